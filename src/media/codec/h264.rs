@@ -1,0 +1,247 @@
+//! H.264: AVCDecoderConfigurationRecord (ISO/IEC 14496-15 clause 5.3.3.1) and the sequence parameter set
+//! (ISO/IEC 14496-10 clause 7.3.2.1.1) as far as the picture size.
+
+use bytes::Bytes;
+
+use super::CodecError;
+use super::bits::{BitReader, RecordReader, unescape};
+
+/// Largest picture side that the sample entries of MP4 can express.
+pub(super) const MAX_SIDE: u32 = 65_535;
+
+/// What an AVCDecoderConfigurationRecord says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Avcc {
+    /// Bytes of the length before each NAL unit: 1, 2 or 4.
+    pub length_size: u8,
+    /// AVCProfileIndication.
+    pub profile: u8,
+    /// profile_compatibility.
+    pub compatibility: u8,
+    /// AVCLevelIndication.
+    pub level: u8,
+    /// Sequence parameter sets as NAL units, without length or start code.
+    pub sps: Vec<Bytes>,
+    /// Picture parameter sets, likewise.
+    pub pps: Vec<Bytes>,
+}
+
+/// What the product needs of a sequence parameter set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sps {
+    /// profile_idc.
+    pub profile: u8,
+    /// level_idc.
+    pub level: u8,
+    /// Pixels after cropping.
+    pub width: u32,
+    /// Pixels after cropping.
+    pub height: u32,
+}
+
+/// Reads a configuration record; the parameter sets share its memory.
+///
+/// # Errors
+/// When the record is not version 1, has a length size of 3, or ends inside a field.
+pub fn parse_avcc(record: &Bytes) -> Result<Avcc, CodecError> {
+    let mut reader = RecordReader::new(record, "AVCDecoderConfigurationRecord");
+    let version = reader.u8()?;
+    if version != 1 {
+        return Err(CodecError::invalid("avcC version", version));
+    }
+    let profile = reader.u8()?;
+    let compatibility = reader.u8()?;
+    let level = reader.u8()?;
+    let length_size = (reader.u8()? & 3) + 1;
+    if length_size == 3 {
+        return Err(CodecError::invalid("NAL length size", length_size));
+    }
+    let sps_count = reader.u8()? & 0x1F;
+    let sps = parameter_sets(&mut reader, sps_count)?;
+    let pps_count = reader.u8()?;
+    let pps = parameter_sets(&mut reader, pps_count)?;
+    Ok(Avcc {
+        length_size,
+        profile,
+        compatibility,
+        level,
+        sps,
+        pps,
+    })
+}
+
+fn parameter_sets(reader: &mut RecordReader<'_>, count: u8) -> Result<Vec<Bytes>, CodecError> {
+    (0..count)
+        .map(|_| {
+            let len = reader.u16()?;
+            reader.slice(usize::from(len))
+        })
+        .collect()
+}
+
+/// Reads a sequence parameter set NAL unit (with its header byte, still escaped).
+///
+/// # Errors
+/// When it ends early or describes a picture that cannot exist.
+pub fn parse_sps(nal: &[u8]) -> Result<Sps, CodecError> {
+    let rbsp = unescape(nal);
+    let mut r = BitReader::new(&rbsp, "H.264 sequence parameter set");
+    let unit_type = r.byte(8)? & 0x1F;
+    if unit_type != 7 {
+        return Err(CodecError::invalid("H.264 SPS NAL unit type", unit_type));
+    }
+    let profile = r.byte(8)?;
+    r.skip(8)?; // constraint flags
+    let level = r.byte(8)?;
+    r.ue()?; // seq_parameter_set_id
+    let chroma = if has_chroma_fields(profile) {
+        chroma_fields(&mut r)?
+    } else {
+        Chroma::YUV420
+    };
+    r.ue()?; // log2_max_frame_num_minus4
+    picture_order_count(&mut r)?;
+    r.ue()?; // max_num_ref_frames
+    r.bit()?; // gaps_in_frame_num_value_allowed_flag
+    let width_units = r.ue()?;
+    let height_units = r.ue()?;
+    let frames_only = r.bit()?;
+    if !frames_only {
+        r.bit()?; // mb_adaptive_frame_field_flag
+    }
+    r.bit()?; // direct_8x8_inference_flag
+    let field_factor = if frames_only { 1 } else { 2 };
+    let crop = if r.bit()? {
+        [r.ue()?, r.ue()?, r.ue()?, r.ue()?]
+    } else {
+        [0; 4]
+    };
+    let [left, right, top, bottom] = crop;
+    Ok(Sps {
+        profile,
+        level,
+        width: cropped(width_units, 16, chroma.crop_x, [left, right])?,
+        height: cropped(
+            height_units,
+            16 * field_factor,
+            chroma.crop_y * field_factor,
+            [top, bottom],
+        )?,
+    })
+}
+
+/// Units by which the cropping offsets count (table 6-1: SubWidthC and SubHeightC).
+struct Chroma {
+    crop_x: u32,
+    crop_y: u32,
+}
+
+impl Chroma {
+    const YUV420: Self = Self {
+        crop_x: 2,
+        crop_y: 2,
+    };
+}
+
+/// Profiles whose parameter sets carry the chroma format and scaling lists.
+fn has_chroma_fields(profile: u8) -> bool {
+    matches!(
+        profile,
+        100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135
+    )
+}
+
+fn chroma_fields(r: &mut BitReader<'_>) -> Result<Chroma, CodecError> {
+    let format = r.ue()?;
+    let chroma = match format {
+        0 | 3 => Chroma {
+            crop_x: 1,
+            crop_y: 1,
+        },
+        1 => Chroma::YUV420,
+        2 => Chroma {
+            crop_x: 2,
+            crop_y: 1,
+        },
+        other => return Err(CodecError::invalid("chroma_format_idc", other)),
+    };
+    if format == 3 {
+        r.bit()?; // separate_colour_plane_flag
+    }
+    r.ue()?; // bit_depth_luma_minus8
+    r.ue()?; // bit_depth_chroma_minus8
+    r.bit()?; // qpprime_y_zero_transform_bypass_flag
+    if r.bit()? {
+        let lists = if format == 3 { 12 } else { 8 };
+        for index in 0..lists {
+            if r.bit()? {
+                skip_scaling_list(r, if index < 6 { 16 } else { 64 })?;
+            }
+        }
+    }
+    Ok(chroma)
+}
+
+fn skip_scaling_list(r: &mut BitReader<'_>, size: u32) -> Result<(), CodecError> {
+    let mut last = 8_i64;
+    for _ in 0..size {
+        let next = (last + r.se()?).rem_euclid(256);
+        // A zero scale says that the rest repeats the last one and is not sent.
+        if next == 0 {
+            break;
+        }
+        last = next;
+    }
+    Ok(())
+}
+
+fn picture_order_count(r: &mut BitReader<'_>) -> Result<(), CodecError> {
+    match r.ue()? {
+        0 => {
+            r.ue()?; // log2_max_pic_order_cnt_lsb_minus4
+        }
+        1 => {
+            r.bit()?; // delta_pic_order_always_zero_flag
+            r.se()?; // offset_for_non_ref_pic
+            r.se()?; // offset_for_top_to_bottom_field
+            let cycle = r.ue()?;
+            if cycle > 255 {
+                return Err(CodecError::invalid(
+                    "num_ref_frames_in_pic_order_cnt_cycle",
+                    cycle,
+                ));
+            }
+            for _ in 0..cycle {
+                r.se()?;
+            }
+        }
+        2 => {}
+        other => return Err(CodecError::invalid("pic_order_cnt_type", other)),
+    }
+    Ok(())
+}
+
+/// Side length in pixels from a count of macroblocks minus one and two cropping offsets.
+fn cropped(
+    units_minus1: u32,
+    unit: u32,
+    crop_unit: u32,
+    crop: [u32; 2],
+) -> Result<u32, CodecError> {
+    let coded = (u64::from(units_minus1) + 1) * u64::from(unit);
+    visible_side(coded, crop_unit, crop)
+}
+
+/// Applies cropping offsets to a coded side length and rejects what no sample entry can hold.
+pub(super) fn visible_side(coded: u64, crop_unit: u32, crop: [u32; 2]) -> Result<u32, CodecError> {
+    let [before, after] = crop;
+    let cut = (u64::from(before) + u64::from(after)) * u64::from(crop_unit);
+    let side = coded.saturating_sub(cut);
+    u32::try_from(side)
+        .ok()
+        .filter(|side| (1..=MAX_SIDE).contains(side))
+        .ok_or(CodecError::invalid("picture side", side))
+}
+
+#[cfg(test)]
+mod tests;
