@@ -1,0 +1,197 @@
+//! The only error that reaches the wire: a code, a message, an HTTP status, and a cause that stays inside.
+//!
+//! What: handlers and the gateway build an [`ApiError`] by a constructor that reads as a sentence; the renderer turns it into
+//! the JSON or XML envelope. Why a struct: the code decides everything by default, and only few places need another
+//! message or status. The cause goes to the log and the journal, never to the caller.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+pub mod code;
+
+pub use code::Code;
+
+/// A refused or failed API call, as the caller sees it.
+#[derive(Debug)]
+pub struct ApiError {
+    /// What went wrong, as clients branch on it.
+    pub code: Code,
+    /// The sentence that goes out with it.
+    pub message: Cow<'static, str>,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// Why, for our own log.
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// The code with its usual status and message.
+    #[must_use]
+    pub fn coded(code: Code) -> Self {
+        Self {
+            status: code.status(),
+            message: code.message(),
+            code,
+            source: None,
+        }
+    }
+
+    /// `Missing{Param}`.
+    #[must_use]
+    pub fn missing(param: impl Into<Cow<'static, str>>) -> Self {
+        Self::coded(Code::Missing(param.into()))
+    }
+
+    /// `Invalid{Param}`.
+    #[must_use]
+    pub fn invalid(param: impl Into<Cow<'static, str>>) -> Self {
+        Self::coded(Code::Invalid(param.into()))
+    }
+
+    /// A documented action that has no handler here.
+    #[must_use]
+    pub fn not_implemented(action: &str) -> Self {
+        Self::coded(Code::ActionNotImplemented).filled("{Action}", action)
+    }
+
+    /// A failure of ours; the caller learns only that it happened.
+    #[must_use]
+    pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::coded(Code::InternalError).with_source(source)
+    }
+
+    /// A V1 signature that differs. SDKs cut the message at its only colon and compare the rest with their own string.
+    #[must_use]
+    pub fn signature_v1_mismatch(string_to_sign: &str) -> Self {
+        Self::coded(Code::SignatureDoesNotMatch).filled("{StringToSign}", string_to_sign)
+    }
+
+    /// An ACS3 signature that differs.
+    #[must_use]
+    pub fn signature_v3_mismatch(string_to_sign: &str, canonical_request: &str) -> Self {
+        Self::coded(Code::SignatureDoesNotMatch).with_message(format!(
+            "Specified signature does not match our calculation. server StringToSign is [{string_to_sign}] server CanonicalRequest is [{canonical_request}]"
+        ))
+    }
+
+    /// Signature data that is absent or not to be read; `detail` says what.
+    #[must_use]
+    pub fn incomplete_signature(detail: &str) -> Self {
+        Self::coded(Code::IncompleteSignature).with_message(format!(
+            "The request signature does not conform to Aliyun standards. {detail}"
+        ))
+    }
+
+    /// Another message than the code's own.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// Another status than the code's own.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The cause, for the log.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Applies the status that the action at hand documents for this code, unless a status was set by hand.
+    #[must_use]
+    pub fn documented_as(mut self, status: Option<u16>) -> Self {
+        if let Some(status) = status
+            && self.status == self.code.status()
+        {
+            self.status = status;
+        }
+        self
+    }
+
+    fn filled(self, placeholder: &str, value: &str) -> Self {
+        let message = self.message.replace(placeholder, value);
+        self.with_message(message)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.code, self.status, self.message)
+    }
+}
+
+impl Error for ApiError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constructors_say_what_the_gateway_says() {
+        let missing = ApiError::missing("DomainName");
+        assert_eq!(
+            (missing.code.to_string().as_str(), missing.status),
+            ("MissingDomainName", 400)
+        );
+        assert_eq!(missing.message, "DomainName is mandatory for this action.");
+        let invalid = ApiError::invalid("CycleDuration".to_owned());
+        assert_eq!(
+            invalid.message,
+            "Specified parameter CycleDuration is not valid."
+        );
+        let not_implemented = ApiError::not_implemented("StartCaster");
+        assert_eq!(not_implemented.status, 501);
+        assert!(not_implemented.message.contains("StartCaster"));
+    }
+
+    #[test]
+    fn v1_mismatch_has_one_colon_before_the_string_to_sign() {
+        let error = ApiError::signature_v1_mismatch("GET&%2F&A%3D1");
+        assert_eq!(error.message.split(':').nth(1), Some("GET&%2F&A%3D1"));
+        assert_eq!(error.message.matches(':').count(), 1);
+        assert_eq!(error.status, 400);
+    }
+
+    #[test]
+    fn documented_status_wins_over_the_usual_one_but_not_over_a_set_one() {
+        let usual = ApiError::coded(Code::InvalidStreamNotFound);
+        assert_eq!(usual.status, 404);
+        assert_eq!(usual.documented_as(Some(400)).status, 400);
+        assert_eq!(
+            ApiError::coded(Code::InvalidStreamNotFound)
+                .with_status(410)
+                .documented_as(Some(400))
+                .status,
+            410
+        );
+        assert_eq!(
+            ApiError::coded(Code::InvalidStreamNotFound)
+                .documented_as(None)
+                .status,
+            404
+        );
+    }
+
+    #[test]
+    fn the_cause_is_kept_and_never_told() {
+        let error = ApiError::internal(std::io::Error::other("disk on fire"));
+        assert!(!error.to_string().contains("fire"));
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("disk on fire")
+        );
+    }
+}
