@@ -1,0 +1,366 @@
+//! The service clock: machine time plus an offset that `clock/advance` moves, and the one scheduler of all due times.
+//!
+//! Everything in the product that waits (interruption, silent push, window start and end, callback timeout and retry,
+//! retention) waits here, by [`Clock::sleep_until`]. That gives one ordered list of due times, which [`Clock::advance`] can walk:
+//! it moves the clock to each due time in turn, wakes the sleeper and waits until the work that follows is done before it
+//! goes on. "Done" is counted by [`Busy`] guards: whoever does work that a due time (or a request, or a frame) set off holds one.
+//!
+//! Machine time is read once and then carried on by the monotonic clock, so that an operating system that sets its clock back
+//! never makes the product's time run backwards. The web framework's and the runtime's own time functions are not used elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Notify, oneshot};
+
+/// Milliseconds since the Unix epoch, on the service clock unless a name says otherwise.
+pub type UnixMs = i64;
+
+/// How long, in machine time, `advance` waits for work that does not end (a receiver that hangs) before it goes on.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A handle to the service clock; clones share it.
+#[derive(Clone)]
+pub struct Clock {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    origin: Instant,
+    machine_at_origin: UnixMs,
+    offset: AtomicI64,
+    /// While `advance` runs, the frozen time it has reached; `i64::MIN` otherwise.
+    frozen: AtomicI64,
+    timers: Mutex<Timers>,
+    changed: Notify,
+    busy: AtomicU64,
+    idle: Notify,
+    advancing: tokio::sync::Mutex<()>,
+    in_advance: AtomicBool,
+}
+
+#[derive(Default)]
+struct Timers {
+    next_id: u64,
+    due: BTreeMap<(UnixMs, u64), oneshot::Sender<Busy>>,
+}
+
+/// Held while work is under way that a caller of `advance` must be able to wait for.
+pub struct Busy {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.inner.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.inner.idle.notify_waiters();
+        }
+    }
+}
+
+impl std::fmt::Debug for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Busy")
+    }
+}
+
+/// The machine's own time; only the clock and request signatures look at it.
+#[must_use]
+pub fn machine_now() -> UnixMs {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|d| i64::try_from(d.as_millis()).ok())
+        .unwrap_or(0)
+}
+
+/// A monotonic instant, for measuring how long something took.
+#[must_use]
+pub fn monotonic() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    Instant::now()
+}
+
+impl Clock {
+    /// A clock that starts at `start` (or at the machine's time) and runs on from there.
+    #[must_use]
+    pub fn new(start: Option<UnixMs>) -> Self {
+        let machine = machine_now();
+        Self {
+            inner: Arc::new(Inner {
+                origin: monotonic(),
+                machine_at_origin: machine,
+                offset: AtomicI64::new(start.map_or(0, |s| s - machine)),
+                frozen: AtomicI64::new(i64::MIN),
+                timers: Mutex::new(Timers::default()),
+                changed: Notify::new(),
+                busy: AtomicU64::new(0),
+                idle: Notify::new(),
+                advancing: tokio::sync::Mutex::new(()),
+                in_advance: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// The service's time.
+    #[must_use]
+    pub fn now(&self) -> UnixMs {
+        let frozen = self.inner.frozen.load(Ordering::Acquire);
+        if frozen == i64::MIN { self.running_now() } else { frozen }
+    }
+
+    fn running_now(&self) -> UnixMs {
+        let elapsed = i64::try_from(self.inner.origin.elapsed().as_millis()).unwrap_or(0);
+        self.inner.machine_at_origin + elapsed + self.inner.offset.load(Ordering::Acquire)
+    }
+
+    /// How far the service clock is ahead of the machine's.
+    #[must_use]
+    pub fn offset_ms(&self) -> i64 {
+        self.inner.offset.load(Ordering::Acquire)
+    }
+
+    /// Whether an `advance` is walking the due times right now.
+    #[must_use]
+    pub fn is_advancing(&self) -> bool {
+        self.inner.in_advance.load(Ordering::Acquire)
+    }
+
+    /// Marks work as under way until the guard is dropped.
+    #[must_use]
+    pub fn busy(&self) -> Busy {
+        self.inner.busy.fetch_add(1, Ordering::AcqRel);
+        Busy { inner: self.inner.clone() }
+    }
+
+    /// Waits until the service clock shows `due`. The guard that comes back counts the caller's work from the very
+    /// instant of waking; keep it until the work is done.
+    pub async fn sleep_until(&self, due: UnixMs) -> Busy {
+        self.wait(due, None).await
+    }
+
+    /// As [`Clock::sleep_until`], for work that rests in between: the guard is given up only once the due time is
+    /// registered, so that an `advance` under way cannot miss it.
+    pub async fn rest_until(&self, busy: Busy, due: UnixMs) -> Busy {
+        self.wait(due, Some(busy)).await
+    }
+
+    async fn wait(&self, due: UnixMs, busy: Option<Busy>) -> Busy {
+        if due <= self.now() {
+            return busy.unwrap_or_else(|| self.busy());
+        }
+        let (wake, woken) = oneshot::channel();
+        let key = {
+            let mut timers = self.timers();
+            timers.next_id += 1;
+            let key = (due, timers.next_id);
+            timers.due.insert(key, wake);
+            key
+        };
+        self.inner.changed.notify_one();
+        drop(busy);
+        let _remove = RemoveOnDrop { clock: self, key };
+        match woken.await {
+            Ok(busy) => busy,
+            // Only a clock that is being torn down drops its senders.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits `ms` milliseconds of the service clock.
+    pub async fn sleep(&self, ms: i64) -> Busy {
+        self.sleep_until(self.now() + ms).await
+    }
+
+    /// Due times waiting, for metrics and tests.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.timers().due.len()
+    }
+
+    /// Runs the due times as machine time passes. One task of the process does this for ever.
+    pub async fn run(&self) {
+        loop {
+            let changed = self.inner.changed.notified();
+            let next = self.timers().due.first_key_value().map(|((due, _), _)| *due);
+            if self.is_advancing() {
+                changed.await;
+                continue;
+            }
+            let Some(due) = next else {
+                changed.await;
+                continue;
+            };
+            let wait = due - self.now();
+            if wait <= 0 {
+                self.fire_until(self.now());
+                continue;
+            }
+            let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
+            #[expect(clippy::disallowed_methods, reason = "the scheduler itself waits on machine time")]
+            let machine_sleep = tokio::time::sleep(wait);
+            tokio::select! {
+                () = machine_sleep => {}
+                () = changed => {}
+            }
+        }
+    }
+
+    fn fire_until(&self, now: UnixMs) -> usize {
+        let mut fired = 0;
+        loop {
+            let wake = {
+                let mut timers = self.timers();
+                match timers.due.first_entry() {
+                    Some(entry) if entry.key().0 <= now => entry.remove(),
+                    _ => return fired,
+                }
+            };
+            fired += 1;
+            let _ = wake.send(self.busy());
+        }
+    }
+
+    /// Moves the clock forward by `ms`, waking what falls due on the way, in order; returns the new time when everything
+    /// that fell due has been worked off. Calls queue behind each other.
+    pub async fn advance(&self, ms: i64) -> UnixMs {
+        let _one = self.inner.advancing.lock().await;
+        self.settle().await;
+        let start = self.now();
+        let target = start + ms.max(0);
+        self.inner.in_advance.store(true, Ordering::Release);
+        self.inner.frozen.store(start, Ordering::Release);
+        loop {
+            let next = self.timers().due.first_key_value().map(|((due, _), _)| *due);
+            match next {
+                Some(due) if due <= target => {
+                    self.inner.frozen.store(due.max(self.now()), Ordering::Release);
+                    self.fire_until(self.now());
+                    self.settle().await;
+                }
+                _ => break,
+            }
+        }
+        self.inner.offset.fetch_add(target - self.running_now(), Ordering::AcqRel);
+        self.inner.frozen.store(i64::MIN, Ordering::Release);
+        self.inner.in_advance.store(false, Ordering::Release);
+        self.inner.changed.notify_one();
+        self.settle().await;
+        target
+    }
+
+    /// Waits until no work is under way, within the patience that a hanging peer is given.
+    pub async fn settle(&self) {
+        let wait = async {
+            loop {
+                let idle = self.inner.idle.notified();
+                tokio::pin!(idle);
+                idle.as_mut().enable();
+                if self.inner.busy.load(Ordering::Acquire) == 0 {
+                    // Wakers that were sent but whose tasks have not run yet hold guards themselves.
+                    tokio::task::yield_now().await;
+                    if self.inner.busy.load(Ordering::Acquire) == 0 {
+                        return;
+                    }
+                    continue;
+                }
+                idle.await;
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "patience is measured in machine time")]
+        let _ = tokio::time::timeout(PATIENCE, wait).await;
+    }
+
+    fn timers(&self) -> MutexGuard<'_, Timers> {
+        self.inner.timers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits in machine time; for the rim only (sockets, patience), never for anything that the product times.
+pub async fn machine_sleep(wait: Duration) {
+    #[expect(clippy::disallowed_methods, reason = "the one way to wait in machine time")]
+    tokio::time::sleep(wait).await;
+}
+
+/// Runs `work` for at most `limit` of machine time.
+pub async fn machine_timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    #[expect(clippy::disallowed_methods, reason = "the one way to limit by machine time")]
+    tokio::time::timeout(limit, work).await.ok()
+}
+
+struct RemoveOnDrop<'a> {
+    clock: &'a Clock,
+    key: (UnixMs, u64),
+}
+
+impl Drop for RemoveOnDrop<'_> {
+    fn drop(&mut self) {
+        self.clock.timers().due.remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn advance_wakes_in_order_and_waits_for_the_work() {
+        let clock = Clock::new(Some(1_000_000));
+        let log = Arc::new(Mutex::new(Vec::new()));
+        for (name, after) in [("b", 20_000), ("a", 10_000)] {
+            let (clock, log) = (clock.clone(), log.clone());
+            let due = clock.now() + after;
+            tokio::spawn(async move {
+                let _busy = clock.sleep_until(due).await;
+                machine_sleep(Duration::from_millis(30)).await;
+                log.lock().unwrap().push((name, clock.now() - due));
+            });
+        }
+        while clock.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let before = clock.now();
+        let after = clock.advance(15_000).await;
+        assert!(after - before >= 15_000);
+        assert_eq!(*log.lock().unwrap(), [("a", 0)]);
+        clock.advance(15_000).await;
+        assert_eq!(*log.lock().unwrap(), [("a", 0), ("b", 0)]);
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_that_is_dropped_leaves_no_due_time() {
+        let clock = Clock::new(None);
+        {
+            let sleep = clock.sleep(60_000);
+            tokio::pin!(sleep);
+            assert!(machine_timeout(Duration::from_millis(10), sleep.as_mut()).await.is_none());
+            assert_eq!(clock.waiting(), 1);
+        }
+        assert_eq!(clock.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_chain_of_sleeps_inside_one_advance_all_fire() {
+        let clock = Clock::new(None);
+        let (done, woken) = oneshot::channel();
+        let chained = clock.clone();
+        tokio::spawn(async move {
+            let mut at = chained.now();
+            let mut busy = chained.busy();
+            for _ in 0..5 {
+                at += 1_000;
+                busy = chained.rest_until(busy, at).await;
+            }
+            done.send(chained.now()).unwrap();
+        });
+        while clock.waiting() < 1 {
+            tokio::task::yield_now().await;
+        }
+        let end = clock.advance(5_500).await;
+        assert!(woken.await.unwrap() <= end);
+    }
+}

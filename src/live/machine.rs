@@ -1,0 +1,251 @@
+//! The recording state machine of one stream (section 2.5 of the behaviour reference), as one table.
+//!
+//! Pure: inputs in, the next state and an ordered list of things to do out. The recorder carries them out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::rule::OnDemand;
+
+/// Where the recording of a stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing is recorded.
+    Idle,
+    /// The on-demand question is out; frames are kept until the answer.
+    Asking,
+    Recording,
+    /// The file stays open: the stream was lost or a command paused it.
+    Paused(Cause),
+}
+
+/// Why a recording is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    Lost,
+    Command,
+}
+
+/// What happens to a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// A publisher came, or a window opened under one. `wanted`: the ingest parameter asks for recording (mode 2).
+    Publish { mode: OnDemand, wanted: bool },
+    /// The publisher went away.
+    Lost,
+    AnswerYes,
+    AnswerNo,
+    Start,
+    Stop,
+    CancelDelay,
+    Restart,
+    DelayElapsed,
+    WindowClosed,
+    /// The recording cannot go on (unsupported codec, bucket gone, disk full).
+    Failed,
+    /// The service stops: what is recorded is finished.
+    Shutdown,
+}
+
+/// What the recorder has to do, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Put the question to the on-demand URL, keeping frames meanwhile.
+    Ask,
+    /// Throw away the frames kept while asking.
+    Discard,
+    /// Begin a session with the rule in force; says record_started.
+    Open,
+    /// Make the kept frames a session; says record_started.
+    Adopt,
+    /// Go on in the same files; says record_resumed.
+    Resume,
+    /// Close the current slice; says record_paused.
+    Pause,
+    /// Close all files and end the session.
+    Finalise,
+    /// Close all files and go on in new ones; says record_started.
+    CutFiles,
+    ArmDelay,
+    DisarmDelay,
+}
+
+/// Why a command is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    TaskAlreadyStarted,
+}
+
+/// The next state and the steps to it. `live`: a publisher is there.
+pub fn step(state: State, live: bool, input: Input) -> Result<(State, &'static [Step]), Refusal> {
+    use Cause::{Command, Lost as ByLoss};
+    use Input as I;
+    use State::{Asking, Idle, Paused, Recording};
+    use Step as S;
+
+    let go: (State, &'static [Step]) = match (state, input) {
+        // A publisher comes.
+        (Idle, I::Publish { mode, wanted }) => match (mode, wanted) {
+            (OnDemand::Automatic, _) | (OnDemand::IngestParameter, true) => (Recording, &[S::Open]),
+            (OnDemand::HttpCallback, _) => (Asking, &[S::Ask]),
+            (OnDemand::IngestParameter, false) | (OnDemand::Manual, _) => (Idle, &[]),
+        },
+        (Paused(_), I::Publish { mode, wanted }) => match (mode, wanted) {
+            (OnDemand::Manual, _) | (OnDemand::IngestParameter, false) => (state, &[]),
+            _ => (Recording, &[S::DisarmDelay, S::Resume]),
+        },
+        (Asking | Recording, I::Publish { .. }) => (state, &[]),
+
+        // It goes away.
+        (Recording, I::Lost) => (Paused(ByLoss), &[S::Pause, S::ArmDelay]),
+        (Paused(_), I::Lost) => (Paused(ByLoss), &[]),
+        (Idle | Asking, I::Lost) => (state, &[]),
+
+        // The on-demand answer.
+        (Asking, I::AnswerYes) if live => (Recording, &[S::Adopt]),
+        (Asking, I::AnswerYes) => (Paused(ByLoss), &[S::Adopt, S::Pause, S::ArmDelay]),
+        (Asking, I::AnswerNo) => (Idle, &[S::Discard]),
+        (_, I::AnswerYes | I::AnswerNo) => (state, &[]),
+
+        // RealTimeRecordCommand.
+        (Recording, I::Start) => return Err(Refusal::TaskAlreadyStarted),
+        (Idle, I::Start | I::Restart) => (Recording, &[S::Open]),
+        (Asking, I::Start | I::Restart) => (Recording, &[S::Adopt]),
+        (Paused(_), I::Start) | (Paused(Command), I::Restart) => (Recording, &[S::DisarmDelay, S::Resume]),
+        (Paused(ByLoss), I::Restart) => (Recording, &[S::DisarmDelay, S::Finalise, S::Open]),
+        (Recording, I::Restart) => (Recording, &[S::CutFiles]),
+        (Recording, I::Stop) => (Paused(Command), &[S::Pause, S::ArmDelay]),
+        (Asking, I::Stop | I::CancelDelay) => (Idle, &[S::Discard]),
+        (Idle | Paused(_), I::Stop) | (Idle, I::CancelDelay) => (state, &[]),
+        (Recording, I::CancelDelay) => (Idle, &[S::Pause, S::Finalise]),
+        (Paused(_), I::CancelDelay) => (Idle, &[S::DisarmDelay, S::Finalise]),
+
+        // Time.
+        (Paused(_), I::DelayElapsed) => (Idle, &[S::Finalise]),
+        (_, I::DelayElapsed) => (state, &[]),
+        (Recording, I::WindowClosed) => (Idle, &[S::Pause, S::Finalise]),
+        (Paused(_), I::WindowClosed) => (Idle, &[S::DisarmDelay, S::Finalise]),
+        (Asking, I::WindowClosed) => (Idle, &[S::Discard]),
+        (Idle, I::WindowClosed) => (Idle, &[]),
+
+        // The end.
+        (Recording, I::Failed) => (Idle, &[S::Finalise]),
+        (Paused(_), I::Failed) => (Idle, &[S::DisarmDelay, S::Finalise]),
+        (Recording, I::Shutdown) => (Idle, &[S::Pause, S::Finalise]),
+        (Paused(_), I::Shutdown) => (Idle, &[S::DisarmDelay, S::Finalise]),
+        (Asking, I::Failed | I::Shutdown) => (Idle, &[S::Discard]),
+        (Idle, I::Failed | I::Shutdown) => (Idle, &[]),
+    };
+    Ok(go)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn run(inputs: &[Input]) -> (State, Vec<Step>) {
+        let mut state = State::Idle;
+        let mut live = false;
+        let mut steps = Vec::new();
+        for input in inputs {
+            match input {
+                Input::Publish { .. } => live = true,
+                Input::Lost => live = false,
+                _ => {}
+            }
+            if let Ok((next, todo)) = step(state, live, *input) {
+                state = next;
+                steps.extend_from_slice(todo);
+            }
+        }
+        (state, steps)
+    }
+
+    const AUTO: Input = Input::Publish { mode: OnDemand::Automatic, wanted: false };
+    const MANUAL: Input = Input::Publish { mode: OnDemand::Manual, wanted: false };
+
+    #[test]
+    fn a_short_drop_is_one_session() {
+        let (state, steps) = run(&[AUTO, Input::Lost, AUTO, Input::Lost, Input::DelayElapsed]);
+        assert_eq!(state, State::Idle);
+        let pause = [Step::Pause, Step::ArmDelay];
+        let expected: Vec<Step> =
+            [&[Step::Open][..], &pause, &[Step::DisarmDelay, Step::Resume], &pause, &[Step::Finalise]].concat();
+        assert_eq!(steps, expected);
+    }
+
+    #[test]
+    fn a_manual_recording_does_not_come_back_by_itself() {
+        let (state, steps) = run(&[MANUAL, Input::Start, Input::Lost, MANUAL]);
+        assert_eq!(state, State::Paused(Cause::Lost));
+        assert_eq!(steps, [Step::Open, Step::Pause, Step::ArmDelay]);
+    }
+
+    #[test]
+    fn start_while_recording_is_refused() {
+        assert_eq!(step(State::Recording, true, Input::Start), Err(Refusal::TaskAlreadyStarted));
+    }
+
+    fn any_input() -> impl Strategy<Value = Input> {
+        let mode = prop_oneof![
+            Just(OnDemand::Automatic),
+            Just(OnDemand::HttpCallback),
+            Just(OnDemand::IngestParameter),
+            Just(OnDemand::Manual)
+        ];
+        prop_oneof![
+            (mode, any::<bool>()).prop_map(|(mode, wanted)| Input::Publish { mode, wanted }),
+            Just(Input::Lost),
+            Just(Input::AnswerYes),
+            Just(Input::AnswerNo),
+            Just(Input::Start),
+            Just(Input::Stop),
+            Just(Input::CancelDelay),
+            Just(Input::Restart),
+            Just(Input::DelayElapsed),
+            Just(Input::WindowClosed),
+            Just(Input::Failed),
+            Just(Input::Shutdown),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens, sessions open and end in pairs, a pause lies inside a session, and the delay is armed exactly while paused.
+        #[test]
+        fn steps_are_always_legal(inputs in proptest::collection::vec(any_input(), 0..60)) {
+            let (mut state, mut live) = (State::Idle, false);
+            let (mut open, mut armed, mut paused) = (false, false, false);
+            for input in inputs {
+                match input {
+                    Input::Publish { .. } => live = true,
+                    Input::Lost => live = false,
+                    // Commands to a stream that is not live are refused before they get here.
+                    Input::Start | Input::Restart if !live => continue,
+                    // The timer only exists while it is armed.
+                    Input::DelayElapsed if !armed => continue,
+                    _ => {}
+                }
+                let Ok((next, steps)) = step(state, live, input) else { continue };
+                if input == Input::DelayElapsed { armed = false; }
+                for step in steps {
+                    match step {
+                        Step::Open | Step::Adopt => { prop_assert!(!open); open = true; paused = false; }
+                        Step::Finalise => { prop_assert!(open); open = false; }
+                        Step::Pause => { prop_assert!(open && !paused); paused = true; }
+                        Step::Resume => { prop_assert!(open && paused); paused = false; }
+                        Step::CutFiles => prop_assert!(open && !paused),
+                        Step::ArmDelay => { prop_assert!(!armed); armed = true; }
+                        Step::DisarmDelay => { prop_assert!(armed); armed = false; }
+                        Step::Ask | Step::Discard => prop_assert!(!open),
+                    }
+                }
+                state = next;
+                prop_assert_eq!(open, matches!(state, State::Recording | State::Paused(_)));
+                prop_assert_eq!(armed, matches!(state, State::Paused(_)));
+                prop_assert!(!matches!(state, State::Recording) || live);
+            }
+        }
+    }
+}

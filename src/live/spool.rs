@@ -1,0 +1,32 @@
+//! The spool: one append-only log a recording session, from which every output derives, live or after a crash.
+//!
+//! A session's folder holds segments (`00000000.spool`, …). Each record carries its length and a checksum, so that a log cut at any
+//! byte ends at its last whole record. Beside frames and codec configurations the log holds marks (JSON) for what came from outside
+//! the media: the session's beginning with its rule, pauses, resumes, cuts and the end. A new segment starts with a checkpoint,
+//! so that old ones can go as soon as what was made of them is committed.
+
+pub mod disk;
+pub mod read;
+pub mod record;
+pub mod write;
+
+use serde::{Deserialize, Serialize};
+
+/// A place in a session's spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position {
+    pub segment: u32,
+    pub offset: u64,
+}
+
+/// The file name of a segment.
+#[must_use]
+pub fn segment_name(segment: u32) -> String {
+    format!("{segment:08}.spool")
+}
+
+/// The segment that a file name stands for.
+#[must_use]
+pub fn segment_number(name: &str) -> Option<u32> {
+    name.strip_suffix(".spool")?.parse().ok()
+}

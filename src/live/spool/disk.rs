@@ -1,0 +1,126 @@
+//! The threads that write spools to disk, so that a slow disk never holds a thread that serves sockets.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Writes waiting per thread; a publisher whose write does not fit waits, and so does its socket.
+const QUEUE: usize = 1024;
+const THREADS: usize = 2;
+
+/// What one session has handed over and what has reached the file system.
+#[derive(Debug, Default)]
+pub struct Progress {
+    handed: AtomicU64,
+    written: AtomicU64,
+    failed: AtomicBool,
+    full: AtomicBool,
+    changed: Notify,
+}
+
+impl Progress {
+    /// Bytes handed over and not yet written.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.handed.load(Ordering::Acquire).saturating_sub(self.written.load(Ordering::Acquire))
+    }
+
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// The failure was "no space left".
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+
+    /// Waits until at most `limit` bytes are on their way.
+    pub async fn wait_below(&self, limit: u64) {
+        loop {
+            let changed = self.changed.notified();
+            if self.pending() <= limit || self.has_failed() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// One write: at an offset that was decided when it was handed over.
+pub struct Write {
+    pub file: Arc<File>,
+    pub offset: u64,
+    pub data: Vec<u8>,
+    pub progress: Arc<Progress>,
+}
+
+/// The writing threads and the buffers they give back.
+#[derive(Clone)]
+pub struct Disk {
+    queues: Arc<[SyncSender<Write>]>,
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Disk {
+    pub fn start() -> io::Result<Self> {
+        let spare = Arc::new(Mutex::new(Vec::new()));
+        let mut queues = Vec::with_capacity(THREADS);
+        for n in 0..THREADS {
+            let (send, receive) = sync_channel(QUEUE);
+            let spare = spare.clone();
+            std::thread::Builder::new().name(format!("spool-{n}")).spawn(move || serve(&receive, &spare))?;
+            queues.push(send);
+        }
+        Ok(Self { queues: queues.into(), spare })
+    }
+
+    /// Hands a write over; writes of one `lane` stay in order. Gives the write back when the queue is full.
+    pub fn try_write(&self, lane: usize, write: Write) -> Result<(), Write> {
+        let bytes = write.data.len() as u64;
+        let progress = write.progress.clone();
+        let Some(queue) = self.queues.get(lane % self.queues.len().max(1)) else { return Err(write) };
+        match queue.try_send(write) {
+            Ok(()) => {
+                progress.handed.fetch_add(bytes, Ordering::AcqRel);
+                Ok(())
+            }
+            Err(TrySendError::Full(write) | TrySendError::Disconnected(write)) => Err(write),
+        }
+    }
+
+    /// An empty buffer, used before if there is one.
+    #[must_use]
+    pub fn buffer(&self, capacity: usize) -> Vec<u8> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(capacity))
+    }
+}
+
+fn serve(queue: &Receiver<Write>, spare: &Mutex<Vec<Vec<u8>>>) {
+    while let Ok(mut write) = queue.recv() {
+        let bytes = write.data.len() as u64;
+        if !write.progress.has_failed()
+            && let Err(error) = write.file.write_all_at(&write.data, write.offset)
+        {
+            tracing::error!(%error, "the spool cannot be written");
+            write.progress.full.store(error.kind() == io::ErrorKind::StorageFull, Ordering::Release);
+            write.progress.failed.store(true, Ordering::Release);
+        }
+        write.progress.written.fetch_add(bytes, Ordering::AcqRel);
+        write.progress.changed.notify_waiters();
+        write.data.clear();
+        if write.data.capacity() <= 512 * 1024 {
+            let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+            if spare.len() < 64 {
+                spare.push(write.data);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The form of a spool record: a 24-byte head, then the payload.
+//!
+//! `u32 length | u32 crc32 of the rest of the head and the payload | u8 kind | u8 flags | u16 0 | i32 cts_ms | i64 dts_ms`, little-endian.
+
+use bytes::{BufMut, Bytes};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::UnixMs;
+use crate::live::machine::Cause;
+use crate::live::segmenter::Segmenter;
+use crate::live::timeline::Timeline;
+use crate::media::frame::{AudioCodec, AudioConfig, Frame, Track, VideoCodec, VideoConfig};
+use crate::model::rule::{FormatRule, Rule};
+use crate::model::stream_key::StreamKey;
+
+/// Bytes before a record's payload.
+pub const HEAD: usize = 24;
+/// No payload is longer; a longer length means that the log is damaged here.
+pub const MAX_PAYLOAD: usize = 32 << 20;
+
+const KIND_VIDEO: u8 = 1;
+const KIND_AUDIO: u8 = 2;
+const KIND_VIDEO_CONFIG: u8 = 3;
+const KIND_AUDIO_CONFIG: u8 = 4;
+const KIND_MARK: u8 = 5;
+const FLAG_KEY: u8 = 1;
+
+/// What a session begins with: all that its outputs depend on beside the media.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Opening {
+    pub session: String,
+    pub key: StreamKey,
+    pub rule: Rule,
+    /// The rule's formats as the on-demand answer left them.
+    pub formats: Vec<FormatRule>,
+    pub first_sequence: u64,
+    /// The service clock at the first frame.
+    pub wall: UnixMs,
+    pub push_args: Vec<(String, String)>,
+}
+
+/// Everything that is not media.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "mark", rename_all = "snake_case")]
+pub enum Mark {
+    Open(Box<Opening>),
+    Pause { end_ms: i64, at: UnixMs, cause: Cause },
+    Resume { media_ms: i64, wall: UnixMs },
+    /// New files from here on: at the next cut point, or at once.
+    Cut { at_once: bool, end_ms: i64 },
+    /// The session is over; nothing follows.
+    End { end_ms: i64 },
+    /// The first record of every segment but the first.
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// What a reader must know to begin at a segment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub opening: Opening,
+    pub segmenter: Segmenter,
+    pub timeline: Timeline,
+    pub statuses: u32,
+}
+
+/// One record, read back.
+#[derive(Debug, Clone)]
+pub enum Record {
+    Frame(Frame),
+    Video(VideoConfig),
+    Audio(AudioConfig),
+    Mark(Box<Mark>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredVideo {
+    codec: VideoCodec,
+    record: String,
+    width: u32,
+    height: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAudio {
+    codec: AudioCodec,
+    record: String,
+    sample_rate: u32,
+    channels: u8,
+}
+
+/// Why bytes are no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    #[error("the checksum does not match")]
+    Checksum,
+    #[error("the length is out of bounds")]
+    Length,
+    #[error("the kind is unknown or the payload not readable")]
+    Content,
+}
+
+fn put(out: &mut Vec<u8>, kind: u8, flags: u8, cts_ms: i32, dts_ms: i64, payload: &[u8]) {
+    let mut rest = [0u8; HEAD - 8];
+    {
+        let mut head = &mut rest[..];
+        head.put_u8(kind);
+        head.put_u8(flags);
+        head.put_u16_le(0);
+        head.put_i32_le(cts_ms);
+        head.put_i64_le(dts_ms);
+    }
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&rest);
+    crc.update(payload);
+    out.put_u32_le(u32::try_from(payload.len()).unwrap_or(u32::MAX));
+    out.put_u32_le(crc.finalize());
+    out.extend_from_slice(&rest);
+    out.extend_from_slice(payload);
+}
+
+/// Appends a frame.
+pub fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
+    let kind = match frame.track {
+        Track::Video => KIND_VIDEO,
+        Track::Audio => KIND_AUDIO,
+    };
+    put(out, kind, if frame.key { FLAG_KEY } else { 0 }, frame.cts_ms, frame.dts_ms, &frame.data);
+}
+
+/// Appends a video configuration.
+pub fn put_video_config(out: &mut Vec<u8>, config: &VideoConfig) {
+    let stored = StoredVideo { codec: config.codec, record: hex::encode(&config.record), width: config.width, height: config.height };
+    put(out, KIND_VIDEO_CONFIG, 0, 0, 0, &serde_json::to_vec(&stored).unwrap_or_default());
+}
+
+/// Appends an audio configuration.
+pub fn put_audio_config(out: &mut Vec<u8>, config: &AudioConfig) {
+    let stored = StoredAudio {
+        codec: config.codec,
+        record: hex::encode(&config.record),
+        sample_rate: config.sample_rate,
+        channels: config.channels,
+    };
+    put(out, KIND_AUDIO_CONFIG, 0, 0, 0, &serde_json::to_vec(&stored).unwrap_or_default());
+}
+
+/// Appends a mark.
+pub fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
+    put(out, KIND_MARK, 0, 0, 0, &serde_json::to_vec(mark).unwrap_or_default());
+}
+
+/// The payload length that a head announces.
+pub fn payload_length(head: &[u8; HEAD]) -> Result<usize, RecordError> {
+    let [a, b, c, d, ..] = *head;
+    let length = u32::from_le_bytes([a, b, c, d]) as usize;
+    if length > MAX_PAYLOAD { Err(RecordError::Length) } else { Ok(length) }
+}
+
+/// Reads a record back.
+pub fn parse(head: &[u8; HEAD], payload: Bytes) -> Result<Record, RecordError> {
+    let [_, _, _, _, c0, c1, c2, c3, kind, flags, _, _, t0, t1, t2, t3, d0, d1, d2, d3, d4, d5, d6, d7] = *head;
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&head[8..]);
+    crc.update(&payload);
+    if crc.finalize() != u32::from_le_bytes([c0, c1, c2, c3]) {
+        return Err(RecordError::Checksum);
+    }
+    let json = |_| RecordError::Content;
+    let from_hex = |text: &str| hex::decode(text).map(Bytes::from).map_err(|_| RecordError::Content);
+    Ok(match kind {
+        KIND_VIDEO | KIND_AUDIO => Record::Frame(Frame {
+            track: if kind == KIND_VIDEO { Track::Video } else { Track::Audio },
+            dts_ms: i64::from_le_bytes([d0, d1, d2, d3, d4, d5, d6, d7]),
+            cts_ms: i32::from_le_bytes([t0, t1, t2, t3]),
+            key: flags & FLAG_KEY != 0,
+            data: payload,
+        }),
+        KIND_VIDEO_CONFIG => {
+            let stored: StoredVideo = serde_json::from_slice(&payload).map_err(json)?;
+            let record = from_hex(&stored.record)?;
+            Record::Video(VideoConfig { codec: stored.codec, record, width: stored.width, height: stored.height })
+        }
+        KIND_AUDIO_CONFIG => {
+            let stored: StoredAudio = serde_json::from_slice(&payload).map_err(json)?;
+            let record = from_hex(&stored.record)?;
+            Record::Audio(AudioConfig { codec: stored.codec, record, sample_rate: stored.sample_rate, channels: stored.channels })
+        }
+        KIND_MARK => Record::Mark(Box::new(serde_json::from_slice(&payload).map_err(json)?)),
+        _ => return Err(RecordError::Content),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(bytes: &[u8]) -> ([u8; HEAD], Bytes) {
+        let head: [u8; HEAD] = bytes[..HEAD].try_into().unwrap();
+        let length = payload_length(&head).unwrap();
+        (head, Bytes::copy_from_slice(&bytes[HEAD..HEAD + length]))
+    }
+
+    #[test]
+    fn a_frame_comes_back_and_every_flipped_bit_is_noticed() {
+        let frame = Frame { track: Track::Video, dts_ms: -7, cts_ms: -40, key: true, data: Bytes::from_static(b"payload") };
+        let mut bytes = Vec::new();
+        put_frame(&mut bytes, &frame);
+        let (head, payload) = split(&bytes);
+        let Record::Frame(back) = parse(&head, payload).unwrap() else { panic!("no frame") };
+        assert_eq!(back, frame);
+        for bit in 32..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let (head, payload) = split(&damaged);
+            assert!(parse(&head, payload).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_bound_is_refused() {
+        let mut head = [0u8; HEAD];
+        head[..4].copy_from_slice(&u32::try_from(MAX_PAYLOAD + 1).unwrap().to_le_bytes());
+        assert_eq!(payload_length(&head), Err(RecordError::Length));
+    }
+}

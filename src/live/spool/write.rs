@@ -1,0 +1,172 @@
+//! Appending to a session's spool.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::disk::{Disk, Progress, Write};
+use super::record::{Mark, put_audio_config, put_frame, put_mark, put_video_config};
+use super::{Position, segment_name};
+use crate::clock;
+use crate::media::frame::{AudioConfig, Frame, VideoConfig};
+
+/// A buffer this full goes to disk.
+const FLUSH_BYTES: usize = 128 * 1024;
+/// A buffer this old goes to disk.
+const FLUSH_AGE: Duration = Duration::from_millis(300);
+/// A segment this long is followed by a new one at the next cut point.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// The writing end of one session's spool. Positions are known at once; bytes follow within [`FLUSH_AGE`].
+pub struct SpoolWriter {
+    disk: Disk,
+    lane: usize,
+    folder: PathBuf,
+    file: Arc<File>,
+    segment: u32,
+    /// Offset in the segment of the first byte of `buffer`.
+    base: u64,
+    buffer: Vec<u8>,
+    oldest: Option<Instant>,
+    progress: Arc<Progress>,
+    waiting: Vec<Write>,
+}
+
+fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>> {
+    let path = folder.join(segment_name(segment));
+    let file = OpenOptions::new().write(true).create(true).create_new(new).truncate(false).open(path)?;
+    Ok(Arc::new(file))
+}
+
+impl SpoolWriter {
+    /// Starts a spool in a new folder.
+    pub fn create(disk: Disk, folder: PathBuf, lane: usize) -> io::Result<Self> {
+        std::fs::create_dir_all(&folder)?;
+        let file = open_segment(&folder, 0, true)?;
+        Ok(Self::with(disk, folder, lane, file, Position { segment: 0, offset: 0 }))
+    }
+
+    /// Goes on after the last whole record of a spool found at start; what lies behind it is cut off.
+    pub fn resume(disk: Disk, folder: PathBuf, lane: usize, end: Position) -> io::Result<Self> {
+        let file = open_segment(&folder, end.segment, false)?;
+        file.set_len(end.offset)?;
+        Ok(Self::with(disk, folder, lane, file, end))
+    }
+
+    fn with(disk: Disk, folder: PathBuf, lane: usize, file: Arc<File>, at: Position) -> Self {
+        let buffer = disk.buffer(FLUSH_BYTES);
+        Self {
+            disk,
+            lane,
+            folder,
+            file,
+            segment: at.segment,
+            base: at.offset,
+            buffer,
+            oldest: None,
+            progress: Arc::new(Progress::default()),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Where the next record will lie.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { segment: self.segment, offset: self.base + self.buffer.len() as u64 }
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
+    pub fn frame(&mut self, frame: &Frame) {
+        put_frame(&mut self.buffer, frame);
+        self.appended();
+    }
+
+    pub fn video_config(&mut self, config: &VideoConfig) {
+        put_video_config(&mut self.buffer, config);
+        self.appended();
+    }
+
+    pub fn audio_config(&mut self, config: &AudioConfig) {
+        put_audio_config(&mut self.buffer, config);
+        self.appended();
+    }
+
+    /// Marks go to disk at once.
+    pub fn mark(&mut self, mark: &Mark) {
+        put_mark(&mut self.buffer, mark);
+        self.flush();
+    }
+
+    fn appended(&mut self) {
+        if self.oldest.is_none() {
+            self.oldest = Some(clock::monotonic());
+        }
+        if self.buffer.len() >= FLUSH_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Hands the buffer over when it is old enough.
+    pub fn tick(&mut self) {
+        self.hand_over();
+        if self.oldest.is_some_and(|oldest| oldest.elapsed() >= FLUSH_AGE) {
+            self.flush();
+        }
+    }
+
+    /// Hands everything over to the disk threads.
+    pub fn flush(&mut self) {
+        if !self.buffer.is_empty() {
+            let data = std::mem::replace(&mut self.buffer, self.disk.buffer(FLUSH_BYTES));
+            let write = Write { file: self.file.clone(), offset: self.base, data, progress: self.progress.clone() };
+            self.base += write.data.len() as u64;
+            self.waiting.push(write);
+        }
+        self.oldest = None;
+        self.hand_over();
+    }
+
+    fn hand_over(&mut self) {
+        while !self.waiting.is_empty() {
+            let write = self.waiting.remove(0);
+            if let Err(write) = self.disk.try_write(self.lane, write) {
+                self.waiting.insert(0, write);
+                return;
+            }
+        }
+    }
+
+    /// Bytes not yet on disk: what the publisher must be held back for.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        let waiting: usize = self.waiting.iter().map(|w| w.data.len()).sum();
+        self.progress.pending() + waiting as u64 + self.buffer.len() as u64
+    }
+
+    /// Whether a new segment should begin at the next cut point.
+    #[must_use]
+    pub fn segment_is_full(&self) -> bool {
+        self.base + self.buffer.len() as u64 >= SEGMENT_BYTES
+    }
+
+    /// Begins a new segment, which must start with a checkpoint.
+    pub fn next_segment(&mut self, checkpoint: &Mark) -> io::Result<()> {
+        self.flush();
+        self.file = open_segment(&self.folder, self.segment + 1, true)?;
+        self.segment += 1;
+        self.base = 0;
+        self.mark(checkpoint);
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! The nouns of the product: streams, recording rules, object names, events. No I/O and no async below this folder.
+
+pub mod event;
+pub mod object_name;
+pub mod on_demand;
+pub mod rule;
+pub mod stream_key;
+pub mod wire_time;

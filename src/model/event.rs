@@ -1,0 +1,143 @@
+//! Callback events: one constructor a kind, the body exactly as the product sends it.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::clock::UnixMs;
+use crate::model::stream_key::StreamKey;
+use crate::model::wire_time::unix_seconds;
+
+/// What a callback tells; the name is that of DescribeLiveRecordNotifyRecords' NotifyType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    FileCreated,
+    RecordStarted,
+    RecordPaused,
+    RecordResumed,
+    RecordError,
+    TransformatError,
+    /// Stream ingest began (GET to the ingest domain's notify URL).
+    Publish,
+    /// Stream ingest ended.
+    PublishDone,
+}
+
+impl Kind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FileCreated => "file_created",
+            Self::RecordStarted => "record_started",
+            Self::RecordPaused => "record_paused",
+            Self::RecordResumed => "record_resumed",
+            Self::RecordError => "record_error",
+            Self::TransformatError => "transformat_error",
+            Self::Publish => "publish",
+            Self::PublishDone => "publish_done",
+        }
+    }
+}
+
+/// Why a recording failed, by the product's codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Fault {
+    BucketNotFound,
+    AccessDenied,
+    StreamFormatError,
+    TsSegmenterFail,
+    /// Ours: the disk under the data folder is full.
+    StorageFull,
+}
+
+impl Fault {
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BucketNotFound => "BucketNotFound",
+            Self::AccessDenied => "AccessDenied",
+            Self::StreamFormatError => "StreamFormatError",
+            Self::TsSegmenterFail => "TsSegmenterFail",
+            Self::StorageFull => "StorageFull",
+        }
+    }
+
+    #[must_use]
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::BucketNotFound => "Bucket not found",
+            Self::AccessDenied => "Bucket not belong config userId",
+            Self::StreamFormatError => "video stream format error",
+            Self::TsSegmenterFail => "ts segmenter error",
+            Self::StorageFull => "no space left for the recording",
+        }
+    }
+}
+
+/// The body of a status event: exactly these four fields.
+#[must_use]
+pub fn status(key: &StreamKey, kind: Kind) -> String {
+    json!({"domain": key.domain, "app": key.app, "stream": key.stream, "event": kind.as_str()}).to_string()
+}
+
+/// The body of a file event.
+#[must_use]
+pub fn file_created(
+    key: &StreamKey,
+    uri: &str,
+    duration_ms: i64,
+    start: UnixMs,
+    stop: UnixMs,
+    push_args: &[(String, String)],
+) -> String {
+    let mut body = json!({
+        "domain": key.domain,
+        "app": key.app,
+        "stream": key.stream,
+        "uri": uri,
+        "duration": seconds(duration_ms),
+        "start_time": unix_seconds(start),
+        "stop_time": unix_seconds(stop),
+    });
+    if !push_args.is_empty()
+        && let Value::Object(fields) = &mut body
+    {
+        let args: Map<String, Value> =
+            push_args.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        fields.insert("push_args".to_owned(), Value::Object(args));
+    }
+    body.to_string()
+}
+
+/// Milliseconds as the number of seconds that bodies and answers carry.
+#[must_use]
+pub fn seconds(ms: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 milliseconds")]
+    let ms = ms as f64;
+    ms / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_event_comes_out() {
+        let key = StreamKey::new("aliyundoc.com", "live", "teststream");
+        let uri = "live/teststream/0_2017-03-08-23:09:46_2017-03-08-23:10:40.flv";
+        let body = file_created(&key, uri, 69_403, 1_488_985_786_000, 1_488_985_840_000, &[]);
+        assert_eq!(
+            body,
+            format!(
+                r#"{{"domain":"aliyundoc.com","app":"live","stream":"teststream","uri":"{uri}","duration":69.403,"start_time":1488985786,"stop_time":1488985840}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn push_arguments_are_an_object_and_only_there_when_some() {
+        let key = StreamKey::new("d", "a", "s");
+        let body = file_created(&key, "u", 1, 0, 0, &[("callback_a".into(), "1".into())]);
+        assert!(body.ends_with(r#""push_args":{"callback_a":"1"}}"#), "{body}");
+    }
+}

@@ -1,0 +1,191 @@
+//! The outbox: every callback is a row before it is sent, and stays one with all its attempts.
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde::{Deserialize, Serialize};
+
+use super::entity::callback;
+use super::{Store, StoreError};
+use crate::clock::UnixMs;
+use crate::model::event::Kind;
+use crate::model::stream_key::StreamKey;
+
+pub type Row = callback::Model;
+
+/// A callback to be sent.
+#[derive(Debug, Clone)]
+pub struct NewCallback {
+    /// The same event always has the same name, so that a repeated hand-in after a crash is not sent twice over.
+    pub dedupe: String,
+    pub key: StreamKey,
+    pub kind: Kind,
+    pub method: &'static str,
+    pub url: String,
+    pub body: String,
+    /// What the signature names (empty: not signed).
+    pub sign_host: String,
+    pub sign_key: String,
+}
+
+/// How a callback stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Pending,
+    Success,
+    Failed,
+}
+
+impl State {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One request made for a callback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub at: UnixMs,
+    /// The status that came back.
+    pub status: Option<u16>,
+    /// Why none came back.
+    pub error: Option<String>,
+    /// The answer's first bytes.
+    #[serde(default)]
+    pub response: String,
+    /// The authentication headers sent.
+    #[serde(default)]
+    pub headers: String,
+}
+
+/// Which callbacks DescribeLiveRecordNotifyRecords asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub domain: String,
+    pub app: Option<String>,
+    pub stream: Option<String>,
+    pub state: Option<State>,
+    pub from: UnixMs,
+    pub to: UnixMs,
+    pub kinds: Vec<Kind>,
+}
+
+pub(super) fn row(new: &NewCallback, now: UnixMs) -> callback::ActiveModel {
+    callback::ActiveModel {
+        dedupe: Set(new.dedupe.clone()),
+        domain: Set(new.key.domain.clone()),
+        app: Set(new.key.app.clone()),
+        stream: Set(new.key.stream.clone()),
+        kind: Set(new.kind.as_str().to_owned()),
+        method: Set(new.method.to_owned()),
+        url: Set(new.url.clone()),
+        body: Set(new.body.clone()),
+        sign_host: Set(new.sign_host.clone()),
+        sign_key: Set(new.sign_key.clone()),
+        state: Set(State::Pending.as_str().to_owned()),
+        attempts: Set("[]".to_owned()),
+        created_at: Set(now),
+        next_at: Set(now),
+        done_at: Set(0),
+        ..Default::default()
+    }
+}
+
+/// Inserts within a transaction; a repeated event is left as it is.
+pub(super) async fn enqueue_on(db: &impl ConnectionTrait, new: &NewCallback, now: UnixMs) -> Result<bool, StoreError> {
+    let known = callback::Entity::find().filter(callback::Column::Dedupe.eq(&new.dedupe)).count(db).await?;
+    if known > 0 {
+        return Ok(false);
+    }
+    callback::Entity::insert(row(new, now)).exec_without_returning(db).await.map_err(StoreError::from_insert)?;
+    Ok(true)
+}
+
+impl Store {
+    /// Puts a callback into the outbox; false when the same event is there already.
+    pub async fn enqueue_callback(&self, new: &NewCallback, now: UnixMs) -> Result<bool, StoreError> {
+        match enqueue_on(&self.write, new, now).await {
+            Err(StoreError::Duplicate) => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Callbacks not yet ended, oldest first, after `after_id`.
+    pub async fn pending_callbacks(&self, after_id: i64) -> Result<Vec<Row>, StoreError> {
+        Ok(callback::Entity::find()
+            .filter(callback::Column::State.eq(State::Pending.as_str()))
+            .filter(callback::Column::Id.gt(after_id))
+            .order_by_asc(callback::Column::Id)
+            .limit(500)
+            .all(&self.write)
+            .await?)
+    }
+
+    pub async fn find_callback(&self, id: i64) -> Result<Option<Row>, StoreError> {
+        Ok(callback::Entity::find_by_id(id).one(&self.read).await?)
+    }
+
+    /// Writes what an attempt brought.
+    pub async fn update_callback(
+        &self,
+        id: i64,
+        state: State,
+        attempts: &[Attempt],
+        next_at: UnixMs,
+        done_at: UnixMs,
+    ) -> Result<(), StoreError> {
+        let row = callback::ActiveModel {
+            id: Set(id),
+            state: Set(state.as_str().to_owned()),
+            attempts: Set(serde_json::to_string(attempts)?),
+            next_at: Set(next_at),
+            done_at: Set(done_at),
+            ..Default::default()
+        };
+        callback::Entity::update_many().set(row).filter(callback::Column::Id.eq(id)).exec(&self.write).await?;
+        Ok(())
+    }
+
+    /// The newest callbacks first.
+    pub async fn recent_callbacks(&self, limit: u64) -> Result<Vec<Row>, StoreError> {
+        Ok(callback::Entity::find().order_by_desc(callback::Column::Id).limit(limit).all(&self.read).await?)
+    }
+
+    /// One page of a domain's callbacks by time, with the number of all that fit.
+    pub async fn callback_page(&self, filter: &Filter, page: u64, size: u64) -> Result<(Vec<Row>, u64), StoreError> {
+        let mut condition = Condition::all()
+            .add(callback::Column::Domain.eq(&filter.domain))
+            .add(callback::Column::CreatedAt.gte(filter.from))
+            .add(callback::Column::CreatedAt.lte(filter.to))
+            .add(callback::Column::Kind.is_in(filter.kinds.iter().map(|kind| kind.as_str())));
+        if let Some(app) = &filter.app {
+            condition = condition.add(callback::Column::App.eq(app));
+        }
+        if let Some(stream) = &filter.stream {
+            condition = condition.add(callback::Column::Stream.eq(stream));
+        }
+        if let Some(state) = filter.state {
+            condition = condition.add(callback::Column::State.eq(state.as_str()));
+        }
+        let query = callback::Entity::find().filter(condition).order_by_asc(callback::Column::Id);
+        let total = query.clone().count(&self.read).await?;
+        let rows = query.offset(page.saturating_sub(1) * size).limit(size).all(&self.read).await?;
+        Ok((rows, total))
+    }
+
+    /// Forgets callbacks that ended before `before`.
+    pub async fn forget_callbacks(&self, before: UnixMs) -> Result<u64, StoreError> {
+        let done = callback::Entity::delete_many()
+            .filter(callback::Column::State.ne(State::Pending.as_str()))
+            .filter(callback::Column::CreatedAt.lt(before))
+            .exec(&self.write)
+            .await?;
+        Ok(done.rows_affected)
+    }
+}

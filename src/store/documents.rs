@@ -1,0 +1,89 @@
+//! Settings that hang on a name, one JSON document each: notify configurations, push authentication, declared domains.
+
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::entity::document;
+use super::{Store, StoreError};
+
+/// What a document is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The recording callbacks of a streaming domain.
+    RecordNotify,
+    /// The publish callbacks of an ingest domain.
+    StreamNotify,
+    /// A declared domain.
+    Domain,
+    /// The functions set on a domain (aliauth and others).
+    DomainConfig,
+}
+
+impl Kind {
+    /// Every kind, for snapshots.
+    pub const ALL: [Self; 4] = [Self::RecordNotify, Self::StreamNotify, Self::Domain, Self::DomainConfig];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RecordNotify => "record_notify",
+            Self::StreamNotify => "stream_notify",
+            Self::Domain => "domain",
+            Self::DomainConfig => "domain_config",
+        }
+    }
+}
+
+impl Store {
+    fn document_row(kind: Kind, name: &str, body: &impl Serialize) -> Result<document::ActiveModel, StoreError> {
+        Ok(document::ActiveModel {
+            kind: Set(kind.as_str().to_owned()),
+            name: Set(name.to_owned()),
+            body: Set(serde_json::to_string(body)?),
+        })
+    }
+
+    /// Stores a new document; [`StoreError::Duplicate`] when the name is taken.
+    pub async fn insert_document(&self, kind: Kind, name: &str, body: &impl Serialize) -> Result<(), StoreError> {
+        document::Entity::insert(Self::document_row(kind, name, body)?)
+            .exec_without_returning(&self.write)
+            .await
+            .map_err(StoreError::from_insert)?;
+        Ok(())
+    }
+
+    /// Creates or replaces a document.
+    pub async fn put_document(&self, kind: Kind, name: &str, body: &impl Serialize) -> Result<(), StoreError> {
+        document::Entity::insert(Self::document_row(kind, name, body)?)
+            .on_conflict(
+                OnConflict::columns([document::Column::Kind, document::Column::Name])
+                    .update_column(document::Column::Body)
+                    .to_owned(),
+            )
+            .exec_without_returning(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn find_document<T: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<T>, StoreError> {
+        let row = document::Entity::find_by_id((kind.as_str().to_owned(), name.to_owned())).one(&self.read).await?;
+        Ok(row.map(|row| serde_json::from_str(&row.body)).transpose()?)
+    }
+
+    /// Every document of a kind with its name, ordered by name.
+    pub async fn list_documents<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<(String, T)>, StoreError> {
+        let rows = document::Entity::find()
+            .filter(document::Column::Kind.eq(kind.as_str()))
+            .order_by_asc(document::Column::Name)
+            .all(&self.read)
+            .await?;
+        rows.into_iter().map(|row| Ok((row.name, serde_json::from_str(&row.body)?))).collect()
+    }
+
+    /// False when there was none.
+    pub async fn delete_document(&self, kind: Kind, name: &str) -> Result<bool, StoreError> {
+        let done = document::Entity::delete_by_id((kind.as_str().to_owned(), name.to_owned())).exec(&self.write).await?;
+        Ok(done.rows_affected > 0)
+    }
+}

@@ -1,0 +1,114 @@
+//! The rows, one entity a table. Instants are Unix milliseconds; documents are JSON text.
+
+macro_rules! table {
+    ($module:ident, $table:literal, { $($(#[$attribute:meta])* $field:ident : $type:ty),* $(,)? }) => {
+        pub mod $module {
+            use sea_orm::entity::prelude::*;
+
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model {
+                $($(#[$attribute])* pub $field: $type,)*
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
+}
+
+table!(record_rule, "record_rule", {
+    #[sea_orm(primary_key)]
+    id: i64,
+    key_hash: String,
+    domain: String,
+    body: String,
+});
+
+table!(document, "document", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    kind: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    name: String,
+    body: String,
+});
+
+table!(record_session, "record_session", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: String,
+    stream_hash: String,
+    domain: String,
+    app: String,
+    stream: String,
+    bucket: String,
+    endpoint: String,
+    prefix: String,
+    started_at: i64,
+    ended_at: i64,
+    state: String,
+});
+
+table!(record_slice, "record_slice", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: String,
+    stream_hash: String,
+    session_id: String,
+    sequence: i64,
+    bucket: String,
+    endpoint: String,
+    object: String,
+    started_at: i64,
+    ended_at: i64,
+    duration_ms: i64,
+    uploaded_at: i64,
+    discontinuity: bool,
+    width: i32,
+    height: i32,
+});
+
+table!(record_file, "record_file", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: String,
+    #[sea_orm(unique)]
+    dedupe: String,
+    stream_hash: String,
+    domain: String,
+    app: String,
+    stream: String,
+    session_id: String,
+    origin: String,
+    format: String,
+    bucket: String,
+    endpoint: String,
+    object: String,
+    started_at: i64,
+    ended_at: i64,
+    duration_ms: i64,
+    size: i64,
+    width: i32,
+    height: i32,
+    created_at: i64,
+});
+
+table!(callback, "callback", {
+    #[sea_orm(primary_key)]
+    id: i64,
+    #[sea_orm(unique)]
+    dedupe: String,
+    domain: String,
+    app: String,
+    stream: String,
+    kind: String,
+    method: String,
+    url: String,
+    body: String,
+    sign_host: String,
+    sign_key: String,
+    state: String,
+    attempts: String,
+    created_at: i64,
+    next_at: i64,
+    done_at: i64,
+});

@@ -1,0 +1,232 @@
+//! What was recorded: sessions, slices and files.
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Order, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, TransactionTrait, sea_query::OnConflict,
+};
+
+use super::callbacks::{NewCallback, enqueue_on};
+use super::entity::{record_file, record_session, record_slice};
+use super::{Store, StoreError};
+use crate::clock::UnixMs;
+
+pub type SessionRow = record_session::Model;
+pub type SliceRow = record_slice::Model;
+pub type FileRow = record_file::Model;
+
+/// The rows that one answer may carry at most, where the API has no paging.
+const ANSWER_LIMIT: u64 = 10_000;
+
+impl Store {
+    /// Writes a session's row: a new one, or its new end and state.
+    pub async fn put_session(&self, row: SessionRow) -> Result<(), StoreError> {
+        record_session::Entity::insert(row.into_active_model())
+            .on_conflict(
+                OnConflict::column(record_session::Column::Id)
+                    .update_columns([record_session::Column::EndedAt, record_session::Column::State])
+                    .to_owned(),
+            )
+            .exec_without_returning(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Sessions of a stream that overlap a period, oldest first.
+    pub async fn sessions_between(&self, hash: &str, from: UnixMs, to: UnixMs) -> Result<Vec<SessionRow>, StoreError> {
+        Ok(record_session::Entity::find()
+            .filter(record_session::Column::StreamHash.eq(hash))
+            .filter(record_session::Column::StartedAt.lt(to))
+            .filter(record_session::Column::EndedAt.gt(from))
+            .order_by_asc(record_session::Column::StartedAt)
+            .limit(ANSWER_LIMIT)
+            .all(&self.read)
+            .await?)
+    }
+
+    /// The newest sessions first.
+    pub async fn recent_sessions(&self, limit: u64) -> Result<Vec<SessionRow>, StoreError> {
+        Ok(record_session::Entity::find()
+            .order_by_desc(record_session::Column::StartedAt)
+            .limit(limit)
+            .all(&self.read)
+            .await?)
+    }
+
+    /// Records an uploaded slice; the same slice twice is one row.
+    pub async fn put_slice(&self, row: SliceRow) -> Result<(), StoreError> {
+        match record_slice::Entity::insert(row.into_active_model()).exec_without_returning(&self.write).await {
+            Ok(_) => Ok(()),
+            Err(error) => match StoreError::from_insert(error) {
+                StoreError::Duplicate => Ok(()),
+                other => Err(other),
+            },
+        }
+    }
+
+    pub async fn find_slice(&self, id: &str) -> Result<Option<SliceRow>, StoreError> {
+        Ok(record_slice::Entity::find_by_id(id.to_owned()).one(&self.write).await?)
+    }
+
+    /// Slices of a session in order.
+    pub async fn slices_of_session(&self, session: &str) -> Result<Vec<SliceRow>, StoreError> {
+        Ok(record_slice::Entity::find()
+            .filter(record_slice::Column::SessionId.eq(session))
+            .order_by_asc(record_slice::Column::Sequence)
+            .all(&self.read)
+            .await?)
+    }
+
+    /// Slices of a stream uploaded after `from`, in order, at most `limit`.
+    pub async fn slices_uploaded_after(&self, hash: &str, from: UnixMs, limit: u64) -> Result<Vec<SliceRow>, StoreError> {
+        Ok(record_slice::Entity::find()
+            .filter(record_slice::Column::StreamHash.eq(hash))
+            .filter(record_slice::Column::UploadedAt.gt(from))
+            .order_by_asc(record_slice::Column::UploadedAt)
+            .order_by_asc(record_slice::Column::Sequence)
+            .limit(limit)
+            .all(&self.read)
+            .await?)
+    }
+
+    /// The number the next slice of a stream carries: the counter survives recordings.
+    pub async fn next_slice_sequence(&self, hash: &str) -> Result<u64, StoreError> {
+        let newest = record_slice::Entity::find()
+            .filter(record_slice::Column::StreamHash.eq(hash))
+            .order_by_desc(record_slice::Column::Sequence)
+            .one(&self.write)
+            .await?;
+        Ok(newest.map_or(0, |row| u64::try_from(row.sequence + 1).unwrap_or(0)))
+    }
+
+    /// Whether anything of the stream was ever recorded.
+    pub async fn stream_was_recorded(&self, hash: &str) -> Result<bool, StoreError> {
+        Ok(record_session::Entity::find()
+            .filter(record_session::Column::StreamHash.eq(hash))
+            .limit(1)
+            .count(&self.read)
+            .await?
+            > 0)
+    }
+
+    /// Records a finished file and puts its event into the outbox, in one transaction; the same file twice changes nothing.
+    pub async fn commit_file(&self, row: FileRow, event: Option<&NewCallback>, now: UnixMs) -> Result<bool, StoreError> {
+        let tx = self.write.begin().await?;
+        let known = record_file::Entity::find().filter(record_file::Column::Dedupe.eq(&row.dedupe)).count(&tx).await?;
+        if known == 0 {
+            record_file::Entity::insert(row.into_active_model())
+                .exec_without_returning(&tx)
+                .await
+                .map_err(StoreError::from_insert)?;
+            if let Some(event) = event {
+                enqueue_on(&tx, event, now).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(known == 0)
+    }
+
+    pub async fn find_file_by_dedupe(&self, dedupe: &str) -> Result<Option<FileRow>, StoreError> {
+        Ok(record_file::Entity::find().filter(record_file::Column::Dedupe.eq(dedupe)).one(&self.write).await?)
+    }
+
+    pub async fn find_file(&self, id: &str) -> Result<Option<FileRow>, StoreError> {
+        Ok(record_file::Entity::find_by_id(id.to_owned()).one(&self.read).await?)
+    }
+
+    pub async fn delete_file(&self, id: &str) -> Result<bool, StoreError> {
+        let done = record_file::Entity::delete_by_id(id.to_owned()).exec(&self.write).await?;
+        Ok(done.rows_affected > 0)
+    }
+
+    /// One page of the files of a stream whose recording lies in a period, by creation time.
+    pub async fn file_page(
+        &self,
+        hash: &str,
+        (from, to): (UnixMs, UnixMs),
+        not_before: UnixMs,
+        newest_first: bool,
+        page: u64,
+        size: u64,
+    ) -> Result<(Vec<FileRow>, u64), StoreError> {
+        let order = if newest_first { Order::Desc } else { Order::Asc };
+        let query = record_file::Entity::find()
+            .filter(record_file::Column::StreamHash.eq(hash))
+            .filter(record_file::Column::StartedAt.lt(to))
+            .filter(record_file::Column::EndedAt.gt(from))
+            .filter(record_file::Column::CreatedAt.gte(not_before))
+            .order_by(record_file::Column::CreatedAt, order.clone())
+            .order_by(record_file::Column::Id, order);
+        let total = query.clone().count(&self.read).await?;
+        let rows = query.offset(page.saturating_sub(1) * size).limit(size).all(&self.read).await?;
+        Ok((rows, total))
+    }
+
+    /// Files of a session in order of creation.
+    pub async fn files_of_session(&self, session: &str) -> Result<Vec<FileRow>, StoreError> {
+        Ok(record_file::Entity::find()
+            .filter(record_file::Column::SessionId.eq(session))
+            .order_by_asc(record_file::Column::CreatedAt)
+            .all(&self.read)
+            .await?)
+    }
+
+    /// Forgets what the product forgets: slices and files older than the given instants. Objects stay.
+    pub async fn forget_records(&self, slices_before: UnixMs, files_before: UnixMs) -> Result<(), StoreError> {
+        record_slice::Entity::delete_many()
+            .filter(record_slice::Column::UploadedAt.lt(slices_before))
+            .exec(&self.write)
+            .await?;
+        record_file::Entity::delete_many()
+            .filter(record_file::Column::CreatedAt.lt(files_before))
+            .exec(&self.write)
+            .await?;
+        record_session::Entity::delete_many()
+            .filter(record_session::Column::EndedAt.lt(files_before))
+            .filter(record_session::Column::State.eq("ended"))
+            .exec(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Closes the rows of sessions that no spool stands for any more.
+    pub async fn end_session(&self, id: &str, ended_at: UnixMs) -> Result<(), StoreError> {
+        let row = record_session::ActiveModel { id: Set(id.to_owned()), state: Set("ended".to_owned()), ended_at: Set(ended_at), ..Default::default() };
+        match row.update(&self.write).await {
+            Ok(_) | Err(sea_orm::DbErr::RecordNotUpdated) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Everything of the three tables, for a snapshot.
+    pub async fn export_records(&self) -> Result<(Vec<SessionRow>, Vec<SliceRow>, Vec<FileRow>), StoreError> {
+        Ok((
+            record_session::Entity::find().order_by_asc(record_session::Column::StartedAt).all(&self.read).await?,
+            record_slice::Entity::find().order_by_asc(record_slice::Column::UploadedAt).all(&self.read).await?,
+            record_file::Entity::find().order_by_asc(record_file::Column::CreatedAt).all(&self.read).await?,
+        ))
+    }
+
+    /// Puts rows of a snapshot back.
+    pub async fn import_records(
+        &self,
+        sessions: Vec<SessionRow>,
+        slices: Vec<SliceRow>,
+        files: Vec<FileRow>,
+    ) -> Result<(), StoreError> {
+        for row in sessions {
+            self.put_session(row).await?;
+        }
+        for row in slices {
+            self.put_slice(row).await?;
+        }
+        for row in files {
+            self.commit_file(row, None, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Numbers for metrics.
+    pub async fn count_files(&self) -> Result<u64, StoreError> {
+        Ok(record_file::Entity::find().count(&self.read).await?)
+    }
+}
