@@ -1,0 +1,139 @@
+//! Percent-encoding as the gateway signs it: RFC 3986 section 2, unreserved characters stay, everything else is `%XX`.
+//!
+//! What: encoding into a reused buffer, encoding twice in one go (the V1 string to sign holds an encoded copy of an already
+//! encoded text), and decoding of form pairs, where `+` is a space (WHATWG URL, application/x-www-form-urlencoded).
+//! Why our own: signatures need upper-case digits and exactly this character set, and a decoder that refuses bad input
+//! instead of passing it on.
+
+use thiserror::Error;
+
+const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+
+/// What can be wrong with an encoded text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// `%` without two hexadecimal digits after it.
+    #[error("a percent sign without two hexadecimal digits")]
+    BadEscape,
+    /// The decoded bytes are no UTF-8.
+    #[error("the decoded bytes are not UTF-8")]
+    NotUtf8,
+}
+
+/// RFC 3986 section 2.3.
+const fn unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
+}
+
+fn hex_digit(nibble: u8) -> char {
+    UPPER
+        .get(usize::from(nibble & 0x0f))
+        .map_or('0', |digit| char::from(*digit))
+}
+
+/// Appends `text`, encoded.
+pub fn encode_into(out: &mut String, text: &str) {
+    escape_into(out, text, "%");
+}
+
+/// Appends `text`, encoded, and the result encoded once more.
+pub fn encode_twice_into(out: &mut String, text: &str) {
+    escape_into(out, text, "%25");
+}
+
+fn escape_into(out: &mut String, text: &str, percent: &str) {
+    for byte in text.bytes() {
+        if unreserved(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(percent);
+            out.push(hex_digit(byte >> 4));
+            out.push(hex_digit(byte));
+        }
+    }
+}
+
+/// The encoded text on its own.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    encode_into(&mut out, text);
+    out
+}
+
+/// Decodes one key or value of a query or a form.
+///
+/// # Errors
+/// An escape that is none, or bytes that are no UTF-8.
+pub fn decode(text: &[u8]) -> Result<String, DecodeError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(&byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().and_then(|d| char::from(*d).to_digit(16));
+                let (Some(high), Some(low)) = (digit(), digit()) else {
+                    return Err(DecodeError::BadEscape);
+                };
+                u8::try_from(high * 16 + low).map_err(|_| DecodeError::BadEscape)?
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_the_unreserved_stay() {
+        assert_eq!(encode("aZ09-_.~"), "aZ09-_.~");
+        assert_eq!(
+            encode("a b*~中文+/%"),
+            "a%20b%2A~%E4%B8%AD%E6%96%87%2B%2F%25"
+        );
+        assert_eq!(encode("🎥"), "%F0%9F%8E%A5");
+    }
+
+    #[test]
+    fn every_spelling_of_a_client_decodes_to_the_same_text() {
+        for spelling in ["a+b*~%2f", "a%20b%2A%7E/", "a+b%2a~%2F"] {
+            assert_eq!(decode(spelling.as_bytes()).unwrap(), "a b*~/");
+        }
+    }
+
+    #[test]
+    fn bad_escapes_and_bad_utf8_are_refused() {
+        for bad in ["%", "a%2", "%zz", "%+1", "%2"] {
+            assert_eq!(decode(bad.as_bytes()), Err(DecodeError::BadEscape), "{bad}");
+        }
+        assert_eq!(decode(b"%ff"), Err(DecodeError::NotUtf8));
+        assert_eq!(decode(b"\xe4\xb8"), Err(DecodeError::NotUtf8));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_itself(text in "\\PC*") {
+            prop_assert_eq!(decode(encode(&text).as_bytes()).unwrap(), text);
+        }
+
+        #[test]
+        fn twice_is_once_and_once_more(text in "\\PC*") {
+            let mut twice = String::new();
+            encode_twice_into(&mut twice, &text);
+            prop_assert_eq!(twice, encode(&encode(&text)));
+        }
+
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(text) = decode(&bytes) {
+                prop_assert!(text.len() <= bytes.len());
+            }
+        }
+    }
+}
