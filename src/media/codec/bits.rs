@@ -119,10 +119,6 @@ impl<'a> RecordReader<'a> {
         }
     }
 
-    pub(super) fn at_end(&self) -> bool {
-        self.position >= self.record.len()
-    }
-
     pub(super) fn u8(&mut self) -> Result<u8, CodecError> {
         let byte = self
             .record
