@@ -1,0 +1,195 @@
+"""File events, status events, their signature and retry (scenarios 32 to 35), and the publish callback (36, 37)."""
+
+import hashlib
+import socket
+from datetime import timedelta
+from urllib.parse import parse_qs
+
+import pytest
+
+from harness.stage import wire
+from harness.wait import wait_for
+
+M3U8 = {"Format": "m3u8", "SliceDuration": 5}
+KEY = "yourkeyyourkey16"
+
+
+def signature(host: str, timestamp: str, key: str) -> str:
+    """ALI-LIVE-SIGNATURE as a receiver checks it."""
+    return hashlib.md5(f"{host}|{timestamp}|{key}".encode()).hexdigest()
+
+
+def test_32_payload(stage):
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    stage.push(6, query="callback_a=1&callback_a=2&callback_b=3&x=4")
+    stage.push(6, stream="plain")
+    stage.advance(16)
+    events = {event["stream"]: event for event in stage.wait_files(2)}
+    base = {"domain", "app", "stream", "uri", "duration", "start_time", "stop_time"}
+    assert set(events["s1"]) == base | {"push_args"}
+    assert events["s1"]["push_args"] == {"callback_a": "1", "callback_b": "3"}
+    assert set(events["plain"]) == base
+    event = events["plain"]
+    assert (event["domain"], event["app"]) == (stage.domain, "live")
+    assert isinstance(event["uri"], str) and not event["uri"].startswith("/")
+    assert isinstance(event["duration"], (int, float))
+    assert type(event["start_time"]) is int and type(event["stop_time"]) is int
+    assert event["uri"] in stage.bucket.keys()
+    (request, *_) = stage.inbox.requests
+    assert request.method == "POST"
+    assert request.headers["User-Agent"] == "Go-http-client/1.1"
+    assert request.headers["Content-Type"].startswith("application/json")
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_33_status_events_only_when_asked(stage, wanted):
+    stage.rule("mp4", DelayTime=15)
+    stage.notify(NeedStatusNotify=wanted)
+    stage.push(6)
+    stage.advance(16)
+    stage.wait_files(1)
+    statuses = [body for body in stage.inbox.bodies() if "event" in body]
+    base = {"domain": stage.domain, "app": "live", "stream": "s1"}
+    assert statuses == ([base | {"event": "record_started"}, base | {"event": "record_paused"}] if wanted else [])
+
+
+def test_34_signature(stage):
+    """The formula is held against its two documented vectors, then against what really arrives."""
+    assert signature("learn.aliyundoc.com", "1519375990", "yourkey") == "9e226fc2c250be266e3657e156f68c12"
+    assert signature("push.example.com", "1609220385", "abcdef0123456789") == "134773287a801df084e534076ed6102a"
+    stage.rule("mp4", DelayTime=15)
+    stage.notify(NotifyReqAuth=True, NotifyAuthKey=KEY)
+    stage.push(6)
+    stage.advance(16)
+    stage.wait_files(1)
+    (request,) = stage.inbox.requests
+    headers = {name.upper(): value for name, value in request.headers.items()}
+    timestamp = headers["ALI-LIVE-TIMESTAMP"]
+    assert abs(int(timestamp) - stage.now().timestamp()) < 10
+    assert headers["ALI-LIVE-SIGNATURE"] == signature("127.0.0.1", timestamp, KEY)
+
+
+def test_34_no_signature_without_auth(stage):
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    stage.push(6)
+    stage.advance(16)
+    stage.wait_files(1)
+    assert not [name for name in stage.inbox.requests[0].headers if name.upper().startswith("ALI-LIVE")]
+
+
+def notify_records(stage, **more) -> list[dict]:
+    """The delivery log of this stage's domain."""
+    now = stage.now()
+    window = {"StartTime": wire(now - timedelta(hours=2)), "EndTime": wire(now + timedelta(hours=1))}
+    paging = {"PageNumber": 1, "PageSize": 100}
+    return stage.api.call("DescribeLiveRecordNotifyRecords", DomainName=stage.domain, **window, **paging, **more)["CallbackList"]
+
+
+def test_35_retry(stage):
+    stage.inbox.answer = lambda number: (503, b"busy") if number < 2 else (200, b"")
+    stage.rule("mp4", DelayTime=15)
+    stage.notify(NotifyReqAuth=True, NotifyAuthKey=KEY)
+    stage.push(6)
+    stage.advance(16)
+    stage.advance(5)
+    wait_for(lambda: len(stage.inbox.requests) >= 3, what="the third try")
+    stage.advance(30)
+    first, second, third = stage.inbox.requests
+    assert first.body == second.body == third.body
+    stamps = [int({k.upper(): v for k, v in request.headers.items()}["ALI-LIVE-TIMESTAMP"]) for request in stage.inbox.requests]
+    assert [later - earlier for earlier, later in zip(stamps, stamps[1:])] == pytest.approx([1, 1], abs=1)
+    (record,) = notify_records(stage)
+    assert (record["NotifyType"], record["NotifyResult"]) == ("file_created", "success")
+    assert record["NotifyContent"] == first.body.decode()
+    assert record["NotifyUrl"] == stage.inbox.url
+
+
+def test_35_receiver_that_always_refuses(stage):
+    stage.inbox.say(b"no", 500)
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    stage.push(6)
+    stage.advance(16)
+    stage.advance(60)
+    wait_for(lambda: len(stage.inbox.requests) >= 6, what="six tries")
+    stage.advance(120)
+    assert len(stage.inbox.requests) == 6
+    assert [record["NotifyResult"] for record in notify_records(stage, Status="failed")] == ["failed"]
+    assert notify_records(stage, Status="success") == []
+
+
+def test_35_dead_receiver(stage):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        stage.rule(M3U8, DelayTime=15)
+        stage.notify(NotifyUrl=f"http://127.0.0.1:{taken.getsockname()[1]}/", NeedStatusNotify=True)
+        stage.push(12)
+        stage.advance(16)
+        stage.advance(60)
+        wait_for(lambda: len(notify_records(stage, Status="failed")) == 3, what="three deliveries given up")
+    (key,) = stage.wait_keys(1, ".m3u8")
+    assert stage.playlist(key).duration == pytest.approx(12, abs=0.5)
+
+
+def published(stage) -> None:
+    """Names the publish callback of this stage's domain."""
+    stage.api.call("SetLiveStreamsNotifyUrlConfig", DomainName=stage.domain, NotifyUrl=stage.questions.url)
+
+
+def actions(stage) -> list[dict[str, str]]:
+    """The queries of all publish callbacks."""
+    return [{name: values[0] for name, values in parse_qs(request.query).items()} for request in stage.questions.requests]
+
+
+def test_36_publish_callback_waits_two_seconds(stage):
+    published(stage)
+    publisher = stage.publisher()
+    stage.live(publisher, 1, step=0.5)
+    stage.end(publisher)
+    stage.advance(10)
+    assert [query["action"] for query in actions(stage) if query["action"] == "publish"] == []
+
+
+def test_36_publish_callback(stage):
+    published(stage)
+    publisher = stage.publisher(query="x=4")
+    stage.live(publisher, 5, step=1)
+    wait_for(lambda: actions(stage), what="the publish callback")
+    (query,) = actions(stage)
+    assert stage.questions.requests[0].method == "GET"
+    assert (query["action"], query["app"], query["appname"], query["id"]) == ("publish", stage.domain, "live", "s1")
+    assert (query["width"], query["height"]) == ("320", "180")
+    assert abs(int(query["time"]) - stage.now().timestamp()) < 10
+    assert f"usrargs=vhost={stage.domain}&x=4" in stage.questions.requests[0].query
+    stage.end(publisher)
+    stage.advance(2)
+    wait_for(lambda: len(actions(stage)) == 2, what="publish_done")
+    done = actions(stage)[1]
+    assert (done["action"], done["app"], done["appname"], done["id"]) == ("publish_done", stage.domain, "live", "s1")
+    assert "width" not in done and "height" not in done
+
+
+def test_37_silent_push(stage):
+    stage.rule(M3U8, DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    publisher = stage.publisher()
+    publisher.push(6)
+    stage.advance(8)
+    assert stage.server.is_live(stage.domain, "live", "s1") and not publisher.closed.is_set()
+    stage.advance(3)
+    wait_for(publisher.closed.is_set, what="the server to close the connection")
+    stage.wait_gone(publisher)
+    wait_for(lambda: stage.inbox.events() == ["record_started", "record_paused"], what="record_paused")
+    stage.advance(16)
+    stage.wait_files(1)
+
+
+def test_37_silent_push_is_told(stage):
+    published(stage)
+    publisher = stage.publisher()
+    stage.live(publisher, 4)
+    stage.advance(11)
+    wait_for(publisher.closed.is_set, what="the server to close the connection")
+    wait_for(lambda: [query["action"] for query in actions(stage)] == ["publish", "publish_done"], what="publish_done")
