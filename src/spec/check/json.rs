@@ -1,0 +1,69 @@
+//! Parameters that hold JSON text: the same rules, on values that are typed already.
+//!
+//! Numbers and booleans may be written as text (`"1"`), as samples of the product do; a `null` is an absent member.
+//! Depth is bounded by the JSON reader, size by the longest value of a parameter.
+
+use serde_json::{Map, Value};
+
+use super::{MAX_TEXT_ITEMS, Problem, ProblemKind, absent, counted, problem};
+use crate::spec::model::{Kind, Param};
+use crate::spec::scalar;
+
+/// Reads one value against its description.
+pub(super) fn read(
+    param: &Param,
+    value: &Value,
+    path: &str,
+    unknown: &mut Vec<String>,
+) -> Result<Value, Problem> {
+    let refused = |kind| problem(param, path, kind);
+    match (param.kind, value) {
+        (Kind::Array, Value::Array(items)) => {
+            counted(param, items.len(), MAX_TEXT_ITEMS).map_err(refused)?;
+            let Some(item) = param.item.as_deref() else {
+                return Ok(value.clone());
+            };
+            items
+                .iter()
+                .enumerate()
+                .map(|(at, value)| read(item, value, &format!("{path}.{}", at + 1), unknown))
+                .collect()
+        }
+        (Kind::Object, Value::Object(members)) if param.fields.is_empty() => {
+            Ok(Value::Object(members.clone()))
+        }
+        (Kind::Object, Value::Object(members)) => object(param, members, path, unknown),
+        (Kind::Map, Value::Object(_)) => Ok(value.clone()),
+        (Kind::Array | Kind::Object | Kind::Map, _) => Err(refused(ProblemKind::Type(param.kind))),
+        (_, Value::String(text)) => scalar::read(param, text).map_err(refused),
+        (_, Value::Number(_) | Value::Bool(_)) => {
+            scalar::read(param, &value.to_string()).map_err(refused)
+        }
+        (kind, _) => Err(refused(ProblemKind::Type(kind))),
+    }
+}
+
+fn object(
+    param: &Param,
+    members: &Map<String, Value>,
+    path: &str,
+    unknown: &mut Vec<String>,
+) -> Result<Value, Problem> {
+    let mut value = Map::new();
+    for field in &param.fields {
+        let path = format!("{path}.{}", field.name);
+        let given = members.get(&field.name).filter(|value| !value.is_null());
+        let found = match given {
+            Some(given) => Some(read(field, given, &path, unknown)?),
+            None => absent(field, &path)?,
+        };
+        if let Some(found) = found {
+            value.insert(field.name.clone(), found);
+        }
+    }
+    let foreign = members
+        .keys()
+        .filter(|name| !param.fields.iter().any(|field| field.name == **name));
+    unknown.extend(foreign.map(|name| format!("{path}.{name}")));
+    Ok(Value::Object(value))
+}
