@@ -97,15 +97,34 @@ fn flatten(param: &Param, path: &str, required: bool, out: &mut Vec<Value>) {
         (Kind::Array, Some(Encoding::Repeat), Some(item)) => {
             let shown = param.max_items.unwrap_or(SHOWN_ITEMS).min(SHOWN_ITEMS);
             for index in 1..=shown {
-                flatten(item, &format!("{path}.{index}"), required && index == 1, out);
+                flatten(
+                    item,
+                    &format!("{path}.{index}"),
+                    required && index == 1,
+                    out,
+                );
             }
         }
         (Kind::Object, Some(Encoding::Dotted) | None, _) => {
             for field in &param.fields {
-                flatten(field, &format!("{path}.{}", field.name), required && field.required, out);
+                flatten(
+                    field,
+                    &format!("{path}.{}", field.name),
+                    required && field.required,
+                    out,
+                );
             }
         }
-        _ => out.push(json!({"name": path, "in": "query", "required": required, "schema": param_schema(param)})),
+        _ => {
+            let mut schema = param_schema(param);
+            // An empty text counts as absent where the parameter is mandatory.
+            if let (true, Kind::String, Some(members)) =
+                (required, param.kind, schema.as_object_mut())
+            {
+                members.entry("minLength").or_insert_with(|| json!(1));
+            }
+            out.push(json!({"name": path, "in": "query", "required": required, "schema": schema}));
+        }
     }
 }
 
@@ -218,7 +237,11 @@ mod tests {
                 .find(|p| p["name"] == name)
                 .cloned()
         };
-        assert_eq!(parameter("DomainName").unwrap()["required"], true);
+        let domain = parameter("DomainName").unwrap();
+        assert_eq!(
+            (&domain["required"], &domain["schema"]["minLength"]),
+            (&json!(true), &json!(1))
+        );
         let format = parameter("RecordFormat.2.Format").unwrap();
         assert_eq!(
             format["schema"]["enum"],
