@@ -10,6 +10,7 @@
 use thiserror::Error;
 
 use super::percent::{self, DecodeError};
+use crate::error::{ApiError, Code};
 
 mod tree;
 
@@ -111,6 +112,30 @@ impl ParamError {
             | ParamError::Gap { name }
             | ParamError::Conflict { name } => Some(name),
         }
+    }
+}
+
+impl From<ParamError> for ApiError {
+    /// `Invalid{Param}` with the last part of a plain name, else `InvalidParameter`.
+    fn from(error: ParamError) -> Self {
+        let is_plain = |part: &&str| {
+            part.starts_with(|c: char| c.is_ascii_alphabetic())
+                && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        };
+        let code = match (
+            &error,
+            error
+                .param()
+                .and_then(|name| name.rsplit('.').find(is_plain)),
+        ) {
+            (ParamError::TooLarge, _) => Code::RequestEntityTooLarge,
+            (_, Some(part)) => Code::Invalid(part.to_owned().into()),
+            (_, None) => Code::InvalidParameter,
+        };
+        let message = format!("The parameters of the request cannot be read: {error}.");
+        ApiError::coded(code)
+            .with_message(message)
+            .with_source(error)
     }
 }
 
@@ -231,6 +256,31 @@ mod tests {
             parse_pairs(&ampersands, Some(b"&")),
             Err(ParamError::TooLarge)
         );
+    }
+
+    #[test]
+    fn refusals_reach_the_wire_under_the_name_of_the_parameter() {
+        let code = |error: ParamError| ApiError::from(error).code.to_string();
+        assert_eq!(
+            code(ParamError::Gap {
+                name: "RecordFormat.1".into()
+            }),
+            "InvalidRecordFormat"
+        );
+        assert_eq!(
+            code(ParamError::Duplicate {
+                name: "R.1.Format".into()
+            }),
+            "InvalidFormat"
+        );
+        assert_eq!(
+            code(ParamError::Shape {
+                name: "<b>.".into()
+            }),
+            "InvalidParameter"
+        );
+        assert_eq!(code(ParamError::TooMany), "InvalidParameter");
+        assert_eq!(ApiError::from(ParamError::TooLarge).status, 413);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::params::Pairs;
 use super::percent;
+use crate::error::{ApiError, Code};
 
 const SIGNATURE: &str = "Signature";
 
@@ -58,6 +59,19 @@ pub enum SignatureError {
         /// What the client should have signed.
         string_to_sign: String,
     },
+}
+
+impl From<SignatureError> for ApiError {
+    fn from(error: SignatureError) -> Self {
+        match error {
+            SignatureError::Missing => ApiError::missing(SIGNATURE),
+            SignatureError::Method(_) => ApiError::coded(Code::InvalidSignatureMethod),
+            SignatureError::Version(_) => ApiError::coded(Code::InvalidSignatureVersion),
+            SignatureError::Mismatch { string_to_sign } => {
+                ApiError::signature_v1_mismatch(&string_to_sign)
+            }
+        }
+    }
 }
 
 /// The text that is signed.

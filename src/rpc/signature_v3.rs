@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use super::percent;
+use crate::error::{ApiError, Code};
 
 /// The one algorithm that is supported; also the scheme word of the header.
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
@@ -54,6 +55,27 @@ pub enum SignatureError {
         /// What the string to sign is the hash of.
         canonical_request: String,
     },
+}
+
+impl From<SignatureError> for ApiError {
+    fn from(error: SignatureError) -> Self {
+        match error {
+            SignatureError::Algorithm(_) => {
+                ApiError::coded(Code::InvalidSignatureMethod).with_message(error.to_string())
+            }
+            SignatureError::Mismatch {
+                string_to_sign,
+                canonical_request,
+            } => ApiError::signature_v3_mismatch(&string_to_sign, &canonical_request),
+            // A changed body is a changed request. The colon is for SDKs that cut this code's message at it.
+            SignatureError::BodyHash => ApiError::coded(Code::SignatureDoesNotMatch).with_message(
+                format!("Specified signature does not match our calculation: {error}"),
+            ),
+            SignatureError::Malformed(_)
+            | SignatureError::Unsigned(_)
+            | SignatureError::Absent(_) => ApiError::incomplete_signature(&error.to_string()),
+        }
+    }
 }
 
 /// The parts of a request that are signed.

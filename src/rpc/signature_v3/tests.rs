@@ -208,3 +208,28 @@ fn odd_authorization_headers_are_refused() {
     assert!(!Authorization::is_acs3("Bearer x"));
     assert!(!Authorization::is_acs3("é"));
 }
+
+#[test]
+fn refusals_have_the_codes_of_the_gateway() {
+    let code = |error: SignatureError| ApiError::from(error).code;
+    assert_eq!(
+        code(SignatureError::Algorithm("ACS3-HMAC-SM3".into())),
+        Code::InvalidSignatureMethod
+    );
+    assert_eq!(
+        code(SignatureError::Unsigned("x-acs-date".into())),
+        Code::IncompleteSignature
+    );
+    let body = ApiError::from(SignatureError::BodyHash);
+    assert_eq!(body.code, Code::SignatureDoesNotMatch);
+    assert_eq!(body.message.matches(':').count(), 1);
+    let mismatch = SignatureError::Mismatch {
+        string_to_sign: "S".into(),
+        canonical_request: "C".into(),
+    };
+    assert!(
+        ApiError::from(mismatch)
+            .message
+            .ends_with("server StringToSign is [S] server CanonicalRequest is [C]")
+    );
+}
