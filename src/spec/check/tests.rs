@@ -350,6 +350,65 @@ fn the_same_code_may_have_two_statuses() {
     assert_eq!(status("CreateLiveStreamRecordIndexFiles"), 400);
 }
 
+/// The calls of `fixtures/wire`: action, client variant, parameters.
+fn captured_calls() -> Vec<(String, String, Tree)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wire");
+    let mut calls = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for row in json["rows"].as_array().unwrap() {
+            let query = row["target"]
+                .as_str()
+                .unwrap()
+                .split_once('?')
+                .map_or("", |(_, query)| query);
+            let pairs = parse_pairs(query, row["body"].as_str().map(str::as_bytes)).unwrap();
+            let text = |key: &str| row[key].as_str().unwrap().to_owned();
+            calls.push((
+                text("action"),
+                text("variant"),
+                Tree::from_pairs(&pairs).unwrap(),
+            ));
+        }
+    }
+    calls
+}
+
+#[test]
+fn every_call_of_a_real_client_passes_with_nothing_unknown() {
+    let (mut passed, mut refused) = (0, 0);
+    for (action, variant, tree) in captured_calls() {
+        let Some(spec) = Spec::embedded().action(&action) else {
+            assert_eq!(action, "DescribeEndpoints");
+            continue;
+        };
+        // One old client cannot flatten lists of objects and sends what its language prints for them.
+        let unflattened = matches!(tree.get("RecordFormat"), Some(Node::List(items)) if items.contains(&Node::Value("[object Object]".into())));
+        match check(spec, &tree) {
+            Ok(checked) => {
+                let odd: &[&str] = match variant.as_str() {
+                    "odd-values" => &["Empty", "List", "Nul", "Special", "Undef"],
+                    "commonrequest-empty-none" => &["Empty"],
+                    _ => &[],
+                };
+                assert_eq!(checked.unknown, odd, "{action} {variant}");
+                assert!(!unflattened);
+                passed += 1;
+            }
+            Err(problem) => {
+                assert!(unflattened, "{action} {variant}: {problem:?}");
+                assert_eq!(problem.param, "RecordFormat.1");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((passed, refused), (195, 2), "the fixtures changed");
+}
+
 proptest! {
     #[test]
     fn any_values_are_checked_or_refused(value in "[\\[\\]{}\",:a-z0-9.=-]{0,40}", at in 0usize..437) {
