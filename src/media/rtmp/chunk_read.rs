@@ -1,0 +1,342 @@
+//! From chunks to messages (RTMP 1.0 clause 5.3).
+//!
+//! Three rules that implementations get wrong: a type 3 chunk that starts a new message adds the previous delta once
+//! more; after a type 0 header that delta is its timestamp; an extended timestamp is repeated in type 3 chunks, which
+//! some clients forget, so it is taken only when it says what the header said.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::{Limits, RtmpError};
+
+/// Chunk size until the peer sets another.
+const DEFAULT_CHUNK_SIZE: usize = 128;
+
+/// A larger chunk cannot be told from this one, since a message's length has 24 bits.
+const MAX_CHUNK_SIZE: usize = 0xFF_FFFF;
+
+/// The timestamp field that says "see the extended timestamp".
+const EXTENDED: u32 = 0xFF_FFFF;
+
+/// Chunks of more payload than this are taken piecemeal, so that the caller's buffer stays small.
+const WHOLE_CHUNK: usize = 64 * 1024;
+
+/// First room for a message in several chunks; the announced length is believed only after that much has come.
+const FIRST_ROOM: usize = 64 * 1024;
+
+/// A message with its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawMessage {
+    pub(super) type_id: u8,
+    pub(super) timestamp: u32,
+    pub(super) stream_id: u32,
+    pub(super) payload: Bytes,
+}
+
+/// What is remembered of a chunk stream.
+#[derive(Debug)]
+struct ChunkStream {
+    id: u32,
+    timestamp: u32,
+    /// What a type 3 chunk adds when it starts a message.
+    delta: u32,
+    /// The extended timestamp of the last type 0, 1 or 2 header, if it had one.
+    extended: Option<u32>,
+    length: usize,
+    type_id: u8,
+    stream_id: u32,
+    /// What has come of a message in several chunks.
+    partial: BytesMut,
+    in_message: bool,
+}
+
+/// A chunk header, read but not yet applied.
+struct Header {
+    format: u8,
+    stream: u32,
+    field: u32,
+    length: usize,
+    type_id: u8,
+    stream_id: u32,
+    extended: Option<u32>,
+    size: usize,
+}
+
+/// Takes chunks apart and puts messages together.
+#[derive(Debug)]
+pub(super) struct ChunkReader {
+    limits: Limits,
+    chunk_size: usize,
+    streams: Vec<ChunkStream>,
+    /// Sum of the lengths of the messages under way.
+    assembling: usize,
+    /// A large chunk that is being taken piecemeal: its stream's index and the bytes to come.
+    open_chunk: Option<(usize, usize)>,
+}
+
+impl ChunkReader {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            chunk_size: DEFAULT_CHUNK_SIZE,
+            streams: Vec::new(),
+            assembling: 0,
+            open_chunk: None,
+        }
+    }
+
+    /// Follows a Set Chunk Size message.
+    pub(super) fn set_chunk_size(&mut self, size: usize) {
+        self.chunk_size = size.clamp(1, MAX_CHUNK_SIZE);
+    }
+
+    /// Follows an Abort message.
+    pub(super) fn abort(&mut self, id: u32) {
+        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id == id) {
+            if stream.in_message {
+                self.assembling = self.assembling.saturating_sub(stream.length);
+            }
+            stream.in_message = false;
+            stream.partial = BytesMut::new();
+        }
+    }
+
+    /// The next whole message, or none when more bytes are needed.
+    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<RawMessage>, RtmpError> {
+        loop {
+            if let Some((index, left)) = self.open_chunk {
+                let taken = left.min(input.len());
+                if taken == 0 {
+                    return Ok(None);
+                }
+                let piece = input.split_to(taken);
+                self.open_chunk = (taken < left).then_some((index, left - taken));
+                match self.append(index, piece) {
+                    Some(message) => return Ok(Some(message)),
+                    None => continue,
+                }
+            }
+            let Some(header) = self.header(input)? else {
+                return Ok(None);
+            };
+            let known = self.position(header.stream);
+            let (done, length) = match known.and_then(|index| self.streams.get(index)) {
+                Some(stream) if stream.in_message => (stream.partial.len(), stream.length),
+                _ => (0, header.length),
+            };
+            let payload = length.saturating_sub(done).min(self.chunk_size);
+            let available = input.len() - header.size;
+            if available < payload && payload <= WHOLE_CHUNK {
+                return Ok(None);
+            }
+            let index = self.apply(&header, known)?;
+            input.advance(header.size);
+            let taken = payload.min(available);
+            let piece = input.split_to(taken);
+            if taken < payload {
+                self.open_chunk = Some((index, payload - taken));
+            }
+            if let Some(message) = self.append(index, piece) {
+                return Ok(Some(message));
+            }
+        }
+    }
+
+    fn position(&self, id: u32) -> Option<usize> {
+        self.streams.iter().position(|stream| stream.id == id)
+    }
+
+    /// Reads a header without consuming it; fields that its format leaves out come from the chunk stream.
+    fn header(&self, input: &[u8]) -> Result<Option<Header>, RtmpError> {
+        let mut rest = input;
+        let Some((format, stream)) = basic_header(&mut rest) else {
+            return Ok(None);
+        };
+        let known = self.streams.iter().find(|known| known.id == stream);
+        // Some clients start a chunk stream with type 1, which lacks only the message stream.
+        let (mut length, mut type_id, mut stream_id) = match known {
+            Some(known) => (known.length, known.type_id, known.stream_id),
+            None if format <= 1 => (0, 0, 0),
+            None => return Err(RtmpError::MissingHeader(stream, format)),
+        };
+        let fields = match format {
+            0 => 11,
+            1 => 7,
+            2 => 3,
+            _ => 0,
+        };
+        if rest.len() < fields {
+            return Ok(None);
+        }
+        let mut field = 0;
+        if format <= 2 {
+            field = get_u24(&mut rest);
+        }
+        if format <= 1 {
+            length = usize::try_from(get_u24(&mut rest)).unwrap_or(usize::MAX);
+            type_id = rest.get_u8();
+        }
+        if format == 0 {
+            stream_id = rest.get_u32_le();
+        }
+        let extended = if format <= 2 {
+            if field != EXTENDED {
+                None
+            } else if let Ok(value) = rest.try_get_u32() {
+                field = value;
+                Some(value)
+            } else {
+                return Ok(None);
+            }
+        } else {
+            match known.and_then(|known| known.extended.map(|value| (value, known.timestamp))) {
+                None => None,
+                Some((value, timestamp)) => {
+                    match repeated_timestamp(rest, value, timestamp) {
+                        Repeated::Yes => rest.advance(4),
+                        Repeated::No => {}
+                        Repeated::Unclear => return Ok(None),
+                    }
+                    Some(value)
+                }
+            }
+        };
+        Ok(Some(Header {
+            format,
+            stream,
+            field,
+            length,
+            type_id,
+            stream_id,
+            extended,
+            size: input.len() - rest.len(),
+        }))
+    }
+
+    /// Lets a header take effect; the index of its chunk stream.
+    fn apply(&mut self, header: &Header, known: Option<usize>) -> Result<usize, RtmpError> {
+        let index = match known {
+            Some(index) => index,
+            None => self.add_stream(header.stream)?,
+        };
+        let Some(stream) = self.streams.get_mut(index) else {
+            return Err(RtmpError::MissingHeader(header.stream, header.format));
+        };
+        if stream.in_message {
+            if header.format == 3 {
+                return Ok(index);
+            }
+            return Err(RtmpError::Interrupted(header.stream));
+        }
+        if header.length > self.limits.message_bytes {
+            return Err(RtmpError::MessageSize {
+                size: header.length,
+                limit: self.limits.message_bytes,
+            });
+        }
+        if self.assembling + header.length > self.limits.assembly_bytes {
+            return Err(RtmpError::Assembly(self.limits.assembly_bytes));
+        }
+        self.assembling += header.length;
+        if header.format <= 2 {
+            stream.delta = header.field;
+            stream.extended = header.extended;
+        }
+        stream.timestamp = if header.format == 0 {
+            header.field
+        } else {
+            stream.timestamp.wrapping_add(stream.delta)
+        };
+        stream.length = header.length;
+        stream.type_id = header.type_id;
+        stream.stream_id = header.stream_id;
+        stream.in_message = true;
+        Ok(index)
+    }
+
+    fn add_stream(&mut self, id: u32) -> Result<usize, RtmpError> {
+        if self.streams.len() >= self.limits.chunk_streams {
+            return Err(RtmpError::ChunkStreams(self.limits.chunk_streams));
+        }
+        self.streams.push(ChunkStream {
+            id,
+            timestamp: 0,
+            delta: 0,
+            extended: None,
+            length: 0,
+            type_id: 0,
+            stream_id: 0,
+            partial: BytesMut::new(),
+            in_message: false,
+        });
+        Ok(self.streams.len() - 1)
+    }
+
+    /// Adds payload; the message when that was the last of it. A message in one piece is not copied.
+    fn append(&mut self, index: usize, piece: BytesMut) -> Option<RawMessage> {
+        let stream = self.streams.get_mut(index)?;
+        let payload = if stream.partial.is_empty() && piece.len() == stream.length {
+            piece
+        } else {
+            let left = stream.length.saturating_sub(stream.partial.len());
+            if stream.partial.capacity() - stream.partial.len() < piece.len() {
+                let room = if stream.partial.is_empty() {
+                    left.min(FIRST_ROOM.max(piece.len()))
+                } else {
+                    left
+                };
+                stream.partial.reserve(room);
+            }
+            stream.partial.put_slice(&piece);
+            if stream.partial.len() < stream.length {
+                return None;
+            }
+            std::mem::take(&mut stream.partial)
+        };
+        stream.in_message = false;
+        self.assembling = self.assembling.saturating_sub(stream.length);
+        Some(RawMessage {
+            type_id: stream.type_id,
+            timestamp: stream.timestamp,
+            stream_id: stream.stream_id,
+            payload: payload.freeze(),
+        })
+    }
+}
+
+/// Format and chunk stream id of a basic header of 1, 2 or 3 bytes.
+fn basic_header(rest: &mut &[u8]) -> Option<(u8, u32)> {
+    let first = rest.try_get_u8().ok()?;
+    let id = match first & 0x3F {
+        0 => 64 + u32::from(rest.try_get_u8().ok()?),
+        1 => 64 + u32::from(rest.try_get_u16_le().ok()?),
+        id => u32::from(id),
+    };
+    Some((first >> 6, id))
+}
+
+/// Reads 24 bits; the caller has made sure that they are there.
+fn get_u24(rest: &mut &[u8]) -> u32 {
+    u32::try_from(rest.get_uint(3)).unwrap_or_default()
+}
+
+/// Whether a type 3 chunk repeats the extended timestamp.
+enum Repeated {
+    Yes,
+    No,
+    /// The bytes that are there agree, but there are fewer than four.
+    Unclear,
+}
+
+/// Clients repeat the field of the header, some the absolute timestamp instead, some nothing.
+fn repeated_timestamp(rest: &[u8], field: u32, timestamp: u32) -> Repeated {
+    let found = rest.get(..4).unwrap_or(rest);
+    let agrees = |value: u32| value.to_be_bytes().starts_with(found);
+    match (agrees(field) || agrees(timestamp), found.len()) {
+        (true, 4) => Repeated::Yes,
+        (true, _) => Repeated::Unclear,
+        (false, _) => Repeated::No,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! The server's side of one RTMP connection.
+//!
+//! The caller reads the socket into a buffer, calls [`ServerSession::feed`], takes the events with
+//! [`ServerSession::poll`] and writes what [`ServerSession::take_output`] returns. It must read on while it waits for
+//! something else: bytes unread at close make the kernel reset the connection and throw away the end of a fast push.
+//! For the same reason acknowledgements go out only to a peer that asked for them, and the commands that end a publish
+//! are not answered.
+
+mod commands;
+mod waiting;
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::chunk_read::ChunkReader;
+use super::chunk_write::ChunkWriter;
+use super::command;
+use super::handshake::Handshake;
+use super::message::{self, Incoming, id};
+use super::{Limits, Message, RtmpError};
+use crate::media::amf0::Value;
+use waiting::Waiting;
+
+/// What the peer did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// `connect`, already answered.
+    Connect {
+        /// Application, as sent: may carry a query.
+        app: String,
+        /// URL that the client was given; empty when it sent none.
+        tc_url: String,
+        /// The whole command object.
+        object: Value,
+        /// The client announces Enhanced RTMP.
+        enhanced: bool,
+    },
+    /// `publish`; the caller answers with [`ServerSession::accept_publish`] or [`ServerSession::refuse_publish`].
+    Publish {
+        /// As of the connect.
+        app: String,
+        /// As of the connect.
+        tc_url: String,
+        /// Stream name, as sent: may carry a query.
+        name: String,
+        /// `live`, `record` or `append`.
+        kind: String,
+    },
+    /// Media of an accepted publish.
+    Media(Message),
+    /// The publisher ended its stream: FCUnpublish, closeStream or deleteStream, whichever came first.
+    Unpublish,
+    /// `play`; the caller answers with [`ServerSession::refuse_publish`], which serves for this too.
+    Play {
+        /// Stream name, as sent.
+        name: String,
+    },
+}
+
+/// Where a publish stands.
+#[derive(Debug)]
+enum Publish {
+    /// Nothing published; media is dropped.
+    None,
+    /// The caller has not answered yet; media is kept.
+    Asked {
+        stream_id: u32,
+        name: String,
+        waiting: Waiting,
+    },
+    Accepted {
+        stream_id: u32,
+    },
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct ServerSession {
+    limits: Limits,
+    handshake: Handshake,
+    reader: ChunkReader,
+    writer: ChunkWriter,
+    output: BytesMut,
+    events: VecDeque<Event>,
+    app: Option<String>,
+    tc_url: String,
+    next_stream_id: u32,
+    /// FCPublish was called: the old encoders that do wait for onFCPublish.
+    wants_fc_publish: bool,
+    publish: Publish,
+    /// Stream of the last publish or play, to which a refusal goes.
+    asked_stream: u32,
+    received: u32,
+    acknowledged: u32,
+    window: Option<u32>,
+    failure: Option<RtmpError>,
+}
+
+impl ServerSession {
+    /// A session before its handshake. `seed` makes the handshake's random bytes.
+    #[must_use]
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        Self {
+            limits,
+            handshake: Handshake::new(seed),
+            reader: ChunkReader::new(limits),
+            writer: ChunkWriter::new(),
+            output: BytesMut::new(),
+            events: VecDeque::new(),
+            app: None,
+            tc_url: String::new(),
+            next_stream_id: 1,
+            wants_fc_publish: false,
+            publish: Publish::None,
+            asked_stream: 0,
+            received: 0,
+            acknowledged: 0,
+            window: None,
+            failure: None,
+        }
+    }
+
+    /// Takes every whole chunk out of `input` and leaves the rest, less than 65 KiB, for the next call. Events and output
+    /// that came before an error are kept.
+    ///
+    /// # Errors
+    /// When the peer breaks the protocol or a limit. The session is over then: the same error comes again.
+    pub fn feed(&mut self, input: &mut BytesMut) -> Result<(), RtmpError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let before = input.len();
+        let result = self.read(input);
+        let taken = before.saturating_sub(input.len());
+        // Sequence numbers are modulo 2^32.
+        self.received = self
+            .received
+            .wrapping_add(u32::try_from(taken).unwrap_or_default());
+        let result = result.and_then(|()| self.acknowledge());
+        if let Err(error) = &result {
+            self.failure = Some(error.clone());
+        }
+        result
+    }
+
+    /// The next event.
+    pub fn poll(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Bytes for the peer; empty when there are none.
+    #[must_use]
+    pub fn take_output(&mut self) -> Bytes {
+        self.output.split().freeze()
+    }
+
+    /// Lets the publish begin. Media that has come in the meantime follows as events. Without an open question nothing
+    /// happens.
+    pub fn accept_publish(&mut self) {
+        let Publish::Asked { .. } = self.publish else {
+            return;
+        };
+        if let Publish::Asked {
+            stream_id,
+            name,
+            waiting,
+        } = std::mem::replace(&mut self.publish, Publish::None)
+        {
+            self.publish = Publish::Accepted { stream_id };
+            self.answer_publish(stream_id, &name);
+            self.events
+                .extend(waiting.into_messages().map(Event::Media));
+        }
+    }
+
+    /// Refuses the last publish or play with an error status. Media of it is dropped. The caller closes the connection
+    /// once the output is written.
+    pub fn refuse_publish(&mut self, code: &str, description: &str) {
+        self.publish = Publish::None;
+        let status = command::status("error", code, description);
+        self.send_status(self.asked_stream, status);
+    }
+
+    /// Ends an accepted publish from our side. Media after this is dropped.
+    pub fn close_publish(&mut self, code: &str, description: &str) {
+        let Publish::Accepted { stream_id } = self.publish else {
+            return;
+        };
+        self.publish = Publish::None;
+        let status = command::status("status", code, description);
+        self.send_status(stream_id, status);
+    }
+
+    fn read(&mut self, input: &mut BytesMut) -> Result<(), RtmpError> {
+        if !self.handshake.feed(input, &mut self.output)? {
+            return Ok(());
+        }
+        while let Some(raw) = self.reader.next(input)? {
+            self.handle(message::sort(raw)?)?;
+            if self.output.len() > self.limits.output_bytes {
+                return Err(RtmpError::Output(self.limits.output_bytes));
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, incoming: Incoming) -> Result<(), RtmpError> {
+        match incoming {
+            Incoming::ChunkSize(size) => self.reader.set_chunk_size(size),
+            Incoming::Abort(chunk_stream) => self.reader.abort(chunk_stream),
+            Incoming::Window(window) => self.window = Some(window.max(1)),
+            Incoming::Ping(timestamp) => {
+                message::write_ping_response(&self.writer, timestamp, &mut self.output);
+            }
+            Incoming::Command(stream_id, payload) => {
+                let command = command::parse(&payload, &self.limits)?;
+                self.command(stream_id, command)?;
+            }
+            Incoming::Media(message) => self.media(message)?,
+            Incoming::Aggregate(timestamp, payload) => {
+                message::split_aggregate(timestamp, payload, &mut |message| self.media(message))?;
+            }
+            Incoming::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn media(&mut self, message: Message) -> Result<(), RtmpError> {
+        match &mut self.publish {
+            Publish::None => Ok(()),
+            Publish::Asked { waiting, .. } => waiting.push(message, &self.limits),
+            Publish::Accepted { .. } => {
+                self.events.push_back(Event::Media(message));
+                Ok(())
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) -> Result<(), RtmpError> {
+        let unacknowledged = self.received.wrapping_sub(self.acknowledged);
+        if self.window.is_some_and(|window| unacknowledged >= window) {
+            self.acknowledged = self.received;
+            let sequence = self.received.to_be_bytes();
+            message::write_control(
+                &self.writer,
+                id::ACKNOWLEDGEMENT,
+                &sequence,
+                &mut self.output,
+            );
+            if self.output.len() > self.limits.output_bytes {
+                return Err(RtmpError::Output(self.limits.output_bytes));
+            }
+        }
+        Ok(())
+    }
+
+    fn send_status(&mut self, stream_id: u32, status: Value) {
+        command::write(
+            &self.writer,
+            stream_id,
+            "onStatus",
+            0.0,
+            &[Value::Null, status],
+            &mut self.output,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
