@@ -1,0 +1,215 @@
+"""The control plane of the contract: each route, with what it is for."""
+
+import json
+
+import pytest
+
+from harness.api import Api, ApiError, escape
+from harness.publisher import Refused
+from harness.wait import wait_for
+
+M3U8 = {"Format": "m3u8", "SliceDuration": 5}
+
+
+def test_health_and_metrics(server):
+    assert server.control("GET", "/_localyun/health")[0] == 200
+    status, text = server.control("GET", "/metrics")
+    assert status == 200 and isinstance(text, str)
+    assert "# TYPE" in text and "localyun" in text
+
+
+def test_requests_journal(server):
+    api = Api(server.api)
+    api.call("DescribeLiveRecordConfig", DomainName="journal.example.com")
+    with pytest.raises(ApiError):
+        api.call("DescribeLiveRecordNotifyConfig", DomainName="journal.example.com")
+    newest, before = server.rows("/_localyun/requests?limit=2", "requests")
+    assert (newest["action"], before["action"]) == ("DescribeLiveRecordNotifyConfig", "DescribeLiveRecordConfig")
+    assert "InvalidConfig.NotFound" in json.dumps(newest)
+    assert "journal.example.com" in json.dumps(before) and "testid" in json.dumps(before)
+    assert "testsecret" not in json.dumps(server.rows("/_localyun/requests?limit=100", "requests"))
+
+
+def test_streams(stage):
+    publisher = stage.publisher()
+    publisher.push(4)
+    (row,) = [row for row in stage.server.streams() if row["domain"] == stage.domain]
+    assert (row["app"], row["stream"]) == ("live", "s1")
+    assert "h264" in json.dumps(row).lower() and "aac" in json.dumps(row).lower()
+    stage.end(publisher)
+
+
+def test_publish_and_end_a_stream_with_no_client(stage):
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    wanted = {"domain": stage.domain, "app": "live", "stream": "s1", "seconds": 12, "speed": 0}
+    status, body = stage.server.control("POST", "/_localyun/streams", wanted)
+    assert 200 <= status < 300, body
+    wait_for(lambda: not stage.server.is_live(stage.domain, "live", "s1"), what="the end of the push")
+    stage.advance(16)
+    assert stage.wait_files(1)[0]["duration"] == pytest.approx(12, abs=0.5)
+
+
+def test_end_a_publisher(stage):
+    publisher = stage.publisher()
+    publisher.push(2)
+    path = f"/_localyun/streams/{stage.domain}/live/s1"
+    assert 200 <= stage.server.control("DELETE", path)[0] < 300
+    wait_for(publisher.closed.is_set, what="the end of the connection")
+    stage.wait_gone(publisher)
+    assert stage.server.control("DELETE", path)[0] == 404
+
+
+def test_recordings_and_callbacks(stage):
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    stage.push(6)
+    stage.advance(16)
+    (event,) = stage.wait_files(1)
+    assert event["uri"] in json.dumps(stage.server.get("/_localyun/recordings"))
+    (row,) = [row for row in stage.server.rows("/_localyun/callbacks?limit=100", "callbacks") if stage.inbox.url in json.dumps(row)]
+    assert 200 <= stage.server.control("POST", f"/_localyun/callbacks/{row['id']}/replay")[0] < 300
+    wait_for(lambda: len(stage.inbox.requests) == 2, what="the callback once more")
+    first, second = stage.inbox.requests
+    assert first.body == second.body
+    assert stage.server.control("POST", "/_localyun/callbacks/nosuchid/replay")[0] in (400, 404)
+
+
+def test_clock(stage):
+    before = stage.now()
+    stage.advance(3600)
+    assert 3600 <= (stage.now() - before).total_seconds() < 3610
+    for body in ({"seconds": -1}, {"seconds": "x"}, {}, {"seconds": 1e300}):
+        assert stage.server.control("POST", "/_localyun/clock/advance", body)[0] == 400
+
+
+def test_explain(stage):
+    assert stage.domain in json.dumps(stage.explain())
+    stage.rule("mp4", app="*", stream="*")
+    stage.rule("flv", app="live")
+    text = json.dumps(stage.explain())
+    assert "live" in text and "flv" in text
+    assert json.dumps(stage.explain(app="other")) != text
+
+
+@pytest.fixture
+def faults(server):
+    """Arms faults and always disarms them."""
+
+    def arm(fault: dict) -> None:
+        status, body = server.control("PUT", "/_localyun/faults", fault)
+        assert 200 <= status < 300, body
+
+    yield arm
+    assert 200 <= server.control("DELETE", "/_localyun/faults")[0] < 300
+
+
+def test_fault_in_an_action(server, faults):
+    api = Api(server.api)
+    faults({"at": "api:DescribeLiveRecordConfig", "first": 2, "code": "ServiceUnavailable"})
+    for turn in range(3):
+        query = "&".join(f"{k}={escape(v)}" for k, v in api.signed("DescribeLiveRecordConfig", DomainName="fault.example.com").items())
+        status, headers, body = api.send("GET", f"/?{query}")
+        if turn < 2:
+            assert status == 503 and json.loads(body)["Code"] == "ServiceUnavailable"
+            assert "x-localyun-fault" in headers
+        else:
+            assert status == 200 and "x-localyun-fault" not in headers
+
+
+def test_fault_in_the_upload(stage, faults):
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    faults({"at": "object-put", "first": 2})
+    stage.push(6)
+    stage.advance(16)
+    stage.advance(120)
+    (event,) = stage.wait_files(1)
+    assert stage.bucket.keys() == [event["uri"]]
+
+
+def test_fault_in_a_callback(stage, faults):
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    faults({"at": "callback", "first": 2})
+    stage.push(6)
+    stage.advance(16)
+    stage.advance(10)
+    stage.wait_files(1)
+
+
+def test_fault_at_the_ingest(stage, faults):
+    faults({"at": "ingest", "first": 1})
+    with pytest.raises((Refused, ConnectionError)):
+        stage.publisher().push(1)
+    stage.push(1)
+
+
+def test_unknown_fault_is_refused(server):
+    for fault in ({"at": "moon"}, {"first": 1}, {"at": "api:NoSuchAction"}, "x"):
+        assert server.control("PUT", "/_localyun/faults", fault)[0] == 400
+
+
+def test_coverage_and_config(server):
+    text = json.dumps(server.get("/_localyun/coverage"))
+    assert "AddLiveAppRecordConfig" in text and "RealTimeRecordCommand" in text
+    config = json.dumps(server.get("/_localyun/config"))
+    assert "data" in config and "testsecret" not in config
+
+
+def test_unknown_route_and_method(server):
+    assert server.control("GET", "/_localyun/nothing")[0] == 404
+    assert server.control("DELETE", "/_localyun/health")[0] in (404, 405)
+
+
+def test_snapshot_and_reset(own_stage):
+    stage = own_stage()
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    stage.push(6)
+    stage.advance(16)
+    stage.wait_files(1)
+    snapshot = stage.server.get("/_localyun/snapshot")
+    assert stage.domain in json.dumps(snapshot)
+    assert 200 <= stage.server.control("POST", "/_localyun/reset")[0] < 300
+    assert stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain)["TotalNum"] == 0
+    assert stage.server.rows("/_localyun/callbacks?limit=10", "callbacks") == []
+    assert stage.s3.list_buckets()["Buckets"] == [] or stage.bucket.all_keys() == []
+    status, body = stage.server.control("PUT", "/_localyun/snapshot", snapshot)
+    assert 200 <= status < 300, body
+    assert stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain)["TotalNum"] == 1
+    assert stage.api.call("DescribeLiveRecordNotifyConfig", DomainName=stage.domain)["LiveRecordNotifyConfig"]["NotifyUrl"] == stage.inbox.url
+
+
+def test_broken_snapshot_changes_nothing(own_stage):
+    stage = own_stage()
+    stage.rule("mp4")
+    for broken in ({"rules": "x"}, [], "x"):
+        assert stage.server.control("PUT", "/_localyun/snapshot", broken)[0] == 400
+    assert stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain)["TotalNum"] == 1
+
+
+def test_seed_and_declared_domains(own_stage, tmp_path):
+    first = own_stage()
+    first.rule("mp4", stream="seeded")
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps(first.server.get("/_localyun/snapshot")))
+    second = own_stage("--seed", str(seed), "--domains", "declared")
+    assert second.api.call("DescribeLiveRecordConfig", DomainName=first.domain)["TotalNum"] == 1
+    with pytest.raises(ApiError) as error:
+        second.rule("mp4")
+    assert (error.value.status, error.value.code) == (404, "InvalidDomain.NotFound")
+
+
+def test_existing_buckets(own_stage):
+    stage = own_stage("--buckets", "existing")
+    with pytest.raises(ApiError) as error:
+        stage.api.call("AddLiveAppRecordConfig", **stage.rule_parameters([M3U8]) | {"OssBucket": "no-such-bucket"})
+    assert (error.value.status, error.value.code) == (400, "InvalidOssBucket.NotFound")
+    stage.rule(M3U8)
+
+
+def test_auth_off(own_stage):
+    stage = own_stage("--auth", "off")
+    status, headers, _ = stage.api.send("GET", f"/?Action=DescribeLiveRecordConfig&Version=2016-11-01&Format=JSON&DomainName={stage.domain}")
+    assert status == 200 and headers["x-localyun-auth"]

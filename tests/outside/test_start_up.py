@@ -1,0 +1,163 @@
+"""Starting and ending: bad settings in one line with status 2, one line on standard output, quick and small."""
+
+import json
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.api import Api
+from harness.server import Server, binary, clean_environment
+
+READY_MS = 150
+IDLE_KIB = 80 * 1024
+
+
+def refused(*arguments: str, names: str, environment: dict[str, str] | None = None) -> None:
+    """Starts with settings that must not work: status 2, and one line on standard error that names the setting."""
+    done = subprocess.run(
+        [str(binary()), *arguments], capture_output=True, text=True, timeout=30, env=clean_environment() | (environment or {})
+    )
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    assert names in lines[0], lines[0]
+    assert "panicked" not in done.stderr
+
+
+@pytest.fixture
+def free(tmp_path) -> list[str]:
+    """Settings that would start on free ports."""
+    return ["serve", "--data-dir", str(tmp_path / "data"), "--api-addr", "127.0.0.1:0", "--rtmp-addr", "127.0.0.1:0", "--oss-addr", "127.0.0.1:0"]
+
+
+def replaced(free: list[str], flag: str, value: str) -> list[str]:
+    """The settings with one value changed."""
+    at = free.index(flag)
+    return free[: at + 1] + [value] + free[at + 2 :]
+
+
+def test_unknown_flag(free):
+    done = subprocess.run([str(binary()), *free, "--no-such-flag"], capture_output=True, text=True, timeout=30, env=clean_environment())
+    assert done.returncode == 2 and "--no-such-flag" in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("flag", ["--api-addr", "--rtmp-addr", "--oss-addr"])
+def test_port_in_use(free, flag):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused(*replaced(free, flag, f"127.0.0.1:{taken.getsockname()[1]}"), names=flag.removeprefix("--"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--api-addr", "nonsense"),
+        ("--clock-start", "yesterday"),
+        ("--access-keys", "no-colon"),
+        ("--auth", "maybe"),
+        ("--domains", "some"),
+        ("--buckets", "some"),
+        ("--database-url", "oracle://x/y"),
+        ("--oss-endpoint", "not a url"),
+    ],
+)
+def test_bad_value(free, flag, value):
+    arguments = replaced(free, flag, value) if flag in free else [*free, flag, value]
+    refused(*arguments, names=flag.removeprefix("--"))
+
+
+def test_bad_environment_value(free):
+    refused(*free, names="LOCALYUN_AUTH", environment={"LOCALYUN_AUTH": "maybe"})
+
+
+def test_folder_that_cannot_be_written(free, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("a file where a folder should be")
+    refused(*replaced(free, "--data-dir", str(blocker / "data")), names="data-dir")
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "mysql"])
+def test_database_that_cannot_be_reached(free, scheme):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"{scheme}://user:secretword@127.0.0.1:{closed.getsockname()[1]}/live"
+        refused(*free, "--database-url", url, names="database-url")
+
+
+def test_unknown_key_in_config_file(free, tmp_path):
+    config = tmp_path / "localyun.toml"
+    config.write_text('api_adress = "127.0.0.1:0"\n')
+    refused(*free, "--config", str(config), names="api_adress")
+
+
+def test_config_file_that_is_missing(free, tmp_path):
+    refused(*free, "--config", str(tmp_path / "none.toml"), names="config")
+
+
+def test_seed_that_is_no_json(free, tmp_path):
+    seed = tmp_path / "seed.json"
+    seed.write_text("{")
+    refused(*free, "--seed", str(seed), names="seed")
+
+
+def test_flag_wins_over_environment_over_file(tmp_path):
+    config = tmp_path / "localyun.toml"
+    config.write_text('auth = "off"\ndomains = "declared"\nbuckets = "existing"\n')
+    environment = {"LOCALYUN_CONFIG": str(config), "LOCALYUN_DOMAINS": "any", "LOCALYUN_BUCKETS": "existing"}
+    with Server("--buckets", "auto", environment=environment) as server:
+        text = json.dumps(server.get("/_localyun/config"))
+    assert '"off"' in text and "declared" not in text
+    assert "testsecret" not in text
+
+
+def test_ready_line_and_nothing_else(tmp_path):
+    server = Server(data_dir=tmp_path / "data")
+    try:
+        ready = server.ready
+        assert set(ready) == {"event", "version", "api", "rtmp", "oss", "startup_ms", "pid"}
+        assert (ready["event"], ready["pid"]) == ("ready", server.process.pid)
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", ready["api"]) and re.fullmatch(r"rtmp://127\.0\.0\.1:\d+", ready["rtmp"])
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", ready["oss"]) and isinstance(ready["startup_ms"], int)
+        assert server.control("GET", "/_localyun/health")[0] == 200
+        health = subprocess.run([str(binary()), "health", "--endpoint", ready["api"]], capture_output=True, timeout=20, env=clean_environment())
+        assert health.returncode == 0
+    finally:
+        status = server.stop()
+    assert status == 0
+    assert len(server.lines) == 1
+
+
+def test_health_without_a_server():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        done = subprocess.run([str(binary()), "health", "--endpoint", endpoint], capture_output=True, timeout=30, env=clean_environment())
+    assert done.returncode == 1
+
+
+def test_rules_survive_a_restart(tmp_path):
+    rule = {"DomainName": "keep.example.com", "AppName": "live", "OssBucket": "keep-bucket", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
+    with Server(data_dir=tmp_path / "data") as server:
+        Api(server.api).call("AddLiveAppRecordConfig", **rule, RecordFormat=[{"Format": "mp4"}])
+    with Server(data_dir=tmp_path / "data") as server:
+        assert Api(server.api).call("DescribeLiveRecordConfig", DomainName="keep.example.com")["TotalNum"] == 1
+
+
+def test_ready_quickly_and_small(tmp_path):
+    if binary().parent.name == "debug":
+        pytest.skip("time and memory count for the release binary only")
+    with Server(data_dir=tmp_path / "data"):
+        pass
+    times = []
+    for _ in range(3):
+        with Server(data_dir=tmp_path / "data") as server:
+            times.append(server.ready["startup_ms"])
+            status = Path(f"/proc/{server.process.pid}/status").read_text()
+    resident = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+    assert min(times) < READY_MS, times
+    assert resident < IDLE_KIB, f"{resident} KiB idle"
