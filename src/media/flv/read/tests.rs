@@ -324,6 +324,39 @@ fn broken_tags_are_dropped_and_reading_goes_on() {
     assert_eq!(read(&mut reader, TagKind::Audio, &[]).unwrap(), []);
 }
 
+/// Clip, pictures, key frames, audio frames: as ffprobe counts them, the sequence ends and headers left out.
+#[test]
+fn clips_of_real_encoders() {
+    for (clip, pictures, keys, sounds) in [
+        ("h264_aac", 250, 5, 431),
+        ("h264_bframes_aac", 250, 5, 431),
+        ("h264_mp3", 250, 5, 384),
+        ("hevc_id12", 250, 5, 431),
+        ("hevc_enhanced", 250, 5, 431),
+        ("audio_only", 0, 0, 431),
+    ] {
+        let path = format!("{}/fixtures/media/{clip}.flv", env!("CARGO_MANIFEST_DIR"));
+        let file = crate::media::flv::file::FlvFile::new(std::fs::read(path).unwrap().into());
+        let mut reader = TagReader::new();
+        let mut found = (0, 0, 0);
+        for tag in file.unwrap() {
+            let tag = tag.unwrap();
+            let mut count = |item: Item| match item {
+                Item::Video { key, .. } => {
+                    found.0 += 1;
+                    found.1 += i32::from(key);
+                }
+                Item::Audio { .. } => found.2 += 1,
+                _ => {}
+            };
+            reader
+                .read(tag.kind, tag.timestamp, tag.payload, &mut count)
+                .unwrap();
+        }
+        assert_eq!(found, (pictures, keys, sounds), "{clip}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_tags_give_an_answer(

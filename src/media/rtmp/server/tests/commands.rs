@@ -1,0 +1,218 @@
+//! Connect, publish, play and their ends: answers, order and refusals.
+
+use super::*;
+
+#[test]
+fn connect_is_answered_in_amf0() {
+    let mut peer = Peer::new(Limits::default());
+    peer.call("connect", 1.0, &[connect_object("live?vhost=d")])
+        .unwrap();
+    let answers = peer.raw_answers();
+    let types: Vec<u8> = answers.iter().map(|(type_id, _)| *type_id).collect();
+    assert_eq!(
+        types,
+        [
+            id::WINDOW_ACK_SIZE,
+            id::SET_PEER_BANDWIDTH,
+            id::SET_CHUNK_SIZE,
+            id::COMMAND_AMF0
+        ]
+    );
+    let result = command::parse(&answers[3].1, &Limits::default()).unwrap();
+    assert_eq!((result.name.as_str(), result.transaction), ("_result", 1.0));
+    assert_eq!(code(&result), "NetConnection.Connect.Success");
+    let information = result.argument(0).unwrap();
+    assert_eq!(information.get("objectEncoding"), Some(&Value::Number(0.0)));
+    assert_eq!(information.get("fourCcList"), None);
+    let events = peer.events();
+    let [
+        Event::Connect {
+            app,
+            tc_url,
+            object,
+            enhanced: false,
+        },
+    ] = events.as_slice()
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(app, "live?vhost=d");
+    assert_eq!(tc_url, "rtmp://push.example.com/live");
+    assert_eq!(object, &connect_object("live?vhost=d"));
+}
+
+#[test]
+fn enhanced_clients_learn_that_h265_is_recorded() {
+    let mut peer = Peer::new(Limits::default());
+    let mut object = connect_object("live");
+    if let Value::Object(properties) = &mut object {
+        let list = Value::StrictArray(vec!["av01".into(), "hvc1".into()]);
+        properties.push(("fourCcList".into(), list));
+    }
+    peer.call("connect", 1.0, &[object]).unwrap();
+    let result = peer.answers().remove(0);
+    assert_eq!(
+        result.argument(0).and_then(|info| info.get("fourCcList")),
+        Some(&Value::StrictArray(vec!["hvc1".into()]))
+    );
+    assert!(matches!(
+        peer.events()[..],
+        [Event::Connect { enhanced: true, .. }]
+    ));
+}
+
+#[test]
+fn calls_of_encoders_before_a_publish() {
+    let mut peer = Peer::connected();
+    for (name, expected) in [
+        ("releaseStream", None),
+        ("FCPublish", None),
+        ("_checkbw", None),
+        ("createStream", Some(2.0)),
+        ("getStreamLength", Some(0.0)),
+    ] {
+        peer.call(name, 9.0, &[Value::Null, "cam".into()]).unwrap();
+        let answer = peer.answers().remove(0);
+        assert_eq!((answer.name.as_str(), answer.transaction), ("_result", 9.0));
+        assert_eq!(answer.argument(0).and_then(Value::as_number), expected);
+    }
+    peer.call("releaseStream", 0.0, &[Value::Null]).unwrap();
+    peer.call("somethingElse", 5.0, &[]).unwrap();
+    assert!(peer.answers().is_empty());
+    assert!(peer.events().is_empty());
+}
+
+#[test]
+fn an_accepted_publish() {
+    let mut peer = Peer::connected();
+    peer.call("FCPublish", 3.0, &[Value::Null, "cam".into()])
+        .unwrap();
+    peer.answers();
+    let arguments = [Value::Null, "cam?auth_key=1-2-3".into(), "live".into()];
+    peer.call("publish", 4.0, &arguments).unwrap();
+    let expected = Event::Publish {
+        app: "live".into(),
+        tc_url: "rtmp://push.example.com/live".into(),
+        name: "cam?auth_key=1-2-3".into(),
+        kind: "live".into(),
+    };
+    assert_eq!(peer.events(), [expected]);
+    assert!(peer.answers().is_empty());
+
+    peer.message(8, 5, b"early").unwrap();
+    assert!(peer.events().is_empty());
+    peer.session.accept_publish();
+    let answers = peer.answers();
+    assert_eq!(answers[0].name, "onFCPublish");
+    assert_eq!(answers[1].name, "onStatus");
+    assert_eq!(code(&answers[1]), "NetStream.Publish.Start");
+    peer.message(9, 6, b"later").unwrap();
+    peer.session.accept_publish();
+    assert_eq!(
+        peer.events(),
+        [
+            media(TagKind::Audio, 5, b"early"),
+            media(TagKind::Video, 6, b"later")
+        ]
+    );
+    assert!(peer.answers().is_empty());
+}
+
+#[test]
+fn a_refused_publish_gives_no_media() {
+    let mut peer = Peer::connected();
+    peer.call("publish", 4.0, &[Value::Null, "cam".into()])
+        .unwrap();
+    peer.message(8, 5, b"early").unwrap();
+    peer.session
+        .refuse_publish("NetStream.Publish.Denied", "no such domain");
+    peer.message(9, 6, b"later").unwrap();
+    peer.session.accept_publish();
+    assert!(matches!(peer.events()[..], [Event::Publish { .. }]));
+    let answers = peer.answers();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(code(&answers[0]), "NetStream.Publish.Denied");
+    let information = answers[0].argument(0).unwrap();
+    assert_eq!(information.get("level"), Some(&"error".into()));
+    assert_eq!(
+        information.get("description"),
+        Some(&"no such domain".into())
+    );
+}
+
+#[test]
+fn a_kick_ends_media() {
+    let mut peer = Peer::publishing();
+    peer.session
+        .close_publish("NetStream.Unpublish.Success", "forbidden");
+    peer.session.close_publish("again", "");
+    peer.message(9, 6, b"later").unwrap();
+    assert!(peer.events().is_empty());
+    let answers = peer.answers();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(code(&answers[0]), "NetStream.Unpublish.Success");
+}
+
+#[test]
+fn each_way_to_end_a_publish_is_told_once_and_not_answered() {
+    let name = [Value::Null, "cam".into()];
+    let number = [Value::Null, 1.0.into()];
+    for (command, values) in [
+        ("FCUnpublish", &name[..]),
+        ("deleteStream", &number),
+        ("deleteStream", &[Value::Null]),
+        ("closeStream", &[Value::Null]),
+    ] {
+        let mut peer = Peer::publishing();
+        peer.call(command, 7.0, values).unwrap();
+        peer.call("deleteStream", 8.0, &number).unwrap();
+        assert_eq!(peer.events(), [Event::Unpublish], "{command}");
+        assert!(peer.session.take_output().is_empty());
+        peer.message(9, 6, b"later").unwrap();
+        assert!(peer.events().is_empty());
+        peer.call("publish", 9.0, &[Value::Null, "again".into()])
+            .unwrap();
+        assert!(matches!(peer.events()[..], [Event::Publish { .. }]));
+    }
+    let mut peer = Peer::publishing();
+    peer.call("deleteStream", 7.0, &[Value::Null, 2.0.into()])
+        .unwrap();
+    assert!(peer.events().is_empty());
+}
+
+#[test]
+fn play_is_asked_and_can_be_refused() {
+    let mut peer = Peer::connected();
+    peer.call("play", 4.0, &[Value::Null, "cam".into()])
+        .unwrap();
+    assert_eq!(peer.events(), [Event::Play { name: "cam".into() }]);
+    peer.session
+        .refuse_publish("NetStream.Play.Failed", "recording only");
+    assert_eq!(code(&peer.answers()[0]), "NetStream.Play.Failed");
+}
+
+#[test]
+fn names_that_cannot_be_are_refused_without_an_event() {
+    let limit = Limits::default().name_bytes;
+    for name in ["", "a\0b", "line\nbreak", &"x".repeat(limit + 1)] {
+        let mut peer = Peer::connected();
+        peer.call("publish", 4.0, &[Value::Null, name.into()])
+            .unwrap();
+        assert!(peer.events().is_empty());
+        assert_eq!(code(&peer.answers()[0]), "NetStream.Publish.BadName");
+    }
+    let mut peer = Peer::connected();
+    let longest = "x".repeat(limit);
+    peer.call("publish", 4.0, &[Value::Null, longest.as_str().into()])
+        .unwrap();
+    assert_eq!(peer.events().len(), 1);
+    peer.call("publish", 5.0, &[Value::Null, "second".into()])
+        .unwrap();
+    assert!(peer.events().is_empty());
+    assert_eq!(code(&peer.answers()[0]), "NetStream.Publish.BadName");
+
+    let mut peer = Peer::new(Limits::default());
+    peer.call("connect", 1.0, &[connect_object("a\0")]).unwrap();
+    assert!(peer.events().is_empty());
+    assert_eq!(code(&peer.answers()[0]), "NetConnection.Connect.Rejected");
+}
