@@ -172,14 +172,10 @@ def test_unknown_action(api):
 
 def test_unimplemented_action(api, server):
     """Actions that the product documents and localyun does not implement say so, after the usual checks."""
-    rows = server.get("/_localyun/coverage")
-    text = json.dumps(rows)
-    assert "AddLiveAppRecordConfig" in text
-    action, needed = "DescribeLiveCenterStreamRateData", {}
-    body = refused(get(api, api.signed(action, **needed)), statuses=(400, 501))
-    if body["Code"].startswith("Missing"):
-        return
-    assert body["Code"] == "ActionNotImplemented" and action in body["Message"]
+    assert "DescribeLiveShiftConfigs" in json.dumps(server.get("/_localyun/coverage"))
+    refused(get(api, api.signed("DescribeLiveShiftConfigs")), "MissingDomainName")
+    body = refused(get(api, api.signed("DescribeLiveShiftConfigs", DomainName="bad.example.com")), "ActionNotImplemented", statuses=(501,))
+    assert "DescribeLiveShiftConfigs" in body["Message"]
 
 
 def test_missing_business_parameter(api):

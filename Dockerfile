@@ -1,0 +1,34 @@
+# localyun in a small Debian image: one binary, one user, one folder of data.
+#
+#   docker build -t localyun .
+#   docker run --rm -p 8080:8080 -p 1935:1935 -p 9000:9000 -v localyun:/data localyun
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /build
+COPY . .
+# The registry and the target folder stay in the builder's cache; only the binary leaves this stage.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/build/target \
+    cargo build --locked --profile dist --bin localyun \
+    && install -D target/dist/localyun /out/localyun
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin localyun \
+    && install -d -o localyun -g localyun /data
+COPY --from=build /out/localyun /usr/local/bin/localyun
+USER localyun
+# Inside a container every interface is the right one; which ports are reachable is decided when it is run.
+ENV LOCALYUN_DATA_DIR=/data \
+    LOCALYUN_API_ADDR=0.0.0.0:8080 \
+    LOCALYUN_RTMP_ADDR=0.0.0.0:1935 \
+    LOCALYUN_OSS_ADDR=0.0.0.0:9000
+VOLUME /data
+EXPOSE 8080 1935 9000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=6 \
+    CMD ["localyun", "health", "--endpoint", "http://127.0.0.1:8080"]
+ENTRYPOINT ["localyun"]
+CMD ["serve"]
