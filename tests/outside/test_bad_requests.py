@@ -212,7 +212,13 @@ def at(**shift: float) -> str:
 
 @pytest.mark.parametrize(
     ("timestamp", "code"),
-    [(at(minutes=-16), "InvalidTimeStamp.Expired"), (at(minutes=16), "InvalidTimeStamp.Expired"), ("now", "InvalidTimeStamp.Format"), ("2026-02-30T00:00:00Z", "InvalidTimeStamp.Format")],
+    [
+        (at(minutes=-16), "InvalidTimeStamp.Expired"),
+        (at(minutes=16), "InvalidTimeStamp.Expired"),
+        ("now", "InvalidTimeStamp.Format"),
+        ("2026-02-30T00:00:00Z", "InvalidTimeStamp.Format"),
+    ],
+    ids=["old", "early", "word", "no-such-day"],
 )
 def test_timestamp(api, timestamp, code):
     flat = resigned(api, api.signed("DescribeLiveRecordConfig", DomainName="bad.example.com") | {"Timestamp": timestamp})

@@ -94,13 +94,17 @@ def test_explain(stage):
 
 @pytest.fixture
 def faults(server):
-    """Arms faults and always disarms them."""
+    """Arms a fault and always disarms it; the test fails when the fault never struck."""
+    armed = []
 
     def arm(fault: dict) -> None:
         status, body = server.control("PUT", "/_localyun/faults", fault)
         assert 200 <= status < 300, body
+        armed.append(fault)
 
     yield arm
+    struck = {fault["at"]: fault["struck"] for fault in server.rows("/_localyun/faults", "faults")}
+    assert struck == {fault["at"]: fault["first"] for fault in armed}
     assert 200 <= server.control("DELETE", "/_localyun/faults")[0] < 300
 
 
@@ -120,7 +124,7 @@ def test_fault_in_an_action(server, faults):
 def test_fault_in_the_upload(stage, faults):
     stage.rule("mp4", DelayTime=15)
     stage.notify()
-    faults({"at": "object-put", "first": 2})
+    faults({"at": "object-put", "first": 2, "code": "InternalError"})
     stage.push(6)
     stage.advance(16)
     stage.advance(120)
@@ -131,7 +135,7 @@ def test_fault_in_the_upload(stage, faults):
 def test_fault_in_a_callback(stage, faults):
     stage.rule("mp4", DelayTime=15)
     stage.notify()
-    faults({"at": "callback", "first": 2})
+    faults({"at": "callback", "first": 2, "code": "503"})
     stage.push(6)
     stage.advance(16)
     stage.advance(10)
@@ -139,7 +143,7 @@ def test_fault_in_a_callback(stage, faults):
 
 
 def test_fault_at_the_ingest(stage, faults):
-    faults({"at": "ingest", "first": 1})
+    faults({"at": "ingest", "first": 1, "code": "NetStream.Publish.Denied"})
     with pytest.raises((Refused, ConnectionError)):
         stage.publisher().push(1)
     stage.push(1)

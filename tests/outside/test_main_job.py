@@ -1,6 +1,7 @@
 """The main job with ffmpeg as the publisher: a minute goes in by RTMP, M3U8, MP4 and FLV come out, bit for bit."""
 
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def test_slices_play_in_order_without_a_gap(recorded):
     assert all(probe.starts_with_key(path) for path in slices)
     for track, frame in (("v", 0.04), ("a", 1024 / 44100)):
         times = [float(packet["dts_time"]) for path in slices for packet in probe.packets(path, track)]
-        steps = [later - earlier for earlier, later in zip(times, times[1:])]
+        steps = [later - earlier for earlier, later in pairwise(times)]
         assert min(steps) > 0, f"{track}: not in order"
         assert max(steps) < frame * 1.1 + 0.001, f"{track}: a gap of {max(steps)} s"
     folder = stage.folder / "play"

@@ -3,6 +3,7 @@
 import hashlib
 import socket
 from datetime import timedelta
+from itertools import pairwise
 from urllib.parse import parse_qs
 
 import pytest
@@ -99,7 +100,7 @@ def test_35_retry(stage):
     first, second, third = stage.inbox.requests
     assert first.body == second.body == third.body
     stamps = [int({k.upper(): v for k, v in request.headers.items()}["ALI-LIVE-TIMESTAMP"]) for request in stage.inbox.requests]
-    assert [later - earlier for earlier, later in zip(stamps, stamps[1:])] == pytest.approx([1, 1], abs=1)
+    assert [later - earlier for earlier, later in pairwise(stamps)] == pytest.approx([1, 1], abs=1)
     (record,) = notify_records(stage)
     assert (record["NotifyType"], record["NotifyResult"]) == ("file_created", "success")
     assert record["NotifyContent"] == first.body.decode()
