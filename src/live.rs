@@ -4,7 +4,17 @@
 //! segmenter) → `spool` (append-only, on disk within half a second). A file's life: the segmenter says where a slice or a file ends →
 //! `worker` (one per stream, in order) → `derive` (mux from spool ranges) → `objects` → rows and callbacks in the store.
 
+pub mod access;
+pub mod derive;
+pub mod hub;
+pub mod ingest;
 pub mod machine;
+pub mod playlist;
+pub mod question;
+pub mod recorder;
+pub mod recovery;
 pub mod segmenter;
+pub mod session;
 pub mod spool;
 pub mod timeline;
+pub mod worker;

@@ -22,6 +22,15 @@ const PICTURE_LOST_MS: i64 = 10_000;
 pub struct Span {
     pub from: Position,
     pub to: Position,
+    /// Where the codec configurations in force at `from` lie.
+    pub configs: Configs,
+}
+
+/// The places of the newest codec configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Configs {
+    pub video: Option<Position>,
+    pub audio: Option<Position>,
 }
 
 /// A slice that ended.
@@ -66,6 +75,7 @@ pub enum Output {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct OpenSlice {
     from: Position,
+    configs: Configs,
     start_ms: i64,
     /// From where the target is measured: the first cut point.
     anchor_ms: Option<i64>,
@@ -76,6 +86,7 @@ struct OpenSlice {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct OpenFile {
     from: Position,
+    configs: Configs,
     start_ms: i64,
     anchor_ms: Option<i64>,
     started_at: UnixMs,
@@ -101,6 +112,7 @@ pub struct Segmenter {
     last_key_ms: Option<i64>,
     after_gap: bool,
     cut_wanted: bool,
+    configs: Configs,
 }
 
 impl Segmenter {
@@ -110,7 +122,15 @@ impl Segmenter {
             .iter()
             .map(|rule| Lane { rule: rule.clone(), next_number: 0, file: None, slice: None })
             .collect();
-        Self { lanes, next_sequence: first_sequence, anchor: (0, wall), last_key_ms: None, after_gap: false, cut_wanted: false }
+        Self {
+            lanes,
+            next_sequence: first_sequence,
+            anchor: (0, wall),
+            last_key_ms: None,
+            after_gap: false,
+            cut_wanted: false,
+            configs: Configs::default(),
+        }
     }
 
     /// The wall time of a media time.
@@ -135,6 +155,14 @@ impl Segmenter {
             .min()
     }
 
+    /// A codec configuration lies at `at` and holds from there on.
+    pub fn config(&mut self, at: Position, track: Track) {
+        match track {
+            Track::Video => self.configs.video = Some(at),
+            Track::Audio => self.configs.audio = Some(at),
+        }
+    }
+
     /// Takes the next frame, which lies at `at` in the spool.
     pub fn frame(&mut self, at: Position, track: Track, dts_ms: i64, key: bool, out: &mut Vec<Output>) {
         let cut_point = match track {
@@ -155,9 +183,11 @@ impl Segmenter {
         }
         let wall = self.wall(dts_ms);
         let discontinuity = std::mem::take(&mut self.after_gap);
+        let configs = self.configs;
         for lane in &mut self.lanes {
             let file = lane.file.get_or_insert_with(|| OpenFile {
                 from: at,
+                configs,
                 start_ms: dts_ms,
                 anchor_ms: None,
                 started_at: wall,
@@ -171,6 +201,7 @@ impl Segmenter {
             if lane.rule.format.is_sliced() {
                 let slice = lane.slice.get_or_insert_with(|| OpenSlice {
                     from: at,
+                    configs,
                     start_ms: dts_ms,
                     anchor_ms: None,
                     started_at: wall,
@@ -214,7 +245,7 @@ impl Segmenter {
             lane,
             sequence,
             file: l.next_number,
-            span: Span { from: open.from, to: at },
+            span: Span { from: open.from, to: at, configs: open.configs },
             start_ms: open.start_ms,
             duration_ms: (end_ms - open.start_ms).max(1),
             started_at: open.started_at,
@@ -234,7 +265,7 @@ impl Segmenter {
         out.push(Output::File(File {
             lane,
             number: l.next_number,
-            span: Span { from: open.from, to: at },
+            span: Span { from: open.from, to: at, configs: open.configs },
             duration_ms: (end_ms - open.start_ms).max(1),
             started_at: open.started_at,
             ended_at,

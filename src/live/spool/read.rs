@@ -185,7 +185,7 @@ mod tests {
         writer.flush();
         writer.progress().wait_below(0).await;
         assert_eq!(read_all(&path).0, [1, 2, 3, 4]);
-        let mut reader = SpoolReader::span(&path, Span { from, to });
+        let mut reader = SpoolReader::span(&path, Span { from, to, configs: Default::default() });
         let mut times = Vec::new();
         while let Some((_, record)) = reader.next_record().unwrap() {
             if let Record::Frame(frame) = record {

@@ -1,0 +1,83 @@
+//! The API's actions: one handler file each, grouped by family, and the table of all of them.
+//!
+//! A handler file holds `Request`, `Answer` and `handle`, in that order; [`action!`] makes its entry. The gateway has checked the
+//! request against the spec before a handler sees it, so handlers hold only the rules of meaning.
+
+pub mod domain;
+pub mod record;
+pub mod stream;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::Schema;
+use serde_json::Value;
+
+use crate::clock::UnixMs;
+use crate::config::Config;
+use crate::error::{ApiError, Code};
+use crate::live::hub::Hub;
+use crate::services::Services;
+use crate::store::StoreError;
+
+/// What a handler may use.
+pub struct Context {
+    pub services: Arc<Services>,
+    pub hub: Arc<Hub>,
+    pub config: Arc<Config>,
+}
+
+impl Context {
+    #[must_use]
+    pub fn now(&self) -> UnixMs {
+        self.services.clock.now()
+    }
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, ApiError>> + Send + 'a>>;
+
+/// One implemented action.
+pub struct ActionDef {
+    pub name: &'static str,
+    pub run: for<'a> fn(&'a Context, Value) -> Running<'a>,
+    pub request: fn() -> Schema,
+    pub answer: fn() -> Schema,
+}
+
+/// The entry of a handler file.
+macro_rules! action {
+    ($name:literal, $module:ident) => {
+        $crate::actions::ActionDef {
+            name: $name,
+            run: |ctx, params| {
+                Box::pin(async move {
+                    let request: $module::Request =
+                        serde_json::from_value(params).map_err($crate::error::ApiError::internal)?;
+                    let answer = $module::handle(ctx, request).await?;
+                    serde_json::to_value(answer).map_err($crate::error::ApiError::internal)
+                })
+            },
+            request: || schemars::schema_for!($module::Request),
+            answer: || schemars::schema_for!($module::Answer),
+        }
+    };
+}
+pub(crate) use action;
+
+/// Every implemented action.
+pub fn all() -> impl Iterator<Item = &'static ActionDef> {
+    [record::ACTIONS, domain::ACTIONS, stream::ACTIONS].into_iter().flatten()
+}
+
+/// Actions that will not be built, with the reason.
+pub const DECLINED: &[(&str, &str)] = &[];
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Duplicate => Self::coded(Code::ConfigAlreadyExists),
+            other => Self::internal(other),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The settings of `serve`: one table of keys, four sources, and one clear line for each mistake.
+//!
+//! A flag wins over its environment variable, which wins over the config file (TOML), which wins over the default.
+
+pub mod keys;
+mod resolve;
+
+use std::path::PathBuf;
+
+use crate::clock::UnixMs;
+use crate::objects::s3::Addressing;
+
+pub use keys::{KEYS, Key};
+pub use resolve::{Raw, load, resolve};
+
+/// Whether callers must sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    Strict,
+    Off,
+}
+
+/// Which domain names are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domains {
+    Any,
+    Declared,
+}
+
+/// What happens when a configuration names a bucket that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Buckets {
+    Auto,
+    Existing,
+}
+
+/// Whether the documented call rates are enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
+    Off,
+    On,
+}
+
+/// One access key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    pub id: String,
+    pub secret: String,
+    /// The security token of temporary credentials.
+    pub token: Option<String>,
+    pub disabled: bool,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccessKey({}:***)", self.id)
+    }
+}
+
+/// An outside object store.
+#[derive(Debug, Clone)]
+pub struct OutsideStore {
+    pub endpoint: String,
+    pub key: AccessKey,
+    pub addressing: Addressing,
+    pub region: String,
+}
+
+/// The resolved settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub api_addr: String,
+    pub rtmp_addr: String,
+    pub oss_addr: String,
+    pub tls_addr: Option<String>,
+    pub database_url: String,
+    pub access_keys: Vec<AccessKey>,
+    pub auth: Auth,
+    pub clock_start: Option<UnixMs>,
+    pub public_host: Option<String>,
+    pub seed: Option<PathBuf>,
+    pub domains: Domains,
+    pub buckets: Buckets,
+    pub default_domain: Option<String>,
+    pub outside_store: Option<OutsideStore>,
+    pub limits: Limits,
+    pub control_token: Option<String>,
+    pub bearer_tokens: Vec<String>,
+    pub log: String,
+    /// Every setting with its value and source, secrets masked.
+    pub shown: Vec<Shown>,
+}
+
+/// A setting as `GET /_localyun/config` shows it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Shown {
+    pub name: &'static str,
+    pub value: Option<String>,
+    pub source: String,
+}
+
+/// What is wrong with the settings: one line that names the setting and where it was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct ConfigError {
+    pub setting: String,
+    pub problem: String,
+}
+
+impl ConfigError {
+    #[must_use]
+    pub fn new(setting: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        // One line, whatever the cause said.
+        let problem = problem.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { setting: setting.into(), problem }
+    }
+}

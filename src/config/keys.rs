@@ -1,0 +1,62 @@
+//! The table of settings: name, environment variable, default, help. `--help`, the config file and `docs/config.md` follow it.
+
+/// One setting of `serve`.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The flag without its dashes; in the config file with underscores.
+    pub name: &'static str,
+    pub env: &'static str,
+    pub default: Option<&'static str>,
+    pub value: &'static str,
+    pub help: &'static str,
+    /// Never shown.
+    pub secret: bool,
+}
+
+const fn key(
+    name: &'static str,
+    env: &'static str,
+    default: Option<&'static str>,
+    value: &'static str,
+    help: &'static str,
+) -> Key {
+    Key { name, env, default, value, help, secret: false }
+}
+
+const fn secret(mut key: Key) -> Key {
+    key.secret = true;
+    key
+}
+
+/// Every setting, in the order of `--help`.
+pub const KEYS: &[Key] = &[
+    key("config", "LOCALYUN_CONFIG", None, "FILE", "Config file (TOML); its keys are these names with underscores"),
+    key("data-dir", "LOCALYUN_DATA_DIR", Some(".localyun"), "DIR", "Folder for the database, the spool and the embedded object store"),
+    key("api-addr", "LOCALYUN_API_ADDR", Some("127.0.0.1:8080"), "ADDR", "OpenAPI and control plane; port 0 takes a free port"),
+    key("rtmp-addr", "LOCALYUN_RTMP_ADDR", Some("127.0.0.1:1935"), "ADDR", "RTMP ingest"),
+    key("oss-addr", "LOCALYUN_OSS_ADDR", Some("127.0.0.1:9000"), "ADDR", "Embedded object store, OSS and S3"),
+    key("tls-addr", "LOCALYUN_TLS_ADDR", None, "ADDR", "The API over HTTPS with a self-signed certificate kept in the data folder"),
+    secret(key("database-url", "LOCALYUN_DATABASE_URL", None, "URL", "sqlite://, postgres:// or mysql://; default: SQLite in the data folder")),
+    secret(key("access-keys", "LOCALYUN_ACCESS_KEYS", Some("testid:testsecret"), "ID:SECRET,...", "Access keys; ID:SECRET:TOKEN takes a security token, ID:SECRET:disabled refuses the key")),
+    key("auth", "LOCALYUN_AUTH", Some("strict"), "strict|off", "off accepts any caller and says so in every answer"),
+    key("clock-start", "LOCALYUN_CLOCK_START", None, "TIME", "Instant at which the service clock starts (2026-03-01T02:00:00Z)"),
+    key("public-host", "LOCALYUN_PUBLIC_HOST", None, "HOST", "Host name that answers carry when clients see this machine under another name"),
+    key("seed", "LOCALYUN_SEED", None, "FILE", "JSON file of rules, notify configs and domains to start with"),
+    key("domains", "LOCALYUN_DOMAINS", Some("any"), "any|declared", "declared refuses domains that are not declared"),
+    key("buckets", "LOCALYUN_BUCKETS", Some("auto"), "auto|existing", "auto creates a bucket that a config names; existing refuses it"),
+    key("default-domain", "LOCALYUN_DEFAULT_DOMAIN", None, "DOMAIN", "Streaming domain of pushes that name none"),
+    key("oss-endpoint", "LOCALYUN_OSS_ENDPOINT", None, "URL", "Send recordings to this S3-compatible store instead of the embedded one"),
+    secret(key("oss-access-key", "LOCALYUN_OSS_ACCESS_KEY", None, "ID:SECRET", "Key for --oss-endpoint")),
+    key("oss-addressing", "LOCALYUN_OSS_ADDRESSING", Some("path"), "path|virtual", "How buckets of --oss-endpoint are addressed"),
+    key("oss-region", "LOCALYUN_OSS_REGION", Some("us-east-1"), "REGION", "Region for signatures to --oss-endpoint"),
+    key("limits", "LOCALYUN_LIMITS", Some("off"), "off|on", "on enforces the documented calls per second (Throttling.User)"),
+    secret(key("control-token", "LOCALYUN_CONTROL_TOKEN", None, "TOKEN", "Bearer token of /_localyun; mandatory when the API listens beyond loopback")),
+    secret(key("bearer-tokens", "LOCALYUN_BEARER_TOKENS", None, "TOKEN,...", "Bearer tokens that the API accepts instead of a signature")),
+    key("log", "LOCALYUN_LOG", Some("info"), "FILTER", "Log filter on standard error (error, warn, info, debug, or localyun::live=debug)"),
+];
+
+/// The setting of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}

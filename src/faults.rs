@@ -1,0 +1,100 @@
+//! Armed faults: what a user of the emulator makes go wrong, at an API action or at a boundary, for the first N times.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// The boundaries where a fault can be armed, beside `api:<Action>`.
+pub const BOUNDARIES: [&str; 4] = ["store", "object-put", "callback", "ingest"];
+/// Faults that may be armed at a time.
+pub const LIMIT: usize = 100;
+
+/// A fault as `PUT /_localyun/faults` takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    pub at: String,
+    /// How many times it strikes; for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// How often it struck already; told, never taken.
+    #[serde(default, skip_deserializing)]
+    pub struck: u64,
+}
+
+/// What a struck boundary does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strike {
+    pub delay_ms: u64,
+    /// `None`: only slower.
+    pub code: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct Faults {
+    armed: Mutex<Vec<Fault>>,
+}
+
+impl Faults {
+    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces what is armed.
+    pub fn arm(&self, faults: Vec<Fault>) {
+        *self.lock() = faults;
+    }
+
+    /// Adds a fault, in place of one at the same point.
+    pub fn add(&self, fault: Fault) {
+        let mut armed = self.lock();
+        armed.retain(|old| old.at != fault.at);
+        armed.push(fault);
+    }
+
+    #[must_use]
+    pub fn list(&self) -> Vec<Fault> {
+        self.lock().clone()
+    }
+
+    /// Whether a fault strikes at this point now; each question counts.
+    #[must_use]
+    pub fn strike(&self, at: &str) -> Option<Strike> {
+        let mut armed = self.lock();
+        if armed.is_empty() {
+            return None;
+        }
+        let fault = armed.iter_mut().find(|f| f.at == at && f.first.is_none_or(|first| f.struck < first))?;
+        fault.struck += 1;
+        Some(Strike { delay_ms: fault.delay_ms.unwrap_or(0), code: fault.code.clone() })
+    }
+
+    /// As [`Faults::strike`] for an API action.
+    #[must_use]
+    pub fn strike_action(&self, action: &str) -> Option<Strike> {
+        if self.lock().is_empty() {
+            return None;
+        }
+        self.strike(&format!("api:{action}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_strikes_the_first_n_times() {
+        let faults = Faults::default();
+        faults.add(Fault { at: "callback".into(), first: Some(2), delay_ms: None, code: Some("503".into()), struck: 0 });
+        assert!(faults.strike("store").is_none());
+        assert!(faults.strike("callback").is_some());
+        assert!(faults.strike("callback").is_some());
+        assert!(faults.strike("callback").is_none());
+        assert_eq!(faults.list()[0].struck, 2);
+    }
+}

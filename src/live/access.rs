@@ -1,0 +1,176 @@
+//! Which stream a push is, and whether it may be published: domain choice, domain mapping, push authentication.
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name, split_name};
+use crate::model::wire_time::unix_seconds;
+use crate::services::Services;
+use crate::store::StoreError;
+use crate::store::documents;
+
+/// How long a signed push URL stays valid after its timestamp, in seconds, unless the domain says otherwise.
+const DEFAULT_VALIDITY_S: i64 = 1_800;
+
+/// A declared domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Domain {
+    /// `liveVideo` (streaming) or `liveEdge` (ingest).
+    pub kind: String,
+    /// The streaming domain that an ingest domain is mapped to.
+    pub play_domain: Option<String>,
+}
+
+/// One function of a domain, as BatchSetLiveDomainConfigs sets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    pub name: String,
+    pub args: Vec<(String, String)>,
+    #[serde(default)]
+    pub id: i64,
+}
+
+impl Function {
+    fn arg(&self, name: &str) -> Option<&str> {
+        self.args.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// What a push names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    pub key: StreamKey,
+    pub ingest_domain: String,
+    pub args: PushArgs,
+}
+
+/// Why a push is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error("no domain: add vhost=DOMAIN to the push URL, push to a host name, or set --default-domain")]
+    NoDomain,
+    #[error("{0}")]
+    Name(#[from] NameError),
+    #[error("auth_key is {0}")]
+    Auth(&'static str),
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// The host of a tcUrl when it is a name that can stand for a domain.
+fn url_host(tc_url: &str) -> Option<String> {
+    let rest = tc_url.split_once("://").map_or(tc_url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if authority.starts_with('[') {
+        return None;
+    }
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let bare = host.is_empty()
+        || host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::Ipv4Addr>().is_ok()
+        || !host.contains('.');
+    (!bare).then_some(host)
+}
+
+fn is_domain(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 253 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'))
+}
+
+/// Names the stream of a push. `app` and `name` are as the client sent them, queries and all.
+pub async fn resolve(
+    services: &Services,
+    default_domain: Option<&str>,
+    tc_url: &str,
+    app: &str,
+    name: &str,
+) -> Result<Push, AccessError> {
+    let (app_name, app_query) = split_name(app.trim_matches('/'));
+    let (stream, query) = split_name(name);
+    let tc_query = tc_url.split_once('?').map_or("", |(_, query)| query);
+    let args = PushArgs::parse(query);
+    let around = [PushArgs::parse(app_query), PushArgs::parse(tc_query)];
+    let argument = |wanted: &str| args.get(wanted).or_else(|| around.iter().find_map(|a| a.get(wanted))).map(str::to_owned);
+    check_name("the application name", app_name)?;
+    check_name("the stream name", stream)?;
+
+    let host = url_host(tc_url);
+    let named = argument("vhost").map(|v| v.to_ascii_lowercase()).filter(|v| is_domain(v));
+    let chosen = named.clone().or_else(|| host.clone()).or_else(|| default_domain.map(str::to_owned)).or_else(|| {
+        match services.store.domains_with_rules().as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
+        }
+    });
+    let chosen = chosen.filter(|domain| is_domain(domain)).ok_or(AccessError::NoDomain)?;
+    let ingest_domain = host.unwrap_or_else(|| chosen.clone());
+    let declared: Option<Domain> = services.store.find_document(documents::Kind::Domain, &chosen).await?;
+    let domain = declared.and_then(|d| d.play_domain).unwrap_or(chosen);
+    let push = Push { key: StreamKey::new(&domain, app_name, stream), ingest_domain, args };
+    check_auth(services, &push, argument("auth_key").as_deref()).await?;
+    Ok(push)
+}
+
+async fn check_auth(services: &Services, push: &Push, auth_key: Option<&str>) -> Result<(), AccessError> {
+    for domain in [&push.ingest_domain, &push.key.domain] {
+        let functions: Option<Vec<Function>> =
+            services.store.find_document(documents::Kind::DomainConfig, domain).await?;
+        let Some(aliauth) = functions.iter().flatten().find(|f| f.name == "aliauth") else { continue };
+        if aliauth.arg("auth_type") != Some("type_a") {
+            continue;
+        }
+        let keys: Vec<&str> = ["auth_key1", "auth_key2"].iter().filter_map(|n| aliauth.arg(n)).filter(|k| !k.is_empty()).collect();
+        let validity = aliauth.arg("ali_auth_delta").and_then(|d| d.parse().ok()).unwrap_or(DEFAULT_VALIDITY_S);
+        let uri = format!("/{}/{}", push.key.app, push.key.stream);
+        let auth_key = auth_key.ok_or(AccessError::Auth("missing"))?;
+        return verify_type_a(auth_key, &uri, &keys, validity, unix_seconds(services.clock.now())).map_err(AccessError::Auth);
+    }
+    Ok(())
+}
+
+/// Checks a type A key: `{timestamp}-{rand}-{uid}-{md5}`.
+fn verify_type_a(auth_key: &str, uri: &str, keys: &[&str], validity_s: i64, now_s: i64) -> Result<(), &'static str> {
+    let mut parts = auth_key.splitn(4, '-');
+    let (Some(timestamp), Some(rand), Some(uid), Some(hash)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err("malformed");
+    };
+    let at: i64 = timestamp.parse().map_err(|_| "malformed")?;
+    let matches = keys.iter().any(|key| {
+        let expected = hex::encode(Md5::digest(format!("{uri}-{timestamp}-{rand}-{uid}-{key}")));
+        expected.as_bytes().ct_eq(hash.as_bytes()).into()
+    });
+    if !matches {
+        return Err("wrong");
+    }
+    if now_s > at.saturating_add(validity_s) {
+        return Err("expired");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_vectors_of_type_a_are_valid() {
+        let check = |key: &str, now| verify_type_a(key, "/live/teststream", &["other", "pushkey123"], 1800, now);
+        let good = "1893456000-0-0-95722c04b464afd86e82b0aa8d8b14a6";
+        assert_eq!(check(good, 1_893_456_000 + 1800), Ok(()));
+        assert_eq!(check(good, 1_893_456_000 + 1801), Err("expired"));
+        assert_eq!(check("1893456000-0-0-95722c04b464afd86e82b0aa8d8b14a7", 0), Err("wrong"));
+        assert_eq!(check("x-0-0-y", 0), Err("malformed"));
+        assert_eq!(check("1-2", 0), Err("malformed"));
+    }
+
+    #[test]
+    fn only_host_names_stand_for_a_domain() {
+        assert_eq!(url_host("rtmp://push.Example.com:1935/live"), Some("push.example.com".to_owned()));
+        for bare in ["rtmp://127.0.0.1:1935/live", "rtmp://localhost/live", "rtmp://[::1]:1935/live", "", "rtmp://host/live"] {
+            assert_eq!(url_host(bare), None, "{bare}");
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! Who is publishing, and the recorders of all streams.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::{self, UnixMs};
+use crate::ids;
+use crate::live::recorder::Recorder;
+use crate::media::frame::{AudioConfig, VideoConfig};
+use crate::model::event::Kind;
+use crate::model::stream_key::{PushArgs, StreamKey};
+use crate::model::wire_time::unix_seconds;
+use crate::notify;
+use crate::services::Services;
+use crate::store::StoreError;
+
+/// A publisher that sent nothing for this long gives way to one that comes back under the same name.
+const GIVES_WAY_AFTER: Duration = Duration::from_secs(3);
+/// The publish callback is sent when the client is still there after this time.
+const PUBLISH_CALLBACK_MS: i64 = 2_000;
+/// Streams that may be published at a time.
+pub const MAX_PUBLISHERS: usize = 2_000;
+/// Recorders above this are looked through for idle ones.
+const RECORDERS_KEPT: usize = 256;
+
+/// One publisher, as everybody sees it.
+pub struct Publisher {
+    pub id: u64,
+    pub key: StreamKey,
+    /// The domain that the push URL named, before mapping.
+    pub ingest_domain: String,
+    pub address: String,
+    pub args: PushArgs,
+    pub since: UnixMs,
+    pub recorder: Arc<Recorder>,
+    /// Machine milliseconds of the newest media.
+    last_media: AtomicI64,
+    pub bytes: AtomicU64,
+    pub frames: AtomicU64,
+    facts: Mutex<Facts>,
+    kick: Notify,
+    gone: AtomicBool,
+    announced: AtomicBool,
+}
+
+/// What the stream's headers told.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Facts {
+    pub video_codec: Option<String>,
+    pub audio_codec: Option<String>,
+    pub width: u32,
+    pub height: u32,
+    pub video_kbps: u32,
+    pub frame_rate: f64,
+    pub sample_rate: u32,
+    pub channels: u8,
+    /// Codecs in the stream that the product does not record.
+    pub unsupported: Vec<String>,
+}
+
+impl Publisher {
+    pub fn facts(&self) -> Facts {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn note(&self, change: impl FnOnce(&mut Facts)) {
+        change(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub fn note_video(&self, config: &VideoConfig) {
+        self.note(|facts| {
+            facts.video_codec = Some(format!("{:?}", config.codec).to_ascii_lowercase());
+            facts.width = config.width;
+            facts.height = config.height;
+        });
+    }
+
+    pub fn note_audio(&self, config: &AudioConfig) {
+        self.note(|facts| {
+            facts.audio_codec = Some(format!("{:?}", config.codec).to_ascii_lowercase());
+            facts.sample_rate = config.sample_rate;
+            facts.channels = config.channels;
+        });
+    }
+
+    /// Media arrived.
+    pub fn alive(&self, frames: u64, bytes: u64) {
+        self.last_media.store(clock::machine_now(), Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.frames.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Machine time since the newest media.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        let ms = clock::machine_now() - self.last_media.load(Ordering::Relaxed);
+        Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+    }
+
+    /// Ends the publisher.
+    pub fn kick(&self) {
+        self.kick.notify_one();
+    }
+
+    pub async fn kicked(&self) {
+        self.kick.notified().await;
+    }
+}
+
+/// Why a push is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("the stream is being published already")]
+    AlreadyPublished,
+    #[error("{MAX_PUBLISHERS} streams are published already")]
+    TooMany,
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// The register of publishers and recorders.
+pub struct Hub {
+    services: Arc<Services>,
+    streams: Mutex<HashMap<StreamKey, Arc<Publisher>>>,
+    recorders: Mutex<HashMap<StreamKey, Arc<Recorder>>>,
+    opening: tokio::sync::Mutex<()>,
+    next_id: AtomicU64,
+    drain: watch::Sender<u64>,
+    /// Connections that have not yet worked off the newest drain request.
+    connections: Mutex<HashMap<u64, u64>>,
+    drained: Notify,
+    stopping: AtomicBool,
+}
+
+impl Hub {
+    #[must_use]
+    pub fn new(services: Arc<Services>) -> Arc<Self> {
+        Arc::new(Self {
+            services,
+            streams: Mutex::default(),
+            recorders: Mutex::default(),
+            opening: tokio::sync::Mutex::new(()),
+            next_id: AtomicU64::new(1),
+            drain: watch::Sender::new(0),
+            connections: Mutex::default(),
+            drained: Notify::new(),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    #[must_use]
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    fn streams(&self) -> MutexGuard<'_, HashMap<StreamKey, Arc<Publisher>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recorders(&self) -> MutexGuard<'_, HashMap<StreamKey, Arc<Recorder>>> {
+        self.recorders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The recorder of a stream, made when there is none.
+    pub async fn recorder(&self, key: &StreamKey) -> Result<Arc<Recorder>, StoreError> {
+        if let Some(found) = self.recorders().get(key) {
+            return Ok(found.clone());
+        }
+        let _one = self.opening.lock().await;
+        if let Some(found) = self.recorders().get(key) {
+            return Ok(found.clone());
+        }
+        let next = self.services.store.next_slice_sequence(&key.hash()).await?;
+        let recorder = Recorder::start(key.clone(), self.services.clone(), next);
+        let mut recorders = self.recorders();
+        if recorders.len() >= RECORDERS_KEPT {
+            recorders.retain(|_, r| !r.is_idle());
+        }
+        recorders.insert(key.clone(), recorder.clone());
+        Ok(recorder)
+    }
+
+    /// The recorder of a stream, if there is one.
+    #[must_use]
+    pub fn find_recorder(&self, key: &StreamKey) -> Option<Arc<Recorder>> {
+        self.recorders().get(key).cloned()
+    }
+
+    /// Every recorder there is.
+    #[must_use]
+    pub fn all_recorders(&self) -> Vec<Arc<Recorder>> {
+        self.recorders().values().cloned().collect()
+    }
+
+    /// Registers a publisher; from here on its frames are recorded as the rules say.
+    pub async fn publish(
+        &self,
+        key: StreamKey,
+        ingest_domain: String,
+        address: String,
+        args: PushArgs,
+    ) -> Result<Arc<Publisher>, PublishError> {
+        let recorder = self.recorder(&key).await?;
+        let publisher = Arc::new(Publisher {
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            key: key.clone(),
+            ingest_domain,
+            address,
+            args: args.clone(),
+            since: self.services.clock.now(),
+            recorder: recorder.clone(),
+            last_media: AtomicI64::new(clock::machine_now()),
+            bytes: AtomicU64::new(0),
+            frames: AtomicU64::new(0),
+            facts: Mutex::default(),
+            kick: Notify::new(),
+            gone: AtomicBool::new(false),
+            announced: AtomicBool::new(false),
+        });
+        let replaced = {
+            let mut streams = self.streams();
+            match streams.get(&key) {
+                Some(old) if old.silent_for() < GIVES_WAY_AFTER => return Err(PublishError::AlreadyPublished),
+                None if streams.len() >= MAX_PUBLISHERS => return Err(PublishError::TooMany),
+                _ => streams.insert(key, publisher.clone()),
+            }
+        };
+        if let Some(old) = replaced {
+            old.kick();
+            self.end(&old);
+        }
+        self.services.metrics.publisher_came();
+        recorder.published(args);
+        self.announce_later(&publisher);
+        Ok(publisher)
+    }
+
+    /// Takes a publisher off the register. Only the first call for a publisher counts.
+    pub fn unpublish(&self, publisher: &Arc<Publisher>) {
+        {
+            let mut streams = self.streams();
+            if streams.get(&publisher.key).is_some_and(|now| now.id == publisher.id) {
+                streams.remove(&publisher.key);
+            }
+        }
+        self.end(publisher);
+    }
+
+    fn end(&self, publisher: &Arc<Publisher>) {
+        if publisher.gone.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        publisher.recorder.lost();
+        self.services.metrics.publisher_went();
+        if publisher.announced.load(Ordering::Acquire) {
+            self.announce(publisher.clone(), Kind::PublishDone);
+        }
+    }
+
+    fn announce_later(&self, publisher: &Arc<Publisher>) {
+        let services = self.services.clone();
+        let publisher = publisher.clone();
+        let due = services.clock.now() + PUBLISH_CALLBACK_MS;
+        tokio::spawn(async move {
+            let _busy = services.clock.sleep_until(due).await;
+            if !publisher.gone.load(Ordering::Acquire) && !publisher.announced.swap(true, Ordering::AcqRel) {
+                announce(&services, &publisher, Kind::Publish).await;
+            }
+        });
+    }
+
+    fn announce(&self, publisher: Arc<Publisher>, kind: Kind) {
+        let services = self.services.clone();
+        let busy = services.clock.busy();
+        tokio::spawn(async move {
+            announce(&services, &publisher, kind).await;
+            drop(busy);
+        });
+    }
+
+    /// The publishers there are, ordered by name.
+    #[must_use]
+    pub fn publishers(&self) -> Vec<Arc<Publisher>> {
+        let mut all: Vec<_> = self.streams().values().cloned().collect();
+        all.sort_by(|a, b| a.key.cmp(&b.key));
+        all
+    }
+
+    #[must_use]
+    pub fn find(&self, key: &StreamKey) -> Option<Arc<Publisher>> {
+        self.streams().get(key).cloned()
+    }
+
+    // ---- drain: so that an advance of the clock does not overtake media that has arrived already ----
+
+    /// Registers a connection; it answers drain requests until [`Hub::disconnected`].
+    pub fn connected(&self) -> (u64, watch::Receiver<u64>) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let drain = self.drain.subscribe();
+        let seen = *drain.borrow();
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(id, seen);
+        (id, drain)
+    }
+
+    /// The connection has worked off everything that had arrived when `request` was made.
+    pub fn drained(&self, id: u64, request: u64) {
+        if let Some(seen) = self.connections.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&id) {
+            *seen = request;
+        }
+        self.drained.notify_waiters();
+    }
+
+    pub fn disconnected(&self, id: u64) {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.drained.notify_waiters();
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Waits until every connection has worked off what its socket holds, for at most a few seconds of machine time.
+    pub async fn drain(&self) {
+        // First what waits to be accepted, then what those connections bring.
+        for _ in 0..2 {
+            let request = {
+                self.drain.send_modify(|n| *n += 1);
+                *self.drain.borrow()
+            };
+            let wait = async {
+                loop {
+                    let changed = self.drained.notified();
+                    tokio::pin!(changed);
+                    changed.as_mut().enable();
+                    let all = self.connections.lock().unwrap_or_else(PoisonError::into_inner).values().all(|seen| *seen >= request);
+                    if all {
+                        return;
+                    }
+                    changed.await;
+                }
+            };
+            if clock::machine_timeout(Duration::from_secs(5), wait).await.is_none() {
+                tracing::warn!("some connections did not come to rest");
+            }
+        }
+    }
+
+    /// Whether the service is stopping: no push is taken any more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Ends every publisher and finishes every recording.
+    pub fn shutdown(&self) {
+        self.stopping.store(true, Ordering::Release);
+        for publisher in self.publishers() {
+            publisher.kick();
+            self.unpublish(&publisher);
+        }
+        for recorder in self.all_recorders() {
+            recorder.shutdown();
+        }
+    }
+
+    /// Ends every publisher and forgets every recorder, for a reset. Recordings are finished into what is about to be cleared.
+    pub fn forget_all(&self) {
+        for publisher in self.publishers() {
+            publisher.kick();
+            self.unpublish(&publisher);
+        }
+        for recorder in self.all_recorders() {
+            recorder.shutdown();
+        }
+    }
+
+    /// Drops the recorders; called when their work is done.
+    pub fn drop_recorders(&self) {
+        self.recorders().clear();
+    }
+}
+
+/// The query of a publish callback, with usrargs unescaped as the product sends it.
+fn publish_query(publisher: &Publisher, kind: Kind, now: UnixMs) -> String {
+    let ip = publisher.address.rsplit_once(':').map_or(publisher.address.as_str(), |(ip, _)| ip);
+    let key = &publisher.key;
+    let mut query = format!(
+        "action={}&ip={}&id={}&app={}&appname={}&time={}&usrargs={}&node=localyun",
+        kind.as_str(),
+        ip.trim_matches(['[', ']']),
+        percent_encoding::utf8_percent_encode(&key.stream, percent_encoding::NON_ALPHANUMERIC),
+        publisher.ingest_domain,
+        percent_encoding::utf8_percent_encode(&key.app, percent_encoding::NON_ALPHANUMERIC),
+        unix_seconds(now),
+        publisher.args.raw,
+    );
+    if kind == Kind::Publish {
+        let facts = publisher.facts();
+        query.push_str(&format!("&height={}&width={}", facts.height, facts.width));
+    }
+    query
+}
+
+async fn announce(services: &Services, publisher: &Publisher, kind: Kind) {
+    let now = services.clock.now();
+    let query = publish_query(publisher, kind, now);
+    let dedupe = format!("{}:{}", ids::ordered_id(), kind.as_str());
+    let domains = [publisher.ingest_domain.as_str(), publisher.key.domain.as_str()];
+    for domain in domains.iter().take(if domains.first() == domains.last() { 1 } else { 2 }) {
+        match notify::ingest_event(services, domain, &publisher.key, kind, dedupe.clone(), &query).await {
+            Ok(Some(callback)) => {
+                match services.store.enqueue_callback(&callback, now).await {
+                    Ok(_) => services.notifier.wake(services.clock.busy()),
+                    Err(error) => tracing::error!(%error, "a publish callback cannot be stored"),
+                }
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the publish callback's configuration cannot be read"),
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The RTMP listener: sockets on one side, the RTMP session, the tag reader and the hub on the other.
+//!
+//! Nobody watches a recording live, so a publisher's socket is read in ticks and in large blocks, and always until it is empty: unread
+//! bytes at close would make the kernel reset the connection and lose the tail of a fast push.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::access::{self, AccessError};
+use super::hub::{Hub, Publisher};
+use crate::clock::{self, Busy};
+use crate::media::flv::read::{Item, TagReader};
+use crate::media::frame::{Frame, Track};
+use crate::media::rtmp::server::{Event, ServerSession};
+use crate::media::rtmp::{Limits, Message};
+
+/// Between two looks at a publisher's socket.
+const TICK: Duration = Duration::from_millis(25);
+/// Read at a time.
+const BLOCK: usize = 64 * 1024;
+/// Read before other work of the connection gets its turn.
+const TURN: usize = 1 << 20;
+/// Machine time in which a connection must begin to publish.
+const PUBLISH_DEADLINE: Duration = Duration::from_secs(15);
+/// A publisher that sends no media for this long, on the service clock, is cut off.
+const SILENT_MS: i64 = 10_000;
+/// Machine time that a live publisher is given to show itself when the clock was advanced over its silence.
+const SHOW_YOURSELF: Duration = Duration::from_millis(1_200);
+/// Connections at a time.
+const MAX_CONNECTIONS: usize = 12_000;
+
+/// Accepts connections for ever.
+pub async fn run(listener: TcpListener, hub: Arc<Hub>, default_domain: Option<String>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    let default_domain: Option<Arc<str>> = default_domain.map(Into::into);
+    let (id, mut drain) = hub.connected();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            _ = drain.changed() => {
+                let request = *drain.borrow_and_update();
+                while let Some(Ok((socket, peer))) = accept_waiting(&listener).await {
+                    start(&hub, &open, socket, peer, default_domain.clone());
+                }
+                hub.drained(id, request);
+                continue;
+            }
+        };
+        match accepted {
+            Ok((socket, peer)) => start(&hub, &open, socket, peer, default_domain.clone()),
+            Err(error) => {
+                // Out of descriptors, as a rule: others may go on, new ones wait.
+                tracing::warn!(%error, "a connection cannot be accepted");
+                clock::machine_sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn accept_waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    tokio::select! {
+        biased;
+        accepted = listener.accept() => Some(accepted),
+        () = std::future::ready(()) => None,
+    }
+}
+
+fn start(hub: &Arc<Hub>, open: &Arc<AtomicUsize>, socket: TcpStream, peer: SocketAddr, default_domain: Option<Arc<str>>) {
+    if hub.is_stopping() || open.load(Ordering::Acquire) >= MAX_CONNECTIONS {
+        return;
+    }
+    open.fetch_add(1, Ordering::AcqRel);
+    let _ = socket.set_nodelay(true);
+    let (id, drain) = hub.connected();
+    let (hub, open) = (hub.clone(), open.clone());
+    tokio::spawn(async move {
+        let mut connection = Connection {
+            session: ServerSession::new(Limits::default(), id),
+            reader: TagReader::new(),
+            buffer: BytesMut::new(),
+            publisher: None,
+            socket,
+            peer,
+            hub: hub.clone(),
+            default_domain,
+            broken_tags: 0,
+        };
+        if let Err(end) = connection.serve(id, drain).await {
+            tracing::debug!(peer = %connection.peer, end = %end, "connection ended");
+        }
+        connection.leave();
+        hub.disconnected(id);
+        open.fetch_sub(1, Ordering::AcqRel);
+    });
+}
+
+struct Connection {
+    session: ServerSession,
+    reader: TagReader,
+    buffer: BytesMut,
+    publisher: Option<Arc<Publisher>>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    hub: Arc<Hub>,
+    default_domain: Option<Arc<str>>,
+    broken_tags: u64,
+}
+
+/// What one look at the socket brought.
+enum Look {
+    /// More may be there.
+    More,
+    /// The socket is empty.
+    Empty,
+    Closed,
+}
+
+impl Connection {
+    async fn serve(&mut self, id: u64, mut drain: watch::Receiver<u64>) -> Result<(), String> {
+        let began = clock::monotonic();
+        let service_clock = self.hub.services().clock.clone();
+        let mut silence_from = service_clock.now();
+        let mut heard = false;
+        let mut last_heard = clock::monotonic();
+        let silent = service_clock.sleep_until(silence_from + SILENT_MS);
+        let mut silent = Box::pin(silent);
+        loop {
+            let publisher = self.publisher.clone();
+            let kicked = async {
+                match &publisher {
+                    Some(publisher) => publisher.kicked().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let waited_out = PUBLISH_DEADLINE.saturating_sub(began.elapsed());
+            let mut request = None;
+            let mut fell_due: Option<Busy> = None;
+            tokio::select! {
+                biased;
+                changed = drain.changed() => {
+                    changed.map_err(|_| "the service ends")?;
+                    request = Some(*drain.borrow_and_update());
+                }
+                () = kicked => {
+                    self.session.close_publish("NetStream.Unpublish.Success", "closed by the service");
+                    let _ = self.write().await;
+                    return Err("kicked".to_owned());
+                }
+                busy = &mut silent => fell_due = Some(busy),
+                ready = self.socket.readable() => ready.map_err(|e| e.to_string())?,
+                () = clock::machine_sleep(if publisher.is_some() { Duration::from_millis(300) } else { waited_out }) => {
+                    if publisher.is_none() {
+                        return Err("nothing published in time".to_owned());
+                    }
+                }
+            }
+            let look = loop {
+                match self.look().await? {
+                    (Look::More, media) if request.is_some() => heard |= media,
+                    (look, media) => {
+                        heard |= media;
+                        break look;
+                    }
+                }
+            };
+            self.write().await?;
+            if std::mem::take(&mut heard) {
+                silence_from = service_clock.now();
+                last_heard = clock::monotonic();
+            }
+            if let Some(busy) = fell_due {
+                if self.publisher.is_some() && service_clock.now() >= silence_from + SILENT_MS && !self.shows_itself(last_heard).await? {
+                    drop(busy);
+                    return Err("silent for too long".to_owned());
+                }
+                if service_clock.now() >= silence_from + SILENT_MS {
+                    silence_from = service_clock.now();
+                }
+                let due = silence_from + SILENT_MS;
+                silent = Box::pin(service_clock.sleep_until(due));
+                // Register the new due time before the guard goes.
+                tokio::select! {
+                    biased;
+                    again = &mut silent => silent = { drop(again); Box::pin(service_clock.sleep_until(service_clock.now() + SILENT_MS)) },
+                    () = std::future::ready(()) => {}
+                }
+                drop(busy);
+            }
+            if let Some(publisher) = self.publisher.clone() {
+                self.hold_back(&publisher).await;
+                if let Some(request) = request {
+                    publisher.recorder.flush();
+                    self.hub.drained(id, request);
+                }
+                match look {
+                    Look::Empty if request.is_none() => {
+                        tokio::select! {
+                            () = clock::machine_sleep(TICK) => {}
+                            _ = self.changed(&mut drain) => {}
+                        }
+                    }
+                    _ => {}
+                }
+            } else if let Some(request) = request {
+                self.hub.drained(id, request);
+            }
+            if let Look::Closed = look {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Resolves when a drain is asked for, without marking it as seen.
+    async fn changed(&self, drain: &mut watch::Receiver<u64>) {
+        let mut peek = drain.clone();
+        let _ = peek.changed().await;
+    }
+
+    /// The clock was moved over a publisher's silence: one that is alive shows itself within a moment of machine time.
+    async fn shows_itself(&mut self, last_heard: std::time::Instant) -> Result<bool, String> {
+        if last_heard.elapsed() >= Duration::from_millis(u64::try_from(SILENT_MS).unwrap_or(0)) {
+            return Ok(false);
+        }
+        let left = SHOW_YOURSELF.saturating_sub(last_heard.elapsed().min(SHOW_YOURSELF / 2));
+        let until = clock::monotonic() + left;
+        loop {
+            let left = until.saturating_duration_since(clock::monotonic());
+            match clock::machine_timeout(left, self.socket.readable()).await {
+                None => return Ok(false),
+                Some(ready) => ready.map_err(|e| e.to_string())?,
+            }
+            match self.look().await? {
+                (_, true) => return Ok(true),
+                (Look::Closed, _) => return Ok(false),
+                _ => clock::machine_sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    /// Reads what the socket has, up to a turn's worth, and works it off. The flag: media was among it.
+    async fn look(&mut self) -> Result<(Look, bool), String> {
+        let mut read = 0;
+        let look = loop {
+            self.buffer.reserve(BLOCK);
+            match self.socket.try_read_buf(&mut self.buffer) {
+                Ok(0) => break Look::Closed,
+                Ok(n) => {
+                    read += n;
+                    if read >= TURN {
+                        break Look::More;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Look::Empty,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A reset ends the push like a close does; what arrived before it counts.
+                Err(error) => {
+                    tracing::debug!(%error, peer = %self.peer, "the connection was reset");
+                    break Look::Closed;
+                }
+            }
+        };
+        if read == 0 {
+            return Ok((look, false));
+        }
+        let fed = self.session.feed(&mut self.buffer);
+        let media = self.work_off().await;
+        fed.map_err(|e| e.to_string())?;
+        Ok((look, media))
+    }
+
+    async fn work_off(&mut self) -> bool {
+        let (mut frames, mut bytes) = (0, 0);
+        while let Some(event) = self.session.poll() {
+            match event {
+                Event::Media(message) => {
+                    frames += 1;
+                    bytes += message.payload.len() as u64;
+                    self.media(message);
+                }
+                Event::Publish { app, tc_url, name, .. } => self.publish(&app, &tc_url, &name).await,
+                Event::Unpublish => self.leave(),
+                Event::Play { .. } => {
+                    self.session.refuse_publish("NetStream.Play.Failed", "localyun records streams and does not play them");
+                }
+                Event::Connect { .. } => {}
+            }
+        }
+        if let Some(publisher) = &self.publisher
+            && frames > 0
+        {
+            publisher.alive(frames, bytes);
+            self.hub.services().metrics.media(bytes);
+        }
+        frames > 0
+    }
+
+    async fn publish(&mut self, app: &str, tc_url: &str, name: &str) {
+        let services = self.hub.services().clone();
+        if let Some(strike) = services.faults.strike("ingest") {
+            clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(60_000))).await;
+            if let Some(code) = strike.code {
+                self.session.refuse_publish("NetStream.Publish.BadName", &format!("injected fault {code}"));
+                return;
+            }
+        }
+        let push = match access::resolve(&services, self.default_domain.as_deref(), tc_url, app, name).await {
+            Ok(push) => push,
+            Err(error) => {
+                let code = match error {
+                    AccessError::Auth(_) => "NetStream.Publish.Denied",
+                    _ => "NetStream.Publish.BadName",
+                };
+                tracing::info!(peer = %self.peer, %error, "push refused");
+                services.metrics.publish_refused();
+                self.session.refuse_publish(code, &error.to_string());
+                return;
+            }
+        };
+        self.leave();
+        match self.hub.publish(push.key.clone(), push.ingest_domain, self.peer.to_string(), push.args).await {
+            Ok(publisher) => {
+                tracing::info!(stream.key = %publisher.key, peer = %self.peer, "publishing");
+                self.reader = TagReader::new();
+                self.publisher = Some(publisher);
+                self.session.accept_publish();
+            }
+            Err(error) => {
+                tracing::info!(stream.key = %push.key, peer = %self.peer, %error, "push refused");
+                services.metrics.publish_refused();
+                self.session.refuse_publish("NetStream.Publish.BadName", &format!("{}: {error}", push.key));
+            }
+        }
+    }
+
+    fn media(&mut self, message: Message) {
+        let Some(publisher) = &self.publisher else { return };
+        let recorder = &publisher.recorder;
+        let mut sink = |item: Item| match item {
+            Item::Video { timestamp, cts_ms, key, data } => {
+                recorder.frame(Frame { track: Track::Video, dts_ms: 0, cts_ms, key, data }, timestamp);
+            }
+            Item::Audio { timestamp, data } => {
+                recorder.frame(Frame { track: Track::Audio, dts_ms: 0, cts_ms: 0, key: false, data }, timestamp);
+            }
+            Item::VideoConfig(config) => {
+                publisher.note_video(&config);
+                recorder.video_config(config);
+            }
+            Item::AudioConfig(config) => {
+                publisher.note_audio(&config);
+                recorder.audio_config(config);
+            }
+            Item::Metadata(metadata) => {
+                let kbps = metadata.video_kbps.unwrap_or(0);
+                recorder.bitrate(kbps);
+                publisher.note(|facts| {
+                    facts.video_kbps = kbps;
+                    facts.frame_rate = metadata.frame_rate.unwrap_or(0.0);
+                });
+            }
+            Item::Unsupported { track, codec } => {
+                tracing::warn!(stream.key = %publisher.key, ?track, codec, "the stream holds a codec that is not recorded");
+                publisher.note(|facts| {
+                    if facts.unsupported.len() < 8 && !facts.unsupported.contains(&codec) {
+                        facts.unsupported.push(codec.clone());
+                    }
+                });
+                recorder.unsupported();
+            }
+            Item::End { .. } => {}
+        };
+        if let Err(error) = self.reader.read(message.kind, message.timestamp, message.payload, &mut sink) {
+            self.broken_tags += 1;
+            if self.broken_tags.is_power_of_two() {
+                tracing::warn!(stream.key = %publisher.key, %error, count = self.broken_tags, "a tag cannot be read");
+            }
+        }
+    }
+
+    /// Waits while the disk is behind; the socket then pushes back on the publisher.
+    async fn hold_back(&self, publisher: &Publisher) {
+        while !publisher.recorder.tick() {
+            clock::machine_sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), String> {
+        let output = self.session.take_output();
+        let mut left = &output[..];
+        while !left.is_empty() {
+            match clock::machine_timeout(Duration::from_secs(5), self.socket.writable()).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return Err(error.to_string()),
+                None => return Err("the peer does not read".to_owned()),
+            }
+            match self.socket.try_write(left) {
+                Ok(n) => left = left.get(n..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // The peer is gone; what it sent is still read.
+                Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        if let Some(publisher) = self.publisher.take() {
+            tracing::info!(stream.key = %publisher.key, "push ended");
+            self.hub.unpublish(&publisher);
+        }
+    }
+}

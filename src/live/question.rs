@@ -1,0 +1,73 @@
+//! Asking the on-demand URL whether to record (OnDemand=1).
+
+use std::time::Duration;
+
+use crate::clock::{self, Busy};
+use crate::media::frame::VideoCodec;
+use crate::model::on_demand::{Answer, BODY_LIMIT, question_url, read_answer};
+use crate::model::rule::FormatRule;
+use crate::model::stream_key::StreamKey;
+use crate::notify::config::RecordNotify;
+use crate::notify::deliver::{ATTEMPTS, RETRY_MS, TIMEOUT_MS};
+use crate::services::Services;
+use crate::store::documents;
+
+/// How long the question waits for the stream's headers, so that it can name codec and bitrate.
+const HEADERS_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The formats to record, or none. Asks at most [`ATTEMPTS`] times; the guard that comes back counts what the answer sets off.
+pub async fn ask(
+    services: &Services,
+    key: &StreamKey,
+    formats: &[FormatRule],
+    describe: impl Fn() -> Option<(u32, Option<VideoCodec>)>,
+    mut busy: Busy,
+) -> (Option<Vec<FormatRule>>, Busy) {
+    let config: Option<RecordNotify> =
+        services.store.find_document(documents::Kind::RecordNotify, &key.domain).await.ok().flatten();
+    let Some(url) = config.and_then(|c| c.on_demand_url).filter(|url| !url.is_empty()) else {
+        tracing::info!(stream.key = %key, "OnDemand=1 without an OnDemandUrl: not recorded");
+        return (None, busy);
+    };
+    let waiting = clock::monotonic();
+    let (kbps, codec) = loop {
+        let Some((kbps, codec)) = describe() else { return (None, busy) };
+        if codec.is_some() || waiting.elapsed() >= HEADERS_PATIENCE {
+            break (kbps, codec);
+        }
+        clock::machine_sleep(Duration::from_millis(10)).await;
+    };
+    let url = question_url(&url, key, kbps, codec);
+    for attempt in 1..=ATTEMPTS {
+        let started = services.clock.now();
+        let (answer, held) = one_try(services, &url, formats, busy).await;
+        busy = held;
+        match answer {
+            Some(Answer::Record(formats)) => return (Some(formats), busy),
+            Some(Answer::Decline(why)) => {
+                tracing::info!(stream.key = %key, why, "not recorded");
+                return (None, busy);
+            }
+            None if attempt < ATTEMPTS => {
+                let due = services.clock.now().max(started) + RETRY_MS;
+                busy = services.clock.rest_until(busy, due).await;
+            }
+            None => {}
+        }
+    }
+    tracing::warn!(stream.key = %key, %url, "the on-demand URL gave no usable answer: not recorded");
+    (None, busy)
+}
+
+async fn one_try(services: &Services, url: &str, formats: &[FormatRule], busy: Busy) -> (Option<Answer>, Busy) {
+    let deadline = services.clock.now() + TIMEOUT_MS;
+    let request = async {
+        let response = services.http.get(url).header("accept-encoding", "gzip").send().await.ok()?;
+        if response.status().as_u16() != 200 {
+            return None;
+        }
+        let body = crate::notify::deliver::read_limited(response, BODY_LIMIT).await?;
+        read_answer(&body, formats)
+    };
+    crate::notify::deliver::within(&services.clock, busy, deadline, request).await
+}

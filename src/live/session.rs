@@ -1,0 +1,364 @@
+//! One recording session: the spool being written and what its media decided so far.
+//!
+//! Everything here is synchronous and cheap: it runs in the publisher's own task, once a frame.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::clock::UnixMs;
+use crate::live::machine::Cause;
+use crate::live::segmenter::{Output, Segmenter};
+use crate::live::spool::Position;
+use crate::live::spool::disk::Disk;
+use crate::live::spool::record::{Checkpoint, Mark, Opening};
+use crate::live::spool::write::SpoolWriter;
+use crate::live::timeline::Timeline;
+use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
+
+/// Whether frames are let into the recording yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Closed,
+    /// Waiting for a key frame; sound passes already when the push begins here.
+    Waiting { fresh: bool },
+    Open,
+}
+
+/// What is kept of a record while nothing is decided: enough to decide later.
+#[derive(Debug, Clone, Copy)]
+pub enum Kept {
+    Config(Position, Track),
+    Frame { at: Position, track: Track, dts_ms: i64, key: bool },
+}
+
+impl Kept {
+    pub fn feed(self, segmenter: &mut Segmenter, out: &mut Vec<Output>) {
+        match self {
+            Self::Config(at, track) => segmenter.config(at, track),
+            Self::Frame { at, track, dts_ms, key } => segmenter.frame(at, track, dts_ms, key, out),
+        }
+    }
+}
+
+/// More kept frames than this hold the publisher back until the answer is there.
+const KEPT_LIMIT: usize = 1_000_000;
+
+pub struct Session {
+    pub opening: Opening,
+    pub spool: SpoolWriter,
+    pub timeline: Timeline,
+    /// There from the first frame on, once it is decided that this is a recording.
+    segmenter: Option<Segmenter>,
+    gate: Gate,
+    video: Option<VideoConfig>,
+    audio: Option<AudioConfig>,
+    /// Frames that wait for the on-demand answer.
+    undecided: Option<Vec<Kept>>,
+    first_frame_at: Option<UnixMs>,
+    /// Events told so far; the next one's number goes into its name.
+    pub statuses: u32,
+    /// The service clock when the stream was lost.
+    lost_at: Option<UnixMs>,
+    resuming: bool,
+    outputs: Vec<Output>,
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    No,
+    Yes,
+    /// It is the first of the recording.
+    First,
+    /// It is the first after an interruption.
+    Resumed,
+}
+
+impl Session {
+    /// Starts a session; with `undecided`, frames are only kept until [`Session::adopt`].
+    pub fn begin(opening: Opening, folder: PathBuf, disk: Disk, undecided: bool) -> io::Result<Self> {
+        let lane = opening.session.bytes().map(usize::from).sum();
+        let spool = SpoolWriter::create(disk, folder, lane)?;
+        Ok(Self {
+            opening,
+            spool,
+            timeline: Timeline::default(),
+            segmenter: None,
+            gate: Gate::Closed,
+            video: None,
+            audio: None,
+            undecided: undecided.then(Vec::new),
+            first_frame_at: None,
+            statuses: 0,
+            lost_at: None,
+            resuming: false,
+            outputs: Vec::new(),
+        })
+    }
+
+    /// A session found in a spool after a restart.
+    #[must_use]
+    pub fn recovered(checkpoint: Checkpoint, spool: SpoolWriter, lost_at: UnixMs) -> Self {
+        Self {
+            opening: checkpoint.opening,
+            spool,
+            timeline: checkpoint.timeline,
+            segmenter: Some(checkpoint.segmenter),
+            gate: Gate::Closed,
+            video: None,
+            audio: None,
+            undecided: None,
+            first_frame_at: None,
+            statuses: checkpoint.statuses,
+            lost_at: Some(lost_at),
+            resuming: false,
+            outputs: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.spool.folder()
+    }
+
+    /// Whether the recording has begun: a first frame is in it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.segmenter.is_some()
+    }
+
+    /// The first segment that open slices and files still need.
+    #[must_use]
+    pub fn keep_from(&self) -> u32 {
+        let current = self.spool.position().segment;
+        self.segmenter.as_ref().and_then(Segmenter::keep_from).unwrap_or(current).min(current)
+    }
+
+    /// The counter that the stream's next slice takes.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.segmenter.as_ref().map_or(self.opening.first_sequence, Segmenter::next_sequence)
+    }
+
+    /// A push begins (`fresh`) or the recording sets in in the middle of one.
+    pub fn open_gate(&mut self, fresh: bool, video: Option<&VideoConfig>, audio: Option<&AudioConfig>) {
+        self.timeline.begin_push();
+        self.gate = Gate::Waiting { fresh };
+        self.video = None;
+        self.audio = None;
+        if let Some(video) = video {
+            self.video_config(video);
+        }
+        if let Some(audio) = audio {
+            self.audio_config(audio);
+        }
+    }
+
+    pub fn video_config(&mut self, config: &VideoConfig) {
+        self.video = Some(config.clone());
+        if self.writes_at_once() {
+            self.write_video();
+        }
+    }
+
+    pub fn audio_config(&mut self, config: &AudioConfig) {
+        self.audio = Some(config.clone());
+        if self.writes_at_once() {
+            self.write_audio();
+        }
+    }
+
+    /// Configurations that come before the first frame are written with it.
+    fn writes_at_once(&self) -> bool {
+        self.first_frame_at.is_some() && self.gate != Gate::Closed && !self.resuming
+    }
+
+    /// Takes a frame with the publisher's timestamp.
+    pub fn frame(&mut self, mut frame: Frame, raw: u32, now: UnixMs) -> Taken {
+        if let Gate::Waiting { fresh } = self.gate {
+            let starts = match frame.track {
+                Track::Video => frame.key,
+                Track::Audio => self.video.is_none(),
+            };
+            if !(starts || (fresh && frame.track == Track::Audio)) {
+                return Taken::No;
+            }
+            if frame.track == Track::Video {
+                self.gate = Gate::Open;
+            }
+        }
+        if self.gate == Gate::Closed {
+            return Taken::No;
+        }
+        let before = self.timeline.end_ms();
+        frame.dts_ms = self.timeline.place(frame.track, raw).dts_ms;
+        let mut taken = Taken::Yes;
+        if self.first_frame_at.is_none() {
+            self.first_frame_at = Some(now);
+            if self.segmenter.is_none() {
+                self.opening.wall = now;
+                if self.undecided.is_none() {
+                    self.open();
+                    taken = Taken::First;
+                }
+            }
+            if !self.resuming {
+                self.write_configs();
+            }
+        }
+        if std::mem::take(&mut self.resuming) {
+            taken = if self.is_open() { Taken::Resumed } else { taken };
+            self.mark_resume(before, now);
+            self.write_configs();
+        }
+        if frame.key && self.spool.segment_is_full() && self.undecided.is_none() {
+            self.rotate();
+        }
+        let at = self.spool.position();
+        self.spool.frame(&frame);
+        if let Some(kept) = &mut self.undecided {
+            kept.push(Kept::Frame { at, track: frame.track, dts_ms: frame.dts_ms, key: frame.key });
+        } else if let Some(segmenter) = &mut self.segmenter {
+            segmenter.frame(at, frame.track, frame.dts_ms, frame.key, &mut self.outputs);
+        }
+        taken
+    }
+
+    fn open(&mut self) {
+        self.spool.mark(&Mark::Open(Box::new(self.opening.clone())));
+        self.segmenter = Some(Segmenter::new(&self.opening.formats, self.opening.first_sequence, self.opening.wall));
+    }
+
+    fn write_configs(&mut self) {
+        self.write_video();
+        self.write_audio();
+    }
+
+    fn write_video(&mut self) {
+        let Some(config) = &self.video else { return };
+        let at = self.spool.position();
+        self.spool.video_config(config);
+        self.note_config(at, Track::Video);
+    }
+
+    fn write_audio(&mut self) {
+        let Some(config) = &self.audio else { return };
+        let at = self.spool.position();
+        self.spool.audio_config(config);
+        self.note_config(at, Track::Audio);
+    }
+
+    fn note_config(&mut self, at: Position, track: Track) {
+        match (&mut self.segmenter, &mut self.undecided) {
+            (Some(segmenter), _) => segmenter.config(at, track),
+            (None, Some(kept)) => kept.push(Kept::Config(at, track)),
+            (None, None) => {}
+        }
+    }
+
+    /// The gap of the interruption is what the service clock shows.
+    fn mark_resume(&mut self, media_ms: i64, now: UnixMs) {
+        let gap = self.lost_at.take().map_or(0, |lost| (now - lost).max(0));
+        let Some(segmenter) = &mut self.segmenter else { return };
+        let wall = segmenter.wall(media_ms) + gap;
+        segmenter.resume(media_ms, wall);
+        self.spool.mark(&Mark::Resume { media_ms, wall });
+    }
+
+    /// The kept frames become a recording with these formats. True when there is a frame already.
+    pub fn adopt(&mut self, formats: Vec<crate::model::rule::FormatRule>) -> bool {
+        self.opening.formats = formats;
+        let kept = self.undecided.take().unwrap_or_default();
+        if self.first_frame_at.is_none() {
+            return false;
+        }
+        self.open();
+        if let Some(segmenter) = &mut self.segmenter {
+            for record in kept {
+                record.feed(segmenter, &mut self.outputs);
+            }
+        }
+        true
+    }
+
+    /// Whether the publisher must wait before it sends more.
+    #[must_use]
+    pub fn holds_back(&self, limit: u64) -> bool {
+        self.spool.backlog() > limit || self.undecided.as_ref().is_some_and(|kept| kept.len() > KEPT_LIMIT)
+    }
+
+    fn rotate(&mut self) {
+        let Some(segmenter) = &self.segmenter else { return };
+        let checkpoint = Mark::Checkpoint(Box::new(Checkpoint {
+            opening: self.opening.clone(),
+            segmenter: segmenter.clone(),
+            timeline: self.timeline.clone(),
+            statuses: self.statuses,
+        }));
+        if let Err(error) = self.spool.next_segment(&checkpoint) {
+            tracing::error!(%error, "a new spool segment cannot be opened; the old one goes on");
+            return;
+        }
+        self.write_configs();
+    }
+
+    /// What was decided since the last call.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// The end of the media by the wall clock.
+    #[must_use]
+    pub fn wall_end(&self) -> UnixMs {
+        let end_ms = self.timeline.end_ms();
+        self.segmenter.as_ref().map_or(self.opening.wall + end_ms, |s| s.wall(end_ms))
+    }
+
+    /// The stream is lost or a command pauses it.
+    pub fn pause(&mut self, cause: Cause, now: UnixMs) {
+        self.gate = Gate::Closed;
+        self.lost_at = Some(now);
+        if self.cut_is_wanted() {
+            self.cut_now();
+        }
+        let end_ms = self.timeline.end_ms();
+        let Some(segmenter) = &mut self.segmenter else { return };
+        self.spool.mark(&Mark::Pause { end_ms, at: now, cause });
+        segmenter.pause(self.spool.position(), end_ms, &mut self.outputs);
+    }
+
+    /// Frames may come again.
+    pub fn resume(&mut self) {
+        self.resuming = self.first_frame_at.is_some() || self.segmenter.is_some();
+    }
+
+    /// New files at the next cut point.
+    pub fn want_cut(&mut self) {
+        if let Some(segmenter) = &mut self.segmenter {
+            segmenter.want_cut();
+            self.spool.mark(&Mark::Cut { at_once: false, end_ms: self.timeline.end_ms() });
+        }
+    }
+
+    #[must_use]
+    pub fn cut_is_wanted(&self) -> bool {
+        self.segmenter.as_ref().is_some_and(Segmenter::cut_is_wanted)
+    }
+
+    /// New files from here on.
+    pub fn cut_now(&mut self) {
+        let end_ms = self.timeline.end_ms();
+        let Some(segmenter) = &mut self.segmenter else { return };
+        self.spool.mark(&Mark::Cut { at_once: true, end_ms });
+        segmenter.close_files(self.spool.position(), end_ms, &mut self.outputs);
+    }
+
+    /// Ends the session.
+    pub fn finish(&mut self) {
+        self.gate = Gate::Closed;
+        let end_ms = self.timeline.end_ms();
+        let Some(segmenter) = &mut self.segmenter else { return };
+        self.spool.mark(&Mark::End { end_ms });
+        segmenter.close_files(self.spool.position(), end_ms, &mut self.outputs);
+    }
+}

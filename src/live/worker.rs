@@ -1,0 +1,409 @@
+//! What follows a decision of the segmenter, in order, one worker a stream: mux, upload, row, callback.
+//!
+//! Everything is idempotent by a name that the spool's content decides ("session:format:number"), so that a restart may run it all again.
+//! A store that fails is tried again until it works; the spool is given up only after the commit.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use tokio::sync::mpsc;
+
+use crate::clock::{Busy, UnixMs};
+use crate::ids;
+use crate::live::derive::{self, DeriveError};
+use crate::live::playlist;
+use crate::live::recorder::Recorder;
+use crate::live::segmenter::{File, Output, Slice};
+use crate::live::spool::disk::Progress;
+use crate::live::spool::record::Opening;
+use crate::live::spool::{read, segment_name};
+use crate::media::mpegts::Continuity;
+use crate::model::event::{self, Fault, Kind};
+use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
+use crate::model::rule::Format;
+use crate::model::stream_key::StreamKey;
+use crate::notify;
+use crate::objects::{PutError, Upload};
+use crate::services::Services;
+use crate::store::StoreError;
+use crate::store::records::{FileRow, SessionRow, SliceRow};
+
+/// Slices above this make the recording fail, as the product's do.
+const SLICE_LIMIT: u64 = 100 << 20;
+/// Waits between tries of a store that fails, in milliseconds; the last one repeats.
+const RETRY_MS: [i64; 6] = [200, 500, 1_000, 2_000, 5_000, 10_000];
+/// Names tried beside one that a foreign object holds.
+const NAMES: u32 = 100;
+
+/// A status event to be told.
+#[derive(Debug, Clone)]
+pub struct Status {
+    pub session: String,
+    pub number: u32,
+    pub kind: Kind,
+    pub fault: Option<Fault>,
+    pub at: UnixMs,
+}
+
+/// What the recorder hands over.
+pub enum Effect {
+    /// The session's row: where it stands.
+    Session { opening: Arc<Opening>, ended_at: UnixMs, state: &'static str },
+    Status(Status),
+    Output { opening: Arc<Opening>, folder: PathBuf, output: Output, progress: Option<Arc<Progress>>, keep_from: u32 },
+    /// Everything of this spool is done or unwanted.
+    Forget { folder: PathBuf },
+}
+
+/// Why an effect did not come about.
+enum Trouble {
+    /// Try again.
+    Passing(String),
+    /// The recording cannot go on.
+    Fatal(Fault),
+    /// Nothing to be done; told in the log.
+    Lost(String),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
+
+impl From<PutError> for Trouble {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::NoSuchBucket => Self::Fatal(Fault::BucketNotFound),
+            PutError::Denied(_) => Self::Fatal(Fault::AccessDenied),
+            other => Self::Passing(other.to_string()),
+        }
+    }
+}
+
+impl From<DeriveError> for Trouble {
+    fn from(error: DeriveError) -> Self {
+        match error {
+            DeriveError::Io(error) => Self::Passing(error.to_string()),
+            other => Self::Lost(other.to_string()),
+        }
+    }
+}
+
+struct Worker {
+    services: Arc<Services>,
+    key: StreamKey,
+    recorder: Weak<Recorder>,
+    /// TS continuity counters of the session being sliced.
+    continuity: Option<(String, usize, Continuity)>,
+    /// Sessions whose bucket or media failed: nothing more is made of them.
+    given_up: HashSet<String>,
+}
+
+/// Starts a stream's worker; it ends with the recorder.
+pub fn spawn(
+    services: Arc<Services>,
+    key: StreamKey,
+    mut queue: mpsc::UnboundedReceiver<(Busy, Effect)>,
+    recorder: Weak<Recorder>,
+) {
+    let mut worker = Worker { services, key, recorder, continuity: None, given_up: HashSet::new() };
+    tokio::spawn(async move {
+        while let Some((busy, effect)) = queue.recv().await {
+            worker.work_off(busy, effect).await;
+        }
+    });
+}
+
+impl Worker {
+    async fn work_off(&mut self, mut busy: Busy, effect: Effect) {
+        let mut tries = 0;
+        loop {
+            match self.run(&effect).await {
+                Ok(()) => return,
+                Err(Trouble::Passing(why)) => {
+                    let wait = RETRY_MS.get(tries).or(RETRY_MS.last()).copied().unwrap_or(1_000);
+                    if tries == 0 || tries % 30 == 29 {
+                        tracing::warn!(stream.key = %self.key, tries, why, "trying again");
+                    }
+                    tries += 1;
+                    self.services.metrics.upload_retry();
+                    busy = self.services.clock.rest_until(busy, self.services.clock.now() + wait).await;
+                }
+                Err(Trouble::Fatal(fault)) => {
+                    self.give_up(&effect, fault);
+                    return;
+                }
+                Err(Trouble::Lost(why)) => {
+                    tracing::error!(stream.key = %self.key, why, "a part of a recording could not be made");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self, effect: &Effect, fault: Fault) {
+        let Effect::Output { opening, .. } = effect else { return };
+        tracing::warn!(stream.key = %self.key, session = opening.session, code = fault.code(), "recording given up");
+        self.given_up.insert(opening.session.clone());
+        if let Some(recorder) = self.recorder.upgrade() {
+            recorder.failed(&opening.session, fault);
+        }
+    }
+
+    async fn run(&mut self, effect: &Effect) -> Result<(), Trouble> {
+        match effect {
+            Effect::Session { opening, ended_at, state } => self.put_session(opening, *ended_at, state).await,
+            Effect::Status(status) => self.tell(status).await,
+            Effect::Output { opening, folder, output, progress, keep_from } => {
+                if self.given_up.contains(&opening.session) {
+                    return Ok(());
+                }
+                if let Some(progress) = progress {
+                    progress.wait_below(0).await;
+                }
+                match output {
+                    Output::Slice(slice) => self.slice(opening, folder, slice).await?,
+                    Output::File(file) => self.file(opening, folder, file).await?,
+                }
+                drop_segments(folder, *keep_from);
+                Ok(())
+            }
+            Effect::Forget { folder } => {
+                if let Err(error) = std::fs::remove_dir_all(folder)
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    tracing::warn!(%error, "a spool folder cannot be removed");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn put_session(&self, opening: &Opening, ended_at: UnixMs, state: &str) -> Result<(), Trouble> {
+        let sliced = opening.formats.iter().find_map(|f| f.slice_prefix.clone());
+        let prefix = sliced
+            .or_else(|| opening.formats.first().map(|f| f.object_prefix.clone()))
+            .unwrap_or_else(|| DEFAULT_SLICE_PREFIX.to_owned());
+        let row = SessionRow {
+            id: opening.session.clone(),
+            stream_hash: opening.key.hash(),
+            domain: opening.key.domain.clone(),
+            app: opening.key.app.clone(),
+            stream: opening.key.stream.clone(),
+            bucket: opening.rule.oss_bucket.clone(),
+            endpoint: opening.rule.oss_endpoint.clone(),
+            prefix,
+            started_at: opening.wall,
+            ended_at,
+            state: state.to_owned(),
+        };
+        Ok(self.services.store.put_session(row).await?)
+    }
+
+    async fn tell(&self, status: &Status) -> Result<(), Trouble> {
+        let dedupe = format!("{}:{}:{}", status.session, status.kind.as_str(), status.number);
+        let body = event::status(&self.key, status.kind);
+        let services = &self.services;
+        if let Some(callback) = notify::recording_event(services, &self.key, status.kind, dedupe, body).await?
+            && services.store.enqueue_callback(&callback, services.clock.now()).await?
+        {
+            services.notifier.wake(services.clock.busy());
+        }
+        Ok(())
+    }
+
+    async fn slice(&mut self, opening: &Arc<Opening>, folder: &Path, slice: &Slice) -> Result<(), Trouble> {
+        let Some(rule) = opening.formats.get(slice.lane) else { return Ok(()) };
+        let id = slice_id(&opening.session, slice.lane, slice.sequence);
+        let committed = self.services.store.find_slice(&id).await?.is_some();
+        let start = match &self.continuity {
+            Some((session, lane, continuity)) if *session == opening.session && *lane == slice.lane => *continuity,
+            _ => Continuity::default(),
+        };
+        let made = match rule.format {
+            Format::Cmaf => derive::cmaf_slice(folder.to_owned(), slice.clone()).await?,
+            _ => derive::ts_slice(folder.to_owned(), slice.clone(), start).await?,
+        };
+        self.continuity = Some((opening.session.clone(), slice.lane, made.continuity));
+        if committed {
+            made.remove();
+            return Ok(());
+        }
+        if made.size > SLICE_LIMIT {
+            made.remove();
+            return Err(Trouble::Fatal(Fault::TsSegmenterFail));
+        }
+        let values = Values {
+            app: &self.key.app,
+            stream: &self.key.stream,
+            sequence: slice.sequence,
+            start: slice.started_at,
+            end: slice.ended_at,
+        };
+        let template = rule.slice_prefix.as_deref().unwrap_or(DEFAULT_SLICE_PREFIX);
+        let (suffix, content_type) = if rule.format == Format::Cmaf { (".m4s", "video/iso.segment") } else { (".ts", "video/mp2t") };
+        let wanted = object_name::fill(template, values, suffix);
+        let object = self.put_file(opening, &wanted, content_type, &id, &made.path).await?;
+        self.services.metrics.slice(made.size);
+        let row = SliceRow {
+            id,
+            stream_hash: opening.key.hash(),
+            session_id: opening.session.clone(),
+            sequence: i64::try_from(slice.sequence).unwrap_or(i64::MAX),
+            bucket: opening.rule.oss_bucket.clone(),
+            endpoint: opening.rule.oss_endpoint.clone(),
+            object,
+            started_at: slice.started_at,
+            ended_at: slice.ended_at,
+            duration_ms: slice.duration_ms,
+            uploaded_at: self.services.clock.now().max(slice.ended_at),
+            discontinuity: slice.discontinuity,
+            width: made.width,
+            height: made.height,
+        };
+        Ok(self.services.store.put_slice(row).await?)
+    }
+
+    async fn file(&mut self, opening: &Arc<Opening>, folder: &Path, file: &File) -> Result<(), Trouble> {
+        let Some(rule) = opening.formats.get(file.lane) else { return Ok(()) };
+        let id = format!("{}:{}:{}", opening.session, rule.format.as_str(), file.number);
+        if self.services.store.find_file_by_dedupe(&id).await?.is_some() {
+            return Ok(());
+        }
+        let values = Values {
+            app: &self.key.app,
+            stream: &self.key.stream,
+            sequence: file.number,
+            start: file.started_at,
+            end: file.ended_at,
+        };
+        let wanted = object_name::fill(&rule.object_prefix, values, rule.format.suffix());
+        let (object, size, width, height) = match rule.format {
+            Format::M3u8 | Format::Cmaf => self.put_playlist(opening, file, rule.format, &wanted, &id).await?,
+            Format::Mp4 | Format::Flv => {
+                let made = derive::file(folder.to_owned(), file.clone(), rule.format).await?;
+                let object = self.put_file(opening, &wanted, rule.format.content_type(), &id, &made.path).await?;
+                (object, made.size, made.width, made.height)
+            }
+        };
+        let now = self.services.clock.now();
+        let row = FileRow {
+            id: ids::record_id(),
+            dedupe: id.clone(),
+            stream_hash: opening.key.hash(),
+            domain: opening.key.domain.clone(),
+            app: opening.key.app.clone(),
+            stream: opening.key.stream.clone(),
+            session_id: opening.session.clone(),
+            origin: "auto".to_owned(),
+            format: rule.format.as_str().to_owned(),
+            bucket: opening.rule.oss_bucket.clone(),
+            endpoint: opening.rule.oss_endpoint.clone(),
+            object: object.clone(),
+            started_at: file.started_at,
+            ended_at: file.ended_at,
+            duration_ms: file.duration_ms,
+            size: i64::try_from(size).unwrap_or(i64::MAX),
+            width,
+            height,
+            created_at: now,
+        };
+        let body = event::file_created(&self.key, &object, file.duration_ms, file.started_at, file.ended_at, &opening.push_args);
+        let callback =
+            notify::recording_event(&self.services, &self.key, Kind::FileCreated, format!("{id}:created"), body).await?;
+        self.services.store.commit_file(row, callback.as_ref(), now).await?;
+        self.services.metrics.file(rule.format.as_str(), size);
+        tracing::info!(stream.key = %self.key, record.file = %object, duration_ms = file.duration_ms, "file recorded");
+        if callback.is_some() {
+            self.services.notifier.wake(self.services.clock.busy());
+        }
+        Ok(())
+    }
+
+    async fn put_playlist(
+        &self,
+        opening: &Opening,
+        file: &File,
+        format: Format,
+        wanted: &str,
+        id: &str,
+    ) -> Result<(String, u64, i32, i32), Trouble> {
+        let rows = self.services.store.slices_of_session(&opening.session).await?;
+        let (first, last) = file.slices.unwrap_or((1, 0));
+        let rows: Vec<SliceRow> = rows
+            .into_iter()
+            .filter(|row| slice_lane(&row.id) == Some(file.lane))
+            .filter(|row| u64::try_from(row.sequence).is_ok_and(|n| (first..=last).contains(&n)))
+            .collect();
+        let Some(sample) = rows.first() else {
+            return Err(Trouble::Lost("no slice of the file is in the bucket".to_owned()));
+        };
+        let (width, height) = (sample.width, sample.height);
+        let map = match format {
+            Format::Cmaf => Some(self.put_init(opening, file, sample).await?),
+            _ => None,
+        };
+        let mut object = wanted.to_owned();
+        for n in 1..NAMES {
+            let text = playlist::text(&rows, &object, &opening.rule.oss_bucket, map.as_deref());
+            let size = text.len() as u64;
+            let upload = Upload { bucket: &opening.rule.oss_bucket, key: &object, content_type: format.content_type(), tag: id };
+            match self.services.objects.put_text(&upload, text).await {
+                Ok(()) => return Ok((object, size, width, height)),
+                Err(PutError::Taken) => object = object_name::beside(wanted, n),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Trouble::Lost(format!("every name beside {wanted} is taken")))
+    }
+
+    /// The CMAF header that a playlist's fragments need.
+    async fn put_init(&self, opening: &Opening, file: &File, sample: &SliceRow) -> Result<String, Trouble> {
+        let made = derive::cmaf_init(self.services.spool.join(&opening.session), file.clone()).await?;
+        let wanted = format!("{}_init.mp4", sample.object.trim_end_matches(".m4s"));
+        let id = format!("{}:init:{}", opening.session, file.number);
+        self.put_file(opening, &wanted, "video/mp4", &id, &made.path).await
+    }
+
+    /// Puts a file under its name, or beside it when a foreign object holds the name.
+    async fn put_file(
+        &self,
+        opening: &Opening,
+        wanted: &str,
+        content_type: &'static str,
+        id: &str,
+        path: &Path,
+    ) -> Result<String, Trouble> {
+        let mut object = wanted.to_owned();
+        for n in 1..NAMES {
+            let upload = Upload { bucket: &opening.rule.oss_bucket, key: &object, content_type, tag: id };
+            match self.services.objects.put_file(&upload, path).await {
+                Ok(()) => {
+                    let _ = std::fs::remove_file(path);
+                    return Ok(object);
+                }
+                Err(PutError::Taken) => object = object_name::beside(wanted, n),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Trouble::Lost(format!("every name beside {wanted} is taken")))
+    }
+}
+
+fn slice_id(session: &str, lane: usize, sequence: u64) -> String {
+    format!("{session}:{lane}:{sequence}")
+}
+
+fn slice_lane(id: &str) -> Option<usize> {
+    id.split(':').nth(1)?.parse().ok()
+}
+
+/// Removes the segments that nothing needs any more.
+fn drop_segments(folder: &Path, keep_from: u32) {
+    let Ok(segments) = read::segments(folder) else { return };
+    for segment in segments.into_iter().filter(|n| *n < keep_from) {
+        let _ = std::fs::remove_file(folder.join(segment_name(segment)));
+    }
+}

@@ -1,0 +1,118 @@
+//! Numbers for `GET /metrics`, in Prometheus text.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    action: String,
+    code: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFormat {
+    format: &'static str,
+}
+
+/// The service's counters.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    callbacks: Family<Outcome, Counter>,
+    files: Family<OfFormat, Counter>,
+    slices: Counter,
+    uploaded: Counter<u64, AtomicU64>,
+    publishers: Gauge<i64, AtomicI64>,
+    media_bytes: Counter<u64, AtomicU64>,
+    refused: Counter,
+    upload_retries: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("localyun");
+        let metrics = Self {
+            requests: Family::default(),
+            callbacks: Family::default(),
+            files: Family::default(),
+            slices: Counter::default(),
+            uploaded: Counter::default(),
+            publishers: Gauge::default(),
+            media_bytes: Counter::default(),
+            refused: Counter::default(),
+            upload_retries: Counter::default(),
+            registry: Registry::default(),
+        };
+        registry.register("api_requests", "API requests by action and outcome", metrics.requests.clone());
+        registry.register("callback_attempts", "Callback requests by result", metrics.callbacks.clone());
+        registry.register("files", "Recording files announced, by format", metrics.files.clone());
+        registry.register("slices", "Slices uploaded", metrics.slices.clone());
+        registry.register("uploaded_bytes", "Bytes put into the object store", metrics.uploaded.clone());
+        registry.register("publishers", "Streams being published now", metrics.publishers.clone());
+        registry.register("media_bytes", "Media bytes received", metrics.media_bytes.clone());
+        registry.register("publish_refused", "Pushes refused", metrics.refused.clone());
+        registry.register("upload_retries", "Uploads that had to be tried again", metrics.upload_retries.clone());
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// Counts an API request. Unknown action names share one label, so that callers cannot grow the table.
+    pub fn request(&self, action: &str, code: &str) {
+        self.requests.get_or_create(&Request { action: action.to_owned(), code: code.to_owned() }).inc();
+    }
+
+    pub fn callback(&self, success: bool) {
+        self.callbacks.get_or_create(&Outcome { result: if success { "success" } else { "failed" } }).inc();
+    }
+
+    pub fn file(&self, format: &'static str, bytes: u64) {
+        self.files.get_or_create(&OfFormat { format }).inc();
+        self.uploaded.inc_by(bytes);
+    }
+
+    pub fn slice(&self, bytes: u64) {
+        self.slices.inc();
+        self.uploaded.inc_by(bytes);
+    }
+
+    pub fn publisher_came(&self) {
+        self.publishers.inc();
+    }
+
+    pub fn publisher_went(&self) {
+        self.publishers.dec();
+    }
+
+    pub fn media(&self, bytes: u64) {
+        self.media_bytes.inc_by(bytes);
+    }
+
+    pub fn publish_refused(&self) {
+        self.refused.inc();
+    }
+
+    pub fn upload_retry(&self) {
+        self.upload_retries.inc();
+    }
+
+    /// The Prometheus text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+            text.clear();
+        }
+        text
+    }
+}

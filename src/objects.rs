@@ -1,0 +1,186 @@
+//! Where recordings go: the embedded object store, or any S3-compatible server by setting.
+//!
+//! The embedded store lies on the same file system, so a finished file is handed over by rename; an outside store gets it
+//! through aws-sdk-s3. Either way an object that is there already is never overwritten unless it is the very same file.
+
+pub mod folder;
+pub mod s3;
+pub mod serve;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use folder::{Acl, FolderError, FolderStore, NewObject};
+
+use crate::faults::Faults;
+
+/// The metadata name that tells which recording file an object is.
+const TAG: &str = "localyun-file";
+
+/// Why an object could not be put.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    #[error("the store refuses the write: {0}")]
+    Denied(String),
+    /// Somebody else's object has that name.
+    #[error("another object has that name")]
+    Taken,
+    /// Worth trying again.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// The configured store.
+#[derive(Clone)]
+pub enum Store {
+    Embedded(FolderStore),
+    Outside(Arc<s3::Client>),
+}
+
+/// The door to the object store.
+#[derive(Clone)]
+pub struct Objects {
+    pub store: Store,
+    pub faults: Arc<Faults>,
+}
+
+/// An object to be put.
+pub struct Upload<'a> {
+    pub bucket: &'a str,
+    pub key: &'a str,
+    pub content_type: &'static str,
+    /// Names the recording file; the same file twice is one object.
+    pub tag: &'a str,
+}
+
+impl Objects {
+    async fn struck(&self) -> Result<(), PutError> {
+        for at in ["object-put", "store"] {
+            let Some(strike) = self.faults.strike(at) else { continue };
+            if strike.delay_ms > 0 {
+                crate::clock::machine_sleep(std::time::Duration::from_millis(strike.delay_ms.min(600_000))).await;
+            }
+            match strike.code.as_deref() {
+                None => {}
+                Some("NoSuchBucket") => return Err(PutError::NoSuchBucket),
+                Some("AccessDenied") => return Err(PutError::Denied("injected fault".to_owned())),
+                Some(code) => return Err(PutError::Failed(format!("injected fault {code}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a finished local file, which is gone or useless afterwards.
+    pub async fn put_file(&self, upload: &Upload<'_>, path: &Path) -> Result<(), PutError> {
+        self.struck().await?;
+        match &self.store {
+            Store::Embedded(store) => {
+                match store.adopt_file(upload.bucket, upload.key, path, described(upload), true).await {
+                    Ok(_) => Ok(()),
+                    Err(FolderError::AlreadyExists(_)) => self.same_or_taken(upload).await,
+                    Err(error) => Err(put_error(error)),
+                }
+            }
+            Store::Outside(client) => client.put_file(upload, TAG, path).await,
+        }
+    }
+
+    /// Puts a small text.
+    pub async fn put_text(&self, upload: &Upload<'_>, text: String) -> Result<(), PutError> {
+        self.struck().await?;
+        match &self.store {
+            Store::Embedded(store) => {
+                let put = async {
+                    if store.head(upload.bucket, upload.key).await?.is_some() {
+                        return Err(FolderError::AlreadyExists(upload.key.to_owned()));
+                    }
+                    let mut draft = store.draft().await?;
+                    draft.write(text.into()).await?;
+                    let finished = draft.finish().await?;
+                    store.commit(upload.bucket, upload.key, finished, described(upload), folder::Replace::Never).await
+                };
+                match put.await {
+                    Ok(_) => Ok(()),
+                    Err(FolderError::AlreadyExists(_)) => self.same_or_taken(upload).await,
+                    Err(error) => Err(put_error(error)),
+                }
+            }
+            Store::Outside(client) => client.put_text(upload, TAG, text).await,
+        }
+    }
+
+    async fn same_or_taken(&self, upload: &Upload<'_>) -> Result<(), PutError> {
+        let Store::Embedded(store) = &self.store else { return Err(PutError::Taken) };
+        match store.head(upload.bucket, upload.key).await {
+            Ok(Some(info)) if info.meta.user_metadata.get(TAG).is_some_and(|tag| tag == upload.tag) => Ok(()),
+            Ok(_) => Err(PutError::Taken),
+            Err(error) => Err(put_error(error)),
+        }
+    }
+
+    pub async fn bucket_exists(&self, bucket: &str) -> Result<bool, PutError> {
+        match &self.store {
+            Store::Embedded(store) => store.bucket_exists(bucket).await.map_err(put_error),
+            Store::Outside(client) => client.bucket_exists(bucket).await,
+        }
+    }
+
+    /// Creates a private bucket; one that exists is fine.
+    pub async fn create_bucket(&self, bucket: &str) -> Result<(), PutError> {
+        match &self.store {
+            Store::Embedded(store) => match store.create_bucket(bucket, Acl::Private).await {
+                Ok(_) | Err(FolderError::BucketAlreadyExists(_)) => Ok(()),
+                Err(error) => Err(put_error(error)),
+            },
+            Store::Outside(client) => client.create_bucket(bucket).await,
+        }
+    }
+
+    /// Removes an object; whether there was one.
+    pub async fn delete(&self, bucket: &str, key: &str) -> Result<bool, PutError> {
+        match &self.store {
+            Store::Embedded(store) => match store.delete(bucket, key).await {
+                Ok(found) => Ok(found),
+                Err(FolderError::NoSuchBucket(_)) => Ok(false),
+                Err(error) => Err(put_error(error)),
+            },
+            Store::Outside(client) => client.delete(bucket, key).await,
+        }
+    }
+
+    /// Forgets every object of the embedded store.
+    pub async fn clear(&self) -> Result<(), PutError> {
+        match &self.store {
+            Store::Embedded(store) => store.clear().await.map_err(put_error),
+            Store::Outside(_) => Ok(()),
+        }
+    }
+
+    /// Whether the store answers.
+    pub async fn ping(&self) -> Result<(), PutError> {
+        match &self.store {
+            Store::Embedded(store) => store.list_buckets().await.map(|_| ()).map_err(put_error),
+            Store::Outside(client) => client.ping().await,
+        }
+    }
+}
+
+fn described(upload: &Upload<'_>) -> NewObject {
+    NewObject {
+        content_type: Some(upload.content_type.to_owned()),
+        user_metadata: BTreeMap::from([(TAG.to_owned(), upload.tag.to_owned())]),
+        ..NewObject::default()
+    }
+}
+
+fn put_error(error: FolderError) -> PutError {
+    match error {
+        FolderError::NoSuchBucket(_) => PutError::NoSuchBucket,
+        FolderError::InvalidBucketName(_) | FolderError::InvalidKey(_) => PutError::Denied(error.to_string()),
+        FolderError::AlreadyExists(_) => PutError::Taken,
+        other => PutError::Failed(other.to_string()),
+    }
+}

@@ -1,0 +1,206 @@
+//! An outside S3-compatible store, through aws-sdk-s3.
+
+use std::path::Path;
+
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::{ByteStream, Length};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+
+use super::{PutError, Upload};
+
+/// Larger files go in parts of this size.
+const PART: u64 = 16 << 20;
+
+/// How buckets are addressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    Path,
+    Virtual,
+}
+
+/// A client of one outside store.
+pub struct Client {
+    s3: aws_sdk_s3::Client,
+}
+
+impl Client {
+    #[must_use]
+    pub fn new(endpoint: &str, region: &str, key_id: &str, secret: &str, addressing: Addressing) -> Self {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
+                aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
+            ))
+            .build_https();
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http)
+            .region(Region::new(region.to_owned()))
+            .endpoint_url(endpoint)
+            .credentials_provider(Credentials::new(key_id, secret, None, None, "localyun"))
+            .force_path_style(addressing == Addressing::Path)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(std::time::Duration::from_secs(5)).build())
+            .build();
+        Self { s3: aws_sdk_s3::Client::from_conf(config) }
+    }
+
+    async fn check_absent(&self, upload: &Upload<'_>, tag: &str) -> Result<bool, PutError> {
+        match self.s3.head_object().bucket(upload.bucket).key(upload.key).send().await {
+            Ok(head) => {
+                let same = head.metadata().and_then(|m| m.get(tag)).is_some_and(|value| value == upload.tag);
+                if same { Ok(false) } else { Err(PutError::Taken) }
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_not_found() || error.raw().status().as_u16() == 404 => Ok(true),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    pub async fn put_file(&self, upload: &Upload<'_>, tag: &str, path: &Path) -> Result<(), PutError> {
+        if !self.check_absent(upload, tag).await? {
+            return Ok(());
+        }
+        let size = tokio::fs::metadata(path).await.map_err(local)?.len();
+        if size > PART * 2 {
+            return self.put_parts(upload, tag, path, size).await;
+        }
+        let body = ByteStream::from_path(path).await.map_err(|e| PutError::Failed(e.to_string()))?;
+        self.put(upload, tag, body).await
+    }
+
+    pub async fn put_text(&self, upload: &Upload<'_>, tag: &str, text: String) -> Result<(), PutError> {
+        if !self.check_absent(upload, tag).await? {
+            return Ok(());
+        }
+        self.put(upload, tag, text.into_bytes().into()).await
+    }
+
+    async fn put(&self, upload: &Upload<'_>, tag: &str, body: ByteStream) -> Result<(), PutError> {
+        self.s3
+            .put_object()
+            .bucket(upload.bucket)
+            .key(upload.key)
+            .content_type(upload.content_type)
+            .metadata(tag, upload.tag)
+            .body(body)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| fault(&error))
+    }
+
+    async fn put_parts(&self, upload: &Upload<'_>, tag: &str, path: &Path, size: u64) -> Result<(), PutError> {
+        let begun = self
+            .s3
+            .create_multipart_upload()
+            .bucket(upload.bucket)
+            .key(upload.key)
+            .content_type(upload.content_type)
+            .metadata(tag, upload.tag)
+            .send()
+            .await
+            .map_err(|error| fault(&error))?;
+        let id = begun.upload_id().unwrap_or_default().to_owned();
+        let done = self.send_parts(upload, &id, path, size).await;
+        if done.is_err() {
+            let _ = self.s3.abort_multipart_upload().bucket(upload.bucket).key(upload.key).upload_id(&id).send().await;
+        }
+        done
+    }
+
+    async fn send_parts(&self, upload: &Upload<'_>, id: &str, path: &Path, size: u64) -> Result<(), PutError> {
+        // At most 10,000 parts.
+        let part = PART.max(size.div_ceil(9_000));
+        let mut parts = Vec::new();
+        let mut offset = 0;
+        let mut number = 1;
+        while offset < size {
+            let length = part.min(size - offset);
+            let body = ByteStream::read_from()
+                .path(path)
+                .offset(offset)
+                .length(Length::Exact(length))
+                .build()
+                .await
+                .map_err(|e| PutError::Failed(e.to_string()))?;
+            let sent = self
+                .s3
+                .upload_part()
+                .bucket(upload.bucket)
+                .key(upload.key)
+                .upload_id(id)
+                .part_number(number)
+                .body(body)
+                .send()
+                .await
+                .map_err(|error| fault(&error))?;
+            parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag().map(str::to_owned)).build());
+            offset += length;
+            number += 1;
+        }
+        self.s3
+            .complete_multipart_upload()
+            .bucket(upload.bucket)
+            .key(upload.key)
+            .upload_id(id)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| fault(&error))
+    }
+
+    pub async fn bucket_exists(&self, bucket: &str) -> Result<bool, PutError> {
+        match self.s3.head_bucket().bucket(bucket).send().await {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => Ok(false),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    pub async fn create_bucket(&self, bucket: &str) -> Result<(), PutError> {
+        match self.s3.create_bucket().bucket(bucket).send().await {
+            Ok(_) => Ok(()),
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 409 => Ok(()),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    pub async fn delete(&self, bucket: &str, key: &str) -> Result<bool, PutError> {
+        match self.s3.head_object().bucket(bucket).key(key).send().await {
+            Ok(_) => {}
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => return Ok(false),
+            Err(error) => return Err(fault(&error)),
+        }
+        self.s3.delete_object().bucket(bucket).key(key).send().await.map(|_| true).map_err(|error| fault(&error))
+    }
+
+    pub async fn ping(&self) -> Result<(), PutError> {
+        match self.s3.list_buckets().send().await {
+            Ok(_) | Err(SdkError::ServiceError(_)) => Ok(()),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+}
+
+fn local(error: std::io::Error) -> PutError {
+    PutError::Failed(error.to_string())
+}
+
+fn fault<E>(error: &SdkError<E>) -> PutError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let text = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
+    let SdkError::ServiceError(service) = error else { return PutError::Failed(text) };
+    match (service.err().code(), service.raw().status().as_u16()) {
+        (Some("NoSuchBucket"), _) => PutError::NoSuchBucket,
+        (Some("PreconditionFailed"), _) => PutError::Taken,
+        (_, 403) => PutError::Denied(text),
+        _ => PutError::Failed(text),
+    }
+}

@@ -1,0 +1,25 @@
+//! The handles that every part of the running service shares; built once, cloned as one `Arc`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::live::spool::disk::Disk;
+use crate::metrics::Metrics;
+use crate::notify::Notifier;
+use crate::objects::Objects;
+use crate::store::Store;
+
+pub struct Services {
+    pub clock: Clock,
+    pub store: Store,
+    pub objects: Objects,
+    pub notifier: Notifier,
+    pub disk: Disk,
+    pub http: reqwest::Client,
+    pub faults: Arc<Faults>,
+    pub metrics: Arc<Metrics>,
+    /// Where sessions keep their spools.
+    pub spool: PathBuf,
+}
