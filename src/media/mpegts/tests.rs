@@ -91,13 +91,15 @@ struct Pes {
     random_access: bool,
 }
 
+type Pmt = (u8, u16, Vec<(u8, u16)>);
+
 #[derive(Debug, Default)]
 struct Read {
     pes: BTreeMap<u16, Vec<Pes>>,
     /// PID and base of every clock reference, in order.
     pcr: Vec<(u16, u64)>,
     /// version, clock PID, (stream type, PID) of every PMT.
-    pmt: Vec<(u8, u16, Vec<(u8, u16)>)>,
+    pmt: Vec<Pmt>,
     pats: usize,
     counters: BTreeMap<u16, u8>,
 }
