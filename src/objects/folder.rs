@@ -1,0 +1,263 @@
+//! The object store on a folder: `<root>/<bucket>/<key>` holds an object's bytes, where a person can browse them.
+//!
+//! Every write goes to a temporary file first and becomes visible by one rename after a sync, so readers and a
+//! `kill -9` see the old object or the new one, never a part. `layout.rs` tells where things lie, `key.rs` how keys
+//! become file names, `record.rs` how bytes and metadata stay together. The store knows nothing of HTTP.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+mod buckets;
+mod digest;
+mod draft;
+mod error;
+mod key;
+mod layout;
+mod list;
+mod locks;
+mod model;
+mod multipart;
+mod objects;
+mod read;
+mod record;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod write;
+
+pub use buckets::{MAX_BUCKETS, MAX_CORS_RULES};
+pub use draft::{Draft, Finished};
+pub use error::FolderError;
+pub use key::{MAX_KEY_BYTES, is_bucket_name};
+pub use model::{
+    Acl, BucketInfo, CorsRule, ListPage, ListQuery, NewObject, ObjectInfo, ObjectKind,
+    guess_content_type,
+};
+pub use multipart::{
+    MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartPage, Upload, UploadPage, UploadQuery,
+};
+pub use read::ObjectReader;
+pub use write::Replace;
+
+use layout::Layout;
+use locks::Locks;
+
+/// Tells the time in Unix milliseconds; objects are dated by it.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The store. Clones share it.
+#[derive(Clone)]
+pub struct FolderStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    layout: Layout,
+    locks: Locks,
+    clock: Clock,
+    /// One adopted file is digested at a time, beside the traffic.
+    digesting: Semaphore,
+}
+
+impl FolderStore {
+    /// Opens the store under `root`, which is made if absent, and removes what a crash left unfinished.
+    /// Objects are dated by this machine's clock.
+    pub fn open(root: PathBuf) -> Result<Self, FolderError> {
+        Self::open_with_clock(root, Arc::new(crate::clock::machine_now))
+    }
+
+    /// As [`FolderStore::open`], with objects dated by `clock`.
+    pub fn open_with_clock(root: PathBuf, clock: Clock) -> Result<Self, FolderError> {
+        let layout = Layout::new(root);
+        fs::create_dir_all(layout.root())?;
+        layout::remove_tree(&layout.tmp())?;
+        fs::create_dir_all(layout.tmp())?;
+        fs::create_dir_all(layout.buckets())?;
+        let inner = Inner {
+            layout,
+            locks: Locks::default(),
+            clock,
+            digesting: Semaphore::new(1),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Removes every bucket, object and open upload.
+    pub async fn clear(&self) -> Result<(), FolderError> {
+        self.blocking(|store| {
+            let _all = store.locks.everything();
+            for entry in fs::read_dir(store.layout.root())? {
+                let entry = entry?;
+                let name = entry.file_name();
+                let Some(name) = name.to_str().filter(|name| key::is_bucket_name(name)) else {
+                    continue;
+                };
+                if entry.file_type()?.is_dir() {
+                    layout::remove_tree(&store.layout.data(name))?;
+                    layout::remove_tree(&store.layout.meta(name))?;
+                    layout::remove_tree(&store.layout.uploads(name))?;
+                    layout::remove_file(&store.layout.bucket_settings(name))?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// A new object's temporary file, to be written and then committed.
+    pub async fn draft(&self) -> Result<Draft, FolderError> {
+        Draft::create(self.inner.layout.fresh_tmp()).await
+    }
+
+    /// Runs file system work off the async threads.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, FolderError> + Send + 'static,
+    ) -> Result<T, FolderError> {
+        let inner = Arc::clone(&self.inner);
+        spawn_blocking(move || work(&inner)).await?
+    }
+}
+
+/// An object found on disk: its open bytes and what is known of them.
+struct Loaded {
+    place: PathBuf,
+    file: File,
+    record: record::Record,
+}
+
+impl Inner {
+    fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// Opens the object that a key names now, if any.
+    fn load(&self, bucket: &str, key: &str) -> Result<Option<Loaded>, FolderError> {
+        self.layout.check_bucket(bucket)?;
+        let encoded = key::encode(key)?;
+        // A writer renames the metadata just before the bytes; whoever reads in between looks again.
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let Some(place) = self.layout.find(bucket, &encoded)? else {
+                return Ok(None);
+            };
+            let file = match File::open(self.layout.data(bucket).join(&place)) {
+                Ok(file) => file,
+                Err(error) if layout::is_absent(&error) && attempts < 10 => continue,
+                Err(error) if layout::is_absent(&error) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let stamp = record::Stamp::of(&file)?;
+            let sidecar = record::Sidecar::read(&self.layout.meta_of(bucket, &place))?;
+            let record = match sidecar.and_then(|sidecar| sidecar.matching(stamp)) {
+                Some(record) => record,
+                None if attempts < 3 => continue,
+                None => record::Record::of_bare_file(stamp),
+            };
+            return Ok(Some(Loaded {
+                place,
+                file,
+                record,
+            }));
+        }
+    }
+
+    /// As `load`, where absence is an error.
+    fn expect(&self, bucket: &str, key: &str) -> Result<Loaded, FolderError> {
+        self.load(bucket, key)?
+            .ok_or_else(|| FolderError::NoSuchKey(key.to_owned()))
+    }
+
+    /// What readers see of a loaded object; digests it first if nobody has yet.
+    fn info(&self, bucket: &str, key: &str, loaded: &Loaded) -> Result<ObjectInfo, FolderError> {
+        let record = &loaded.record;
+        let (etag, crc64) = match (&record.etag, record.crc64) {
+            (Some(etag), Some(crc64)) => (etag.clone(), crc64),
+            _ => self.digest(bucket, key, loaded)?,
+        };
+        Ok(ObjectInfo {
+            key: key.to_owned(),
+            size: record.stamp.size,
+            last_modified_ms: record.last_modified_ms,
+            etag,
+            crc64,
+            kind: record.kind,
+            content_type: record
+                .meta
+                .content_type
+                .clone()
+                .unwrap_or_else(|| guess_content_type(key).to_owned()),
+            meta: record.meta.clone(),
+        })
+    }
+
+    /// Reads the bytes once for their digests and keeps the result, unless the object was replaced meanwhile.
+    fn digest(
+        &self,
+        bucket: &str,
+        key: &str,
+        loaded: &Loaded,
+    ) -> Result<(String, u64), FolderError> {
+        use std::io::{Read, Seek};
+        let mut file = loaded.file.try_clone()?;
+        file.rewind()?;
+        let mut limited = file.take(loaded.record.stamp.size);
+        let mut digests = digest::Digests::default();
+        let mut block = vec![0; 128 * 1024];
+        loop {
+            match limited.read(&mut block) {
+                Ok(0) => break,
+                Ok(count) => digests.update(block.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let (md5, crc64) = digests.finish();
+        let etag = hex::encode(md5);
+        let _key = self.locks.key(bucket, key);
+        if let Some(now) = self.load(bucket, key)?
+            && now.record.stamp == loaded.record.stamp
+        {
+            let record = record::Record {
+                etag: Some(etag.clone()),
+                crc64: Some(crc64),
+                ..now.record
+            };
+            self.store_record(bucket, &now.place, record)?;
+        }
+        Ok((etag, crc64))
+    }
+
+    /// Replaces the metadata of bytes that stay. The caller holds the key lock.
+    fn store_record(
+        &self,
+        bucket: &str,
+        place: &std::path::Path,
+        record: record::Record,
+    ) -> Result<(), FolderError> {
+        let temp = draft::TempFile::new(self.layout.fresh_tmp());
+        record::write_json(
+            temp.path(),
+            &record::Sidecar {
+                current: record,
+                previous: None,
+            },
+        )?;
+        let path = self.layout.meta_of(bucket, place);
+        let _names = self.locks.names(bucket);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+            fs::rename(temp.path(), &path)?;
+            layout::sync_folder(parent)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! Buckets: folders of the root, with a small settings file each once something differs from the default.
+
+use std::fs;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use super::draft::TempFile;
+use super::error::FolderError;
+use super::model::{Acl, BucketInfo, CorsRule};
+use super::record::write_json;
+use super::walk::Walk;
+use super::{FolderStore, Inner, key, layout};
+
+/// Buckets that one store holds at most.
+pub const MAX_BUCKETS: usize = 1000;
+/// Cross-origin rules of one bucket at most, as in the product.
+pub const MAX_CORS_RULES: usize = 20;
+
+/// Largest settings file that is read.
+const MAX_SETTINGS_BYTES: u64 = 1024 * 1024;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Settings {
+    created_ms: Option<i64>,
+    acl: Acl,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cors: Vec<CorsRule>,
+}
+
+impl FolderStore {
+    /// Makes a bucket; [`Acl::Default`] means private.
+    pub async fn create_bucket(&self, name: &str, acl: Acl) -> Result<(), FolderError> {
+        let name = name.to_owned();
+        self.blocking(move |store| {
+            if !key::is_bucket_name(&name) {
+                return Err(FolderError::InvalidBucketName(name));
+            }
+            let _names = store.locks.names(&name);
+            if store.layout.check_bucket(&name).is_ok() {
+                return Err(FolderError::BucketAlreadyExists(name));
+            }
+            if store.bucket_names()?.len() >= MAX_BUCKETS {
+                return Err(FolderError::Io(std::io::Error::other(
+                    "the store holds 1000 buckets already",
+                )));
+            }
+            let settings = Settings {
+                created_ms: Some(store.now()),
+                acl,
+                cors: Vec::new(),
+            };
+            store.write_settings(&name, &settings)?;
+            fs::create_dir(store.layout.data(&name))?;
+            layout::sync_folder(store.layout.root())?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether a bucket of this name exists.
+    pub async fn bucket_exists(&self, name: &str) -> Result<bool, FolderError> {
+        let name = name.to_owned();
+        self.blocking(move |store| match store.layout.check_bucket(&name) {
+            Ok(()) => Ok(true),
+            Err(FolderError::NoSuchBucket(_)) => Ok(false),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    /// What is known of a bucket.
+    pub async fn bucket(&self, name: &str) -> Result<BucketInfo, FolderError> {
+        let name = name.to_owned();
+        self.blocking(move |store| store.bucket(&name)).await
+    }
+
+    /// All buckets by name.
+    pub async fn list_buckets(&self) -> Result<Vec<BucketInfo>, FolderError> {
+        self.blocking(|store| {
+            store
+                .bucket_names()?
+                .iter()
+                .map(|name| store.bucket(name))
+                .collect()
+        })
+        .await
+    }
+
+    /// The names of all buckets, in order.
+    pub async fn bucket_names(&self) -> Result<Vec<String>, FolderError> {
+        self.blocking(Inner::bucket_names).await
+    }
+
+    /// Removes an empty bucket, and with it what its unfinished uploads hold.
+    pub async fn delete_bucket(&self, name: &str) -> Result<(), FolderError> {
+        let name = name.to_owned();
+        self.blocking(move |store| {
+            let _names = store.locks.names(&name);
+            store.layout.check_bucket(&name)?;
+            let data = store.layout.data(&name);
+            if Walk::new(data.clone(), "", "").next_key()?.is_some() {
+                return Err(FolderError::BucketNotEmpty(name));
+            }
+            fs::remove_dir_all(data)?;
+            layout::sync_folder(store.layout.root())?;
+            layout::remove_tree(&store.layout.meta(&name))?;
+            layout::remove_tree(&store.layout.uploads(&name))?;
+            layout::remove_file(&store.layout.bucket_settings(&name))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Replaces a bucket's access control list.
+    pub async fn set_bucket_acl(&self, name: &str, acl: Acl) -> Result<(), FolderError> {
+        self.change_bucket(name, move |settings| settings.acl = acl)
+            .await
+    }
+
+    /// Replaces a bucket's cross-origin rules.
+    pub async fn set_bucket_cors(
+        &self,
+        name: &str,
+        rules: Vec<CorsRule>,
+    ) -> Result<(), FolderError> {
+        self.change_bucket(name, move |settings| {
+            settings.cors = rules;
+            settings.cors.truncate(MAX_CORS_RULES);
+        })
+        .await
+    }
+
+    async fn change_bucket(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Settings) + Send + 'static,
+    ) -> Result<(), FolderError> {
+        let name = name.to_owned();
+        self.blocking(move |store| {
+            let _names = store.locks.names(&name);
+            store.layout.check_bucket(&name)?;
+            let mut settings = store.settings(&name)?;
+            change(&mut settings);
+            store.write_settings(&name, &settings)
+        })
+        .await
+    }
+}
+
+impl Inner {
+    fn bucket_names(&self) -> Result<Vec<String>, FolderError> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.layout.root())? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string()
+                && key::is_bucket_name(&name)
+                && entry.file_type()?.is_dir()
+            {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        names.truncate(MAX_BUCKETS);
+        Ok(names)
+    }
+
+    fn bucket(&self, name: &str) -> Result<BucketInfo, FolderError> {
+        self.layout.check_bucket(name)?;
+        let settings = self.settings(name)?;
+        let created_ms = match settings.created_ms {
+            Some(created) => created,
+            None => {
+                let modified = fs::metadata(self.layout.data(name))?.modified()?;
+                let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+                i64::try_from(since.as_millis()).unwrap_or_default()
+            }
+        };
+        let acl = if settings.acl == Acl::Default {
+            Acl::Private
+        } else {
+            settings.acl
+        };
+        Ok(BucketInfo {
+            name: name.to_owned(),
+            created_ms,
+            acl,
+            cors: settings.cors,
+        })
+    }
+
+    fn settings(&self, name: &str) -> Result<Settings, FolderError> {
+        let path = self.layout.bucket_settings(name);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.len() > MAX_SETTINGS_BYTES => Ok(Settings::default()),
+            Ok(_) => Ok(serde_json::from_slice(&fs::read(&path)?).unwrap_or_default()),
+            Err(error) if layout::is_absent(&error) => Ok(Settings::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn write_settings(&self, name: &str, settings: &Settings) -> Result<(), FolderError> {
+        let temp = TempFile::new(self.layout.fresh_tmp());
+        write_json(temp.path(), settings)?;
+        fs::rename(temp.path(), self.layout.bucket_settings(name))?;
+        layout::sync_folder(&self.layout.buckets())?;
+        Ok(())
+    }
+}

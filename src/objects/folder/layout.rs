@@ -1,0 +1,225 @@
+//! Where things lie under the root, and how a key finds its file when a file and a folder want the same name.
+//!
+//! ```text
+//! <root>/<bucket>/<key>                        the bytes
+//! <root>/.localyun/meta/<bucket>/<key>%meta    what else is known of the object (`record.rs`)
+//! <root>/.localyun/buckets/<bucket>.json       access control and cross-origin rules
+//! <root>/.localyun/uploads/<bucket>/<id>/      parts of open multipart uploads
+//! <root>/.localyun/tmp/                        unfinished writes, emptied at start
+//! ```
+//!
+//! Symbolic links are never followed below a bucket: they count as absent.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::FolderError;
+use super::key::{self, DIR_BESIDE_FILE, EncodedKey, FILE_BESIDE_DIR, Folder};
+
+/// Ending of the file that holds an object's metadata.
+const META_ENDING: &str = "%meta";
+
+/// The folders under one root.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+/// What lies at a path, links not followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    File,
+    Folder,
+    /// A link or device: it holds its name but is neither read nor entered.
+    Other,
+}
+
+impl Layout {
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn tmp(&self) -> PathBuf {
+        self.root.join(".localyun/tmp")
+    }
+
+    pub fn buckets(&self) -> PathBuf {
+        self.root.join(".localyun/buckets")
+    }
+
+    pub fn bucket_settings(&self, bucket: &str) -> PathBuf {
+        self.buckets().join(format!("{bucket}.json"))
+    }
+
+    pub fn uploads(&self, bucket: &str) -> PathBuf {
+        self.root.join(".localyun/uploads").join(bucket)
+    }
+
+    pub fn data(&self, bucket: &str) -> PathBuf {
+        self.root.join(bucket)
+    }
+
+    pub fn meta(&self, bucket: &str) -> PathBuf {
+        self.root.join(".localyun/meta").join(bucket)
+    }
+
+    /// A fresh name for an unfinished write.
+    pub fn fresh_tmp(&self) -> PathBuf {
+        self.tmp().join(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    /// Path of the metadata that belongs to the file at `place`.
+    pub fn meta_of(&self, bucket: &str, place: &Path) -> PathBuf {
+        let mut path = self.meta(bucket).join(place).into_os_string();
+        path.push(META_ENDING);
+        path.into()
+    }
+
+    /// Refuses names that are no bucket here.
+    pub fn check_bucket(&self, bucket: &str) -> Result<(), FolderError> {
+        if key::is_bucket_name(bucket) && found(&self.data(bucket))? == Found::Folder {
+            return Ok(());
+        }
+        Err(FolderError::NoSuchBucket(bucket.to_owned()))
+    }
+
+    /// Path, below the bucket, of a key's existing file.
+    pub fn find(&self, bucket: &str, key: &EncodedKey) -> Result<Option<PathBuf>, FolderError> {
+        let base = self.data(bucket);
+        let mut place = PathBuf::new();
+        for folder in &key.folders {
+            match existing_folder(&base, &place, folder)? {
+                Some(next) => place = next,
+                None => return Ok(None),
+            }
+        }
+        let plain = place.join(&key.file);
+        if found(&base.join(&plain))? == Found::File {
+            return Ok(Some(plain));
+        }
+        let beside = place.join(format!("{}{FILE_BESIDE_DIR}", key.file));
+        Ok((found(&base.join(&beside))? == Found::File).then_some(beside))
+    }
+
+    /// Path, below the bucket, where a key's file goes; makes the folders on the way there, for data and metadata.
+    /// The caller holds the bucket's name lock.
+    pub fn place(&self, bucket: &str, key: &EncodedKey) -> Result<PathBuf, FolderError> {
+        let base = self.data(bucket);
+        let mut place = PathBuf::new();
+        for folder in &key.folders {
+            place = match existing_folder(&base, &place, folder)? {
+                Some(next) => next,
+                None => {
+                    let name = match folder {
+                        Folder::Start(name) => name.clone(),
+                        Folder::Segment(name)
+                            if found(&base.join(&place).join(name))? == Found::Nothing =>
+                        {
+                            name.clone()
+                        }
+                        Folder::Segment(name) => format!("{name}{DIR_BESIDE_FILE}"),
+                    };
+                    let next = place.join(name);
+                    make_folder(&base.join(&next))?;
+                    next
+                }
+            };
+        }
+        fs::create_dir_all(self.meta(bucket).join(&place))?;
+        let beside = place.join(format!("{}{FILE_BESIDE_DIR}", key.file));
+        let plain = place.join(&key.file);
+        let taken = found(&base.join(&plain))? == Found::Folder
+            || found(&base.join(&beside))? == Found::File;
+        Ok(if taken { beside } else { plain })
+    }
+
+    /// Removes the folders of `place` that became empty, inside out. The caller holds the bucket's name lock.
+    pub fn prune(&self, bucket: &str, place: &Path) {
+        for base in [self.data(bucket), self.meta(bucket)] {
+            let mut folder = place.parent();
+            while let Some(inner) = folder.filter(|inner| !inner.as_os_str().is_empty()) {
+                if fs::remove_dir(base.join(inner)).is_err() {
+                    break;
+                }
+                folder = inner.parent();
+            }
+        }
+    }
+}
+
+/// The folder that a level of a key uses now. At most one of the two names exists as a folder: the second is made
+/// only while a file holds the first, and it stays in use until it is empty.
+fn existing_folder(
+    base: &Path,
+    place: &Path,
+    folder: &Folder,
+) -> Result<Option<PathBuf>, FolderError> {
+    let names = match folder {
+        Folder::Start(name) => [Some(name.clone()), None],
+        Folder::Segment(name) => [Some(name.clone()), Some(format!("{name}{DIR_BESIDE_FILE}"))],
+    };
+    for name in names.into_iter().flatten() {
+        let next = place.join(name);
+        if found(&base.join(&next))? == Found::Folder {
+            return Ok(Some(next));
+        }
+    }
+    Ok(None)
+}
+
+fn found(path: &Path) -> Result<Found, FolderError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Found::File),
+        Ok(metadata) if metadata.is_dir() => Ok(Found::Folder),
+        Ok(_) => Ok(Found::Other),
+        Err(error) if is_absent(&error) => Ok(Found::Nothing),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), FolderError> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error.into()),
+        _ => {
+            if let Some(parent) = path.parent() {
+                sync_folder(parent)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Whether an error says that nothing is there (a file in the middle of a path included).
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Makes renames and removals in a folder durable.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Removes a tree, or nothing when there is none.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if !is_absent(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file, or nothing when there is none.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if !is_absent(&error) => Err(error),
+        _ => Ok(()),
+    }
+}

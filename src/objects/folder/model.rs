@@ -1,0 +1,162 @@
+//! The nouns of the store: objects, their metadata, access control lists and list pages.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Access control list of a bucket or object, in the product's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acl {
+    /// Objects only: the bucket's list applies.
+    #[default]
+    Default,
+    Private,
+    PublicRead,
+    PublicReadWrite,
+}
+
+impl Acl {
+    /// The product's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Private => "private",
+            Self::PublicRead => "public-read",
+            Self::PublicReadWrite => "public-read-write",
+        }
+    }
+
+    /// Reads the product's word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [
+            Self::Default,
+            Self::Private,
+            Self::PublicRead,
+            Self::PublicReadWrite,
+        ]
+        .into_iter()
+        .find(|acl| acl.as_str() == word)
+    }
+
+    /// Whether anybody may read under this list.
+    pub fn lets_anyone_read(self) -> bool {
+        matches!(self, Self::PublicRead | Self::PublicReadWrite)
+    }
+}
+
+/// How an object came to be; the product reports it as `x-oss-object-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectKind {
+    #[default]
+    Normal,
+    Multipart,
+    Appendable,
+}
+
+impl ObjectKind {
+    /// The product's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Multipart => "Multipart",
+            Self::Appendable => "Appendable",
+        }
+    }
+}
+
+/// What a writer says about an object besides its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NewObject {
+    /// Media type; without one it is guessed from the key.
+    pub content_type: Option<String>,
+    /// `x-oss-meta-*` / `x-amz-meta-*`, names in lower case without the prefix.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub user_metadata: BTreeMap<String, String>,
+    /// Standard headers kept with the object (`cache-control`, `content-disposition`, ...), names in lower case.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    pub acl: Acl,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<(String, String)>,
+}
+
+/// A stored object as its readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    pub key: String,
+    pub size: u64,
+    /// Unix milliseconds on the service clock.
+    pub last_modified_ms: i64,
+    /// Lower-case hexadecimal without quotes; `-N` follows for an object of N parts.
+    pub etag: String,
+    pub crc64: u64,
+    pub kind: ObjectKind,
+    pub content_type: String,
+    pub meta: NewObject,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketInfo {
+    pub name: String,
+    pub created_ms: i64,
+    pub acl: Acl,
+    pub cors: Vec<CorsRule>,
+}
+
+/// One rule of a bucket's cross-origin configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CorsRule {
+    pub origins: Vec<String>,
+    pub methods: Vec<String>,
+    pub allowed_headers: Vec<String>,
+    pub expose_headers: Vec<String>,
+    pub max_age_seconds: Option<u32>,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    pub prefix: String,
+    /// Empty: no roll-up.
+    pub delimiter: String,
+    /// Only names after this one.
+    pub after: String,
+    pub max_keys: usize,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, Default)]
+pub struct ListPage {
+    pub objects: Vec<ObjectInfo>,
+    pub common_prefixes: Vec<String>,
+    /// Where the next page goes on; none on the last page.
+    pub next: Option<String>,
+}
+
+/// Media type by the key's extension, for writers that name none.
+pub fn guess_content_type(key: &str) -> &'static str {
+    let extension = key.rsplit_once('.').map_or("", |(_, extension)| extension);
+    match extension.to_ascii_lowercase().as_str() {
+        "m3u8" => "application/vnd.apple.mpegurl",
+        "ts" => "video/mp2t",
+        "mp4" | "m4s" | "cmfv" => "video/mp4",
+        "m4a" | "cmfa" => "audio/mp4",
+        "flv" => "video/x-flv",
+        "aac" => "audio/aac",
+        "mp3" => "audio/mpeg",
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "json" => "application/json",
+        "xml" => "application/xml",
+        "html" | "htm" => "text/html",
+        "txt" | "log" => "text/plain",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,460 @@
+//! Multipart uploads: parts gather under the upload's own folder until they are joined into one object.
+//!
+//! A part's facts are in its file name, so that one rename makes a part complete:
+//! `<number>.<unix ms>.<md5>.<crc64>`. The parts are joined by a copy inside the kernel; the ETag is the MD5 of the
+//! parts' MD5s with `-N` behind it, the CRC-64 is combined from those of the parts.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{combine_crc64, md5_of};
+use super::draft::{Finished, TempFile};
+use super::error::FolderError;
+use super::list::rolled_up;
+use super::model::{NewObject, ObjectInfo, ObjectKind};
+use super::record::{Record, Stamp, write_json};
+use super::write::Replace;
+use super::{FolderStore, Inner, key, layout};
+
+/// Highest part number.
+pub const MAX_PART_NUMBER: u32 = 10_000;
+/// Fewest bytes of every part but the last (OSS: 100 KB; S3 itself asks for 5 MB).
+pub const MIN_PART_BYTES: u64 = 100 * 1024;
+
+const MANIFEST: &str = "upload.json";
+/// Largest manifest that is read.
+const MAX_MANIFEST_BYTES: u64 = 512 * 1024;
+
+/// An open upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    pub id: String,
+    pub key: String,
+    pub initiated_ms: i64,
+}
+
+/// An uploaded part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub number: u32,
+    pub size: u64,
+    pub last_modified_ms: i64,
+    pub md5: [u8; 16],
+    pub crc64: u64,
+}
+
+impl Part {
+    /// The part's ETag, lower-case hexadecimal.
+    pub fn etag(&self) -> String {
+        hex::encode(self.md5)
+    }
+}
+
+/// One page of an upload's parts.
+#[derive(Debug, Clone, Default)]
+pub struct PartPage {
+    pub parts: Vec<Part>,
+    pub truncated: bool,
+}
+
+/// Which uploads to list.
+#[derive(Debug, Clone, Default)]
+pub struct UploadQuery {
+    pub prefix: String,
+    pub delimiter: String,
+    pub key_marker: String,
+    pub upload_id_marker: String,
+    pub max_uploads: usize,
+}
+
+/// One page of a bucket's open uploads.
+#[derive(Debug, Clone, Default)]
+pub struct UploadPage {
+    pub uploads: Vec<Upload>,
+    pub common_prefixes: Vec<String>,
+    /// Key and upload id where the next page goes on.
+    pub next: Option<(String, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    key: String,
+    initiated_ms: i64,
+    meta: NewObject,
+}
+
+impl FolderStore {
+    /// Opens an upload and gives its id.
+    pub async fn initiate_upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        meta: NewObject,
+    ) -> Result<String, FolderError> {
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        self.blocking(move |store| {
+            store.layout.check_bucket(&bucket)?;
+            key::encode(&key)?;
+            let id = uuid::Uuid::now_v7().simple().to_string().to_uppercase();
+            let folder = store.layout.uploads(&bucket).join(&id);
+            let manifest = Manifest {
+                key,
+                initiated_ms: store.now(),
+                meta,
+            };
+            let temp = TempFile::new(store.layout.fresh_tmp());
+            write_json(temp.path(), &manifest)?;
+            fs::create_dir_all(&folder)?;
+            fs::rename(temp.path(), folder.join(MANIFEST))?;
+            layout::sync_folder(&folder)?;
+            layout::sync_folder(&store.layout.uploads(&bucket))?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Says early, before a body is read, whether an upload takes parts of this number.
+    pub async fn check_part(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+        number: u32,
+    ) -> Result<(), FolderError> {
+        let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
+        self.blocking(move |store| {
+            if !(1..=MAX_PART_NUMBER).contains(&number) {
+                return Err(FolderError::InvalidPartOrder);
+            }
+            store.upload(&bucket, &key, &id).map(drop)
+        })
+        .await
+    }
+
+    /// Makes a finished draft a part of an upload, in place of an earlier one of the same number.
+    pub async fn put_part(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+        number: u32,
+        finished: Finished,
+    ) -> Result<Part, FolderError> {
+        let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
+        self.blocking(move |store| {
+            if !(1..=MAX_PART_NUMBER).contains(&number) {
+                return Err(FolderError::InvalidPartOrder);
+            }
+            let _upload = store.locks.key(&bucket, &id);
+            let (folder, _) = store.upload(&bucket, &key, &id)?;
+            let earlier = parts_of(&folder)?.remove(&number);
+            let after = earlier.as_ref().map_or(i64::MIN, |(part, _)| {
+                part.last_modified_ms.saturating_add(1)
+            });
+            let part = Part {
+                number,
+                size: finished.stamp.size,
+                last_modified_ms: store.now().max(after),
+                md5: finished.md5,
+                crc64: finished.crc64,
+            };
+            fs::rename(finished.temp.path(), folder.join(part_name(&part)))?;
+            if let Some((_, path)) = earlier {
+                layout::remove_file(&path)?;
+            }
+            layout::sync_folder(&folder)?;
+            Ok(part)
+        })
+        .await
+    }
+
+    /// A page of the parts uploaded so far, after a part number.
+    pub async fn list_parts(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+        after: u32,
+        max_parts: usize,
+    ) -> Result<PartPage, FolderError> {
+        let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
+        self.blocking(move |store| {
+            let (folder, _) = store.upload(&bucket, &key, &id)?;
+            let mut parts = parts_of(&folder)?
+                .into_values()
+                .map(|(part, _)| part)
+                .filter(|part| part.number > after);
+            let page = parts.by_ref().take(max_parts).collect();
+            Ok(PartPage {
+                parts: page,
+                truncated: parts.next().is_some(),
+            })
+        })
+        .await
+    }
+
+    /// Joins parts, given as number and ETag, into the object; none takes all parts there are.
+    pub async fn complete_upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+        chosen: Option<Vec<(u32, String)>>,
+        replace: Replace,
+    ) -> Result<ObjectInfo, FolderError> {
+        let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
+        self.blocking(move |store| {
+            let upload_lock = store.locks.key(&bucket, &id);
+            let (folder, manifest) = store.upload(&bucket, &key, &id)?;
+            let parts = choose(parts_of(&folder)?, chosen)?;
+            let temp = TempFile::new(store.layout.fresh_tmp());
+            let record = store.join(temp.path(), &parts, manifest.meta)?;
+            // The commit takes the object's lock, which may be the same stripe.
+            drop(upload_lock);
+            let info = store.commit(&bucket, &key, temp.path(), record, replace)?;
+            layout::remove_tree(&folder)?;
+            Ok(info)
+        })
+        .await
+    }
+
+    /// Drops an upload and its parts.
+    pub async fn abort_upload(&self, bucket: &str, key: &str, id: &str) -> Result<(), FolderError> {
+        let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
+        self.blocking(move |store| {
+            let _upload = store.locks.key(&bucket, &id);
+            let (folder, _) = store.upload(&bucket, &key, &id)?;
+            Ok(layout::remove_tree(&folder)?)
+        })
+        .await
+    }
+
+    /// A page of the open uploads of a bucket, by key and then id.
+    pub async fn list_uploads(
+        &self,
+        bucket: &str,
+        query: UploadQuery,
+    ) -> Result<UploadPage, FolderError> {
+        let bucket = bucket.to_owned();
+        self.blocking(move |store| store.list_uploads(&bucket, &query))
+            .await
+    }
+}
+
+impl Inner {
+    /// The folder and manifest of an open upload.
+    fn upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+    ) -> Result<(PathBuf, Manifest), FolderError> {
+        self.layout.check_bucket(bucket)?;
+        let absent = || FolderError::NoSuchUpload(id.chars().take(64).collect());
+        if !is_upload_id(id) {
+            return Err(absent());
+        }
+        let folder = self.layout.uploads(bucket).join(id);
+        match read_manifest(&folder)? {
+            Some(manifest) if manifest.key == key => Ok((folder, manifest)),
+            _ => Err(absent()),
+        }
+    }
+
+    fn join(
+        &self,
+        target: &Path,
+        parts: &[(Part, PathBuf)],
+        meta: NewObject,
+    ) -> Result<Record, FolderError> {
+        let mut file = File::create_new(target)?;
+        let mut md5s = Vec::with_capacity(parts.len() * 16);
+        let mut crc64 = 0;
+        for (part, path) in parts {
+            if io::copy(&mut File::open(path)?, &mut file)? != part.size {
+                return Err(FolderError::InvalidPart(part.number));
+            }
+            md5s.extend_from_slice(&part.md5);
+            crc64 = combine_crc64(crc64, part.crc64, part.size);
+        }
+        let stamp = Stamp::put_on(&file)?;
+        file.sync_all()?;
+        Ok(Record {
+            last_modified_ms: self.now(),
+            etag: Some(format!("{}-{}", hex::encode(md5_of(&md5s)), parts.len())),
+            crc64: Some(crc64),
+            kind: ObjectKind::Multipart,
+            meta,
+            ..Record::of_bare_file(stamp)
+        })
+    }
+
+    fn list_uploads(&self, bucket: &str, query: &UploadQuery) -> Result<UploadPage, FolderError> {
+        self.layout.check_bucket(bucket)?;
+        let entries = match fs::read_dir(self.layout.uploads(bucket)) {
+            Ok(entries) => entries,
+            Err(error) if layout::is_absent(&error) => return Ok(UploadPage::default()),
+            Err(error) => return Err(error.into()),
+        };
+        let start = (query.key_marker.as_str(), query.upload_id_marker.as_str());
+        // None as the value: a common prefix.
+        let mut nearest: BTreeMap<(String, String), Option<i64>> = BTreeMap::new();
+        for entry in entries {
+            let Ok(id) = entry?.file_name().into_string() else {
+                continue;
+            };
+            if !is_upload_id(&id) {
+                continue;
+            }
+            let Some(manifest) = read_manifest(&self.layout.uploads(bucket).join(&id))? else {
+                continue;
+            };
+            let behind = if start.1.is_empty() {
+                manifest.key.as_str() > start.0
+            } else {
+                (manifest.key.as_str(), id.as_str()) > start
+            };
+            if !manifest.key.starts_with(&query.prefix) || !behind {
+                continue;
+            }
+            match rolled_up(&manifest.key, &query.prefix, &query.delimiter) {
+                Some(common) if common <= start.0 => continue,
+                Some(common) => nearest.insert((common.to_owned(), String::new()), None),
+                None => nearest.insert((manifest.key, id), Some(manifest.initiated_ms)),
+            };
+            if nearest.len() > query.max_uploads.saturating_add(1) {
+                nearest.pop_last();
+            }
+        }
+        let mut page = UploadPage::default();
+        let truncated = nearest.len() > query.max_uploads;
+        let mut last = None;
+        for ((key, id), initiated) in nearest.into_iter().take(query.max_uploads) {
+            last = Some((key.clone(), id.clone()));
+            match initiated {
+                Some(initiated_ms) => page.uploads.push(Upload {
+                    id,
+                    key,
+                    initiated_ms,
+                }),
+                None => page.common_prefixes.push(key),
+            }
+        }
+        page.next = if truncated { last } else { None };
+        Ok(page)
+    }
+}
+
+/// Ids come back from clients and become folder names, so only our own shape passes.
+fn is_upload_id(id: &str) -> bool {
+    id.len() == 32
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))
+}
+
+fn read_manifest(folder: &Path) -> Result<Option<Manifest>, FolderError> {
+    let path = folder.join(MANIFEST);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.len() <= MAX_MANIFEST_BYTES => match fs::read(&path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if layout::is_absent(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        },
+        Ok(_) => Ok(None),
+        Err(error) if layout::is_absent(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn part_name(part: &Part) -> String {
+    format!(
+        "{:05}.{}.{}.{:016x}",
+        part.number,
+        part.last_modified_ms,
+        part.etag(),
+        part.crc64
+    )
+}
+
+fn read_part_name(name: &str) -> Option<Part> {
+    let mut fields = name.split('.');
+    let number = fields
+        .next()?
+        .parse()
+        .ok()
+        .filter(|number| (1..=MAX_PART_NUMBER).contains(number))?;
+    let last_modified_ms = fields.next()?.parse().ok()?;
+    let md5 = <[u8; 16]>::try_from(hex::decode(fields.next()?).ok()?).ok()?;
+    let crc64 = u64::from_str_radix(fields.next()?, 16).ok()?;
+    fields.next().is_none().then_some(Part {
+        number,
+        size: 0,
+        last_modified_ms,
+        md5,
+        crc64,
+    })
+}
+
+/// The newest part of each number.
+fn parts_of(folder: &Path) -> Result<BTreeMap<u32, (Part, PathBuf)>, FolderError> {
+    let mut parts: BTreeMap<u32, (Part, PathBuf)> = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Some(mut part) = entry.file_name().to_str().and_then(read_part_name) else {
+            continue;
+        };
+        part.size = entry.metadata()?.len();
+        let newer = parts
+            .get(&part.number)
+            .is_none_or(|(held, _)| held.last_modified_ms < part.last_modified_ms);
+        if newer {
+            parts.insert(part.number, (part, entry.path()));
+        }
+    }
+    Ok(parts)
+}
+
+/// Checks the client's list against the parts that are there.
+fn choose(
+    mut there: BTreeMap<u32, (Part, PathBuf)>,
+    chosen: Option<Vec<(u32, String)>>,
+) -> Result<Vec<(Part, PathBuf)>, FolderError> {
+    let parts: Vec<_> = match chosen {
+        None => there.into_values().collect(),
+        Some(chosen) => {
+            if !chosen.is_sorted_by(|(left, _), (right, _)| left < right) {
+                return Err(FolderError::InvalidPartOrder);
+            }
+            chosen
+                .into_iter()
+                .map(|(number, etag)| {
+                    let matching = there
+                        .remove(&number)
+                        .filter(|(part, _)| part.etag().eq_ignore_ascii_case(&etag));
+                    matching.ok_or(FolderError::InvalidPart(number))
+                })
+                .collect::<Result<_, _>>()?
+        }
+    };
+    if parts.is_empty() {
+        return Err(FolderError::InvalidPart(1));
+    }
+    let but_last = parts.len() - 1;
+    match parts
+        .iter()
+        .take(but_last)
+        .find(|(part, _)| part.size < MIN_PART_BYTES)
+    {
+        Some((part, _)) => Err(FolderError::EntityTooSmall {
+            number: part.number,
+            size: part.size,
+            minimum: MIN_PART_BYTES,
+        }),
+        None => Ok(parts),
+    }
+}

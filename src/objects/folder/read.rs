@@ -1,0 +1,81 @@
+//! Bytes on their way out of the store: a file as a stream of blocks, the next one read while one is sent.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Bytes read at a time.
+const BLOCK_BYTES: u64 = 256 * 1024;
+
+/// A part of an open object. Later writes to the key do not disturb it: they go to another file.
+pub struct ObjectReader {
+    file: File,
+    start: u64,
+    length: u64,
+}
+
+type Block = io::Result<(File, Bytes)>;
+
+impl ObjectReader {
+    pub(super) fn new(file: File, start: u64, length: u64) -> Self {
+        Self {
+            file,
+            start,
+            length,
+        }
+    }
+
+    /// Bytes that the stream yields.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The bytes, in blocks; a file that turns out shorter than recorded is an error.
+    pub fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        let Self {
+            file,
+            start,
+            length,
+        } = self;
+        let first = (length > 0).then(|| {
+            let size = length.min(BLOCK_BYTES);
+            let task = spawn_blocking(move || {
+                let mut file = file;
+                file.seek(SeekFrom::Start(start))?;
+                read_block(file, size)
+            });
+            (task, length - size)
+        });
+        try_unfold(
+            first,
+            |state: Option<(JoinHandle<Block>, u64)>| async move {
+                let Some((task, left)) = state else {
+                    return Ok(None);
+                };
+                let (file, bytes) = task.await.map_err(io::Error::other)??;
+                let next = (left > 0).then(|| {
+                    let size = left.min(BLOCK_BYTES);
+                    (spawn_blocking(move || read_block(file, size)), left - size)
+                });
+                Ok(Some((bytes, next)))
+            },
+        )
+    }
+}
+
+fn read_block(file: File, size: u64) -> Block {
+    let mut block = Vec::with_capacity(usize::try_from(size).map_err(io::Error::other)?);
+    let mut limited = file.take(size);
+    limited.read_to_end(&mut block)?;
+    if (block.len() as u64) < size {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the object's file is shorter than recorded",
+        ));
+    }
+    Ok((limited.into_inner(), Bytes::from(block)))
+}

@@ -1,0 +1,316 @@
+//! Putting objects in place: the commit that all writers share, and the writers that bring whole objects.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::task::spawn_blocking;
+
+use super::draft::{Finished, TempFile};
+use super::error::FolderError;
+use super::model::{NewObject, ObjectInfo, ObjectKind};
+use super::record::{Record, Sidecar, Stamp, write_json};
+use super::{FolderStore, Inner, key, layout};
+
+/// What a write does to an object that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Replace {
+    #[default]
+    Always,
+    /// Refuses with [`FolderError::AlreadyExists`].
+    Never,
+}
+
+impl FolderStore {
+    /// Stores a stream as an object. For checks between the last byte and the commit, use [`FolderStore::draft`].
+    pub async fn put_stream<S, E>(
+        &self,
+        bucket: &str,
+        key: &str,
+        meta: NewObject,
+        mut body: S,
+    ) -> Result<ObjectInfo, FolderError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        self.check_target(bucket, key).await?;
+        let mut draft = self.draft().await?;
+        while let Some(bytes) = body.next().await {
+            draft
+                .write(bytes.map_err(|error| FolderError::Io(io::Error::other(error)))?)
+                .await?;
+        }
+        self.commit(bucket, key, draft.finish().await?, meta, Replace::Always)
+            .await
+    }
+
+    /// Says early, before a body is read, what a commit would refuse.
+    pub async fn check_target(&self, bucket: &str, key: &str) -> Result<(), FolderError> {
+        key::encode(key)?;
+        let bucket = bucket.to_owned();
+        self.blocking(move |store| store.layout.check_bucket(&bucket))
+            .await
+    }
+
+    /// Makes a finished draft the object under `key`.
+    pub async fn commit(
+        &self,
+        bucket: &str,
+        key: &str,
+        finished: Finished,
+        meta: NewObject,
+        replace: Replace,
+    ) -> Result<ObjectInfo, FolderError> {
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        self.blocking(move |store| {
+            let record = Record {
+                stamp: finished.stamp,
+                last_modified_ms: store.now(),
+                etag: Some(hex::encode(finished.md5)),
+                crc64: Some(finished.crc64),
+                kind: ObjectKind::Normal,
+                meta,
+                append_from: None,
+            };
+            store.commit(&bucket, &key, finished.temp.path(), record, replace)
+        })
+        .await
+    }
+
+    /// Moves a finished local file into the store. On the same file system nothing is copied and nothing read: the
+    /// ETag follows in the background, or at once for whoever asks first. On a refusal the file stays where it was.
+    pub async fn adopt_file(
+        &self,
+        bucket: &str,
+        key: &str,
+        path: &Path,
+        meta: NewObject,
+        if_absent: bool,
+    ) -> Result<ObjectInfo, FolderError> {
+        let (bucket, key, path) = (bucket.to_owned(), key.to_owned(), path.to_owned());
+        let replace = if if_absent {
+            Replace::Never
+        } else {
+            Replace::Always
+        };
+        let (store, target, name) = (self.clone(), bucket.clone(), key.clone());
+        let mut info = self
+            .blocking(move |store| store.adopt(&bucket, &key, &path, meta, replace))
+            .await?;
+        if info.etag.is_empty() {
+            info.key = name;
+            let key = info.key.clone();
+            tokio::spawn(async move { store.digest_later(target, key).await });
+        }
+        Ok(info)
+    }
+
+    async fn digest_later(self, bucket: String, key: String) {
+        let Ok(_turn) = self.inner.digesting.acquire().await else {
+            return;
+        };
+        let inner = Arc::clone(&self.inner);
+        let digest = spawn_blocking(move || match inner.load(&bucket, &key)? {
+            Some(loaded) => inner.info(&bucket, &key, &loaded).map(drop),
+            None => Ok(()),
+        });
+        if let Ok(Err(error)) = digest.await {
+            tracing::warn!(%error, "an adopted object's ETag is still missing; the next reader computes it");
+        }
+    }
+
+    /// Copies an object; `meta` replaces the source's metadata, none keeps it. The ACL is never taken over.
+    pub async fn copy(
+        &self,
+        from: (&str, &str),
+        to: (&str, &str),
+        meta: Option<NewObject>,
+        replace: Replace,
+    ) -> Result<ObjectInfo, FolderError> {
+        let own = |(bucket, key): (&str, &str)| (bucket.to_owned(), key.to_owned());
+        let (from, to) = (own(from), own(to));
+        self.blocking(move |store| {
+            store.layout.check_bucket(&to.0)?;
+            key::encode(&to.1)?;
+            let source = store.expect(&from.0, &from.1)?;
+            let info = store.info(&from.0, &from.1, &source)?;
+            let temp = TempFile::new(store.layout.fresh_tmp());
+            let mut file = File::create_new(temp.path())?;
+            store.copy_range(&source, 0, source.record.stamp.size, &mut file)?;
+            let stamp = Stamp::put_on(&file)?;
+            file.sync_all()?;
+            let kept = |mut meta: NewObject| {
+                meta.acl = super::Acl::Default;
+                meta
+            };
+            let record = Record {
+                stamp,
+                last_modified_ms: store.now(),
+                etag: Some(info.etag),
+                crc64: Some(info.crc64),
+                kind: if info.kind == ObjectKind::Appendable {
+                    ObjectKind::Normal
+                } else {
+                    info.kind
+                },
+                meta: meta.unwrap_or_else(|| kept(info.meta)),
+                append_from: None,
+            };
+            store.commit(&to.0, &to.1, temp.path(), record, replace)
+        })
+        .await
+    }
+}
+
+impl Inner {
+    fn adopt(
+        &self,
+        bucket: &str,
+        key: &str,
+        path: &Path,
+        meta: NewObject,
+        replace: Replace,
+    ) -> Result<ObjectInfo, FolderError> {
+        self.layout.check_bucket(bucket)?;
+        key::encode(key)?;
+        if replace == Replace::Never && self.load(bucket, key)?.is_some() {
+            return Err(FolderError::AlreadyExists(key.to_owned()));
+        }
+        let (temp, moved) = self.take_over(path)?;
+        let result = File::options()
+            .append(true)
+            .open(temp.path())
+            .map_err(FolderError::from)
+            .and_then(|file| {
+                let stamp = Stamp::put_on(&file)?;
+                file.sync_all()?;
+                let record = Record {
+                    last_modified_ms: self.now(),
+                    meta,
+                    ..Record::of_bare_file(stamp)
+                };
+                self.commit(bucket, key, temp.path(), record, replace)
+            });
+        match (&result, moved) {
+            (Err(_), true) => fs::rename(temp.path(), path)?,
+            (Ok(_), false) => layout::remove_file(path)?,
+            _ => {}
+        }
+        result
+    }
+
+    /// Moves a file among the temporaries, or copies it from another file system; tells whether it was moved.
+    fn take_over(&self, path: &Path) -> Result<(TempFile, bool), FolderError> {
+        if !fs::symlink_metadata(path)?.is_file() {
+            return Err(FolderError::Io(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            )));
+        }
+        let temp = TempFile::new(self.layout.fresh_tmp());
+        match fs::rename(path, temp.path()) {
+            Ok(()) => Ok((temp, true)),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                fs::copy(path, temp.path())?;
+                Ok((temp, false))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Renames a synced temporary file and its record into place.
+    pub(super) fn commit(
+        &self,
+        bucket: &str,
+        key: &str,
+        temp: &Path,
+        record: Record,
+        replace: Replace,
+    ) -> Result<ObjectInfo, FolderError> {
+        let _key = self.locks.key(bucket, key);
+        self.commit_locked(bucket, key, temp, record, replace)
+    }
+
+    /// As `commit`, for callers that hold the key lock.
+    pub(super) fn commit_locked(
+        &self,
+        bucket: &str,
+        key: &str,
+        temp: &Path,
+        record: Record,
+        replace: Replace,
+    ) -> Result<ObjectInfo, FolderError> {
+        let encoded = key::encode(key)?;
+        let existing = self.load(bucket, key)?;
+        if replace == Replace::Never && existing.is_some() {
+            return Err(FolderError::AlreadyExists(key.to_owned()));
+        }
+        if let Some(existing) = &existing {
+            self.settle(bucket, existing)?;
+        }
+        let sidecar = Sidecar {
+            current: record,
+            previous: existing.map(|existing| existing.record),
+        };
+        let side = TempFile::new(self.layout.fresh_tmp());
+        write_json(side.path(), &sidecar)?;
+        let (data, meta) = {
+            let _names = self.locks.names(bucket);
+            self.layout.check_bucket(bucket)?;
+            let place = self.layout.place(bucket, &encoded)?;
+            let paths = (
+                self.layout.data(bucket).join(&place),
+                self.layout.meta_of(bucket, &place),
+            );
+            fs::rename(side.path(), &paths.1)?;
+            fs::rename(temp, &paths.0)?;
+            paths
+        };
+        sync_parent(&meta)?;
+        sync_parent(&data)?;
+        let record = sidecar.current;
+        Ok(ObjectInfo {
+            key: key.to_owned(),
+            size: record.stamp.size,
+            last_modified_ms: record.last_modified_ms,
+            etag: record.etag.unwrap_or_default(),
+            crc64: record.crc64.unwrap_or_default(),
+            kind: record.kind,
+            content_type: record
+                .meta
+                .content_type
+                .clone()
+                .unwrap_or_else(|| super::guess_content_type(key).to_owned()),
+            meta: record.meta,
+        })
+    }
+
+    /// Copies bytes of a loaded object to the end of `target`, inside the kernel where it can.
+    pub(super) fn copy_range(
+        &self,
+        source: &super::Loaded,
+        start: u64,
+        length: u64,
+        target: &mut File,
+    ) -> Result<(), FolderError> {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = source.file.try_clone()?;
+        file.seek(SeekFrom::Start(start))?;
+        if io::copy(&mut file.take(length), target)? < length {
+            return Err(FolderError::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(())
+    }
+}
+
+/// Makes a rename durable. The folder may be gone again when the object was deleted right after.
+fn sync_parent(path: &Path) -> Result<(), FolderError> {
+    match path.parent().map_or(Ok(()), layout::sync_folder) {
+        Err(error) if !layout::is_absent(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
