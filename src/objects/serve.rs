@@ -1,0 +1,258 @@
+//! The object store's port: OSS and S3 over HTTP on a folder store.
+//!
+//! A request goes through `request.rs` (decode), `auth.rs` (signature, which bucket and key), `route.rs` (which of the
+//! product's operations), `access.rs` (access control lists) and one function per operation (`buckets.rs`, `listing.rs`,
+//! `object_read.rs`, `object_write.rs`, `multipart.rs`, `metadata.rs`, `post_form.rs`). All of them are written once;
+//! `dialect.rs` holds the words in which OSS and S3 differ.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+mod access;
+mod address;
+mod answer;
+mod auth;
+mod body;
+mod buckets;
+mod checksum;
+mod chunked;
+mod cors;
+mod dialect;
+mod error;
+mod listing;
+mod metadata;
+mod multipart;
+mod object_read;
+mod object_write;
+mod post_form;
+mod post_policy;
+mod request;
+mod route;
+mod sign;
+mod xml;
+
+use answer::Answer;
+use auth::Caller;
+use dialect::Dialect;
+use error::ServeError;
+use request::Request;
+use route::Operation;
+
+use crate::clock::{machine_now, machine_sleep};
+use crate::objects::folder::FolderStore;
+
+/// Looks up access keys.
+pub trait KeyRing: Send + Sync {
+    /// The key of this id, if there is one.
+    fn find(&self, access_key_id: &str) -> Option<KeyEntry>;
+}
+
+/// An access key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyEntry {
+    pub secret: String,
+    /// Set for the key of a session: requests must bring this token.
+    pub security_token: Option<String>,
+}
+
+/// An answer that a test armed in place of the real one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InjectedFault {
+    /// 0: only the delay, then the real answer.
+    pub status: u16,
+    pub code: String,
+    pub message: String,
+    pub delay_ms: u64,
+}
+
+/// Asked before every operation, by its name (`PutObject`).
+pub type Faults = Arc<dyn Fn(&str) -> Option<InjectedFault> + Send + Sync>;
+
+/// What the port needs.
+#[derive(Clone)]
+pub struct ServeState {
+    pub store: FolderStore,
+    pub keys: Arc<dyn KeyRing>,
+    /// The service clock, Unix milliseconds.
+    pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    pub faults: Faults,
+    /// False (`--auth off`): any caller is taken for the owner, and every answer says so.
+    pub strict: bool,
+}
+
+/// Marks an answer that a test armed.
+const FAULT_HEADER: &str = "x-localyun-fault";
+
+/// Serves every path of an actix application.
+pub fn configure(state: ServeState) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        config
+            .app_data(web::Data::new(state))
+            .default_service(web::to(entry));
+    }
+}
+
+/// One request on its way through an operation.
+struct Context<'a> {
+    state: &'a ServeState,
+    request: &'a Request,
+    caller: &'a Caller,
+}
+
+impl Context<'_> {
+    fn dialect(&self) -> Dialect {
+        self.caller.dialect
+    }
+
+    fn store(&self) -> &FolderStore {
+        &self.state.store
+    }
+
+    fn bucket(&self) -> &str {
+        self.caller.reading.bucket().unwrap_or_default()
+    }
+
+    fn key(&self) -> &str {
+        self.caller.reading.key()
+    }
+
+    /// A header of the caller's dialect, by the part of its name behind the prefix.
+    fn own_header(&self, name: &str) -> Option<&str> {
+        self.dialect().header(self.request, name)
+    }
+}
+
+async fn entry(
+    http: HttpRequest,
+    mut payload: web::Payload,
+    state: web::Data<ServeState>,
+) -> HttpResponse {
+    let id: String = uuid::Uuid::new_v4()
+        .simple()
+        .to_string()
+        .to_uppercase()
+        .chars()
+        .take(24)
+        .collect();
+    let target = http
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let headers = http
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let (request, dialect, result) = match Request::new(http.method().as_str(), target, headers) {
+        Ok(request) => {
+            let result = answer(&state, &request, &mut payload).await;
+            let dialect = Dialect::of(&request);
+            (Some(request), dialect, result)
+        }
+        Err(error) => (None, Dialect::Oss, Err(error)),
+    };
+    let mut answer = match result {
+        Ok(answer) => answer,
+        Err(error) => {
+            body::drain(&mut payload).await;
+            let error = dialect::reword(error, dialect);
+            tracing::debug!(%id, method = %http.method(), target, status = error.status, %error, "refused");
+            let host = request
+                .as_ref()
+                .and_then(|request| request.header("host"))
+                .unwrap_or_default();
+            let document = dialect.error_document(&error, &id, host, http.uri().path());
+            Answer::error(&error, document, dialect)
+        }
+    };
+    if let Some(request) = &request {
+        cors::decorate(&state, request, &mut answer).await;
+    }
+    if !state.strict {
+        answer = answer.header("x-localyun-auth", "off");
+    }
+    answer.into_response(&id, dialect, http.method() == actix_web::http::Method::HEAD)
+}
+
+async fn answer(
+    state: &ServeState,
+    request: &Request,
+    payload: &mut web::Payload,
+) -> Result<Answer, ServeError> {
+    let now = sign::Now {
+        service_ms: (state.clock)(),
+        machine_ms: machine_now(),
+    };
+    let buckets = state.store.bucket_names().await?;
+    let caller = auth::authenticate(request, state.keys.as_ref(), now, state.strict, &buckets)?;
+    let operation = route::operation(request, &caller)?;
+    let fault = (state.faults)(operation.name());
+    if let Some(fault) = &fault {
+        machine_sleep(Duration::from_millis(fault.delay_ms)).await;
+        if fault.status >= 300 {
+            return Err(
+                ServeError::new(fault.status, fault.code.clone(), fault.message.clone())
+                    .with_header(FAULT_HEADER, operation.name().to_owned()),
+            );
+        }
+    }
+    let context = Context {
+        state,
+        request,
+        caller: &caller,
+    };
+    access::check(&context, operation).await?;
+    let answer = perform(&context, operation, payload, now).await?;
+    Ok(match fault {
+        Some(_) => answer.header(FAULT_HEADER, operation.name()),
+        None => answer,
+    })
+}
+
+async fn perform(
+    context: &Context<'_>,
+    operation: Operation,
+    payload: &mut web::Payload,
+    now: sign::Now,
+) -> Result<Answer, ServeError> {
+    match operation {
+        Operation::GetService => buckets::get_service(context).await,
+        Operation::PutBucket => buckets::put_bucket(context).await,
+        Operation::DeleteBucket => buckets::delete_bucket(context).await,
+        Operation::HeadBucket => buckets::head_bucket(context).await,
+        Operation::GetBucketInfo => buckets::get_bucket_info(context).await,
+        Operation::GetBucketLocation => buckets::get_bucket_location(context).await,
+        Operation::GetBucketVersioning => buckets::get_bucket_versioning(context).await,
+        Operation::GetBucketAcl => metadata::get_bucket_acl(context).await,
+        Operation::PutBucketAcl => metadata::put_bucket_acl(context).await,
+        Operation::GetBucketCors => cors::get_bucket_cors(context).await,
+        Operation::PutBucketCors => cors::put_bucket_cors(context, payload).await,
+        Operation::DeleteBucketCors => cors::delete_bucket_cors(context).await,
+        Operation::OptionObject => cors::preflight(context).await,
+        Operation::GetBucket => listing::list_objects(context).await,
+        Operation::GetBucketV2 => listing::list_objects_v2(context).await,
+        Operation::ListMultipartUploads => listing::list_uploads(context).await,
+        Operation::DeleteMultipleObjects => object_write::delete_multiple(context, payload).await,
+        Operation::PostObject => post_form::post_object(context, payload, now).await,
+        Operation::GetObject => object_read::get_object(context).await,
+        Operation::HeadObject => object_read::head_object(context).await,
+        Operation::GetObjectMeta => object_read::get_object_meta(context).await,
+        Operation::PutObject => object_write::put_object(context, payload).await,
+        Operation::CopyObject => object_write::copy_object(context).await,
+        Operation::AppendObject => object_write::append_object(context, payload).await,
+        Operation::DeleteObject => object_write::delete_object(context).await,
+        Operation::InitiateMultipartUpload => multipart::initiate(context).await,
+        Operation::UploadPart => multipart::upload_part(context, payload).await,
+        Operation::UploadPartCopy => multipart::upload_part_copy(context).await,
+        Operation::CompleteMultipartUpload => multipart::complete(context, payload).await,
+        Operation::AbortMultipartUpload => multipart::abort(context).await,
+        Operation::ListParts => multipart::list_parts(context).await,
+        Operation::GetObjectAcl => metadata::get_object_acl(context).await,
+        Operation::PutObjectAcl => metadata::put_object_acl(context).await,
+        Operation::GetObjectTagging => metadata::get_tagging(context).await,
+        Operation::PutObjectTagging => metadata::put_tagging(context, payload).await,
+        Operation::DeleteObjectTagging => metadata::delete_tagging(context).await,
+        Operation::Other(name) => Err(ServeError::not_implemented(name)),
+    }
+}

@@ -1,0 +1,141 @@
+//! An answer on its way out, and its form as an HTTP response.
+
+use std::pin::Pin;
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody, SizedStream};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::dialect::Dialect;
+use super::error::ServeError;
+use super::xml::Xml;
+use crate::objects::folder::ObjectReader;
+
+/// Status, headers and body.
+pub struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Body,
+}
+
+enum Body {
+    Empty,
+    Text(String),
+    Object(ObjectReader),
+    /// What HEAD tells of a body that does not come.
+    Absent(u64),
+}
+
+impl Answer {
+    pub fn empty(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Body::Empty,
+        }
+    }
+
+    pub fn xml(xml: Xml) -> Self {
+        Self {
+            status: 200,
+            headers: vec![("content-type".into(), "application/xml".into())],
+            body: Body::Text(xml.finish()),
+        }
+    }
+
+    pub fn object(status: u16, reader: ObjectReader) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Body::Object(reader),
+        }
+    }
+
+    pub fn head(length: u64) -> Self {
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: Body::Absent(length),
+        }
+    }
+
+    pub fn error(error: &ServeError, document: String, dialect: Dialect) -> Self {
+        let mut answer = Self {
+            status: error.status,
+            headers: Vec::new(),
+            body: Body::Text(document),
+        };
+        if error.status == 304 {
+            answer.body = Body::Empty;
+        } else {
+            answer = answer.header("content-type", "application/xml");
+        }
+        for (name, value) in &error.headers {
+            answer = answer.header(*name, value);
+        }
+        match error.ec() {
+            Some(ec) if dialect == Dialect::Oss => answer.header("x-oss-ec", ec),
+            _ => answer,
+        }
+    }
+
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The response; `head` leaves the body out and keeps its length.
+    pub fn into_response(self, id: &str, dialect: Dialect, head: bool) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        response.insert_header((format!("{}request-id", dialect.prefix()), id));
+        response.insert_header(("server", "AliyunOSS"));
+        for (name, value) in self.headers {
+            let name = HeaderName::from_bytes(name.as_bytes());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+                response.insert_header((name, value));
+            }
+        }
+        match self.body {
+            Body::Empty => response.finish(),
+            Body::Text(text) if head => response.body(Silence(text.len() as u64)),
+            Body::Text(text) => response.body(text),
+            Body::Absent(length) => response.body(Silence(length)),
+            Body::Object(reader) if head => response.body(Silence(reader.length())),
+            Body::Object(reader) => {
+                let length = reader.length();
+                let stream: Pin<Box<dyn Stream<Item = std::io::Result<Bytes>>>> =
+                    Box::pin(reader.into_stream());
+                response.body(SizedStream::new(length, stream))
+            }
+        }
+    }
+}
+
+/// A body that has a length and no bytes, for HEAD.
+struct Silence(u64);
+
+impl MessageBody for Silence {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0)
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Bytes, Self::Error>>> {
+        std::task::Poll::Ready(None)
+    }
+}

@@ -1,0 +1,249 @@
+//! Who asks, in which dialect, for which bucket and key.
+
+use super::address::{Reading, readings};
+use super::chunked::Framing;
+use super::dialect::Dialect;
+use super::error::ServeError;
+use super::request::Request;
+use super::sign::{Now, oss_v1, parse_http_date, v4};
+use super::{KeyEntry, KeyRing};
+
+/// Buckets whose names are tried for a request that names none (CNAME).
+const MAX_CNAME_BUCKETS: usize = 100;
+
+/// A request whose caller is settled.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// None: nobody in particular.
+    pub key_id: Option<String>,
+    pub dialect: Dialect,
+    pub reading: Reading,
+    pub payload: Payload,
+}
+
+/// What the signature says of the body.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    Unsigned,
+    /// SHA-256 of the whole body, lower-case hexadecimal.
+    Sha256(String),
+    /// `aws-chunked`.
+    Framed(Framing),
+}
+
+enum Claim {
+    V1(oss_v1::Claim),
+    V4(v4::Claim),
+}
+
+/// Finds the claim, checks it and picks the reading of the address that it was signed for. `strict` off takes any
+/// claim for true.
+pub fn authenticate(
+    request: &Request,
+    keys: &dyn KeyRing,
+    now: Now,
+    strict: bool,
+    buckets: &[String],
+) -> Result<Caller, ServeError> {
+    let known = |name: &str| {
+        buckets
+            .binary_search_by(|held| held.as_str().cmp(name))
+            .is_ok()
+    };
+    let mut choices = readings(request, known);
+    let dialect = Dialect::of(request);
+    let Some(claim) = find_claim(request)? else {
+        let payload = payload(request, None, None, strict)?;
+        let reading = likeliest(choices, known);
+        return Ok(Caller {
+            key_id: None,
+            dialect,
+            reading,
+            payload,
+        });
+    };
+    let key_id = match &claim {
+        Claim::V1(claim) => &claim.key_id,
+        Claim::V4(claim) => &claim.key_id,
+    };
+    let v4 = if let Claim::V4(claim) = &claim {
+        Some(claim)
+    } else {
+        None
+    };
+    if !strict {
+        let payload = payload(request, v4, None, false)?;
+        let reading = likeliest(choices, known);
+        return Ok(Caller {
+            key_id: Some(key_id.clone()),
+            dialect,
+            reading,
+            payload,
+        });
+    }
+    let entry = keys.find(key_id).ok_or_else(|| {
+        ServeError::new(
+            403,
+            "InvalidAccessKeyId",
+            "The OSS Access Key Id you provided does not exist in our records.",
+        )
+        .with("OSSAccessKeyId", key_id.clone())
+    })?;
+    check_times(&claim, now)?;
+    check_token(request, &entry)?;
+    if dialect == Dialect::Oss {
+        let whole = buckets
+            .iter()
+            .take(MAX_CNAME_BUCKETS)
+            .map(|bucket| Reading::whole_path(request, bucket));
+        choices.extend(whole);
+    }
+    let mut refusal = None;
+    for reading in choices {
+        let checked = match &claim {
+            Claim::V1(claim) => oss_v1::verify(request, claim, &reading, &entry.secret),
+            Claim::V4(claim) => claim.verify(request, &reading, &entry.secret),
+        };
+        match checked {
+            Ok(()) => {
+                let payload = payload(request, v4, Some(&entry), true)?;
+                return Ok(Caller {
+                    key_id: Some(key_id.clone()),
+                    dialect,
+                    reading,
+                    payload,
+                });
+            }
+            Err(error) => {
+                refusal.get_or_insert(error);
+            }
+        }
+    }
+    Err(refusal.unwrap_or_else(|| ServeError::denied("The request could not be verified.")))
+}
+
+/// Of several readings nobody signed: the first whose bucket exists, else the first.
+fn likeliest(choices: Vec<Reading>, known: impl Fn(&str) -> bool) -> Reading {
+    let existing = choices
+        .iter()
+        .position(|reading| reading.bucket().is_some_and(&known));
+    choices
+        .into_iter()
+        .nth(existing.unwrap_or(0))
+        .unwrap_or(Reading::Service)
+}
+
+fn find_claim(request: &Request) -> Result<Option<Claim>, ServeError> {
+    if let Some(authorization) = request.header("authorization") {
+        let (scheme, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
+        return match scheme {
+            "OSS" => oss_v1::claim_in_header(request, rest).map(|claim| Some(Claim::V1(claim))),
+            "OSS4-HMAC-SHA256" => {
+                v4::Claim::in_header(&v4::OSS4, request, rest).map(|claim| Some(Claim::V4(claim)))
+            }
+            "AWS4-HMAC-SHA256" => {
+                v4::Claim::in_header(&v4::AWS4, request, rest).map(|claim| Some(Claim::V4(claim)))
+            }
+            other => {
+                let scheme: String = other.chars().take(32).collect();
+                Err(ServeError::argument(
+                    "Authorization",
+                    &scheme,
+                    "The signature is none of OSS, OSS4-HMAC-SHA256 and AWS4-HMAC-SHA256.",
+                ))
+            }
+        };
+    }
+    if request.has("x-oss-signature-version") || request.has("x-oss-signature") {
+        return v4::Claim::in_url(&v4::OSS4, request).map(|claim| Some(Claim::V4(claim)));
+    }
+    if request.has("X-Amz-Algorithm") || request.has("X-Amz-Signature") {
+        return v4::Claim::in_url(&v4::AWS4, request).map(|claim| Some(Claim::V4(claim)));
+    }
+    if request.has("OSSAccessKeyId") || (request.has("Signature") && request.has("Expires")) {
+        return oss_v1::claim_in_url(request).map(|claim| Some(Claim::V1(claim)));
+    }
+    Ok(None)
+}
+
+/// Expiry comes before the signature, as in the product.
+fn check_times(claim: &Claim, now: Now) -> Result<(), ServeError> {
+    match claim {
+        Claim::V1(claim) if claim.in_url => {
+            let expires = claim
+                .date
+                .parse::<i64>()
+                .ok()
+                .and_then(|seconds| seconds.checked_mul(1000));
+            let expires = expires
+                .ok_or_else(|| ServeError::denied("Expires must be a time in Unix seconds."))?;
+            now.check_expiry(None, expires)
+        }
+        Claim::V1(claim) => {
+            let date = parse_http_date(&claim.date)
+                .ok_or_else(|| ServeError::denied("OSS authentication requires a valid Date."))?;
+            now.check_date(date)
+        }
+        Claim::V4(claim) => match claim.expires_ms() {
+            Some(expires) => now.check_expiry(Some(claim.date_ms), expires),
+            None => now.check_date(claim.date_ms),
+        },
+    }
+}
+
+/// A key of a session needs its token; a token beside a key without a session is let pass.
+fn check_token(request: &Request, entry: &KeyEntry) -> Result<(), ServeError> {
+    let Some(wanted) = &entry.security_token else {
+        return Ok(());
+    };
+    let given = request
+        .header("x-oss-security-token")
+        .or_else(|| request.header("x-amz-security-token"))
+        .or_else(|| request.param("security-token"))
+        .or_else(|| request.param("x-oss-security-token"))
+        .or_else(|| request.param("X-Amz-Security-Token"));
+    match given {
+        Some(given) if super::sign::same(wanted, given) => Ok(()),
+        _ => Err(ServeError::new(
+            403,
+            "InvalidSecurityToken",
+            "The security token you provided is invalid.",
+        )),
+    }
+}
+
+fn payload(
+    request: &Request,
+    claim: Option<&v4::Claim>,
+    entry: Option<&KeyEntry>,
+    strict: bool,
+) -> Result<Payload, ServeError> {
+    let Some(hash) = request.header("x-amz-content-sha256") else {
+        return Ok(Payload::Unsigned);
+    };
+    match hash {
+        "UNSIGNED-PAYLOAD" => Ok(Payload::Unsigned),
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(Payload::Framed(Framing::unsigned())),
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" | "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => {
+            match (claim, entry) {
+                (Some(claim), Some(entry)) if strict => Ok(Payload::Framed(Framing::signed(
+                    claim,
+                    claim.signing_key(&entry.secret),
+                ))),
+                _ if strict => Err(ServeError::denied(
+                    "A body signed in chunks needs a signed request.",
+                )),
+                _ => Ok(Payload::Framed(Framing::unsigned())),
+            }
+        }
+        // Unsigned requests are free to tell a digest, and are held to it.
+        hash if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Ok(Payload::Sha256(hash.to_ascii_lowercase()))
+        }
+        other => Err(ServeError::argument(
+            "x-amz-content-sha256",
+            other,
+            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING form, or a SHA-256 in hexadecimal.",
+        )),
+    }
+}

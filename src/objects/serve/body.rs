@@ -1,0 +1,206 @@
+//! Request bodies: documents read whole up to a limit, objects streamed into the store with their digests checked.
+
+use actix_web::web::{self, Bytes};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+
+use super::Context;
+use super::auth::Payload;
+use super::checksum::Checks;
+use super::chunked::Unframer;
+use super::error::ServeError;
+use crate::objects::folder::{Draft, Finished, FolderError};
+
+/// Largest XML document.
+pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
+/// Largest object of one request (OSS and S3: 5 GB).
+pub const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+/// What is read and thrown away before a refusal, so that a client still sending sees it.
+const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Reads and drops what is left of a body, within bounds.
+pub async fn drain(payload: &mut web::Payload) {
+    let mut dropped = 0;
+    while let Some(Ok(bytes)) = payload.next().await {
+        dropped += bytes.len();
+        if dropped > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+}
+
+/// Reads a document whole and checks its announced digests.
+pub async fn document(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Vec<u8>, ServeError> {
+    let mut body = Vec::new();
+    let mut intake = Intake::new(context);
+    while let Some(bytes) = payload.next().await {
+        for part in intake.take(bytes.map_err(|error| interrupted(&error))?)? {
+            if body.len() + part.len() > MAX_DOCUMENT_BYTES {
+                return Err(too_large("The document is larger than 1 MB."));
+            }
+            body.extend_from_slice(&part);
+        }
+    }
+    intake.finish(md5_of(&body))?;
+    Ok(body)
+}
+
+/// Streams a body into a draft and checks everything that was announced of it.
+pub async fn object(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Finished, ServeError> {
+    let announced = context
+        .request
+        .header("content-length")
+        .and_then(|text| text.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_OBJECT_BYTES) {
+        return Err(too_large(
+            "Your proposed upload exceeds the maximum allowed object size.",
+        ));
+    }
+    if announced.is_none() && context.request.header("transfer-encoding").is_none() {
+        return Err(ServeError::new(
+            411,
+            "MissingContentLength",
+            "You must provide the Content-Length HTTP header.",
+        ));
+    }
+    let mut draft = context.store().draft().await?;
+    let mut intake = Intake::new(context);
+    while let Some(bytes) = payload.next().await {
+        for part in intake.take(bytes.map_err(|error| interrupted(&error))?)? {
+            store_part(&mut draft, part).await?;
+        }
+    }
+    if let Some(wanted) = context
+        .request
+        .header("x-amz-decoded-content-length")
+        .and_then(|text| text.parse::<u64>().ok())
+        && draft.size() != wanted
+    {
+        return Err(ServeError::new(
+            400,
+            "IncompleteBody",
+            "You did not provide the number of bytes specified by the x-amz-decoded-content-length HTTP header.",
+        ));
+    }
+    let finished = draft.finish().await?;
+    intake.finish(finished.md5)?;
+    if let Some(wanted) = context.request.header("x-oss-hash-crc64ecma")
+        && wanted != finished.crc64.to_string()
+    {
+        return Err(ServeError::new(
+            400,
+            "InvalidArgument",
+            "The x-oss-hash-crc64ecma you specified did not match the bytes received.",
+        ));
+    }
+    Ok(finished)
+}
+
+/// Adds bytes to a draft within the size limit.
+pub async fn store_part(draft: &mut Draft, part: Bytes) -> Result<(), ServeError> {
+    if draft.size() + part.len() as u64 > MAX_OBJECT_BYTES {
+        return Err(too_large(
+            "Your proposed upload exceeds the maximum allowed object size.",
+        ));
+    }
+    Ok(draft.write(part).await?)
+}
+
+pub fn too_large(message: &str) -> ServeError {
+    ServeError::new(400, "EntityTooLarge", message)
+}
+
+pub fn interrupted(error: &actix_web::error::PayloadError) -> ServeError {
+    ServeError::new(
+        400,
+        "IncompleteBody",
+        format!("The request body broke off: {error}."),
+    )
+}
+
+fn md5_of(body: &[u8]) -> [u8; 16] {
+    use md5::Digest as _;
+    md5::Md5::digest(body).into()
+}
+
+/// Takes off a body's frame and runs the announced digests over what is inside.
+struct Intake {
+    unframer: Option<Unframer>,
+    checks: Checks,
+    md5: Option<String>,
+}
+
+impl Intake {
+    fn new(context: &Context<'_>) -> Self {
+        let request = context.request;
+        let mut checks = Checks::default();
+        if let Payload::Sha256(hash) = &context.caller.payload {
+            checks.expect("x-amz-content-sha256", Some(hash));
+        }
+        for (name, value) in request
+            .headers()
+            .filter(|(name, _)| name.starts_with("x-amz-checksum-"))
+        {
+            checks.expect(name, Some(value));
+        }
+        let unframer = match &context.caller.payload {
+            Payload::Framed(framing) => {
+                for name in request
+                    .header("x-amz-trailer")
+                    .unwrap_or_default()
+                    .split(',')
+                {
+                    checks.expect(name, None);
+                }
+                Some(Unframer::new(framing.clone()))
+            }
+            Payload::Unsigned | Payload::Sha256(_) => None,
+        };
+        Self {
+            unframer,
+            checks,
+            md5: request.header("content-md5").map(str::to_owned),
+        }
+    }
+
+    fn take(&mut self, bytes: Bytes) -> Result<Vec<Bytes>, ServeError> {
+        let parts = match &mut self.unframer {
+            Some(unframer) => unframer.feed(bytes)?,
+            None => vec![bytes],
+        };
+        for part in &parts {
+            self.checks.update(part);
+        }
+        Ok(parts)
+    }
+
+    fn finish(self, md5: [u8; 16]) -> Result<(), ServeError> {
+        let trailers = match self.unframer {
+            Some(unframer) => unframer.finish()?,
+            None => Default::default(),
+        };
+        self.checks.finish(|name| trailers.get(name).cloned())?;
+        match self.md5 {
+            Some(wanted) if wanted != STANDARD.encode(md5) => Err(ServeError::new(
+                400,
+                "InvalidDigest",
+                "The Content-MD5 you specified was invalid.",
+            )
+            .with("Content-MD5", wanted)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl From<std::io::Error> for ServeError {
+    fn from(error: std::io::Error) -> Self {
+        FolderError::from(error).into()
+    }
+}

@@ -1,0 +1,233 @@
+//! Cross-origin rules of buckets: their configuration, preflight answers, and the headers on ordinary answers.
+
+use actix_web::web;
+
+use super::answer::Answer;
+use super::body;
+use super::error::ServeError;
+use super::request::Request;
+use super::xml::{self, Cors};
+use super::{Context, ServeState, address};
+use crate::objects::folder::{CorsRule, MAX_CORS_RULES};
+
+const METHODS: &[&str] = &["GET", "PUT", "DELETE", "POST", "HEAD"];
+
+/// `GetBucketCors`.
+pub async fn get_bucket_cors(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let rules = context.store().bucket(context.bucket()).await?.cors;
+    if rules.is_empty() {
+        return Err(ServeError::new(
+            404,
+            "NoSuchCORSConfiguration",
+            "The CORS Configuration does not exist.",
+        ));
+    }
+    let mut xml = context.dialect().document("CORSConfiguration");
+    for rule in rules {
+        xml.nest("CORSRule", |xml| {
+            let lists = [
+                ("AllowedOrigin", &rule.origins),
+                ("AllowedMethod", &rule.methods),
+                ("AllowedHeader", &rule.allowed_headers),
+                ("ExposeHeader", &rule.expose_headers),
+            ];
+            for (name, values) in lists {
+                for value in values {
+                    xml.text(name, value);
+                }
+            }
+            xml.maybe("MaxAgeSeconds", rule.max_age_seconds);
+        });
+    }
+    Ok(Answer::xml(xml))
+}
+
+/// `PutBucketCors`.
+pub async fn put_bucket_cors(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Answer, ServeError> {
+    let document: Cors = xml::parse(&body::document(context, payload).await?)?;
+    if document.rules.is_empty() || document.rules.len() > MAX_CORS_RULES {
+        return Err(ServeError::malformed_xml());
+    }
+    let mut rules = Vec::new();
+    for rule in document.rules {
+        if rule.origins.is_empty()
+            || !rule
+                .methods
+                .iter()
+                .all(|method| METHODS.contains(&method.as_str()))
+        {
+            return Err(ServeError::argument(
+                "CORSRule",
+                "",
+                "A rule needs an origin and methods of HTTP.",
+            ));
+        }
+        rules.push(CorsRule {
+            origins: rule.origins,
+            methods: rule.methods,
+            allowed_headers: rule.headers,
+            expose_headers: rule.expose,
+            max_age_seconds: rule.max_age,
+        });
+    }
+    context
+        .store()
+        .set_bucket_cors(context.bucket(), rules)
+        .await?;
+    Ok(Answer::empty(200))
+}
+
+/// `DeleteBucketCors`.
+pub async fn delete_bucket_cors(context: &Context<'_>) -> Result<Answer, ServeError> {
+    context
+        .store()
+        .set_bucket_cors(context.bucket(), Vec::new())
+        .await?;
+    Ok(Answer::empty(204))
+}
+
+/// `OptionObject`: a browser asks before it sends the real request.
+pub async fn preflight(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let request = context.request;
+    let need = |name: &str| {
+        request.header(name).ok_or_else(|| {
+            ServeError::new(
+                400,
+                "BadRequest",
+                format!("Insufficient information. {name} request header needed."),
+            )
+        })
+    };
+    let (origin, method) = (need("origin")?, need("access-control-request-method")?);
+    let asked = request
+        .header("access-control-request-headers")
+        .unwrap_or_default();
+    let rules = context.store().bucket(context.bucket()).await?.cors;
+    let Some(rule) = find(&rules, origin, method, asked) else {
+        return Err(ServeError::new(
+            403,
+            "AccessForbidden",
+            "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request \
+             method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the \
+             resource's CORS spec.",
+        ));
+    };
+    let mut answer = with_rule(Answer::empty(200), rule, origin);
+    if !asked.is_empty() {
+        answer = answer.header("access-control-allow-headers", asked);
+    }
+    if let Some(seconds) = rule.max_age_seconds {
+        answer = answer.header("access-control-max-age", seconds.to_string());
+    }
+    Ok(answer)
+}
+
+/// Adds the headers that let a page read this answer.
+pub async fn decorate(state: &ServeState, request: &Request, answer: &mut Answer) {
+    let Some(origin) = request
+        .header("origin")
+        .filter(|_| request.method != "OPTIONS")
+    else {
+        return;
+    };
+    let Ok(buckets) = state.store.bucket_names().await else {
+        return;
+    };
+    let known = |name: &str| buckets.iter().any(|held| held == name);
+    let readings = address::readings(request, known);
+    let Some(bucket) = readings
+        .iter()
+        .filter_map(|reading| reading.bucket())
+        .find(|bucket| known(bucket))
+    else {
+        return;
+    };
+    let Ok(info) = state.store.bucket(bucket).await else {
+        return;
+    };
+    if let Some(rule) = find(&info.cors, origin, &request.method, "") {
+        let plain = std::mem::replace(answer, Answer::empty(200));
+        *answer = with_rule(plain, rule, origin);
+    }
+}
+
+fn with_rule(answer: Answer, rule: &CorsRule, origin: &str) -> Answer {
+    let any = rule.origins.iter().any(|allowed| allowed == "*");
+    let mut answer = answer
+        .header(
+            "access-control-allow-origin",
+            if any { "*" } else { origin },
+        )
+        .header("access-control-allow-methods", rule.methods.join(", "))
+        .header("vary", "Origin");
+    if !rule.expose_headers.is_empty() {
+        answer = answer.header(
+            "access-control-expose-headers",
+            rule.expose_headers.join(", "),
+        );
+    }
+    answer
+}
+
+/// The first rule that allows the origin, the method and every header asked for.
+fn find<'a>(
+    rules: &'a [CorsRule],
+    origin: &str,
+    method: &str,
+    headers: &str,
+) -> Option<&'a CorsRule> {
+    rules.iter().find(|rule| {
+        let names = headers
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        rule.origins.iter().any(|pattern| fits(pattern, origin))
+            && rule.methods.iter().any(|allowed| allowed == method)
+            && names.into_iter().all(|name| {
+                let name = name.to_ascii_lowercase();
+                rule.allowed_headers
+                    .iter()
+                    .any(|pattern| fits(&pattern.to_ascii_lowercase(), &name))
+            })
+    })
+}
+
+/// Whether a text fits a pattern with at most one `*`.
+fn fits(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((before, after)) => {
+            text.len() >= before.len() + after.len()
+                && text.starts_with(before)
+                && text.ends_with(after)
+        }
+        None => pattern == text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_match_origin_method_and_headers() {
+        let rules = [CorsRule {
+            origins: vec!["https://*.example.com".into()],
+            methods: vec!["GET".into(), "PUT".into()],
+            allowed_headers: vec!["x-oss-*".into(), "Content-Type".into()],
+            ..CorsRule::default()
+        }];
+        let allowed = |origin, method, headers| find(&rules, origin, method, headers).is_some();
+        assert!(allowed(
+            "https://a.example.com",
+            "PUT",
+            "X-OSS-Date, content-type"
+        ));
+        assert!(!allowed("https://a.example.com", "DELETE", ""));
+        assert!(!allowed("https://a.example.com", "PUT", "authorization"));
+        assert!(!allowed("http://a.example.com", "GET", ""));
+        assert!(!fits("aXa*aXa", "aXa"));
+    }
+}

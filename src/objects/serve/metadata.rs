@@ -1,0 +1,229 @@
+//! Access control lists and tags.
+
+use actix_web::web;
+
+use super::Context;
+use super::answer::Answer;
+use super::body;
+use super::buckets::{OWNER, bucket_acl, owner};
+use super::dialect::Dialect;
+use super::error::ServeError;
+use super::xml::{self, Tagging};
+use crate::objects::folder::Acl;
+
+/// Tags of one object, their keys and their values at most, as in the product.
+const MAX_TAGS: usize = 10;
+const MAX_TAG_KEY: usize = 128;
+const MAX_TAG_VALUE: usize = 256;
+
+fn acl_document(context: &Context<'_>, acl: Acl) -> Answer {
+    let mut xml = context.dialect().document("AccessControlPolicy");
+    owner(&mut xml);
+    match context.dialect() {
+        Dialect::Oss => xml.nest("AccessControlList", |xml| {
+            xml.text("Grant", acl.as_str());
+        }),
+        Dialect::S3 => {
+            let everybody = match acl {
+                Acl::PublicRead => &["READ"][..],
+                Acl::PublicReadWrite => &["READ", "WRITE"],
+                Acl::Default | Acl::Private => &[],
+            };
+            let instance = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
+            xml.nest("AccessControlList", |xml| {
+                xml.nest("Grant", |xml| {
+                    xml.verbatim(&format!(
+                        "<Grantee {instance} xsi:type=\"CanonicalUser\"><ID>{OWNER}</ID></Grantee>"
+                    ))
+                    .text("Permission", "FULL_CONTROL");
+                });
+                for permission in everybody {
+                    xml.nest("Grant", |xml| {
+                        xml.verbatim(&format!(
+                            "<Grantee {instance} xsi:type=\"Group\">\
+                             <URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee>"
+                        ))
+                        .text("Permission", permission);
+                    });
+                }
+            })
+        }
+    };
+    Answer::xml(xml)
+}
+
+/// `GetBucketAcl`.
+pub async fn get_bucket_acl(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let acl = context.store().bucket(context.bucket()).await?.acl;
+    Ok(acl_document(context, acl))
+}
+
+/// `PutBucketAcl`.
+pub async fn put_bucket_acl(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let word = context
+        .own_header("acl")
+        .ok_or_else(|| acl_missing("acl"))?;
+    context
+        .store()
+        .set_bucket_acl(context.bucket(), bucket_acl(word)?)
+        .await?;
+    Ok(Answer::empty(200))
+}
+
+fn acl_missing(header: &str) -> ServeError {
+    ServeError::new(
+        400,
+        "MissingArgument",
+        format!(
+            "The ACL is set by the header x-oss-{header} or x-amz-acl; grants in the body are not implemented."
+        ),
+    )
+}
+
+/// Name of the header that carries an object's list, behind the prefix.
+fn object_acl_header(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Oss => "object-acl",
+        Dialect::S3 => "acl",
+    }
+}
+
+/// The list that a request gives to an object it makes.
+pub fn object_acl(context: &Context<'_>) -> Result<Option<Acl>, ServeError> {
+    let Some(word) = context.own_header(object_acl_header(context.dialect())) else {
+        return Ok(None);
+    };
+    Acl::parse(word).map(Some).ok_or_else(|| {
+        ServeError::argument(
+            "x-oss-object-acl",
+            word,
+            "The ACL must be default, private, public-read or public-read-write.",
+        )
+    })
+}
+
+/// `GetObjectACL`.
+pub async fn get_object_acl(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let acl = context.store().acl(context.bucket(), context.key()).await?;
+    Ok(acl_document(
+        context,
+        acl.ok_or_else(|| no_such_key(context))?,
+    ))
+}
+
+/// `PutObjectACL`.
+pub async fn put_object_acl(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let acl = object_acl(context)?.ok_or_else(|| acl_missing("object-acl"))?;
+    context
+        .store()
+        .set_acl(context.bucket(), context.key(), acl)
+        .await?;
+    Ok(Answer::empty(200))
+}
+
+pub fn no_such_key(context: &Context<'_>) -> ServeError {
+    crate::objects::folder::FolderError::NoSuchKey(context.key().to_owned()).into()
+}
+
+/// `GetObjectTagging`.
+pub async fn get_tagging(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let info = context
+        .store()
+        .head(context.bucket(), context.key())
+        .await?
+        .ok_or_else(|| no_such_key(context))?;
+    let mut xml = context.dialect().document("Tagging");
+    xml.nest("TagSet", |xml| {
+        for (key, value) in &info.meta.tags {
+            xml.nest("Tag", |xml| {
+                xml.text("Key", key).text("Value", value);
+            });
+        }
+    });
+    Ok(Answer::xml(xml))
+}
+
+/// `PutObjectTagging`.
+pub async fn put_tagging(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Answer, ServeError> {
+    let document: Tagging = xml::parse(&body::document(context, payload).await?)?;
+    let tags = document
+        .set
+        .tags
+        .into_iter()
+        .map(|tag| (tag.key, tag.value))
+        .collect();
+    context
+        .store()
+        .set_tags(context.bucket(), context.key(), checked(tags)?)
+        .await?;
+    Ok(Answer::empty(200))
+}
+
+/// `DeleteObjectTagging`.
+pub async fn delete_tagging(context: &Context<'_>) -> Result<Answer, ServeError> {
+    context
+        .store()
+        .set_tags(context.bucket(), context.key(), Vec::new())
+        .await?;
+    Ok(Answer::empty(204))
+}
+
+/// The tags of an `x-oss-tagging` header, written like a query.
+pub fn tags_in_header(text: &str) -> Result<Vec<(String, String)>, ServeError> {
+    checked(
+        url::form_urlencoded::parse(text.as_bytes())
+            .into_owned()
+            .take(MAX_TAGS + 1)
+            .collect(),
+    )
+}
+
+fn checked(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>, ServeError> {
+    let invalid = |message: &str| Err(ServeError::new(400, "InvalidTag", message));
+    if tags.len() > MAX_TAGS {
+        return invalid("An object can have 10 tags at most.");
+    }
+    for (at, (key, value)) in tags.iter().enumerate() {
+        if key.is_empty()
+            || key.chars().count() > MAX_TAG_KEY
+            || value.chars().count() > MAX_TAG_VALUE
+        {
+            return invalid("A tag's key must have 1 to 128 characters and its value at most 256.");
+        }
+        if tags.iter().take(at).any(|(earlier, _)| earlier == key) {
+            return invalid("A tag's key must not come twice.");
+        }
+    }
+    Ok(tags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_held_to_their_limits() {
+        assert_eq!(
+            tags_in_header("a=1&b=%E4%B8%AD+x").expect("tags"),
+            [
+                ("a".to_owned(), "1".to_owned()),
+                ("b".to_owned(), "中 x".to_owned())
+            ]
+        );
+        let many = |count: usize| {
+            (0..count)
+                .map(|number| format!("k{number}=v"))
+                .collect::<Vec<_>>()
+                .join("&")
+        };
+        assert!(tags_in_header(&many(10)).is_ok());
+        assert!(tags_in_header(&many(11)).is_err());
+        assert!(tags_in_header("a=1&a=2").is_err());
+        assert!(tags_in_header(&format!("{}=1", "k".repeat(128))).is_ok());
+        assert!(tags_in_header(&format!("{}=1", "k".repeat(129))).is_err());
+        assert!(tags_in_header(&format!("k={}", "v".repeat(257))).is_err());
+    }
+}

@@ -1,0 +1,219 @@
+//! Multipart uploads: initiate, upload, copy, complete, abort, list parts.
+
+use actix_web::web;
+use futures_util::StreamExt;
+
+use super::Context;
+use super::answer::Answer;
+use super::body;
+use super::error::ServeError;
+use super::object_read::{Wanted, of_copy_source, wanted};
+use super::object_write::{copy_source, new_object, replace};
+use super::sign::timestamp;
+use super::xml::{self, Complete};
+use crate::objects::folder::MAX_PART_NUMBER;
+
+fn upload_id<'a>(context: &'a Context<'_>) -> &'a str {
+    context.request.param("uploadId").unwrap_or_default()
+}
+
+fn part_number(context: &Context<'_>) -> Result<u32, ServeError> {
+    let number = context
+        .request
+        .number("partNumber", 1..=u64::from(MAX_PART_NUMBER))?;
+    number
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or_else(|| {
+            ServeError::argument(
+                "partNumber",
+                "",
+                "Part number must be an integer between 1 and 10000, inclusive.",
+            )
+        })
+}
+
+/// `InitiateMultipartUpload`.
+pub async fn initiate(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let id = context
+        .store()
+        .initiate_upload(context.bucket(), context.key(), new_object(context)?)
+        .await?;
+    let mut xml = context.dialect().document("InitiateMultipartUploadResult");
+    let key = if context.request.param("encoding-type") == Some("url") {
+        xml.text("EncodingType", "url");
+        super::sign::encode(context.key())
+    } else {
+        context.key().to_owned()
+    };
+    xml.text("Bucket", context.bucket())
+        .text("Key", key)
+        .text("UploadId", id);
+    Ok(Answer::xml(xml))
+}
+
+/// `UploadPart`.
+pub async fn upload_part(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Answer, ServeError> {
+    let number = part_number(context)?;
+    let id = upload_id(context);
+    context
+        .store()
+        .check_part(context.bucket(), context.key(), id, number)
+        .await?;
+    let finished = body::object(context, payload).await?;
+    let part = context
+        .store()
+        .put_part(context.bucket(), context.key(), id, number, finished)
+        .await?;
+    Ok(Answer::empty(200)
+        .header("etag", context.dialect().etag(&part.etag()))
+        .header("x-oss-hash-crc64ecma", part.crc64.to_string()))
+}
+
+/// `UploadPartCopy`.
+pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let number = part_number(context)?;
+    let id = upload_id(context);
+    context
+        .store()
+        .check_part(context.bucket(), context.key(), id, number)
+        .await?;
+    let (bucket, key) = copy_source(context)?;
+    let range = context.own_header("copy-source-range");
+    let (_, reader) = context
+        .store()
+        .read(&bucket, &key, |info| {
+            of_copy_source(context.dialect()).check(context.request, info, context.dialect())?;
+            match wanted(range, info.size, true) {
+                Wanted::Whole => Ok((0, info.size)),
+                Wanted::Part { start, length } => Ok((start, length)),
+                Wanted::Nothing => Err(ServeError::new(
+                    416,
+                    "InvalidRange",
+                    "The requested range cannot be satisfied.",
+                )),
+            }
+        })
+        .await?;
+    let mut draft = context.store().draft().await?;
+    let mut blocks = std::pin::pin!(reader.into_stream());
+    while let Some(block) = blocks.next().await {
+        body::store_part(&mut draft, block?).await?;
+    }
+    let finished = draft.finish().await?;
+    let part = context
+        .store()
+        .put_part(context.bucket(), context.key(), id, number, finished)
+        .await?;
+    let mut xml = context.dialect().document("CopyPartResult");
+    xml.text("LastModified", timestamp(part.last_modified_ms))
+        .text("ETag", context.dialect().etag(&part.etag()));
+    Ok(Answer::xml(xml))
+}
+
+/// `CompleteMultipartUpload`.
+pub async fn complete(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Answer, ServeError> {
+    let body = body::document(context, payload).await?;
+    let chosen = if context.own_header("complete-all") == Some("yes") {
+        if !body.is_empty() {
+            return Err(ServeError::argument(
+                "x-oss-complete-all",
+                "yes",
+                "With x-oss-complete-all the body must be empty.",
+            ));
+        }
+        None
+    } else {
+        let document: Complete = xml::parse(&body)?;
+        if document.parts.is_empty() || document.parts.len() > 10_000 {
+            return Err(ServeError::malformed_xml());
+        }
+        let parts = document.parts.into_iter();
+        Some(
+            parts
+                .map(|part| (part.number, part.etag.trim().trim_matches('"').to_owned()))
+                .collect(),
+        )
+    };
+    let id = upload_id(context);
+    let info = context
+        .store()
+        .complete_upload(
+            context.bucket(),
+            context.key(),
+            id,
+            chosen,
+            replace(context),
+        )
+        .await?;
+    let host = context.request.header("host").unwrap_or_default();
+    let mut xml = context.dialect().document("CompleteMultipartUploadResult");
+    xml.text(
+        "Location",
+        format!("http://{host}{}", context.request.raw_path),
+    )
+    .text("Bucket", context.bucket())
+    .text("Key", context.key())
+    .text("ETag", context.dialect().etag(&info.etag));
+    Ok(Answer::xml(xml)
+        .header("etag", context.dialect().etag(&info.etag))
+        .header("x-oss-hash-crc64ecma", info.crc64.to_string()))
+}
+
+/// `AbortMultipartUpload`.
+pub async fn abort(context: &Context<'_>) -> Result<Answer, ServeError> {
+    context
+        .store()
+        .abort_upload(context.bucket(), context.key(), upload_id(context))
+        .await?;
+    Ok(Answer::empty(204))
+}
+
+/// `ListParts`.
+pub async fn list_parts(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let request = context.request;
+    let max =
+        usize::try_from(request.number("max-parts", 1..=1000)?.unwrap_or(1000)).unwrap_or(1000);
+    let after = request
+        .number("part-number-marker", 0..=u64::from(MAX_PART_NUMBER))?
+        .unwrap_or(0);
+    let after = u32::try_from(after).unwrap_or(MAX_PART_NUMBER);
+    let id = upload_id(context);
+    let page = context
+        .store()
+        .list_parts(context.bucket(), context.key(), id, after, max)
+        .await?;
+    let mut xml = context.dialect().document("ListPartsResult");
+    if request.param("encoding-type") == Some("url") {
+        xml.text("EncodingType", "url")
+            .text("Bucket", context.bucket())
+            .text("Key", super::sign::encode(context.key()));
+    } else {
+        xml.text("Bucket", context.bucket())
+            .text("Key", context.key());
+    }
+    xml.text("UploadId", id)
+        .text("StorageClass", "Standard")
+        .text("PartNumberMarker", after)
+        .text(
+            "NextPartNumberMarker",
+            page.parts.last().map_or(after, |part| part.number),
+        )
+        .text("MaxParts", max)
+        .text("IsTruncated", page.truncated);
+    for part in &page.parts {
+        xml.nest("Part", |xml| {
+            xml.text("PartNumber", part.number)
+                .text("LastModified", timestamp(part.last_modified_ms))
+                .text("ETag", context.dialect().etag(&part.etag()))
+                .text("HashCrc64ecma", part.crc64)
+                .text("Size", part.size);
+        });
+    }
+    Ok(Answer::xml(xml))
+}

@@ -1,0 +1,280 @@
+//! `PutObject`, `CopyObject`, `AppendObject`, `DeleteObject`, `DeleteMultipleObjects`.
+
+use std::collections::BTreeMap;
+
+use actix_web::web;
+use percent_encoding::percent_decode_str;
+
+use super::Context;
+use super::answer::Answer;
+use super::body;
+use super::dialect::Dialect;
+use super::error::ServeError;
+use super::metadata::{object_acl, tags_in_header};
+use super::object_read::of_copy_source;
+use super::sign::{encode, encode_path, timestamp};
+use super::xml::{self, Delete};
+use crate::objects::folder::{FolderError, NewObject, ObjectInfo, Replace};
+
+/// Bytes of user metadata at most, names and values together (OSS: 8 KB).
+const MAX_USER_METADATA: usize = 8 * 1024;
+/// Keys of one `DeleteMultipleObjects`.
+const MAX_DELETED: usize = 1000;
+/// Standard headers that are kept with an object.
+pub const KEPT_HEADERS: &[&str] = &[
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "expires",
+];
+
+/// What a request says of the object it makes, besides the bytes.
+pub fn new_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
+    let request = context.request;
+    let prefix = format!("{}meta-", context.dialect().prefix());
+    let mut user_metadata = BTreeMap::new();
+    let mut headers = BTreeMap::new();
+    for (name, value) in request.headers() {
+        if let Some(name) = name.strip_prefix(&prefix) {
+            user_metadata.insert(name.to_owned(), value.to_owned());
+        } else if name == "content-encoding" {
+            // The frame around the body is not the object's encoding.
+            let own: Vec<_> = value
+                .split(',')
+                .map(str::trim)
+                .filter(|coding| *coding != "aws-chunked")
+                .collect();
+            if !own.concat().is_empty() {
+                headers.insert(name.to_owned(), own.join(", "));
+            }
+        } else if KEPT_HEADERS.contains(&name) {
+            headers.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    let size: usize = user_metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if size > MAX_USER_METADATA {
+        return Err(ServeError::new(
+            400,
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed size.",
+        ));
+    }
+    Ok(NewObject {
+        content_type: request
+            .header("content-type")
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned),
+        user_metadata,
+        headers,
+        acl: object_acl(context)?.unwrap_or_default(),
+        tags: context
+            .own_header("tagging")
+            .map_or(Ok(Vec::new()), tags_in_header)?,
+    })
+}
+
+/// Whether the request may replace an object.
+pub fn replace(context: &Context<'_>) -> Replace {
+    let forbidden = context.own_header("forbid-overwrite") == Some("true")
+        || (context.dialect() == Dialect::S3
+            && context.request.header("if-none-match") == Some("*"));
+    if forbidden {
+        Replace::Never
+    } else {
+        Replace::Always
+    }
+}
+
+/// Refuses before the body is read what would be refused after it.
+async fn check_target(context: &Context<'_>) -> Result<(), ServeError> {
+    context
+        .store()
+        .check_target(context.bucket(), context.key())
+        .await?;
+    if replace(context) == Replace::Never
+        && context
+            .store()
+            .acl(context.bucket(), context.key())
+            .await?
+            .is_some()
+    {
+        return Err(FolderError::AlreadyExists(context.key().to_owned()).into());
+    }
+    Ok(())
+}
+
+/// The headers that tell of a stored object.
+pub fn stored(context: &Context<'_>, info: &ObjectInfo) -> Answer {
+    Answer::empty(200)
+        .header("etag", context.dialect().etag(&info.etag))
+        .header("x-oss-hash-crc64ecma", info.crc64.to_string())
+}
+
+/// `PutObject`.
+pub async fn put_object(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Answer, ServeError> {
+    check_target(context).await?;
+    let meta = new_object(context)?;
+    let finished = body::object(context, payload).await?;
+    let info = context
+        .store()
+        .commit(
+            context.bucket(),
+            context.key(),
+            finished,
+            meta,
+            replace(context),
+        )
+        .await?;
+    Ok(stored(context, &info))
+}
+
+/// Bucket and key of a copy's source.
+pub fn copy_source(context: &Context<'_>) -> Result<(String, String), ServeError> {
+    let text = context.own_header("copy-source").unwrap_or_default();
+    let invalid = || {
+        ServeError::argument(
+            "copy-source",
+            text,
+            "The copy source must be /bucket/key, percent-encoded as UTF-8.",
+        )
+    };
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    if query.starts_with("versionId=") {
+        return Err(ServeError::not_implemented("CopyObject of a version"));
+    }
+    let path = percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|_| invalid())?;
+    let (bucket, key) = path
+        .strip_prefix('/')
+        .unwrap_or(&path)
+        .split_once('/')
+        .ok_or_else(invalid)?;
+    if bucket.is_empty() || key.is_empty() {
+        return Err(invalid());
+    }
+    Ok((bucket.to_owned(), key.to_owned()))
+}
+
+/// `CopyObject`.
+pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
+    check_target(context).await?;
+    let (bucket, key) = copy_source(context)?;
+    let source = context
+        .store()
+        .head(&bucket, &key)
+        .await?
+        .ok_or_else(|| ServeError::from(FolderError::NoSuchKey(key.clone())))?;
+    of_copy_source(context.dialect()).check(context.request, &source, context.dialect())?;
+    let replaces = |name: &str| match context
+        .own_header(name)
+        .map(str::to_ascii_uppercase)
+        .as_deref()
+    {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(other) => Err(ServeError::argument(
+            name,
+            other,
+            format!("The {name} must be COPY or REPLACE."),
+        )),
+    };
+    let said = new_object(context)?;
+    let mut meta = if replaces("metadata-directive")? {
+        said.clone()
+    } else {
+        source.meta
+    };
+    meta.acl = said.acl;
+    if replaces("tagging-directive")? {
+        meta.tags = said.tags;
+    }
+    let target = (context.bucket(), context.key());
+    let info = context
+        .store()
+        .copy((&bucket, &key), target, Some(meta), replace(context))
+        .await?;
+    let mut xml = context.dialect().document("CopyObjectResult");
+    xml.text("LastModified", timestamp(info.last_modified_ms))
+        .text("ETag", context.dialect().etag(&info.etag));
+    Ok(Answer::xml(xml).header("x-oss-hash-crc64ecma", info.crc64.to_string()))
+}
+
+/// `AppendObject`.
+pub async fn append_object(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Answer, ServeError> {
+    let position = context.request.number("position", 0..=u64::MAX / 2)?;
+    let position = position.ok_or_else(|| {
+        ServeError::argument("position", "", "AppendObject needs the parameter position.")
+    })?;
+    context
+        .store()
+        .check_target(context.bucket(), context.key())
+        .await?;
+    let meta = new_object(context)?;
+    let finished = body::object(context, payload).await?;
+    let info = context
+        .store()
+        .append(context.bucket(), context.key(), position, finished, meta)
+        .await?;
+    Ok(stored(context, &info).header("x-oss-next-append-position", info.size.to_string()))
+}
+
+/// `DeleteObject`: absence is no error.
+pub async fn delete_object(context: &Context<'_>) -> Result<Answer, ServeError> {
+    context
+        .store()
+        .delete(context.bucket(), context.key())
+        .await?;
+    Ok(Answer::empty(204))
+}
+
+/// `DeleteMultipleObjects`.
+pub async fn delete_multiple(
+    context: &Context<'_>,
+    payload: &mut web::Payload,
+) -> Result<Answer, ServeError> {
+    let document: Delete = xml::parse(&body::document(context, payload).await?)?;
+    if document.objects.is_empty() || document.objects.len() > MAX_DELETED {
+        return Err(ServeError::malformed_xml());
+    }
+    context.store().bucket(context.bucket()).await?;
+    let encoded = context.request.param("encoding-type") == Some("url");
+    let name = |key: &str| match (encoded, context.dialect()) {
+        (false, _) => key.to_owned(),
+        (true, Dialect::Oss) => encode(key),
+        (true, Dialect::S3) => encode_path(key),
+    };
+    let mut xml = context.dialect().document("DeleteResult");
+    if encoded {
+        xml.text("EncodingType", "url");
+    }
+    for object in document.objects {
+        match context.store().delete(context.bucket(), &object.key).await {
+            Ok(_) if document.quiet => {}
+            Ok(_) => {
+                xml.nest("Deleted", |xml| {
+                    xml.text("Key", name(&object.key));
+                });
+            }
+            Err(error) => {
+                let error = ServeError::from(error);
+                xml.nest("Error", |xml| {
+                    xml.text("Key", name(&object.key))
+                        .text("Code", &error.code)
+                        .text("Message", &error.message);
+                });
+            }
+        }
+    }
+    Ok(Answer::xml(xml))
+}

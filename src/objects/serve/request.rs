@@ -1,0 +1,185 @@
+//! A request as the dialects see it: decoded path and query, headers by lower-case name.
+
+use percent_encoding::percent_decode_str;
+
+use super::error::ServeError;
+
+/// Bytes of a request target at most.
+const MAX_TARGET_BYTES: usize = 16 * 1024;
+
+/// A request without its body.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Upper-case HTTP method.
+    pub method: String,
+    /// The path as it came.
+    pub raw_path: String,
+    /// The path, percent-decoded; `+` stays `+`.
+    pub path: String,
+    /// The query in its own order, decoded; `+` is a space.
+    pub query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// Reads a request line's target and the headers.
+    pub fn new<'a>(
+        method: &str,
+        target: &str,
+        headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, ServeError> {
+        if target.len() > MAX_TARGET_BYTES {
+            return Err(ServeError::new(
+                414,
+                "URITooLong",
+                "The request target is longer than 16 KB.",
+            ));
+        }
+        let (raw_path, raw_query) = target.split_once('?').unwrap_or((target, ""));
+        let mut query = Vec::new();
+        for pair in raw_query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            query.push((
+                decode(&name.replace('+', " "))?,
+                decode(&value.replace('+', " "))?,
+            ));
+        }
+        let mut held = Vec::new();
+        for (name, value) in headers {
+            let value = String::from_utf8(value.to_vec()).map_err(|_| {
+                ServeError::new(
+                    400,
+                    "InvalidArgument",
+                    format!("The header {name} is not UTF-8."),
+                )
+            })?;
+            held.push((name.to_ascii_lowercase(), value));
+        }
+        Ok(Self {
+            method: method.to_ascii_uppercase(),
+            raw_path: raw_path.to_owned(),
+            path: decode(raw_path)?,
+            query,
+            headers: held,
+        })
+    }
+
+    /// A header by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value.trim())
+    }
+
+    /// All headers, names in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.trim()))
+    }
+
+    /// A query parameter; names count in their exact case.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a query parameter is there, with or without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.param(name).is_some()
+    }
+
+    /// Host without its port.
+    pub fn host(&self) -> &str {
+        let host = self.header("host").unwrap_or_default();
+        match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        }
+    }
+
+    /// A number in the query, within bounds.
+    pub fn number(
+        &self,
+        name: &str,
+        bounds: std::ops::RangeInclusive<u64>,
+    ) -> Result<Option<u64>, ServeError> {
+        let Some(text) = self.param(name).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(number) if bounds.contains(&number) => Ok(Some(number)),
+            _ => Err(ServeError::argument(
+                name,
+                text,
+                format!(
+                    "{name} must be an integer from {} to {}.",
+                    bounds.start(),
+                    bounds.end()
+                ),
+            )),
+        }
+    }
+}
+
+fn decode(text: &str) -> Result<String, ServeError> {
+    let invalid = || {
+        ServeError::new(
+            400,
+            "InvalidURI",
+            "The request target is not percent-encoded UTF-8.",
+        )
+    };
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(|_| invalid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(target: &str) -> Result<Request, ServeError> {
+        Request::new(
+            "get",
+            target,
+            [("Host", b"b.example:9000".as_slice())].into_iter(),
+        )
+    }
+
+    #[test]
+    fn plus_is_a_space_in_the_query_and_itself_in_the_path() {
+        let request = request("/b/a+b%2Fc%20d?prefix=x+y%2B&acl").expect("valid");
+        assert_eq!(request.path, "/b/a+b/c d");
+        assert_eq!(request.param("prefix"), Some("x y+"));
+        assert_eq!(request.param("acl"), Some(""));
+        assert_eq!(request.host(), "b.example");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_and_long_targets_are_refused() {
+        assert_eq!(request("/b/%FF").expect_err("not UTF-8").code, "InvalidURI");
+        let at_limit = format!("/{}", "a".repeat(MAX_TARGET_BYTES - 1));
+        assert!(request(&at_limit).is_ok());
+        assert_eq!(
+            request(&(at_limit + "a")).expect_err("too long").status,
+            414
+        );
+    }
+
+    #[test]
+    fn numbers_are_held_to_their_bounds() {
+        let request = request("/?a=1000&b=1001&c=x&d=").expect("valid");
+        assert_eq!(
+            request.number("a", 1..=1000).expect("in bounds"),
+            Some(1000)
+        );
+        assert_eq!(request.number("d", 1..=1000).expect("empty"), None);
+        assert!(request.number("b", 1..=1000).is_err());
+        assert!(request.number("c", 1..=1000).is_err());
+    }
+}

@@ -1,0 +1,221 @@
+//! Signatures: `oss_v1.rs` the OSS header and URL form of version 1, `v4.rs` the forms that OSS4 and AWS4 share.
+//! This file holds what both need.
+
+use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha1::Sha1;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use super::error::ServeError;
+
+pub mod oss_v1;
+pub mod v4;
+#[cfg(test)]
+mod vectors;
+
+/// How far a request's date may lie from the nearer of the two clocks.
+pub const MAX_SKEW_MS: i64 = 15 * 60 * 1000;
+
+/// Everything but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+const RESERVED_BUT_SLASH: &AsciiSet = &RESERVED.remove(b'/');
+
+/// The service clock and the machine's clock, in Unix milliseconds, when a request came.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub service_ms: i64,
+    pub machine_ms: i64,
+}
+
+impl Now {
+    /// The reading of the clock nearer to a moment: SDKs sign by the machine's clock, simulated ones by the service's.
+    pub fn near(&self, moment_ms: i64) -> i64 {
+        let distance = |clock: i64| clock.abs_diff(moment_ms);
+        if distance(self.service_ms) <= distance(self.machine_ms) {
+            self.service_ms
+        } else {
+            self.machine_ms
+        }
+    }
+
+    /// Refuses a header signature whose date is too far from both clocks.
+    pub fn check_date(&self, date_ms: i64) -> Result<(), ServeError> {
+        if self.near(date_ms).abs_diff(date_ms) <= MAX_SKEW_MS.unsigned_abs() {
+            return Ok(());
+        }
+        Err(ServeError::new(
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        )
+        .with("RequestTime", timestamp(date_ms))
+        .with("ServerTime", timestamp(self.service_ms)))
+    }
+
+    /// Refuses a signed URL that ended. Without a date of its own, the end stands in for it in choosing the clock.
+    pub fn check_expiry(&self, signed_ms: Option<i64>, expires_ms: i64) -> Result<(), ServeError> {
+        if self.near(signed_ms.unwrap_or(expires_ms)) <= expires_ms {
+            return Ok(());
+        }
+        Err(ServeError::denied("Request has expired.")
+            .with("Expires", timestamp(expires_ms))
+            .with("ServerTime", timestamp(self.service_ms)))
+    }
+}
+
+/// ISO 8601 with milliseconds.
+pub fn timestamp(unix_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(unix_ms) {
+        Ok(moment) => moment.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+/// A date of a header in the form of RFC 9110, in Unix milliseconds.
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()
+        .map(|moment| moment.as_millisecond())
+}
+
+/// `20261122T151056Z` in Unix milliseconds.
+pub fn parse_basic_date(text: &str) -> Option<i64> {
+    let moment = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+    Some(
+        moment
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()?
+            .timestamp()
+            .as_millisecond(),
+    )
+}
+
+/// Percent-encodes a query name or value, or a key with its slashes.
+pub fn encode(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Percent-encodes a path, slashes kept.
+pub fn encode_path(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED_BUT_SLASH).to_string()
+}
+
+/// HMAC-SHA1.
+pub fn hmac_sha1(key: &[u8], text: &[u8]) -> Vec<u8> {
+    // HMAC takes keys of any length (RFC 2104), so the constructor cannot fail.
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key) else {
+        return Vec::new();
+    };
+    mac.update(text);
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// HMAC-SHA256.
+pub fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return Vec::new();
+    };
+    mac.update(text);
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// Compares signatures in a time that tells nothing about them. An empty one never matches.
+pub fn same(computed: &str, given: &str) -> bool {
+    !computed.is_empty() && bool::from(computed.as_bytes().ct_eq(given.as_bytes()))
+}
+
+/// The refusal of a wrong signature, with what was signed on this side.
+pub fn mismatch(
+    key_id: &str,
+    given: &str,
+    string_to_sign: &str,
+    canonical_request: Option<&str>,
+) -> ServeError {
+    let error = ServeError::new(
+        403,
+        "SignatureDoesNotMatch",
+        "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    )
+    .with("OSSAccessKeyId", key_id.to_owned())
+    .with("SignatureProvided", given.to_owned())
+    .with("StringToSign", string_to_sign.to_owned());
+    match canonical_request {
+        Some(canonical) => error.with("CanonicalRequest", canonical.to_owned()),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn dates_are_read_in_both_forms() {
+        assert_eq!(
+            parse_http_date("Sun, 22 Nov 2026 15:10:56 GMT"),
+            Some(1_795_360_256_000)
+        );
+        assert_eq!(
+            parse_basic_date("20261122T151056Z"),
+            Some(1_795_360_256_000)
+        );
+        assert_eq!(parse_basic_date("2026-11-22"), None);
+        assert_eq!(timestamp(1_795_360_256_000), "2026-11-22T15:10:56.000Z");
+    }
+
+    #[test]
+    fn a_date_may_lie_fifteen_minutes_from_either_clock() {
+        let now = Now {
+            service_ms: 0,
+            machine_ms: 1_000 * MINUTE,
+        };
+        for good in [0, 15 * MINUTE, -15 * MINUTE, 985 * MINUTE, 1_015 * MINUTE] {
+            assert!(now.check_date(good).is_ok(), "{good}");
+        }
+        for bad in [15 * MINUTE + 1, 985 * MINUTE - 1, 500 * MINUTE] {
+            assert_eq!(
+                now.check_date(bad).expect_err("far").code,
+                "RequestTimeTooSkewed"
+            );
+        }
+    }
+
+    #[test]
+    fn expiry_goes_by_the_nearer_clock() {
+        let together = Now {
+            service_ms: 61_000,
+            machine_ms: 0,
+        };
+        assert_eq!(
+            together
+                .check_expiry(None, 60_000)
+                .expect_err("ended")
+                .message,
+            "Request has expired."
+        );
+        assert!(together.check_expiry(None, 61_000).is_ok());
+        let far_ahead = Now {
+            service_ms: 900_000,
+            machine_ms: 0,
+        };
+        assert!(far_ahead.check_expiry(None, 60_000).is_ok());
+        let started_in_the_past = Now {
+            service_ms: -1_000 * MINUTE,
+            machine_ms: 61_000,
+        };
+        assert!(started_in_the_past.check_expiry(None, 60_000).is_err());
+        assert!(
+            started_in_the_past
+                .check_expiry(Some(-1_000 * MINUTE), 0)
+                .is_ok()
+        );
+    }
+}
