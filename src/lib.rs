@@ -1,11 +1,39 @@
 //! localyun: Alibaba Cloud ApsaraVideo Live (product `live`, version 2016-11-01) on your own machine.
 //!
 //! Code map, one line a part; `docs/architecture.md` tells the flows and the invariants.
+//!
+//! - `cli` the subcommands; `server` starts and stops everything; `config` the settings
+//! - `http` where the web framework begins and ends; `rpc` the life of one API call; `spec` what the documented API is;
+//!   `error` the one error of the wire; `actions` one file an action; `neighbours` what SDKs ask other products for
+//! - `control` the routes under `/_localyun`
+//! - `live` ingest, recorder, spool and what is derived from it; `media` the formats, pure
+//! - `notify` callbacks; `objects` the object store; `store` the database; `model` the nouns, pure
+//! - `clock` the service clock with the one scheduler; `identity` who may call; `faults`, `journal`, `metrics`
 #![forbid(unsafe_code)]
 
+pub mod actions;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod control;
+pub mod error;
+pub mod faults;
+pub mod http;
+pub mod identity;
 pub mod ids;
+pub mod journal;
 pub mod live;
 pub mod media;
+pub mod metrics;
 pub mod model;
+pub mod neighbours;
+pub mod notify;
+pub mod objects;
+pub mod publisher;
+pub mod rpc;
+pub mod server;
+pub mod services;
+pub mod spec;
 pub mod store;
+pub mod tls;

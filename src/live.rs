@@ -5,6 +5,7 @@
 //! `worker` (one per stream, in order) → `derive` (mux from spool ranges) → `objects` → rows and callbacks in the store.
 
 pub mod access;
+pub mod cmaf;
 pub mod derive;
 pub mod hub;
 pub mod ingest;

@@ -100,12 +100,17 @@ impl Recorder {
     }
 
     /// Takes back a session that a restart found, still open or about to be finished.
-    pub fn restore(&self, session: Session, delay_until: UnixMs) {
+    pub fn restore(&self, session: Session, cause: Cause, cut_off: bool, delay_until: UnixMs) {
         let mut inner = self.lock();
         inner.next_sequence = inner.next_sequence.max(session.next_sequence());
-        inner.state = State::Paused(Cause::Lost);
+        inner.state = State::Paused(cause);
         inner.session = Some(session);
         self.emit_outputs(&mut inner);
+        // The process died while it recorded: the interruption has not been told yet.
+        if cut_off && let Some(session) = &mut inner.session {
+            self.tell_session(session, "paused");
+            self.tell(session, Kind::RecordPaused);
+        }
         self.arm_delay(&mut inner, delay_until);
     }
 

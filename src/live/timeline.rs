@@ -49,6 +49,15 @@ impl Timeline {
         self.in_push = [false; 2];
     }
 
+    /// Takes note of a frame that was placed before a restart.
+    pub fn observe(&mut self, track: Track, dts_ms: i64) {
+        let t = index(track);
+        if let Some(seen) = self.in_push.get_mut(t) {
+            *seen = true;
+        }
+        self.put(t, dts_ms, false);
+    }
+
     /// The end of the media so far: the last frame of either track and what it lasts.
     #[must_use]
     pub fn end_ms(&self) -> i64 {

@@ -3,7 +3,7 @@
 //! Everything is idempotent by a name that the spool's content decides ("session:format:number"), so that a restart may run it all again.
 //! A store that fails is tried again until it works; the spool is given up only after the commit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -11,14 +11,13 @@ use tokio::sync::mpsc;
 
 use crate::clock::{Busy, UnixMs};
 use crate::ids;
-use crate::live::derive::{self, DeriveError};
+use crate::live::derive::{self, Carry, DeriveError};
 use crate::live::playlist;
 use crate::live::recorder::Recorder;
 use crate::live::segmenter::{File, Output, Slice};
 use crate::live::spool::disk::Progress;
 use crate::live::spool::record::Opening;
 use crate::live::spool::{read, segment_name};
-use crate::media::mpegts::Continuity;
 use crate::model::event::{self, Fault, Kind};
 use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::rule::Format;
@@ -95,8 +94,9 @@ struct Worker {
     services: Arc<Services>,
     key: StreamKey,
     recorder: Weak<Recorder>,
-    /// TS continuity counters of the session being sliced.
-    continuity: Option<(String, usize, Continuity)>,
+    /// What the newest slice of each format of the session handed on.
+    carry: HashMap<usize, Carry>,
+    carry_of: String,
     /// Sessions whose bucket or media failed: nothing more is made of them.
     given_up: HashSet<String>,
 }
@@ -108,7 +108,7 @@ pub fn spawn(
     mut queue: mpsc::UnboundedReceiver<(Busy, Effect)>,
     recorder: Weak<Recorder>,
 ) {
-    let mut worker = Worker { services, key, recorder, continuity: None, given_up: HashSet::new() };
+    let mut worker = Worker { services, key, recorder, carry: HashMap::new(), carry_of: String::new(), given_up: HashSet::new() };
     tokio::spawn(async move {
         while let Some((busy, effect)) = queue.recv().await {
             worker.work_off(busy, effect).await;
@@ -218,15 +218,16 @@ impl Worker {
         let Some(rule) = opening.formats.get(slice.lane) else { return Ok(()) };
         let id = slice_id(&opening.session, slice.lane, slice.sequence);
         let committed = self.services.store.find_slice(&id).await?.is_some();
-        let start = match &self.continuity {
-            Some((session, lane, continuity)) if *session == opening.session && *lane == slice.lane => *continuity,
-            _ => Continuity::default(),
-        };
+        if self.carry_of != opening.session {
+            self.carry.clear();
+            self.carry_of.clone_from(&opening.session);
+        }
+        let start = self.carry.get(&slice.lane).copied().unwrap_or_default();
         let made = match rule.format {
-            Format::Cmaf => derive::cmaf_slice(folder.to_owned(), slice.clone()).await?,
+            Format::Cmaf => derive::cmaf_slice(folder.to_owned(), slice.clone(), start).await?,
             _ => derive::ts_slice(folder.to_owned(), slice.clone(), start).await?,
         };
-        self.continuity = Some((opening.session.clone(), slice.lane, made.continuity));
+        self.carry.insert(slice.lane, made.carry);
         if committed {
             made.remove();
             return Ok(());

@@ -1,0 +1,87 @@
+//! The running service as the doors see it: settings, shared services, streams, spec, identities, journal.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::actions::{self, ActionDef, Context};
+use crate::clock::UnixMs;
+use crate::config::Config;
+use crate::identity::KeyRing;
+use crate::journal::Journal;
+use crate::live::hub::Hub;
+use crate::rpc::nonce::Nonces;
+use crate::rpc::quota::Quota;
+use crate::services::Services;
+use crate::spec::Spec;
+
+/// Where the listeners really are.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Addresses {
+    pub api: String,
+    pub rtmp: String,
+    pub oss: String,
+    pub tls: Option<String>,
+}
+
+pub struct App {
+    pub config: Arc<Config>,
+    pub services: Arc<Services>,
+    pub hub: Arc<Hub>,
+    pub spec: &'static Spec,
+    pub registry: HashMap<&'static str, &'static ActionDef>,
+    pub context: Context,
+    pub keys: Arc<KeyRing>,
+    pub nonces: Nonces,
+    pub quota: Quota,
+    pub journal: Journal,
+    pub addresses: Addresses,
+    pub runtime: tokio::runtime::Handle,
+}
+
+impl App {
+    #[must_use]
+    pub fn new(config: Arc<Config>, services: Arc<Services>, hub: Arc<Hub>, keys: Arc<KeyRing>, addresses: Addresses) -> Arc<Self> {
+        let context = Context { services: services.clone(), hub: hub.clone(), config: config.clone() };
+        Arc::new(Self {
+            registry: actions::all().map(|def| (def.name, def)).collect(),
+            quota: Quota::new(config.limits),
+            nonces: Nonces::default(),
+            journal: Journal::default(),
+            spec: Spec::embedded(),
+            config,
+            services,
+            hub,
+            context,
+            keys,
+            addresses,
+            runtime: tokio::runtime::Handle::current(),
+        })
+    }
+
+    /// Moves the service clock: first everything that has arrived already is worked off, then what falls due, in order.
+    pub async fn advance(&self, ms: i64) -> UnixMs {
+        self.hub.drain().await;
+        let now = self.services.clock.advance(ms).await;
+        self.hub.drain().await;
+        self.services.clock.settle().await;
+        now
+    }
+
+    /// Forgets all configs, streams, records, callbacks and stored objects.
+    pub async fn reset(&self) -> Result<(), String> {
+        self.hub.forget_all();
+        self.hub.drain().await;
+        self.services.notifier.reset(self.services.clock.busy());
+        // What the recorders hand over now goes to a store that is about to be cleared.
+        self.services.clock.settle().await;
+        self.services.store.clear().await.map_err(|e| e.to_string())?;
+        self.services.objects.clear().await.map_err(|e| e.to_string())?;
+        self.services.faults.arm(Vec::new());
+        self.hub.drop_recorders();
+        self.services.notifier.reset(self.services.clock.busy());
+        self.services.clock.settle().await;
+        self.journal.clear();
+        self.quota.clear();
+        Ok(())
+    }
+}

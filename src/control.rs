@@ -1,0 +1,218 @@
+//! The control plane under `/_localyun`: JSON, never signed, for tests and for people.
+
+mod explain;
+mod faults;
+mod recordings;
+mod snapshot;
+mod streams;
+
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use crate::actions;
+use crate::app::App;
+use crate::model::wire_time;
+use crate::rpc::HttpParts;
+use crate::spec::coverage::Coverage;
+
+pub use snapshot::apply_seed;
+
+/// An answer of the control plane.
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+/// Why a control call is refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    status: u16,
+    message: String,
+}
+
+impl Refused {
+    fn new(status: u16, message: impl std::fmt::Display) -> Self {
+        Self { status, message: message.to_string() }
+    }
+
+    fn bad(message: impl std::fmt::Display) -> Self {
+        Self::new(400, message)
+    }
+
+    fn broken(message: impl std::fmt::Display) -> Self {
+        Self::new(500, message)
+    }
+}
+
+type Outcome = Result<Value, Refused>;
+
+/// Answers one control request. `over`: its body was too long.
+pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
+    if parts.path == "/metrics" {
+        return Answer {
+            status: 200,
+            headers: vec![("content-type", "text/plain; version=0.0.4".to_owned())],
+            body: app.services.metrics.text(),
+        };
+    }
+    let outcome = if over {
+        Err(Refused::new(413, "the body is longer than 1 MiB"))
+    } else if !allowed(app, parts) {
+        Err(Refused::new(401, "the control plane is for this machine; from others, set control-token and send it as a bearer token"))
+    } else {
+        route(app, parts).await
+    };
+    let (status, value) = match outcome {
+        Ok(value) => (200, value),
+        Err(refused) => (refused.status, json!({"error": refused.message})),
+    };
+    let headers = vec![("content-type", "application/json".to_owned())];
+    let body = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
+    Answer { status, headers, body }
+}
+
+fn allowed(app: &App, parts: &HttpParts) -> bool {
+    if parts.path == "/_localyun/health" {
+        return true;
+    }
+    // Without a token only this machine has access, whatever address the API listens on.
+    let Some(token) = &app.config.control_token else { return parts.local };
+    let given = parts.header("authorization").and_then(|h| h.strip_prefix("Bearer ")).unwrap_or_default();
+    token.as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+async fn route(app: &App, parts: &HttpParts) -> Outcome {
+    let path = parts.path.strip_prefix("/_localyun").unwrap_or_default().trim_end_matches('/');
+    let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    match (parts.method.as_str(), segments.as_slice()) {
+        ("GET", ["health"]) => health(app).await,
+        ("POST", ["reset"]) => app.reset().await.map(|()| json!({"reset": true})).map_err(Refused::broken),
+        ("GET", ["requests"]) => Ok(json!({"requests": app.journal.recent(limit(parts)?)})),
+        ("GET", ["streams"]) => Ok(streams::list(app)),
+        ("POST", ["streams"]) => streams::publish(app, body(parts)?).await,
+        ("DELETE", ["streams", domain, name @ .., stream]) if !name.is_empty() => streams::end(app, domain, &name.join("/"), stream).await,
+        ("GET", ["recordings"]) => recordings::list(app, limit(parts)?).await,
+        ("GET", ["callbacks"]) => recordings::callbacks(app, limit(parts)?).await,
+        ("POST", ["callbacks", id, "replay"]) => recordings::replay(app, id).await,
+        ("GET", ["clock"]) => Ok(clock(app)),
+        ("POST", ["clock", "advance"]) => advance(app, &body(parts)?).await,
+        ("GET", ["explain"]) => explain::explain(app, &parts.query).await,
+        ("PUT" | "POST", ["faults"]) => faults::arm(app, body(parts)?),
+        ("GET", ["faults"]) => Ok(json!({"faults": app.services.faults.list()})),
+        ("DELETE", ["faults"]) => {
+            app.services.faults.arm(Vec::new());
+            Ok(json!({"faults": []}))
+        }
+        ("GET", ["coverage"]) => coverage(app),
+        ("GET", ["config"]) => Ok(json!({"settings": app.config.shown, "addresses": app.addresses, "version": env!("CARGO_PKG_VERSION")})),
+        ("GET", ["snapshot"]) => snapshot::export(app).await,
+        ("PUT", ["snapshot"]) => snapshot::import(app, body(parts)?).await,
+        ("GET", ["openapi.json"]) => Ok(crate::spec::openapi::document(app.spec)),
+        ("GET", []) => Ok(json!({"routes": ROUTES})),
+        (_, [first, ..]) if ROUTES.iter().any(|r| r.contains(&format!("/_localyun/{first}"))) => {
+            Err(Refused::new(405, format!("{} is not for {}; GET /_localyun lists the routes", parts.method, parts.path)))
+        }
+        _ => Err(Refused::new(404, "there is no such route; GET /_localyun lists them")),
+    }
+}
+
+const ROUTES: &[&str] = &[
+    "GET /_localyun/health",
+    "POST /_localyun/reset",
+    "GET /_localyun/requests?limit=N",
+    "GET /_localyun/streams",
+    "POST /_localyun/streams",
+    "DELETE /_localyun/streams/{domain}/{app}/{stream}",
+    "GET /_localyun/recordings",
+    "GET /_localyun/callbacks?limit=N",
+    "POST /_localyun/callbacks/{id}/replay",
+    "GET /_localyun/clock",
+    "POST /_localyun/clock/advance",
+    "GET /_localyun/explain?domain=&app=&stream=",
+    "PUT /_localyun/faults",
+    "GET /_localyun/faults",
+    "DELETE /_localyun/faults",
+    "GET /_localyun/coverage",
+    "GET /_localyun/config",
+    "GET /_localyun/snapshot",
+    "PUT /_localyun/snapshot",
+    "GET /_localyun/openapi.json",
+    "GET /metrics",
+];
+
+/// The value of a query parameter.
+fn query(parts_query: &str, wanted: &str) -> Option<String> {
+    url::form_urlencoded::parse(parts_query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+}
+
+fn limit(parts: &HttpParts) -> Result<usize, Refused> {
+    match query(&parts.query, "limit") {
+        None => Ok(100),
+        Some(text) => text.parse().ok().filter(|n| (1..=1_000).contains(n)).ok_or_else(|| Refused::bad("limit must be 1 to 1000")),
+    }
+}
+
+fn body(parts: &HttpParts) -> Result<Value, Refused> {
+    if parts.body.is_empty() {
+        return Ok(json!({}));
+    }
+    serde_json::from_slice(&parts.body).map_err(|e| Refused::bad(format!("the body is no JSON: {e}")))
+}
+
+/// A body's fields as a type; the error names the field.
+fn fields<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refused> {
+    serde_json::from_value(body).map_err(Refused::bad)
+}
+
+async fn health(app: &App) -> Outcome {
+    let state = |result: Result<(), String>| match result {
+        Ok(()) => json!("ok"),
+        Err(error) => json!(error),
+    };
+    let database = app.services.store.ping().await.map_err(|e| e.to_string());
+    let objects = app.services.objects.ping().await.map_err(|e| e.to_string());
+    let healthy = database.is_ok() && objects.is_ok();
+    let value = json!({
+        "status": if healthy { "ready" } else { "degraded" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "api": app.addresses.api,
+        "rtmp": app.addresses.rtmp,
+        "oss": app.addresses.oss,
+        "tls": app.addresses.tls,
+        "parts": {
+            "database": state(database),
+            "object_store": state(objects),
+            "rtmp": {"publishers": app.hub.publishers().len(), "connections": app.hub.connections()},
+            "clock": clock(app),
+        },
+        "database": app.services.store.backend(),
+    });
+    if healthy { Ok(value) } else { Err(Refused::new(503, value)) }
+}
+
+fn clock(app: &App) -> Value {
+    let now = app.services.clock.now();
+    json!({
+        "now": wire_time::to_api(now),
+        "now_ms": now,
+        "offset_ms": app.services.clock.offset_ms(),
+        "waiting": app.services.clock.waiting(),
+    })
+}
+
+async fn advance(app: &App, body: &Value) -> Outcome {
+    let seconds = body.get("seconds").and_then(Value::as_f64).ok_or_else(|| Refused::bad(r#"send {"seconds": N}"#))?;
+    if !(0.0..=315_360_000.0).contains(&seconds) {
+        return Err(Refused::bad("seconds must be 0 to ten years; the clock only goes forward"));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    let ms = (seconds * 1000.0) as i64;
+    app.advance(ms).await;
+    Ok(clock(app))
+}
+
+fn coverage(app: &App) -> Outcome {
+    let implemented: Vec<&str> = actions::all().map(|def| def.name).collect();
+    Coverage::of(app.spec, &implemented, actions::DECLINED).map(|c| c.to_json()).map_err(Refused::broken)
+}

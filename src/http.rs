@@ -1,0 +1,117 @@
+//! Where the web framework begins and ends: routes, body limits, conversion.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use crate::app::App;
+use crate::control;
+use crate::rpc::render::Reply;
+use crate::rpc::{self, HttpParts};
+
+/// Bytes of a body that are kept; a longer one is refused.
+const BODY_LIMIT: usize = 1 << 20;
+/// Bytes of a body that are read at all, so that a client can see why it was refused.
+const BODY_READ: usize = 64 << 20;
+
+/// The routes of the API port.
+pub fn configure(app: Arc<App>) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
+    move |service| {
+        service.app_data(web::Data::from(app)).default_service(web::to(serve));
+    }
+}
+
+async fn serve(app: web::Data<App>, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    let body = match read_body(body).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let over = body.is_none();
+    let mut parts = to_parts(&request, body.unwrap_or_default());
+    if parts.path == "/metrics" || parts.path.starts_with("/_localyun") {
+        let Some(reply) = on_runtime(&app, move |app| async move { control::answer(&app, &parts, over).await }).await else {
+            return HttpResponse::InternalServerError().finish();
+        };
+        return respond(reply.status, &reply.headers, reply.body);
+    }
+    if over {
+        // The signature over a body that was not kept cannot match; the size is the answer.
+        parts.headers.retain(|(name, _)| name != "content-type");
+        let error = crate::error::ApiError::coded(crate::error::Code::RequestEntityTooLarge);
+        let format = rpc::render::Format::guess(&parts.query, rpc::render::Format::Json);
+        let reply = rpc::render::failure(format, &crate::ids::request_id(), parts.header("host").unwrap_or("localyun"), &error);
+        return to_response(reply);
+    }
+    match on_runtime(&app, move |app| async move { rpc::answer(&app, &parts).await }).await {
+        Some(reply) => to_response(reply),
+        None => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+/// Runs work on the service's runtime: what it spawns and connects must outlive the web server's own threads.
+async fn on_runtime<T, F>(app: &web::Data<App>, work: impl FnOnce(Arc<App>) -> F) -> Option<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let app = Arc::clone(app);
+    let runtime = app.runtime.clone();
+    let work = work(app);
+    match runtime.spawn(work).await {
+        Ok(done) => Some(done),
+        Err(error) => {
+            tracing::error!(%error, "a request's work broke off");
+            None
+        }
+    }
+}
+
+/// The body; `None` when it is longer than what is kept.
+async fn read_body(mut payload: web::Payload) -> Result<Option<Bytes>, HttpResponse> {
+    let mut body = BytesMut::new();
+    let mut read = 0;
+    while let Some(chunk) = payload.next().await {
+        let Ok(chunk) = chunk else {
+            return Err(HttpResponse::BadRequest().finish());
+        };
+        read += chunk.len();
+        if read > BODY_READ {
+            break;
+        }
+        if read <= BODY_LIMIT {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    Ok((read <= BODY_LIMIT).then(|| body.freeze()))
+}
+
+fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
+    let headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    HttpParts {
+        method: request.method().as_str().to_owned(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        headers,
+        body,
+        local: request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
+    }
+}
+
+fn to_response(reply: Reply) -> HttpResponse {
+    respond(reply.status, &reply.headers, reply.body)
+}
+
+fn respond(status: u16, headers: &[(&'static str, String)], body: String) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    for (name, value) in headers {
+        response.insert_header((*name, value.as_str()));
+    }
+    response.body(body)
+}

@@ -1,0 +1,44 @@
+//! CMAF outputs: a slice is one fragment, a file has one header.
+
+use std::path::Path;
+
+use super::derive::{DeriveError, Output, Tracks, for_each, sample};
+use super::segmenter::Slice;
+use super::spool::record::Record;
+use crate::media::cmaf::{Fragmenter, Position, init_segment};
+use crate::media::frame::SampleInfo;
+
+/// Writes a slice as a fragment that goes on where `start` stopped.
+pub fn write_fragment(
+    folder: &Path,
+    path: &Path,
+    slice: &Slice,
+    tracks: &Tracks,
+    start: Position,
+) -> Result<(u64, Position), DeriveError> {
+    let mut samples: Vec<SampleInfo> = Vec::new();
+    for_each(folder, slice.span, |record| {
+        if let Record::Frame(frame) = record {
+            samples.push(sample(&frame));
+        }
+        Ok(())
+    })?;
+    let mut fragmenter = Fragmenter::new(tracks.video.as_ref(), tracks.audio.as_ref(), start)?;
+    let head = fragmenter.fragment(&samples, Some(slice.start_ms + slice.duration_ms))?;
+    let mut out = Output::create(path)?;
+    out.buffer.extend_from_slice(&head);
+    for_each(folder, slice.span, |record| {
+        if let Record::Frame(frame) = record {
+            out.payload(&frame.data)?;
+        }
+        Ok(())
+    })?;
+    Ok((out.finish()?, fragmenter.position()))
+}
+
+/// Writes the header that a file's fragments need.
+pub fn write_init(path: &Path, tracks: &Tracks) -> Result<u64, DeriveError> {
+    let mut out = Output::create(path)?;
+    out.buffer.extend_from_slice(&init_segment(tracks.video.as_ref(), tracks.audio.as_ref())?);
+    out.finish()
+}

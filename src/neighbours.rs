@@ -1,0 +1,110 @@
+//! The few calls of neighbouring products that SDKs make on their own before they get to Live: the location service's
+//! DescribeEndpoints, and STS for credential chains.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::config::AccessKey;
+use crate::error::{ApiError, Code};
+use crate::ids;
+use crate::model::wire_time;
+use crate::rpc::HttpParts;
+use crate::rpc::auth;
+use crate::rpc::params::Pairs;
+
+const LOCATION: &str = "2015-06-12";
+const STS: &str = "2015-04-01";
+/// The account that everybody here belongs to.
+const ACCOUNT: &str = "1000000000000001";
+
+/// Answers a neighbour's action; `None` when it is none.
+pub async fn answer(
+    app: &App,
+    parts: &HttpParts,
+    pairs: &Pairs,
+    action: &str,
+    version: &str,
+    _caller: Option<&str>,
+) -> Option<Result<Value, ApiError>> {
+    let run: fn(&App, &HttpParts, &Pairs, &str) -> Result<Value, ApiError> = match (version, action) {
+        (LOCATION, "DescribeEndpoints") => describe_endpoints,
+        (STS, "AssumeRole") => assume_role,
+        (STS, "GetCallerIdentity") => caller_identity,
+        _ => return None,
+    };
+    Some(auth::check(app, parts, pairs).and_then(|caller| run(app, parts, pairs, caller.id().unwrap_or_default())))
+}
+
+fn describe_endpoints(app: &App, parts: &HttpParts, pairs: &Pairs, _: &str) -> Result<Value, ApiError> {
+    let region = pairs.get("Id").unwrap_or("cn-shanghai");
+    let product = pairs.get("ServiceCode").unwrap_or_default();
+    if product != "live" && product != "sts" {
+        return Err(ApiError::coded(Code::Other("Illegal Parameter".into())).with_message("Please check the parameters").with_status(400));
+    }
+    let endpoint = parts.header("host").unwrap_or_else(|| app.addresses.api.trim_start_matches("http://"));
+    Ok(json!({
+        "Endpoints": {"Endpoint": [{
+            "Protocols": {"Protocols": ["HTTP", "HTTPS"]},
+            "Type": "openAPI",
+            "Namespace": "26842",
+            "Id": region,
+            "SerivceCode": product,
+            "Endpoint": endpoint,
+        }]},
+        "Success": true,
+    }))
+}
+
+/// Whether a session name may stand in an ARN.
+fn session_name(pairs: &Pairs) -> Result<&str, ApiError> {
+    let name = pairs.get("RoleSessionName").filter(|v| !v.is_empty()).ok_or_else(|| ApiError::missing("RoleSessionName"))?;
+    let fits = (2..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".@-_".contains(&b));
+    if fits { Ok(name) } else { Err(ApiError::invalid("RoleSessionName")) }
+}
+
+fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs, _: &str) -> Result<Value, ApiError> {
+    let role = pairs.get("RoleArn").filter(|v| !v.is_empty()).ok_or_else(|| ApiError::missing("RoleArn"))?;
+    let Some(role_name) = role.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(":role/")).map(|(_, name)| name) else {
+        return Err(ApiError::invalid("RoleArn"));
+    };
+    let session = session_name(pairs)?;
+    let seconds: i64 = match pairs.get("DurationSeconds").filter(|v| !v.is_empty()) {
+        None => 3_600,
+        Some(text) => text.parse().ok().filter(|s| (900..=43_200).contains(s)).ok_or_else(|| ApiError::invalid("DurationSeconds"))?,
+    };
+    let id = format!("STS.{}", ids::nonce());
+    let secret = hex::encode(Sha256::digest(ids::nonce() + &ids::nonce()));
+    let token = format!("{}{}", ids::nonce(), ids::nonce());
+    let now = app.services.clock.now();
+    let expires = now + seconds * 1_000;
+    let key = AccessKey { id: id.clone(), secret: secret.clone(), token: Some(token.clone()), disabled: false };
+    app.keys.issue(key, expires, now);
+    Ok(json!({
+        "AssumedRoleUser": {
+            "Arn": format!("acs:ram::{ACCOUNT}:role/{role_name}/{session}"),
+            "AssumedRoleId": format!("{ACCOUNT}:{session}"),
+        },
+        "Credentials": {
+            "AccessKeyId": id,
+            "AccessKeySecret": secret,
+            "SecurityToken": token,
+            "Expiration": wire_time::to_api(expires),
+        },
+    }))
+}
+
+fn caller_identity(_: &App, _: &HttpParts, _: &Pairs, caller: &str) -> Result<Value, ApiError> {
+    let (kind, arn) = if caller.starts_with("STS.") {
+        ("AssumedRoleUser", format!("acs:ram::{ACCOUNT}:assumed-role/localyun/session"))
+    } else {
+        ("Account", format!("acs:ram::{ACCOUNT}:root"))
+    };
+    Ok(json!({
+        "AccountId": ACCOUNT,
+        "UserId": ACCOUNT,
+        "PrincipalId": ACCOUNT,
+        "IdentityType": kind,
+        "Arn": arn,
+    }))
+}

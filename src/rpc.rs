@@ -1,0 +1,231 @@
+//! The life of one API call, on one page: [`answer`] lists its steps in order.
+
+pub mod auth;
+pub mod nonce;
+pub mod params;
+pub mod percent;
+pub mod quota;
+pub mod render;
+pub mod signature_v1;
+pub mod signature_v3;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::clock;
+use crate::config::Auth;
+use crate::error::{ApiError, Code};
+use crate::ids;
+use crate::journal::{Entry, presentable};
+use crate::spec::answer::validate;
+use crate::spec::check::check;
+use crate::spec::model::ActionSpec;
+use params::{Pairs, Tree, parse_pairs};
+use render::{Format, Reply};
+
+/// The version of the API.
+pub const VERSION: &str = "2016-11-01";
+
+/// A request, free of the web framework. Header names are in lower case.
+#[derive(Debug, Clone, Default)]
+pub struct HttpParts {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// The caller is on this machine.
+    pub local: bool,
+}
+
+impl HttpParts {
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    fn is_form(&self) -> bool {
+        self.header("content-type")
+            .is_some_and(|t| t.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"))
+    }
+}
+
+/// What is learned on the way, for the journal and for the form of the answer.
+#[derive(Default)]
+struct Trace {
+    action: String,
+    caller: Option<String>,
+    scheme: &'static str,
+    params: Vec<(String, String)>,
+    ignored: Vec<String>,
+    format: Format,
+    fault: bool,
+}
+
+/// Answers one request, whatever it is.
+pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
+    let began = clock::monotonic();
+    let request_id = ids::request_id();
+    let mut trace = Trace { scheme: "none", ..Trace::default() };
+    let outcome = run(app, parts, &mut trace).await;
+    let host = parts.header("host").unwrap_or("localyun");
+    let mut reply = match &outcome {
+        Ok(value) => render::success(trace.format, &trace.action, &request_id, value),
+        Err(error) => render::failure(trace.format, &request_id, host, error),
+    };
+    if app.config.auth == Auth::Off {
+        reply.header("x-localyun-auth", "off");
+    }
+    if trace.fault {
+        reply.header("x-localyun-fault", format!("api:{}", trace.action));
+    }
+    if !trace.ignored.is_empty() {
+        reply.header("x-localyun-ignored", render::header_text(&trace.ignored.join(",")));
+    }
+    close(app, parts, trace, request_id, &outcome, reply.status, began.elapsed());
+    reply
+}
+
+async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Value, ApiError> {
+    // 1. The method, the parameters from query and form, and the form of the answer.
+    let acs3 = auth::is_acs3(parts);
+    trace.format = if acs3 { Format::Json } else { Format::Xml };
+    if !matches!(parts.method.as_str(), "GET" | "POST") {
+        trace.format = Format::guess(&parts.query, trace.format);
+        return Err(ApiError::coded(Code::UnsupportedHttpMethod));
+    }
+    trace.format = Format::guess(&parts.query, trace.format);
+    let form = parts.is_form().then_some(&parts.body[..]);
+    let pairs = parse_pairs(&parts.query, form)?;
+    if let Some(format) = pairs.get("Format") {
+        trace.format = Format::parse(format).unwrap_or(Ok(trace.format))?;
+    }
+    trace.params = presentable(pairs.as_slice());
+
+    // 2. The action: is it one of this product and version?
+    let action = named(parts, &pairs, acs3, "Action", "x-acs-action")?;
+    trace.action = action.chars().take(100).collect();
+    let version = named(parts, &pairs, acs3, "Version", "x-acs-version")?;
+    if let Some(answered) = crate::neighbours::answer(app, parts, &pairs, &action, &version, trace.caller.as_deref()).await {
+        return answered;
+    }
+    if version != VERSION {
+        return Err(ApiError::coded(Code::InvalidVersion));
+    }
+    let spec = app.spec.action(&action).ok_or_else(|| unknown_action(app, &action))?;
+
+    // 3. An armed fault strikes before anything else is looked at.
+    if let Some(strike) = app.services.faults.strike_action(&action) {
+        trace.fault = true;
+        if strike.delay_ms > 0 {
+            clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(600_000))).await;
+        }
+        if let Some(code) = strike.code {
+            let error = ApiError::coded(Code::from_wire(&code));
+            return Err(error.documented_as(spec.error_status(&code)));
+        }
+    }
+
+    // 4. Who calls, and is the signature good?
+    let caller = auth::check(app, parts, &pairs)?;
+    trace.scheme = caller.scheme();
+    trace.caller = caller.id().map(str::to_owned);
+    app.quota.take(spec, &caller, app.services.clock.now())?;
+
+    // 5. The parameters, by the spec.
+    let tree = Tree::from_pairs(&pairs)?;
+    let checked = check(spec, &tree).map_err(|problem| described(spec, problem.into()))?;
+    trace.ignored = checked.unknown;
+
+    // 6. The action itself.
+    let Some(def) = app.registry.get(action.as_str()) else {
+        return Err(ApiError::not_implemented(&action));
+    };
+    let _busy = app.services.clock.busy();
+    let value = (def.run)(&app.context, checked.value).await.map_err(|error| described(spec, error))?;
+    if cfg!(debug_assertions) {
+        report_misfit(spec, &value);
+    }
+    Ok(value)
+}
+
+/// `Action` or `Version`: a V1 client's parameter wins over its header, an ACS3 client sends headers.
+fn named(parts: &HttpParts, pairs: &Pairs, acs3: bool, param: &'static str, header: &str) -> Result<String, ApiError> {
+    let from_params = pairs.get(param).filter(|v| !v.is_empty());
+    let from_header = parts.header(header).filter(|v| !v.is_empty());
+    let found = if acs3 { from_header.or(from_params) } else { from_params.or(from_header) };
+    found.map(str::to_owned).ok_or_else(|| ApiError::missing(param))
+}
+
+fn unknown_action(app: &App, action: &str) -> ApiError {
+    let error = ApiError::coded(Code::InvalidActionNotFound);
+    match app.spec.closest(action) {
+        Some(near) => {
+            let message = format!("{} (did you mean {near}?)", error.message);
+            error.with_message(message)
+        }
+        None => error,
+    }
+}
+
+/// Gives an error the status that the action's own table documents for it.
+fn described(spec: &ActionSpec, error: ApiError) -> ApiError {
+    let status = spec.error_status(&error.code.as_str());
+    error.documented_as(status)
+}
+
+fn report_misfit(spec: &ActionSpec, value: &Value) {
+    let mut whole = value.clone();
+    if let Value::Object(fields) = &mut whole {
+        fields.insert("RequestId".to_owned(), Value::from(""));
+    }
+    let problems = validate(spec, &whole);
+    if !problems.is_empty() {
+        tracing::error!(action = %spec.action, ?problems, "the answer does not fit the spec");
+    }
+}
+
+fn close(
+    app: &App,
+    parts: &HttpParts,
+    trace: Trace,
+    request_id: String,
+    outcome: &Result<Value, ApiError>,
+    status: u16,
+    took: Duration,
+) {
+    let error = outcome.as_ref().err();
+    let cause = error.and_then(std::error::Error::source).map(ToString::to_string);
+    let code = error.map(|e| e.code.as_str().into_owned());
+    if status >= 500 && status != 501 {
+        tracing::warn!(request.id = %request_id, action.name = %trace.action, ?code, ?cause, "request failed");
+    } else {
+        tracing::debug!(request.id = %request_id, action.name = %trace.action, ?code, status, "request");
+    }
+    let known = if app.spec.action(&trace.action).is_some() { trace.action.as_str() } else { "other" };
+    app.services.metrics.request(known, if error.is_some() { "error" } else { "ok" });
+    app.journal.add(Entry {
+        request_id,
+        at: app.services.clock.now(),
+        method: parts.method.clone(),
+        verdict: match status {
+            200..=299 => "ok",
+            500.. if status != 501 => "failed",
+            _ => "refused",
+        },
+        action: trace.action,
+        params: trace.params,
+        caller: trace.caller,
+        scheme: trace.scheme,
+        status,
+        code,
+        message: error.map(|e| e.message.to_string()),
+        cause,
+        ignored: trace.ignored,
+        fault: trace.fault,
+        took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    });
+}

@@ -1,0 +1,166 @@
+//! Who calls: picks the signature scheme, finds the key, checks time, nonce, token and signature, in the gateway's order.
+
+use subtle::ConstantTimeEq;
+
+use super::HttpParts;
+use super::params::{Pairs, parse_pairs};
+use super::signature_v1;
+use super::signature_v3::{self, Authorization, Parts};
+use crate::app::App;
+use crate::clock;
+use crate::config::Auth;
+use crate::error::{ApiError, Code};
+use crate::identity::{self, Found};
+use crate::model::wire_time;
+
+/// A timestamp may be this far from the service clock or the machine's.
+const WINDOW_MS: i64 = 15 * 60 * 1000;
+
+/// A caller that was let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    Key { id: String, scheme: &'static str },
+    Bearer,
+    /// Authentication is off.
+    Anyone,
+}
+
+impl Caller {
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Key { id, .. } => Some(id),
+            Self::Bearer | Self::Anyone => None,
+        }
+    }
+
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Key { scheme, .. } => scheme,
+            Self::Bearer => "bearer",
+            Self::Anyone => "off",
+        }
+    }
+}
+
+/// Whether a request is signed in the header style.
+#[must_use]
+pub fn is_acs3(parts: &HttpParts) -> bool {
+    parts.header("authorization").is_some_and(Authorization::is_acs3)
+        || (parts.header("x-acs-bearer-token").is_some() && parts.header("x-acs-action").is_some())
+}
+
+/// Lets a caller in or says why not.
+pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiError> {
+    if app.config.auth == Auth::Off {
+        return Ok(Caller::Anyone);
+    }
+    let bearer = parts.header("x-acs-bearer-token").or_else(|| pairs.get("BearerToken")).filter(|t| !t.is_empty());
+    if let Some(token) = bearer {
+        return check_bearer(app, token);
+    }
+    match parts.header("authorization") {
+        Some(header) if Authorization::is_acs3(header) => check_v3(app, parts, header),
+        _ => check_v1(app, parts, pairs),
+    }
+}
+
+fn check_bearer(app: &App, token: &str) -> Result<Caller, ApiError> {
+    let known = app.config.bearer_tokens.iter().any(|t| t.as_bytes().ct_eq(token.as_bytes()).into());
+    if known {
+        return Ok(Caller::Bearer);
+    }
+    Err(ApiError::coded(Code::InvalidSecurityTokenMalformed)
+        .with_message("Specified bearer token is not known here (setting --bearer-tokens)."))
+}
+
+fn check_time(app: &App, text: &str) -> Result<(), ApiError> {
+    let at = wire_time::from_signature(text).ok_or_else(|| ApiError::coded(Code::InvalidTimeStampFormat))?;
+    let near = |now: i64| (now - at).abs() <= WINDOW_MS;
+    if near(app.services.clock.now()) || near(clock::machine_now()) {
+        return Ok(());
+    }
+    Err(ApiError::coded(Code::InvalidTimeStampExpired))
+}
+
+fn find_key(app: &App, id: &str) -> Result<Found, ApiError> {
+    let Some(found) = app.keys.find(id) else {
+        let error = ApiError::coded(Code::InvalidAccessKeyIdNotFound);
+        if identity::looks_real(id) {
+            tracing::warn!("a key that looks like a real account's was sent here; if it is one, its secret may be leaking");
+            let message = format!(
+                "{} It looks like a real account's key: localyun is not the cloud, check your endpoint and credentials.",
+                error.message
+            );
+            return Err(error.with_message(message));
+        }
+        return Err(error);
+    };
+    if found.key.disabled {
+        return Err(ApiError::coded(Code::InvalidAccessKeyIdInactive));
+    }
+    Ok(found)
+}
+
+fn check_token(app: &App, found: &Found, token: Option<&str>) -> Result<(), ApiError> {
+    let token = token.filter(|t| !t.is_empty());
+    if found.expires.is_some_and(|expires| app.services.clock.now() > expires) {
+        return Err(ApiError::coded(Code::InvalidSecurityTokenExpired));
+    }
+    match (&found.key.token, token) {
+        (Some(_), None) => Err(ApiError::coded(Code::MissingSecurityToken)),
+        (Some(wanted), Some(token)) if !bool::from(wanted.as_bytes().ct_eq(token.as_bytes())) => {
+            Err(ApiError::coded(Code::InvalidSecurityTokenMalformed))
+        }
+        (None, Some(_)) => Err(ApiError::coded(Code::InvalidSecurityTokenMismatchWithAccessKey)),
+        _ => Ok(()),
+    }
+}
+
+fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiError> {
+    let needed = |name: &'static str| pairs.get(name).filter(|v| !v.is_empty()).ok_or_else(|| ApiError::missing(name));
+    let id = needed("AccessKeyId")?;
+    let timestamp = needed("Timestamp")?;
+    let nonce = needed("SignatureNonce")?;
+    needed("Signature")?;
+    check_time(app, timestamp)?;
+    let found = find_key(app, id)?;
+    check_token(app, &found, pairs.get("SecurityToken"))?;
+    signature_v1::verify(&parts.method, pairs, &found.key.secret)?;
+    accept(app, id, nonce, "V1")
+}
+
+fn check_v3(app: &App, parts: &HttpParts, header: &str) -> Result<Caller, ApiError> {
+    let authorization = Authorization::parse(header)?;
+    let needed = |name: &'static str, shown: &'static str| {
+        parts.header(name).filter(|v| !v.is_empty()).ok_or_else(|| ApiError::missing(shown))
+    };
+    let id = authorization.credential;
+    if id.is_empty() {
+        return Err(ApiError::missing("AccessKeyId"));
+    }
+    let date = needed("x-acs-date", "Timestamp")?;
+    let nonce = parts.header("x-acs-signature-nonce").filter(|v| !v.is_empty());
+    check_time(app, date)?;
+    let found = find_key(app, id)?;
+    check_token(app, &found, parts.header("x-acs-security-token"))?;
+    let query = parse_pairs(&parts.query, None)?;
+    let signed = Parts {
+        method: &parts.method,
+        path: &parts.path,
+        query: query.as_slice(),
+        headers: &parts.headers,
+        body: &parts.body,
+    };
+    signature_v3::verify(&signed, &authorization, &found.key.secret)?;
+    accept(app, id, nonce.unwrap_or(authorization.signature), "ACS3")
+}
+
+/// A nonce is used up only by a request whose signature is good, so that a failed try does not burn it.
+fn accept(app: &App, id: &str, nonce: &str, scheme: &'static str) -> Result<Caller, ApiError> {
+    if !app.nonces.use_once(id, nonce) {
+        return Err(ApiError::coded(Code::SignatureNonceUsed));
+    }
+    Ok(Caller::Key { id: id.to_owned(), scheme })
+}

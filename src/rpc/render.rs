@@ -1,0 +1,197 @@
+//! The form of answers: JSON or XML, with RequestId, and the error envelope.
+
+use serde_json::{Map, Value};
+
+use crate::error::{ApiError, Code};
+use crate::ids;
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    #[default]
+    Json,
+    Xml,
+}
+
+impl Format {
+    /// The `Format` parameter. `None`: it names nothing (empty, or the text `None` that an old SDK leaks).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Result<Self, ApiError>> {
+        if text.is_empty() || text == "None" {
+            return None;
+        }
+        Some(if text.eq_ignore_ascii_case("json") {
+            Ok(Self::Json)
+        } else if text.eq_ignore_ascii_case("xml") {
+            Ok(Self::Xml)
+        } else {
+            Err(ApiError::coded(Code::InvalidParameterFormat))
+        })
+    }
+
+    /// What a query asks for, before it is known to be well-formed: errors about it must be readable too.
+    #[must_use]
+    pub fn guess(query: &str, otherwise: Self) -> Self {
+        let wanted = query.split('&').find_map(|pair| pair.strip_prefix("Format="));
+        match wanted.and_then(Self::parse) {
+            Some(Ok(format)) => format,
+            _ => otherwise,
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json;charset=utf-8",
+            Self::Xml => "text/xml;charset=utf-8",
+        }
+    }
+}
+
+/// An answer, free of the web framework.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn header(&mut self, name: &'static str, value: impl Into<String>) {
+        self.headers.push((name, value.into()));
+    }
+
+    fn new(status: u16, format: Format, request_id: &str, body: String) -> Self {
+        let headers = vec![
+            ("content-type", format.content_type().to_owned()),
+            ("access-control-allow-origin", "*".to_owned()),
+            ("access-control-expose-headers", "*".to_owned()),
+            ("x-acs-request-id", request_id.to_owned()),
+            ("x-acs-trace-id", ids::trace_id()),
+        ];
+        Self { status, headers, body }
+    }
+}
+
+/// Text that may stand in a header.
+#[must_use]
+pub fn header_text(text: &str) -> String {
+    text.chars().take(1_000).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
+}
+
+/// A successful answer: RequestId first, then what the handler gave.
+#[must_use]
+pub fn success(format: Format, action: &str, request_id: &str, value: &Value) -> Reply {
+    let mut fields = Map::new();
+    fields.insert("RequestId".to_owned(), Value::from(request_id));
+    if let Value::Object(more) = value {
+        fields.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    let body = match format {
+        Format::Json => Value::Object(fields).to_string(),
+        Format::Xml => document(&format!("{action}Response"), &fields),
+    };
+    Reply::new(200, format, request_id, body)
+}
+
+/// The error envelope.
+#[must_use]
+pub fn failure(format: Format, request_id: &str, host: &str, error: &ApiError) -> Reply {
+    let code = error.code.as_str();
+    let recommend = format!("https://api.aliyun.com/troubleshoot?q={code}&product=live&requestId={request_id}");
+    let mut fields = Map::new();
+    fields.insert("RequestId".to_owned(), Value::from(request_id));
+    fields.insert("HostId".to_owned(), Value::from(host));
+    fields.insert("Code".to_owned(), Value::from(code.as_ref()));
+    fields.insert("Message".to_owned(), Value::from(error.message.as_ref()));
+    let body = match format {
+        Format::Json => {
+            fields.insert("Recommend".to_owned(), Value::from(recommend));
+            Value::Object(fields).to_string()
+        }
+        Format::Xml => {
+            let mut xml = document("Error", &fields);
+            let recommend = format!("<Recommend><![CDATA[{recommend}]]></Recommend></Error>");
+            xml.truncate(xml.len() - "</Error>".len());
+            xml + &recommend
+        }
+    };
+    Reply::new(error.status, format, request_id, body)
+}
+
+fn document(root: &str, fields: &Map<String, Value>) -> String {
+    let mut out = String::from("<?xml version='1.0' encoding='UTF-8'?>");
+    out.push('<');
+    out.push_str(root);
+    out.push('>');
+    members(&mut out, fields);
+    close(&mut out, root);
+    out
+}
+
+fn members(out: &mut String, fields: &Map<String, Value>) {
+    for (name, value) in fields {
+        match value {
+            // A list is its element, once for each item.
+            Value::Array(items) => items.iter().for_each(|item| element(out, name, item)),
+            value => element(out, name, value),
+        }
+    }
+}
+
+fn element(out: &mut String, name: &str, value: &Value) {
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
+    match value {
+        Value::Object(fields) => members(out, fields),
+        Value::Array(items) => items.iter().for_each(|item| element(out, name, item)),
+        Value::String(text) => escape(out, text),
+        Value::Null => {}
+        other => out.push_str(&other.to_string()),
+    }
+    close(out, name);
+}
+
+fn close(out: &mut String, name: &str) {
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
+}
+
+/// Characters that XML 1.0 cannot carry at all become a question mark.
+fn escape(out: &mut String, text: &str) {
+    let clean: String = text
+        .chars()
+        .map(|c| if (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}') { '?' } else { c })
+        .collect();
+    out.push_str(&quick_xml::escape::escape(clean.as_str()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lists_are_repeated_elements_in_xml() {
+        let value = json!({"LiveAppRecordList": {"LiveAppRecord": [{"AppName": "a<b"}, {"AppName": "c"}]}, "TotalNum": 2});
+        let xml = success(Format::Xml, "DescribeLiveRecordConfig", "ID", &value).body;
+        assert_eq!(
+            xml,
+            "<?xml version='1.0' encoding='UTF-8'?><DescribeLiveRecordConfigResponse><RequestId>ID</RequestId>\
+             <LiveAppRecordList><LiveAppRecord><AppName>a&lt;b</AppName></LiveAppRecord><LiveAppRecord><AppName>c</AppName>\
+             </LiveAppRecord></LiveAppRecordList><TotalNum>2</TotalNum></DescribeLiveRecordConfigResponse>"
+        );
+    }
+
+    #[test]
+    fn errors_carry_the_envelope_in_both_forms() {
+        let error = ApiError::missing("DomainName");
+        let json: Value = serde_json::from_str(&failure(Format::Json, "ID", "h:1", &error).body).unwrap();
+        assert_eq!(json["Code"], "MissingDomainName");
+        assert_eq!(json["HostId"], "h:1");
+        let xml = failure(Format::Xml, "ID", "h:1", &error).body;
+        assert!(xml.starts_with("<?xml version='1.0' encoding='UTF-8'?><Error><RequestId>ID</RequestId><HostId>h:1</HostId><Code>"), "{xml}");
+        assert!(xml.ends_with("requestId=ID]]></Recommend></Error>"), "{xml}");
+    }
+}

@@ -1,0 +1,366 @@
+//! Starting and stopping everything in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App as WebApp, HttpServer};
+
+use crate::app::{Addresses, App};
+use crate::clock::{self, Clock};
+use crate::config::{Config, ConfigError};
+use crate::control;
+use crate::faults::Faults;
+use crate::http;
+use crate::identity::KeyRing;
+use crate::live::hub::Hub;
+use crate::live::spool::disk::Disk;
+use crate::live::{ingest, recovery};
+use crate::metrics::Metrics;
+use crate::notify::Notifier;
+use crate::notify::deliver::USER_AGENT;
+use crate::objects::folder::FolderStore;
+use crate::objects::serve::{self, KeyEntry, KeyRing as ObjectKeys, ServeState};
+use crate::objects::{Objects, Store as ObjectStore, s3};
+use crate::services::Services;
+use crate::store::Store;
+use crate::tls;
+
+/// Why the service did not start; the setting to blame is in it.
+pub type ServeError = ConfigError;
+
+/// Threads of each web server.
+const WORKERS: usize = 2;
+/// What the product remembers, in milliseconds: callbacks, slices, files and sessions.
+const CALLBACKS_KEPT_MS: i64 = 7 * DAY_MS;
+const SLICES_KEPT_MS: i64 = 90 * DAY_MS;
+const FILES_KEPT_MS: i64 = 180 * DAY_MS;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// A started service.
+pub struct Running {
+    pub api: String,
+    pub rtmp: String,
+    pub oss: String,
+    pub tls: Option<String>,
+    pub startup_ms: u64,
+    app: Arc<App>,
+    servers: Vec<ServerHandle>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    _lock: std::fs::File,
+}
+
+/// Starts every service of the process.
+pub async fn start(config: Config) -> Result<Running, ServeError> {
+    let began = clock::monotonic();
+    let config = Arc::new(config);
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let lock = lock_data_dir(&config)?;
+    let api = bind("--api-addr", &config.api_addr)?;
+    let rtmp = bind("--rtmp-addr", &config.rtmp_addr)?;
+    let oss = bind("--oss-addr", &config.oss_addr)?;
+    let tls = config.tls_addr.as_deref().map(|addr| bind("--tls-addr", addr)).transpose()?;
+
+    let service_clock = Clock::new(config.clock_start);
+    let store = open_store(&config).await?;
+    let faults = Arc::new(Faults::default());
+    let folder = open_folder(&config, &service_clock)?;
+    let objects = Objects { store: object_store(&config, &folder), faults: faults.clone() };
+    let (notifier, inbox) = Notifier::new();
+    let spool = config.data_dir.join("spool");
+    std::fs::create_dir_all(&spool).map_err(|e| data_dir_error(&config, e))?;
+    let services = Arc::new(Services {
+        clock: service_clock.clone(),
+        store,
+        objects,
+        notifier,
+        disk: Disk::start().map_err(|e| data_dir_error(&config, e))?,
+        http: outgoing()?,
+        faults: faults.clone(),
+        metrics: Arc::new(Metrics::default()),
+        spool,
+    });
+    let hub = Hub::new(services.clone());
+    let keys = Arc::new(KeyRing::new(config.access_keys.clone()));
+    let addresses = Addresses {
+        api: url("http", &api),
+        rtmp: url("rtmp", &rtmp),
+        oss: url("http", &oss),
+        tls: tls.as_ref().map(|listener| url("https", listener)),
+    };
+    let app = App::new(config.clone(), services.clone(), hub.clone(), keys.clone(), addresses.clone());
+
+    if let Some(seed) = &config.seed {
+        let named = |e: &dyn std::fmt::Display| ConfigError::new("--seed", format!("{}: {e}", seed.display()));
+        let text = std::fs::read_to_string(seed).map_err(|e| named(&e))?;
+        control::apply_seed(&services, &text).await.map_err(|e| named(&e))?;
+    }
+    let mut tasks = vec![tokio::spawn(async move { service_clock.run().await })];
+    services.notifier.run(&services, inbox);
+    match recovery::run(&hub).await {
+        Ok(0) => {}
+        Ok(n) => tracing::info!(sessions = n, "recordings of an earlier run are taken up"),
+        Err(error) => tracing::error!(%error, "recordings of an earlier run cannot be taken up"),
+    }
+
+    rtmp.set_nonblocking(true).map_err(|e| ConfigError::new("--rtmp-addr", e))?;
+    let rtmp = tokio::net::TcpListener::from_std(rtmp).map_err(|e| ConfigError::new("--rtmp-addr", e))?;
+    tasks.push(tokio::spawn(ingest::run(rtmp, hub, config.default_domain.clone())));
+    tasks.push(tokio::spawn(retention(services)));
+
+    let mut servers = vec![serve_api(&app, api, &mut tasks)?, serve_objects(&app, folder, keys, faults, oss, &mut tasks)?];
+    if let Some(listener) = tls {
+        servers.push(serve_tls(&app, &config, listener, &mut tasks)?);
+    }
+    Ok(Running {
+        api: addresses.api,
+        rtmp: addresses.rtmp,
+        oss: addresses.oss,
+        tls: addresses.tls,
+        startup_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        app,
+        servers,
+        tasks,
+        _lock: lock,
+    })
+}
+
+/// Runs the service in the foreground, with its ready line on standard output.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let running = start(config).await?;
+    let ready = serde_json::json!({
+        "event": "ready",
+        "version": env!("CARGO_PKG_VERSION"),
+        "api": running.api,
+        "rtmp": running.rtmp,
+        "oss": running.oss,
+        "tls": running.tls,
+        "startup_ms": running.startup_ms,
+        "pid": std::process::id(),
+    });
+    print_line(&ready.to_string());
+    running.wait().await;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the ready line is all that standard output ever carries")]
+fn print_line(line: &str) {
+    println!("{line}");
+}
+
+impl Running {
+    /// Waits for SIGTERM or Ctrl-C and stops in order.
+    pub async fn wait(self) {
+        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(signal) => signal,
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM cannot be watched");
+                return self.stop().await;
+            }
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tracing::info!("stopping: publishers are closed, recordings finished, callbacks flushed");
+        self.stop().await;
+    }
+
+    /// Publishers are closed, open recordings are finished and uploaded, queued callbacks are sent or stay in the outbox, ports are freed.
+    pub async fn stop(self) {
+        self.app.hub.shutdown();
+        self.app.services.clock.settle().await;
+        for task in self.tasks {
+            task.abort();
+        }
+        for server in self.servers {
+            if clock::machine_timeout(Duration::from_secs(5), server.stop(true)).await.is_none() {
+                server.stop(false).await;
+            }
+        }
+        self.app.services.store.close().await;
+    }
+}
+
+fn data_dir_error(config: &Config, error: impl std::fmt::Display) -> ConfigError {
+    ConfigError::new("--data-dir", format!("{}: {error}", config.data_dir.display()))
+}
+
+/// One process a data folder.
+fn lock_data_dir(config: &Config) -> Result<std::fs::File, ConfigError> {
+    std::fs::create_dir_all(&config.data_dir).map_err(|e| data_dir_error(config, e))?;
+    let path = config.data_dir.join("lock");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|e| data_dir_error(config, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(data_dir_error(config, "another localyun uses this folder")),
+        Err(std::fs::TryLockError::Error(error)) => Err(data_dir_error(config, error)),
+    }
+}
+
+fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError> {
+    use std::net::ToSocketAddrs;
+    let addresses: Vec<SocketAddr> =
+        addr.to_socket_addrs().map_err(|e| ConfigError::new(setting, format!("{addr}: {e}")))?.collect();
+    TcpListener::bind(addresses.as_slice()).map_err(|e| {
+        let problem = match e.kind() {
+            std::io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
+            _ => e.to_string(),
+        };
+        ConfigError::new(setting, format!("{addr}: {problem}"))
+    })
+}
+
+fn url(scheme: &str, listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|_| format!("{scheme}://?"), |addr| format!("{scheme}://{addr}"))
+}
+
+async fn open_store(config: &Config) -> Result<Store, ConfigError> {
+    let opening = Store::open(&config.database_url);
+    match clock::machine_timeout(Duration::from_secs(15), opening).await {
+        Some(Ok(store)) => Ok(store),
+        Some(Err(error)) => Err(ConfigError::new("--database-url", error)),
+        None => Err(ConfigError::new("--database-url", "the database does not answer")),
+    }
+}
+
+fn open_folder(config: &Config, service_clock: &Clock) -> Result<FolderStore, ConfigError> {
+    let service_clock = service_clock.clone();
+    FolderStore::open_with_clock(config.data_dir.join("oss"), Arc::new(move || service_clock.now()))
+        .map_err(|e| data_dir_error(config, e))
+}
+
+fn object_store(config: &Config, folder: &FolderStore) -> ObjectStore {
+    match &config.outside_store {
+        None => ObjectStore::Embedded(folder.clone()),
+        Some(o) => {
+            ObjectStore::Outside(Arc::new(s3::Client::new(&o.endpoint, &o.region, &o.key.id, &o.key.secret, o.addressing)))
+        }
+    }
+}
+
+/// The client for callbacks: no proxy, no redirects, the product's own name.
+fn outgoing() -> Result<reqwest::Client, ConfigError> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(USER_AGENT)
+        .pool_max_idle_per_host(4)
+        .connect_timeout(Duration::from_secs(5))
+        .build()
+        .map_err(|e| ConfigError::new("callbacks", e))
+}
+
+type Tasks = Vec<tokio::task::JoinHandle<()>>;
+
+fn serve_api(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> Result<ServerHandle, ConfigError> {
+    let shared = app.clone();
+    let server = HttpServer::new(move || WebApp::new().configure(http::configure(shared.clone())))
+        .workers(WORKERS)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(15))
+        .shutdown_timeout(3)
+        .listen(listener)
+        .map_err(|e| ConfigError::new("--api-addr", e))?
+        .run();
+    let handle = server.handle();
+    tasks.push(tokio::spawn(async move {
+        let _ = server.await;
+    }));
+    Ok(handle)
+}
+
+fn serve_tls(app: &Arc<App>, config: &Config, listener: TcpListener, tasks: &mut Tasks) -> Result<ServerHandle, ConfigError> {
+    let certificate = tls::certificate(&config.data_dir, config.public_host.as_deref()).map_err(|e| ConfigError::new("--tls-addr", e))?;
+    tracing::info!(path = %certificate.path.display(), "HTTPS with a self-signed certificate; clients must be told to trust it");
+    let shared = app.clone();
+    let server = HttpServer::new(move || WebApp::new().configure(http::configure(shared.clone())))
+        .workers(WORKERS)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(15))
+        .shutdown_timeout(3)
+        .listen_rustls_0_23(listener, certificate.config)
+        .map_err(|e| ConfigError::new("--tls-addr", e))?
+        .run();
+    let handle = server.handle();
+    tasks.push(tokio::spawn(async move {
+        let _ = server.await;
+    }));
+    Ok(handle)
+}
+
+/// The access keys, as the object store asks for them.
+struct Keys(Arc<KeyRing>);
+
+impl ObjectKeys for Keys {
+    fn find(&self, access_key_id: &str) -> Option<KeyEntry> {
+        let found = self.0.find(access_key_id).filter(|found| !found.key.disabled)?;
+        Some(KeyEntry { secret: found.key.secret, security_token: found.key.token })
+    }
+}
+
+fn serve_objects(
+    app: &Arc<App>,
+    folder: FolderStore,
+    keys: Arc<KeyRing>,
+    faults: Arc<Faults>,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
+    let service_clock = app.services.clock.clone();
+    let state = ServeState {
+        store: folder,
+        keys: Arc::new(Keys(keys)),
+        clock: Arc::new(move || service_clock.now()),
+        faults: Arc::new(move |operation: &str| {
+            let strike = faults.strike("store").or_else(|| if operation == "PutObject" { faults.strike("object-put") } else { None })?;
+            let code = strike.code;
+            let status = match code.as_deref() {
+                Some("AccessDenied") => 403,
+                Some(code) if code.starts_with("NoSuch") => 404,
+                _ => 503,
+            };
+            Some(serve::InjectedFault {
+                status,
+                message: "injected fault".to_owned(),
+                code: code.unwrap_or_default(),
+                delay_ms: strike.delay_ms,
+            })
+        }),
+    };
+    let server = HttpServer::new(move || WebApp::new().configure(serve::configure(state.clone())))
+        .workers(WORKERS)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(15))
+        .shutdown_timeout(3)
+        .listen(listener)
+        .map_err(|e| ConfigError::new("--oss-addr", e))?
+        .run();
+    let handle = server.handle();
+    tasks.push(tokio::spawn(async move {
+        let _ = server.await;
+    }));
+    Ok(handle)
+}
+
+/// Once a day the product forgets what is old.
+async fn retention(services: Arc<Services>) {
+    let mut busy = services.clock.busy();
+    loop {
+        let now = services.clock.now();
+        busy = services.clock.rest_until(busy, now + DAY_MS).await;
+        let now = services.clock.now();
+        if let Err(error) = services.store.forget_callbacks(now - CALLBACKS_KEPT_MS).await {
+            tracing::warn!(%error, "old callbacks cannot be forgotten");
+        }
+        if let Err(error) = services.store.forget_records(now - SLICES_KEPT_MS, now - FILES_KEPT_MS).await {
+            tracing::warn!(%error, "old records cannot be forgotten");
+        }
+    }
+}
