@@ -9,6 +9,7 @@ mod entry;
 mod header;
 mod layout;
 mod log;
+mod plan;
 mod tables;
 mod timing;
 

@@ -5,14 +5,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::entry::check_video;
 use super::header::Edit;
 use super::log::{LoggedSample, SampleLog};
+use super::plan::Plan;
 use super::tables::{
     Chunk, OffsetSize, OffsetTable, put_ctts, put_offsets, put_stsc, put_stss, put_stsz, put_stts,
 };
 use super::{
-    AUDIO_TRACK, AudioClock, AudioTiming, Brands, MAX_CONFIGS, MAX_CTS_MS, MAX_SAMPLES,
-    MAX_STEP_MS, MAX_SWITCHES, MuxError, TrackHeader, VIDEO_TICKS_PER_MS, VIDEO_TIMESCALE,
-    VIDEO_TRACK, put_audio_entry, put_box, put_brands, put_movie_header, put_stsd, put_trak,
-    put_video_entry,
+    AUDIO_TRACK, AudioClock, AudioTiming, Brands, MAX_SAMPLES, MuxError, TrackHeader,
+    VIDEO_TICKS_PER_MS, VIDEO_TIMESCALE, VIDEO_TRACK, put_audio_entry, put_box, put_brands,
+    put_movie_header, put_stsd, put_trak, put_video_entry,
 };
 use crate::media::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
 
@@ -20,9 +20,6 @@ use crate::media::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
 const LONE_PICTURE_MS: i64 = 40;
 /// Longest chunk, so that a file of one track is still read in small pieces.
 const CHUNK_MS: i64 = 1_000;
-
-/// Largest time stamp; far beyond any recording and far below any overflow.
-const MAX_TIME_MS: u64 = 1 << 43;
 
 const BRANDS: Brands = Brands {
     major: b"isom",
@@ -36,136 +33,6 @@ pub struct Layout {
     video: Plan<VideoConfig>,
     audio: Plan<(AudioConfig, AudioTiming)>,
     payload_bytes: u64,
-}
-
-/// What is known of one track besides its samples.
-#[derive(Debug)]
-struct Plan<C> {
-    configs: Vec<C>,
-    /// From which sample of the track on which configuration holds.
-    switches: Vec<(u32, usize)>,
-    samples: u32,
-    keys: u32,
-    /// The size that all samples so far have.
-    constant_size: Option<u32>,
-    first_dts_ms: i64,
-    last_dts_ms: i64,
-    /// The last step that was not zero.
-    last_step_ms: Option<i64>,
-    first_pts_ms: i64,
-    cts_range_ms: (i32, i32),
-}
-
-impl<C> Default for Plan<C> {
-    fn default() -> Self {
-        Self {
-            configs: Vec::new(),
-            switches: Vec::new(),
-            samples: 0,
-            keys: 0,
-            constant_size: None,
-            first_dts_ms: 0,
-            last_dts_ms: 0,
-            last_step_ms: None,
-            first_pts_ms: i64::MAX,
-            cts_range_ms: (0, 0),
-        }
-    }
-}
-
-impl<C: PartialEq> Plan<C> {
-    /// Makes `config` hold from the next sample on.
-    fn switch(&mut self, config: C) -> Result<(), MuxError> {
-        let known = self.configs.iter().position(|known| *known == config);
-        let index = match known {
-            Some(index) => index,
-            None if self.configs.len() < MAX_CONFIGS => {
-                self.configs.push(config);
-                self.configs.len() - 1
-            }
-            None => {
-                return Err(MuxError::TooMany {
-                    what: "configurations of one track",
-                    limit: MAX_CONFIGS as u64,
-                });
-            }
-        };
-        if self
-            .switches
-            .last()
-            .is_some_and(|(from, _)| *from == self.samples)
-        {
-            self.switches.pop();
-        }
-        if self.switches.last().is_some_and(|(_, last)| *last == index) {
-            return Ok(());
-        }
-        if self.switches.len() >= MAX_SWITCHES {
-            return Err(MuxError::TooMany {
-                what: "configuration changes of one track",
-                limit: MAX_SWITCHES as u64,
-            });
-        }
-        self.switches.push((self.samples, index));
-        Ok(())
-    }
-
-    fn note(&mut self, sample: SampleInfo) -> Result<(), MuxError> {
-        if self.switches.is_empty() {
-            return Err(MuxError::NoConfig(sample.track));
-        }
-        if sample.dts_ms.unsigned_abs() > MAX_TIME_MS {
-            return Err(MuxError::Time(sample.dts_ms));
-        }
-        if sample.cts_ms.unsigned_abs() > MAX_CTS_MS.unsigned_abs() {
-            return Err(MuxError::Time(sample.cts_ms.into()));
-        }
-        if self.samples > 0 {
-            let step = sample.dts_ms - self.last_dts_ms;
-            if step < 0 {
-                return Err(MuxError::OutOfOrder {
-                    track: sample.track,
-                    dts_ms: sample.dts_ms,
-                    last_ms: self.last_dts_ms,
-                });
-            }
-            if step > MAX_STEP_MS {
-                return Err(MuxError::Time(step));
-            }
-            if step > 0 {
-                self.last_step_ms = Some(step);
-            }
-            self.constant_size = self.constant_size.filter(|size| *size == sample.size);
-        } else {
-            self.first_dts_ms = sample.dts_ms;
-            self.constant_size = Some(sample.size);
-        }
-        let (least, most) = self.cts_range_ms;
-        self.cts_range_ms = (least.min(sample.cts_ms), most.max(sample.cts_ms));
-        self.first_pts_ms = self
-            .first_pts_ms
-            .min(sample.dts_ms + i64::from(sample.cts_ms));
-        self.last_dts_ms = sample.dts_ms;
-        self.samples += 1;
-        self.keys += u32::from(sample.key);
-        Ok(())
-    }
-
-    /// The configuration of the first sample; one that was replaced before any sample came does not count.
-    fn first_config(&self) -> Option<&C> {
-        let (_, index) = self.switches.first()?;
-        self.configs.get(*index)
-    }
-
-    /// For every sample of the track in turn: the index of its configuration.
-    fn config_indexes(&self) -> impl Iterator<Item = usize> {
-        let ends = self.switches.iter().skip(1).map(|(from, _)| *from);
-        let ends = ends.chain([self.samples]);
-        self.switches
-            .iter()
-            .zip(ends)
-            .flat_map(|((from, index), end)| (*from..end).map(|_| *index))
-    }
 }
 
 impl Layout {
@@ -239,9 +106,12 @@ impl Layout {
         if self.video.samples + self.audio.samples == 0 {
             return Err(MuxError::Empty);
         }
-        let narrow = self.render(OffsetSize::Narrow)?;
-        if narrow.len() as u64 + self.payload_bytes <= u64::from(u32::MAX) {
-            return Ok(narrow);
+        let limit = u64::from(u32::MAX);
+        if self.payload_bytes <= limit {
+            let narrow = self.render(OffsetSize::Narrow)?;
+            if narrow.len() as u64 + self.payload_bytes <= limit {
+                return Ok(narrow);
+            }
         }
         self.render(OffsetSize::Wide)
     }
