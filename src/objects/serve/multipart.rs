@@ -110,7 +110,7 @@ pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeErro
     let mut xml = context.dialect().document("CopyPartResult");
     xml.text("LastModified", timestamp(part.last_modified_ms))
         .text("ETag", context.dialect().etag(&part.etag()));
-    Ok(Answer::xml(xml))
+    Ok(Answer::xml(xml).header("etag", context.dialect().etag(&part.etag())))
 }
 
 /// `CompleteMultipartUpload`.

@@ -204,7 +204,9 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
     let mut xml = context.dialect().document("CopyObjectResult");
     xml.text("LastModified", timestamp(info.last_modified_ms))
         .text("ETag", context.dialect().etag(&info.etag));
-    Ok(Answer::xml(xml).header("x-oss-hash-crc64ecma", info.crc64.to_string()))
+    Ok(Answer::xml(xml)
+        .header("etag", context.dialect().etag(&info.etag))
+        .header("x-oss-hash-crc64ecma", info.crc64.to_string()))
 }
 
 /// `AppendObject`.

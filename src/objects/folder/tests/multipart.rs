@@ -1,0 +1,139 @@
+//! Multipart uploads.
+
+use super::*;
+
+#[tokio::test]
+async fn parts_join_in_order_with_the_multipart_etag() {
+    let bench = bench().await;
+    let id = bench
+        .store
+        .initiate_upload("liverec", "m.ts", NewObject::default())
+        .await
+        .expect("initiate");
+    let mut chosen = Vec::new();
+    let mut whole = Vec::new();
+    for number in 1..=3_u8 {
+        let bytes = vec![number; 102_400];
+        whole.extend_from_slice(&bytes);
+        let finished = bench.draft(bytes).await;
+        let part = bench
+            .store
+            .put_part("liverec", "m.ts", &id, number.into(), finished)
+            .await
+            .expect("part");
+        chosen.push((u32::from(number), part.etag().to_uppercase()));
+    }
+    let page = bench
+        .store
+        .list_parts("liverec", "m.ts", &id, 1, 1)
+        .await
+        .expect("parts");
+    assert_eq!((page.parts.len(), page.truncated), (1, true));
+    let mut reversed = chosen.clone();
+    reversed.reverse();
+    let wrong = bench
+        .store
+        .complete_upload("liverec", "m.ts", &id, Some(reversed), Replace::Always)
+        .await;
+    assert!(matches!(wrong, Err(FolderError::InvalidPartOrder)));
+    let info = bench
+        .store
+        .complete_upload("liverec", "m.ts", &id, Some(chosen), Replace::Always)
+        .await
+        .expect("join");
+    assert!(info.etag.ends_with("-3"), "{}", info.etag);
+    assert_eq!(bench.get("m.ts").await, whole);
+    let crc64 = bench.draft(whole).await.crc64;
+    assert_eq!(info.crc64, crc64);
+    let gone = bench.store.list_parts("liverec", "m.ts", &id, 0, 10).await;
+    assert!(matches!(gone, Err(FolderError::NoSuchUpload(_))));
+}
+
+#[tokio::test]
+async fn parts_are_bounded_in_number_and_size() {
+    let bench = bench().await;
+    let id = bench
+        .store
+        .initiate_upload("liverec", "m", NewObject::default())
+        .await
+        .expect("initiate");
+    for number in [0, 10_001] {
+        let refused = bench
+            .store
+            .put_part("liverec", "m", &id, number, bench.draft(vec![1]).await)
+            .await;
+        assert!(matches!(refused, Err(FolderError::InvalidPartOrder)));
+    }
+    for number in [1, 10_000] {
+        bench
+            .store
+            .put_part("liverec", "m", &id, number, bench.draft(vec![1]).await)
+            .await
+            .expect("part");
+    }
+    let small = bench
+        .store
+        .complete_upload("liverec", "m", &id, None, Replace::Always)
+        .await;
+    assert!(matches!(
+        small,
+        Err(FolderError::EntityTooSmall {
+            number: 1,
+            size: 1,
+            ..
+        })
+    ));
+    for id in ["../../x", "0", &"G".repeat(32)] {
+        assert!(matches!(
+            bench.store.abort_upload("liverec", "m", id).await,
+            Err(FolderError::NoSuchUpload(_))
+        ));
+    }
+    bench
+        .store
+        .abort_upload("liverec", "m", &id)
+        .await
+        .expect("abort");
+}
+
+#[tokio::test]
+async fn open_uploads_are_listed_page_by_page() {
+    let bench = bench().await;
+    for key in ["a/1", "a/2", "b", "b", "c"] {
+        bench
+            .store
+            .initiate_upload("liverec", key, NewObject::default())
+            .await
+            .expect("initiate");
+    }
+    let mut query = UploadQuery {
+        max_uploads: 2,
+        ..UploadQuery::default()
+    };
+    let mut keys = Vec::new();
+    loop {
+        let page = bench
+            .store
+            .list_uploads("liverec", query.clone())
+            .await
+            .expect("list");
+        keys.extend(page.uploads.into_iter().map(|upload| upload.key));
+        let Some((key, id)) = page.next else { break };
+        (query.key_marker, query.upload_id_marker) = (key, id);
+    }
+    assert_eq!(keys, ["a/1", "a/2", "b", "b", "c"]);
+    let rolled = UploadQuery {
+        delimiter: "/".into(),
+        max_uploads: 10,
+        ..UploadQuery::default()
+    };
+    let page = bench
+        .store
+        .list_uploads("liverec", rolled)
+        .await
+        .expect("list");
+    assert_eq!(
+        (page.uploads.len(), page.common_prefixes),
+        (3, vec!["a/".to_owned()])
+    );
+}

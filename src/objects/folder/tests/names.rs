@@ -1,0 +1,272 @@
+//! Buckets, keys as files, and listings.
+
+use super::*;
+
+#[tokio::test]
+async fn an_object_is_a_file_under_its_own_name() {
+    let bench = bench().await;
+    let info = bench.put("live/s1/00.ts", b"hello").await;
+    assert_eq!(info.etag, "5d41402abc4b2a76b9719d911017c592");
+    assert_eq!(info.content_type, "video/mp2t");
+    assert_eq!(
+        fs::read(bench.folder.path().join("liverec/live/s1/00.ts")).expect("file"),
+        b"hello"
+    );
+    assert_eq!(
+        bench
+            .store
+            .head("liverec", "live/s1/00.ts")
+            .await
+            .expect("head"),
+        Some(info)
+    );
+    assert_eq!(bench.leftovers(), 0);
+}
+
+#[tokio::test]
+async fn keys_that_collide_as_file_and_folder_all_work_in_either_order() {
+    for order in [["p", "p/q", "p/"], ["p/", "p/q", "p"], ["p/q", "p", "p/"]] {
+        let bench = bench().await;
+        for key in order {
+            bench.put(key, b"1").await;
+        }
+        assert_eq!(
+            bench
+                .keys(ListQuery {
+                    max_keys: 10,
+                    ..ListQuery::default()
+                })
+                .await,
+            ["p", "p/", "p/q"]
+        );
+        for key in order {
+            assert_eq!(bench.get(key).await, b"1");
+            bench.put(key, b"two").await;
+            assert_eq!(bench.get(key).await, b"two");
+        }
+        for key in order {
+            assert!(bench.store.delete("liverec", key).await.expect("delete"));
+            assert!(
+                !bench
+                    .store
+                    .delete("liverec", key)
+                    .await
+                    .expect("delete again")
+            );
+        }
+        assert_eq!(
+            fs::read_dir(bench.folder.path().join("liverec"))
+                .expect("bucket")
+                .count(),
+            0
+        );
+    }
+}
+
+#[tokio::test]
+async fn awkward_keys_stay_inside_the_bucket() {
+    let bench = bench().await;
+    let long = "长".repeat(300);
+    let keys = [
+        "../../escape",
+        "..",
+        ".",
+        "/",
+        "//",
+        "a//b",
+        "a b+c%20.ts",
+        ".localyun/tmp/x",
+        long.as_str(),
+    ];
+    for key in keys {
+        bench.put(key, b"in").await;
+    }
+    for key in keys {
+        assert_eq!(bench.get(key).await, b"in", "{key}");
+    }
+    let mut sorted = keys.map(str::to_owned);
+    sorted.sort();
+    assert_eq!(
+        bench
+            .keys(ListQuery {
+                max_keys: 2,
+                ..ListQuery::default()
+            })
+            .await,
+        sorted
+    );
+    let mut around: Vec<_> = fs::read_dir(bench.folder.path())
+        .expect("root")
+        .map(|entry| {
+            entry
+                .expect("entry")
+                .file_name()
+                .into_string()
+                .expect("name")
+        })
+        .collect();
+    around.sort();
+    assert_eq!(around, [".localyun", "liverec"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_are_not_followed() {
+    let bench = bench().await;
+    let outside = tempfile::tempdir().expect("outside");
+    fs::write(outside.path().join("secret"), b"s").expect("secret");
+    std::os::unix::fs::symlink(outside.path(), bench.folder.path().join("liverec/out"))
+        .expect("link");
+    assert_eq!(
+        bench
+            .store
+            .head("liverec", "out/secret")
+            .await
+            .expect("head"),
+        None
+    );
+    bench.put("out/new", b"n").await;
+    assert_eq!(fs::read_dir(outside.path()).expect("outside").count(), 1);
+    assert_eq!(bench.get("out/new").await, b"n");
+}
+
+#[tokio::test]
+async fn listing_follows_utf8_order_across_folders() {
+    let bench = bench().await;
+    let mut keys = vec![
+        "a", "a-b", "a.b", "a/b", "a/b/c", "a0", "b/", "b/x", "中/1", "z",
+    ];
+    for key in &keys {
+        bench.put(key, b"x").await;
+    }
+    keys.sort_unstable();
+    for max_keys in [1, 2, 3, 100] {
+        assert_eq!(
+            bench
+                .keys(ListQuery {
+                    max_keys,
+                    ..ListQuery::default()
+                })
+                .await,
+            keys
+        );
+    }
+    let rolled = ListQuery {
+        delimiter: "/".into(),
+        max_keys: 1,
+        ..ListQuery::default()
+    };
+    assert_eq!(
+        bench.keys(rolled).await,
+        ["a", "a-b", "a.b", "a/", "a0", "b/", "z", "中/"]
+    );
+    let below = ListQuery {
+        delimiter: "/".into(),
+        prefix: "a/".into(),
+        max_keys: 9,
+        ..ListQuery::default()
+    };
+    assert_eq!(bench.keys(below).await, ["a/b", "a/b/"]);
+    let inside = ListQuery {
+        after: "a/b".into(),
+        prefix: "a".into(),
+        max_keys: 9,
+        ..ListQuery::default()
+    };
+    assert_eq!(bench.keys(inside).await, ["a/b/c", "a0"]);
+}
+
+#[tokio::test]
+async fn a_folder_larger_than_the_window_is_listed_whole() {
+    let bench = bench().await;
+    let folder = bench.folder.path().join("liverec/many");
+    fs::create_dir(&folder).expect("folder");
+    let expected: Vec<String> = (0..3000)
+        .map(|number| format!("many/{number:04}"))
+        .collect();
+    for number in 0..3000 {
+        fs::write(folder.join(format!("{number:04}")), b"").expect("file");
+    }
+    assert_eq!(
+        bench
+            .keys(ListQuery {
+                max_keys: 1000,
+                ..ListQuery::default()
+            })
+            .await,
+        expected
+    );
+}
+
+#[tokio::test]
+async fn a_file_put_there_by_hand_is_an_object() {
+    let bench = bench().await;
+    fs::write(bench.folder.path().join("liverec/by-hand.mp4"), b"hello").expect("file");
+    let info = bench
+        .store
+        .head("liverec", "by-hand.mp4")
+        .await
+        .expect("head")
+        .expect("there");
+    assert_eq!(
+        (info.etag.as_str(), info.size),
+        ("5d41402abc4b2a76b9719d911017c592", 5)
+    );
+    fs::write(bench.folder.path().join("liverec/by-hand.mp4"), b"edited").expect("file");
+    let info = bench
+        .store
+        .head("liverec", "by-hand.mp4")
+        .await
+        .expect("head")
+        .expect("there");
+    assert_eq!(info.size, 6);
+    assert_ne!(info.etag, "5d41402abc4b2a76b9719d911017c592");
+}
+
+#[tokio::test]
+async fn buckets_are_private_exclusive_and_deleted_only_when_empty() {
+    let bench = bench().await;
+    assert_eq!(
+        bench.store.bucket("liverec").await.expect("bucket").acl,
+        Acl::Private
+    );
+    let again = bench.store.create_bucket("liverec", Acl::Private).await;
+    assert!(matches!(again, Err(FolderError::BucketAlreadyExists(_))));
+    let bad = bench.store.create_bucket("../x", Acl::Private).await;
+    assert!(matches!(bad, Err(FolderError::InvalidBucketName(_))));
+    bench.put("a/b", b"x").await;
+    assert!(matches!(
+        bench.store.delete_bucket("liverec").await,
+        Err(FolderError::BucketNotEmpty(_))
+    ));
+    bench.store.delete("liverec", "a/b").await.expect("delete");
+    bench
+        .store
+        .delete_bucket("liverec")
+        .await
+        .expect("delete bucket");
+    assert!(!bench.store.bucket_exists("liverec").await.expect("exists"));
+    assert!(matches!(
+        bench.store.head("liverec", "a").await,
+        Err(FolderError::NoSuchBucket(_))
+    ));
+}
+
+#[tokio::test]
+async fn clearing_removes_every_bucket() {
+    let bench = bench().await;
+    bench.put("a", b"x").await;
+    bench
+        .store
+        .create_bucket("second", Acl::PublicRead)
+        .await
+        .expect("bucket");
+    bench.store.clear().await.expect("clear");
+    assert!(bench.store.list_buckets().await.expect("list").is_empty());
+    bench
+        .store
+        .create_bucket("liverec", Acl::Default)
+        .await
+        .expect("bucket");
+    assert_eq!(bench.store.head("liverec", "a").await.expect("head"), None);
+}
