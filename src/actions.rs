@@ -6,6 +6,7 @@
 pub mod domain;
 pub mod record;
 pub mod stream;
+pub mod wire;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -315,6 +315,7 @@ fn serve_objects(
 ) -> Result<ServerHandle, ConfigError> {
     let service_clock = app.services.clock.clone();
     let state = ServeState {
+        strict: app.config.auth == crate::config::Auth::Strict,
         store: folder,
         keys: Arc::new(Keys(keys)),
         clock: Arc::new(move || service_clock.now()),

@@ -4,6 +4,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
+use crate::clock::UnixMs;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name, split_name};
 use crate::model::wire_time::unix_seconds;
 use crate::services::Services;
@@ -21,6 +22,11 @@ pub struct Domain {
     pub kind: String,
     /// The streaming domain that an ingest domain is mapped to.
     pub play_domain: Option<String>,
+    /// Where its live centre is, as AddLiveDomain named it.
+    pub region: String,
+    /// `domestic`, `overseas` or `global`.
+    pub scope: String,
+    pub created_at: UnixMs,
 }
 
 /// One function of a domain, as BatchSetLiveDomainConfigs sets it.
@@ -92,8 +98,8 @@ pub async fn resolve(
     let (stream, query) = split_name(name);
     let tc_query = tc_url.split_once('?').map_or("", |(_, query)| query);
     let args = PushArgs::parse(query);
-    let around = [PushArgs::parse(app_query), PushArgs::parse(tc_query)];
-    let argument = |wanted: &str| args.get(wanted).or_else(|| around.iter().find_map(|a| a.get(wanted))).map(str::to_owned);
+    let around = [args.clone(), PushArgs::parse(app_query), PushArgs::parse(tc_query)];
+    let argument = |wanted: &str| around.iter().find_map(|a| a.get(wanted)).map(str::to_owned);
     check_name("the application name", app_name)?;
     check_name("the stream name", stream)?;
 

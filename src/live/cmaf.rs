@@ -8,6 +8,9 @@ use super::spool::record::Record;
 use crate::media::cmaf::{Fragmenter, Position, init_segment};
 use crate::media::frame::SampleInfo;
 
+/// Where a session begins on the fragments' timeline: sound that comes a little before the first picture must not be negative.
+const ORIGIN_MS: i64 = 1_000;
+
 /// Writes a slice as a fragment that goes on where `start` stopped.
 pub fn write_fragment(
     folder: &Path,
@@ -19,12 +22,14 @@ pub fn write_fragment(
     let mut samples: Vec<SampleInfo> = Vec::new();
     for_each(folder, slice.span, |record| {
         if let Record::Frame(frame) = record {
-            samples.push(sample(&frame));
+            let mut sample = sample(&frame);
+            sample.dts_ms += ORIGIN_MS;
+            samples.push(sample);
         }
         Ok(())
     })?;
     let mut fragmenter = Fragmenter::new(tracks.video.as_ref(), tracks.audio.as_ref(), start)?;
-    let head = fragmenter.fragment(&samples, Some(slice.start_ms + slice.duration_ms))?;
+    let head = fragmenter.fragment(&samples, Some(slice.start_ms + slice.duration_ms + ORIGIN_MS))?;
     let mut out = Output::create(path)?;
     out.buffer.extend_from_slice(&head);
     for_each(folder, slice.span, |record| {

@@ -33,7 +33,11 @@ pub enum DeriveError {
     #[error("the spool cannot be read: {0}")]
     Spool(ReadError),
     #[error("the media cannot be muxed: {0}")]
-    Mux(#[from] MuxError),
+    Ts(#[from] MuxError),
+    #[error("the media cannot be muxed: {0}")]
+    Mp4(#[from] mp4::MuxError),
+    #[error("the media cannot be muxed: {0}")]
+    Flv(#[from] flv::write::MuxError),
     #[error("the range holds no media")]
     Empty,
 }

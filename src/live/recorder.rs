@@ -18,7 +18,7 @@ use crate::live::worker::{self, Effect, Status};
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
-use crate::model::rule::{Choice, FormatRule, OnDemand, Rule, Window, choose};
+use crate::model::rule::{Choice, FormatRule, Rule, Window, choose};
 use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::services::Services;
 

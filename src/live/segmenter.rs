@@ -97,6 +97,8 @@ struct OpenFile {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Lane {
     rule: FormatRule,
+    /// The counter of the next slice.
+    next_sequence: u64,
     next_number: u64,
     file: Option<OpenFile>,
     slice: Option<OpenSlice>,
@@ -106,7 +108,6 @@ struct Lane {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Segmenter {
     lanes: Vec<Lane>,
-    next_sequence: u64,
     /// Media time and wall time of the same instant in the current push.
     anchor: (i64, UnixMs),
     last_key_ms: Option<i64>,
@@ -120,11 +121,10 @@ impl Segmenter {
     pub fn new(formats: &[FormatRule], first_sequence: u64, wall: UnixMs) -> Self {
         let lanes = formats
             .iter()
-            .map(|rule| Lane { rule: rule.clone(), next_number: 0, file: None, slice: None })
+            .map(|rule| Lane { rule: rule.clone(), next_sequence: first_sequence, next_number: 0, file: None, slice: None })
             .collect();
         Self {
             lanes,
-            next_sequence: first_sequence,
             anchor: (0, wall),
             last_key_ms: None,
             after_gap: false,
@@ -139,10 +139,10 @@ impl Segmenter {
         self.anchor.1 + media_ms - self.anchor.0
     }
 
-    /// The counter that the next slice takes.
+    /// The counter that the stream's next recording starts at.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
-        self.next_sequence
+        self.lanes.iter().map(|lane| lane.next_sequence).max().unwrap_or(0)
     }
 
     /// The first segment of the spool that an open slice or file still needs.
@@ -236,8 +236,8 @@ impl Segmenter {
         let ended_at = self.wall(end_ms);
         let Some(l) = self.lanes.get_mut(lane) else { return };
         let Some(open) = l.slice.take() else { return };
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
+        let sequence = l.next_sequence;
+        l.next_sequence += 1;
         if let Some(file) = &mut l.file {
             file.slices = Some(file.slices.map_or((sequence, sequence), |(first, _)| (first, sequence)));
         }
