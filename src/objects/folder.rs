@@ -131,6 +131,8 @@ struct Loaded {
     place: PathBuf,
     file: File,
     record: record::Record,
+    /// No record describes these bytes: somebody put the file there by hand.
+    bare: bool,
 }
 
 impl Inner {
@@ -157,15 +159,17 @@ impl Inner {
             };
             let stamp = record::Stamp::of(&file)?;
             let sidecar = record::Sidecar::read(&self.layout.meta_of(bucket, &place))?;
-            let record = match sidecar.and_then(|sidecar| sidecar.matching(stamp)) {
-                Some(record) => record,
-                None if attempts < 3 => continue,
-                None => record::Record::of_bare_file(stamp),
-            };
+            let found = sidecar.and_then(|sidecar| sidecar.matching(stamp));
+            if found.is_none() && attempts < 3 {
+                continue;
+            }
+            let bare = found.is_none();
+            let record = found.unwrap_or_else(|| record::Record::of_bare_file(stamp));
             return Ok(Some(Loaded {
                 place,
                 file,
                 record,
+                bare,
             }));
         }
     }
@@ -231,32 +235,34 @@ impl Inner {
                 crc64: Some(crc64),
                 ..now.record
             };
-            self.store_record(bucket, &now.place, record)?;
+            self.store_record(bucket, &now.place, record, !now.bare)?;
         }
         Ok((etag, crc64))
     }
 
-    /// Replaces the metadata of bytes that stay. The caller holds the key lock.
+    /// Replaces the metadata of bytes that stay; without `durable` it may be lost with the power, which is fine for
+    /// what can be computed again. The caller holds the key lock.
     fn store_record(
         &self,
         bucket: &str,
         place: &std::path::Path,
         record: record::Record,
+        durable: bool,
     ) -> Result<(), FolderError> {
         let temp = draft::TempFile::new(self.layout.fresh_tmp());
-        record::write_json(
-            temp.path(),
-            &record::Sidecar {
-                current: record,
-                previous: None,
-            },
-        )?;
+        let sidecar = record::Sidecar {
+            current: record,
+            previous: None,
+        };
+        record::write_json(temp.path(), &sidecar, durable)?;
         let path = self.layout.meta_of(bucket, place);
         let _names = self.locks.names(bucket);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
             fs::rename(temp.path(), &path)?;
-            layout::sync_folder(parent)?;
+            if durable {
+                layout::sync_folder(parent)?;
+            }
         }
         Ok(())
     }

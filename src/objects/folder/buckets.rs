@@ -202,7 +202,7 @@ impl Inner {
 
     fn write_settings(&self, name: &str, settings: &Settings) -> Result<(), FolderError> {
         let temp = TempFile::new(self.layout.fresh_tmp());
-        write_json(temp.path(), settings)?;
+        write_json(temp.path(), settings, true)?;
         fs::rename(temp.path(), self.layout.bucket_settings(name))?;
         layout::sync_folder(&self.layout.buckets())?;
         Ok(())

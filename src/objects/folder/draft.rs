@@ -16,7 +16,7 @@ use super::layout::remove_file;
 use super::record::Stamp;
 
 /// Bytes gathered before they go to the disk.
-const BATCH_BYTES: usize = 256 * 1024;
+const BATCH_BYTES: usize = 512 * 1024;
 
 /// Bytes after which the kernel is told to start writing back, so that the final sync has little left to do.
 const WRITE_BACK_EVERY: u64 = 32 * 1024 * 1024;
@@ -55,8 +55,9 @@ pub struct Draft {
 }
 
 enum Writer {
-    Idle(Box<Output>),
-    Busy(JoinHandle<io::Result<Box<Output>>>),
+    Idle(Output),
+    /// The file and the digests take the same batch, each on a thread of its own.
+    Busy(JoinHandle<io::Result<File>>, JoinHandle<Digests>),
     Failed,
 }
 
@@ -84,10 +85,10 @@ impl Draft {
             batch: Vec::new(),
             batched: 0,
             size: 0,
-            writer: Writer::Idle(Box::new(Output {
+            writer: Writer::Idle(Output {
                 file,
                 digests: Digests::default(),
-            })),
+            }),
             write_back: None,
             unsynced: 0,
         })
@@ -109,22 +110,28 @@ impl Draft {
         Ok(())
     }
 
-    async fn output(&mut self) -> Result<Box<Output>, FolderError> {
+    async fn output(&mut self) -> Result<Output, FolderError> {
         match std::mem::replace(&mut self.writer, Writer::Failed) {
             Writer::Idle(output) => Ok(output),
-            Writer::Busy(task) => Ok(task.await??),
+            Writer::Busy(file, digests) => Ok(Output {
+                file: file.await??,
+                digests: digests.await?,
+            }),
             Writer::Failed => Err(FolderError::Io(io::Error::other("an earlier write failed"))),
         }
     }
 
     async fn flush(&mut self) -> Result<(), FolderError> {
-        let mut output = self.output().await?;
+        let Output {
+            mut file,
+            mut digests,
+        } = self.output().await?;
         self.unsynced += self.batched as u64;
         if self.unsynced >= WRITE_BACK_EVERY
             && self.write_back.as_ref().is_none_or(JoinHandle::is_finished)
         {
             self.unsynced = 0;
-            let file = output.file.try_clone()?;
+            let file = file.try_clone()?;
             self.write_back = Some(spawn_blocking(move || {
                 // Only a head start: an error shows again at the final sync.
                 drop(file.sync_data());
@@ -132,13 +139,20 @@ impl Draft {
         }
         self.batched = 0;
         let batch = std::mem::take(&mut self.batch);
-        self.writer = Writer::Busy(spawn_blocking(move || {
+        let same = batch.clone();
+        let writing = spawn_blocking(move || {
             for bytes in batch {
-                output.file.write_all(&bytes)?;
-                output.digests.update(&bytes);
+                file.write_all(&bytes)?;
             }
-            Ok(output)
-        }));
+            Ok(file)
+        });
+        let digesting = spawn_blocking(move || {
+            for bytes in same {
+                digests.update(&bytes);
+            }
+            digests
+        });
+        self.writer = Writer::Busy(writing, digesting);
         Ok(())
     }
 

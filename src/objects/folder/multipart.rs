@@ -107,7 +107,7 @@ impl FolderStore {
                 meta,
             };
             let temp = TempFile::new(store.layout.fresh_tmp());
-            write_json(temp.path(), &manifest)?;
+            write_json(temp.path(), &manifest, true)?;
             fs::create_dir_all(&folder)?;
             fs::rename(temp.path(), folder.join(MANIFEST))?;
             layout::sync_folder(&folder)?;

@@ -109,7 +109,7 @@ impl FolderStore {
             let mut loaded = store.expect(&bucket, &key)?;
             store.settle(&bucket, &loaded)?;
             change(&mut loaded.record.meta);
-            store.store_record(&bucket, &loaded.place, loaded.record)
+            store.store_record(&bucket, &loaded.place, loaded.record, true)
         })
         .await
     }
@@ -201,7 +201,7 @@ impl Inner {
             previous: Some(old),
         };
         let side = draft::TempFile::new(self.layout.fresh_tmp());
-        write_json(side.path(), &sidecar)?;
+        write_json(side.path(), &sidecar, true)?;
         let side_path = self.layout.meta_of(bucket, &loaded.place);
         fs::rename(side.path(), &side_path)?;
         if let Some(parent) = side_path.parent() {

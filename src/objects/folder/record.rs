@@ -127,11 +127,13 @@ impl Sidecar {
     }
 }
 
-/// Writes a small file durably under a temporary name, for a rename to follow.
-pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FolderError> {
+/// Writes a small file under a temporary name, for a rename to follow.
+pub fn write_json<T: Serialize>(path: &Path, value: &T, durable: bool) -> Result<(), FolderError> {
     let bytes = serde_json::to_vec(value).map_err(io::Error::other)?;
     let mut file = File::create_new(path)?;
     file.write_all(&bytes)?;
-    file.sync_all()?;
+    if durable {
+        file.sync_all()?;
+    }
     Ok(())
 }

@@ -257,7 +257,7 @@ impl Inner {
             previous: existing.map(|existing| existing.record),
         };
         let side = TempFile::new(self.layout.fresh_tmp());
-        write_json(side.path(), &sidecar)?;
+        write_json(side.path(), &sidecar, true)?;
         let (data, meta) = {
             let _names = self.locks.names(bucket);
             self.layout.check_bucket(bucket)?;

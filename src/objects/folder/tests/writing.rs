@@ -183,7 +183,7 @@ async fn a_crash_in_an_append_leaves_the_old_object() {
     };
     side.previous = Some(old);
     fs::remove_file(&side_path).expect("old record");
-    record::write_json(&side_path, &side).expect("record");
+    record::write_json(&side_path, &side, true).expect("record");
     fs::write(bench.folder.path().join("liverec/log"), b"1234567").expect("torn");
 
     let reopened = Bench {
@@ -244,7 +244,7 @@ async fn a_crash_between_record_and_bytes_leaves_the_old_object_whole() {
         current: newer,
         previous: Some(side.current),
     };
-    record::write_json(&side_path, &both).expect("record");
+    record::write_json(&side_path, &both, true).expect("record");
     assert_eq!(
         bench.store.head("liverec", "k").await.expect("head"),
         Some(old)
