@@ -112,6 +112,29 @@ impl Objects {
         }
     }
 
+    /// Puts a small text in place of an earlier one of the same tag. An object of any other origin stays.
+    pub async fn replace_text(&self, upload: &Upload<'_>, text: String) -> Result<(), PutError> {
+        self.struck().await?;
+        let store = match &self.store {
+            Store::Embedded(store) => store,
+            Store::Outside(client) => return client.replace_text(upload, TAG, text).await,
+        };
+        let put = async {
+            let mut replace = folder::Replace::Never;
+            if let Some(info) = store.head(upload.bucket, upload.key).await? {
+                if info.meta.user_metadata.get(TAG).is_none_or(|tag| tag != upload.tag) {
+                    return Err(FolderError::AlreadyExists(upload.key.to_owned()));
+                }
+                replace = folder::Replace::Always;
+            }
+            let mut draft = store.draft().await?;
+            draft.write(text.into()).await?;
+            let finished = draft.finish().await?;
+            store.commit(upload.bucket, upload.key, finished, described(upload), replace).await
+        };
+        put.await.map(|_| ()).map_err(put_error)
+    }
+
     async fn same_or_taken(&self, upload: &Upload<'_>) -> Result<(), PutError> {
         let Store::Embedded(store) = &self.store else { return Err(PutError::Taken) };
         match store.head(upload.bucket, upload.key).await {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Refused, fields};
 use crate::app::App;
+use crate::clock::UnixMs;
 use crate::live::access::{Domain, Function};
 use crate::model::rule::Rule;
 use crate::notify::config::{RecordNotify, StreamNotify};
@@ -63,6 +64,9 @@ struct StreamNotifyPart {
 struct DomainPart {
     kind: String,
     play_domain: Option<String>,
+    region: String,
+    scope: String,
+    created_at: UnixMs,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,7 +107,14 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
         snapshot.stream_notify.push(Named { domain, config });
     }
     for (domain, c) in store.list_documents::<Domain>(Kind::Domain).await? {
-        snapshot.domains.push(Named { domain, config: DomainPart { kind: c.kind, play_domain: c.play_domain } });
+        let config = DomainPart {
+            kind: c.kind,
+            play_domain: c.play_domain,
+            region: c.region,
+            scope: c.scope,
+            created_at: c.created_at,
+        };
+        snapshot.domains.push(Named { domain, config });
     }
     for (domain, mut functions) in store.list_documents::<Vec<Function>>(Kind::DomainConfig).await? {
         for (name, value) in functions.iter_mut().flat_map(|f| f.args.iter_mut()) {
@@ -183,7 +194,13 @@ async fn put(services: &Services, snapshot: Snapshot, secrets: &Secrets, replace
         store.put_document(Kind::StreamNotify, &domain, &config).await.map_err(Refused::broken)?;
     }
     for Named { domain, config } in snapshot.domains {
-        let config = Domain { kind: config.kind, play_domain: config.play_domain };
+        let config = Domain {
+            kind: config.kind,
+            play_domain: config.play_domain,
+            region: config.region,
+            scope: config.scope,
+            created_at: config.created_at,
+        };
         store.put_document(Kind::Domain, &domain, &config).await.map_err(Refused::broken)?;
     }
     for DomainConfig { domain, mut functions } in snapshot.domain_configs {

@@ -79,6 +79,12 @@ impl Client {
         self.put(upload, tag, text.into_bytes().into()).await
     }
 
+    /// Puts a text in place of an earlier one of the same tag.
+    pub async fn replace_text(&self, upload: &Upload<'_>, tag: &str, text: String) -> Result<(), PutError> {
+        self.check_absent(upload, tag).await?;
+        self.put(upload, tag, text.into_bytes().into()).await
+    }
+
     async fn put(&self, upload: &Upload<'_>, tag: &str, body: ByteStream) -> Result<(), PutError> {
         self.s3
             .put_object()

@@ -70,7 +70,8 @@ pub struct Filter {
     pub domain: String,
     pub app: Option<String>,
     pub stream: Option<String>,
-    pub state: Option<State>,
+    /// `true`: a receiver took it; `false`: it was tried and none has.
+    pub delivered: Option<bool>,
     pub from: UnixMs,
     pub to: UnixMs,
     pub kinds: Vec<Kind>,
@@ -157,12 +158,13 @@ impl Store {
         Ok(callback::Entity::find().order_by_desc(callback::Column::Id).limit(limit).all(&self.read).await?)
     }
 
-    /// One page of a domain's callbacks by time, with the number of all that fit.
+    /// One page of a domain's callbacks that were tried, by time, with the number of all that fit.
     pub async fn callback_page(&self, filter: &Filter, page: u64, size: u64) -> Result<(Vec<Row>, u64), StoreError> {
         let mut condition = Condition::all()
             .add(callback::Column::Domain.eq(&filter.domain))
             .add(callback::Column::CreatedAt.gte(filter.from))
             .add(callback::Column::CreatedAt.lte(filter.to))
+            .add(callback::Column::Attempts.ne("[]"))
             .add(callback::Column::Kind.is_in(filter.kinds.iter().map(|kind| kind.as_str())));
         if let Some(app) = &filter.app {
             condition = condition.add(callback::Column::App.eq(app));
@@ -170,8 +172,10 @@ impl Store {
         if let Some(stream) = &filter.stream {
             condition = condition.add(callback::Column::Stream.eq(stream));
         }
-        if let Some(state) = filter.state {
-            condition = condition.add(callback::Column::State.eq(state.as_str()));
+        match filter.delivered {
+            Some(true) => condition = condition.add(callback::Column::State.eq(State::Success.as_str())),
+            Some(false) => condition = condition.add(callback::Column::State.ne(State::Success.as_str())),
+            None => {}
         }
         let query = callback::Entity::find().filter(condition).order_by_asc(callback::Column::Id);
         let total = query.clone().count(&self.read).await?;

@@ -43,6 +43,10 @@ impl Store {
             .await?)
     }
 
+    pub async fn find_session(&self, id: &str) -> Result<Option<SessionRow>, StoreError> {
+        Ok(record_session::Entity::find_by_id(id.to_owned()).one(&self.read).await?)
+    }
+
     /// The newest sessions first.
     pub async fn recent_sessions(&self, limit: u64) -> Result<Vec<SessionRow>, StoreError> {
         Ok(record_session::Entity::find()
@@ -88,6 +92,25 @@ impl Store {
             .await?)
     }
 
+    /// Slices of a stream uploaded after `from` and before `to`, in order, at most `limit`.
+    pub async fn slices_uploaded_between(
+        &self,
+        hash: &str,
+        from: UnixMs,
+        to: UnixMs,
+        limit: u64,
+    ) -> Result<Vec<SliceRow>, StoreError> {
+        Ok(record_slice::Entity::find()
+            .filter(record_slice::Column::StreamHash.eq(hash))
+            .filter(record_slice::Column::UploadedAt.gt(from))
+            .filter(record_slice::Column::UploadedAt.lt(to))
+            .order_by_asc(record_slice::Column::UploadedAt)
+            .order_by_asc(record_slice::Column::Sequence)
+            .limit(limit)
+            .all(&self.read)
+            .await?)
+    }
+
     /// The number the next slice of a stream carries: the counter survives recordings.
     pub async fn next_slice_sequence(&self, hash: &str) -> Result<u64, StoreError> {
         let newest = record_slice::Entity::find()
@@ -123,6 +146,18 @@ impl Store {
         }
         tx.commit().await?;
         Ok(known == 0)
+    }
+
+    /// Records a file in place of the one of the same `dedupe` name.
+    pub async fn replace_file(&self, row: FileRow) -> Result<(), StoreError> {
+        let tx = self.write.begin().await?;
+        record_file::Entity::delete_many().filter(record_file::Column::Dedupe.eq(&row.dedupe)).exec(&tx).await?;
+        record_file::Entity::insert(row.into_active_model())
+            .exec_without_returning(&tx)
+            .await
+            .map_err(StoreError::from_insert)?;
+        tx.commit().await?;
+        Ok(())
     }
 
     pub async fn find_file_by_dedupe(&self, dedupe: &str) -> Result<Option<FileRow>, StoreError> {
