@@ -1,0 +1,50 @@
+//! AddLiveDomain: declares a streaming or an ingest domain, which is online at once.
+//!
+//! The product checks who owns the name and wants a CNAME record afterwards; neither makes sense on one machine. Its code for a
+//! name that is there already is not known; here it is ConfigAlreadyExists.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::actions::Context;
+use crate::actions::wire::domain_name;
+use crate::error::ApiError;
+use crate::live::access::Domain;
+use crate::store::documents::Kind;
+
+/// Accepted without effect.
+pub const IGNORES: &[(&str, &str)] = &[
+    ("CheckUrl", "nothing is accelerated, so nothing is checked"),
+    ("ResourceGroupId", "there is one account without groups"),
+    ("Tag", "domains carry no tags"),
+    ("TopLevelDomain", "no origin lies behind a domain"),
+];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+    pub live_domain_type: String,
+    pub region: String,
+    pub scope: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answer {}
+
+/// Declares the domain.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let name = domain_name("DomainName", &request.domain_name)?;
+    let domain = Domain {
+        kind: request.live_domain_type,
+        play_domain: None,
+        region: request.region,
+        scope: request.scope.unwrap_or_else(|| "domestic".to_owned()),
+        created_at: ctx.now(),
+    };
+    ctx.services
+        .store
+        .insert_document(Kind::Domain, &name, &domain)
+        .await?;
+    Ok(Answer {})
+}

@@ -1,0 +1,53 @@
+//! AddLiveDomainMapping: what is pushed to an ingest domain belongs to a streaming domain from then on.
+//!
+//! A push to the ingest domain is recorded by the rules of the streaming domain. An ingest domain leads to one streaming domain;
+//! a second mapping of it is ConfigAlreadyExists. With any domain taken as the caller's, an undeclared ingest domain is declared by this.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::kind;
+use crate::actions::Context;
+use crate::actions::wire::domain_name;
+use crate::error::{ApiError, Code};
+use crate::live::access::Domain;
+use crate::store::documents::Kind;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub push_domain: String,
+    pub pull_domain: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answer {}
+
+/// Stores the mapping.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let push = domain_name("PushDomain", &request.push_domain)?;
+    let pull = domain_name("PullDomain", &request.pull_domain)?;
+    ctx.check_declared(&push).await?;
+    ctx.check_declared(&pull).await?;
+    let streaming = kind::declared(ctx, &pull).await?;
+    let ingest = kind::declared(ctx, &push).await?;
+    kind::check(ingest.as_ref(), kind::INGEST)?;
+    kind::check(streaming.as_ref(), kind::STREAMING)?;
+    if push == pull {
+        return Err(ApiError::coded(Code::DomainTypeMalformed));
+    }
+    let mut ingest = ingest.unwrap_or_else(|| Domain {
+        created_at: ctx.now(),
+        ..Domain::default()
+    });
+    if ingest.play_domain.is_some() {
+        return Err(ApiError::coded(Code::ConfigAlreadyExists));
+    }
+    ingest.kind = kind::INGEST.to_owned();
+    ingest.play_domain = Some(pull);
+    ctx.services
+        .store
+        .put_document(Kind::Domain, &push, &ingest)
+        .await?;
+    Ok(Answer {})
+}

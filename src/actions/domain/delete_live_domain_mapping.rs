@@ -1,0 +1,40 @@
+//! DeleteLiveDomainMapping: an ingest domain stands for itself again. A mapping that is not there is InvalidConfig.NotFound.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::kind;
+use crate::actions::Context;
+use crate::actions::wire::domain_name;
+use crate::error::{ApiError, Code};
+use crate::store::documents::Kind;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub push_domain: String,
+    pub pull_domain: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answer {}
+
+/// Removes the mapping; both domains stay.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let push = domain_name("PushDomain", &request.push_domain)?;
+    let pull = domain_name("PullDomain", &request.pull_domain)?;
+    ctx.check_declared(&push).await?;
+    ctx.check_declared(&pull).await?;
+    let ingest = kind::declared(ctx, &push).await?;
+    let streaming = kind::declared(ctx, &pull).await?;
+    kind::check(ingest.as_ref(), kind::INGEST)?;
+    kind::check(streaming.as_ref(), kind::STREAMING)?;
+    let mapped = ingest.filter(|domain| domain.play_domain.as_ref() == Some(&pull));
+    let mut ingest = mapped.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+    ingest.play_domain = None;
+    ctx.services
+        .store
+        .put_document(Kind::Domain, &push, &ingest)
+        .await?;
+    Ok(Answer {})
+}

@@ -1,0 +1,73 @@
+//! DescribeLiveDomainMapping: the streaming domain and the ingest domains that belong together, asked by any of them.
+//!
+//! Type is `vhost` for the streaming domain and `publish` for an ingest domain. The asked domain is in the list too, which no
+//! page settles either way. A domain without mapping gives an empty list.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::actions::Context;
+use crate::error::ApiError;
+use crate::live::access::Domain;
+use crate::store::documents::Kind;
+
+/// Accepted without effect.
+pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Answer {
+    pub live_domain_models: Models,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Models {
+    pub live_domain_model: Vec<Model>,
+}
+
+/// One domain of the group.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Model {
+    pub domain_name: String,
+    #[serde(rename = "Type")]
+    pub kind: String,
+}
+
+/// Lists the group.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let asked = ctx.check_domain(&request.domain_name).await?;
+    let domains: Vec<(String, Domain)> = ctx.services.store.list_documents(Kind::Domain).await?;
+    Ok(Answer {
+        live_domain_models: Models {
+            live_domain_model: group(&asked, &domains),
+        },
+    })
+}
+
+fn group(asked: &str, domains: &[(String, Domain)]) -> Vec<Model> {
+    let own = domains.iter().find(|(name, _)| name == asked);
+    let streaming = own
+        .and_then(|(_, domain)| domain.play_domain.as_deref())
+        .unwrap_or(asked);
+    let model = |name: &str, kind: &str| Model {
+        domain_name: name.to_owned(),
+        kind: kind.to_owned(),
+    };
+    let mut ingest: Vec<Model> = domains
+        .iter()
+        .filter(|(_, domain)| domain.play_domain.as_deref() == Some(streaming))
+        .map(|(name, _)| model(name, "publish"))
+        .collect();
+    if !ingest.is_empty() {
+        ingest.insert(0, model(streaming, "vhost"));
+    }
+    ingest
+}

@@ -1,0 +1,28 @@
+//! What a domain is for, as LiveDomainType names it.
+
+use crate::actions::Context;
+use crate::error::{ApiError, Code};
+use crate::live::access::Domain;
+use crate::store::documents::Kind;
+
+/// A streaming (play) domain.
+pub const STREAMING: &str = "liveVideo";
+/// An ingest (push) domain.
+pub const INGEST: &str = "liveEdge";
+
+/// A declared domain, or none.
+pub async fn declared(ctx: &Context, domain: &str) -> Result<Option<Domain>, ApiError> {
+    Ok(ctx
+        .services
+        .store
+        .find_document(Kind::Domain, domain)
+        .await?)
+}
+
+/// Refuses a declared domain of another kind than `wanted`.
+pub fn check(domain: Option<&Domain>, wanted: &str) -> Result<(), ApiError> {
+    if domain.is_some_and(|domain| !domain.kind.is_empty() && domain.kind != wanted) {
+        return Err(ApiError::coded(Code::DomainTypeMalformed));
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! AddLiveAppRecordConfig: creates the recording rule of a (domain, application, stream) triple.
+//!
+//! Prefixes may be absent, as in the product's own examples, and then are those of its console. Streams that are live
+//! keep the rule that they were published under.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::config::{self, NewFormat};
+use super::target;
+use crate::actions::Context;
+use crate::actions::wire::{given, instant};
+use crate::error::{ApiError, Code};
+use crate::model::rule::{DEFAULT_DELAY_S, Rule};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+    pub app_name: String,
+    pub stream_name: Option<String>,
+    pub oss_endpoint: String,
+    pub oss_bucket: String,
+    pub start_time: Option<String>,
+    pub end_time: Option<String>,
+    pub on_demand: Option<i64>,
+    pub delay_time: Option<i64>,
+    #[serde(default)]
+    pub record_format: Vec<NewFormat>,
+    #[serde(default)]
+    pub transcode_record_format: Vec<NewFormat>,
+    #[serde(default)]
+    pub transcode_templates: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answer {}
+
+/// Stores the rule.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let domain = ctx.check_domain(&request.domain_name).await?;
+    let (app, stream) = config::names(&request.app_name, request.stream_name.as_deref())?;
+    let oss_bucket = target::bucket_name(&request.oss_bucket)?.to_owned();
+    let oss_endpoint = target::endpoint(&request.oss_endpoint)?;
+    if request.record_format.is_empty() && request.transcode_record_format.is_empty() {
+        return Err(ApiError::missing("RecordFormat"));
+    }
+    let formats = config::new_formats(request.record_format)?;
+    let transcode_formats = config::new_formats(request.transcode_record_format)?;
+    let now = ctx.now();
+    let time = |param, text| given(text).map(|text| instant(param, &text)).transpose();
+    let start = time("StartTime", request.start_time)?;
+    let end = time("EndTime", request.end_time)?;
+    let (start_time, end_time) = config::window(&stream, start, end, now)?;
+    let rule = Rule {
+        domain,
+        app,
+        stream,
+        oss_endpoint,
+        oss_bucket,
+        start_time,
+        end_time,
+        on_demand: config::on_demand(request.on_demand.unwrap_or(0))?,
+        delay_s: request.delay_time.unwrap_or(DEFAULT_DELAY_S),
+        formats,
+        transcode_formats,
+        transcode_templates: config::templates(request.transcode_templates)?,
+        created_at: now,
+    };
+    let store = &ctx.services.store;
+    let rules = store.rules_of(&rule.domain);
+    // A refused request creates no bucket; the insert below decides between two calls at the same time.
+    if rules
+        .iter()
+        .any(|known| known.app == rule.app && known.stream == rule.stream)
+    {
+        return Err(ApiError::coded(Code::ConfigAlreadyExists));
+    }
+    config::check_room(rules.len())?;
+    target::ensure_bucket(ctx, &rule.oss_bucket).await?;
+    store.insert_rule(rule).await?;
+    Ok(Answer {})
+}

@@ -1,0 +1,149 @@
+//! DescribeLiveRecordNotifyRecords: the recording callbacks that were sent to a domain's URL, with what came back.
+//!
+//! Shown is every callback with at least one attempt. One that is still being tried counts as failed until it succeeds.
+//! The log reaches back 7 days; an earlier StartTime is taken as that. CallbackList is a bare array, without wrapper.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::actions::Context;
+use crate::actions::wire::{DAY_MS, Paging, Period, given};
+use crate::error::ApiError;
+use crate::model::event::Kind;
+use crate::model::wire_time::to_api;
+use crate::store::callbacks::{Attempt, Filter, Row, State};
+
+/// Accepted without effect.
+pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
+
+const KEPT_MS: i64 = 7 * DAY_MS;
+
+/// What this log is about; publish callbacks have one of their own.
+const KINDS: [Kind; 6] = [
+    Kind::FileCreated,
+    Kind::RecordStarted,
+    Kind::RecordPaused,
+    Kind::RecordResumed,
+    Kind::RecordError,
+    Kind::TransformatError,
+];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+    pub app_name: Option<String>,
+    pub stream_name: Option<String>,
+    pub start_time: String,
+    pub end_time: String,
+    pub status: Option<String>,
+    pub storage_type: Option<String>,
+    pub page_number: i64,
+    pub page_size: i64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Answer {
+    pub callback_list: Vec<Callback>,
+    pub code: i32,
+    pub msg: String,
+    pub page_num: i32,
+    pub page_size: i32,
+    pub total_num: i32,
+    pub total_page: i32,
+}
+
+/// One callback with its newest attempt.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Callback {
+    pub domain_name: String,
+    pub app_name: String,
+    pub stream_name: String,
+    pub notify_type: String,
+    pub notify_url: String,
+    pub notify_time: String,
+    pub notify_result: String,
+    pub description: String,
+    pub notify_content: String,
+    pub notify_header: String,
+    pub notify_response: String,
+    pub storage_type: String,
+}
+
+/// Lists the callbacks.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let domain = ctx.check_domain(&request.domain_name).await?;
+    let period =
+        Period::read(&request.start_time, &request.end_time, None)?.since(ctx.now() - KEPT_MS);
+    let paging = Paging::new(request.page_number, request.page_size);
+    let filter = Filter {
+        domain,
+        app: given(request.app_name),
+        stream: given(request.stream_name),
+        delivered: request.status.map(|status| status == "success"),
+        from: period.from,
+        to: period.to,
+        kinds: KINDS.to_vec(),
+    };
+    // Recordings go to OSS only.
+    let (rows, total) = if request.storage_type.as_deref() == Some("vod") {
+        (Vec::new(), 0)
+    } else {
+        ctx.services
+            .store
+            .callback_page(&filter, paging.page, paging.size)
+            .await?
+    };
+    let numbers = paging.numbers(total);
+    Ok(Answer {
+        callback_list: rows
+            .into_iter()
+            .map(callback)
+            .collect::<Result<_, ApiError>>()?,
+        code: 0,
+        msg: "ok".to_owned(),
+        page_num: numbers.page,
+        page_size: numbers.size,
+        total_num: numbers.total,
+        total_page: numbers.pages,
+    })
+}
+
+fn callback(row: Row) -> Result<Callback, ApiError> {
+    let mut attempts: Vec<Attempt> =
+        serde_json::from_str(&row.attempts).map_err(ApiError::internal)?;
+    let last = attempts.pop();
+    let success = row.state == State::Success.as_str();
+    let description = if success {
+        "success".to_owned()
+    } else {
+        last.as_ref().map(failure).unwrap_or_default()
+    };
+    Ok(Callback {
+        domain_name: row.domain,
+        app_name: row.app,
+        stream_name: row.stream,
+        notify_type: row.kind,
+        notify_url: row.url,
+        notify_time: to_api(last.as_ref().map_or(row.created_at, |attempt| attempt.at)),
+        notify_result: if success { "success" } else { "failed" }.to_owned(),
+        description,
+        notify_content: row.body,
+        notify_header: last
+            .as_ref()
+            .map(|attempt| attempt.headers.clone())
+            .unwrap_or_default(),
+        notify_response: last.map(|attempt| attempt.response).unwrap_or_default(),
+        storage_type: "oss".to_owned(),
+    })
+}
+
+fn failure(attempt: &Attempt) -> String {
+    match (&attempt.error, attempt.status) {
+        (Some(error), _) => error.clone(),
+        (None, Some(status)) => format!("the receiver answered with HTTP status {status}"),
+        (None, None) => "no answer".to_owned(),
+    }
+}

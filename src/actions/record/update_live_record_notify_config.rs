@@ -1,0 +1,59 @@
+//! UpdateLiveRecordNotifyConfig: changes the recording callbacks of a domain. What is absent stays; an empty OnDemandUrl clears it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::notify;
+use crate::actions::Context;
+use crate::actions::wire::given;
+use crate::error::{ApiError, Code};
+use crate::notify::config::RecordNotify;
+use crate::store::documents::Kind;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+    pub notify_url: Option<String>,
+    pub on_demand_url: Option<String>,
+    pub need_status_notify: Option<bool>,
+    pub notify_req_auth: Option<bool>,
+    pub notify_auth_key: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answer {}
+
+/// Replaces the stored configuration by the changed one.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let domain = ctx.check_domain(&request.domain_name).await?;
+    let store = &ctx.services.store;
+    let stored: Option<RecordNotify> = store.find_document(Kind::RecordNotify, &domain).await?;
+    let mut config = stored.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+    if let Some(url) = given(request.notify_url) {
+        notify::notify_url(&url)?;
+        config.notify_url = Some(url);
+    }
+    if let Some(url) = request.on_demand_url {
+        config.on_demand_url = given(Some(url));
+        config
+            .on_demand_url
+            .as_deref()
+            .map(notify::on_demand_url)
+            .transpose()?;
+    }
+    if let Some(wanted) = request.need_status_notify {
+        config.need_status_notify = wanted;
+    }
+    if let Some(signed) = request.notify_req_auth {
+        config.notify_req_auth = signed;
+    }
+    if let Some(key) = request.notify_auth_key {
+        config.notify_auth_key = key;
+    }
+    notify::check_auth(&config)?;
+    store
+        .put_document(Kind::RecordNotify, &domain, &config)
+        .await?;
+    Ok(Answer {})
+}

@@ -1,0 +1,37 @@
+//! DeleteLiveStreamsNotifyUrlConfig: removes the publish callbacks of an ingest domain.
+//!
+//! Nothing is documented for a domain without them; this answers 404 InvalidConfig.NotFound, as the recording callbacks' action does.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::actions::Context;
+use crate::error::{ApiError, Code};
+use crate::store::documents::Kind;
+
+/// Accepted without effect.
+pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answer {}
+
+/// Removes the configuration.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let domain = ctx.check_domain(&request.domain_name).await?;
+    if ctx
+        .services
+        .store
+        .delete_document(Kind::StreamNotify, &domain)
+        .await?
+    {
+        Ok(Answer {})
+    } else {
+        Err(ApiError::coded(Code::InvalidConfigNotFound))
+    }
+}

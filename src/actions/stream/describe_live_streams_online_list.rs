@@ -1,0 +1,193 @@
+//! DescribeLiveStreamsOnlineList: the streams of a streaming domain that are being published.
+//!
+//! Only pushed streams exist here, so a list of transcoded ones is empty. Codec ids are those of FLV. What the publisher did not
+//! announce is left out.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::actions::Context;
+use crate::actions::wire::{Paging, given, length, passes};
+use crate::error::ApiError;
+use crate::live::hub::Publisher;
+use crate::model::wire_time::to_api;
+
+/// Accepted without effect.
+pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+    pub app_name: Option<String>,
+    pub stream_name: Option<String>,
+    pub query_type: Option<String>,
+    pub stream_type: Option<String>,
+    pub only_stream: Option<String>,
+    pub page_num: i64,
+    pub page_size: i64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Answer {
+    pub online_info: OnlineInfo,
+    pub page_num: i32,
+    pub page_size: i32,
+    pub total_num: i32,
+    pub total_page: i32,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct OnlineInfo {
+    pub live_stream_online_info: Vec<Stream>,
+}
+
+/// One stream.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Stream {
+    pub domain_name: String,
+    pub app_name: String,
+    pub stream_name: String,
+    pub publish_time: String,
+    #[serde(flatten)]
+    pub details: Option<Details>,
+}
+
+/// What OnlyStream leaves out.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Details {
+    pub publish_domain: String,
+    pub publish_type: String,
+    pub publish_url: String,
+    pub client_ip: String,
+    /// A text, not a boolean.
+    pub transcoded: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_codec_id: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_data_rate: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame_rate: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_codec_id: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_data_rate: Option<i32>,
+}
+
+/// Lists the streams by name.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let domain = ctx.check_domain(&request.domain_name).await?;
+    let (app, stream) = (given(request.app_name), given(request.stream_name));
+    let strict = request.query_type.as_deref() == Some("strict");
+    let named = |name: &str| match &stream {
+        Some(wanted) if !strict => name.contains(wanted.as_str()),
+        wanted => passes(wanted.as_deref(), name),
+    };
+    let transcoded_only = request.stream_type.as_deref() == Some("trans");
+    let found: Vec<Arc<Publisher>> = ctx
+        .hub
+        .publishers()
+        .into_iter()
+        .filter(|publisher| {
+            !transcoded_only
+                && publisher.key.domain == domain
+                && passes(app.as_deref(), &publisher.key.app)
+                && named(&publisher.key.stream)
+        })
+        .collect();
+    let names_only = request.only_stream.as_deref() == Some("yes");
+    let paging = Paging::new(request.page_num, request.page_size);
+    let numbers = paging.numbers(length(&found));
+    let shown = paging
+        .cut(found)
+        .iter()
+        .map(|publisher| Stream {
+            domain_name: publisher.key.domain.clone(),
+            app_name: publisher.key.app.clone(),
+            stream_name: publisher.key.stream.clone(),
+            publish_time: to_api(publisher.since),
+            details: (!names_only).then(|| details(publisher)),
+        })
+        .collect();
+    Ok(Answer {
+        online_info: OnlineInfo {
+            live_stream_online_info: shown,
+        },
+        page_num: numbers.page,
+        page_size: numbers.size,
+        total_num: numbers.total,
+        total_page: numbers.pages,
+    })
+}
+
+fn details(publisher: &Publisher) -> Details {
+    let facts = publisher.facts();
+    let known = |number: u32| i32::try_from(number).ok().filter(|number| *number > 0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the conversion saturates, and the filter takes what makes sense"
+    )]
+    let frame_rate = facts.frame_rate.round() as i32;
+    let key = &publisher.key;
+    Details {
+        publish_domain: publisher.ingest_domain.clone(),
+        publish_type: "edge".to_owned(),
+        publish_url: format!(
+            "rtmp://{}/{}/{}",
+            publisher.ingest_domain, key.app, key.stream
+        ),
+        client_ip: ip_of(&publisher.address).to_owned(),
+        transcoded: "no".to_owned(),
+        server_ip: None,
+        video_codec_id: facts.video_codec.as_deref().and_then(codec_id),
+        video_data_rate: known(facts.video_kbps),
+        frame_rate: Some(frame_rate).filter(|rate| *rate > 0),
+        width: known(facts.width),
+        height: known(facts.height),
+        audio_codec_id: facts.audio_codec.as_deref().and_then(codec_id),
+        audio_data_rate: None,
+    }
+}
+
+fn ip_of(address: &str) -> &str {
+    address
+        .rsplit_once(':')
+        .map_or(address, |(ip, _)| ip)
+        .trim_matches(['[', ']'])
+}
+
+/// The codec's number in an FLV tag.
+fn codec_id(name: &str) -> Option<i32> {
+    match name {
+        "h264" => Some(7),
+        "mpeg4" => Some(9),
+        "h265" => Some(12),
+        "mp3" => Some(2),
+        "aac" => Some(10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_lose_port_and_brackets() {
+        assert_eq!(ip_of("127.0.0.1:50000"), "127.0.0.1");
+        assert_eq!(ip_of("[::1]:50000"), "::1");
+        assert_eq!(ip_of("built-in"), "built-in");
+    }
+}

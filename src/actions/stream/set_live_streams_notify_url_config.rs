@@ -1,0 +1,60 @@
+//! SetLiveStreamsNotifyUrlConfig: sets the publish callbacks of an ingest domain, in place of whatever it had.
+//!
+//! NotifyReqAuth is the text yes or no here. ExceptionNotifyUrl is kept and shown; what the product sends there is not documented.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::actions::Context;
+use crate::actions::wire::{given, is_callback_url};
+use crate::error::{ApiError, Code};
+use crate::notify::config::StreamNotify;
+use crate::store::documents::Kind;
+
+/// Accepted without effect.
+pub const IGNORES: &[(&str, &str)] = &[(
+    "SwitchNotifyUrl",
+    "the answer of the describing action has no place for it, and no event of it is documented",
+)];
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+    pub notify_url: Option<String>,
+    pub exception_notify_url: Option<String>,
+    pub notify_req_auth: Option<String>,
+    pub notify_auth_key: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answer {}
+
+/// Stores the configuration.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let domain = ctx.check_domain(&request.domain_name).await?;
+    let config = StreamNotify {
+        notify_url: given(request.notify_url),
+        exception_notify_url: given(request.exception_notify_url),
+        notify_req_auth: request.notify_req_auth.as_deref() == Some("yes"),
+        notify_auth_key: request.notify_auth_key.unwrap_or_default(),
+    };
+    if config.notify_url.is_none() && config.exception_notify_url.is_none() {
+        return Err(ApiError::missing("NotifyUrl"));
+    }
+    let bad = |url: &Option<String>| url.as_deref().is_some_and(|url| !is_callback_url(url));
+    if bad(&config.notify_url) {
+        return Err(ApiError::coded(Code::InvalidNotifyUrlMalformed));
+    }
+    if bad(&config.exception_notify_url) {
+        return Err(ApiError::invalid("ExceptionNotifyUrl"));
+    }
+    if config.notify_req_auth && config.notify_auth_key.is_empty() {
+        return Err(ApiError::missing("NotifyAuthKey"));
+    }
+    ctx.services
+        .store
+        .put_document(Kind::StreamNotify, &domain, &config)
+        .await?;
+    Ok(Answer {})
+}
