@@ -1,0 +1,110 @@
+//! The subcommands: `serve` and the tools that talk to a running server.
+//!
+//! Exit status: 0 done, 1 it was tried and failed, 2 it was asked for wrongly. What a subcommand makes goes to standard
+//! output; what it has to say about that goes to standard error, in one line where it is a refusal.
+
+mod arguments;
+mod call;
+mod control;
+mod demo;
+mod env;
+mod http;
+mod logging;
+mod names;
+mod publish;
+mod refusal;
+mod serve;
+mod sign;
+mod signed;
+mod target;
+mod tools;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+use arguments::Chosen;
+
+/// Threads of the runtime at most; the web servers have their own.
+const MAX_WORKERS: usize = 4;
+
+/// Why a subcommand did not do what it was asked for.
+#[derive(Debug, Error)]
+enum CliError {
+    /// Asked for wrongly: status 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Tried and failed: status 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CliError {
+    fn usage(problem: impl std::fmt::Display) -> Self {
+        Self::Usage(problem.to_string())
+    }
+
+    fn failed(problem: impl std::fmt::Display) -> Self {
+        Self::Failed(problem.to_string())
+    }
+
+    fn status(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+type Outcome = Result<ExitCode, CliError>;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    match arguments::parse(std::env::args_os()) {
+        Ok(chosen) => run(chosen).unwrap_or_else(|error| {
+            complain(&error);
+            error.status()
+        }),
+        Err(error) => refusal::show(&error),
+    }
+}
+
+fn run(chosen: Chosen) -> Outcome {
+    // One TLS provider for every client and server of the process; a second call would find it there and do no harm.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers.clamp(2, MAX_WORKERS))
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("the runtime cannot start: {error}")))?;
+    runtime.block_on(async {
+        match chosen {
+            Chosen::Serve(flags) => serve::run(&flags).await,
+            Chosen::Demo(asked) => demo::run(&asked).await,
+            Chosen::Call(asked) => call::run(&asked).await,
+            Chosen::Sign(asked) => sign::run(&asked),
+            Chosen::Coverage(asked) => tools::coverage(&asked),
+            Chosen::Publish(asked) => publish::run(asked).await,
+            Chosen::Health(asked) => tools::health(&asked).await,
+            Chosen::Env(asked) => env::run(&asked).await,
+        }
+    })
+}
+
+/// Writes a text to standard output, with a line end. A reader that has gone away is no failure of ours.
+fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Writes one line to standard error.
+fn complain(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "localyun: {text}");
+}
+
+/// An environment variable that is set and not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

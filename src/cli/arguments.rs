@@ -1,0 +1,259 @@
+//! What may be written behind `localyun`. The flags of `serve` come from the table of settings, so that help, environment
+//! and config file cannot drift apart.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{KEYS, Raw};
+
+/// Alibaba Cloud ApsaraVideo Live on your own machine. Without a subcommand: serve.
+#[derive(Debug, Parser)]
+#[command(name = "localyun", version, disable_help_subcommand = true)]
+struct Program {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tool {
+    /// Show the main job end to end on a throw-away folder and free ports, then keep serving
+    Demo(DemoArgs),
+    /// Sign one API request, send it and print the answer
+    Call(CallArgs),
+    /// Print one API request, signed
+    Sign(SignArgs),
+    /// Print every documented action and how it stands
+    Coverage(CoverageArgs),
+    /// Push a clip over RTMP
+    Publish(PublishArgs),
+    /// Tell by the exit status whether the server is ready
+    Health(TargetArgs),
+    /// Print the shell lines that point SDKs and tools at the server
+    Env(TargetArgs),
+}
+
+/// Where the server is and who is calling.
+#[derive(Debug, Args)]
+pub(super) struct TargetArgs {
+    /// The API port [env: LOCALYUN_ENDPOINT] [default: http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint: Option<String>,
+    /// Access key [env: the first pair of LOCALYUN_ACCESS_KEYS] [default: testid:testsecret]
+    #[arg(long, value_name = "ID:SECRET")]
+    pub(super) access_key: Option<String>,
+}
+
+/// What is called.
+#[derive(Debug, Args)]
+pub(super) struct RequestArgs {
+    /// An action, such as DescribeLiveRecordConfig
+    pub(super) action: String,
+    /// Its parameters, lists as RecordFormat.1.Format=mp4
+    #[arg(value_name = "KEY=VALUE")]
+    pub(super) parameters: Vec<String>,
+    /// Send names that the documented API does not know
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// End after the last step instead of serving on
+    #[arg(long)]
+    pub(super) exit: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CallArgs {
+    #[command(flatten)]
+    pub(super) request: RequestArgs,
+    /// Sign the parameters (RPC signature V1) instead of the headers (ACS3-HMAC-SHA256)
+    #[arg(long)]
+    pub(super) v1: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SignArgs {
+    #[command(flatten)]
+    pub(super) request: RequestArgs,
+    /// Print what is signed as well, on standard error
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// A signed URL (RPC signature V1); this is the default
+    #[arg(long, conflicts_with = "acs3")]
+    pub(super) v1: bool,
+    /// A curl line with signed headers (ACS3-HMAC-SHA256)
+    #[arg(long)]
+    pub(super) acs3: bool,
+    /// The HTTP method that is signed
+    #[arg(long, value_parser = ["GET", "POST"], ignore_case = true, default_value = "GET")]
+    pub(super) method: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CoverageArgs {
+    /// JSON instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PublishArgs {
+    /// Streaming domain
+    #[arg(long)]
+    pub(super) domain: String,
+    /// Application
+    #[arg(long, default_value = "live")]
+    pub(super) app: String,
+    /// Stream
+    #[arg(long)]
+    pub(super) stream: String,
+    /// A built-in clip (h264_aac, hevc_enhanced, audio_only, video_only, one_per_second) or an FLV file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) clip: Option<String>,
+    /// Seconds of media; without it until Ctrl-C, or one round of the clip at speed 0
+    #[arg(long, value_name = "N")]
+    pub(super) seconds: Option<f64>,
+    /// 1 is real time, 0 as fast as it goes
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub(super) speed: f64,
+    /// More arguments of the push URL, such as auth_key=...
+    #[arg(long, value_name = "NAME=VALUE&...")]
+    pub(super) query: Option<String>,
+    /// The RTMP port [env: LOCALYUN_RTMP_ADDR] [default: 127.0.0.1:1935]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) rtmp_addr: Option<String>,
+}
+
+/// The subcommand with what was written behind it.
+#[derive(Debug)]
+pub(super) enum Chosen {
+    Serve(Raw),
+    Demo(DemoArgs),
+    Call(CallArgs),
+    Sign(SignArgs),
+    Coverage(CoverageArgs),
+    Publish(PublishArgs),
+    Health(TargetArgs),
+    Env(TargetArgs),
+}
+
+/// Reads the command line, the program's own name first.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Chosen, clap::Error> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let own = ["-h", "--help", "-V", "--version"];
+    let is_flag = |arg: &OsString| {
+        let text = arg.to_string_lossy();
+        text.starts_with('-') && !own.contains(&text.as_ref())
+    };
+    if args.get(1).is_none_or(is_flag) {
+        args.insert(args.len().min(1), "serve".into());
+    }
+    let matches = command().try_get_matches_from(args)?;
+    if let Some(("serve", flags)) = matches.subcommand() {
+        let mut raw = Raw::default();
+        for key in KEYS {
+            if let Some(value) = flags.get_one::<String>(key.name) {
+                raw.set(key.name, value.clone(), format!("--{}", key.name));
+            }
+        }
+        return Ok(Chosen::Serve(raw));
+    }
+    Ok(match Program::from_arg_matches(&matches)?.tool {
+        Tool::Demo(args) => Chosen::Demo(args),
+        Tool::Call(args) => Chosen::Call(args),
+        Tool::Sign(args) => Chosen::Sign(args),
+        Tool::Coverage(args) => Chosen::Coverage(args),
+        Tool::Publish(args) => Chosen::Publish(args),
+        Tool::Health(args) => Chosen::Health(args),
+        Tool::Env(args) => Chosen::Env(args),
+    })
+}
+
+/// The whole command with `serve` in front.
+fn command() -> Command {
+    let serve = KEYS.iter().fold(
+        Command::new("serve")
+            .about("Start every service in the foreground, until SIGTERM or Ctrl-C")
+            .display_order(0),
+        |serve, key| {
+            let mut help = format!("{} [env: {}]", key.help, key.env);
+            if let Some(default) = key.default {
+                help.push_str(&format!(" [default: {default}]"));
+            }
+            serve.arg(
+                Arg::new(key.name)
+                    .long(key.name)
+                    .value_name(key.value)
+                    .action(ArgAction::Set)
+                    .allow_hyphen_values(true)
+                    .help(help),
+            )
+        },
+    );
+    <Program as clap::CommandFactory>::command().subcommand(serve)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Chosen, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_what_remains() {
+        for line in ["localyun", "localyun serve", ""] {
+            assert!(matches!(parsed(line), Ok(Chosen::Serve(_))), "{line}");
+        }
+        for line in [
+            "localyun --api-addr 127.0.0.1:0 --auth off",
+            "localyun serve --auth=off --api-addr 127.0.0.1:0",
+        ] {
+            let Ok(Chosen::Serve(raw)) = parsed(line) else {
+                panic!("{line} is serve")
+            };
+            let config = crate::config::load(&raw, |_| None).unwrap();
+            assert_eq!(config.api_addr, "127.0.0.1:0");
+            assert_eq!(config.auth, crate::config::Auth::Off);
+        }
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_with_its_help() {
+        let mut serve = command();
+        let help = serve
+            .find_subcommand_mut("serve")
+            .unwrap()
+            .render_long_help()
+            .to_string();
+        for key in KEYS {
+            assert!(help.contains(&format!("--{} <", key.name)), "{}", key.name);
+            assert!(
+                help.contains(key.env) && help.contains(key.help),
+                "{}",
+                key.name
+            );
+        }
+    }
+
+    #[test]
+    fn options_may_stand_behind_parameters() {
+        let line = "localyun call Describe A=1 B.1=-2 --endpoint http://h:1 --v1";
+        let Ok(Chosen::Call(call)) = parsed(line) else {
+            panic!("this is a call")
+        };
+        assert_eq!(call.request.parameters, ["A=1", "B.1=-2"]);
+        assert_eq!(call.request.target.endpoint.as_deref(), Some("http://h:1"));
+        assert!(call.v1);
+    }
+}

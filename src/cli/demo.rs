@@ -1,0 +1,61 @@
+//! `demo`: the main job end to end, by the same doors as any user's: the signed API, an RTMP push, the object store, the
+//! callbacks. Only the waiting is short, because the service clock can be moved; the output says where that happens.
+
+mod narrator;
+mod objects;
+mod receiver;
+mod stage;
+mod steps;
+
+use std::process::ExitCode;
+
+use super::arguments::DemoArgs;
+use super::{CliError, Outcome, logging, say};
+use narrator::Narrator;
+use receiver::Receiver;
+use stage::Stage;
+
+pub(super) async fn run(args: &DemoArgs) -> Outcome {
+    logging::start_quiet();
+    say("localyun demo: from an API call to recorded files, by the same doors as any user's.");
+    let mut narrator = Narrator::new();
+    // The folder outlives the server, whichever way this ends.
+    let (folder, stage) = Stage::start().await?;
+    let mut receiver = Receiver::start().await?;
+    narrator.step("start the services in this process, on free ports");
+    narrator.tell(format!(
+        "API {}  RTMP {}  object store {}",
+        stage.api(),
+        stage.rtmp(),
+        stage.oss()
+    ));
+    narrator.tell(format!(
+        "folder {} (removed at the end)",
+        folder.path().display()
+    ));
+    narrator.tell(format!("ready after {} ms", stage.startup_ms()));
+
+    let shown = tokio::select! {
+        shown = steps::all(&stage, &mut receiver, &mut narrator) => shown,
+        _ = tokio::signal::ctrl_c() => Err(CliError::failed("interrupted")),
+    };
+    narrator.end();
+    if let Err(error) = shown {
+        stage.stop().await;
+        return Err(error);
+    }
+    say(format!("\nAll of it took {}.", narrator.total()));
+    if args.exit {
+        stage.stop().await;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(stage.what_next());
+    let further = tokio::spawn(async move {
+        while let Some(callback) = receiver.next().await {
+            say(format!("callback: {callback}"));
+        }
+    });
+    stage.wait().await;
+    further.abort();
+    Ok(ExitCode::SUCCESS)
+}

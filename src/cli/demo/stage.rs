@@ -1,0 +1,175 @@
+//! The demo's own server: throw-away folder, free ports, and a client for each of its doors.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use reqwest::Client;
+use serde_json::Value;
+use url::Url;
+
+use crate::cli::CliError;
+use crate::cli::control::Control;
+use crate::cli::http::{self, Answer};
+use crate::cli::signed::{Call, Scheme, Signed, Stamp};
+use crate::cli::target::{Key, Target};
+use crate::config::{self, Raw};
+use crate::ids;
+use crate::server::{self, Running};
+
+pub(super) const DOMAIN: &str = "play.example.com";
+pub(super) const APP: &str = "live";
+pub(super) const STREAM: &str = "s1";
+pub(super) const BUCKET: &str = "demo-recordings";
+const KEY: (&str, &str) = ("testid", "testsecret");
+
+/// A folder that goes away with this value.
+#[derive(Debug)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self, CliError> {
+        let path = std::env::temp_dir().join(format!("localyun-demo-{}", ids::nonce()));
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| CliError::failed(format!("no folder {}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running server and who calls it.
+pub(super) struct Stage {
+    running: Running,
+    target: Target,
+    client: Client,
+}
+
+impl Stage {
+    /// Starts a server with embedded defaults: no environment, no config file. The folder has to outlive it.
+    pub(super) async fn start() -> Result<(Folder, Self), CliError> {
+        let folder = Folder::new()?;
+        let mut raw = Raw::default();
+        raw.set("data-dir", folder.path().display().to_string(), "demo");
+        for name in ["api-addr", "rtmp-addr", "oss-addr"] {
+            raw.set(name, "127.0.0.1:0", "demo");
+        }
+        raw.set("access-keys", format!("{}:{}", KEY.0, KEY.1), "demo");
+        let config = config::load(&raw, |_| None).map_err(CliError::usage)?;
+        let running = server::start(config).await.map_err(CliError::usage)?;
+        let endpoint = Url::parse(&running.api)
+            .map_err(|error| CliError::failed(format!("{}: {error}", running.api)))?;
+        let key = Key {
+            id: KEY.0.to_owned(),
+            secret: KEY.1.to_owned(),
+            token: None,
+        };
+        let stage = Self {
+            running,
+            target: Target { endpoint, key },
+            client: http::client()?,
+        };
+        Ok((folder, stage))
+    }
+
+    pub(super) fn api(&self) -> &str {
+        &self.running.api
+    }
+
+    pub(super) fn rtmp(&self) -> &str {
+        &self.running.rtmp
+    }
+
+    pub(super) fn oss(&self) -> &str {
+        &self.running.oss
+    }
+
+    pub(super) fn startup_ms(&self) -> u64 {
+        self.running.startup_ms
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.target.key
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn control(&self) -> Control<'_> {
+        Control::new(&self.client, &self.target.endpoint)
+    }
+
+    /// One signed API call; anything but a 2xx is an error.
+    pub(super) async fn call(
+        &self,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<(Answer, Value), CliError> {
+        let owned: Vec<(String, String)> = parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let call = Call {
+            method: "POST",
+            action,
+            parameters: &owned,
+        };
+        let signed = Signed::new(Scheme::Acs3, call, &self.target, Stamp::now())?;
+        let answer = http::fetch(signed.request(&self.client)).await?;
+        if !answer.is_success() {
+            return Err(CliError::failed(format!(
+                "expected {action} to be accepted, got {}: {}",
+                answer.status,
+                answer.text()
+            )));
+        }
+        let json = serde_json::from_slice(&answer.body).map_err(|error| {
+            CliError::failed(format!("expected {action} to answer JSON: {error}"))
+        })?;
+        Ok((answer, json))
+    }
+
+    /// Stops the server in order.
+    pub(super) async fn stop(self) {
+        self.running.stop().await;
+    }
+
+    /// Serves until a signal.
+    pub(super) async fn wait(self) {
+        self.running.wait().await;
+    }
+
+    /// Lines to copy for those who want more.
+    pub(super) fn what_next(&self) -> String {
+        let (api, rtmp) = (self.api(), self.rtmp());
+        // The program as it was called, for those who have not installed it.
+        let program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "localyun".to_owned());
+        format!(
+            "\nThe services keep running. To go on, in another terminal:\n\n\
+             # another recording, with the built-in publisher (then move the clock over DelayTime)\n\
+             {program} publish --domain {DOMAIN} --app {APP} --stream s2 --seconds 20 --speed 0 --rtmp-addr {rtmp}\n\
+             curl -X POST {api}/_localyun/clock/advance -d '{{\"seconds\":181}}'\n\n\
+             # or with an encoder\n\
+             ffmpeg -re -i FILE -c copy -f flv '{rtmp}/{APP}/s3?vhost={DOMAIN}'\n\n\
+             # ask the API, look behind it\n\
+             {program} call DescribeLiveRecordConfig DomainName={DOMAIN} --endpoint {api}\n\
+             curl {api}/_localyun/recordings\n\
+             curl '{api}/_localyun/explain?domain={DOMAIN}&app={APP}&stream=s2'\n\n\
+             # point SDKs and tools here\n\
+             eval \"$({program} env --endpoint {api})\"\n\n\
+             Callbacks that come in from now on are printed here. Ctrl-C ends it."
+        )
+    }
+}

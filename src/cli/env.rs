@@ -1,0 +1,150 @@
+//! `env`: shell lines for `eval "$(localyun env)"`. The addresses come from the running server; without one they are the
+//! defaults, and a comment says so.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+
+use super::arguments::TargetArgs;
+use super::control::Control;
+use super::target::Target;
+use super::{CliError, Outcome, http, say};
+use crate::clock::machine_timeout;
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where the parts of a server are.
+#[derive(Debug, PartialEq, Eq)]
+struct Addresses {
+    rtmp: String,
+    oss: String,
+    note: String,
+}
+
+pub(super) async fn run(args: &TargetArgs) -> Outcome {
+    let target = Target::of(args)?;
+    let client = http::client()?;
+    let control = Control::new(&client, &target.endpoint);
+    let asked = machine_timeout(PATIENCE, control.get("health"))
+        .await
+        .unwrap_or_else(|| Err(CliError::failed("no answer within 3 s")));
+    let addresses = addresses(&target.endpoint, asked);
+    say(lines(&target, &addresses, args.access_key.as_deref()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn addresses(endpoint: &Url, asked: Result<Value, CliError>) -> Addresses {
+    let (answer, note) = match asked {
+        Ok(answer) => (answer, format!("localyun at {endpoint}")),
+        Err(error) => (
+            Value::Null,
+            format!("not running? these are the defaults: {error}"),
+        ),
+    };
+    let text = |name: &str, default: &str| {
+        answer
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or(default)
+            .to_owned()
+    };
+    Addresses {
+        rtmp: text("rtmp", "rtmp://127.0.0.1:1935"),
+        oss: text("oss", "http://127.0.0.1:9000"),
+        // One line, whatever the cause said: the rest would be run by the shell.
+        note: note.split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn lines(target: &Target, addresses: &Addresses, given_key: Option<&str>) -> String {
+    let endpoint = target.endpoint.as_str().trim_end_matches('/');
+    // SDKs take the host without a scheme.
+    let host = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, host)| host);
+    let key = &target.key;
+    let push_url = format!("{}/live/STREAM?vhost=DOMAIN", addresses.rtmp);
+    let mut variables = vec![
+        ("ALIBABA_CLOUD_ENDPOINT", host),
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", &key.id),
+        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &key.secret),
+        ("LOCALYUN_ENDPOINT", endpoint),
+        ("LOCALYUN_PUSH_URL", &push_url),
+        ("OSS_ENDPOINT", &addresses.oss),
+        ("OSS_ACCESS_KEY_ID", &key.id),
+        ("OSS_ACCESS_KEY_SECRET", &key.secret),
+        ("AWS_ENDPOINT_URL_S3", &addresses.oss),
+        ("AWS_ACCESS_KEY_ID", &key.id),
+        ("AWS_SECRET_ACCESS_KEY", &key.secret),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    if let Some(token) = &key.token {
+        let names = [
+            "ALIBABA_CLOUD_SECURITY_TOKEN",
+            "OSS_SESSION_TOKEN",
+            "AWS_SESSION_TOKEN",
+        ];
+        variables.extend(names.map(|name| (name, token.as_str())));
+    }
+    variables.extend(given_key.map(|pair| ("LOCALYUN_ACCESS_KEYS", pair)));
+    let mut out = format!("# {}", addresses.note);
+    for (name, value) in variables {
+        out.push_str(&format!("\nexport {name}={}", quoted(value)));
+    }
+    out
+}
+
+/// A text as one word of a POSIX shell.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::target::Key;
+
+    fn target() -> Target {
+        Target {
+            endpoint: Url::parse("http://127.0.0.1:8080/").unwrap(),
+            key: Key {
+                id: "id".into(),
+                secret: "it's".into(),
+                token: Some("t".into()),
+            },
+        }
+    }
+
+    #[test]
+    fn the_running_servers_addresses_are_exported() {
+        let health = serde_json::json!({"rtmp": "rtmp://h:7", "oss": "http://h:8"});
+        let target = target();
+        let text = lines(
+            &target,
+            &addresses(&target.endpoint, Ok(health)),
+            Some("id:it's"),
+        );
+        for line in [
+            "export ALIBABA_CLOUD_ENDPOINT='127.0.0.1:8080'",
+            r"export ALIBABA_CLOUD_ACCESS_KEY_SECRET='it'\''s'",
+            "export LOCALYUN_PUSH_URL='rtmp://h:7/live/STREAM?vhost=DOMAIN'",
+            "export AWS_ENDPOINT_URL_S3='http://h:8'",
+            "export AWS_SESSION_TOKEN='t'",
+            r"export LOCALYUN_ACCESS_KEYS='id:it'\''s'",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_server_the_defaults_come_with_a_comment() {
+        let target = target();
+        let refused = Err(CliError::failed("refused\nrm -rf"));
+        let text = lines(&target, &addresses(&target.endpoint, refused), None);
+        assert!(text.starts_with("# not running? these are the defaults: refused rm -rf\nexport "));
+        assert!(text.contains("export OSS_ENDPOINT='http://127.0.0.1:9000'"));
+        assert!(!text.contains("LOCALYUN_ACCESS_KEYS"));
+    }
+}

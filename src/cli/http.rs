@@ -1,0 +1,95 @@
+//! The HTTP client of the tools: no proxy, bounded answers, and failures in words that help.
+
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, Response};
+
+use super::CliError;
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// Advancing the clock over hours of recordings takes its time.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
+/// Largest answer that is taken into memory.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// The fault that the server was told to inject, when this answer is one.
+    pub(super) fault: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A client for the server under test.
+pub(super) fn client() -> Result<Client, CliError> {
+    Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("localyun/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_PATIENCE)
+        .timeout(ANSWER_PATIENCE)
+        .build()
+        .map_err(|error| CliError::failed(format!("no HTTP client: {}", cause(&error))))
+}
+
+/// Sends a request and reads the whole answer.
+pub(super) async fn fetch(request: RequestBuilder) -> Result<Answer, CliError> {
+    let response = request.send().await.map_err(|error| failure(&error))?;
+    let fault = response.headers().get("x-localyun-fault");
+    let fault = fault.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Ok(Answer {
+        status: response.status().as_u16(),
+        fault,
+        body: body(response).await?,
+    })
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, CliError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(CliError::failed(format!(
+                "the answer is larger than {MAX_ANSWER} bytes"
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn failure(error: &reqwest::Error) -> CliError {
+    let place = error
+        .url()
+        .map_or_else(String::new, |url| url.origin().ascii_serialization());
+    let cause = cause(error);
+    CliError::Failed(if error.is_connect() {
+        format!("no connection to {place} ({cause}); is `localyun serve` running there?")
+    } else if error.is_timeout() {
+        format!(
+            "{place} did not answer within {} s",
+            ANSWER_PATIENCE.as_secs()
+        )
+    } else {
+        format!("{place}: {cause}")
+    })
+}
+
+/// The innermost reason, which says more than the outer ones.
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(inner) = innermost.source() {
+        innermost = inner;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,200 @@
+//! `KEY=VALUE` arguments, and whether the documented API knows their names: a typing error is told before anything is sent.
+
+use super::CliError;
+use super::arguments::RequestArgs;
+use crate::rpc::params::{Pairs, Tree};
+use crate::spec::Spec;
+use crate::spec::model::{ActionSpec, Kind, Param};
+
+/// Parameters of the gateway itself, which every action takes.
+const GATEWAY: [&str; 17] = [
+    "AccessKeyId",
+    "Action",
+    "BearerToken",
+    "Format",
+    "OwnerAccount",
+    "OwnerId",
+    "RegionId",
+    "ResourceOwnerAccount",
+    "ResourceOwnerId",
+    "SecurityToken",
+    "Signature",
+    "SignatureMethod",
+    "SignatureNonce",
+    "SignatureType",
+    "SignatureVersion",
+    "Timestamp",
+    "Version",
+];
+/// From this likeness on (1 is equal) a name is worth a "did you mean".
+const LIKENESS: f64 = 0.75;
+
+/// Splits the parameters and, unless told otherwise, checks every name.
+pub(super) fn parameters(args: &RequestArgs) -> Result<Vec<(String, String)>, CliError> {
+    let mut pairs = Vec::with_capacity(args.parameters.len());
+    for text in &args.parameters {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                pairs.push((name.to_owned(), value.to_owned()))
+            }
+            _ => {
+                return Err(CliError::Usage(format!(
+                    "{text:?} is no parameter; write KEY=VALUE"
+                )));
+            }
+        }
+    }
+    if !args.force {
+        check(&args.action, &pairs)?;
+    }
+    Ok(pairs)
+}
+
+fn check(action: &str, pairs: &[(String, String)]) -> Result<(), CliError> {
+    let spec = Spec::embedded();
+    let Some(known) = spec.action(action) else {
+        return Err(unknown(
+            "action",
+            action,
+            spec.closest(action).map(str::to_owned),
+        ));
+    };
+    // What has no readable shape, such as a list with a gap, is the server's to refuse.
+    if Tree::from_pairs(&pairs.iter().cloned().collect::<Pairs>()).is_err() {
+        return Ok(());
+    }
+    for (name, _) in pairs {
+        if let Err(near) = find(known, name) {
+            return Err(unknown(&format!("parameter of {action}:"), name, near));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(what: &str, name: &str, near: Option<String>) -> CliError {
+    let hint = near
+        .map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default();
+    CliError::Usage(format!(
+        "unknown {what} {name}{hint} (--force sends it all the same)"
+    ))
+}
+
+/// Walks a full name down the action's parameters; the error is the nearest full name.
+fn find(action: &ActionSpec, full: &str) -> Result<(), Option<String>> {
+    let mut parts = full.split('.');
+    let first = parts.next().unwrap_or_default();
+    if GATEWAY.contains(&first) {
+        return Ok(());
+    }
+    let public = action.request.iter().filter(|param| !param.internal);
+    let Some(mut param) = public.clone().find(|param| param.name == first) else {
+        let near = closest(public, first);
+        return Err(near.map(|near| full.replacen(first, near, 1)));
+    };
+    let mut path = first.to_owned();
+    for part in parts {
+        match (&param.kind, &param.item) {
+            (Kind::Array, Some(item)) if part.bytes().all(|b| b.is_ascii_digit()) => param = item,
+            (Kind::Object, _) if !param.fields.is_empty() => {
+                let Some(field) = param.fields.iter().find(|field| field.name == part) else {
+                    return Err(
+                        closest(param.fields.iter(), part).map(|near| format!("{path}.{near}"))
+                    );
+                };
+                param = field;
+            }
+            (Kind::Map, _) | (Kind::Object, _) => return Ok(()),
+            // Deeper than the parameter goes.
+            _ => return Err(Some(path)),
+        }
+        path.push('.');
+        path.push_str(part);
+    }
+    Ok(())
+}
+
+fn closest<'a>(known: impl Iterator<Item = &'a Param>, name: &str) -> Option<&'a str> {
+    let wanted = name.to_ascii_lowercase();
+    known
+        .map(|param| {
+            let likeness = strsim::jaro_winkler(&param.name.to_ascii_lowercase(), &wanted);
+            (likeness, param.name.as_str())
+        })
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(action: &str, name: &str) -> Option<String> {
+        let pairs = [(name.to_owned(), "x".to_owned())];
+        check(action, &pairs).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn documented_names_pass() {
+        for name in [
+            "DomainName",
+            "RecordFormat.1.Format",
+            "RecordFormat.2.CycleDuration",
+            "TranscodeTemplates.3",
+            "RegionId",
+            "Format",
+            "SecurityToken",
+        ] {
+            // A list that begins at 2 has a gap, which is for the server to say.
+            assert_eq!(told("AddLiveAppRecordConfig", name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn typing_errors_are_told_with_the_name_that_was_meant() {
+        let expected = [
+            ("DomainNam", "DomainName"),
+            ("domainname", "DomainName"),
+            ("RecordFormat.1.Formt", "RecordFormat.1.Format"),
+            ("RecordFormats.1.Format", "RecordFormat.1.Format"),
+            ("DomainName.1", "DomainName"),
+        ];
+        for (name, near) in expected {
+            let words = told("AddLiveAppRecordConfig", name).unwrap();
+            assert!(words.contains(&format!("did you mean {near}?")), "{words}");
+        }
+        let words = told("AddLiveAppRecordConfig", "Xyzzy").unwrap();
+        assert!(!words.contains("did you mean"), "{words}");
+        let words = told("AddLiveAppRecordConfg", "A").unwrap();
+        assert!(
+            words.contains("did you mean AddLiveAppRecordConfig?"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_pair_is_refused() {
+        let args = |parameter: &str, force| RequestArgs {
+            action: "DescribeLiveRecordConfig".into(),
+            parameters: vec![parameter.into()],
+            force,
+            target: crate::cli::arguments::TargetArgs {
+                endpoint: None,
+                access_key: None,
+            },
+        };
+        for bad in ["DomainName", "=x"] {
+            assert!(parameters(&args(bad, true)).is_err(), "{bad}");
+        }
+        assert!(parameters(&args("Nonsense=1", false)).is_err());
+        assert_eq!(
+            parameters(&args("Nonsense=1", true)).unwrap(),
+            [("Nonsense".to_owned(), "1".to_owned())]
+        );
+        assert_eq!(
+            parameters(&args("DomainName=a=b", false)).unwrap()[0].1,
+            "a=b"
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! `publish`: the built-in publisher on the command line. Ctrl-C ends a push in order.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+use super::arguments::PublishArgs;
+use super::{CliError, Outcome, complain, say, variable};
+use crate::clock::monotonic;
+use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan};
+
+const DEFAULT_ADDR: &str = "127.0.0.1:1935";
+
+pub(super) async fn run(args: PublishArgs) -> Outcome {
+    let plan = plan(args)?;
+    let place = format!("{}/{}/{}", plan.domain, plan.app, plan.stream);
+    complain(format!(
+        "pushing {} to rtmp://{}/{}/{}?vhost={}, Ctrl-C ends it",
+        plan.clip.name(),
+        plan.rtmp_addr,
+        plan.app,
+        plan.stream,
+        plan.domain
+    ));
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let watcher = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.cancel();
+        }
+    });
+    let started = monotonic();
+    let done = publisher::publish(plan, cancel).await;
+    watcher.abort();
+    let done = done.map_err(|error| match error {
+        PublishError::Plan { .. } => CliError::usage(error),
+        other => CliError::failed(other),
+    })?;
+    say(format!(
+        "{place}: {}.{:03} s of media in {:.2} s ({} messages, {} bytes)",
+        done.media_ms / 1000,
+        done.media_ms % 1000,
+        started.elapsed().as_secs_f64(),
+        done.messages,
+        done.bytes
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(args: PublishArgs) -> Result<PublishPlan, CliError> {
+    let clip = clip(args.clip.as_deref().unwrap_or(DEFAULT_CLIP))?;
+    // At full speed a push without an end would never come to one.
+    let one_round = || std::time::Duration::from_millis(clip.period_ms()).as_secs_f64();
+    let seconds = args.seconds.or_else(|| (args.speed == 0.0).then(one_round));
+    let addr = args
+        .rtmp_addr
+        .or_else(|| variable("LOCALYUN_RTMP_ADDR"))
+        .unwrap_or_else(|| DEFAULT_ADDR.to_owned());
+    Ok(PublishPlan {
+        rtmp_addr: addr
+            .trim_start_matches("rtmp://")
+            .trim_end_matches('/')
+            .to_owned(),
+        domain: args.domain,
+        app: args.app,
+        stream: args.stream,
+        query: args.query,
+        seconds,
+        speed: args.speed,
+        clip,
+    })
+}
+
+/// A built-in clip, else a file.
+fn clip(name: &str) -> Result<Clip, CliError> {
+    if let Some(clip) = Clip::builtin(name) {
+        return Ok(clip);
+    }
+    Clip::file(Path::new(name)).map_err(|error| {
+        let names: Vec<&str> = BUILTIN.iter().map(|(name, ..)| *name).collect();
+        CliError::Usage(format!(
+            "--clip: {error}; built-in clips are {}",
+            names.join(", ")
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(clip: Option<&str>, seconds: Option<f64>, speed: f64) -> PublishArgs {
+        PublishArgs {
+            domain: "d".into(),
+            app: "live".into(),
+            stream: "s".into(),
+            clip: clip.map(str::to_owned),
+            seconds,
+            speed,
+            query: None,
+            rtmp_addr: Some("rtmp://h:1/".into()),
+        }
+    }
+
+    #[test]
+    fn full_speed_is_one_round_unless_told_otherwise() {
+        assert_eq!(plan(args(None, None, 0.0)).unwrap().seconds, Some(10.0));
+        assert_eq!(
+            plan(args(None, Some(12.0), 0.0)).unwrap().seconds,
+            Some(12.0)
+        );
+        assert_eq!(plan(args(None, None, 1.0)).unwrap().seconds, None);
+        assert_eq!(plan(args(None, None, 1.0)).unwrap().rtmp_addr, "h:1");
+    }
+
+    #[test]
+    fn a_wrong_clip_is_told_with_the_names_that_exist() {
+        let told = plan(args(Some("h264"), None, 1.0)).unwrap_err().to_string();
+        assert!(
+            told.contains("h264 cannot be read") && told.contains("one_per_second"),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! A command line that cannot be read, told in one line. Help and version come through here too, since the parser
+//! hands them over as errors.
+
+use std::process::ExitCode;
+
+use clap::Error;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Prints it and gives the exit status.
+pub(super) fn show(error: &Error) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        super::say(error.to_string().trim_end());
+        return ExitCode::SUCCESS;
+    }
+    super::complain(one_line(error));
+    ExitCode::from(2)
+}
+
+fn one_line(error: &Error) -> String {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let (problem, near) = match error.kind() {
+        ErrorKind::UnknownArgument => (
+            format!(
+                "unknown option {}",
+                text(ContextKind::InvalidArg).unwrap_or_default()
+            ),
+            text(ContextKind::SuggestedArg),
+        ),
+        ErrorKind::InvalidSubcommand => (
+            format!(
+                "unknown subcommand {}",
+                text(ContextKind::InvalidSubcommand).unwrap_or_default()
+            ),
+            text(ContextKind::SuggestedSubcommand),
+        ),
+        _ => (first_paragraph(&error.to_string()), None),
+    };
+    match near {
+        Some(near) => format!("{problem}; did you mean {near}?"),
+        None => format!("{problem} (--help shows what there is)"),
+    }
+}
+
+/// The parser's own words without its usage and its tips.
+fn first_paragraph(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let lines = text.lines().take_while(|line| !line.trim().is_empty());
+    lines
+        .flat_map(str::split_whitespace)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::arguments::parse;
+
+    fn told(line: &str) -> String {
+        one_line(&parse(line.split_whitespace().map(Into::into)).unwrap_err())
+    }
+
+    #[test]
+    fn each_mistake_is_one_line_that_names_it() {
+        let expected = [
+            (
+                "localyun serve --api-adr x",
+                "unknown option --api-adr; did you mean --api-addr?",
+            ),
+            (
+                "localyun --api-adr x",
+                "unknown option --api-adr; did you mean --api-addr?",
+            ),
+            (
+                "localyun publsh",
+                "unknown subcommand publsh; did you mean publish?",
+            ),
+            (
+                "localyun serve --no-such-flag",
+                "unknown option --no-such-flag (--help shows what there is)",
+            ),
+        ];
+        for (line, words) in expected {
+            assert_eq!(told(line), words);
+        }
+        for (line, part) in [
+            ("localyun rocket", "unknown subcommand rocket"),
+            ("localyun publish --domain d", "--stream"),
+            (
+                "localyun publish --domain d --stream s --speed fast",
+                "fast",
+            ),
+            ("localyun serve --auth", "--auth"),
+            ("localyun sign X --method PUT", "PUT"),
+            ("localyun call", "<ACTION>"),
+        ] {
+            let words = told(line);
+            assert!(words.contains(part) && !words.contains('\n'), "{words}");
+        }
+    }
+}

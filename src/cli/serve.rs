@@ -1,0 +1,14 @@
+//! `serve`: settings, logs, then the server until a signal.
+
+use std::process::ExitCode;
+
+use super::{CliError, Outcome, logging, variable};
+use crate::config::{self, Raw};
+use crate::server;
+
+pub(super) async fn run(flags: &Raw) -> Outcome {
+    let config = config::load(flags, variable).map_err(CliError::usage)?;
+    logging::start(&config).map_err(CliError::usage)?;
+    server::serve(config).await.map_err(CliError::usage)?;
+    Ok(ExitCode::SUCCESS)
+}
