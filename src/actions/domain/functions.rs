@@ -108,7 +108,7 @@ impl Setting {
         Ok(())
     }
 
-    /// URL authentication: off, or by type A keys (section 8.2 of the product's access rules).
+    /// URL authentication: off, or by type A keys of a push URL.
     fn check_aliauth(&self) -> Result<(), ApiError> {
         let value = |name: &str| {
             let arg = self.function_args.iter().find(|arg| arg.arg_name == name);
