@@ -10,6 +10,7 @@ use crate::config::{KEYS, Raw};
 /// Alibaba Cloud ApsaraVideo Live on your own machine. Without a subcommand: serve.
 #[derive(Debug, Parser)]
 #[command(name = "localyun", version, disable_help_subcommand = true)]
+#[command(after_help = "Options without a subcommand are those of serve: localyun serve --help")]
 struct Program {
     #[command(subcommand)]
     tool: Tool,
@@ -115,10 +116,15 @@ pub(super) struct PublishArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) clip: Option<String>,
     /// Seconds of media; without it until Ctrl-C, or one round of the clip at speed 0
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) seconds: Option<f64>,
     /// 1 is real time, 0 as fast as it goes
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub(super) speed: f64,
     /// More arguments of the push URL, such as auth_key=...
     #[arg(long, value_name = "NAME=VALUE&...")]
@@ -144,13 +150,16 @@ pub(super) enum Chosen {
 /// Reads the command line, the program's own name first.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Chosen, clap::Error> {
     let mut args: Vec<OsString> = args.into_iter().collect();
+    if args.is_empty() {
+        args.push("localyun".into());
+    }
     let own = ["-h", "--help", "-V", "--version"];
     let is_flag = |arg: &OsString| {
         let text = arg.to_string_lossy();
         text.starts_with('-') && !own.contains(&text.as_ref())
     };
     if args.get(1).is_none_or(is_flag) {
-        args.insert(args.len().min(1), "serve".into());
+        args.insert(1, "serve".into());
     }
     let matches = command().try_get_matches_from(args)?;
     if let Some(("serve", flags)) = matches.subcommand() {
@@ -189,7 +198,6 @@ fn command() -> Command {
                     .long(key.name)
                     .value_name(key.value)
                     .action(ArgAction::Set)
-                    .allow_hyphen_values(true)
                     .help(help),
             )
         },

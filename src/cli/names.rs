@@ -35,7 +35,7 @@ pub(super) fn parameters(args: &RequestArgs) -> Result<Vec<(String, String)>, Cl
     for text in &args.parameters {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => {
-                pairs.push((name.to_owned(), value.to_owned()))
+                pairs.push((name.to_owned(), value.to_owned()));
             }
             _ => {
                 return Err(CliError::Usage(format!(

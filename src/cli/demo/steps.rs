@@ -250,12 +250,19 @@ async fn ask(stage: &Stage, files: &[File], narrator: &mut Narrator) -> Result<(
         &parameters,
     )
     .await?;
-    if rows(&content, "/RecordContentInfoList/RecordContentInfo") == 0 {
+    let spans = rows(&content, "/RecordContentInfoList/RecordContentInfo");
+    for span in spans {
+        narrator.tell(brief(
+            span,
+            &["StartTime", "EndTime", "Duration", "OssBucket"],
+        ));
+    }
+    if spans.is_empty() {
         return Err(CliError::failed(
             "expected the recording in RecordContentInfoList",
         ));
     }
-    narrator.step("DescribeLiveStreamRecordIndexFiles: the files as index files");
+    narrator.step("DescribeLiveStreamRecordIndexFiles: the files");
     let index = call(
         stage,
         narrator,
@@ -263,7 +270,14 @@ async fn ask(stage: &Stage, files: &[File], narrator: &mut Narrator) -> Result<(
         &parameters,
     )
     .await?;
-    if rows(&index, "/RecordIndexInfoList/RecordIndexInfo") == 0 {
+    let listed = rows(&index, "/RecordIndexInfoList/RecordIndexInfo");
+    for file in listed {
+        narrator.tell(brief(
+            file,
+            &["Format", "Duration", "Width", "Height", "RecordUrl"],
+        ));
+    }
+    if listed.is_empty() {
         return Err(CliError::failed(
             "expected the files in RecordIndexInfoList",
         ));
@@ -271,11 +285,30 @@ async fn ask(stage: &Stage, files: &[File], narrator: &mut Narrator) -> Result<(
     Ok(())
 }
 
-fn rows(answer: &Value, path: &str) -> usize {
+/// The rows of a list in an answer.
+fn rows<'a>(answer: &'a Value, path: &str) -> &'a [Value] {
     answer
         .pointer(path)
         .and_then(Value::as_array)
-        .map_or(0, Vec::len)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// A row by the fields that tell most.
+fn brief(row: &Value, fields: &[&str]) -> String {
+    let shown: Vec<String> = fields
+        .iter()
+        .filter_map(|name| Some(format!("{name}={}", row.get(*name)?)))
+        .collect();
+    shown.join(" ")
+}
+
+/// An answer without its lists, whose rows are told one by one.
+fn head(answer: &Value) -> Value {
+    let mut head = answer.clone();
+    if let Some(fields) = head.as_object_mut() {
+        fields.retain(|_, value| !value.is_object());
+    }
+    head
 }
 
 async fn call(
@@ -294,6 +327,6 @@ async fn call(
         shown.join(" ")
     ));
     let (answer, json) = stage.call(action, parameters).await?;
-    narrator.answered(format!("{} {json}", answer.status));
+    narrator.answered(format!("{} {}", answer.status, head(&json)));
     Ok(json)
 }
