@@ -70,7 +70,10 @@ impl std::fmt::Debug for Busy {
 /// The machine's own time; only the clock and request signatures look at it.
 #[must_use]
 pub fn machine_now() -> UnixMs {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH)
         .ok()
@@ -81,7 +84,10 @@ pub fn machine_now() -> UnixMs {
 /// A monotonic instant, for measuring how long something took.
 #[must_use]
 pub fn monotonic() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the monotonic clock"
+    )]
     Instant::now()
 }
 
@@ -110,7 +116,11 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> UnixMs {
         let frozen = self.inner.frozen.load(Ordering::Acquire);
-        if frozen == i64::MIN { self.running_now() } else { frozen }
+        if frozen == i64::MIN {
+            self.running_now()
+        } else {
+            frozen
+        }
     }
 
     fn running_now(&self) -> UnixMs {
@@ -134,7 +144,9 @@ impl Clock {
     #[must_use]
     pub fn busy(&self) -> Busy {
         self.inner.busy.fetch_add(1, Ordering::AcqRel);
-        Busy { inner: self.inner.clone() }
+        Busy {
+            inner: self.inner.clone(),
+        }
     }
 
     /// Waits until the service clock shows `due`. The guard that comes back counts the caller's work from the very
@@ -186,7 +198,11 @@ impl Clock {
     pub async fn run(&self) {
         loop {
             let changed = self.inner.changed.notified();
-            let next = self.timers().due.first_key_value().map(|((due, _), _)| *due);
+            let next = self
+                .timers()
+                .due
+                .first_key_value()
+                .map(|((due, _), _)| *due);
             if self.is_advancing() {
                 changed.await;
                 continue;
@@ -201,7 +217,10 @@ impl Clock {
                 continue;
             }
             let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
-            #[expect(clippy::disallowed_methods, reason = "the scheduler itself waits on machine time")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the scheduler itself waits on machine time"
+            )]
             let machine_sleep = tokio::time::sleep(wait);
             tokio::select! {
                 () = machine_sleep => {}
@@ -235,17 +254,25 @@ impl Clock {
         self.inner.in_advance.store(true, Ordering::Release);
         self.inner.frozen.store(start, Ordering::Release);
         loop {
-            let next = self.timers().due.first_key_value().map(|((due, _), _)| *due);
+            let next = self
+                .timers()
+                .due
+                .first_key_value()
+                .map(|((due, _), _)| *due);
             match next {
                 Some(due) if due <= target => {
-                    self.inner.frozen.store(due.max(self.now()), Ordering::Release);
+                    self.inner
+                        .frozen
+                        .store(due.max(self.now()), Ordering::Release);
                     self.fire_until(self.now());
                     self.settle().await;
                 }
                 _ => break,
             }
         }
-        self.inner.offset.fetch_add(target - self.running_now(), Ordering::AcqRel);
+        self.inner
+            .offset
+            .fetch_add(target - self.running_now(), Ordering::AcqRel);
         self.inner.frozen.store(i64::MIN, Ordering::Release);
         self.inner.in_advance.store(false, Ordering::Release);
         self.inner.changed.notify_one();
@@ -271,24 +298,39 @@ impl Clock {
                 idle.await;
             }
         };
-        #[expect(clippy::disallowed_methods, reason = "patience is measured in machine time")]
-        let _ = tokio::time::timeout(PATIENCE, wait).await;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "patience is measured in machine time"
+        )]
+        let settled = tokio::time::timeout(PATIENCE, wait).await;
+        if settled.is_err() {
+            tracing::warn!(busy = self.inner.busy.load(Ordering::Acquire), "work does not end; the clock goes on without it");
+        }
     }
 
     fn timers(&self) -> MutexGuard<'_, Timers> {
-        self.inner.timers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .timers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Waits in machine time; for the rim only (sockets, patience), never for anything that the product times.
 pub async fn machine_sleep(wait: Duration) {
-    #[expect(clippy::disallowed_methods, reason = "the one way to wait in machine time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one way to wait in machine time"
+    )]
     tokio::time::sleep(wait).await;
 }
 
 /// Runs `work` for at most `limit` of machine time.
 pub async fn machine_timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    #[expect(clippy::disallowed_methods, reason = "the one way to limit by machine time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one way to limit by machine time"
+    )]
     tokio::time::timeout(limit, work).await.ok()
 }
 
@@ -337,7 +379,11 @@ mod tests {
         {
             let sleep = clock.sleep(60_000);
             tokio::pin!(sleep);
-            assert!(machine_timeout(Duration::from_millis(10), sleep.as_mut()).await.is_none());
+            assert!(
+                machine_timeout(Duration::from_millis(10), sleep.as_mut())
+                    .await
+                    .is_none()
+            );
             assert_eq!(clock.waiting(), 1);
         }
         assert_eq!(clock.waiting(), 0);

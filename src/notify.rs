@@ -4,8 +4,9 @@ pub mod config;
 pub mod deliver;
 pub mod sign;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -17,6 +18,20 @@ use crate::store::StoreError;
 use crate::store::callbacks::NewCallback;
 use crate::store::documents;
 use config::{RecordNotify, StreamNotify};
+
+/// The client for callbacks and questions: no proxy, no redirects, the product's own name. Makes ring the process's TLS provider.
+pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+    // Whoever came first has installed the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(deliver::USER_AGENT)
+        .http1_title_case_headers()
+        .pool_max_idle_per_host(4)
+        .connect_timeout(Duration::from_secs(5))
+        .build()
+}
 
 /// The door to the outbox's sender.
 #[derive(Clone)]
@@ -200,26 +215,39 @@ async fn send_lane(
     mut inbox: mpsc::UnboundedReceiver<(Busy, i64)>,
     wake: mpsc::UnboundedSender<(Busy, Wake)>,
 ) {
-    const LINGER: std::time::Duration = std::time::Duration::from_secs(30);
+    const LINGER: Duration = Duration::from_secs(30);
+    let mut backlog: VecDeque<i64> = VecDeque::new();
     loop {
-        let next = crate::clock::machine_timeout(LINGER, inbox.recv()).await;
-        match next {
-            Some(Some((busy, id))) => {
-                let Some(services) = services.upgrade() else { return };
-                deliver::deliver(&services, busy, id).await;
-            }
+        let first = match crate::clock::machine_timeout(LINGER, inbox.recv()).await {
+            Some(Some(first)) => Some(first),
             Some(None) => return,
             None => {
                 inbox.close();
-                while let Ok((busy, id)) = inbox.try_recv() {
-                    let Some(services) = services.upgrade() else { return };
-                    deliver::deliver(&services, busy, id).await;
-                }
-                if let Some(services) = services.upgrade() {
-                    let _ = wake.send((services.clock.busy(), Wake::Drained(lane)));
-                }
-                return;
+                inbox.try_recv().ok()
             }
+        };
+        let Some((mut busy, id)) = first else {
+            if let Some(services) = services.upgrade() {
+                let _ = wake.send((services.clock.busy(), Wake::Drained(lane)));
+            }
+            return;
+        };
+        backlog.push_back(id);
+        while let Some(id) = backlog.pop_front() {
+            let Some(services) = services.upgrade() else { return };
+            let delivery = deliver::deliver(&services, busy, id);
+            tokio::pin!(delivery);
+            // Those behind wait without a guard: while the first one rests between its tries, time must be able to pass.
+            let mut open = true;
+            busy = loop {
+                tokio::select! {
+                    busy = &mut delivery => break busy,
+                    more = inbox.recv(), if open => match more {
+                        Some((_, id)) => backlog.push_back(id),
+                        None => open = false,
+                    },
+                }
+            };
         }
     }
 }

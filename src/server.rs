@@ -18,8 +18,7 @@ use crate::live::hub::Hub;
 use crate::live::spool::disk::Disk;
 use crate::live::{ingest, recovery};
 use crate::metrics::Metrics;
-use crate::notify::Notifier;
-use crate::notify::deliver::USER_AGENT;
+use crate::notify::{self, Notifier};
 use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, KeyEntry, KeyRing as ObjectKeys, ServeState};
 use crate::objects::{Objects, Store as ObjectStore, s3};
@@ -55,7 +54,6 @@ pub struct Running {
 pub async fn start(config: Config) -> Result<Running, ServeError> {
     let began = clock::monotonic();
     let config = Arc::new(config);
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let lock = lock_data_dir(&config)?;
     let api = bind("--api-addr", &config.api_addr)?;
     let rtmp = bind("--rtmp-addr", &config.rtmp_addr)?;
@@ -76,7 +74,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         objects,
         notifier,
         disk: Disk::start().map_err(|e| data_dir_error(&config, e))?,
-        http: outgoing()?,
+        http: notify::client().map_err(|e| ConfigError::new("callbacks", e))?,
         faults: faults.clone(),
         metrics: Arc::new(Metrics::default()),
         spool,
@@ -243,18 +241,6 @@ fn object_store(config: &Config, folder: &FolderStore) -> ObjectStore {
             ObjectStore::Outside(Arc::new(s3::Client::new(&o.endpoint, &o.region, &o.key.id, &o.key.secret, o.addressing)))
         }
     }
-}
-
-/// The client for callbacks: no proxy, no redirects, the product's own name.
-fn outgoing() -> Result<reqwest::Client, ConfigError> {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(USER_AGENT)
-        .pool_max_idle_per_host(4)
-        .connect_timeout(Duration::from_secs(5))
-        .build()
-        .map_err(|e| ConfigError::new("callbacks", e))
 }
 
 type Tasks = Vec<tokio::task::JoinHandle<()>>;

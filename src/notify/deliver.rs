@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of an answer that are kept on record.
 const RESPONSE_KEPT: usize = 1024;
 
-/// Delivers a callback to its end: success, or failure after the last attempt.
-pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) {
+/// Delivers a callback to its end: success, or failure after the last attempt. Gives the guard back for the next one.
+pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy {
     let row = match services.store.find_callback(id).await {
         Ok(Some(row)) => row,
-        Ok(None) => return,
+        Ok(None) => return busy,
         Err(error) => {
             tracing::error!(%error, id, "a callback cannot be read");
-            return;
+            return busy;
         }
     };
     let mut attempts: Vec<Attempt> = serde_json::from_str(&row.attempts).unwrap_or_default();
@@ -56,10 +56,11 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) {
             if state == State::Failed {
                 tracing::warn!(id, url = %row.url, kind = %row.kind, "callback given up");
             }
-            return;
+            return busy;
         }
         busy = services.clock.rest_until(busy, next_at).await;
     }
+    busy
 }
 
 async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Busy) {

@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock as _, FakeRelativeClock};
+use governor::clock::FakeRelativeClock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
 use governor::{Quota as Rate, RateLimiter};
 
 use super::auth::Caller;
@@ -17,7 +19,7 @@ use crate::spec::model::ActionSpec;
 /// Pairs of caller and action that are watched at a time.
 const WATCHED: usize = 10_000;
 
-type Limiter = RateLimiter<governor::state::NotKeyed, governor::state::InMemoryState, FakeRelativeClock>;
+type Limiter = RateLimiter<governor::state::NotKeyed, governor::state::InMemoryState, FakeRelativeClock, NoOpMiddleware<Nanos>>;
 
 struct State {
     clock: FakeRelativeClock,

@@ -1,0 +1,181 @@
+//! A recorder with everything behind it, on a temporary folder, and frames that can be told apart in the files made of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use localyun::clock::Clock;
+use localyun::faults::Faults;
+use localyun::live::hub::{Hub, Publisher};
+use localyun::live::spool::disk::Disk;
+use localyun::media::flv::file::FlvFile;
+use localyun::media::flv::read::{Item, TagReader};
+use localyun::media::frame::{Frame, Track, VideoConfig};
+use localyun::metrics::Metrics;
+use localyun::model::rule::{Format, FormatRule, OnDemand, Rule};
+use localyun::model::stream_key::{PushArgs, StreamKey};
+use localyun::notify::Notifier;
+use localyun::notify::config::RecordNotify;
+use localyun::objects::folder::FolderStore;
+use localyun::objects::{Objects, Store as ObjectStore};
+use localyun::services::Services;
+use localyun::store::Store;
+use localyun::store::documents::Kind;
+
+/// Pictures a second; one in so many is a key frame.
+pub const RATE: u64 = 25;
+const MARK: &[u8] = b"\xa5frame-number\xa5";
+
+pub struct Bench {
+    pub services: Arc<Services>,
+    pub hub: Arc<Hub>,
+    pub key: StreamKey,
+    next_frame: u64,
+    raw: u32,
+    config: VideoConfig,
+}
+
+impl Bench {
+    /// Opens the service on a folder, which may hold what an earlier one left.
+    pub async fn open(folder: &Path) -> Self {
+        let store = Store::open(&format!("sqlite://{}?mode=rwc", folder.join("t.db").display())).await.unwrap();
+        let clock = Clock::new(None);
+        let faults = Arc::new(Faults::default());
+        let embedded = FolderStore::open(folder.join("oss")).unwrap();
+        let (notifier, inbox) = Notifier::new();
+        let spool = folder.join("spool");
+        std::fs::create_dir_all(&spool).unwrap();
+        let services = Arc::new(Services {
+            clock: clock.clone(),
+            store,
+            objects: Objects { store: ObjectStore::Embedded(embedded), faults: faults.clone() },
+            notifier,
+            disk: Disk::start().unwrap(),
+            http: localyun::notify::client().unwrap(),
+            faults,
+            metrics: Arc::new(Metrics::default()),
+            spool,
+        });
+        services.notifier.run(&services, inbox);
+        tokio::spawn(async move { clock.run().await });
+        let hub = Hub::new(services.clone());
+        localyun::live::recovery::run(&hub).await.unwrap();
+        Self { services, hub, key: StreamKey::new("play.example.com", "live", "s1"), next_frame: 0, raw: 0, config: config() }
+    }
+
+    pub async fn rule(&self, on_demand: OnDemand, delay_s: i64) {
+        let format = |format, cycle_s| FormatRule {
+            format,
+            object_prefix: format!("{format:?}/{{Sequence}}_{{StartTime}}_{{EndTime}}"),
+            slice_prefix: Some("ts/{UnixTimestamp}_{Sequence}".to_owned()),
+            slice_s: 5,
+            cycle_s,
+        };
+        let rule = Rule {
+            domain: self.key.domain.clone(),
+            app: "live".to_owned(),
+            stream: "*".to_owned(),
+            oss_endpoint: "e".to_owned(),
+            oss_bucket: "bucket".to_owned(),
+            start_time: None,
+            end_time: None,
+            on_demand,
+            delay_s,
+            formats: vec![format(Format::M3u8, 3600), format(Format::Mp4, 20), format(Format::Flv, 3600)],
+            transcode_formats: Vec::new(),
+            transcode_templates: Vec::new(),
+            created_at: 0,
+        };
+        self.services.store.insert_rule(rule).await.unwrap();
+        self.services.objects.create_bucket("bucket").await.unwrap();
+        // Nobody listens there: the outbox alone is looked at.
+        let notify = RecordNotify {
+            notify_url: Some("http://127.0.0.1:9/".to_owned()),
+            need_status_notify: true,
+            ..RecordNotify::default()
+        };
+        self.services.store.put_document(Kind::RecordNotify, &self.key.domain, &notify).await.unwrap();
+    }
+
+    pub async fn publish(&mut self) -> Arc<Publisher> {
+        self.raw = 0;
+        let publisher = self
+            .hub
+            .publish(self.key.clone(), self.key.domain.clone(), "127.0.0.1:1".to_owned(), PushArgs::default())
+            .await
+            .unwrap();
+        publisher.recorder.video_config(self.config.clone());
+        publisher
+    }
+
+    /// Pushes whole seconds, each beginning with a key frame; the numbers of the frames pushed.
+    pub fn push(&mut self, publisher: &Publisher, seconds: u64) -> std::ops::Range<u64> {
+        let first = self.next_frame;
+        for n in 0..seconds * RATE {
+            let frame = Frame {
+                track: Track::Video,
+                dts_ms: 0,
+                cts_ms: 0,
+                key: n % RATE == 0,
+                data: numbered(self.next_frame, n % RATE == 0),
+            };
+            publisher.recorder.frame(frame, self.raw);
+            self.raw += 40;
+            self.next_frame += 1;
+        }
+        publisher.recorder.tick();
+        first..self.next_frame
+    }
+
+    /// How often each frame number is in the objects of a format.
+    pub fn found(&self, folder: &Path, format: &str) -> BTreeMap<u64, u32> {
+        let mut found = BTreeMap::new();
+        let Ok(entries) = std::fs::read_dir(folder.join("oss/bucket").join(format)) else { return found };
+        for entry in entries {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            let mut rest = &bytes[..];
+            while let Some(at) = rest.windows(MARK.len()).position(|w| w == MARK) {
+                let number = &rest[at + MARK.len()..at + MARK.len() + 8];
+                *found.entry(u64::from_be_bytes(number.try_into().unwrap())).or_default() += 1;
+                rest = &rest[at + MARK.len() + 8..];
+            }
+        }
+        found
+    }
+
+    pub async fn advance(&self, seconds: i64) {
+        self.services.clock.advance(seconds * 1000).await;
+    }
+}
+
+/// A picture that carries a number: one NAL unit of the kind that its picture needs.
+fn numbered(number: u64, key: bool) -> Bytes {
+    let mut nal = BytesMut::new();
+    nal.put_u8(if key { 0x65 } else { 0x41 });
+    nal.put_slice(MARK);
+    nal.put_u64(number);
+    nal.put_bytes(0x77, 40);
+    let mut data = BytesMut::new();
+    data.put_u32(u32::try_from(nal.len()).unwrap());
+    data.put_slice(&nal);
+    data.freeze()
+}
+
+/// A real configuration, of a clip.
+fn config() -> VideoConfig {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/media/video_only.flv");
+    let file = FlvFile::new(std::fs::read(path).unwrap().into()).unwrap();
+    let mut reader = TagReader::new();
+    let mut found = None;
+    for tag in file {
+        let tag = tag.unwrap();
+        let mut sink = |item| {
+            if let Item::VideoConfig(config) = item {
+                found.get_or_insert(config);
+            }
+        };
+        reader.read(tag.kind, tag.timestamp, tag.payload, &mut sink).unwrap();
+    }
+    found.unwrap()
+}
