@@ -67,8 +67,9 @@ class Core:
         request.set_accept_format("json")
         request.set_endpoint(self.endpoint)
         for name, value in params.items():
-            setter = getattr(request, f"set_{name}", None) or getattr(request, f"set_{name}s")
-            setter(value)
+            setter = getattr(request, f"set_{name}", None) or getattr(request, f"set_{name}s", None)
+            # Some generated classes lack parameters that the action has: users then add them by name.
+            setter(value) if setter else request.add_query_param(name, value)
         try:
             return json.loads(self.client.do_action_with_exception(request))
         except ServerException as error:

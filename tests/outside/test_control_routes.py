@@ -197,7 +197,9 @@ def test_seed_and_declared_domains(own_stage, tmp_path):
     first = own_stage()
     first.rule("mp4", stream="seeded")
     seed = tmp_path / "seed.json"
-    seed.write_text(json.dumps(first.server.get("/_localyun/snapshot")))
+    snapshot = first.server.get("/_localyun/snapshot")
+    snapshot["domains"] = [{"domain": first.domain, "kind": "liveVideo"}]
+    seed.write_text(json.dumps(snapshot))
     second = own_stage("--seed", str(seed), "--domains", "declared")
     assert second.api.call("DescribeLiveRecordConfig", DomainName=first.domain)["TotalNum"] == 1
     with pytest.raises(ApiError) as error:

@@ -128,7 +128,7 @@ def test_1_5_example_1_file_callback(stage):
     (event,) = stage.wait_files(1)
     assert (event["domain"], event["app"], event["stream"]) == (stage.domain, "live", "teststream")
     assert event["uri"].startswith("live/teststream/0_20") and event["uri"].endswith(".flv")
-    assert stage.inbox.requests[0].headers["User-Agent"] == "Go-http-client/1.1"
+    assert stage.inbox.requests[0].headers["user-agent"] == "Go-http-client/1.1"
 
 
 def test_1_5_example_2_spans(stage):

@@ -39,8 +39,8 @@ def test_32_payload(stage):
     assert event["uri"] in stage.bucket.keys()
     (request, *_) = stage.inbox.requests
     assert request.method == "POST"
-    assert request.headers["User-Agent"] == "Go-http-client/1.1"
-    assert request.headers["Content-Type"].startswith("application/json")
+    assert request.headers["user-agent"] == "Go-http-client/1.1"
+    assert request.headers["content-type"].startswith("application/json")
 
 
 @pytest.mark.parametrize("wanted", [False, True])
@@ -65,10 +65,9 @@ def test_34_signature(stage):
     stage.advance(16)
     stage.wait_files(1)
     (request,) = stage.inbox.requests
-    headers = {name.upper(): value for name, value in request.headers.items()}
-    timestamp = headers["ALI-LIVE-TIMESTAMP"]
+    timestamp = request.headers["ali-live-timestamp"]
     assert abs(int(timestamp) - stage.now().timestamp()) < 10
-    assert headers["ALI-LIVE-SIGNATURE"] == signature("127.0.0.1", timestamp, KEY)
+    assert request.headers["ali-live-signature"] == signature("127.0.0.1", timestamp, KEY)
 
 
 def test_34_no_signature_without_auth(stage):
@@ -77,7 +76,7 @@ def test_34_no_signature_without_auth(stage):
     stage.push(6)
     stage.advance(16)
     stage.wait_files(1)
-    assert not [name for name in stage.inbox.requests[0].headers if name.upper().startswith("ALI-LIVE")]
+    assert not [name for name in stage.inbox.requests[0].headers if name.startswith("ali-live")]
 
 
 def notify_records(stage, **more) -> list[dict]:
@@ -99,7 +98,7 @@ def test_35_retry(stage):
     stage.advance(30)
     first, second, third = stage.inbox.requests
     assert first.body == second.body == third.body
-    stamps = [int({k.upper(): v for k, v in request.headers.items()}["ALI-LIVE-TIMESTAMP"]) for request in stage.inbox.requests]
+    stamps = [int(request.headers["ali-live-timestamp"]) for request in stage.inbox.requests]
     assert [later - earlier for earlier, later in pairwise(stamps)] == pytest.approx([1, 1], abs=1)
     (record,) = notify_records(stage)
     assert (record["NotifyType"], record["NotifyResult"]) == ("file_created", "success")

@@ -38,8 +38,10 @@ def test_44_one_track(stage, clip, track):
         if event["uri"].endswith(".m3u8"):
             playlist = stage.playlist(event["uri"])
             assert playlist.duration == pytest.approx(20, abs=0.5)
-            for key in playlist.keys():
-                assert probe.tracks(stage.fetch(key)) == [track]
+            # A last slice of a frame or two is legal, but too short for ffprobe to tell what it is: all are read as one.
+            whole = stage.folder / "whole.ts"
+            whole.write_bytes(b"".join(stage.bucket.get(key) for key in playlist.keys()))
+            assert probe.tracks(whole) == [track]
             continue
         file = stage.fetch(event["uri"])
         assert probe.tracks(file) == [track]

@@ -39,7 +39,7 @@ def test_18_question(stage, clip, codec):
     (question,) = stage.questions.requests
     assert question.method == "GET"
     assert question.query == f"app=live&domain={stage.domain}&stream=s1&vbitrate=2000&codec={codec}"
-    assert question.headers["User-Agent"] == "Go-http-client/1.1"
+    assert question.headers["user-agent"] == "Go-http-client/1.1"
 
 
 def test_19_yes(stage):

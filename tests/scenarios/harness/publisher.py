@@ -1,6 +1,7 @@
 """A small RTMP publisher that does exactly what a test says: when to send, when to be silent, how to leave."""
 
 import os
+import select
 import socket
 import struct
 import threading
@@ -43,10 +44,11 @@ class Publisher:
         self._transaction = 0
         self._headers_due = True
         self.socket = socket.create_connection((host, port), timeout=20)
+        self._wake, self._woken = socket.socketpair()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
         try:
             self._handshake()
-            self._stream = Reader(self._read)
-            threading.Thread(target=self._listen, daemon=True).start()
+            self._listener.start()
             self._set_chunk_size()
             self._open(app, name, tc_url or f"rtmp://{host}:{port}/{app}", metadata)
         except BaseException:
@@ -93,11 +95,24 @@ class Publisher:
             return {"code": "closed", "description": "the server closed the connection without a status"}
         return None
 
+    def _read_or_end(self, size: int) -> bytes:
+        """As `_read`, but `reset` can end the wait: a socket in use by a blocked call is not really closed."""
+        data = b""
+        while len(data) < size:
+            ready, _, _ = select.select([self.socket, self._woken], [], [])
+            if self._woken in ready:
+                raise ConnectionError("told to end")
+            part = self.socket.recv(size - len(data))
+            if not part:
+                raise ConnectionError("the server closed the connection")
+            data += part
+        return data
+
     def _listen(self) -> None:
-        self.socket.settimeout(None)
+        reader = Reader(self._read_or_end)
         try:
             while True:
-                self._take(self._stream.next())
+                self._take(reader.next())
         except (OSError, ValueError, struct.error, IndexError):
             self.closed.set()
         finally:
@@ -185,5 +200,7 @@ class Publisher:
 
     def reset(self) -> None:
         """Breaks the connection as a lost network does: RST instead of FIN."""
+        self._wake.send(b"x")
+        self._listener.join(5)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()

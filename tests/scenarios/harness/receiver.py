@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Request:
-    """One request as it came in."""
+    """One request as it came in; header names in lower case."""
 
     method: str
     target: str
@@ -97,7 +97,7 @@ class Receiver:
         answer: Answer | None = (404, b"no such inbox")
         if inbox is not None:
             number = len(inbox.requests)
-            inbox.requests.append(Request(handler.command, handler.path, dict(handler.headers.items()), body))
+            inbox.requests.append(Request(handler.command, handler.path, {name.lower(): value for name, value in handler.headers.items()}, body))
             answer = inbox.answer(number)
         if answer is None:
             self.ended.wait()

@@ -107,12 +107,14 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         self._reader.join(5)
+        panics = [line for line in self.log_tail(10_000_000).splitlines() if "panicked at" in line]
         self.log.close()
         if self.own_folder and not os.environ.get("LOCALYUN_TEST_KEEP"):
             shutil.rmtree(self.data_dir, ignore_errors=True)
             self.log_path.unlink(missing_ok=True)
         if late:
             raise AssertionError(f"localyun did not end within {STOP_SECONDS} s of SIGTERM")
+        assert not panics, panics
         return self.process.returncode
 
     def control(self, method: str, path: str, body: object = None, timeout: float = 60) -> tuple[int, object]:
