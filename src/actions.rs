@@ -53,8 +53,8 @@ macro_rules! action {
             name: $name,
             run: |ctx, params| {
                 Box::pin(async move {
-                    let request: $module::Request =
-                        serde_json::from_value(params).map_err($crate::error::ApiError::internal)?;
+                    let request: $module::Request = serde_json::from_value(params)
+                        .map_err($crate::error::ApiError::internal)?;
                     let answer = $module::handle(ctx, request).await?;
                     serde_json::to_value(answer).map_err($crate::error::ApiError::internal)
                 })
@@ -68,7 +68,9 @@ pub(crate) use action;
 
 /// Every implemented action.
 pub fn all() -> impl Iterator<Item = &'static ActionDef> {
-    [record::ACTIONS, domain::ACTIONS, stream::ACTIONS].into_iter().flatten()
+    [record::ACTIONS, domain::ACTIONS, stream::ACTIONS]
+        .into_iter()
+        .flatten()
 }
 
 /// Actions that will not be built, with the reason.

@@ -40,8 +40,18 @@ pub struct App {
 
 impl App {
     #[must_use]
-    pub fn new(config: Arc<Config>, services: Arc<Services>, hub: Arc<Hub>, keys: Arc<KeyRing>, addresses: Addresses) -> Arc<Self> {
-        let context = Context { services: services.clone(), hub: hub.clone(), config: config.clone() };
+    pub fn new(
+        config: Arc<Config>,
+        services: Arc<Services>,
+        hub: Arc<Hub>,
+        keys: Arc<KeyRing>,
+        addresses: Addresses,
+    ) -> Arc<Self> {
+        let context = Context {
+            services: services.clone(),
+            hub: hub.clone(),
+            config: config.clone(),
+        };
         Arc::new(Self {
             registry: actions::all().map(|def| (def.name, def)).collect(),
             quota: Quota::new(config.limits),
@@ -74,8 +84,16 @@ impl App {
         self.services.notifier.reset(self.services.clock.busy());
         // What the recorders hand over now goes to a store that is about to be cleared.
         self.services.clock.settle().await;
-        self.services.store.clear().await.map_err(|e| e.to_string())?;
-        self.services.objects.clear().await.map_err(|e| e.to_string())?;
+        self.services
+            .store
+            .clear()
+            .await
+            .map_err(|e| e.to_string())?;
+        self.services
+            .objects
+            .clear()
+            .await
+            .map_err(|e| e.to_string())?;
         self.services.faults.arm(Vec::new());
         self.hub.drop_recorders();
         self.services.notifier.reset(self.services.clock.busy());

@@ -104,6 +104,21 @@ fn complain(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "localyun: {text}");
 }
 
+/// Comes back at Ctrl-C or SIGTERM; never, where signals cannot be watched.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
 /// An environment variable that is set and not empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

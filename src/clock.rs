@@ -304,7 +304,10 @@ impl Clock {
         )]
         let settled = tokio::time::timeout(PATIENCE, wait).await;
         if settled.is_err() {
-            tracing::warn!(busy = self.inner.busy.load(Ordering::Acquire), "work does not end; the clock goes on without it");
+            tracing::warn!(
+                busy = self.inner.busy.load(Ordering::Acquire),
+                "work does not end; the clock goes on without it"
+            );
         }
     }
 

@@ -112,7 +112,14 @@ impl ConfigError {
     #[must_use]
     pub fn new(setting: impl Into<String>, problem: impl std::fmt::Display) -> Self {
         // One line, whatever the cause said.
-        let problem = problem.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { setting: setting.into(), problem }
+        let problem = problem
+            .to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        Self {
+            setting: setting.into(),
+            problem,
+        }
     }
 }

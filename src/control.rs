@@ -33,7 +33,10 @@ pub(crate) struct Refused {
 
 impl Refused {
     fn new(status: u16, message: impl std::fmt::Display) -> Self {
-        Self { status, message: message.to_string() }
+        Self {
+            status,
+            message: message.to_string(),
+        }
     }
 
     fn bad(message: impl std::fmt::Display) -> Self {
@@ -59,7 +62,10 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
     let outcome = if over {
         Err(Refused::new(413, "the body is longer than 1 MiB"))
     } else if !allowed(app, parts) {
-        Err(Refused::new(401, "the control plane is for this machine; from others, set control-token and send it as a bearer token"))
+        Err(Refused::new(
+            401,
+            "the control plane is for this machine; from others, set control-token and send it as a bearer token",
+        ))
     } else {
         route(app, parts).await
     };
@@ -69,7 +75,11 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
     };
     let headers = vec![("content-type", "application/json".to_owned())];
     let body = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
-    Answer { status, headers, body }
+    Answer {
+        status,
+        headers,
+        body,
+    }
 }
 
 fn allowed(app: &App, parts: &HttpParts) -> bool {
@@ -77,21 +87,36 @@ fn allowed(app: &App, parts: &HttpParts) -> bool {
         return true;
     }
     // Without a token only this machine has access, whatever address the API listens on.
-    let Some(token) = &app.config.control_token else { return parts.local };
-    let given = parts.header("authorization").and_then(|h| h.strip_prefix("Bearer ")).unwrap_or_default();
+    let Some(token) = &app.config.control_token else {
+        return parts.local;
+    };
+    let given = parts
+        .header("authorization")
+        .and_then(|h| h.strip_prefix("Bearer "))
+        .unwrap_or_default();
     token.as_bytes().ct_eq(given.as_bytes()).into()
 }
 
 async fn route(app: &App, parts: &HttpParts) -> Outcome {
-    let path = parts.path.strip_prefix("/_localyun").unwrap_or_default().trim_end_matches('/');
+    let path = parts
+        .path
+        .strip_prefix("/_localyun")
+        .unwrap_or_default()
+        .trim_end_matches('/');
     let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
     match (parts.method.as_str(), segments.as_slice()) {
         ("GET", ["health"]) => health(app).await,
-        ("POST", ["reset"]) => app.reset().await.map(|()| json!({"reset": true})).map_err(Refused::broken),
+        ("POST", ["reset"]) => app
+            .reset()
+            .await
+            .map(|()| json!({"reset": true}))
+            .map_err(Refused::broken),
         ("GET", ["requests"]) => Ok(json!({"requests": app.journal.recent(limit(parts)?)})),
         ("GET", ["streams"]) => Ok(streams::list(app)),
         ("POST", ["streams"]) => streams::publish(app, body(parts)?).await,
-        ("DELETE", ["streams", domain, name @ .., stream]) if !name.is_empty() => streams::end(app, domain, &name.join("/"), stream).await,
+        ("DELETE", ["streams", domain, name @ .., stream]) if !name.is_empty() => {
+            streams::end(app, domain, &name.join("/"), stream).await
+        }
         ("GET", ["recordings"]) => recordings::list(app, limit(parts)?).await,
         ("GET", ["callbacks"]) => recordings::callbacks(app, limit(parts)?).await,
         ("POST", ["callbacks", id, "replay"]) => recordings::replay(app, id).await,
@@ -105,15 +130,30 @@ async fn route(app: &App, parts: &HttpParts) -> Outcome {
             Ok(json!({"faults": []}))
         }
         ("GET", ["coverage"]) => coverage(app),
-        ("GET", ["config"]) => Ok(json!({"settings": app.config.shown, "addresses": app.addresses, "version": env!("CARGO_PKG_VERSION")})),
+        ("GET", ["config"]) => Ok(
+            json!({"settings": app.config.shown, "addresses": app.addresses, "version": env!("CARGO_PKG_VERSION")}),
+        ),
         ("GET", ["snapshot"]) => snapshot::export(app).await,
         ("PUT", ["snapshot"]) => snapshot::import(app, body(parts)?).await,
         ("GET", ["openapi.json"]) => Ok(crate::spec::openapi::document(app.spec)),
         ("GET", []) => Ok(json!({"routes": ROUTES})),
-        (_, [first, ..]) if ROUTES.iter().any(|r| r.contains(&format!("/_localyun/{first}"))) => {
-            Err(Refused::new(405, format!("{} is not for {}; GET /_localyun lists the routes", parts.method, parts.path)))
+        (_, [first, ..])
+            if ROUTES
+                .iter()
+                .any(|r| r.contains(&format!("/_localyun/{first}"))) =>
+        {
+            Err(Refused::new(
+                405,
+                format!(
+                    "{} is not for {}; GET /_localyun lists the routes",
+                    parts.method, parts.path
+                ),
+            ))
         }
-        _ => Err(Refused::new(404, "there is no such route; GET /_localyun lists them")),
+        _ => Err(Refused::new(
+            404,
+            "there is no such route; GET /_localyun lists them",
+        )),
     }
 }
 
@@ -143,13 +183,19 @@ const ROUTES: &[&str] = &[
 
 /// The value of a query parameter.
 fn query(parts_query: &str, wanted: &str) -> Option<String> {
-    url::form_urlencoded::parse(parts_query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+    url::form_urlencoded::parse(parts_query.as_bytes())
+        .find(|(name, _)| name == wanted)
+        .map(|(_, value)| value.into_owned())
 }
 
 fn limit(parts: &HttpParts) -> Result<usize, Refused> {
     match query(&parts.query, "limit") {
         None => Ok(100),
-        Some(text) => text.parse().ok().filter(|n| (1..=1_000).contains(n)).ok_or_else(|| Refused::bad("limit must be 1 to 1000")),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|n| (1..=1_000).contains(n))
+            .ok_or_else(|| Refused::bad("limit must be 1 to 1000")),
     }
 }
 
@@ -157,7 +203,8 @@ fn body(parts: &HttpParts) -> Result<Value, Refused> {
     if parts.body.is_empty() {
         return Ok(json!({}));
     }
-    serde_json::from_slice(&parts.body).map_err(|e| Refused::bad(format!("the body is no JSON: {e}")))
+    serde_json::from_slice(&parts.body)
+        .map_err(|e| Refused::bad(format!("the body is no JSON: {e}")))
 }
 
 /// A body's fields as a type; the error names the field.
@@ -188,7 +235,11 @@ async fn health(app: &App) -> Outcome {
         },
         "database": app.services.store.backend(),
     });
-    if healthy { Ok(value) } else { Err(Refused::new(503, value)) }
+    if healthy {
+        Ok(value)
+    } else {
+        Err(Refused::new(503, value))
+    }
 }
 
 fn clock(app: &App) -> Value {
@@ -202,9 +253,14 @@ fn clock(app: &App) -> Value {
 }
 
 async fn advance(app: &App, body: &Value) -> Outcome {
-    let seconds = body.get("seconds").and_then(Value::as_f64).ok_or_else(|| Refused::bad(r#"send {"seconds": N}"#))?;
+    let seconds = body
+        .get("seconds")
+        .and_then(Value::as_f64)
+        .ok_or_else(|| Refused::bad(r#"send {"seconds": N}"#))?;
     if !(0.0..=315_360_000.0).contains(&seconds) {
-        return Err(Refused::bad("seconds must be 0 to ten years; the clock only goes forward"));
+        return Err(Refused::bad(
+            "seconds must be 0 to ten years; the clock only goes forward",
+        ));
     }
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
     let ms = (seconds * 1000.0) as i64;
@@ -214,5 +270,7 @@ async fn advance(app: &App, body: &Value) -> Outcome {
 
 fn coverage(app: &App) -> Outcome {
     let implemented: Vec<&str> = actions::all().map(|def| def.name).collect();
-    Coverage::of(app.spec, &implemented, actions::DECLINED).map(|c| c.to_json()).map_err(Refused::broken)
+    Coverage::of(app.spec, &implemented, actions::DECLINED)
+        .map(|c| c.to_json())
+        .map_err(Refused::broken)
 }

@@ -68,9 +68,14 @@ impl Faults {
         if armed.is_empty() {
             return None;
         }
-        let fault = armed.iter_mut().find(|f| f.at == at && f.first.is_none_or(|first| f.struck < first))?;
+        let fault = armed
+            .iter_mut()
+            .find(|f| f.at == at && f.first.is_none_or(|first| f.struck < first))?;
         fault.struck += 1;
-        Some(Strike { delay_ms: fault.delay_ms.unwrap_or(0), code: fault.code.clone() })
+        Some(Strike {
+            delay_ms: fault.delay_ms.unwrap_or(0),
+            code: fault.code.clone(),
+        })
     }
 
     /// As [`Faults::strike`] for an API action.
@@ -90,7 +95,13 @@ mod tests {
     #[test]
     fn a_fault_strikes_the_first_n_times() {
         let faults = Faults::default();
-        faults.add(Fault { at: "callback".into(), first: Some(2), delay_ms: None, code: Some("503".into()), struck: 0 });
+        faults.add(Fault {
+            at: "callback".into(),
+            first: Some(2),
+            delay_ms: None,
+            code: Some("503".into()),
+            struck: 0,
+        });
         assert!(faults.strike("store").is_none());
         assert!(faults.strike("callback").is_some());
         assert!(faults.strike("callback").is_some());

@@ -20,7 +20,9 @@ const BODY_READ: usize = 64 << 20;
 /// The routes of the API port.
 pub fn configure(app: Arc<App>) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
     move |service| {
-        service.app_data(web::Data::from(app)).default_service(web::to(serve));
+        service
+            .app_data(web::Data::from(app))
+            .default_service(web::to(serve));
     }
 }
 
@@ -32,7 +34,11 @@ async fn serve(app: web::Data<App>, request: HttpRequest, body: web::Payload) ->
     let over = body.is_none();
     let mut parts = to_parts(&request, body.unwrap_or_default());
     if parts.path == "/metrics" || parts.path.starts_with("/_localyun") {
-        let Some(reply) = on_runtime(&app, move |app| async move { control::answer(&app, &parts, over).await }).await else {
+        let Some(reply) = on_runtime(&app, move |app| async move {
+            control::answer(&app, &parts, over).await
+        })
+        .await
+        else {
             return HttpResponse::InternalServerError().finish();
         };
         return respond(reply.status, &reply.headers, reply.body);
@@ -42,10 +48,20 @@ async fn serve(app: web::Data<App>, request: HttpRequest, body: web::Payload) ->
         parts.headers.retain(|(name, _)| name != "content-type");
         let error = crate::error::ApiError::coded(crate::error::Code::RequestEntityTooLarge);
         let format = rpc::render::Format::guess(&parts.query, rpc::render::Format::Json);
-        let reply = rpc::render::failure(format, &crate::ids::request_id(), parts.header("host").unwrap_or("localyun"), &error);
+        let reply = rpc::render::failure(
+            format,
+            &crate::ids::request_id(),
+            parts.header("host").unwrap_or("localyun"),
+            &error,
+        );
         return to_response(reply);
     }
-    match on_runtime(&app, move |app| async move { rpc::answer(&app, &parts).await }).await {
+    match on_runtime(
+        &app,
+        move |app| async move { rpc::answer(&app, &parts).await },
+    )
+    .await
+    {
         Some(reply) => to_response(reply),
         None => HttpResponse::InternalServerError().finish(),
     }
@@ -92,7 +108,12 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
     let headers = request
         .headers()
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
         .collect();
     HttpParts {
         method: request.method().as_str().to_owned(),
@@ -100,7 +121,9 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
         query: request.uri().query().unwrap_or_default().to_owned(),
         headers,
         body,
-        local: request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
+        local: request
+            .peer_addr()
+            .is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
     }
 }
 
@@ -109,7 +132,9 @@ fn to_response(reply: Reply) -> HttpResponse {
 }
 
 fn respond(status: u16, headers: &[(&'static str, String)], body: String) -> HttpResponse {
-    let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    let mut response = HttpResponse::build(
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+    );
     for (name, value) in headers {
         response.insert_header((*name, value.as_str()));
     }

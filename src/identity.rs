@@ -26,16 +26,25 @@ pub struct KeyRing {
 impl KeyRing {
     #[must_use]
     pub fn new(configured: Vec<AccessKey>) -> Self {
-        Self { configured, issued: RwLock::default() }
+        Self {
+            configured,
+            issued: RwLock::default(),
+        }
     }
 
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Found> {
         if let Some(key) = self.configured.iter().find(|key| key.id == id) {
-            return Some(Found { key: key.clone(), expires: None });
+            return Some(Found {
+                key: key.clone(),
+                expires: None,
+            });
         }
         let issued = self.issued.read().unwrap_or_else(PoisonError::into_inner);
-        issued.get(id).map(|(key, expires)| Found { key: key.clone(), expires: Some(*expires) })
+        issued.get(id).map(|(key, expires)| Found {
+            key: key.clone(),
+            expires: Some(*expires),
+        })
     }
 
     /// Remembers temporary credentials until they end.

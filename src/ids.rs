@@ -6,7 +6,10 @@ use uuid::Uuid;
 #[must_use]
 pub fn request_id() -> String {
     let mut buffer = Uuid::encode_buffer();
-    Uuid::new_v4().hyphenated().encode_upper(&mut buffer).to_owned()
+    Uuid::new_v4()
+        .hyphenated()
+        .encode_upper(&mut buffer)
+        .to_owned()
 }
 
 /// A trace id: 32 lower-case hex digits.

@@ -15,7 +15,14 @@ const VALUE_KEPT: usize = 1_024;
 /// Parameters of an entry that are kept.
 const PARAMS_KEPT: usize = 100;
 /// Parameters whose values are never kept.
-const SECRET: [&str; 6] = ["Signature", "SecurityToken", "BearerToken", "NotifyAuthKey", "CallbackAuthKey", "Functions"];
+const SECRET: [&str; 6] = [
+    "Signature",
+    "SecurityToken",
+    "BearerToken",
+    "NotifyAuthKey",
+    "CallbackAuthKey",
+    "Functions",
+];
 
 /// One request and its end.
 #[derive(Debug, Clone, Serialize)]
@@ -60,7 +67,11 @@ pub fn presentable(pairs: &[(String, String)]) -> Vec<(String, String)> {
             let value = if SECRET.contains(&name.as_str()) {
                 "***".to_owned()
             } else if value.len() > VALUE_KEPT {
-                format!("{}… ({} bytes)", value.chars().take(VALUE_KEPT / 4).collect::<String>(), value.len())
+                format!(
+                    "{}… ({} bytes)",
+                    value.chars().take(VALUE_KEPT / 4).collect::<String>(),
+                    value.len()
+                )
             } else {
                 value.clone()
             };

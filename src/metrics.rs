@@ -53,27 +53,67 @@ impl Default for Metrics {
             upload_retries: Counter::default(),
             registry: Registry::default(),
         };
-        registry.register("api_requests", "API requests by action and outcome", metrics.requests.clone());
-        registry.register("callback_attempts", "Callback requests by result", metrics.callbacks.clone());
-        registry.register("files", "Recording files announced, by format", metrics.files.clone());
+        registry.register(
+            "api_requests",
+            "API requests by action and outcome",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "callback_attempts",
+            "Callback requests by result",
+            metrics.callbacks.clone(),
+        );
+        registry.register(
+            "files",
+            "Recording files announced, by format",
+            metrics.files.clone(),
+        );
         registry.register("slices", "Slices uploaded", metrics.slices.clone());
-        registry.register("uploaded_bytes", "Bytes put into the object store", metrics.uploaded.clone());
-        registry.register("publishers", "Streams being published now", metrics.publishers.clone());
-        registry.register("media_bytes", "Media bytes received", metrics.media_bytes.clone());
+        registry.register(
+            "uploaded_bytes",
+            "Bytes put into the object store",
+            metrics.uploaded.clone(),
+        );
+        registry.register(
+            "publishers",
+            "Streams being published now",
+            metrics.publishers.clone(),
+        );
+        registry.register(
+            "media_bytes",
+            "Media bytes received",
+            metrics.media_bytes.clone(),
+        );
         registry.register("publish_refused", "Pushes refused", metrics.refused.clone());
-        registry.register("upload_retries", "Uploads that had to be tried again", metrics.upload_retries.clone());
-        Self { registry, ..metrics }
+        registry.register(
+            "upload_retries",
+            "Uploads that had to be tried again",
+            metrics.upload_retries.clone(),
+        );
+        Self {
+            registry,
+            ..metrics
+        }
     }
 }
 
 impl Metrics {
     /// Counts an API request. Unknown action names share one label, so that callers cannot grow the table.
     pub fn request(&self, action: &str, code: &str) {
-        self.requests.get_or_create(&Request { action: action.to_owned(), code: code.to_owned() }).inc();
+        self.requests
+            .get_or_create(&Request {
+                action: action.to_owned(),
+                code: code.to_owned(),
+            })
+            .inc();
     }
 
     pub fn callback(&self, success: bool) {
-        self.callbacks.get_or_create(&Outcome { result: if success { "success" } else { "failed" } }).inc();
+        self.callbacks
+            .get_or_create(&Outcome {
+                result: if success { "success" } else { "failed" },
+            })
+            .inc();
     }
 
     pub fn file(&self, format: &'static str, bytes: u64) {

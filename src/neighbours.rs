@@ -27,22 +27,35 @@ pub async fn answer(
     version: &str,
     _caller: Option<&str>,
 ) -> Option<Result<Value, ApiError>> {
-    let run: fn(&App, &HttpParts, &Pairs, &str) -> Result<Value, ApiError> = match (version, action) {
+    let run: fn(&App, &HttpParts, &Pairs, &str) -> Result<Value, ApiError> = match (version, action)
+    {
         (LOCATION, "DescribeEndpoints") => describe_endpoints,
         (STS, "AssumeRole") => assume_role,
         (STS, "GetCallerIdentity") => caller_identity,
         _ => return None,
     };
-    Some(auth::check(app, parts, pairs).and_then(|caller| run(app, parts, pairs, caller.id().unwrap_or_default())))
+    Some(
+        auth::check(app, parts, pairs)
+            .and_then(|caller| run(app, parts, pairs, caller.id().unwrap_or_default())),
+    )
 }
 
-fn describe_endpoints(app: &App, parts: &HttpParts, pairs: &Pairs, _: &str) -> Result<Value, ApiError> {
+fn describe_endpoints(
+    app: &App,
+    parts: &HttpParts,
+    pairs: &Pairs,
+    _: &str,
+) -> Result<Value, ApiError> {
     let region = pairs.get("Id").unwrap_or("cn-shanghai");
     let product = pairs.get("ServiceCode").unwrap_or_default();
     if product != "live" && product != "sts" {
-        return Err(ApiError::coded(Code::Other("Illegal Parameter".into())).with_message("Please check the parameters").with_status(400));
+        return Err(ApiError::coded(Code::Other("Illegal Parameter".into()))
+            .with_message("Please check the parameters")
+            .with_status(400));
     }
-    let endpoint = parts.header("host").unwrap_or_else(|| app.addresses.api.trim_start_matches("http://"));
+    let endpoint = parts
+        .header("host")
+        .unwrap_or_else(|| app.addresses.api.trim_start_matches("http://"));
     Ok(json!({
         "Endpoints": {"Endpoint": [{
             "Protocols": {"Protocols": ["HTTP", "HTTPS"]},
@@ -58,27 +71,53 @@ fn describe_endpoints(app: &App, parts: &HttpParts, pairs: &Pairs, _: &str) -> R
 
 /// Whether a session name may stand in an ARN.
 fn session_name(pairs: &Pairs) -> Result<&str, ApiError> {
-    let name = pairs.get("RoleSessionName").filter(|v| !v.is_empty()).ok_or_else(|| ApiError::missing("RoleSessionName"))?;
-    let fits = (2..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".@-_".contains(&b));
-    if fits { Ok(name) } else { Err(ApiError::invalid("RoleSessionName")) }
+    let name = pairs
+        .get("RoleSessionName")
+        .filter(|v| !v.is_empty())
+        .ok_or_else(|| ApiError::missing("RoleSessionName"))?;
+    let fits = (2..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".@-_".contains(&b));
+    if fits {
+        Ok(name)
+    } else {
+        Err(ApiError::invalid("RoleSessionName"))
+    }
 }
 
 fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs, _: &str) -> Result<Value, ApiError> {
-    let role = pairs.get("RoleArn").filter(|v| !v.is_empty()).ok_or_else(|| ApiError::missing("RoleArn"))?;
-    let Some(role_name) = role.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(":role/")).map(|(_, name)| name) else {
+    let role = pairs
+        .get("RoleArn")
+        .filter(|v| !v.is_empty())
+        .ok_or_else(|| ApiError::missing("RoleArn"))?;
+    let Some(role_name) = role
+        .strip_prefix("acs:ram::")
+        .and_then(|rest| rest.split_once(":role/"))
+        .map(|(_, name)| name)
+    else {
         return Err(ApiError::invalid("RoleArn"));
     };
     let session = session_name(pairs)?;
     let seconds: i64 = match pairs.get("DurationSeconds").filter(|v| !v.is_empty()) {
         None => 3_600,
-        Some(text) => text.parse().ok().filter(|s| (900..=43_200).contains(s)).ok_or_else(|| ApiError::invalid("DurationSeconds"))?,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|s| (900..=43_200).contains(s))
+            .ok_or_else(|| ApiError::invalid("DurationSeconds"))?,
     };
     let id = format!("STS.{}", ids::nonce());
     let secret = hex::encode(Sha256::digest(ids::nonce() + &ids::nonce()));
     let token = format!("{}{}", ids::nonce(), ids::nonce());
     let now = app.services.clock.now();
     let expires = now + seconds * 1_000;
-    let key = AccessKey { id: id.clone(), secret: secret.clone(), token: Some(token.clone()), disabled: false };
+    let key = AccessKey {
+        id: id.clone(),
+        secret: secret.clone(),
+        token: Some(token.clone()),
+        disabled: false,
+    };
     app.keys.issue(key, expires, now);
     Ok(json!({
         "AssumedRoleUser": {
@@ -96,7 +135,10 @@ fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs, _: &str) -> Result<Value
 
 fn caller_identity(_: &App, _: &HttpParts, _: &Pairs, caller: &str) -> Result<Value, ApiError> {
     let (kind, arn) = if caller.starts_with("STS.") {
-        ("AssumedRoleUser", format!("acs:ram::{ACCOUNT}:assumed-role/localyun/session"))
+        (
+            "AssumedRoleUser",
+            format!("acs:ram::{ACCOUNT}:assumed-role/localyun/session"),
+        )
     } else {
         ("Account", format!("acs:ram::{ACCOUNT}:root"))
     };

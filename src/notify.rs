@@ -60,7 +60,13 @@ impl Notifier {
     #[must_use]
     pub fn new() -> (Self, Inbox) {
         let (wake, inbox) = mpsc::unbounded_channel();
-        (Self { wake, start: Arc::default() }, Inbox(inbox))
+        (
+            Self {
+                wake,
+                start: Arc::default(),
+            },
+            Inbox(inbox),
+        )
     }
 
     /// Starts sending, beginning with what an earlier run left.
@@ -97,9 +103,16 @@ pub async fn recording_event(
     dedupe: String,
     body: String,
 ) -> Result<Option<NewCallback>, StoreError> {
-    let config: Option<RecordNotify> = services.store.find_document(documents::Kind::RecordNotify, &key.domain).await?;
-    let Some(config) = config else { return Ok(None) };
-    let Some(url) = config.notify_url.filter(|url| !url.is_empty()) else { return Ok(None) };
+    let config: Option<RecordNotify> = services
+        .store
+        .find_document(documents::Kind::RecordNotify, &key.domain)
+        .await?;
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let Some(url) = config.notify_url.filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
     if kind != Kind::FileCreated && !config.need_status_notify {
         return Ok(None);
     }
@@ -109,8 +122,16 @@ pub async fn recording_event(
         key: key.clone(),
         kind,
         method: "POST",
-        sign_host: if signed { sign::host_of(&url) } else { String::new() },
-        sign_key: if signed { config.notify_auth_key } else { String::new() },
+        sign_host: if signed {
+            sign::host_of(&url)
+        } else {
+            String::new()
+        },
+        sign_key: if signed {
+            config.notify_auth_key
+        } else {
+            String::new()
+        },
         url,
         body,
     }))
@@ -125,9 +146,16 @@ pub async fn ingest_event(
     dedupe: String,
     query: &str,
 ) -> Result<Option<NewCallback>, StoreError> {
-    let config: Option<StreamNotify> = services.store.find_document(documents::Kind::StreamNotify, ingest_domain).await?;
-    let Some(config) = config else { return Ok(None) };
-    let Some(url) = config.notify_url.filter(|url| !url.is_empty()) else { return Ok(None) };
+    let config: Option<StreamNotify> = services
+        .store
+        .find_document(documents::Kind::StreamNotify, ingest_domain)
+        .await?;
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let Some(url) = config.notify_url.filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
     let joint = if url.contains('?') { '&' } else { '?' };
     let signed = config.notify_req_auth && !config.notify_auth_key.is_empty();
     Ok(Some(NewCallback {
@@ -135,18 +163,32 @@ pub async fn ingest_event(
         key: StreamKey::new(ingest_domain, &key.app, &key.stream),
         kind,
         method: "GET",
-        sign_host: if signed { ingest_domain.to_owned() } else { String::new() },
-        sign_key: if signed { config.notify_auth_key } else { String::new() },
+        sign_host: if signed {
+            ingest_domain.to_owned()
+        } else {
+            String::new()
+        },
+        sign_key: if signed {
+            config.notify_auth_key
+        } else {
+            String::new()
+        },
         url: format!("{url}{joint}{query}"),
         body: String::new(),
     }))
 }
 
-async fn dispatch(services: Weak<Services>, mut inbox: Inbox, wake: mpsc::UnboundedSender<(Busy, Wake)>) {
+async fn dispatch(
+    services: Weak<Services>,
+    mut inbox: Inbox,
+    wake: mpsc::UnboundedSender<(Busy, Wake)>,
+) {
     let mut last_id = 0;
     let mut sending: HashMap<Lane, mpsc::UnboundedSender<(Busy, i64)>> = HashMap::new();
     while let Some((busy, message)) = inbox.0.recv().await {
-        let Some(services) = services.upgrade() else { return };
+        let Some(services) = services.upgrade() else {
+            return;
+        };
         let mut busy = busy;
         match message {
             Wake::Rows => loop {
@@ -164,17 +206,29 @@ async fn dispatch(services: Weak<Services>, mut inbox: Inbox, wake: mpsc::Unboun
                     }
                     Err(error) => {
                         tracing::error!(%error, "the outbox cannot be read; trying again");
-                        busy = services.clock.rest_until(busy, services.clock.now() + 1_000).await;
+                        busy = services
+                            .clock
+                            .rest_until(busy, services.clock.now() + 1_000)
+                            .await;
                     }
                 }
             },
             Wake::Replay(id) => {
                 if let Ok(Some(row)) = services.store.find_callback(id).await {
-                    hand_over(&services, &wake, &mut sending, (row.domain, row.app, row.stream), id);
+                    hand_over(
+                        &services,
+                        &wake,
+                        &mut sending,
+                        (row.domain, row.app, row.stream),
+                        id,
+                    );
                 }
             }
             Wake::Drained(lane) => {
-                if sending.get(&lane).is_some_and(mpsc::UnboundedSender::is_closed) {
+                if sending
+                    .get(&lane)
+                    .is_some_and(mpsc::UnboundedSender::is_closed)
+                {
                     sending.remove(&lane);
                 }
             }
@@ -205,7 +259,12 @@ fn hand_over(
     let (queue, inbox) = mpsc::unbounded_channel();
     let _ = queue.send(message);
     sending.insert(lane.clone(), queue);
-    tokio::spawn(send_lane(Arc::downgrade(services), lane, inbox, wake.clone()));
+    tokio::spawn(send_lane(
+        Arc::downgrade(services),
+        lane,
+        inbox,
+        wake.clone(),
+    ));
 }
 
 /// Sends a stream's callbacks, one after the other, until there is nothing to do for a while.
@@ -234,7 +293,9 @@ async fn send_lane(
         };
         backlog.push_back(id);
         while let Some(id) = backlog.pop_front() {
-            let Some(services) = services.upgrade() else { return };
+            let Some(services) = services.upgrade() else {
+                return;
+            };
             let delivery = deliver::deliver(&services, busy, id);
             tokio::pin!(delivery);
             // Those behind wait without a guard: while the first one rests between its tries, time must be able to pass.

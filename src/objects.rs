@@ -59,9 +59,14 @@ pub struct Upload<'a> {
 impl Objects {
     async fn struck(&self) -> Result<(), PutError> {
         for at in ["object-put", "store"] {
-            let Some(strike) = self.faults.strike(at) else { continue };
+            let Some(strike) = self.faults.strike(at) else {
+                continue;
+            };
             if strike.delay_ms > 0 {
-                crate::clock::machine_sleep(std::time::Duration::from_millis(strike.delay_ms.min(600_000))).await;
+                crate::clock::machine_sleep(std::time::Duration::from_millis(
+                    strike.delay_ms.min(600_000),
+                ))
+                .await;
             }
             match strike.code.as_deref() {
                 None => {}
@@ -78,7 +83,10 @@ impl Objects {
         self.struck().await?;
         match &self.store {
             Store::Embedded(store) => {
-                match store.adopt_file(upload.bucket, upload.key, path, described(upload), true).await {
+                match store
+                    .adopt_file(upload.bucket, upload.key, path, described(upload), true)
+                    .await
+                {
                     Ok(_) => Ok(()),
                     Err(FolderError::AlreadyExists(_)) => self.same_or_taken(upload).await,
                     Err(error) => Err(put_error(error)),
@@ -100,7 +108,15 @@ impl Objects {
                     let mut draft = store.draft().await?;
                     draft.write(text.into()).await?;
                     let finished = draft.finish().await?;
-                    store.commit(upload.bucket, upload.key, finished, described(upload), folder::Replace::Never).await
+                    store
+                        .commit(
+                            upload.bucket,
+                            upload.key,
+                            finished,
+                            described(upload),
+                            folder::Replace::Never,
+                        )
+                        .await
                 };
                 match put.await {
                     Ok(_) => Ok(()),
@@ -122,7 +138,12 @@ impl Objects {
         let put = async {
             let mut replace = folder::Replace::Never;
             if let Some(info) = store.head(upload.bucket, upload.key).await? {
-                if info.meta.user_metadata.get(TAG).is_none_or(|tag| tag != upload.tag) {
+                if info
+                    .meta
+                    .user_metadata
+                    .get(TAG)
+                    .is_none_or(|tag| tag != upload.tag)
+                {
                     return Err(FolderError::AlreadyExists(upload.key.to_owned()));
                 }
                 replace = folder::Replace::Always;
@@ -130,15 +151,33 @@ impl Objects {
             let mut draft = store.draft().await?;
             draft.write(text.into()).await?;
             let finished = draft.finish().await?;
-            store.commit(upload.bucket, upload.key, finished, described(upload), replace).await
+            store
+                .commit(
+                    upload.bucket,
+                    upload.key,
+                    finished,
+                    described(upload),
+                    replace,
+                )
+                .await
         };
         put.await.map(|_| ()).map_err(put_error)
     }
 
     async fn same_or_taken(&self, upload: &Upload<'_>) -> Result<(), PutError> {
-        let Store::Embedded(store) = &self.store else { return Err(PutError::Taken) };
+        let Store::Embedded(store) = &self.store else {
+            return Err(PutError::Taken);
+        };
         match store.head(upload.bucket, upload.key).await {
-            Ok(Some(info)) if info.meta.user_metadata.get(TAG).is_some_and(|tag| tag == upload.tag) => Ok(()),
+            Ok(Some(info))
+                if info
+                    .meta
+                    .user_metadata
+                    .get(TAG)
+                    .is_some_and(|tag| tag == upload.tag) =>
+            {
+                Ok(())
+            }
             Ok(_) => Err(PutError::Taken),
             Err(error) => Err(put_error(error)),
         }
@@ -202,7 +241,9 @@ fn described(upload: &Upload<'_>) -> NewObject {
 fn put_error(error: FolderError) -> PutError {
     match error {
         FolderError::NoSuchBucket(_) => PutError::NoSuchBucket,
-        FolderError::InvalidBucketName(_) | FolderError::InvalidKey(_) => PutError::Denied(error.to_string()),
+        FolderError::InvalidBucketName(_) | FolderError::InvalidKey(_) => {
+            PutError::Denied(error.to_string())
+        }
         FolderError::AlreadyExists(_) => PutError::Taken,
         other => PutError::Failed(other.to_string()),
     }

@@ -202,16 +202,29 @@ fn check(plan: &PublishPlan) -> Result<(), PublishError> {
     if plan.stream.is_empty() || breaks(&plan.stream, &['?', '&', '#']) {
         return refuse("the stream", "must be a name without spaces, ?, & and #");
     }
-    if plan.query.as_deref().is_some_and(|query| breaks(query, &['?', '#'])) {
-        return refuse("the query", "must be NAME=VALUE pairs joined by &, without ?");
+    if plan
+        .query
+        .as_deref()
+        .is_some_and(|query| breaks(query, &['?', '#']))
+    {
+        return refuse(
+            "the query",
+            "must be NAME=VALUE pairs joined by &, without ?",
+        );
     }
     if let Some(seconds) = plan.seconds
         && !(seconds > 0.0 && seconds <= MAX_SECONDS)
     {
-        return refuse("the number of seconds", "must be above 0 and at most 4294967");
+        return refuse(
+            "the number of seconds",
+            "must be above 0 and at most 4294967",
+        );
     }
     if !(0.0..=MAX_SPEED).contains(&plan.speed) {
-        return refuse("the speed", "must be 0 (as fast as it goes) or a factor up to 1000");
+        return refuse(
+            "the speed",
+            "must be 0 (as fast as it goes) or a factor up to 1000",
+        );
     }
     Ok(())
 }

@@ -44,12 +44,17 @@ pub struct HttpParts {
 impl HttpParts {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     fn is_form(&self) -> bool {
-        self.header("content-type")
-            .is_some_and(|t| t.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"))
+        self.header("content-type").is_some_and(|t| {
+            t.to_ascii_lowercase()
+                .starts_with("application/x-www-form-urlencoded")
+        })
     }
 }
 
@@ -69,7 +74,10 @@ struct Trace {
 pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
     let began = clock::monotonic();
     let request_id = ids::request_id();
-    let mut trace = Trace { scheme: "none", ..Trace::default() };
+    let mut trace = Trace {
+        scheme: "none",
+        ..Trace::default()
+    };
     let outcome = run(app, parts, &mut trace).await;
     let host = parts.header("host").unwrap_or("localyun");
     let mut reply = match &outcome {
@@ -83,9 +91,20 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
         reply.header("x-localyun-fault", format!("api:{}", trace.action));
     }
     if !trace.ignored.is_empty() {
-        reply.header("x-localyun-ignored", render::header_text(&trace.ignored.join(",")));
+        reply.header(
+            "x-localyun-ignored",
+            render::header_text(&trace.ignored.join(",")),
+        );
     }
-    close(app, parts, trace, request_id, &outcome, reply.status, began.elapsed());
+    close(
+        app,
+        parts,
+        trace,
+        request_id,
+        &outcome,
+        reply.status,
+        began.elapsed(),
+    );
     reply
 }
 
@@ -109,13 +128,25 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Value, A
     let action = named(parts, &pairs, acs3, "Action", "x-acs-action")?;
     trace.action = action.chars().take(100).collect();
     let version = named(parts, &pairs, acs3, "Version", "x-acs-version")?;
-    if let Some(answered) = crate::neighbours::answer(app, parts, &pairs, &action, &version, trace.caller.as_deref()).await {
+    if let Some(answered) = crate::neighbours::answer(
+        app,
+        parts,
+        &pairs,
+        &action,
+        &version,
+        trace.caller.as_deref(),
+    )
+    .await
+    {
         return answered;
     }
     if version != VERSION {
         return Err(ApiError::coded(Code::InvalidVersion));
     }
-    let spec = app.spec.action(&action).ok_or_else(|| unknown_action(app, &action))?;
+    let spec = app
+        .spec
+        .action(&action)
+        .ok_or_else(|| unknown_action(app, &action))?;
 
     // 3. An armed fault strikes before anything else is looked at.
     if let Some(strike) = app.services.faults.strike_action(&action) {
@@ -145,7 +176,9 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Value, A
         return Err(ApiError::not_implemented(&action));
     };
     let _busy = app.services.clock.busy();
-    let value = (def.run)(&app.context, checked.value).await.map_err(|error| described(spec, error))?;
+    let value = (def.run)(&app.context, checked.value)
+        .await
+        .map_err(|error| described(spec, error))?;
     if cfg!(debug_assertions) {
         report_misfit(spec, &value);
     }
@@ -153,11 +186,23 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Value, A
 }
 
 /// `Action` or `Version`: a V1 client's parameter wins over its header, an ACS3 client sends headers.
-fn named(parts: &HttpParts, pairs: &Pairs, acs3: bool, param: &'static str, header: &str) -> Result<String, ApiError> {
+fn named(
+    parts: &HttpParts,
+    pairs: &Pairs,
+    acs3: bool,
+    param: &'static str,
+    header: &str,
+) -> Result<String, ApiError> {
     let from_params = pairs.get(param).filter(|v| !v.is_empty());
     let from_header = parts.header(header).filter(|v| !v.is_empty());
-    let found = if acs3 { from_header.or(from_params) } else { from_params.or(from_header) };
-    found.map(str::to_owned).ok_or_else(|| ApiError::missing(param))
+    let found = if acs3 {
+        from_header.or(from_params)
+    } else {
+        from_params.or(from_header)
+    };
+    found
+        .map(str::to_owned)
+        .ok_or_else(|| ApiError::missing(param))
 }
 
 fn unknown_action(app: &App, action: &str) -> ApiError {
@@ -198,15 +243,23 @@ fn close(
     took: Duration,
 ) {
     let error = outcome.as_ref().err();
-    let cause = error.and_then(std::error::Error::source).map(ToString::to_string);
+    let cause = error
+        .and_then(std::error::Error::source)
+        .map(ToString::to_string);
     let code = error.map(|e| e.code.as_str().into_owned());
     if status >= 500 && status != 501 {
         tracing::warn!(request.id = %request_id, action.name = %trace.action, ?code, ?cause, "request failed");
     } else {
         tracing::debug!(request.id = %request_id, action.name = %trace.action, ?code, status, "request");
     }
-    let known = if app.spec.action(&trace.action).is_some() { trace.action.as_str() } else { "other" };
-    app.services.metrics.request(known, if error.is_some() { "error" } else { "ok" });
+    let known = if app.spec.action(&trace.action).is_some() {
+        trace.action.as_str()
+    } else {
+        "other"
+    };
+    app.services
+        .metrics
+        .request(known, if error.is_some() { "error" } else { "ok" });
     app.journal.add(Entry {
         request_id,
         at: app.services.clock.now(),

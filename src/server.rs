@@ -58,13 +58,20 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let api = bind("--api-addr", &config.api_addr)?;
     let rtmp = bind("--rtmp-addr", &config.rtmp_addr)?;
     let oss = bind("--oss-addr", &config.oss_addr)?;
-    let tls = config.tls_addr.as_deref().map(|addr| bind("--tls-addr", addr)).transpose()?;
+    let tls = config
+        .tls_addr
+        .as_deref()
+        .map(|addr| bind("--tls-addr", addr))
+        .transpose()?;
 
     let service_clock = Clock::new(config.clock_start);
     let store = open_store(&config).await?;
     let faults = Arc::new(Faults::default());
     let folder = open_folder(&config, &service_clock)?;
-    let objects = Objects { store: object_store(&config, &folder), faults: faults.clone() };
+    let objects = Objects {
+        store: object_store(&config, &folder),
+        faults: faults.clone(),
+    };
     let (notifier, inbox) = Notifier::new();
     let spool = config.data_dir.join("spool");
     std::fs::create_dir_all(&spool).map_err(|e| data_dir_error(&config, e))?;
@@ -87,12 +94,22 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         oss: url("http", &oss),
         tls: tls.as_ref().map(|listener| url("https", listener)),
     };
-    let app = App::new(config.clone(), services.clone(), hub.clone(), keys.clone(), addresses.clone());
+    let app = App::new(
+        config.clone(),
+        services.clone(),
+        hub.clone(),
+        keys.clone(),
+        addresses.clone(),
+    );
 
     if let Some(seed) = &config.seed {
-        let named = |e: &dyn std::fmt::Display| ConfigError::new("--seed", format!("{}: {e}", seed.display()));
+        let named = |e: &dyn std::fmt::Display| {
+            ConfigError::new("--seed", format!("{}: {e}", seed.display()))
+        };
         let text = std::fs::read_to_string(seed).map_err(|e| named(&e))?;
-        control::apply_seed(&services, &text).await.map_err(|e| named(&e))?;
+        control::apply_seed(&services, &text)
+            .await
+            .map_err(|e| named(&e))?;
     }
     let mut tasks = vec![tokio::spawn(async move { service_clock.run().await })];
     services.notifier.run(&services, inbox);
@@ -102,12 +119,21 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         Err(error) => tracing::error!(%error, "recordings of an earlier run cannot be taken up"),
     }
 
-    rtmp.set_nonblocking(true).map_err(|e| ConfigError::new("--rtmp-addr", e))?;
-    let rtmp = tokio::net::TcpListener::from_std(rtmp).map_err(|e| ConfigError::new("--rtmp-addr", e))?;
-    tasks.push(tokio::spawn(ingest::run(rtmp, hub, config.default_domain.clone())));
+    rtmp.set_nonblocking(true)
+        .map_err(|e| ConfigError::new("--rtmp-addr", e))?;
+    let rtmp =
+        tokio::net::TcpListener::from_std(rtmp).map_err(|e| ConfigError::new("--rtmp-addr", e))?;
+    tasks.push(tokio::spawn(ingest::run(
+        rtmp,
+        hub,
+        config.default_domain.clone(),
+    )));
     tasks.push(tokio::spawn(retention(services)));
 
-    let mut servers = vec![serve_api(&app, api, &mut tasks)?, serve_objects(&app, folder, keys, faults, oss, &mut tasks)?];
+    let mut servers = vec![
+        serve_api(&app, api, &mut tasks)?,
+        serve_objects(&app, folder, keys, faults, oss, &mut tasks)?,
+    ];
     if let Some(listener) = tls {
         servers.push(serve_tls(&app, &config, listener, &mut tasks)?);
     }
@@ -142,7 +168,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the ready line is all that standard output ever carries")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the ready line is all that standard output ever carries"
+)]
 fn print_line(line: &str) {
     println!("{line}");
 }
@@ -150,13 +179,14 @@ fn print_line(line: &str) {
 impl Running {
     /// Waits for SIGTERM or Ctrl-C and stops in order.
     pub async fn wait(self) {
-        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(signal) => signal,
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be watched");
-                return self.stop().await;
-            }
-        };
+        let mut terminate =
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(signal) => signal,
+                Err(error) => {
+                    tracing::error!(%error, "SIGTERM cannot be watched");
+                    return self.stop().await;
+                }
+            };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
@@ -173,7 +203,10 @@ impl Running {
             task.abort();
         }
         for server in self.servers {
-            if clock::machine_timeout(Duration::from_secs(5), server.stop(true)).await.is_none() {
+            if clock::machine_timeout(Duration::from_secs(5), server.stop(true))
+                .await
+                .is_none()
+            {
                 server.stop(false).await;
             }
         }
@@ -182,7 +215,10 @@ impl Running {
 }
 
 fn data_dir_error(config: &Config, error: impl std::fmt::Display) -> ConfigError {
-    ConfigError::new("--data-dir", format!("{}: {error}", config.data_dir.display()))
+    ConfigError::new(
+        "--data-dir",
+        format!("{}: {error}", config.data_dir.display()),
+    )
 }
 
 /// One process a data folder.
@@ -197,15 +233,19 @@ fn lock_data_dir(config: &Config) -> Result<std::fs::File, ConfigError> {
         .map_err(|e| data_dir_error(config, e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(data_dir_error(config, "another localyun uses this folder")),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(data_dir_error(config, "another localyun uses this folder"))
+        }
         Err(std::fs::TryLockError::Error(error)) => Err(data_dir_error(config, error)),
     }
 }
 
 fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError> {
     use std::net::ToSocketAddrs;
-    let addresses: Vec<SocketAddr> =
-        addr.to_socket_addrs().map_err(|e| ConfigError::new(setting, format!("{addr}: {e}")))?.collect();
+    let addresses: Vec<SocketAddr> = addr
+        .to_socket_addrs()
+        .map_err(|e| ConfigError::new(setting, format!("{addr}: {e}")))?
+        .collect();
     TcpListener::bind(addresses.as_slice()).map_err(|e| {
         let problem = match e.kind() {
             std::io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
@@ -216,7 +256,10 @@ fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError> {
 }
 
 fn url(scheme: &str, listener: &TcpListener) -> String {
-    listener.local_addr().map_or_else(|_| format!("{scheme}://?"), |addr| format!("{scheme}://{addr}"))
+    listener.local_addr().map_or_else(
+        |_| format!("{scheme}://?"),
+        |addr| format!("{scheme}://{addr}"),
+    )
 }
 
 async fn open_store(config: &Config) -> Result<Store, ConfigError> {
@@ -224,28 +267,42 @@ async fn open_store(config: &Config) -> Result<Store, ConfigError> {
     match clock::machine_timeout(Duration::from_secs(15), opening).await {
         Some(Ok(store)) => Ok(store),
         Some(Err(error)) => Err(ConfigError::new("--database-url", error)),
-        None => Err(ConfigError::new("--database-url", "the database does not answer")),
+        None => Err(ConfigError::new(
+            "--database-url",
+            "the database does not answer",
+        )),
     }
 }
 
 fn open_folder(config: &Config, service_clock: &Clock) -> Result<FolderStore, ConfigError> {
     let service_clock = service_clock.clone();
-    FolderStore::open_with_clock(config.data_dir.join("oss"), Arc::new(move || service_clock.now()))
-        .map_err(|e| data_dir_error(config, e))
+    FolderStore::open_with_clock(
+        config.data_dir.join("oss"),
+        Arc::new(move || service_clock.now()),
+    )
+    .map_err(|e| data_dir_error(config, e))
 }
 
 fn object_store(config: &Config, folder: &FolderStore) -> ObjectStore {
     match &config.outside_store {
         None => ObjectStore::Embedded(folder.clone()),
-        Some(o) => {
-            ObjectStore::Outside(Arc::new(s3::Client::new(&o.endpoint, &o.region, &o.key.id, &o.key.secret, o.addressing)))
-        }
+        Some(o) => ObjectStore::Outside(Arc::new(s3::Client::new(
+            &o.endpoint,
+            &o.region,
+            &o.key.id,
+            &o.key.secret,
+            o.addressing,
+        ))),
     }
 }
 
 type Tasks = Vec<tokio::task::JoinHandle<()>>;
 
-fn serve_api(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> Result<ServerHandle, ConfigError> {
+fn serve_api(
+    app: &Arc<App>,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
     let shared = app.clone();
     let server = HttpServer::new(move || WebApp::new().configure(http::configure(shared.clone())))
         .workers(WORKERS)
@@ -262,8 +319,14 @@ fn serve_api(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> Result
     Ok(handle)
 }
 
-fn serve_tls(app: &Arc<App>, config: &Config, listener: TcpListener, tasks: &mut Tasks) -> Result<ServerHandle, ConfigError> {
-    let certificate = tls::certificate(&config.data_dir, config.public_host.as_deref()).map_err(|e| ConfigError::new("--tls-addr", e))?;
+fn serve_tls(
+    app: &Arc<App>,
+    config: &Config,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
+    let certificate = tls::certificate(&config.data_dir, config.public_host.as_deref())
+        .map_err(|e| ConfigError::new("--tls-addr", e))?;
     tracing::info!(path = %certificate.path.display(), "HTTPS with a self-signed certificate; clients must be told to trust it");
     let shared = app.clone();
     let server = HttpServer::new(move || WebApp::new().configure(http::configure(shared.clone())))
@@ -286,8 +349,14 @@ struct Keys(Arc<KeyRing>);
 
 impl ObjectKeys for Keys {
     fn find(&self, access_key_id: &str) -> Option<KeyEntry> {
-        let found = self.0.find(access_key_id).filter(|found| !found.key.disabled)?;
-        Some(KeyEntry { secret: found.key.secret, security_token: found.key.token })
+        let found = self
+            .0
+            .find(access_key_id)
+            .filter(|found| !found.key.disabled)?;
+        Some(KeyEntry {
+            secret: found.key.secret,
+            security_token: found.key.token,
+        })
     }
 }
 
@@ -306,7 +375,13 @@ fn serve_objects(
         keys: Arc::new(Keys(keys)),
         clock: Arc::new(move || service_clock.now()),
         faults: Arc::new(move |operation: &str| {
-            let strike = faults.strike("store").or_else(|| if operation == "PutObject" { faults.strike("object-put") } else { None })?;
+            let strike = faults.strike("store").or_else(|| {
+                if operation == "PutObject" {
+                    faults.strike("object-put")
+                } else {
+                    None
+                }
+            })?;
             let code = strike.code;
             let status = match code.as_deref() {
                 Some("AccessDenied") => 403,
@@ -343,10 +418,18 @@ async fn retention(services: Arc<Services>) {
         let now = services.clock.now();
         busy = services.clock.rest_until(busy, now + DAY_MS).await;
         let now = services.clock.now();
-        if let Err(error) = services.store.forget_callbacks(now - CALLBACKS_KEPT_MS).await {
+        if let Err(error) = services
+            .store
+            .forget_callbacks(now - CALLBACKS_KEPT_MS)
+            .await
+        {
             tracing::warn!(%error, "old callbacks cannot be forgotten");
         }
-        if let Err(error) = services.store.forget_records(now - SLICES_KEPT_MS, now - FILES_KEPT_MS).await {
+        if let Err(error) = services
+            .store
+            .forget_records(now - SLICES_KEPT_MS, now - FILES_KEPT_MS)
+            .await
+        {
             tracing::warn!(%error, "old records cannot be forgotten");
         }
     }

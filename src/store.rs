@@ -12,7 +12,9 @@ pub mod rules;
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, EntityTrait, SqlErr};
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, EntityTrait, SqlErr,
+};
 use sea_orm_migration::MigratorTrait;
 
 /// Why a store call failed.
@@ -62,7 +64,11 @@ impl Store {
             migration::Migrator::up(&shared, None).await?;
             (shared.clone(), shared)
         };
-        let store = Self { write, read, rules: rules::Cache::default() };
+        let store = Self {
+            write,
+            read,
+            rules: rules::Cache::default(),
+        };
         store.fill_rules().await?;
         Ok(store)
     }
@@ -85,12 +91,24 @@ impl Store {
 
     /// Forgets everything.
     pub async fn clear(&self) -> Result<(), StoreError> {
-        entity::record_rule::Entity::delete_many().exec(&self.write).await?;
-        entity::document::Entity::delete_many().exec(&self.write).await?;
-        entity::record_session::Entity::delete_many().exec(&self.write).await?;
-        entity::record_slice::Entity::delete_many().exec(&self.write).await?;
-        entity::record_file::Entity::delete_many().exec(&self.write).await?;
-        entity::callback::Entity::delete_many().exec(&self.write).await?;
+        entity::record_rule::Entity::delete_many()
+            .exec(&self.write)
+            .await?;
+        entity::document::Entity::delete_many()
+            .exec(&self.write)
+            .await?;
+        entity::record_session::Entity::delete_many()
+            .exec(&self.write)
+            .await?;
+        entity::record_slice::Entity::delete_many()
+            .exec(&self.write)
+            .await?;
+        entity::record_file::Entity::delete_many()
+            .exec(&self.write)
+            .await?;
+        entity::callback::Entity::delete_many()
+            .exec(&self.write)
+            .await?;
         self.fill_rules().await
     }
 

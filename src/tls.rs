@@ -32,9 +32,15 @@ pub fn certificate(data_dir: &Path, public_host: Option<&str>) -> io::Result<Cer
 }
 
 fn make(path: &Path, key_path: &Path, public_host: Option<&str>) -> io::Result<()> {
-    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1", "live.aliyuncs.com", "location-readonly.aliyuncs.com"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut names: Vec<String> = [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "live.aliyuncs.com",
+        "location-readonly.aliyuncs.com",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     names.extend(public_host.map(str::to_owned));
     let params = CertificateParams::new(names).map_err(io::Error::other)?;
     let key = KeyPair::generate().map_err(io::Error::other)?;
@@ -46,6 +52,11 @@ fn make(path: &Path, key_path: &Path, public_host: Option<&str>) -> io::Result<(
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())
 }

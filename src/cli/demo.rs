@@ -10,7 +10,7 @@ mod steps;
 use std::process::ExitCode;
 
 use super::arguments::DemoArgs;
-use super::{CliError, Outcome, logging, say};
+use super::{CliError, Outcome, interrupted, logging, say};
 use narrator::Narrator;
 use receiver::Receiver;
 use stage::Stage;
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
 
     let shown = tokio::select! {
         shown = steps::all(&stage, &mut receiver, &mut narrator) => shown,
-        _ = tokio::signal::ctrl_c() => Err(CliError::failed("interrupted")),
+        () = interrupted() => Err(CliError::failed("interrupted")),
     };
     narrator.end();
     if let Err(error) = shown {

@@ -1,4 +1,4 @@
-//! `publish`: the built-in publisher on the command line. Ctrl-C ends a push in order.
+//! `publish`: the built-in publisher on the command line. Ctrl-C or SIGTERM ends a push in order.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::PublishArgs;
-use super::{CliError, Outcome, complain, say, variable};
+use super::{CliError, Outcome, complain, interrupted, say, variable};
 use crate::clock::monotonic;
 use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan};
 
@@ -26,9 +26,8 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let watcher = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.cancel();
-        }
+        interrupted().await;
+        stop.cancel();
     });
     let started = monotonic();
     let done = publisher::publish(plan, cancel).await;

@@ -23,7 +23,9 @@ impl Raw {
     }
 
     fn source(&self, name: &str) -> String {
-        self.0.get(name).map_or_else(|| format!("--{name}"), |(_, source)| source.clone())
+        self.0
+            .get(name)
+            .map_or_else(|| format!("--{name}"), |(_, source)| source.clone())
     }
 
     fn wrong(&self, name: &str, problem: impl std::fmt::Display) -> ConfigError {
@@ -42,7 +44,9 @@ pub fn load(flags: &Raw, env: impl Fn(&str) -> Option<String>) -> Result<Config,
     let from_env = |key: &'static Key| env(key.env).filter(|value| !value.is_empty());
     let config_file = match flags.0.get("config") {
         Some((path, source)) => Some((path.clone(), source.clone())),
-        None => find("config").and_then(from_env).map(|path| (path, "LOCALYUN_CONFIG".to_owned())),
+        None => find("config")
+            .and_then(from_env)
+            .map(|path| (path, "LOCALYUN_CONFIG".to_owned())),
     };
     if let Some((path, source)) = config_file {
         read_file(&mut raw, &path, &source)?;
@@ -60,25 +64,36 @@ pub fn load(flags: &Raw, env: impl Fn(&str) -> Option<String>) -> Result<Config,
 }
 
 fn read_file(raw: &mut Raw, path: &str, source: &str) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::new(source, format!("{path} cannot be read: {e}")))?;
-    let table: toml::Table =
-        toml::from_str(&text).map_err(|e| ConfigError::new(source, format!("{path} is no TOML: {}", e.message())))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError::new(source, format!("{path} cannot be read: {e}")))?;
+    let table: toml::Table = toml::from_str(&text)
+        .map_err(|e| ConfigError::new(source, format!("{path} is no TOML: {}", e.message())))?;
     for (name, value) in table {
         let dashed = name.replace('_', "-");
         let Some(key) = find(&dashed).filter(|key| key.name != "config") else {
             let near = KEYS
                 .iter()
                 .map(|key| key.name.replace('-', "_"))
-                .max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)))
+                .max_by(|a, b| {
+                    strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name))
+                })
                 .unwrap_or_default();
-            return Err(ConfigError::new(format!("{name} in {path}"), format!("there is no such setting; did you mean {near}?")));
+            return Err(ConfigError::new(
+                format!("{name} in {path}"),
+                format!("there is no such setting; did you mean {near}?"),
+            ));
         };
         let value = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(flag) => if flag { "on" } else { "off" }.to_owned(),
             toml::Value::Datetime(time) => time.to_string(),
-            _ => return Err(ConfigError::new(format!("{name} in {path}"), "must be a text")),
+            _ => {
+                return Err(ConfigError::new(
+                    format!("{name} in {path}"),
+                    "must be a text",
+                ));
+            }
         };
         raw.set(key.name, value, format!("{name} in {path}"));
     }
@@ -87,24 +102,37 @@ fn read_file(raw: &mut Raw, path: &str, source: &str) -> Result<(), ConfigError>
 
 fn choice<T: Copy>(raw: &Raw, name: &str, options: &[(&str, T)]) -> Result<T, ConfigError> {
     let value = raw.get(name).unwrap_or_default();
-    options.iter().find(|(word, _)| *word == value).map(|(_, chosen)| *chosen).ok_or_else(|| {
-        let words: Vec<&str> = options.iter().map(|(word, _)| *word).collect();
-        raw.wrong(name, format!("{value:?} is none of {}", words.join(", ")))
-    })
+    options
+        .iter()
+        .find(|(word, _)| *word == value)
+        .map(|(_, chosen)| *chosen)
+        .ok_or_else(|| {
+            let words: Vec<&str> = options.iter().map(|(word, _)| *word).collect();
+            raw.wrong(name, format!("{value:?} is none of {}", words.join(", ")))
+        })
 }
 
 fn address(raw: &Raw, name: &str) -> Result<String, ConfigError> {
     let value = raw.get(name).unwrap_or_default();
-    let port = value.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
+    let port = value
+        .rsplit_once(':')
+        .and_then(|(host, port)| (!host.is_empty()).then_some(port));
     match port.map(str::parse::<u16>) {
         Some(Ok(_)) => Ok(value.to_owned()),
-        _ => Err(raw.wrong(name, format!("{value:?} is no address; write HOST:PORT, for example 127.0.0.1:8080"))),
+        _ => Err(raw.wrong(
+            name,
+            format!("{value:?} is no address; write HOST:PORT, for example 127.0.0.1:8080"),
+        )),
     }
 }
 
 fn access_key(raw: &Raw, name: &str, text: &str) -> Result<AccessKey, ConfigError> {
     let mut parts = text.splitn(3, ':');
-    let (id, secret, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
+    let (id, secret, rest) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+        parts.next(),
+    );
     if id.is_empty() || secret.is_empty() {
         return Err(raw.wrong(name, "must be ID:SECRET pairs, separated by commas"));
     }
@@ -125,12 +153,32 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         return Err(raw.wrong("data-dir", "must not be empty"));
     }
     let database_url = match raw.get("database-url") {
-        Some(url) if ["sqlite:", "postgres:", "postgresql:", "mysql:"].iter().any(|s| url.starts_with(s)) => url.to_owned(),
-        Some(_) => return Err(raw.wrong("database-url", "must begin with sqlite://, postgres:// or mysql://")),
-        None => format!("sqlite://{}?mode=rwc", data_dir.join("localyun.db").display()),
+        Some(url)
+            if ["sqlite:", "postgres:", "postgresql:", "mysql:"]
+                .iter()
+                .any(|s| url.starts_with(s)) =>
+        {
+            url.to_owned()
+        }
+        Some(_) => {
+            return Err(raw.wrong(
+                "database-url",
+                "must begin with sqlite://, postgres:// or mysql://",
+            ));
+        }
+        None => format!(
+            "sqlite://{}?mode=rwc",
+            data_dir.join("localyun.db").display()
+        ),
     };
     let mut access_keys = Vec::new();
-    for pair in raw.get("access-keys").unwrap_or_default().split(',').map(str::trim).filter(|p| !p.is_empty()) {
+    for pair in raw
+        .get("access-keys")
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|p| !p.is_empty())
+    {
         access_keys.push(access_key(raw, "access-keys", pair)?);
     }
     if access_keys.is_empty() {
@@ -138,21 +186,35 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
     }
     let clock_start = match raw.get("clock-start") {
         None | Some("now") => None,
-        Some(value) => Some(
-            wire_time::from_signature(value)
-                .ok_or_else(|| raw.wrong("clock-start", format!("{value:?} is no instant; write 2026-03-01T02:00:00Z")))?,
-        ),
+        Some(value) => Some(wire_time::from_signature(value).ok_or_else(|| {
+            raw.wrong(
+                "clock-start",
+                format!("{value:?} is no instant; write 2026-03-01T02:00:00Z"),
+            )
+        })?),
     };
     let outside_store = outside_store(raw)?;
-    let tls_addr = if raw.get("tls-addr").is_some() { Some(address(raw, "tls-addr")?) } else { None };
+    let tls_addr = if raw.get("tls-addr").is_some() {
+        Some(address(raw, "tls-addr")?)
+    } else {
+        None
+    };
     let control_token = text("control-token");
     let api_addr = address(raw, "api-addr")?;
     let config = Config {
         rtmp_addr: address(raw, "rtmp-addr")?,
         oss_addr: address(raw, "oss-addr")?,
         auth: choice(raw, "auth", &[("strict", Auth::Strict), ("off", Auth::Off)])?,
-        domains: choice(raw, "domains", &[("any", Domains::Any), ("declared", Domains::Declared)])?,
-        buckets: choice(raw, "buckets", &[("auto", Buckets::Auto), ("existing", Buckets::Existing)])?,
+        domains: choice(
+            raw,
+            "domains",
+            &[("any", Domains::Any), ("declared", Domains::Declared)],
+        )?,
+        buckets: choice(
+            raw,
+            "buckets",
+            &[("auto", Buckets::Auto), ("existing", Buckets::Existing)],
+        )?,
         limits: choice(raw, "limits", &[("off", Limits::Off), ("on", Limits::On)])?,
         public_host: text("public-host"),
         seed: text("seed").map(PathBuf::from),
@@ -180,17 +242,31 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
 }
 
 fn outside_store(raw: &Raw) -> Result<Option<OutsideStore>, ConfigError> {
-    let Some(endpoint) = raw.get("oss-endpoint") else { return Ok(None) };
-    if !(endpoint.starts_with("http://") || endpoint.starts_with("https://")) || url::Url::parse(endpoint).is_err() {
-        return Err(raw.wrong("oss-endpoint", format!("{endpoint:?} is no http:// or https:// URL")));
+    let Some(endpoint) = raw.get("oss-endpoint") else {
+        return Ok(None);
+    };
+    if !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
+        || url::Url::parse(endpoint).is_err()
+    {
+        return Err(raw.wrong(
+            "oss-endpoint",
+            format!("{endpoint:?} is no http:// or https:// URL"),
+        ));
     }
     let Some(pair) = raw.get("oss-access-key") else {
-        return Err(ConfigError::new("--oss-access-key", "is needed with --oss-endpoint; write ID:SECRET"));
+        return Err(ConfigError::new(
+            "--oss-access-key",
+            "is needed with --oss-endpoint; write ID:SECRET",
+        ));
     };
     Ok(Some(OutsideStore {
         endpoint: endpoint.to_owned(),
         key: access_key(raw, "oss-access-key", pair)?,
-        addressing: choice(raw, "oss-addressing", &[("path", Addressing::Path), ("virtual", Addressing::Virtual)])?,
+        addressing: choice(
+            raw,
+            "oss-addressing",
+            &[("path", Addressing::Path), ("virtual", Addressing::Virtual)],
+        )?,
         region: raw.get("oss-region").unwrap_or("us-east-1").to_owned(),
     }))
 }
@@ -203,7 +279,11 @@ fn shown(raw: &Raw) -> Vec<Shown> {
                 Some((value, source)) => (Some(value.clone()), source.clone()),
                 None => (None, "default".to_owned()),
             };
-            Shown { name: key.name, value, source }
+            Shown {
+                name: key.name,
+                value,
+                source,
+            }
         })
         .collect()
 }
@@ -217,7 +297,11 @@ mod tests {
         for (name, value) in flags {
             raw.set(name, *value, format!("--{name}"));
         }
-        load(&raw, |wanted| env.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned()))
+        load(&raw, |wanted| {
+            env.iter()
+                .find(|(name, _)| *name == wanted)
+                .map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
@@ -225,20 +309,40 @@ mod tests {
         let config = with(&[], &[]).unwrap();
         assert_eq!(config.api_addr, "127.0.0.1:8080");
         assert_eq!(config.access_keys.len(), 1);
-        assert_eq!(config.database_url, "sqlite://.localyun/localyun.db?mode=rwc");
+        assert_eq!(
+            config.database_url,
+            "sqlite://.localyun/localyun.db?mode=rwc"
+        );
     }
 
     #[test]
     fn a_flag_wins_over_the_environment_and_that_over_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("c.toml");
-        std::fs::write(&file, "auth = \"off\"\napi_addr = \"127.0.0.1:1\"\nrtmp_addr = \"127.0.0.1:2\"").unwrap();
-        let config = with(
-            &[("config", file.to_str().unwrap()), ("rtmp-addr", "127.0.0.1:4")],
-            &[("LOCALYUN_API_ADDR", "127.0.0.1:3"), ("LOCALYUN_RTMP_ADDR", "127.0.0.1:3")],
+        std::fs::write(
+            &file,
+            "auth = \"off\"\napi_addr = \"127.0.0.1:1\"\nrtmp_addr = \"127.0.0.1:2\"",
         )
         .unwrap();
-        assert_eq!((config.auth, config.api_addr.as_str(), config.rtmp_addr.as_str()), (Auth::Off, "127.0.0.1:3", "127.0.0.1:4"));
+        let config = with(
+            &[
+                ("config", file.to_str().unwrap()),
+                ("rtmp-addr", "127.0.0.1:4"),
+            ],
+            &[
+                ("LOCALYUN_API_ADDR", "127.0.0.1:3"),
+                ("LOCALYUN_RTMP_ADDR", "127.0.0.1:3"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(
+            (
+                config.auth,
+                config.api_addr.as_str(),
+                config.rtmp_addr.as_str()
+            ),
+            (Auth::Off, "127.0.0.1:3", "127.0.0.1:4")
+        );
     }
 
     #[test]
@@ -246,19 +350,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("c.toml");
         std::fs::write(&file, "api_adr = \"x\"").unwrap();
-        let wrong = |flags: &[(&'static str, &str)], env: &[(&str, &str)]| with(flags, env).unwrap_err().to_string();
+        let wrong = |flags: &[(&'static str, &str)], env: &[(&str, &str)]| {
+            with(flags, env).unwrap_err().to_string()
+        };
         assert!(wrong(&[("auth", "maybe")], &[]).starts_with("--auth: "));
         assert!(wrong(&[], &[("LOCALYUN_API_ADDR", "8080")]).starts_with("LOCALYUN_API_ADDR: "));
         assert!(wrong(&[("database-url", "oracle://x")], &[]).starts_with("--database-url: "));
         assert!(wrong(&[("clock-start", "tomorrow")], &[]).starts_with("--clock-start: "));
         assert!(wrong(&[("oss-endpoint", "http://h")], &[]).starts_with("--oss-access-key: "));
         let unknown = wrong(&[("config", file.to_str().unwrap())], &[]);
-        assert!(unknown.contains("api_adr in ") && unknown.contains("did you mean api_addr?"), "{unknown}");
+        assert!(
+            unknown.contains("api_adr in ") && unknown.contains("did you mean api_addr?"),
+            "{unknown}"
+        );
     }
 
     #[test]
     fn secrets_are_never_shown() {
-        let config = with(&[("access-keys", "id:geheim"), ("database-url", "postgres://u:geheim@h/d")], &[]).unwrap();
+        let config = with(
+            &[
+                ("access-keys", "id:geheim"),
+                ("database-url", "postgres://u:geheim@h/d"),
+            ],
+            &[],
+        )
+        .unwrap();
         assert!(!format!("{:?}", config.shown).contains("geheim"));
         assert!(!format!("{:?}", config.access_keys).contains("geheim"));
     }

@@ -13,55 +13,110 @@ use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
 
 pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
-    let needed = |name: &str| query(query_text, name).filter(|v| !v.is_empty()).ok_or_else(|| Refused::bad(format!("{name} is missing")));
+    let needed = |name: &str| {
+        query(query_text, name)
+            .filter(|v| !v.is_empty())
+            .ok_or_else(|| Refused::bad(format!("{name} is missing")))
+    };
     let asked = needed("domain")?.to_ascii_lowercase();
     let (app_name, stream) = (needed("app")?, needed("stream")?);
-    check_name("app", &app_name).and_then(|()| check_name("stream", &stream)).map_err(Refused::bad)?;
+    check_name("app", &app_name)
+        .and_then(|()| check_name("stream", &stream))
+        .map_err(Refused::bad)?;
     let args = PushArgs::parse(&query(query_text, "args").unwrap_or_default());
     let store = &app.services.store;
-    let declared: Option<Domain> = store.find_document(Kind::Domain, &asked).await.map_err(Refused::broken)?;
-    let domain = declared.and_then(|d| d.play_domain).unwrap_or_else(|| asked.clone());
+    let declared: Option<Domain> = store
+        .find_document(Kind::Domain, &asked)
+        .await
+        .map_err(Refused::broken)?;
+    let domain = declared
+        .and_then(|d| d.play_domain)
+        .unwrap_or_else(|| asked.clone());
     let key = StreamKey::new(&domain, &app_name, &stream);
     let now = app.services.clock.now();
     let rules = store.rules_of(&domain);
     let choice = choose(&rules, &app_name, &stream, now);
-    let notify: Option<RecordNotify> = store.find_document(Kind::RecordNotify, &domain).await.map_err(Refused::broken)?;
+    let notify: Option<RecordNotify> = store
+        .find_document(Kind::RecordNotify, &domain)
+        .await
+        .map_err(Refused::broken)?;
 
     let (records, why) = match &choice.winner {
         None if rules.is_empty() => {
             let elsewhere = store.domains_with_rules();
             let hint = match elsewhere.as_slice() {
                 [] => "there is no recording rule at all".to_owned(),
-                some => format!("domain {domain} has no rule; rules exist for {}", some.join(", ")),
+                some => format!(
+                    "domain {domain} has no rule; rules exist for {}",
+                    some.join(", ")
+                ),
             };
             (false, hint)
         }
         None => match &choice.upcoming {
-            Some(rule) => (false, format!("the rule's window opens at {}", rule.start_time.map(wire_time::to_api).unwrap_or_default())),
-            None => (false, "no rule of the domain matches this app and stream, or its window is over".to_owned()),
+            Some(rule) => (
+                false,
+                format!(
+                    "the rule's window opens at {}",
+                    rule.start_time.map(wire_time::to_api).unwrap_or_default()
+                ),
+            ),
+            None => (
+                false,
+                "no rule of the domain matches this app and stream, or its window is over"
+                    .to_owned(),
+            ),
         },
         Some(rule) => match rule.on_demand {
             OnDemand::Automatic => (true, "the rule records automatically".to_owned()),
-            OnDemand::Manual => (false, "the rule waits for RealTimeRecordCommand start (OnDemand=7)".to_owned()),
-            OnDemand::HttpCallback => match notify.as_ref().and_then(|n| n.on_demand_url.clone()).filter(|u| !u.is_empty()) {
-                None => (false, "OnDemand=1, but the domain has no OnDemandUrl (AddLiveRecordNotifyConfig)".to_owned()),
-                Some(url) => (true, format!("if the answer to {} says NeedRecord=true", question_url(&url, &key, 0, None))),
+            OnDemand::Manual => (
+                false,
+                "the rule waits for RealTimeRecordCommand start (OnDemand=7)".to_owned(),
+            ),
+            OnDemand::HttpCallback => match notify
+                .as_ref()
+                .and_then(|n| n.on_demand_url.clone())
+                .filter(|u| !u.is_empty())
+            {
+                None => (
+                    false,
+                    "OnDemand=1, but the domain has no OnDemandUrl (AddLiveRecordNotifyConfig)"
+                        .to_owned(),
+                ),
+                Some(url) => (
+                    true,
+                    format!(
+                        "if the answer to {} says NeedRecord=true",
+                        question_url(&url, &key, 0, None)
+                    ),
+                ),
             },
-            OnDemand::IngestParameter if ingest_parameter_wants(&args) => (true, "the push URL's record_config asks for it".to_owned()),
-            OnDemand::IngestParameter => {
-                (false, "OnDemand=2, and the push URL carries no record_config={\"NeedRecord\":true}".to_owned())
+            OnDemand::IngestParameter if ingest_parameter_wants(&args) => {
+                (true, "the push URL's record_config asks for it".to_owned())
             }
+            OnDemand::IngestParameter => (
+                false,
+                "OnDemand=2, and the push URL carries no record_config={\"NeedRecord\":true}"
+                    .to_owned(),
+            ),
         },
     };
     let mut bucket = Value::Null;
     if let Some(rule) = &choice.winner {
-        let exists = app.services.objects.bucket_exists(&rule.oss_bucket).await.unwrap_or(false);
+        let exists = app
+            .services
+            .objects
+            .bucket_exists(&rule.oss_bucket)
+            .await
+            .unwrap_or(false);
         bucket = json!({"name": rule.oss_bucket, "exists": exists});
     }
     let publisher = app.hub.find(&key);
     let live_note = publisher.as_ref().and_then(|p| {
         let in_force = p.recorder.rule_in_force();
-        (in_force != choice.winner).then_some("the stream is live under the rules of its push; a change counts from the next push on")
+        (in_force != choice.winner).then_some(
+            "the stream is live under the rules of its push; a change counts from the next push on",
+        )
     });
     Ok(json!({
         "domain": asked,

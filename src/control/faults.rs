@@ -27,7 +27,10 @@ pub(super) fn arm(app: &App, body: Value) -> Outcome {
         if list.len() > LIMIT {
             return Err(Refused::bad(format!("at most {LIMIT} faults")));
         }
-        let faults = list.into_iter().map(|fault| checked(app, fault)).collect::<Result<Vec<_>, _>>()?;
+        let faults = list
+            .into_iter()
+            .map(|fault| checked(app, fault))
+            .collect::<Result<Vec<_>, _>>()?;
         app.services.faults.arm(faults);
     }
     Ok(json!({"faults": app.services.faults.list()}))
@@ -38,18 +41,29 @@ fn checked(app: &App, body: Value) -> Result<Fault, Refused> {
     let fault: Fault = fields(body)?;
     match fault.at.strip_prefix("api:") {
         Some(action) if app.spec.action(action).is_none() => {
-            let near = app.spec.closest(action).map(|n| format!("; did you mean api:{n}?")).unwrap_or_default();
+            let near = app
+                .spec
+                .closest(action)
+                .map(|n| format!("; did you mean api:{n}?"))
+                .unwrap_or_default();
             return Err(Refused::bad(format!("there is no action {action}{near}")));
         }
         None if !BOUNDARIES.contains(&fault.at.as_str()) => {
-            return Err(Refused::bad(format!("at must be api:ActionName or one of {}", BOUNDARIES.join(", "))));
+            return Err(Refused::bad(format!(
+                "at must be api:ActionName or one of {}",
+                BOUNDARIES.join(", ")
+            )));
         }
         _ => {}
     }
     if fault.code.is_none() && fault.delay_ms.is_none() {
         return Err(Refused::bad("a fault needs a code, a delay_ms, or both"));
     }
-    if fault.code.as_deref().is_some_and(|c| c.is_empty() || c.len() > 100 || !c.bytes().all(|b| b.is_ascii_graphic())) {
+    if fault
+        .code
+        .as_deref()
+        .is_some_and(|c| c.is_empty() || c.len() > 100 || !c.bytes().all(|b| b.is_ascii_graphic()))
+    {
         return Err(Refused::bad("code must be a plain word"));
     }
     if fault.delay_ms.is_some_and(|ms| ms > 600_000) {

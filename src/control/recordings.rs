@@ -10,11 +10,20 @@ use crate::model::wire_time;
 
 pub(super) async fn list(app: &App, limit: usize) -> Outcome {
     let store = &app.services.store;
-    let sessions = store.recent_sessions(limit as u64).await.map_err(Refused::broken)?;
+    let sessions = store
+        .recent_sessions(limit as u64)
+        .await
+        .map_err(Refused::broken)?;
     let mut shown = Vec::with_capacity(sessions.len());
     for session in sessions {
-        let files = store.files_of_session(&session.id).await.map_err(Refused::broken)?;
-        let slices = store.slices_of_session(&session.id).await.map_err(Refused::broken)?;
+        let files = store
+            .files_of_session(&session.id)
+            .await
+            .map_err(Refused::broken)?;
+        let slices = store
+            .slices_of_session(&session.id)
+            .await
+            .map_err(Refused::broken)?;
         let files: Vec<Value> = files
             .into_iter()
             .map(|f| {
@@ -49,7 +58,12 @@ pub(super) async fn list(app: &App, limit: usize) -> Outcome {
 }
 
 pub(super) async fn callbacks(app: &App, limit: usize) -> Outcome {
-    let rows = app.services.store.recent_callbacks(limit as u64).await.map_err(Refused::broken)?;
+    let rows = app
+        .services
+        .store
+        .recent_callbacks(limit as u64)
+        .await
+        .map_err(Refused::broken)?;
     let shown: Vec<Value> = rows
         .into_iter()
         .map(|row| {
@@ -74,10 +88,21 @@ pub(super) async fn callbacks(app: &App, limit: usize) -> Outcome {
 }
 
 pub(super) async fn replay(app: &App, id: &str) -> Outcome {
-    let id: i64 = id.parse().map_err(|_| Refused::bad("the callback's id is a number"))?;
-    match app.services.store.find_callback(id).await.map_err(Refused::broken)? {
+    let id: i64 = id
+        .parse()
+        .map_err(|_| Refused::bad("the callback's id is a number"))?;
+    match app
+        .services
+        .store
+        .find_callback(id)
+        .await
+        .map_err(Refused::broken)?
+    {
         None => Err(Refused::new(404, format!("there is no callback {id}"))),
-        Some(row) if row.state == "pending" => Err(Refused::new(409, format!("callback {id} is still being sent"))),
+        Some(row) if row.state == "pending" => Err(Refused::new(
+            409,
+            format!("callback {id} is still being sent"),
+        )),
         Some(_) => {
             app.services.notifier.replay(app.services.clock.busy(), id);
             app.services.clock.settle().await;

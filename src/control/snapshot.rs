@@ -76,7 +76,11 @@ struct DomainConfig {
 }
 
 fn hidden(secret: &str) -> String {
-    if secret.is_empty() { String::new() } else { HIDDEN.to_owned() }
+    if secret.is_empty() {
+        String::new()
+    } else {
+        HIDDEN.to_owned()
+    }
 }
 
 pub(super) async fn export(app: &App) -> Outcome {
@@ -86,8 +90,18 @@ pub(super) async fn export(app: &App) -> Outcome {
 
 async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
     let (sessions, slices, files) = store.export_records().await?;
-    let mut snapshot = Snapshot { localyun: 1, rules: store.all_rules(), sessions, slices, files, ..Snapshot::default() };
-    for (domain, c) in store.list_documents::<RecordNotify>(Kind::RecordNotify).await? {
+    let mut snapshot = Snapshot {
+        localyun: 1,
+        rules: store.all_rules(),
+        sessions,
+        slices,
+        files,
+        ..Snapshot::default()
+    };
+    for (domain, c) in store
+        .list_documents::<RecordNotify>(Kind::RecordNotify)
+        .await?
+    {
         let config = RecordNotifyPart {
             notify_url: c.notify_url,
             on_demand_url: c.on_demand_url,
@@ -97,7 +111,10 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
         };
         snapshot.record_notify.push(Named { domain, config });
     }
-    for (domain, c) in store.list_documents::<StreamNotify>(Kind::StreamNotify).await? {
+    for (domain, c) in store
+        .list_documents::<StreamNotify>(Kind::StreamNotify)
+        .await?
+    {
         let config = StreamNotifyPart {
             notify_url: c.notify_url,
             exception_notify_url: c.exception_notify_url,
@@ -116,13 +133,18 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
         };
         snapshot.domains.push(Named { domain, config });
     }
-    for (domain, mut functions) in store.list_documents::<Vec<Function>>(Kind::DomainConfig).await? {
+    for (domain, mut functions) in store
+        .list_documents::<Vec<Function>>(Kind::DomainConfig)
+        .await?
+    {
         for (name, value) in functions.iter_mut().flat_map(|f| f.args.iter_mut()) {
             if name.starts_with("auth_key") {
                 *value = hidden(value);
             }
         }
-        snapshot.domain_configs.push(DomainConfig { domain, functions });
+        snapshot
+            .domain_configs
+            .push(DomainConfig { domain, functions });
     }
     Ok(snapshot)
 }
@@ -131,7 +153,10 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
 pub(super) async fn import(app: &App, body: Value) -> Outcome {
     let snapshot: Snapshot = fields(body)?;
     if !app.hub.publishers().is_empty() {
-        return Err(Refused::new(409, "streams are being published; end them first"));
+        return Err(Refused::new(
+            409,
+            "streams are being published; end them first",
+        ));
     }
     let store = &app.services.store;
     let secrets = gather_secrets(store).await.map_err(Refused::broken)?;
@@ -158,22 +183,43 @@ async fn gather_secrets(store: &Store) -> Result<Secrets, StoreError> {
 }
 
 fn kept<'a>(given: &'a str, old: Option<&'a str>) -> &'a str {
-    if given == HIDDEN { old.unwrap_or_default() } else { given }
+    if given == HIDDEN {
+        old.unwrap_or_default()
+    } else {
+        given
+    }
 }
 
-async fn put(services: &Services, snapshot: Snapshot, secrets: &Secrets, replace: bool) -> Result<(), Refused> {
+async fn put(
+    services: &Services,
+    snapshot: Snapshot,
+    secrets: &Secrets,
+    replace: bool,
+) -> Result<(), Refused> {
     let store = &services.store;
     for rule in snapshot.rules {
         let bucket = rule.oss_bucket.clone();
         match store.insert_rule(rule).await {
-            Ok(()) => services.objects.create_bucket(&bucket).await.map_err(Refused::bad)?,
+            Ok(()) => services
+                .objects
+                .create_bucket(&bucket)
+                .await
+                .map_err(Refused::bad)?,
             Err(StoreError::Duplicate) if !replace => {}
-            Err(StoreError::Duplicate) => return Err(Refused::bad("two rules have the same domain, app and stream")),
+            Err(StoreError::Duplicate) => {
+                return Err(Refused::bad(
+                    "two rules have the same domain, app and stream",
+                ));
+            }
             Err(error) => return Err(Refused::broken(error)),
         }
     }
     for Named { domain, config } in snapshot.record_notify {
-        let old = secrets.record.iter().find(|(d, _)| *d == domain).map(|(_, c)| c.notify_auth_key.as_str());
+        let old = secrets
+            .record
+            .iter()
+            .find(|(d, _)| *d == domain)
+            .map(|(_, c)| c.notify_auth_key.as_str());
         let config = RecordNotify {
             notify_auth_key: kept(&config.notify_auth_key, old).to_owned(),
             notify_url: config.notify_url,
@@ -181,17 +227,27 @@ async fn put(services: &Services, snapshot: Snapshot, secrets: &Secrets, replace
             need_status_notify: config.need_status_notify,
             notify_req_auth: config.notify_req_auth,
         };
-        store.put_document(Kind::RecordNotify, &domain, &config).await.map_err(Refused::broken)?;
+        store
+            .put_document(Kind::RecordNotify, &domain, &config)
+            .await
+            .map_err(Refused::broken)?;
     }
     for Named { domain, config } in snapshot.stream_notify {
-        let old = secrets.stream.iter().find(|(d, _)| *d == domain).map(|(_, c)| c.notify_auth_key.as_str());
+        let old = secrets
+            .stream
+            .iter()
+            .find(|(d, _)| *d == domain)
+            .map(|(_, c)| c.notify_auth_key.as_str());
         let config = StreamNotify {
             notify_auth_key: kept(&config.notify_auth_key, old).to_owned(),
             notify_url: config.notify_url,
             exception_notify_url: config.exception_notify_url,
             notify_req_auth: config.notify_req_auth,
         };
-        store.put_document(Kind::StreamNotify, &domain, &config).await.map_err(Refused::broken)?;
+        store
+            .put_document(Kind::StreamNotify, &domain, &config)
+            .await
+            .map_err(Refused::broken)?;
     }
     for Named { domain, config } in snapshot.domains {
         let config = Domain {
@@ -201,24 +257,46 @@ async fn put(services: &Services, snapshot: Snapshot, secrets: &Secrets, replace
             scope: config.scope,
             created_at: config.created_at,
         };
-        store.put_document(Kind::Domain, &domain, &config).await.map_err(Refused::broken)?;
+        store
+            .put_document(Kind::Domain, &domain, &config)
+            .await
+            .map_err(Refused::broken)?;
     }
-    for DomainConfig { domain, mut functions } in snapshot.domain_configs {
-        let old = secrets.functions.iter().find(|(d, _)| *d == domain).map(|(_, f)| f.as_slice()).unwrap_or_default();
+    for DomainConfig {
+        domain,
+        mut functions,
+    } in snapshot.domain_configs
+    {
+        let old = secrets
+            .functions
+            .iter()
+            .find(|(d, _)| *d == domain)
+            .map(|(_, f)| f.as_slice())
+            .unwrap_or_default();
         for function in &mut functions {
             let before = old.iter().find(|f| f.name == function.name);
             for (name, value) in &mut function.args {
-                let was = before.and_then(|f| f.args.iter().find(|(n, _)| n == name)).map(|(_, v)| v.as_str());
+                let was = before
+                    .and_then(|f| f.args.iter().find(|(n, _)| n == name))
+                    .map(|(_, v)| v.as_str());
                 *value = kept(value, was).to_owned();
             }
         }
-        store.put_document(Kind::DomainConfig, &domain, &functions).await.map_err(Refused::broken)?;
+        store
+            .put_document(Kind::DomainConfig, &domain, &functions)
+            .await
+            .map_err(Refused::broken)?;
     }
-    store.import_records(snapshot.sessions, snapshot.slices, snapshot.files).await.map_err(Refused::broken)
+    store
+        .import_records(snapshot.sessions, snapshot.slices, snapshot.files)
+        .await
+        .map_err(Refused::broken)
 }
 
 /// Puts a seed file's rules, notify configs and domains beside what is there; what exists already stays.
 pub async fn apply_seed(services: &Services, text: &str) -> Result<(), String> {
     let snapshot: Snapshot = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    put(services, snapshot, &Secrets::default(), false).await.map_err(|refused| refused.message)
+    put(services, snapshot, &Secrets::default(), false)
+        .await
+        .map_err(|refused| refused.message)
 }

@@ -69,12 +69,25 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
         None => Clip::file(name.as_ref()).map_err(|e| Refused::bad(format!("clip {name}: {e}")))?,
     };
     let speed = wanted.speed.unwrap_or(1.0);
-    if !(0.0..=1000.0).contains(&speed) || wanted.seconds.is_some_and(|s| !(0.0..=604_800.0).contains(&s)) {
-        return Err(Refused::bad("speed must be 0 to 1000 and seconds 0 to 604800"));
+    if !(0.0..=1000.0).contains(&speed)
+        || wanted
+            .seconds
+            .is_some_and(|s| !(0.0..=604_800.0).contains(&s))
+    {
+        return Err(Refused::bad(
+            "speed must be 0 to 1000 and seconds 0 to 604800",
+        ));
     }
-    let key = StreamKey::new(&wanted.domain.to_ascii_lowercase(), &wanted.app, &wanted.stream);
+    let key = StreamKey::new(
+        &wanted.domain.to_ascii_lowercase(),
+        &wanted.app,
+        &wanted.stream,
+    );
     if app.hub.find(&key).is_some() {
-        return Err(Refused::new(409, format!("{key} is being published already")));
+        return Err(Refused::new(
+            409,
+            format!("{key} is being published already"),
+        ));
     }
     let plan = PublishPlan {
         rtmp_addr: app.addresses.rtmp.trim_start_matches("rtmp://").to_owned(),
@@ -89,7 +102,9 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
     let mut run = tokio::spawn(async move { run_publisher(plan, CancellationToken::new()).await });
     if wanted.wait {
         let done = run.await.map_err(Refused::broken)?.map_err(Refused::bad)?;
-        return Ok(json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}));
+        return Ok(
+            json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}),
+        );
     }
     // The answer comes when the stream is there, or says why it is not.
     let began = clock::monotonic();
@@ -99,18 +114,30 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
         }
         if let Some(ended) = clock::machine_timeout(Duration::from_millis(5), &mut run).await {
             let done = ended.map_err(Refused::broken)?.map_err(Refused::bad)?;
-            return Ok(json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}));
+            return Ok(
+                json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}),
+            );
         }
         if began.elapsed() > Duration::from_secs(10) {
-            return Err(Refused::broken("the publisher did not get through within 10 s"));
+            return Err(Refused::broken(
+                "the publisher did not get through within 10 s",
+            ));
         }
     }
 }
 
 /// Ends any publisher.
 pub(super) async fn end(app: &App, domain: &str, app_name: &str, stream: &str) -> Outcome {
-    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let key = StreamKey::new(&decode(domain).to_ascii_lowercase(), &decode(app_name), &decode(stream));
+    let decode = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let key = StreamKey::new(
+        &decode(domain).to_ascii_lowercase(),
+        &decode(app_name),
+        &decode(stream),
+    );
     // What it has sent so far counts.
     app.hub.drain().await;
     let Some(publisher) = app.hub.find(&key) else {

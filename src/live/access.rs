@@ -40,7 +40,10 @@ pub struct Function {
 
 impl Function {
     fn arg(&self, name: &str) -> Option<&str> {
-        self.args.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.args
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 }
 
@@ -55,7 +58,9 @@ pub struct Push {
 /// Why a push is not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    #[error("no domain: add vhost=DOMAIN to the push URL, push to a host name, or set --default-domain")]
+    #[error(
+        "no domain: add vhost=DOMAIN to the push URL, push to a host name, or set --default-domain"
+    )]
     NoDomain,
     #[error("{0}")]
     Name(#[from] NameError),
@@ -72,8 +77,15 @@ fn url_host(tc_url: &str) -> Option<String> {
     if authority.starts_with('[') {
         return None;
     }
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = host.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let host = host
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.')
+        .to_ascii_lowercase();
     let bare = host.is_empty()
         || host == "localhost"
         || host.ends_with(".localhost")
@@ -83,7 +95,11 @@ fn url_host(tc_url: &str) -> Option<String> {
 }
 
 fn is_domain(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 253 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'))
+    !name.is_empty()
+        && name.len() <= 253
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'))
 }
 
 /// Names the stream of a push. `app` and `name` are as the client sent them, queries and all.
@@ -98,49 +114,96 @@ pub async fn resolve(
     let (stream, query) = split_name(name);
     let tc_query = tc_url.split_once('?').map_or("", |(_, query)| query);
     let args = PushArgs::parse(query);
-    let around = [args.clone(), PushArgs::parse(app_query), PushArgs::parse(tc_query)];
+    let around = [
+        args.clone(),
+        PushArgs::parse(app_query),
+        PushArgs::parse(tc_query),
+    ];
     let argument = |wanted: &str| around.iter().find_map(|a| a.get(wanted)).map(str::to_owned);
     check_name("the application name", app_name)?;
     check_name("the stream name", stream)?;
 
     let host = url_host(tc_url);
-    let named = argument("vhost").map(|v| v.to_ascii_lowercase()).filter(|v| is_domain(v));
-    let chosen = named.clone().or_else(|| host.clone()).or_else(|| default_domain.map(str::to_owned)).or_else(|| {
-        match services.store.domains_with_rules().as_slice() {
+    let named = argument("vhost")
+        .map(|v| v.to_ascii_lowercase())
+        .filter(|v| is_domain(v));
+    let chosen = named
+        .clone()
+        .or_else(|| host.clone())
+        .or_else(|| default_domain.map(str::to_owned))
+        .or_else(|| match services.store.domains_with_rules().as_slice() {
             [only] => Some(only.clone()),
             _ => None,
-        }
-    });
-    let chosen = chosen.filter(|domain| is_domain(domain)).ok_or(AccessError::NoDomain)?;
+        });
+    let chosen = chosen
+        .filter(|domain| is_domain(domain))
+        .ok_or(AccessError::NoDomain)?;
     let ingest_domain = host.unwrap_or_else(|| chosen.clone());
-    let declared: Option<Domain> = services.store.find_document(documents::Kind::Domain, &chosen).await?;
+    let declared: Option<Domain> = services
+        .store
+        .find_document(documents::Kind::Domain, &chosen)
+        .await?;
     let domain = declared.and_then(|d| d.play_domain).unwrap_or(chosen);
-    let push = Push { key: StreamKey::new(&domain, app_name, stream), ingest_domain, args };
+    let push = Push {
+        key: StreamKey::new(&domain, app_name, stream),
+        ingest_domain,
+        args,
+    };
     check_auth(services, &push, argument("auth_key").as_deref()).await?;
     Ok(push)
 }
 
-async fn check_auth(services: &Services, push: &Push, auth_key: Option<&str>) -> Result<(), AccessError> {
+async fn check_auth(
+    services: &Services,
+    push: &Push,
+    auth_key: Option<&str>,
+) -> Result<(), AccessError> {
     for domain in [&push.ingest_domain, &push.key.domain] {
-        let functions: Option<Vec<Function>> =
-            services.store.find_document(documents::Kind::DomainConfig, domain).await?;
-        let Some(aliauth) = functions.iter().flatten().find(|f| f.name == "aliauth") else { continue };
+        let functions: Option<Vec<Function>> = services
+            .store
+            .find_document(documents::Kind::DomainConfig, domain)
+            .await?;
+        let Some(aliauth) = functions.iter().flatten().find(|f| f.name == "aliauth") else {
+            continue;
+        };
         if aliauth.arg("auth_type") != Some("type_a") {
             continue;
         }
-        let keys: Vec<&str> = ["auth_key1", "auth_key2"].iter().filter_map(|n| aliauth.arg(n)).filter(|k| !k.is_empty()).collect();
-        let validity = aliauth.arg("ali_auth_delta").and_then(|d| d.parse().ok()).unwrap_or(DEFAULT_VALIDITY_S);
+        let keys: Vec<&str> = ["auth_key1", "auth_key2"]
+            .iter()
+            .filter_map(|n| aliauth.arg(n))
+            .filter(|k| !k.is_empty())
+            .collect();
+        let validity = aliauth
+            .arg("ali_auth_delta")
+            .and_then(|d| d.parse().ok())
+            .unwrap_or(DEFAULT_VALIDITY_S);
         let uri = format!("/{}/{}", push.key.app, push.key.stream);
         let auth_key = auth_key.ok_or(AccessError::Auth("missing"))?;
-        return verify_type_a(auth_key, &uri, &keys, validity, unix_seconds(services.clock.now())).map_err(AccessError::Auth);
+        return verify_type_a(
+            auth_key,
+            &uri,
+            &keys,
+            validity,
+            unix_seconds(services.clock.now()),
+        )
+        .map_err(AccessError::Auth);
     }
     Ok(())
 }
 
 /// Checks a type A key: `{timestamp}-{rand}-{uid}-{md5}`.
-fn verify_type_a(auth_key: &str, uri: &str, keys: &[&str], validity_s: i64, now_s: i64) -> Result<(), &'static str> {
+fn verify_type_a(
+    auth_key: &str,
+    uri: &str,
+    keys: &[&str],
+    validity_s: i64,
+    now_s: i64,
+) -> Result<(), &'static str> {
     let mut parts = auth_key.splitn(4, '-');
-    let (Some(timestamp), Some(rand), Some(uid), Some(hash)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(timestamp), Some(rand), Some(uid), Some(hash)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err("malformed");
     };
     let at: i64 = timestamp.parse().map_err(|_| "malformed")?;
@@ -163,19 +226,33 @@ mod tests {
 
     #[test]
     fn published_vectors_of_type_a_are_valid() {
-        let check = |key: &str, now| verify_type_a(key, "/live/teststream", &["other", "pushkey123"], 1800, now);
+        let check = |key: &str, now| {
+            verify_type_a(key, "/live/teststream", &["other", "pushkey123"], 1800, now)
+        };
         let good = "1893456000-0-0-95722c04b464afd86e82b0aa8d8b14a6";
         assert_eq!(check(good, 1_893_456_000 + 1800), Ok(()));
         assert_eq!(check(good, 1_893_456_000 + 1801), Err("expired"));
-        assert_eq!(check("1893456000-0-0-95722c04b464afd86e82b0aa8d8b14a7", 0), Err("wrong"));
+        assert_eq!(
+            check("1893456000-0-0-95722c04b464afd86e82b0aa8d8b14a7", 0),
+            Err("wrong")
+        );
         assert_eq!(check("x-0-0-y", 0), Err("malformed"));
         assert_eq!(check("1-2", 0), Err("malformed"));
     }
 
     #[test]
     fn only_host_names_stand_for_a_domain() {
-        assert_eq!(url_host("rtmp://push.Example.com:1935/live"), Some("push.example.com".to_owned()));
-        for bare in ["rtmp://127.0.0.1:1935/live", "rtmp://localhost/live", "rtmp://[::1]:1935/live", "", "rtmp://host/live"] {
+        assert_eq!(
+            url_host("rtmp://push.Example.com:1935/live"),
+            Some("push.example.com".to_owned())
+        );
+        for bare in [
+            "rtmp://127.0.0.1:1935/live",
+            "rtmp://localhost/live",
+            "rtmp://[::1]:1935/live",
+            "",
+            "rtmp://host/live",
+        ] {
             assert_eq!(url_host(bare), None, "{bare}");
         }
     }

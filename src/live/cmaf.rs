@@ -29,7 +29,10 @@ pub fn write_fragment(
         Ok(())
     })?;
     let mut fragmenter = Fragmenter::new(tracks.video.as_ref(), tracks.audio.as_ref(), start)?;
-    let head = fragmenter.fragment(&samples, Some(slice.start_ms + slice.duration_ms + ORIGIN_MS))?;
+    let head = fragmenter.fragment(
+        &samples,
+        Some(slice.start_ms + slice.duration_ms + ORIGIN_MS),
+    )?;
     let mut out = Output::create(path)?;
     out.buffer.extend_from_slice(&head);
     for_each(folder, slice.span, |record| {
@@ -44,6 +47,7 @@ pub fn write_fragment(
 /// Writes the header that a file's fragments need.
 pub fn write_init(path: &Path, tracks: &Tracks) -> Result<u64, DeriveError> {
     let mut out = Output::create(path)?;
-    out.buffer.extend_from_slice(&init_segment(tracks.video.as_ref(), tracks.audio.as_ref())?);
+    out.buffer
+        .extend_from_slice(&init_segment(tracks.video.as_ref(), tracks.audio.as_ref())?);
     out.finish()
 }

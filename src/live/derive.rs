@@ -7,21 +7,23 @@ use std::fs::File as DiskFile;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio::sync::Semaphore;
 
 use crate::live::segmenter::{File, Slice, Span};
 use crate::live::spool::read::{ReadError, SpoolReader};
 use crate::live::spool::record::Record;
 use crate::live::spool::{Position, read};
-use crate::media::{cmaf, flv};
 use crate::media::frame::{AudioConfig, Frame, SampleInfo, VideoConfig};
 use crate::media::mp4;
-use crate::media::mpegts::{Continuity, MuxError, TsMuxer};
+use crate::media::mpegts::{Continuity, MuxError, PACKET, TsMuxer};
+use crate::media::{cmaf, flv};
 use crate::model::rule::Format;
 
 /// Written to disk at a time.
 const BLOCK: usize = 512 * 1024;
+/// Slices are at least this long.
+const SHORTEST_SLICE: u64 = 64 * PACKET as u64;
 /// Muxing jobs at a time: they are bound by memory bandwidth and disk, and must leave room for ingest.
 static SLOTS: Semaphore = Semaphore::const_new(2);
 
@@ -76,8 +78,13 @@ impl Made {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DeriveError> + Send + 'static,
 ) -> Result<T, DeriveError> {
-    let _slot = SLOTS.acquire().await.map_err(|e| io::Error::other(e.to_string()))?;
-    tokio::task::spawn_blocking(work).await.map_err(|e| io::Error::other(e.to_string()))?
+    let _slot = SLOTS
+        .acquire()
+        .await
+        .map_err(|e| io::Error::other(e.to_string()))?;
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| io::Error::other(e.to_string()))?
 }
 
 /// Muxes a slice to MPEG-TS.
@@ -98,23 +105,53 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
             }
             out.drain()
         })?;
+        pad(&mut out);
         let size = out.finish()?;
-        Ok(Made { path, size, width, height, carry: Carry { ts: muxer.continuity(), ..start } })
+        Ok(Made {
+            path,
+            size,
+            width,
+            height,
+            carry: Carry {
+                ts: muxer.continuity(),
+                ..start
+            },
+        })
     })
     .await
+}
+
+/// A last slice of a frame or two is too short for players to tell that it is MPEG-TS: null packets (ISO/IEC 13818-1, 2.4.1) make it longer.
+fn pad(out: &mut Output) {
+    const NULL_HEAD: [u8; 4] = [0x47, 0x1f, 0xff, 0x10];
+    while out.size + (out.buffer.len() as u64) < SHORTEST_SLICE {
+        out.buffer.extend_from_slice(&NULL_HEAD);
+        out.buffer.put_bytes(0xff, PACKET - NULL_HEAD.len());
+    }
 }
 
 /// Makes an MP4 or FLV file.
 pub async fn file(folder: PathBuf, file: File, format: Format) -> Result<Made, DeriveError> {
     blocking(move || {
-        let path = folder.join(format!("file-{}-{}{}", file.lane, file.number, format.suffix()));
+        let path = folder.join(format!(
+            "file-{}-{}{}",
+            file.lane,
+            file.number,
+            format.suffix()
+        ));
         let configs = Tracks::at(&folder, file.span)?;
         let (width, height) = configs.pixels();
         let size = match format {
-            Format::Flv => write_flv(&folder, &path, file.span, configs)?,
+            Format::Flv => write_flv(&folder, &path, file.span, &configs)?,
             _ => write_mp4(&folder, &path, file.span, configs)?,
         };
-        Ok(Made { path, size, width, height, carry: Carry::default() })
+        Ok(Made {
+            path,
+            size,
+            width,
+            height,
+            carry: Carry::default(),
+        })
     })
     .await
 }
@@ -148,7 +185,7 @@ fn write_mp4(folder: &Path, path: &Path, span: Span, configs: Tracks) -> Result<
     out.finish()
 }
 
-fn write_flv(folder: &Path, path: &Path, span: Span, configs: Tracks) -> Result<u64, DeriveError> {
+fn write_flv(folder: &Path, path: &Path, span: Span, configs: &Tracks) -> Result<u64, DeriveError> {
     let mut layout = flv::write::Layout::new();
     if let Some(video) = &configs.video {
         layout.video_config(video)?;
@@ -197,8 +234,18 @@ pub async fn cmaf_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<M
         let path = folder.join(format!("slice-{}-{}.m4s", slice.lane, slice.sequence));
         let configs = Tracks::at(&folder, slice.span)?;
         let (width, height) = configs.pixels();
-        let (size, next) = super::cmaf::write_fragment(&folder, &path, &slice, &configs, start.cmaf)?;
-        Ok(Made { path, size, width, height, carry: Carry { cmaf: next, ..start } })
+        let (size, next) =
+            super::cmaf::write_fragment(&folder, &path, &slice, &configs, start.cmaf)?;
+        Ok(Made {
+            path,
+            size,
+            width,
+            height,
+            carry: Carry {
+                cmaf: next,
+                ..start
+            },
+        })
     })
     .await
 }
@@ -210,7 +257,13 @@ pub async fn cmaf_init(folder: PathBuf, file: File) -> Result<Made, DeriveError>
         let configs = Tracks::at(&folder, file.span)?;
         let (width, height) = configs.pixels();
         let size = super::cmaf::write_init(&path, &configs)?;
-        Ok(Made { path, size, width, height, carry: Carry::default() })
+        Ok(Made {
+            path,
+            size,
+            width,
+            height,
+            carry: Carry::default(),
+        })
     })
     .await
 }
@@ -227,7 +280,10 @@ impl Tracks {
     /// every header announces it.
     fn at(folder: &Path, span: Span) -> Result<Self, DeriveError> {
         let mut found = Self::default();
-        for at in [span.configs.video, span.configs.audio].into_iter().flatten() {
+        for at in [span.configs.video, span.configs.audio]
+            .into_iter()
+            .flatten()
+        {
             match one(folder, at)? {
                 Some(Record::Video(config)) => found.video = Some(config),
                 Some(Record::Audio(config)) => found.audio = Some(config),
@@ -255,12 +311,16 @@ impl Tracks {
 
     fn pixels(&self) -> (i32, i32) {
         let pixels = |n: u32| i32::try_from(n).unwrap_or(0);
-        self.video.as_ref().map_or((0, 0), |v| (pixels(v.width), pixels(v.height)))
+        self.video
+            .as_ref()
+            .map_or((0, 0), |v| (pixels(v.width), pixels(v.height)))
     }
 }
 
 fn one(folder: &Path, at: Position) -> Result<Option<Record>, DeriveError> {
-    Ok(SpoolReader::from(folder, at).next_record()?.map(|(_, record)| record))
+    Ok(SpoolReader::from(folder, at)
+        .next_record()?
+        .map(|(_, record)| record))
 }
 
 /// Walks the records of a range.
@@ -306,7 +366,11 @@ pub struct Output {
 impl Output {
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = BufWriter::with_capacity(0, DiskFile::create(path)?);
-        Ok(Self { file, buffer: BytesMut::with_capacity(BLOCK + BLOCK / 2), size: 0 })
+        Ok(Self {
+            file,
+            buffer: BytesMut::with_capacity(BLOCK + BLOCK / 2),
+            size: 0,
+        })
     }
 
     /// Writes what has gathered once it makes a block.

@@ -65,7 +65,10 @@ pub struct Facts {
 
 impl Publisher {
     pub fn facts(&self) -> Facts {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub fn note(&self, change: impl FnOnce(&mut Facts)) {
@@ -90,7 +93,8 @@ impl Publisher {
 
     /// Media arrived.
     pub fn alive(&self, frames: u64, bytes: u64) {
-        self.last_media.store(clock::machine_now(), Ordering::Relaxed);
+        self.last_media
+            .store(clock::machine_now(), Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.frames.fetch_add(frames, Ordering::Relaxed);
     }
@@ -163,7 +167,9 @@ impl Hub {
     }
 
     fn recorders(&self) -> MutexGuard<'_, HashMap<StreamKey, Arc<Recorder>>> {
-        self.recorders.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recorders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The recorder of a stream, made when there is none.
@@ -225,7 +231,9 @@ impl Hub {
         let replaced = {
             let mut streams = self.streams();
             match streams.get(&key) {
-                Some(old) if old.silent_for() < GIVES_WAY_AFTER => return Err(PublishError::AlreadyPublished),
+                Some(old) if old.silent_for() < GIVES_WAY_AFTER => {
+                    return Err(PublishError::AlreadyPublished);
+                }
                 None if streams.len() >= MAX_PUBLISHERS => return Err(PublishError::TooMany),
                 _ => streams.insert(key, publisher.clone()),
             }
@@ -244,7 +252,10 @@ impl Hub {
     pub fn unpublish(&self, publisher: &Arc<Publisher>) {
         {
             let mut streams = self.streams();
-            if streams.get(&publisher.key).is_some_and(|now| now.id == publisher.id) {
+            if streams
+                .get(&publisher.key)
+                .is_some_and(|now| now.id == publisher.id)
+            {
                 streams.remove(&publisher.key);
             }
         }
@@ -268,7 +279,9 @@ impl Hub {
         let due = services.clock.now() + PUBLISH_CALLBACK_MS;
         tokio::spawn(async move {
             let _busy = services.clock.sleep_until(due).await;
-            if !publisher.gone.load(Ordering::Acquire) && !publisher.announced.swap(true, Ordering::AcqRel) {
+            if !publisher.gone.load(Ordering::Acquire)
+                && !publisher.announced.swap(true, Ordering::AcqRel)
+            {
                 announce(&services, &publisher, Kind::Publish).await;
             }
         });
@@ -303,27 +316,41 @@ impl Hub {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let drain = self.drain.subscribe();
         let seen = *drain.borrow();
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(id, seen);
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, seen);
         (id, drain)
     }
 
     /// The connection has worked off everything that had arrived when `request` was made.
     pub fn drained(&self, id: u64, request: u64) {
-        if let Some(seen) = self.connections.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&id) {
+        if let Some(seen) = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_mut(&id)
+        {
             *seen = request;
         }
         self.drained.notify_waiters();
     }
 
     pub fn disconnected(&self, id: u64) {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
         self.drained.notify_waiters();
     }
 
     /// Connections open now.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Waits until every connection has worked off what its socket holds, for at most a few seconds of machine time.
@@ -339,14 +366,22 @@ impl Hub {
                     let changed = self.drained.notified();
                     tokio::pin!(changed);
                     changed.as_mut().enable();
-                    let all = self.connections.lock().unwrap_or_else(PoisonError::into_inner).values().all(|seen| *seen >= request);
+                    let all = self
+                        .connections
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .values()
+                        .all(|seen| *seen >= request);
                     if all {
                         return;
                     }
                     changed.await;
                 }
             };
-            if clock::machine_timeout(Duration::from_secs(5), wait).await.is_none() {
+            if clock::machine_timeout(Duration::from_secs(5), wait)
+                .await
+                .is_none()
+            {
                 tracing::warn!("some connections did not come to rest");
             }
         }
@@ -389,7 +424,10 @@ impl Hub {
 
 /// The query of a publish callback, with usrargs unescaped as the product sends it.
 fn publish_query(publisher: &Publisher, kind: Kind, now: UnixMs) -> String {
-    let ip = publisher.address.rsplit_once(':').map_or(publisher.address.as_str(), |(ip, _)| ip);
+    let ip = publisher
+        .address
+        .rsplit_once(':')
+        .map_or(publisher.address.as_str(), |(ip, _)| ip);
     let key = &publisher.key;
     let mut query = format!(
         "action={}&ip={}&id={}&app={}&appname={}&time={}&usrargs={}&node=localyun",
@@ -412,9 +450,25 @@ async fn announce(services: &Services, publisher: &Publisher, kind: Kind) {
     let now = services.clock.now();
     let query = publish_query(publisher, kind, now);
     let dedupe = format!("{}:{}", ids::ordered_id(), kind.as_str());
-    let domains = [publisher.ingest_domain.as_str(), publisher.key.domain.as_str()];
-    for domain in domains.iter().take(if domains.first() == domains.last() { 1 } else { 2 }) {
-        match notify::ingest_event(services, domain, &publisher.key, kind, dedupe.clone(), &query).await {
+    let domains = [
+        publisher.ingest_domain.as_str(),
+        publisher.key.domain.as_str(),
+    ];
+    for domain in domains.iter().take(if domains.first() == domains.last() {
+        1
+    } else {
+        2
+    }) {
+        match notify::ingest_event(
+            services,
+            domain,
+            &publisher.key,
+            kind,
+            dedupe.clone(),
+            &query,
+        )
+        .await
+        {
             Ok(Some(callback)) => {
                 match services.store.enqueue_callback(&callback, now).await {
                     Ok(_) => services.notifier.wake(services.clock.busy()),
@@ -423,7 +477,9 @@ async fn announce(services: &Services, publisher: &Publisher, kind: Kind) {
                 return;
             }
             Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the publish callback's configuration cannot be read"),
+            Err(error) => {
+                tracing::error!(%error, "the publish callback's configuration cannot be read")
+            }
         }
     }
 }

@@ -73,7 +73,13 @@ async fn accept_waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream,
     }
 }
 
-fn start(hub: &Arc<Hub>, open: &Arc<AtomicUsize>, socket: TcpStream, peer: SocketAddr, default_domain: Option<Arc<str>>) {
+fn start(
+    hub: &Arc<Hub>,
+    open: &Arc<AtomicUsize>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    default_domain: Option<Arc<str>>,
+) {
     if hub.is_stopping() || open.load(Ordering::Acquire) >= MAX_CONNECTIONS {
         return;
     }
@@ -177,7 +183,10 @@ impl Connection {
                 last_heard = clock::monotonic();
             }
             if let Some(busy) = fell_due {
-                if self.publisher.is_some() && service_clock.now() >= silence_from + SILENT_MS && !self.shows_itself(last_heard).await? {
+                if self.publisher.is_some()
+                    && service_clock.now() >= silence_from + SILENT_MS
+                    && !self.shows_itself(last_heard).await?
+                {
                     drop(busy);
                     return Err("silent for too long".to_owned());
                 }
@@ -285,10 +294,15 @@ impl Connection {
                     bytes += message.payload.len() as u64;
                     self.media(message);
                 }
-                Event::Publish { app, tc_url, name, .. } => self.publish(&app, &tc_url, &name).await,
+                Event::Publish {
+                    app, tc_url, name, ..
+                } => self.publish(&app, &tc_url, &name).await,
                 Event::Unpublish => self.leave(),
                 Event::Play { .. } => {
-                    self.session.refuse_publish("NetStream.Play.Failed", "localyun records streams and does not play them");
+                    self.session.refuse_publish(
+                        "NetStream.Play.Failed",
+                        "localyun records streams and does not play them",
+                    );
                 }
                 Event::Connect { .. } => {}
             }
@@ -307,25 +321,40 @@ impl Connection {
         if let Some(strike) = services.faults.strike("ingest") {
             clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(60_000))).await;
             if let Some(code) = strike.code {
-                self.session.refuse_publish("NetStream.Publish.BadName", &format!("injected fault {code}"));
+                self.session.refuse_publish(
+                    "NetStream.Publish.BadName",
+                    &format!("injected fault {code}"),
+                );
                 return;
             }
         }
-        let push = match access::resolve(&services, self.default_domain.as_deref(), tc_url, app, name).await {
-            Ok(push) => push,
-            Err(error) => {
-                let code = match error {
-                    AccessError::Auth(_) => "NetStream.Publish.Denied",
-                    _ => "NetStream.Publish.BadName",
-                };
-                tracing::info!(peer = %self.peer, %error, "push refused");
-                services.metrics.publish_refused();
-                self.session.refuse_publish(code, &error.to_string());
-                return;
-            }
-        };
+        let push =
+            match access::resolve(&services, self.default_domain.as_deref(), tc_url, app, name)
+                .await
+            {
+                Ok(push) => push,
+                Err(error) => {
+                    let code = match error {
+                        AccessError::Auth(_) => "NetStream.Publish.Denied",
+                        _ => "NetStream.Publish.BadName",
+                    };
+                    tracing::info!(peer = %self.peer, %error, "push refused");
+                    services.metrics.publish_refused();
+                    self.session.refuse_publish(code, &error.to_string());
+                    return;
+                }
+            };
         self.leave();
-        match self.hub.publish(push.key.clone(), push.ingest_domain, self.peer.to_string(), push.args).await {
+        match self
+            .hub
+            .publish(
+                push.key.clone(),
+                push.ingest_domain,
+                self.peer.to_string(),
+                push.args,
+            )
+            .await
+        {
             Ok(publisher) => {
                 tracing::info!(stream.key = %publisher.key, peer = %self.peer, "publishing");
                 self.reader = TagReader::new();
@@ -335,20 +364,48 @@ impl Connection {
             Err(error) => {
                 tracing::info!(stream.key = %push.key, peer = %self.peer, %error, "push refused");
                 services.metrics.publish_refused();
-                self.session.refuse_publish("NetStream.Publish.BadName", &format!("{}: {error}", push.key));
+                self.session.refuse_publish(
+                    "NetStream.Publish.BadName",
+                    &format!("{}: {error}", push.key),
+                );
             }
         }
     }
 
     fn media(&mut self, message: Message) {
-        let Some(publisher) = &self.publisher else { return };
+        let Some(publisher) = &self.publisher else {
+            return;
+        };
         let recorder = &publisher.recorder;
         let mut sink = |item: Item| match item {
-            Item::Video { timestamp, cts_ms, key, data } => {
-                recorder.frame(Frame { track: Track::Video, dts_ms: 0, cts_ms, key, data }, timestamp);
+            Item::Video {
+                timestamp,
+                cts_ms,
+                key,
+                data,
+            } => {
+                recorder.frame(
+                    Frame {
+                        track: Track::Video,
+                        dts_ms: 0,
+                        cts_ms,
+                        key,
+                        data,
+                    },
+                    timestamp,
+                );
             }
             Item::Audio { timestamp, data } => {
-                recorder.frame(Frame { track: Track::Audio, dts_ms: 0, cts_ms: 0, key: false, data }, timestamp);
+                recorder.frame(
+                    Frame {
+                        track: Track::Audio,
+                        dts_ms: 0,
+                        cts_ms: 0,
+                        key: false,
+                        data,
+                    },
+                    timestamp,
+                );
             }
             Item::VideoConfig(config) => {
                 publisher.note_video(&config);
@@ -377,7 +434,10 @@ impl Connection {
             }
             Item::End { .. } => {}
         };
-        if let Err(error) = self.reader.read(message.kind, message.timestamp, message.payload, &mut sink) {
+        if let Err(error) =
+            self.reader
+                .read(message.kind, message.timestamp, message.payload, &mut sink)
+        {
             self.broken_tags += 1;
             if self.broken_tags.is_power_of_two() {
                 tracing::warn!(stream.key = %publisher.key, %error, count = self.broken_tags, "a tag cannot be read");

@@ -31,7 +31,10 @@ pub enum Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// A publisher came, or a window opened under one. `wanted`: the ingest parameter asks for recording (mode 2).
-    Publish { mode: OnDemand, wanted: bool },
+    Publish {
+        mode: OnDemand,
+        wanted: bool,
+    },
     /// The publisher went away.
     Lost,
     AnswerYes,
@@ -112,7 +115,9 @@ pub fn step(state: State, live: bool, input: Input) -> Result<(State, &'static [
         (Recording, I::Start) => return Err(Refusal::TaskAlreadyStarted),
         (Idle, I::Start | I::Restart) => (Recording, &[S::Open]),
         (Asking, I::Start | I::Restart) => (Recording, &[S::Adopt]),
-        (Paused(_), I::Start) | (Paused(Command), I::Restart) => (Recording, &[S::DisarmDelay, S::Resume]),
+        (Paused(_), I::Start) | (Paused(Command), I::Restart) => {
+            (Recording, &[S::DisarmDelay, S::Resume])
+        }
         (Paused(ByLoss), I::Restart) => (Recording, &[S::DisarmDelay, S::Finalise, S::Open]),
         (Recording, I::Restart) => (Recording, &[S::CutFiles]),
         (Recording, I::Stop) => (Paused(Command), &[S::Pause, S::ArmDelay]),
@@ -163,16 +168,28 @@ mod tests {
         (state, steps)
     }
 
-    const AUTO: Input = Input::Publish { mode: OnDemand::Automatic, wanted: false };
-    const MANUAL: Input = Input::Publish { mode: OnDemand::Manual, wanted: false };
+    const AUTO: Input = Input::Publish {
+        mode: OnDemand::Automatic,
+        wanted: false,
+    };
+    const MANUAL: Input = Input::Publish {
+        mode: OnDemand::Manual,
+        wanted: false,
+    };
 
     #[test]
     fn a_short_drop_is_one_session() {
         let (state, steps) = run(&[AUTO, Input::Lost, AUTO, Input::Lost, Input::DelayElapsed]);
         assert_eq!(state, State::Idle);
         let pause = [Step::Pause, Step::ArmDelay];
-        let expected: Vec<Step> =
-            [&[Step::Open][..], &pause, &[Step::DisarmDelay, Step::Resume], &pause, &[Step::Finalise]].concat();
+        let expected: Vec<Step> = [
+            &[Step::Open][..],
+            &pause,
+            &[Step::DisarmDelay, Step::Resume],
+            &pause,
+            &[Step::Finalise],
+        ]
+        .concat();
         assert_eq!(steps, expected);
     }
 
@@ -185,7 +202,10 @@ mod tests {
 
     #[test]
     fn start_while_recording_is_refused() {
-        assert_eq!(step(State::Recording, true, Input::Start), Err(Refusal::TaskAlreadyStarted));
+        assert_eq!(
+            step(State::Recording, true, Input::Start),
+            Err(Refusal::TaskAlreadyStarted)
+        );
     }
 
     fn any_input() -> impl Strategy<Value = Input> {

@@ -8,7 +8,9 @@ use crate::store::records::SliceRow;
 #[must_use]
 pub fn text(rows: &[SliceRow], object: &str, bucket: &str, map: Option<&str>) -> String {
     let container = match map {
-        Some(map) => Container::Cmaf { map_uri: relative_uri(object, map) },
+        Some(map) => Container::Cmaf {
+            map_uri: relative_uri(object, map),
+        },
         None => Container::MpegTs,
     };
     let mut playlist = MediaPlaylist::new(container);
@@ -55,11 +57,17 @@ mod tests {
 
     #[test]
     fn entries_are_relative_in_their_bucket_and_absolute_elsewhere() {
-        let rows = [row("a", "record/live/s1/1_0.ts", "rec"), row("b", "record/live/s1/2_1.ts", "rec")];
+        let rows = [
+            row("a", "record/live/s1/1_0.ts", "rec"),
+            row("b", "record/live/s1/2_1.ts", "rec"),
+        ];
         let same = text(&rows, "record/live/s1/x.m3u8", "rec", None);
         assert!(same.contains("\n1_0.ts\n"), "{same}");
         assert_eq!(same.matches("#EXT-X-DISCONTINUITY").count(), 1);
         let other = text(&rows, "x.m3u8", "other", None);
-        assert!(other.contains("\nhttp://rec.oss-cn-shanghai.aliyuncs.com/record/live/s1/1_0.ts\n"), "{other}");
+        assert!(
+            other.contains("\nhttp://rec.oss-cn-shanghai.aliyuncs.com/record/live/s1/1_0.ts\n"),
+            "{other}"
+        );
     }
 }

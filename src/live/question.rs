@@ -23,15 +23,24 @@ pub async fn ask(
     describe: impl Fn() -> Option<(u32, Option<VideoCodec>)>,
     mut busy: Busy,
 ) -> (Option<Vec<FormatRule>>, Busy) {
-    let config: Option<RecordNotify> =
-        services.store.find_document(documents::Kind::RecordNotify, &key.domain).await.ok().flatten();
-    let Some(url) = config.and_then(|c| c.on_demand_url).filter(|url| !url.is_empty()) else {
+    let config: Option<RecordNotify> = services
+        .store
+        .find_document(documents::Kind::RecordNotify, &key.domain)
+        .await
+        .ok()
+        .flatten();
+    let Some(url) = config
+        .and_then(|c| c.on_demand_url)
+        .filter(|url| !url.is_empty())
+    else {
         tracing::info!(stream.key = %key, "OnDemand=1 without an OnDemandUrl: not recorded");
         return (None, busy);
     };
     let waiting = clock::monotonic();
     let (kbps, codec) = loop {
-        let Some((kbps, codec)) = describe() else { return (None, busy) };
+        let Some((kbps, codec)) = describe() else {
+            return (None, busy);
+        };
         if codec.is_some() || waiting.elapsed() >= HEADERS_PATIENCE {
             break (kbps, codec);
         }
@@ -59,10 +68,21 @@ pub async fn ask(
     (None, busy)
 }
 
-async fn one_try(services: &Services, url: &str, formats: &[FormatRule], busy: Busy) -> (Option<Answer>, Busy) {
+async fn one_try(
+    services: &Services,
+    url: &str,
+    formats: &[FormatRule],
+    busy: Busy,
+) -> (Option<Answer>, Busy) {
     let deadline = services.clock.now() + TIMEOUT_MS;
     let request = async {
-        let response = services.http.get(url).header("accept-encoding", "gzip").send().await.ok()?;
+        let response = services
+            .http
+            .get(url)
+            .header("accept-encoding", "gzip")
+            .send()
+            .await
+            .ok()?;
         if response.status().as_u16() != 200 {
             return None;
         }

@@ -91,7 +91,12 @@ impl Recorder {
                 last_fault: None,
             }),
         });
-        worker::spawn(recorder.services.clone(), recorder.key.clone(), queue, recorder.me.clone());
+        worker::spawn(
+            recorder.services.clone(),
+            recorder.key.clone(),
+            queue,
+            recorder.me.clone(),
+        );
         recorder
     }
 
@@ -136,13 +141,29 @@ impl Recorder {
         let rules = self.services.store.rules_of(&self.key.domain);
         let choice = choose(&rules, &self.key.app, &self.key.stream, now);
         let mut inner = self.lock();
-        inner.publisher = Publisher { present: true, args, fresh: true, choice, ..Publisher::default() };
+        inner.publisher = Publisher {
+            present: true,
+            args,
+            fresh: true,
+            choice,
+            ..Publisher::default()
+        };
         self.watch_upcoming(&mut inner);
         // A session that goes on keeps the rule it began with.
-        let rule = inner.session.as_ref().map(|s| s.opening.rule.clone()).or_else(|| inner.publisher.choice.winner.clone());
+        let rule = inner
+            .session
+            .as_ref()
+            .map(|s| s.opening.rule.clone())
+            .or_else(|| inner.publisher.choice.winner.clone());
         if let Some(rule) = rule {
             let wanted = ingest_parameter_wants(&inner.publisher.args);
-            self.apply(&mut inner, Input::Publish { mode: rule.on_demand, wanted });
+            self.apply(
+                &mut inner,
+                Input::Publish {
+                    mode: rule.on_demand,
+                    wanted,
+                },
+            );
         }
     }
 
@@ -179,7 +200,9 @@ impl Recorder {
     pub fn frame(&self, frame: Frame, raw: u32) {
         let mut inner = self.lock();
         inner.publisher.fresh = false;
-        let Some(session) = &mut inner.session else { return };
+        let Some(session) = &mut inner.session else {
+            return;
+        };
         let now = self.services.clock.now();
         match session.frame(frame, raw, now) {
             Taken::No | Taken::Yes => {}
@@ -199,7 +222,9 @@ impl Recorder {
     /// False: the publisher is too far ahead of the disk and must wait.
     pub fn tick(&self) -> bool {
         let mut inner = self.lock();
-        let Some(session) = &mut inner.session else { return true };
+        let Some(session) = &mut inner.session else {
+            return true;
+        };
         session.spool.tick();
         let progress = session.spool.progress();
         let held = session.holds_back(BACKLOG_LIMIT);
@@ -232,7 +257,11 @@ impl Recorder {
     /// The recording of `session` cannot go on.
     pub fn failed(&self, session: &str, fault: Fault) {
         let mut inner = self.lock();
-        if inner.session.as_ref().is_some_and(|s| s.opening.session == session) {
+        if inner
+            .session
+            .as_ref()
+            .is_some_and(|s| s.opening.session == session)
+        {
             self.fail(&mut inner, fault);
         }
     }
@@ -263,7 +292,11 @@ impl Recorder {
     #[must_use]
     pub fn rule_in_force(&self) -> Option<Rule> {
         let inner = self.lock();
-        inner.session.as_ref().map(|s| s.opening.rule.clone()).or_else(|| inner.publisher.choice.winner.clone())
+        inner
+            .session
+            .as_ref()
+            .map(|s| s.opening.rule.clone())
+            .or_else(|| inner.publisher.choice.winner.clone())
     }
 
     /// The service stops: whatever is recorded is finished now.
@@ -276,7 +309,10 @@ impl Recorder {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let inner = self.lock();
-        inner.state == State::Idle && !inner.publisher.present && inner.session.is_none() && self.effects.strong_count() > 0
+        inner.state == State::Idle
+            && !inner.publisher.present
+            && inner.session.is_none()
+            && self.effects.strong_count() > 0
     }
 
     #[must_use]
@@ -286,7 +322,9 @@ impl Recorder {
         View {
             state: inner.state,
             session: session.map(|s| s.opening.session.clone()),
-            rule: session.map(|s| s.opening.rule.clone()).or_else(|| inner.publisher.choice.winner.clone()),
+            rule: session
+                .map(|s| s.opening.rule.clone())
+                .or_else(|| inner.publisher.choice.winner.clone()),
             recorded_ms: session.map_or(0, |s| s.timeline.end_ms()),
             timestamp_jumps: session.map_or(0, |s| s.timeline.jumps()),
             last_error: inner.last_fault,
@@ -297,7 +335,11 @@ impl Recorder {
     #[must_use]
     pub fn live_end(&self) -> Option<(String, UnixMs)> {
         let inner = self.lock();
-        inner.session.as_ref().filter(|s| s.is_open()).map(|s| (s.opening.session.clone(), s.wall_end()))
+        inner
+            .session
+            .as_ref()
+            .filter(|s| s.is_open())
+            .map(|s| (s.opening.session.clone(), s.wall_end()))
     }
 
     // ---- carrying out ----
@@ -309,7 +351,11 @@ impl Recorder {
     }
 
     fn carry_out(&self, inner: &mut Inner, next: State, steps: &[Step]) {
-        let cause = if let State::Paused(cause) = next { cause } else { Cause::Lost };
+        let cause = if let State::Paused(cause) = next {
+            cause
+        } else {
+            Cause::Lost
+        };
         inner.state = next;
         for step in steps {
             match step {
@@ -345,7 +391,11 @@ impl Recorder {
         match Session::begin(opening, folder, self.services.disk.clone(), undecided) {
             Ok(mut session) => {
                 let publisher = &inner.publisher;
-                session.open_gate(publisher.fresh, publisher.video.as_ref(), publisher.audio.as_ref());
+                session.open_gate(
+                    publisher.fresh,
+                    publisher.video.as_ref(),
+                    publisher.audio.as_ref(),
+                );
                 inner.session = Some(session);
                 inner.last_fault = None;
                 true
@@ -385,7 +435,10 @@ impl Recorder {
                 move || {
                     let recorder = me.upgrade()?;
                     let inner = recorder.lock();
-                    Some((inner.publisher.kbps, inner.publisher.video.as_ref().map(|v| v.codec)))
+                    Some((
+                        inner.publisher.kbps,
+                        inner.publisher.video.as_ref().map(|v| v.codec),
+                    ))
                 }
             };
             let answer = question::ask(&services, &key, &rule.formats, describe, busy).await;
@@ -400,7 +453,9 @@ impl Recorder {
         let mut inner = self.lock();
         match formats {
             Some(formats) if inner.state == State::Asking => {
-                if let Ok((next, steps)) = machine::step(inner.state, inner.publisher.present, Input::AnswerYes) {
+                if let Ok((next, steps)) =
+                    machine::step(inner.state, inner.publisher.present, Input::AnswerYes)
+                {
                     inner.state = next;
                     if let [Step::Adopt, rest @ ..] = steps {
                         self.adopt(&mut inner, Some(formats));
@@ -415,7 +470,9 @@ impl Recorder {
 
     fn adopt(&self, inner: &mut Inner, formats: Option<Vec<FormatRule>>) {
         inner.question = None;
-        let Some(session) = &mut inner.session else { return };
+        let Some(session) = &mut inner.session else {
+            return;
+        };
         let formats = formats.unwrap_or_else(|| session.opening.rule.formats.clone());
         if session.adopt(formats) {
             self.tell_session(session, "recording");
@@ -428,13 +485,17 @@ impl Recorder {
     fn discard(&self, inner: &mut Inner) {
         stop(&mut inner.question);
         if let Some(session) = inner.session.take() {
-            self.send(Effect::Forget { folder: session.folder().to_owned() });
+            self.send(Effect::Forget {
+                folder: session.folder().to_owned(),
+            });
         }
     }
 
     fn pause(&self, inner: &mut Inner, cause: Cause) {
         let now = self.services.clock.now();
-        let Some(session) = &mut inner.session else { return };
+        let Some(session) = &mut inner.session else {
+            return;
+        };
         session.pause(cause, now);
         self.emit_outputs(inner);
         if let Some(session) = &mut inner.session
@@ -446,10 +507,16 @@ impl Recorder {
     }
 
     fn resume(&self, inner: &mut Inner) {
-        let Some(session) = &mut inner.session else { return };
+        let Some(session) = &mut inner.session else {
+            return;
+        };
         session.resume();
         let publisher = &inner.publisher;
-        session.open_gate(publisher.fresh, publisher.video.as_ref(), publisher.audio.as_ref());
+        session.open_gate(
+            publisher.fresh,
+            publisher.video.as_ref(),
+            publisher.audio.as_ref(),
+        );
     }
 
     fn finalise(&self, inner: &mut Inner) {
@@ -458,16 +525,22 @@ impl Recorder {
             session.finish();
         }
         self.emit_outputs(inner);
-        let Some(session) = inner.session.take() else { return };
+        let Some(session) = inner.session.take() else {
+            return;
+        };
         inner.next_sequence = session.next_sequence();
         if session.is_open() {
             self.tell_session(&session, "ended");
         }
-        self.send(Effect::Forget { folder: session.folder().to_owned() });
+        self.send(Effect::Forget {
+            folder: session.folder().to_owned(),
+        });
     }
 
     fn cut_files(&self, inner: &mut Inner) {
-        let Some(session) = &mut inner.session else { return };
+        let Some(session) = &mut inner.session else {
+            return;
+        };
         session.want_cut();
         self.tell(session, Kind::RecordStarted);
         let me = self.me.clone();
@@ -478,7 +551,11 @@ impl Recorder {
             let _busy = clock.sleep_until(due).await;
             let Some(recorder) = me.upgrade() else { return };
             let mut inner = recorder.lock();
-            if let Some(session) = inner.session.as_mut().filter(|s| s.opening.session == id && s.cut_is_wanted()) {
+            if let Some(session) = inner
+                .session
+                .as_mut()
+                .filter(|s| s.opening.session == id && s.cut_is_wanted())
+            {
                 session.cut_now();
             }
             recorder.emit_outputs(&mut inner);
@@ -503,8 +580,12 @@ impl Recorder {
     /// A window that opens under a live stream starts a recording then.
     fn watch_upcoming(&self, inner: &mut Inner) {
         stop(&mut inner.window);
-        let Some(rule) = inner.publisher.choice.upcoming.clone() else { return };
-        let Window::Ahead(opens) = rule.window_at(self.services.clock.now()) else { return };
+        let Some(rule) = inner.publisher.choice.upcoming.clone() else {
+            return;
+        };
+        let Window::Ahead(opens) = rule.window_at(self.services.clock.now()) else {
+            return;
+        };
         let me = self.me.clone();
         let clock = self.services.clock.clone();
         let task = tokio::spawn(async move {
@@ -512,7 +593,10 @@ impl Recorder {
             let Some(recorder) = me.upgrade() else { return };
             let mut inner = recorder.lock();
             if inner.session.is_none() && inner.publisher.present {
-                let (mode, wanted) = (rule.on_demand, ingest_parameter_wants(&inner.publisher.args));
+                let (mode, wanted) = (
+                    rule.on_demand,
+                    ingest_parameter_wants(&inner.publisher.args),
+                );
                 inner.publisher.choice.winner = Some(rule);
                 recorder.apply(&mut inner, Input::Publish { mode, wanted });
             }
@@ -521,8 +605,14 @@ impl Recorder {
     }
 
     fn watch_window_end(&self, inner: &mut Inner) {
-        let Some(end) = inner.session.as_ref().and_then(|s| s.opening.rule.end_time) else { return };
-        if inner.session.as_ref().is_some_and(|s| s.opening.rule.stream == crate::model::rule::ANY) {
+        let Some(end) = inner.session.as_ref().and_then(|s| s.opening.rule.end_time) else {
+            return;
+        };
+        if inner
+            .session
+            .as_ref()
+            .is_some_and(|s| s.opening.rule.stream == crate::model::rule::ANY)
+        {
             return;
         }
         stop(&mut inner.window);
@@ -541,7 +631,9 @@ impl Recorder {
     // ---- telling the worker ----
 
     fn emit_outputs(&self, inner: &mut Inner) {
-        let Some(session) = &mut inner.session else { return };
+        let Some(session) = &mut inner.session else {
+            return;
+        };
         if !session.is_open() {
             return;
         }
@@ -583,7 +675,11 @@ impl Recorder {
     }
 
     fn tell_session(&self, session: &Session, state: &'static str) {
-        self.send(Effect::Session { opening: Arc::new(session.opening.clone()), ended_at: session.wall_end(), state });
+        self.send(Effect::Session {
+            opening: Arc::new(session.opening.clone()),
+            ended_at: session.wall_end(),
+            state,
+        });
     }
 }
 

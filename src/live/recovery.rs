@@ -62,15 +62,24 @@ pub async fn run(hub: &Arc<Hub>) -> Result<usize, StoreError> {
 }
 
 fn folders(spool: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(spool) else { return Vec::new() };
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect();
+    let Ok(entries) = std::fs::read_dir(spool) else {
+        return Vec::new();
+    };
+    let mut folders: Vec<PathBuf> = entries
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.is_dir())
+        .collect();
     // Session ids sort by time.
     folders.sort();
     folders
 }
 
 fn put_aside(folder: &Path, error: &io::Error) {
-    let aside = folder.parent().and_then(Path::parent).map(|data| data.join("spool-damaged"));
+    let aside = folder
+        .parent()
+        .and_then(Path::parent)
+        .map(|data| data.join("spool-damaged"));
     tracing::error!(folder = %folder.display(), %error, "a spool cannot be read; it is put aside");
     if let (Some(aside), Some(name)) = (aside, folder.file_name()) {
         let _ = std::fs::create_dir_all(&aside);
@@ -82,8 +91,16 @@ fn put_aside(folder: &Path, error: &io::Error) {
 
 fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
     remove_work(folder);
-    let Some(first) = segments(folder)?.first().copied() else { return Ok(None) };
-    let mut reader = SpoolReader::from(folder, Position { segment: first, offset: 0 });
+    let Some(first) = segments(folder)?.first().copied() else {
+        return Ok(None);
+    };
+    let mut reader = SpoolReader::from(
+        folder,
+        Position {
+            segment: first,
+            offset: 0,
+        },
+    );
     let mut kept: Vec<Kept> = Vec::new();
     let mut story: Option<Story> = None;
     loop {
@@ -99,7 +116,12 @@ fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
         let after = reader.position();
         match &mut story {
             None => match record {
-                Record::Frame(f) => kept.push(Kept::Frame { at, track: f.track, dts_ms: f.dts_ms, key: f.key }),
+                Record::Frame(f) => kept.push(Kept::Frame {
+                    at,
+                    track: f.track,
+                    dts_ms: f.dts_ms,
+                    key: f.key,
+                }),
                 Record::Video(_) => kept.push(Kept::Config(at, Track::Video)),
                 Record::Audio(_) => kept.push(Kept::Config(at, Track::Audio)),
                 Record::Mark(mark) => story = begin(*mark, std::mem::take(&mut kept), now),
@@ -119,9 +141,15 @@ fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
 
 /// Half-made files of the time before.
 fn remove_work(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
     for entry in entries.flatten() {
-        let is_segment = entry.file_name().to_str().and_then(super::spool::segment_number).is_some();
+        let is_segment = entry
+            .file_name()
+            .to_str()
+            .and_then(super::spool::segment_number)
+            .is_some();
         if !is_segment {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -138,10 +166,18 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
             effects: Vec::new(),
             paused: None,
             ended: false,
-            end: Position { segment: 0, offset: 0 },
+            end: Position {
+                segment: 0,
+                offset: 0,
+            },
         },
         Mark::Checkpoint(checkpoint) => {
-            let Checkpoint { opening, segmenter, timeline, statuses } = *checkpoint;
+            let Checkpoint {
+                opening,
+                segmenter,
+                timeline,
+                statuses,
+            } = *checkpoint;
             return Some(Story {
                 opening,
                 segmenter,
@@ -150,7 +186,10 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
                 effects: Vec::new(),
                 paused: None,
                 ended: false,
-                end: Position { segment: 0, offset: 0 },
+                end: Position {
+                    segment: 0,
+                    offset: 0,
+                },
             });
         }
         _ => return None,
@@ -173,13 +212,18 @@ impl Story {
         match record {
             Record::Frame(frame) => {
                 self.timeline.observe(frame.track, frame.dts_ms);
-                self.segmenter.frame(at, frame.track, frame.dts_ms, frame.key, &mut outputs);
+                self.segmenter
+                    .frame(at, frame.track, frame.dts_ms, frame.key, &mut outputs);
             }
             Record::Video(_) => self.segmenter.config(at, Track::Video),
             Record::Audio(_) => self.segmenter.config(at, Track::Audio),
             Record::Mark(mark) => match *mark {
                 Mark::Open(_) | Mark::Checkpoint(_) => {}
-                Mark::Pause { end_ms, at: paused_at, cause } => {
+                Mark::Pause {
+                    end_ms,
+                    at: paused_at,
+                    cause,
+                } => {
                     self.segmenter.pause(after, end_ms, &mut outputs);
                     self.paused = Some((paused_at, cause));
                     self.emit(std::mem::take(&mut outputs));
@@ -190,7 +234,10 @@ impl Story {
                     self.paused = None;
                     self.tell(Kind::RecordResumed, now);
                 }
-                Mark::Cut { at_once: true, end_ms } => self.segmenter.close_files(after, end_ms, &mut outputs),
+                Mark::Cut {
+                    at_once: true,
+                    end_ms,
+                } => self.segmenter.close_files(after, end_ms, &mut outputs),
                 Mark::Cut { at_once: false, .. } => {
                     self.segmenter.want_cut();
                     self.tell(Kind::RecordStarted, now);
@@ -229,7 +276,12 @@ impl Story {
     }
 }
 
-async fn take_up(hub: &Arc<Hub>, folder: PathBuf, story: Story, now: UnixMs) -> Result<(), StoreError> {
+async fn take_up(
+    hub: &Arc<Hub>,
+    folder: PathBuf,
+    story: Story,
+    now: UnixMs,
+) -> Result<(), StoreError> {
     let services = hub.services();
     let recorder = hub.recorder(&story.opening.key).await?;
     let wall_end = story.segmenter.wall(story.timeline.end_ms());
@@ -240,7 +292,14 @@ async fn take_up(hub: &Arc<Hub>, folder: PathBuf, story: Story, now: UnixMs) -> 
         }
     }
     let state = if story.ended { "ended" } else { "paused" };
-    effects.insert(0, Effect::Session { opening: Arc::new(story.opening.clone()), ended_at: wall_end, state });
+    effects.insert(
+        0,
+        Effect::Session {
+            opening: Arc::new(story.opening.clone()),
+            ended_at: wall_end,
+            state,
+        },
+    );
     tracing::info!(stream.key = %story.opening.key, session = story.opening.session, state, "recording taken up after a restart");
     if story.ended {
         effects.push(Effect::Forget { folder });
@@ -258,8 +317,12 @@ async fn take_up(hub: &Arc<Hub>, folder: PathBuf, story: Story, now: UnixMs) -> 
     };
     let delay_ms = story.opening.rule.delay_s * 1000;
     let (lost_at, cause) = story.paused.unwrap_or((wall_end.min(now), Cause::Lost));
-    let checkpoint =
-        Checkpoint { opening: story.opening, segmenter: story.segmenter, timeline: story.timeline, statuses: story.statuses };
+    let checkpoint = Checkpoint {
+        opening: story.opening,
+        segmenter: story.segmenter,
+        timeline: story.timeline,
+        statuses: story.statuses,
+    };
     let mut session = Session::recovered(checkpoint, spool, lost_at);
     let cut_off = story.paused.is_none();
     if cut_off {
@@ -271,7 +334,11 @@ async fn take_up(hub: &Arc<Hub>, folder: PathBuf, story: Story, now: UnixMs) -> 
 
 /// Segments behind the place where the log ends hold nothing that can be read in order.
 fn drop_later_segments(folder: &Path, end: Position) {
-    for segment in segments(folder).unwrap_or_default().into_iter().filter(|n| *n > end.segment) {
+    for segment in segments(folder)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|n| *n > end.segment)
+    {
         let _ = std::fs::remove_file(folder.join(segment_name(segment)));
     }
 }

@@ -121,7 +121,13 @@ impl Segmenter {
     pub fn new(formats: &[FormatRule], first_sequence: u64, wall: UnixMs) -> Self {
         let lanes = formats
             .iter()
-            .map(|rule| Lane { rule: rule.clone(), next_sequence: first_sequence, next_number: 0, file: None, slice: None })
+            .map(|rule| Lane {
+                rule: rule.clone(),
+                next_sequence: first_sequence,
+                next_number: 0,
+                file: None,
+                slice: None,
+            })
             .collect();
         Self {
             lanes,
@@ -142,7 +148,11 @@ impl Segmenter {
     /// The counter that the stream's next recording starts at.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.next_sequence).max().unwrap_or(0)
+        self.lanes
+            .iter()
+            .map(|lane| lane.next_sequence)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The first segment of the spool that an open slice or file still needs.
@@ -150,7 +160,15 @@ impl Segmenter {
     pub fn keep_from(&self) -> Option<u32> {
         self.lanes
             .iter()
-            .flat_map(|lane| [lane.file.as_ref().filter(|_| !lane.rule.format.is_sliced()).map(|f| f.from.segment), lane.slice.as_ref().map(|s| s.from.segment)])
+            .flat_map(|lane| {
+                [
+                    lane.file
+                        .as_ref()
+                        .filter(|_| !lane.rule.format.is_sliced())
+                        .map(|f| f.from.segment),
+                    lane.slice.as_ref().map(|s| s.from.segment),
+                ]
+            })
             .flatten()
             .min()
     }
@@ -164,10 +182,19 @@ impl Segmenter {
     }
 
     /// Takes the next frame, which lies at `at` in the spool.
-    pub fn frame(&mut self, at: Position, track: Track, dts_ms: i64, key: bool, out: &mut Vec<Output>) {
+    pub fn frame(
+        &mut self,
+        at: Position,
+        track: Track,
+        dts_ms: i64,
+        key: bool,
+        out: &mut Vec<Output>,
+    ) {
         let cut_point = match track {
             Track::Video => key,
-            Track::Audio => self.last_key_ms.is_none_or(|last| dts_ms - last > PICTURE_LOST_MS),
+            Track::Audio => self
+                .last_key_ms
+                .is_none_or(|last| dts_ms - last > PICTURE_LOST_MS),
         };
         if track == Track::Video && key {
             self.last_key_ms = Some(dts_ms);
@@ -185,7 +212,7 @@ impl Segmenter {
         let discontinuity = std::mem::take(&mut self.after_gap);
         let configs = self.configs;
         for lane in &mut self.lanes {
-            let file = lane.file.get_or_insert_with(|| OpenFile {
+            let file = lane.file.get_or_insert(OpenFile {
                 from: at,
                 configs,
                 start_ms: dts_ms,
@@ -199,7 +226,7 @@ impl Segmenter {
                 file.decodable = true;
             }
             if lane.rule.format.is_sliced() {
-                let slice = lane.slice.get_or_insert_with(|| OpenSlice {
+                let slice = lane.slice.get_or_insert(OpenSlice {
                     from: at,
                     configs,
                     start_ms: dts_ms,
@@ -215,11 +242,16 @@ impl Segmenter {
     }
 
     fn cut_if_due(&mut self, lane: usize, at: Position, dts_ms: i64, out: &mut Vec<Output>) {
-        let Some(l) = self.lanes.get(lane) else { return };
+        let Some(l) = self.lanes.get(lane) else {
+            return;
+        };
         let due = |anchor: Option<i64>, target_s: i64| {
             anchor.is_some_and(|anchor| dts_ms + SLACK_MS >= anchor + target_s * 1000)
         };
-        let file_due = l.file.as_ref().is_some_and(|f| due(f.anchor_ms, l.rule.cycle_s));
+        let file_due = l
+            .file
+            .as_ref()
+            .is_some_and(|f| due(f.anchor_ms, l.rule.cycle_s));
         if l.rule.format.is_sliced() {
             let target = l.rule.slice_s.min(l.rule.cycle_s);
             if !l.slice.as_ref().is_some_and(|s| due(s.anchor_ms, target)) {
@@ -234,18 +266,27 @@ impl Segmenter {
 
     fn close_slice(&mut self, lane: usize, at: Position, end_ms: i64, out: &mut Vec<Output>) {
         let ended_at = self.wall(end_ms);
-        let Some(l) = self.lanes.get_mut(lane) else { return };
+        let Some(l) = self.lanes.get_mut(lane) else {
+            return;
+        };
         let Some(open) = l.slice.take() else { return };
         let sequence = l.next_sequence;
         l.next_sequence += 1;
         if let Some(file) = &mut l.file {
-            file.slices = Some(file.slices.map_or((sequence, sequence), |(first, _)| (first, sequence)));
+            file.slices = Some(
+                file.slices
+                    .map_or((sequence, sequence), |(first, _)| (first, sequence)),
+            );
         }
         out.push(Output::Slice(Slice {
             lane,
             sequence,
             file: l.next_number,
-            span: Span { from: open.from, to: at, configs: open.configs },
+            span: Span {
+                from: open.from,
+                to: at,
+                configs: open.configs,
+            },
             start_ms: open.start_ms,
             duration_ms: (end_ms - open.start_ms).max(1),
             started_at: open.started_at,
@@ -256,7 +297,9 @@ impl Segmenter {
 
     fn close_file(&mut self, lane: usize, at: Position, end_ms: i64, out: &mut Vec<Output>) {
         let ended_at = self.wall(end_ms);
-        let Some(l) = self.lanes.get_mut(lane) else { return };
+        let Some(l) = self.lanes.get_mut(lane) else {
+            return;
+        };
         let Some(open) = l.file.take() else { return };
         // Nothing that a player could show: no file and no event.
         if !open.decodable {
@@ -265,7 +308,11 @@ impl Segmenter {
         out.push(Output::File(File {
             lane,
             number: l.next_number,
-            span: Span { from: open.from, to: at, configs: open.configs },
+            span: Span {
+                from: open.from,
+                to: at,
+                configs: open.configs,
+            },
             duration_ms: (end_ms - open.start_ms).max(1),
             started_at: open.started_at,
             ended_at,
@@ -314,12 +361,27 @@ mod tests {
     use crate::model::rule::Format;
 
     fn lane(format: Format, slice_s: i64, cycle_s: i64) -> FormatRule {
-        FormatRule { format, object_prefix: String::new(), slice_prefix: None, slice_s, cycle_s }
+        FormatRule {
+            format,
+            object_prefix: String::new(),
+            slice_prefix: None,
+            slice_s,
+            cycle_s,
+        }
     }
 
     /// 25 fps with a key frame every `gop_s` seconds and an audio frame beside every picture.
-    fn push(segmenter: &mut Segmenter, from_ms: i64, seconds: i64, gop_s: i64, out: &mut Vec<Output>) -> (Position, i64) {
-        let mut at = Position { segment: 0, offset: u64::try_from(from_ms).unwrap() };
+    fn push(
+        segmenter: &mut Segmenter,
+        from_ms: i64,
+        seconds: i64,
+        gop_s: i64,
+        out: &mut Vec<Output>,
+    ) -> (Position, i64) {
+        let mut at = Position {
+            segment: 0,
+            offset: u64::try_from(from_ms).unwrap(),
+        };
         for i in 0..seconds * 25 {
             let dts = from_ms + i * 40;
             at.offset = u64::try_from(dts).unwrap() * 2;
@@ -332,11 +394,27 @@ mod tests {
     }
 
     fn slices(out: &[Output]) -> Vec<i64> {
-        out.iter().filter_map(|o| if let Output::Slice(s) = o { Some(s.duration_ms) } else { None }).collect()
+        out.iter()
+            .filter_map(|o| {
+                if let Output::Slice(s) = o {
+                    Some(s.duration_ms)
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     fn files(out: &[Output]) -> Vec<(u64, i64)> {
-        out.iter().filter_map(|o| if let Output::File(f) = o { Some((f.number, f.duration_ms)) } else { None }).collect()
+        out.iter()
+            .filter_map(|o| {
+                if let Output::File(f) = o {
+                    Some((f.number, f.duration_ms))
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     #[test]
@@ -353,12 +431,27 @@ mod tests {
     #[test]
     fn each_format_has_its_own_cycle() {
         let mut out = Vec::new();
-        let mut segmenter = Segmenter::new(&[lane(Format::M3u8, 5, 3600), lane(Format::Mp4, 30, 20)], 0, 0);
+        let mut segmenter = Segmenter::new(
+            &[lane(Format::M3u8, 5, 3600), lane(Format::Mp4, 30, 20)],
+            0,
+            0,
+        );
         let (at, end) = push(&mut segmenter, 0, 50, 2, &mut out);
         segmenter.close_files(at, end, &mut out);
         let mp4: Vec<i64> = out
             .iter()
-            .filter_map(|o| if let Output::File(File { lane: 1, duration_ms, .. }) = o { Some(*duration_ms) } else { None })
+            .filter_map(|o| {
+                if let Output::File(File {
+                    lane: 1,
+                    duration_ms,
+                    ..
+                }) = o
+                {
+                    Some(*duration_ms)
+                } else {
+                    None
+                }
+            })
             .collect();
         assert_eq!(mp4, [20_000, 20_000, 10_000]);
         assert_eq!(slices(&out).iter().sum::<i64>(), 50_000);
@@ -373,9 +466,17 @@ mod tests {
         segmenter.resume(end, segmenter.wall(end) + 10_000);
         let (at, end) = push(&mut segmenter, end, 20, 2, &mut out);
         segmenter.close_files(at, end, &mut out);
-        let Some(Output::File(file)) = out.last() else { panic!("no file") };
-        assert_eq!((file.duration_ms, file.ended_at - file.started_at), (40_000, 50_000));
-        let marked = out.iter().filter(|o| matches!(o, Output::Slice(s) if s.discontinuity)).count();
+        let Some(Output::File(file)) = out.last() else {
+            panic!("no file")
+        };
+        assert_eq!(
+            (file.duration_ms, file.ended_at - file.started_at),
+            (40_000, 50_000)
+        );
+        let marked = out
+            .iter()
+            .filter(|o| matches!(o, Output::Slice(s) if s.discontinuity))
+            .count();
         assert_eq!(marked, 1);
     }
 
@@ -383,7 +484,10 @@ mod tests {
     fn sound_alone_is_cut_at_audio_frames_and_a_stream_without_key_frames_makes_no_file() {
         let mut out = Vec::new();
         let mut segmenter = Segmenter::new(&[lane(Format::M3u8, 5, 21_600)], 0, 0);
-        let mut at = Position { segment: 0, offset: 0 };
+        let mut at = Position {
+            segment: 0,
+            offset: 0,
+        };
         for i in 0..500 {
             at.offset += 1;
             segmenter.frame(at, Track::Audio, i * 24, false, &mut out);

@@ -20,7 +20,9 @@ use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
 enum Gate {
     Closed,
     /// Waiting for a key frame; sound passes already when the push begins here.
-    Waiting { fresh: bool },
+    Waiting {
+        fresh: bool,
+    },
     Open,
 }
 
@@ -28,14 +30,24 @@ enum Gate {
 #[derive(Debug, Clone, Copy)]
 pub enum Kept {
     Config(Position, Track),
-    Frame { at: Position, track: Track, dts_ms: i64, key: bool },
+    Frame {
+        at: Position,
+        track: Track,
+        dts_ms: i64,
+        key: bool,
+    },
 }
 
 impl Kept {
     pub fn feed(self, segmenter: &mut Segmenter, out: &mut Vec<Output>) {
         match self {
             Self::Config(at, track) => segmenter.config(at, track),
-            Self::Frame { at, track, dts_ms, key } => segmenter.frame(at, track, dts_ms, key, out),
+            Self::Frame {
+                at,
+                track,
+                dts_ms,
+                key,
+            } => segmenter.frame(at, track, dts_ms, key, out),
         }
     }
 }
@@ -76,7 +88,12 @@ pub enum Taken {
 
 impl Session {
     /// Starts a session; with `undecided`, frames are only kept until [`Session::adopt`].
-    pub fn begin(opening: Opening, folder: PathBuf, disk: Disk, undecided: bool) -> io::Result<Self> {
+    pub fn begin(
+        opening: Opening,
+        folder: PathBuf,
+        disk: Disk,
+        undecided: bool,
+    ) -> io::Result<Self> {
         let lane = opening.session.bytes().map(usize::from).sum();
         let spool = SpoolWriter::create(disk, folder, lane)?;
         Ok(Self {
@@ -131,17 +148,28 @@ impl Session {
     #[must_use]
     pub fn keep_from(&self) -> u32 {
         let current = self.spool.position().segment;
-        self.segmenter.as_ref().and_then(Segmenter::keep_from).unwrap_or(current).min(current)
+        self.segmenter
+            .as_ref()
+            .and_then(Segmenter::keep_from)
+            .unwrap_or(current)
+            .min(current)
     }
 
     /// The counter that the stream's next slice takes.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
-        self.segmenter.as_ref().map_or(self.opening.first_sequence, Segmenter::next_sequence)
+        self.segmenter
+            .as_ref()
+            .map_or(self.opening.first_sequence, Segmenter::next_sequence)
     }
 
     /// A push begins (`fresh`) or the recording sets in in the middle of one.
-    pub fn open_gate(&mut self, fresh: bool, video: Option<&VideoConfig>, audio: Option<&AudioConfig>) {
+    pub fn open_gate(
+        &mut self,
+        fresh: bool,
+        video: Option<&VideoConfig>,
+        audio: Option<&AudioConfig>,
+    ) {
         self.timeline.begin_push();
         self.gate = Gate::Waiting { fresh };
         self.video = None;
@@ -207,7 +235,11 @@ impl Session {
             }
         }
         if std::mem::take(&mut self.resuming) {
-            taken = if self.is_open() { Taken::Resumed } else { taken };
+            taken = if self.is_open() {
+                Taken::Resumed
+            } else {
+                taken
+            };
             self.mark_resume(before, now);
             self.write_configs();
         }
@@ -217,7 +249,12 @@ impl Session {
         let at = self.spool.position();
         self.spool.frame(&frame);
         if let Some(kept) = &mut self.undecided {
-            kept.push(Kept::Frame { at, track: frame.track, dts_ms: frame.dts_ms, key: frame.key });
+            kept.push(Kept::Frame {
+                at,
+                track: frame.track,
+                dts_ms: frame.dts_ms,
+                key: frame.key,
+            });
         } else if let Some(segmenter) = &mut self.segmenter {
             segmenter.frame(at, frame.track, frame.dts_ms, frame.key, &mut self.outputs);
         }
@@ -226,7 +263,11 @@ impl Session {
 
     fn open(&mut self) {
         self.spool.mark(&Mark::Open(Box::new(self.opening.clone())));
-        self.segmenter = Some(Segmenter::new(&self.opening.formats, self.opening.first_sequence, self.opening.wall));
+        self.segmenter = Some(Segmenter::new(
+            &self.opening.formats,
+            self.opening.first_sequence,
+            self.opening.wall,
+        ));
     }
 
     fn write_configs(&mut self) {
@@ -259,7 +300,9 @@ impl Session {
     /// The gap of the interruption is what the service clock shows.
     fn mark_resume(&mut self, media_ms: i64, now: UnixMs) {
         let gap = self.lost_at.take().map_or(0, |lost| (now - lost).max(0));
-        let Some(segmenter) = &mut self.segmenter else { return };
+        let Some(segmenter) = &mut self.segmenter else {
+            return;
+        };
         let wall = segmenter.wall(media_ms) + gap;
         segmenter.resume(media_ms, wall);
         self.spool.mark(&Mark::Resume { media_ms, wall });
@@ -284,11 +327,17 @@ impl Session {
     /// Whether the publisher must wait before it sends more.
     #[must_use]
     pub fn holds_back(&self, limit: u64) -> bool {
-        self.spool.backlog() > limit || self.undecided.as_ref().is_some_and(|kept| kept.len() > KEPT_LIMIT)
+        self.spool.backlog() > limit
+            || self
+                .undecided
+                .as_ref()
+                .is_some_and(|kept| kept.len() > KEPT_LIMIT)
     }
 
     fn rotate(&mut self) {
-        let Some(segmenter) = &self.segmenter else { return };
+        let Some(segmenter) = &self.segmenter else {
+            return;
+        };
         let checkpoint = Mark::Checkpoint(Box::new(Checkpoint {
             opening: self.opening.clone(),
             segmenter: segmenter.clone(),
@@ -311,7 +360,9 @@ impl Session {
     #[must_use]
     pub fn wall_end(&self) -> UnixMs {
         let end_ms = self.timeline.end_ms();
-        self.segmenter.as_ref().map_or(self.opening.wall + end_ms, |s| s.wall(end_ms))
+        self.segmenter
+            .as_ref()
+            .map_or(self.opening.wall + end_ms, |s| s.wall(end_ms))
     }
 
     /// The stream is lost or a command pauses it.
@@ -322,8 +373,14 @@ impl Session {
             self.cut_now();
         }
         let end_ms = self.timeline.end_ms();
-        let Some(segmenter) = &mut self.segmenter else { return };
-        self.spool.mark(&Mark::Pause { end_ms, at: now, cause });
+        let Some(segmenter) = &mut self.segmenter else {
+            return;
+        };
+        self.spool.mark(&Mark::Pause {
+            end_ms,
+            at: now,
+            cause,
+        });
         segmenter.pause(self.spool.position(), end_ms, &mut self.outputs);
     }
 
@@ -336,20 +393,30 @@ impl Session {
     pub fn want_cut(&mut self) {
         if let Some(segmenter) = &mut self.segmenter {
             segmenter.want_cut();
-            self.spool.mark(&Mark::Cut { at_once: false, end_ms: self.timeline.end_ms() });
+            self.spool.mark(&Mark::Cut {
+                at_once: false,
+                end_ms: self.timeline.end_ms(),
+            });
         }
     }
 
     #[must_use]
     pub fn cut_is_wanted(&self) -> bool {
-        self.segmenter.as_ref().is_some_and(Segmenter::cut_is_wanted)
+        self.segmenter
+            .as_ref()
+            .is_some_and(Segmenter::cut_is_wanted)
     }
 
     /// New files from here on.
     pub fn cut_now(&mut self) {
         let end_ms = self.timeline.end_ms();
-        let Some(segmenter) = &mut self.segmenter else { return };
-        self.spool.mark(&Mark::Cut { at_once: true, end_ms });
+        let Some(segmenter) = &mut self.segmenter else {
+            return;
+        };
+        self.spool.mark(&Mark::Cut {
+            at_once: true,
+            end_ms,
+        });
         segmenter.close_files(self.spool.position(), end_ms, &mut self.outputs);
     }
 
@@ -357,7 +424,9 @@ impl Session {
     pub fn finish(&mut self) {
         self.gate = Gate::Closed;
         let end_ms = self.timeline.end_ms();
-        let Some(segmenter) = &mut self.segmenter else { return };
+        let Some(segmenter) = &mut self.segmenter else {
+            return;
+        };
         self.spool.mark(&Mark::End { end_ms });
         segmenter.close_files(self.spool.position(), end_ms, &mut self.outputs);
     }

@@ -91,7 +91,12 @@ impl Timeline {
         {
             return self.put(t, unwrapped + previous, false);
         }
-        let next = before + if self.in_push_any() { self.nominal(t) } else { 0 };
+        let next = before
+            + if self.in_push_any() {
+                self.nominal(t)
+            } else {
+                0
+            };
         self.previous_offset = Some(offset);
         self.offset = Some(next - unwrapped);
         self.jumps += 1;
@@ -112,7 +117,13 @@ impl Timeline {
         let own = self.last.get(t).copied().flatten();
         match own {
             Some(own) if self.in_push.get(t).copied().unwrap_or(false) => own,
-            _ => self.last.iter().zip(self.in_push).filter(|(_, seen)| *seen).find_map(|(last, _)| *last).unwrap_or(self.end),
+            _ => self
+                .last
+                .iter()
+                .zip(self.in_push)
+                .filter(|(_, seen)| *seen)
+                .find_map(|(last, _)| *last)
+                .unwrap_or(self.end),
         }
     }
 
@@ -121,7 +132,12 @@ impl Timeline {
     }
 
     fn nominal(&self, t: usize) -> i64 {
-        self.step.get(t).copied().flatten().or(NOMINAL_MS.get(t).copied()).unwrap_or(0)
+        self.step
+            .get(t)
+            .copied()
+            .flatten()
+            .or(NOMINAL_MS.get(t).copied())
+            .unwrap_or(0)
     }
 
     fn put(&mut self, t: usize, wanted: i64, jumped: bool) -> Placed {
@@ -141,7 +157,10 @@ impl Timeline {
             *seen = true;
         }
         self.end = self.end.max(dts + self.nominal(t));
-        Placed { dts_ms: dts, jumped }
+        Placed {
+            dts_ms: dts,
+            jumped,
+        }
     }
 }
 
@@ -158,13 +177,24 @@ mod tests {
     use Track::{Audio, Video};
 
     fn place(timeline: &mut Timeline, frames: &[(Track, u32)]) -> Vec<i64> {
-        frames.iter().map(|(track, raw)| timeline.place(*track, *raw).dts_ms).collect()
+        frames
+            .iter()
+            .map(|(track, raw)| timeline.place(*track, *raw).dts_ms)
+            .collect()
     }
 
     #[test]
     fn a_push_that_starts_late_starts_at_zero() {
         let mut timeline = Timeline::default();
-        let out = place(&mut timeline, &[(Video, 5_000), (Audio, 5_000), (Video, 5_040), (Audio, 5_023)]);
+        let out = place(
+            &mut timeline,
+            &[
+                (Video, 5_000),
+                (Audio, 5_000),
+                (Video, 5_040),
+                (Audio, 5_023),
+            ],
+        );
         assert_eq!(out, [0, 0, 40, 23]);
         assert_eq!(timeline.end_ms(), 80);
     }
@@ -172,13 +202,22 @@ mod tests {
     #[test]
     fn sound_that_begins_before_the_picture_keeps_its_distance() {
         let mut timeline = Timeline::default();
-        assert_eq!(place(&mut timeline, &[(Video, 67), (Audio, 44), (Audio, 67), (Video, 100)]), [0, -23, 0, 33]);
+        assert_eq!(
+            place(
+                &mut timeline,
+                &[(Video, 67), (Audio, 44), (Audio, 67), (Video, 100)]
+            ),
+            [0, -23, 0, 33]
+        );
     }
 
     #[test]
     fn timestamps_wrap_after_32_bits() {
         let mut timeline = Timeline::default();
-        let out = place(&mut timeline, &[(Video, u32::MAX - 39), (Video, 0), (Video, 40)]);
+        let out = place(
+            &mut timeline,
+            &[(Video, u32::MAX - 39), (Video, 0), (Video, 40)],
+        );
         assert_eq!(out, [0, 40, 80]);
     }
 
@@ -187,7 +226,16 @@ mod tests {
         let mut timeline = Timeline::default();
         let out = place(
             &mut timeline,
-            &[(Video, 0), (Audio, 0), (Video, 40), (Audio, 20), (Video, 100_080), (Audio, 40), (Video, 100_120), (Audio, 100_060)],
+            &[
+                (Video, 0),
+                (Audio, 0),
+                (Video, 40),
+                (Audio, 20),
+                (Video, 100_080),
+                (Audio, 40),
+                (Video, 100_120),
+                (Audio, 100_060),
+            ],
         );
         assert_eq!(out, [0, 0, 40, 20, 80, 40, 120, 60]);
         assert_eq!(timeline.jumps(), 1);
@@ -196,22 +244,43 @@ mod tests {
     #[test]
     fn a_jump_back_goes_on() {
         let mut timeline = Timeline::default();
-        let out = place(&mut timeline, &[(Video, 60_000), (Video, 60_040), (Video, 0), (Video, 40)]);
+        let out = place(
+            &mut timeline,
+            &[(Video, 60_000), (Video, 60_040), (Video, 0), (Video, 40)],
+        );
         assert_eq!(out, [0, 40, 80, 120]);
     }
 
     #[test]
     fn small_disorder_stays_in_order() {
         let mut timeline = Timeline::default();
-        assert_eq!(place(&mut timeline, &[(Audio, 0), (Audio, 46), (Audio, 23), (Audio, 69)]), [0, 46, 47, 69]);
-        assert_eq!(place(&mut Timeline::default(), &[(Audio, 5), (Audio, 5), (Audio, 5)]), [0, 1, 2]);
+        assert_eq!(
+            place(
+                &mut timeline,
+                &[(Audio, 0), (Audio, 46), (Audio, 23), (Audio, 69)]
+            ),
+            [0, 46, 47, 69]
+        );
+        assert_eq!(
+            place(
+                &mut Timeline::default(),
+                &[(Audio, 5), (Audio, 5), (Audio, 5)]
+            ),
+            [0, 1, 2]
+        );
     }
 
     #[test]
     fn a_pause_is_kept_and_a_new_push_continues_at_the_end() {
         let mut timeline = Timeline::default();
-        assert_eq!(place(&mut timeline, &[(Video, 0), (Video, 40), (Video, 8_040)]), [0, 40, 8_040]);
+        assert_eq!(
+            place(&mut timeline, &[(Video, 0), (Video, 40), (Video, 8_040)]),
+            [0, 40, 8_040]
+        );
         timeline.begin_push();
-        assert_eq!(place(&mut timeline, &[(Video, 0), (Audio, 0), (Video, 40)]), [8_080, 8_080, 8_120]);
+        assert_eq!(
+            place(&mut timeline, &[(Video, 0), (Audio, 0), (Video, 40)]),
+            [8_080, 8_080, 8_120]
+        );
     }
 }

@@ -48,11 +48,23 @@ pub struct Status {
 /// What the recorder hands over.
 pub enum Effect {
     /// The session's row: where it stands.
-    Session { opening: Arc<Opening>, ended_at: UnixMs, state: &'static str },
+    Session {
+        opening: Arc<Opening>,
+        ended_at: UnixMs,
+        state: &'static str,
+    },
     Status(Status),
-    Output { opening: Arc<Opening>, folder: PathBuf, output: Output, progress: Option<Arc<Progress>>, keep_from: u32 },
+    Output {
+        opening: Arc<Opening>,
+        folder: PathBuf,
+        output: Output,
+        progress: Option<Arc<Progress>>,
+        keep_from: u32,
+    },
     /// Everything of this spool is done or unwanted.
-    Forget { folder: PathBuf },
+    Forget {
+        folder: PathBuf,
+    },
 }
 
 /// Why an effect did not come about.
@@ -108,7 +120,14 @@ pub fn spawn(
     mut queue: mpsc::UnboundedReceiver<(Busy, Effect)>,
     recorder: Weak<Recorder>,
 ) {
-    let mut worker = Worker { services, key, recorder, carry: HashMap::new(), carry_of: String::new(), given_up: HashSet::new() };
+    let mut worker = Worker {
+        services,
+        key,
+        recorder,
+        carry: HashMap::new(),
+        carry_of: String::new(),
+        given_up: HashSet::new(),
+    };
     tokio::spawn(async move {
         while let Some((busy, effect)) = queue.recv().await {
             worker.work_off(busy, effect).await;
@@ -123,13 +142,21 @@ impl Worker {
             match self.run(&effect).await {
                 Ok(()) => return,
                 Err(Trouble::Passing(why)) => {
-                    let wait = RETRY_MS.get(tries).or(RETRY_MS.last()).copied().unwrap_or(1_000);
+                    let wait = RETRY_MS
+                        .get(tries)
+                        .or(RETRY_MS.last())
+                        .copied()
+                        .unwrap_or(1_000);
                     if tries == 0 || tries % 30 == 29 {
                         tracing::warn!(stream.key = %self.key, tries, why, "trying again");
                     }
                     tries += 1;
                     self.services.metrics.upload_retry();
-                    busy = self.services.clock.rest_until(busy, self.services.clock.now() + wait).await;
+                    busy = self
+                        .services
+                        .clock
+                        .rest_until(busy, self.services.clock.now() + wait)
+                        .await;
                 }
                 Err(Trouble::Fatal(fault)) => {
                     self.give_up(&effect, fault);
@@ -144,7 +171,9 @@ impl Worker {
     }
 
     fn give_up(&mut self, effect: &Effect, fault: Fault) {
-        let Effect::Output { opening, .. } = effect else { return };
+        let Effect::Output { opening, .. } = effect else {
+            return;
+        };
         tracing::warn!(stream.key = %self.key, session = opening.session, code = fault.code(), "recording given up");
         self.given_up.insert(opening.session.clone());
         if let Some(recorder) = self.recorder.upgrade() {
@@ -154,9 +183,19 @@ impl Worker {
 
     async fn run(&mut self, effect: &Effect) -> Result<(), Trouble> {
         match effect {
-            Effect::Session { opening, ended_at, state } => self.put_session(opening, *ended_at, state).await,
+            Effect::Session {
+                opening,
+                ended_at,
+                state,
+            } => self.put_session(opening, *ended_at, state).await,
             Effect::Status(status) => self.tell(status).await,
-            Effect::Output { opening, folder, output, progress, keep_from } => {
+            Effect::Output {
+                opening,
+                folder,
+                output,
+                progress,
+                keep_from,
+            } => {
                 if self.given_up.contains(&opening.session) {
                     return Ok(());
                 }
@@ -181,7 +220,12 @@ impl Worker {
         }
     }
 
-    async fn put_session(&self, opening: &Opening, ended_at: UnixMs, state: &str) -> Result<(), Trouble> {
+    async fn put_session(
+        &self,
+        opening: &Opening,
+        ended_at: UnixMs,
+        state: &str,
+    ) -> Result<(), Trouble> {
         let sliced = opening.formats.iter().find_map(|f| f.slice_prefix.clone());
         let prefix = sliced
             .or_else(|| opening.formats.first().map(|f| f.object_prefix.clone()))
@@ -203,19 +247,35 @@ impl Worker {
     }
 
     async fn tell(&self, status: &Status) -> Result<(), Trouble> {
-        let dedupe = format!("{}:{}:{}", status.session, status.kind.as_str(), status.number);
+        let dedupe = format!(
+            "{}:{}:{}",
+            status.session,
+            status.kind.as_str(),
+            status.number
+        );
         let body = event::status(&self.key, status.kind);
         let services = &self.services;
-        if let Some(callback) = notify::recording_event(services, &self.key, status.kind, dedupe, body).await?
-            && services.store.enqueue_callback(&callback, services.clock.now()).await?
+        if let Some(callback) =
+            notify::recording_event(services, &self.key, status.kind, dedupe, body).await?
+            && services
+                .store
+                .enqueue_callback(&callback, services.clock.now())
+                .await?
         {
             services.notifier.wake(services.clock.busy());
         }
         Ok(())
     }
 
-    async fn slice(&mut self, opening: &Arc<Opening>, folder: &Path, slice: &Slice) -> Result<(), Trouble> {
-        let Some(rule) = opening.formats.get(slice.lane) else { return Ok(()) };
+    async fn slice(
+        &mut self,
+        opening: &Arc<Opening>,
+        folder: &Path,
+        slice: &Slice,
+    ) -> Result<(), Trouble> {
+        let Some(rule) = opening.formats.get(slice.lane) else {
+            return Ok(());
+        };
         let id = slice_id(&opening.session, slice.lane, slice.sequence);
         let committed = self.services.store.find_slice(&id).await?.is_some();
         if self.carry_of != opening.session {
@@ -244,9 +304,15 @@ impl Worker {
             end: slice.ended_at,
         };
         let template = rule.slice_prefix.as_deref().unwrap_or(DEFAULT_SLICE_PREFIX);
-        let (suffix, content_type) = if rule.format == Format::Cmaf { (".m4s", "video/iso.segment") } else { (".ts", "video/mp2t") };
+        let (suffix, content_type) = if rule.format == Format::Cmaf {
+            (".m4s", "video/iso.segment")
+        } else {
+            (".ts", "video/mp2t")
+        };
         let wanted = object_name::fill(template, values, suffix);
-        let object = self.put_file(opening, &wanted, content_type, &id, &made.path).await?;
+        let object = self
+            .put_file(opening, &wanted, content_type, &id, &made.path)
+            .await?;
         self.services.metrics.slice(made.size);
         let row = SliceRow {
             id,
@@ -267,10 +333,28 @@ impl Worker {
         Ok(self.services.store.put_slice(row).await?)
     }
 
-    async fn file(&mut self, opening: &Arc<Opening>, folder: &Path, file: &File) -> Result<(), Trouble> {
-        let Some(rule) = opening.formats.get(file.lane) else { return Ok(()) };
-        let id = format!("{}:{}:{}", opening.session, rule.format.as_str(), file.number);
-        if self.services.store.find_file_by_dedupe(&id).await?.is_some() {
+    async fn file(
+        &mut self,
+        opening: &Arc<Opening>,
+        folder: &Path,
+        file: &File,
+    ) -> Result<(), Trouble> {
+        let Some(rule) = opening.formats.get(file.lane) else {
+            return Ok(());
+        };
+        let id = format!(
+            "{}:{}:{}",
+            opening.session,
+            rule.format.as_str(),
+            file.number
+        );
+        if self
+            .services
+            .store
+            .find_file_by_dedupe(&id)
+            .await?
+            .is_some()
+        {
             return Ok(());
         }
         let values = Values {
@@ -282,10 +366,21 @@ impl Worker {
         };
         let wanted = object_name::fill(&rule.object_prefix, values, rule.format.suffix());
         let (object, size, width, height) = match rule.format {
-            Format::M3u8 | Format::Cmaf => self.put_playlist(opening, file, rule.format, &wanted, &id).await?,
+            Format::M3u8 | Format::Cmaf => {
+                self.put_playlist(opening, file, rule.format, &wanted, &id)
+                    .await?
+            }
             Format::Mp4 | Format::Flv => {
                 let made = derive::file(folder.to_owned(), file.clone(), rule.format).await?;
-                let object = self.put_file(opening, &wanted, rule.format.content_type(), &id, &made.path).await?;
+                let object = self
+                    .put_file(
+                        opening,
+                        &wanted,
+                        rule.format.content_type(),
+                        &id,
+                        &made.path,
+                    )
+                    .await?;
                 (object, made.size, made.width, made.height)
             }
         };
@@ -311,10 +406,26 @@ impl Worker {
             height,
             created_at: now,
         };
-        let body = event::file_created(&self.key, &object, file.duration_ms, file.started_at, file.ended_at, &opening.push_args);
-        let callback =
-            notify::recording_event(&self.services, &self.key, Kind::FileCreated, format!("{id}:created"), body).await?;
-        self.services.store.commit_file(row, callback.as_ref(), now).await?;
+        let body = event::file_created(
+            &self.key,
+            &object,
+            file.duration_ms,
+            file.started_at,
+            file.ended_at,
+            &opening.push_args,
+        );
+        let callback = notify::recording_event(
+            &self.services,
+            &self.key,
+            Kind::FileCreated,
+            format!("{id}:created"),
+            body,
+        )
+        .await?;
+        self.services
+            .store
+            .commit_file(row, callback.as_ref(), now)
+            .await?;
         self.services.metrics.file(rule.format.as_str(), size);
         tracing::info!(stream.key = %self.key, record.file = %object, duration_ms = file.duration_ms, "file recorded");
         if callback.is_some() {
@@ -331,7 +442,11 @@ impl Worker {
         wanted: &str,
         id: &str,
     ) -> Result<(String, u64, i32, i32), Trouble> {
-        let rows = self.services.store.slices_of_session(&opening.session).await?;
+        let rows = self
+            .services
+            .store
+            .slices_of_session(&opening.session)
+            .await?;
         let (first, last) = file.slices.unwrap_or((1, 0));
         let rows: Vec<SliceRow> = rows
             .into_iter()
@@ -339,7 +454,9 @@ impl Worker {
             .filter(|row| u64::try_from(row.sequence).is_ok_and(|n| (first..=last).contains(&n)))
             .collect();
         let Some(sample) = rows.first() else {
-            return Err(Trouble::Lost("no slice of the file is in the bucket".to_owned()));
+            return Err(Trouble::Lost(
+                "no slice of the file is in the bucket".to_owned(),
+            ));
         };
         let (width, height) = (sample.width, sample.height);
         let map = match format {
@@ -350,22 +467,36 @@ impl Worker {
         for n in 1..NAMES {
             let text = playlist::text(&rows, &object, &opening.rule.oss_bucket, map.as_deref());
             let size = text.len() as u64;
-            let upload = Upload { bucket: &opening.rule.oss_bucket, key: &object, content_type: format.content_type(), tag: id };
+            let upload = Upload {
+                bucket: &opening.rule.oss_bucket,
+                key: &object,
+                content_type: format.content_type(),
+                tag: id,
+            };
             match self.services.objects.put_text(&upload, text).await {
                 Ok(()) => return Ok((object, size, width, height)),
                 Err(PutError::Taken) => object = object_name::beside(wanted, n),
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Trouble::Lost(format!("every name beside {wanted} is taken")))
+        Err(Trouble::Lost(format!(
+            "every name beside {wanted} is taken"
+        )))
     }
 
     /// The CMAF header that a playlist's fragments need.
-    async fn put_init(&self, opening: &Opening, file: &File, sample: &SliceRow) -> Result<String, Trouble> {
-        let made = derive::cmaf_init(self.services.spool.join(&opening.session), file.clone()).await?;
+    async fn put_init(
+        &self,
+        opening: &Opening,
+        file: &File,
+        sample: &SliceRow,
+    ) -> Result<String, Trouble> {
+        let made =
+            derive::cmaf_init(self.services.spool.join(&opening.session), file.clone()).await?;
         let wanted = format!("{}_init.mp4", sample.object.trim_end_matches(".m4s"));
         let id = format!("{}:init:{}", opening.session, file.number);
-        self.put_file(opening, &wanted, "video/mp4", &id, &made.path).await
+        self.put_file(opening, &wanted, "video/mp4", &id, &made.path)
+            .await
     }
 
     /// Puts a file under its name, or beside it when a foreign object holds the name.
@@ -379,7 +510,12 @@ impl Worker {
     ) -> Result<String, Trouble> {
         let mut object = wanted.to_owned();
         for n in 1..NAMES {
-            let upload = Upload { bucket: &opening.rule.oss_bucket, key: &object, content_type, tag: id };
+            let upload = Upload {
+                bucket: &opening.rule.oss_bucket,
+                key: &object,
+                content_type,
+                tag: id,
+            };
             match self.services.objects.put_file(&upload, path).await {
                 Ok(()) => {
                     let _ = std::fs::remove_file(path);
@@ -389,7 +525,9 @@ impl Worker {
                 Err(other) => return Err(other.into()),
             }
         }
-        Err(Trouble::Lost(format!("every name beside {wanted} is taken")))
+        Err(Trouble::Lost(format!(
+            "every name beside {wanted} is taken"
+        )))
     }
 }
 
@@ -403,7 +541,9 @@ fn slice_lane(id: &str) -> Option<usize> {
 
 /// Removes the segments that nothing needs any more.
 fn drop_segments(folder: &Path, keep_from: u32) {
-    let Ok(segments) = read::segments(folder) else { return };
+    let Ok(segments) = read::segments(folder) else {
+        return;
+    };
     for segment in segments.into_iter().filter(|n| *n < keep_from) {
         let _ = std::fs::remove_file(folder.join(segment_name(segment)));
     }

@@ -77,7 +77,8 @@ impl Fault {
 /// The body of a status event: exactly these four fields.
 #[must_use]
 pub fn status(key: &StreamKey, kind: Kind) -> String {
-    json!({"domain": key.domain, "app": key.app, "stream": key.stream, "event": kind.as_str()}).to_string()
+    json!({"domain": key.domain, "app": key.app, "stream": key.stream, "event": kind.as_str()})
+        .to_string()
 }
 
 /// The body of a file event.
@@ -102,8 +103,10 @@ pub fn file_created(
     if !push_args.is_empty()
         && let Value::Object(fields) = &mut body
     {
-        let args: Map<String, Value> =
-            push_args.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        let args: Map<String, Value> = push_args
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+            .collect();
         fields.insert("push_args".to_owned(), Value::Object(args));
     }
     body.to_string()
@@ -112,7 +115,10 @@ pub fn file_created(
 /// Milliseconds as the number of seconds that bodies and answers carry.
 #[must_use]
 pub fn seconds(ms: i64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 milliseconds")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "durations are far below 2^52 milliseconds"
+    )]
     let ms = ms as f64;
     ms / 1000.0
 }
@@ -138,6 +144,9 @@ mod tests {
     fn push_arguments_are_an_object_and_only_there_when_some() {
         let key = StreamKey::new("d", "a", "s");
         let body = file_created(&key, "u", 1, 0, 0, &[("callback_a".into(), "1".into())]);
-        assert!(body.ends_with(r#""push_args":{"callback_a":"1"}}"#), "{body}");
+        assert!(
+            body.ends_with(r#""push_args":{"callback_a":"1"}}"#),
+            "{body}"
+        );
     }
 }

@@ -7,7 +7,8 @@ use crate::model::wire_time::{NameTime, unix_seconds};
 pub const PREFIX_LIMIT: usize = 256;
 
 /// Defaults when a rule names none: those of the product's console.
-pub const DEFAULT_OBJECT_PREFIX: &str = "record/{AppName}/{StreamName}/{EscapedStartTime}_{EscapedEndTime}";
+pub const DEFAULT_OBJECT_PREFIX: &str =
+    "record/{AppName}/{StreamName}/{EscapedStartTime}_{EscapedEndTime}";
 pub const DEFAULT_SLICE_PREFIX: &str = "record/{AppName}/{StreamName}/{UnixTimestamp}_{Sequence}";
 
 const FILE_VARIABLES: &[&str] = &[
@@ -96,10 +97,14 @@ fn check_variables(template: &str, known: &[&str]) -> Result<(), TemplateError> 
     let mut rest = template;
     while let Some((_, after)) = rest.split_once('{') {
         let Some((name, tail)) = after.split_once('}') else {
-            return Err(TemplateError::UnknownVariable(after.chars().take(40).collect()));
+            return Err(TemplateError::UnknownVariable(
+                after.chars().take(40).collect(),
+            ));
         };
         if !known.contains(&name) {
-            return Err(TemplateError::UnknownVariable(name.chars().take(40).collect()));
+            return Err(TemplateError::UnknownVariable(
+                name.chars().take(40).collect(),
+            ));
         }
         rest = tail;
     }
@@ -188,7 +193,9 @@ pub fn public_url(bucket: &str, endpoint: &str, object: &str) -> String {
 #[must_use]
 pub fn bucket_is_valid(name: &str) -> bool {
     (3..=63).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !name.starts_with('-')
         && !name.ends_with('-')
 }
@@ -197,8 +204,13 @@ pub fn bucket_is_valid(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const VALUES: Values<'_> =
-        Values { app: "live", stream: "s1", sequence: 3, start: 1_772_330_400_000, end: 1_772_330_495_000 };
+    const VALUES: Values<'_> = Values {
+        app: "live",
+        stream: "s1",
+        sequence: 3,
+        start: 1_772_330_400_000,
+        end: 1_772_330_495_000,
+    };
 
     #[test]
     fn names_are_filled_in_utc_plus_8_without_a_leading_slash() {
@@ -206,10 +218,20 @@ mod tests {
             fill(DEFAULT_OBJECT_PREFIX, VALUES, ".m3u8"),
             "record/live/s1/2026-03-01-10-00-00_2026-03-01-10-01-35.m3u8"
         );
-        assert_eq!(fill("/{StartTime}_{EndTime}", VALUES, ".mp4"), "2026-03-01-10:00:00_2026-03-01-10:01:35.mp4");
-        assert_eq!(fill(DEFAULT_SLICE_PREFIX, VALUES, ".ts"), "record/live/s1/1772330400_3.ts");
         assert_eq!(
-            fill("{AppName}/{StreamName}/{Date}/{Hour}/{Minute}_{Second}.m3u8", VALUES, ".m3u8"),
+            fill("/{StartTime}_{EndTime}", VALUES, ".mp4"),
+            "2026-03-01-10:00:00_2026-03-01-10:01:35.mp4"
+        );
+        assert_eq!(
+            fill(DEFAULT_SLICE_PREFIX, VALUES, ".ts"),
+            "record/live/s1/1772330400_3.ts"
+        );
+        assert_eq!(
+            fill(
+                "{AppName}/{StreamName}/{Date}/{Hour}/{Minute}_{Second}.m3u8",
+                VALUES,
+                ".m3u8"
+            ),
             "live/s1/2026-03-01/10/00_00.m3u8"
         );
     }
@@ -224,7 +246,10 @@ mod tests {
         let fixed = "{StartTime}_{EndTime}";
         let padded = |n: usize| format!("{}{fixed}", "x".repeat(n - fixed.len()));
         assert!(check_file_prefix(&padded(255)).is_ok());
-        assert_eq!(check_file_prefix(&padded(256)), Err(TemplateError::TooLong(256)));
+        assert_eq!(
+            check_file_prefix(&padded(256)),
+            Err(TemplateError::TooLong(256))
+        );
         assert!(check_file_prefix("{Nope}{StartTime}_{EndTime}").is_err());
         assert!(check_file_prefix("../{StartTime}_{EndTime}").is_err());
     }
@@ -241,7 +266,15 @@ mod tests {
         for good in ["liverec", "a-1", "123"] {
             assert!(bucket_is_valid(good), "{good}");
         }
-        for bad in ["ab", "-ab", "ab-", "a_b", "liveBucket****", "a.b/c", &"x".repeat(64)] {
+        for bad in [
+            "ab",
+            "-ab",
+            "ab-",
+            "a_b",
+            "liveBucket****",
+            "a.b/c",
+            &"x".repeat(64),
+        ] {
             assert!(!bucket_is_valid(bad), "{bad}");
         }
     }

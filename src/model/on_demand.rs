@@ -15,7 +15,11 @@ const INTERVAL: std::ops::RangeInclusive<i64> = 5..=21_600;
 /// Appends the question to the configured URL, in the product's order of parameters.
 #[must_use]
 pub fn question_url(url: &str, key: &StreamKey, kbps: u32, codec: Option<VideoCodec>) -> String {
-    let codec = if codec == Some(VideoCodec::H265) { "h265" } else { "h264" };
+    let codec = if codec == Some(VideoCodec::H265) {
+        "h265"
+    } else {
+        "h264"
+    };
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("app", &key.app)
         .append_pair("domain", &key.domain)
@@ -23,7 +27,9 @@ pub fn question_url(url: &str, key: &StreamKey, kbps: u32, codec: Option<VideoCo
         .append_pair("vbitrate", &kbps.to_string())
         .append_pair("codec", codec)
         .finish();
-    let (url, fragment) = url.split_once('#').map_or((url, None), |(u, f)| (u, Some(f)));
+    let (url, fragment) = url
+        .split_once('#')
+        .map_or((url, None), |(u, f)| (u, Some(f)));
     let joint = match url.rfind('?') {
         None => "?",
         Some(_) if url.ends_with(['?', '&']) => "",
@@ -58,18 +64,30 @@ pub fn read_answer(body: &[u8], configured: &[FormatRule]) -> Option<Answer> {
     let cut = body.get(..body.len().min(BODY_LIMIT))?;
     let reply: Reply = serde_json::from_slice(cut).ok()?;
     if !reply.need_record {
-        return Some(Answer::Decline("the on-demand answer says NeedRecord=false"));
+        return Some(Answer::Decline(
+            "the on-demand answer says NeedRecord=false",
+        ));
     }
     let mut formats = configured.to_vec();
     if let Some(wanted) = &reply.format {
-        formats.retain(|f| wanted.iter().any(|w| w.eq_ignore_ascii_case(f.format.as_str())));
+        formats.retain(|f| {
+            wanted
+                .iter()
+                .any(|w| w.eq_ignore_ascii_case(f.format.as_str()))
+        });
         if formats.is_empty() {
-            return Some(Answer::Decline("none of the formats that the on-demand answer names is configured"));
+            return Some(Answer::Decline(
+                "none of the formats that the on-demand answer names is configured",
+            ));
         }
     }
     for (name, value) in reply.interval.iter().flatten() {
-        let Some(cycle) = value.as_i64().filter(|s| INTERVAL.contains(s)) else { continue };
-        let Some(format) = Format::parse(&name.to_ascii_lowercase()) else { continue };
+        let Some(cycle) = value.as_i64().filter(|s| INTERVAL.contains(s)) else {
+            continue;
+        };
+        let Some(format) = Format::parse(&name.to_ascii_lowercase()) else {
+            continue;
+        };
         for rule in formats.iter_mut().filter(|f| f.format == format) {
             rule.cycle_s = cycle;
         }
@@ -92,7 +110,13 @@ mod tests {
 
     fn formats() -> Vec<FormatRule> {
         [Format::M3u8, Format::Mp4, Format::Flv]
-            .map(|format| FormatRule { format, object_prefix: String::new(), slice_prefix: None, slice_s: 30, cycle_s: 3600 })
+            .map(|format| FormatRule {
+                format,
+                object_prefix: String::new(),
+                slice_prefix: None,
+                slice_s: 30,
+                cycle_s: 3600,
+            })
             .to_vec()
     }
 
@@ -112,7 +136,9 @@ mod tests {
     #[test]
     fn intervals_replace_and_formats_intersect() {
         let body = br#"{"ApiVersion":"1.0","NeedRecord":true,"Interval":{"Mp4":20,"flv":10,"M3U8":4},"Format":["MP4","flv"]}"#;
-        let Some(Answer::Record(formats)) = read_answer(body, &formats()) else { panic!("no answer") };
+        let Some(Answer::Record(formats)) = read_answer(body, &formats()) else {
+            panic!("no answer")
+        };
         let cycles: Vec<_> = formats.iter().map(|f| (f.format, f.cycle_s)).collect();
         assert_eq!(cycles, [(Format::Mp4, 20), (Format::Flv, 10)]);
     }
@@ -120,7 +146,10 @@ mod tests {
     #[test]
     fn bad_answers_count_as_failed() {
         let padded = format!("{{\"NeedRecord\":true}}{}", " ".repeat(3000));
-        assert!(read_answer(padded.as_bytes(), &formats()).is_some(), "the cut falls into white space");
+        assert!(
+            read_answer(padded.as_bytes(), &formats()).is_some(),
+            "the cut falls into white space"
+        );
         let long = format!("{{\"NeedRecord\":true,\"x\":\"{}\"}}", "y".repeat(3000));
         for bad in ["hello", "{}", "{\"NeedRecord\":1}", "", long.as_str()] {
             assert_eq!(read_answer(bad.as_bytes(), &formats()), None, "{bad:.40}");
@@ -132,13 +161,18 @@ mod tests {
     #[test]
     fn an_empty_intersection_declines() {
         let body = br#"{"NeedRecord":true,"Format":["cmaf"]}"#;
-        assert!(matches!(read_answer(body, &formats()), Some(Answer::Decline(_))));
+        assert!(matches!(
+            read_answer(body, &formats()),
+            Some(Answer::Decline(_))
+        ));
     }
 
     #[test]
     fn the_ingest_parameter_must_be_json_that_says_true() {
         let wants = |query: &str| ingest_parameter_wants(&PushArgs::parse(query));
-        assert!(wants("record_config=%7B%22NeedRecord%22%3Atrue%7D&auth_key=1"));
+        assert!(wants(
+            "record_config=%7B%22NeedRecord%22%3Atrue%7D&auth_key=1"
+        ));
         assert!(!wants("record_config=%7B%22NeedRecord%22%3Afalse%7D"));
         assert!(!wants("record_config=x"));
         assert!(!wants(""));

@@ -210,7 +210,9 @@ pub fn choose(rules: &[Rule], app: &str, stream: &str, now: UnixMs) -> Choice {
     let mut best = 0;
     let mut upcoming_rank = 0;
     for rule in rules {
-        let Some(rank) = rule.rank(app, stream) else { continue };
+        let Some(rank) = rule.rank(app, stream) else {
+            continue;
+        };
         match rule.window_at(now) {
             Window::Open if rank > best => {
                 best = rank;
@@ -228,7 +230,12 @@ pub fn choose(rules: &[Rule], app: &str, stream: &str, now: UnixMs) -> Choice {
 
 /// Every rule of the domain with the reason why it wins or does not.
 #[must_use]
-pub fn verdicts<'a>(rules: &'a [Rule], app: &str, stream: &str, now: UnixMs) -> Vec<(&'a Rule, Verdict)> {
+pub fn verdicts<'a>(
+    rules: &'a [Rule],
+    app: &str,
+    stream: &str,
+    now: UnixMs,
+) -> Vec<(&'a Rule, Verdict)> {
     let choice = choose(rules, app, stream, now);
     rules
         .iter()
@@ -273,8 +280,17 @@ mod tests {
 
     #[test]
     fn the_most_specific_rule_wins() {
-        let rules = [rule("*", "*"), rule("*", "s1"), rule("live", "*"), rule("live", "s1")];
-        let win = |app: &str, stream: &str| choose(&rules, app, stream, 0).winner.map(|r| (r.app, r.stream));
+        let rules = [
+            rule("*", "*"),
+            rule("*", "s1"),
+            rule("live", "*"),
+            rule("live", "s1"),
+        ];
+        let win = |app: &str, stream: &str| {
+            choose(&rules, app, stream, 0)
+                .winner
+                .map(|r| (r.app, r.stream))
+        };
         assert_eq!(win("live", "s1"), Some(("live".into(), "s1".into())));
         assert_eq!(win("live", "s2"), Some(("live".into(), "*".into())));
         assert_eq!(win("other", "s1"), Some(("*".into(), "s1".into())));
@@ -293,6 +309,9 @@ mod tests {
         assert_eq!(before.upcoming, Some(windowed.clone()));
         assert_eq!(choose(&rules, "live", "s1", 100).winner, Some(windowed));
         let after = choose(&rules, "live", "s1", 200);
-        assert_eq!((after.winner, after.upcoming), (Some(rules[1].clone()), None));
+        assert_eq!(
+            (after.winner, after.upcoming),
+            (Some(rules[1].clone()), None)
+        );
     }
 }

@@ -17,7 +17,11 @@ pub struct StreamKey {
 impl StreamKey {
     #[must_use]
     pub fn new(domain: &str, app: &str, stream: &str) -> Self {
-        Self { domain: domain.to_owned(), app: app.to_owned(), stream: stream.to_owned() }
+        Self {
+            domain: domain.to_owned(),
+            app: app.to_owned(),
+            stream: stream.to_owned(),
+        }
     }
 
     /// A fixed-length name for database keys: case-sensitive whatever the database's collation is.
@@ -87,13 +91,19 @@ impl PushArgs {
                 (decode(name), decode(value))
             })
             .collect();
-        Self { raw: query.to_owned(), pairs }
+        Self {
+            raw: query.to_owned(),
+            pairs,
+        }
     }
 
     /// The first value of `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.pairs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// The arguments that file events give back: names starting with `callback_`, the first value of each.
@@ -111,7 +121,9 @@ impl PushArgs {
 
 fn decode(text: &str) -> String {
     let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 /// Splits a published name into the stream and its query.
@@ -126,7 +138,17 @@ mod tests {
 
     #[test]
     fn names_that_would_leave_the_bucket_are_refused() {
-        for bad in ["", "a/b", "..", ".", "a\0b", "a\nb", "x*", "{AppName}", &"n".repeat(256)] {
+        for bad in [
+            "",
+            "a/b",
+            "..",
+            ".",
+            "a\0b",
+            "a\nb",
+            "x*",
+            "{AppName}",
+            &"n".repeat(256),
+        ] {
             assert!(check_name("StreamName", bad).is_err(), "{bad:?}");
         }
         for good in ["s1", "中文 stream+1", "a.b..c", &"n".repeat(255)] {
@@ -139,7 +161,10 @@ mod tests {
         let args = PushArgs::parse("callback_a=1&callback_a=2&callback_b=3&x=4?auth_key=k%2D1");
         assert_eq!(
             args.callback_args(),
-            [("callback_a".to_owned(), "1".to_owned()), ("callback_b".to_owned(), "3".to_owned())]
+            [
+                ("callback_a".to_owned(), "1".to_owned()),
+                ("callback_b".to_owned(), "3".to_owned())
+            ]
         );
         assert_eq!(args.get("auth_key"), Some("k-1"));
     }

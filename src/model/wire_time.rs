@@ -26,7 +26,9 @@ pub fn from_api(text: &str) -> Option<UnixMs> {
     if !shape {
         return None;
     }
-    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+    text.parse::<Timestamp>()
+        .ok()
+        .map(Timestamp::as_millisecond)
 }
 
 /// Reads a signature's timestamp: as [`from_api`], with milliseconds tolerated.
@@ -38,7 +40,9 @@ pub fn from_signature(text: &str) -> Option<UnixMs> {
     if text.len() > 30 || !text.ends_with('Z') || text.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
-    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+    text.parse::<Timestamp>()
+        .ok()
+        .map(Timestamp::as_millisecond)
 }
 
 /// An instant as object names show it, in China Standard Time.
@@ -48,7 +52,10 @@ pub struct NameTime(pub UnixMs);
 impl NameTime {
     fn format(self, pattern: &str) -> String {
         let zone = TimeZone::fixed(Offset::constant(8));
-        timestamp(self.0).to_zoned(zone).strftime(pattern).to_string()
+        timestamp(self.0)
+            .to_zoned(zone)
+            .strftime(pattern)
+            .to_string()
     }
 
     /// `2017-03-08-23:09:46`
@@ -110,9 +117,18 @@ mod tests {
     #[test]
     fn only_the_documented_form_is_read() {
         assert_eq!(from_api("2019-02-15T01:00:00Z"), Some(1_550_192_400_000));
-        for bad in ["2019-02-15 01:00:00", "2019-02-15T01:00:00", "2019-02-30T01:00:00Z", "2019-02-15T01:00:00+08:00", ""] {
+        for bad in [
+            "2019-02-15 01:00:00",
+            "2019-02-15T01:00:00",
+            "2019-02-30T01:00:00Z",
+            "2019-02-15T01:00:00+08:00",
+            "",
+        ] {
             assert_eq!(from_api(bad), None, "{bad}");
         }
-        assert_eq!(from_signature("2019-02-15T01:00:00.250Z"), Some(1_550_192_400_250));
+        assert_eq!(
+            from_signature("2019-02-15T01:00:00.250Z"),
+            Some(1_550_192_400_250)
+        );
     }
 }

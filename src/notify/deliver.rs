@@ -34,7 +34,11 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
     };
     let mut attempts: Vec<Attempt> = serde_json::from_str(&row.attempts).unwrap_or_default();
     // A replay of an ended callback gets all its tries again.
-    let mut left = if row.state == State::Pending.as_str() { ATTEMPTS.saturating_sub(attempts.len()) } else { ATTEMPTS };
+    let mut left = if row.state == State::Pending.as_str() {
+        ATTEMPTS.saturating_sub(attempts.len())
+    } else {
+        ATTEMPTS
+    };
     while left > 0 {
         left -= 1;
         let (attempt, held) = attempt(services, &row, busy).await;
@@ -49,7 +53,11 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
             (false, 0) => (State::Failed, 0, now),
             (false, _) => (State::Pending, now.max(made_at) + RETRY_MS, 0),
         };
-        if let Err(error) = services.store.update_callback(id, state, &attempts, next_at, done_at).await {
+        if let Err(error) = services
+            .store
+            .update_callback(id, state, &attempts, next_at, done_at)
+            .await
+        {
             tracing::error!(%error, id, "a callback's outcome cannot be written");
         }
         if state != State::Pending {
@@ -65,9 +73,18 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
 
 async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Busy) {
     let at = services.clock.now();
-    let mut attempt = Attempt { at, status: None, error: None, response: String::new(), headers: String::new() };
+    let mut attempt = Attempt {
+        at,
+        status: None,
+        error: None,
+        response: String::new(),
+        headers: String::new(),
+    };
     if let Some(strike) = services.faults.strike("callback") {
-        busy = services.clock.rest_until(busy, at + i64::try_from(strike.delay_ms).unwrap_or(0)).await;
+        busy = services
+            .clock
+            .rest_until(busy, at + i64::try_from(strike.delay_ms).unwrap_or(0))
+            .await;
         if let Some(code) = strike.code {
             attempt.error = Some(format!("injected fault {code}"));
             return (attempt, busy);
@@ -75,19 +92,31 @@ async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Bu
     }
     let mut request = match row.method.as_str() {
         "GET" => services.http.get(&row.url),
-        _ => services.http.post(&row.url).header("content-type", "application/json").body(row.body.clone()),
+        _ => services
+            .http
+            .post(&row.url)
+            .header("content-type", "application/json")
+            .body(row.body.clone()),
     };
     if !row.sign_key.is_empty() {
         let timestamp = unix_seconds(at);
         let signature = sign::signature(&row.sign_host, timestamp, &row.sign_key);
-        attempt.headers = format!("{}: {timestamp}\n{}: {signature}", sign::TIMESTAMP_HEADER, sign::SIGNATURE_HEADER);
-        request = request.header(sign::TIMESTAMP_HEADER, timestamp).header(sign::SIGNATURE_HEADER, signature);
+        attempt.headers = format!(
+            "{}: {timestamp}\n{}: {signature}",
+            sign::TIMESTAMP_HEADER,
+            sign::SIGNATURE_HEADER
+        );
+        request = request
+            .header(sign::TIMESTAMP_HEADER, timestamp)
+            .header(sign::SIGNATURE_HEADER, signature);
     }
     let outcome = async {
         Some(match request.send().await {
             Ok(response) => {
                 let status = response.status().as_u16();
-                let body = read_limited(response, RESPONSE_KEPT).await.unwrap_or_default();
+                let body = read_limited(response, RESPONSE_KEPT)
+                    .await
+                    .unwrap_or_default();
                 Ok((status, String::from_utf8_lossy(&body).into_owned()))
             }
             Err(error) => Err(cause(&error)),

@@ -15,7 +15,10 @@ pub fn signature(host: &str, timestamp: i64, key: &str) -> String {
 /// The host name of a URL, without its port.
 #[must_use]
 pub fn host_of(url: &str) -> String {
-    url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    url::Url::parse(url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -25,7 +28,10 @@ mod tests {
     #[test]
     fn the_known_vectors_come_out() {
         let host = host_of("https://learn.aliyundoc.com:8443/your/callback");
-        assert_eq!(signature(&host, 1_519_375_990, "yourkey"), "9e226fc2c250be266e3657e156f68c12");
+        assert_eq!(
+            signature(&host, 1_519_375_990, "yourkey"),
+            "9e226fc2c250be266e3657e156f68c12"
+        );
         assert_eq!(
             signature("push.example.com", 1_609_220_385, "abcdef0123456789"),
             "134773287a801df084e534076ed6102a"

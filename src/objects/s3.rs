@@ -4,7 +4,9 @@ use std::path::Path;
 
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -28,7 +30,13 @@ pub struct Client {
 
 impl Client {
     #[must_use]
-    pub fn new(endpoint: &str, region: &str, key_id: &str, secret: &str, addressing: Addressing) -> Self {
+    pub fn new(
+        endpoint: &str,
+        region: &str,
+        key_id: &str,
+        secret: &str,
+        addressing: Addressing,
+    ) -> Self {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
                 aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
@@ -44,35 +52,74 @@ impl Client {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(std::time::Duration::from_secs(5)).build())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(std::time::Duration::from_secs(5))
+                    .build(),
+            )
             .build();
-        Self { s3: aws_sdk_s3::Client::from_conf(config) }
+        Self {
+            s3: aws_sdk_s3::Client::from_conf(config),
+        }
     }
 
     async fn check_absent(&self, upload: &Upload<'_>, tag: &str) -> Result<bool, PutError> {
-        match self.s3.head_object().bucket(upload.bucket).key(upload.key).send().await {
+        match self
+            .s3
+            .head_object()
+            .bucket(upload.bucket)
+            .key(upload.key)
+            .send()
+            .await
+        {
             Ok(head) => {
-                let same = head.metadata().and_then(|m| m.get(tag)).is_some_and(|value| value == upload.tag);
-                if same { Ok(false) } else { Err(PutError::Taken) }
+                let same = head
+                    .metadata()
+                    .and_then(|m| m.get(tag))
+                    .is_some_and(|value| value == upload.tag);
+                if same {
+                    Ok(false)
+                } else {
+                    Err(PutError::Taken)
+                }
             }
-            Err(SdkError::ServiceError(error)) if error.err().is_not_found() || error.raw().status().as_u16() == 404 => Ok(true),
+            Err(SdkError::ServiceError(error))
+                if error.err().is_not_found() || error.raw().status().as_u16() == 404 =>
+            {
+                Ok(true)
+            }
             Err(error) => Err(fault(&error)),
         }
     }
 
-    pub async fn put_file(&self, upload: &Upload<'_>, tag: &str, path: &Path) -> Result<(), PutError> {
+    pub async fn put_file(
+        &self,
+        upload: &Upload<'_>,
+        tag: &str,
+        path: &Path,
+    ) -> Result<(), PutError> {
         if !self.check_absent(upload, tag).await? {
             return Ok(());
         }
-        let size = tokio::fs::metadata(path).await.map_err(local)?.len();
+        let size = tokio::fs::metadata(path)
+            .await
+            .map_err(|e| PutError::Failed(e.to_string()))?
+            .len();
         if size > PART * 2 {
             return self.put_parts(upload, tag, path, size).await;
         }
-        let body = ByteStream::from_path(path).await.map_err(|e| PutError::Failed(e.to_string()))?;
+        let body = ByteStream::from_path(path)
+            .await
+            .map_err(|e| PutError::Failed(e.to_string()))?;
         self.put(upload, tag, body).await
     }
 
-    pub async fn put_text(&self, upload: &Upload<'_>, tag: &str, text: String) -> Result<(), PutError> {
+    pub async fn put_text(
+        &self,
+        upload: &Upload<'_>,
+        tag: &str,
+        text: String,
+    ) -> Result<(), PutError> {
         if !self.check_absent(upload, tag).await? {
             return Ok(());
         }
@@ -80,7 +127,12 @@ impl Client {
     }
 
     /// Puts a text in place of an earlier one of the same tag.
-    pub async fn replace_text(&self, upload: &Upload<'_>, tag: &str, text: String) -> Result<(), PutError> {
+    pub async fn replace_text(
+        &self,
+        upload: &Upload<'_>,
+        tag: &str,
+        text: String,
+    ) -> Result<(), PutError> {
         self.check_absent(upload, tag).await?;
         self.put(upload, tag, text.into_bytes().into()).await
     }
@@ -99,7 +151,13 @@ impl Client {
             .map_err(|error| fault(&error))
     }
 
-    async fn put_parts(&self, upload: &Upload<'_>, tag: &str, path: &Path, size: u64) -> Result<(), PutError> {
+    async fn put_parts(
+        &self,
+        upload: &Upload<'_>,
+        tag: &str,
+        path: &Path,
+        size: u64,
+    ) -> Result<(), PutError> {
         let begun = self
             .s3
             .create_multipart_upload()
@@ -113,12 +171,25 @@ impl Client {
         let id = begun.upload_id().unwrap_or_default().to_owned();
         let done = self.send_parts(upload, &id, path, size).await;
         if done.is_err() {
-            let _ = self.s3.abort_multipart_upload().bucket(upload.bucket).key(upload.key).upload_id(&id).send().await;
+            let _ = self
+                .s3
+                .abort_multipart_upload()
+                .bucket(upload.bucket)
+                .key(upload.key)
+                .upload_id(&id)
+                .send()
+                .await;
         }
         done
     }
 
-    async fn send_parts(&self, upload: &Upload<'_>, id: &str, path: &Path, size: u64) -> Result<(), PutError> {
+    async fn send_parts(
+        &self,
+        upload: &Upload<'_>,
+        id: &str,
+        path: &Path,
+        size: u64,
+    ) -> Result<(), PutError> {
         // At most 10,000 parts.
         let part = PART.max(size.div_ceil(9_000));
         let mut parts = Vec::new();
@@ -144,7 +215,12 @@ impl Client {
                 .send()
                 .await
                 .map_err(|error| fault(&error))?;
-            parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag().map(str::to_owned)).build());
+            parts.push(
+                CompletedPart::builder()
+                    .part_number(number)
+                    .set_e_tag(sent.e_tag().map(str::to_owned))
+                    .build(),
+            );
             offset += length;
             number += 1;
         }
@@ -153,7 +229,11 @@ impl Client {
             .bucket(upload.bucket)
             .key(upload.key)
             .upload_id(id)
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(parts))
+                    .build(),
+            )
             .send()
             .await
             .map(|_| ())
@@ -179,10 +259,19 @@ impl Client {
     pub async fn delete(&self, bucket: &str, key: &str) -> Result<bool, PutError> {
         match self.s3.head_object().bucket(bucket).key(key).send().await {
             Ok(_) => {}
-            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => return Ok(false),
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => {
+                return Ok(false);
+            }
             Err(error) => return Err(fault(&error)),
         }
-        self.s3.delete_object().bucket(bucket).key(key).send().await.map(|_| true).map_err(|error| fault(&error))
+        self.s3
+            .delete_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .map(|_| true)
+            .map_err(|error| fault(&error))
     }
 
     pub async fn ping(&self) -> Result<(), PutError> {
@@ -193,16 +282,14 @@ impl Client {
     }
 }
 
-fn local(error: std::io::Error) -> PutError {
-    PutError::Failed(error.to_string())
-}
-
 fn fault<E>(error: &SdkError<E>) -> PutError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let text = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
-    let SdkError::ServiceError(service) = error else { return PutError::Failed(text) };
+    let SdkError::ServiceError(service) = error else {
+        return PutError::Failed(text);
+    };
     match (service.err().code(), service.raw().status().as_u16()) {
         (Some("NoSuchBucket"), _) => PutError::NoSuchBucket,
         (Some("PreconditionFailed"), _) => PutError::Taken,

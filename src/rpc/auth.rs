@@ -19,7 +19,10 @@ const WINDOW_MS: i64 = 15 * 60 * 1000;
 /// A caller that was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    Key { id: String, scheme: &'static str },
+    Key {
+        id: String,
+        scheme: &'static str,
+    },
     Bearer,
     /// Authentication is off.
     Anyone,
@@ -47,7 +50,9 @@ impl Caller {
 /// Whether a request is signed in the header style.
 #[must_use]
 pub fn is_acs3(parts: &HttpParts) -> bool {
-    parts.header("authorization").is_some_and(Authorization::is_acs3)
+    parts
+        .header("authorization")
+        .is_some_and(Authorization::is_acs3)
         || (parts.header("x-acs-bearer-token").is_some() && parts.header("x-acs-action").is_some())
 }
 
@@ -56,7 +61,10 @@ pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiE
     if app.config.auth == Auth::Off {
         return Ok(Caller::Anyone);
     }
-    let bearer = parts.header("x-acs-bearer-token").or_else(|| pairs.get("BearerToken")).filter(|t| !t.is_empty());
+    let bearer = parts
+        .header("x-acs-bearer-token")
+        .or_else(|| pairs.get("BearerToken"))
+        .filter(|t| !t.is_empty());
     if let Some(token) = bearer {
         return check_bearer(app, token);
     }
@@ -67,7 +75,11 @@ pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiE
 }
 
 fn check_bearer(app: &App, token: &str) -> Result<Caller, ApiError> {
-    let known = app.config.bearer_tokens.iter().any(|t| t.as_bytes().ct_eq(token.as_bytes()).into());
+    let known = app
+        .config
+        .bearer_tokens
+        .iter()
+        .any(|t| t.as_bytes().ct_eq(token.as_bytes()).into());
     if known {
         return Ok(Caller::Bearer);
     }
@@ -76,7 +88,8 @@ fn check_bearer(app: &App, token: &str) -> Result<Caller, ApiError> {
 }
 
 fn check_time(app: &App, text: &str) -> Result<(), ApiError> {
-    let at = wire_time::from_signature(text).ok_or_else(|| ApiError::coded(Code::InvalidTimeStampFormat))?;
+    let at = wire_time::from_signature(text)
+        .ok_or_else(|| ApiError::coded(Code::InvalidTimeStampFormat))?;
     let near = |now: i64| (now - at).abs() <= WINDOW_MS;
     if near(app.services.clock.now()) || near(clock::machine_now()) {
         return Ok(());
@@ -88,7 +101,9 @@ fn find_key(app: &App, id: &str) -> Result<Found, ApiError> {
     let Some(found) = app.keys.find(id) else {
         let error = ApiError::coded(Code::InvalidAccessKeyIdNotFound);
         if identity::looks_real(id) {
-            tracing::warn!("a key that looks like a real account's was sent here; if it is one, its secret may be leaking");
+            tracing::warn!(
+                "a key that looks like a real account's was sent here; if it is one, its secret may be leaking"
+            );
             let message = format!(
                 "{} It looks like a real account's key: localyun is not the cloud, check your endpoint and credentials.",
                 error.message
@@ -105,7 +120,10 @@ fn find_key(app: &App, id: &str) -> Result<Found, ApiError> {
 
 fn check_token(app: &App, found: &Found, token: Option<&str>) -> Result<(), ApiError> {
     let token = token.filter(|t| !t.is_empty());
-    if found.expires.is_some_and(|expires| app.services.clock.now() > expires) {
+    if found
+        .expires
+        .is_some_and(|expires| app.services.clock.now() > expires)
+    {
         return Err(ApiError::coded(Code::InvalidSecurityTokenExpired));
     }
     match (&found.key.token, token) {
@@ -113,13 +131,20 @@ fn check_token(app: &App, found: &Found, token: Option<&str>) -> Result<(), ApiE
         (Some(wanted), Some(token)) if !bool::from(wanted.as_bytes().ct_eq(token.as_bytes())) => {
             Err(ApiError::coded(Code::InvalidSecurityTokenMalformed))
         }
-        (None, Some(_)) => Err(ApiError::coded(Code::InvalidSecurityTokenMismatchWithAccessKey)),
+        (None, Some(_)) => Err(ApiError::coded(
+            Code::InvalidSecurityTokenMismatchWithAccessKey,
+        )),
         _ => Ok(()),
     }
 }
 
 fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiError> {
-    let needed = |name: &'static str| pairs.get(name).filter(|v| !v.is_empty()).ok_or_else(|| ApiError::missing(name));
+    let needed = |name: &'static str| {
+        pairs
+            .get(name)
+            .filter(|v| !v.is_empty())
+            .ok_or_else(|| ApiError::missing(name))
+    };
     let id = needed("AccessKeyId")?;
     let timestamp = needed("Timestamp")?;
     let nonce = needed("SignatureNonce")?;
@@ -134,14 +159,19 @@ fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiEr
 fn check_v3(app: &App, parts: &HttpParts, header: &str) -> Result<Caller, ApiError> {
     let authorization = Authorization::parse(header)?;
     let needed = |name: &'static str, shown: &'static str| {
-        parts.header(name).filter(|v| !v.is_empty()).ok_or_else(|| ApiError::missing(shown))
+        parts
+            .header(name)
+            .filter(|v| !v.is_empty())
+            .ok_or_else(|| ApiError::missing(shown))
     };
     let id = authorization.credential;
     if id.is_empty() {
         return Err(ApiError::missing("AccessKeyId"));
     }
     let date = needed("x-acs-date", "Timestamp")?;
-    let nonce = parts.header("x-acs-signature-nonce").filter(|v| !v.is_empty());
+    let nonce = parts
+        .header("x-acs-signature-nonce")
+        .filter(|v| !v.is_empty());
     check_time(app, date)?;
     let found = find_key(app, id)?;
     check_token(app, &found, parts.header("x-acs-security-token"))?;
@@ -162,5 +192,8 @@ fn accept(app: &App, id: &str, nonce: &str, scheme: &'static str) -> Result<Call
     if !app.nonces.use_once(id, nonce) {
         return Err(ApiError::coded(Code::SignatureNonceUsed));
     }
-    Ok(Caller::Key { id: id.to_owned(), scheme })
+    Ok(Caller::Key {
+        id: id.to_owned(),
+        scheme,
+    })
 }

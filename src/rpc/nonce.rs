@@ -28,8 +28,15 @@ pub struct Nonces {
 
 impl Default for Nonces {
     fn default() -> Self {
-        let seen = Generations { now: HashSet::new(), before: HashSet::new(), since: clock::monotonic() };
-        Self { hasher: RandomState::new(), seen: Mutex::new(seen) }
+        let seen = Generations {
+            now: HashSet::new(),
+            before: HashSet::new(),
+            since: clock::monotonic(),
+        };
+        Self {
+            hasher: RandomState::new(),
+            seen: Mutex::new(seen),
+        }
     }
 }
 

@@ -19,7 +19,12 @@ use crate::spec::model::ActionSpec;
 /// Pairs of caller and action that are watched at a time.
 const WATCHED: usize = 10_000;
 
-type Limiter = RateLimiter<governor::state::NotKeyed, governor::state::InMemoryState, FakeRelativeClock, NoOpMiddleware<Nanos>>;
+type Limiter = RateLimiter<
+    governor::state::NotKeyed,
+    governor::state::InMemoryState,
+    FakeRelativeClock,
+    NoOpMiddleware<Nanos>,
+>;
 
 struct State {
     clock: FakeRelativeClock,
@@ -35,8 +40,15 @@ pub struct Quota {
 impl Quota {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let state = State { clock: FakeRelativeClock::default(), last: None, limiters: HashMap::new() };
-        Self { on: limits == Limits::On, state: Mutex::new(state) }
+        let state = State {
+            clock: FakeRelativeClock::default(),
+            last: None,
+            limiters: HashMap::new(),
+        };
+        Self {
+            on: limits == Limits::On,
+            state: Mutex::new(state),
+        }
     }
 
     /// Counts a call; refused when the caller is over the action's rate.
@@ -44,23 +56,40 @@ impl Quota {
         if !self.on {
             return Ok(());
         }
-        let Some(rate) = spec.rate.as_deref().and_then(parse_rate) else { return Ok(()) };
+        let Some(rate) = spec.rate.as_deref().and_then(parse_rate) else {
+            return Ok(());
+        };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let step = now - state.last.unwrap_or(now);
-        state.clock.advance(Duration::from_millis(u64::try_from(step).unwrap_or(0)));
+        state
+            .clock
+            .advance(Duration::from_millis(u64::try_from(step).unwrap_or(0)));
         state.last = Some(now);
         if state.limiters.len() >= WATCHED {
             state.limiters.clear();
         }
         let clock = state.clock.clone();
-        let key = (caller.id().unwrap_or_default().to_owned(), spec.action.clone());
-        let limiter = state.limiters.entry(key).or_insert_with(|| Arc::new(RateLimiter::direct_with_clock(rate, clock))).clone();
+        let key = (
+            caller.id().unwrap_or_default().to_owned(),
+            spec.action.clone(),
+        );
+        let limiter = state
+            .limiters
+            .entry(key)
+            .or_insert_with(|| Arc::new(RateLimiter::direct_with_clock(rate, clock)))
+            .clone();
         drop(state);
-        limiter.check().map_err(|_| ApiError::coded(Code::ThrottlingUser))
+        limiter
+            .check()
+            .map_err(|_| ApiError::coded(Code::ThrottlingUser))
     }
 
     pub fn clear(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).limiters.clear();
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .limiters
+            .clear();
     }
 }
 
@@ -85,11 +114,21 @@ mod tests {
     fn the_documented_rate_holds_on_the_service_clock() {
         let quota = Quota::new(Limits::On);
         let spec = Spec::embedded().action("AddLiveAppRecordConfig").unwrap();
-        let caller = Caller::Key { id: "a".into(), scheme: "V1" };
-        let taken = |now| (0..50).filter(|_| quota.take(spec, &caller, now).is_ok()).count();
+        let caller = Caller::Key {
+            id: "a".into(),
+            scheme: "V1",
+        };
+        let taken = |now| {
+            (0..50)
+                .filter(|_| quota.take(spec, &caller, now).is_ok())
+                .count()
+        };
         assert_eq!(taken(1_000), 30);
         assert_eq!(taken(2_000), 30);
-        let other = Caller::Key { id: "b".into(), scheme: "V1" };
+        let other = Caller::Key {
+            id: "b".into(),
+            scheme: "V1",
+        };
         assert!(quota.take(spec, &other, 2_000).is_ok());
     }
 }

@@ -32,7 +32,9 @@ impl Format {
     /// What a query asks for, before it is known to be well-formed: errors about it must be readable too.
     #[must_use]
     pub fn guess(query: &str, otherwise: Self) -> Self {
-        let wanted = query.split('&').find_map(|pair| pair.strip_prefix("Format="));
+        let wanted = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("Format="));
         match wanted.and_then(Self::parse) {
             Some(Ok(format)) => format,
             _ => otherwise,
@@ -68,14 +70,21 @@ impl Reply {
             ("x-acs-request-id", request_id.to_owned()),
             ("x-acs-trace-id", ids::trace_id()),
         ];
-        Self { status, headers, body }
+        Self {
+            status,
+            headers,
+            body,
+        }
     }
 }
 
 /// Text that may stand in a header.
 #[must_use]
 pub fn header_text(text: &str) -> String {
-    text.chars().take(1_000).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
+    text.chars()
+        .take(1_000)
+        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+        .collect()
 }
 
 /// A successful answer: RequestId first, then what the handler gave.
@@ -84,7 +93,10 @@ pub fn success(format: Format, action: &str, request_id: &str, value: &Value) ->
     let mut fields = Map::new();
     fields.insert("RequestId".to_owned(), Value::from(request_id));
     if let Value::Object(more) = value {
-        fields.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+        fields.extend(
+            more.iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
     }
     let body = match format {
         Format::Json => Value::Object(fields).to_string(),
@@ -97,7 +109,8 @@ pub fn success(format: Format, action: &str, request_id: &str, value: &Value) ->
 #[must_use]
 pub fn failure(format: Format, request_id: &str, host: &str, error: &ApiError) -> Reply {
     let code = error.code.as_str();
-    let recommend = format!("https://api.aliyun.com/troubleshoot?q={code}&product=live&requestId={request_id}");
+    let recommend =
+        format!("https://api.aliyun.com/troubleshoot?q={code}&product=live&requestId={request_id}");
     let mut fields = Map::new();
     fields.insert("RequestId".to_owned(), Value::from(request_id));
     fields.insert("HostId".to_owned(), Value::from(host));
@@ -162,7 +175,14 @@ fn close(out: &mut String, name: &str) {
 fn escape(out: &mut String, text: &str) {
     let clean: String = text
         .chars()
-        .map(|c| if (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}') { '?' } else { c })
+        .map(|c| {
+            if (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}')
+            {
+                '?'
+            } else {
+                c
+            }
+        })
         .collect();
     out.push_str(&quick_xml::escape::escape(clean.as_str()));
 }
@@ -187,11 +207,15 @@ mod tests {
     #[test]
     fn errors_carry_the_envelope_in_both_forms() {
         let error = ApiError::missing("DomainName");
-        let json: Value = serde_json::from_str(&failure(Format::Json, "ID", "h:1", &error).body).unwrap();
+        let json: Value =
+            serde_json::from_str(&failure(Format::Json, "ID", "h:1", &error).body).unwrap();
         assert_eq!(json["Code"], "MissingDomainName");
         assert_eq!(json["HostId"], "h:1");
         let xml = failure(Format::Xml, "ID", "h:1", &error).body;
         assert!(xml.starts_with("<?xml version='1.0' encoding='UTF-8'?><Error><RequestId>ID</RequestId><HostId>h:1</HostId><Code>"), "{xml}");
-        assert!(xml.ends_with("requestId=ID]]></Recommend></Error>"), "{xml}");
+        assert!(
+            xml.ends_with("requestId=ID]]></Recommend></Error>"),
+            "{xml}"
+        );
     }
 }

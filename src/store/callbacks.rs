@@ -1,7 +1,8 @@
 //! The outbox: every callback is a row before it is sent, and stays one with all its attempts.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use serde::{Deserialize, Serialize};
 
@@ -99,18 +100,32 @@ pub(super) fn row(new: &NewCallback, now: UnixMs) -> callback::ActiveModel {
 }
 
 /// Inserts within a transaction; a repeated event is left as it is.
-pub(super) async fn enqueue_on(db: &impl ConnectionTrait, new: &NewCallback, now: UnixMs) -> Result<bool, StoreError> {
-    let known = callback::Entity::find().filter(callback::Column::Dedupe.eq(&new.dedupe)).count(db).await?;
+pub(super) async fn enqueue_on(
+    db: &impl ConnectionTrait,
+    new: &NewCallback,
+    now: UnixMs,
+) -> Result<bool, StoreError> {
+    let known = callback::Entity::find()
+        .filter(callback::Column::Dedupe.eq(&new.dedupe))
+        .count(db)
+        .await?;
     if known > 0 {
         return Ok(false);
     }
-    callback::Entity::insert(row(new, now)).exec_without_returning(db).await.map_err(StoreError::from_insert)?;
+    callback::Entity::insert(row(new, now))
+        .exec_without_returning(db)
+        .await
+        .map_err(StoreError::from_insert)?;
     Ok(true)
 }
 
 impl Store {
     /// Puts a callback into the outbox; false when the same event is there already.
-    pub async fn enqueue_callback(&self, new: &NewCallback, now: UnixMs) -> Result<bool, StoreError> {
+    pub async fn enqueue_callback(
+        &self,
+        new: &NewCallback,
+        now: UnixMs,
+    ) -> Result<bool, StoreError> {
         match enqueue_on(&self.write, new, now).await {
             Err(StoreError::Duplicate) => Ok(false),
             other => other,
@@ -149,17 +164,30 @@ impl Store {
             done_at: Set(done_at),
             ..Default::default()
         };
-        callback::Entity::update_many().set(row).filter(callback::Column::Id.eq(id)).exec(&self.write).await?;
+        callback::Entity::update_many()
+            .set(row)
+            .filter(callback::Column::Id.eq(id))
+            .exec(&self.write)
+            .await?;
         Ok(())
     }
 
     /// The newest callbacks first.
     pub async fn recent_callbacks(&self, limit: u64) -> Result<Vec<Row>, StoreError> {
-        Ok(callback::Entity::find().order_by_desc(callback::Column::Id).limit(limit).all(&self.read).await?)
+        Ok(callback::Entity::find()
+            .order_by_desc(callback::Column::Id)
+            .limit(limit)
+            .all(&self.read)
+            .await?)
     }
 
     /// One page of a domain's callbacks that were tried, by time, with the number of all that fit.
-    pub async fn callback_page(&self, filter: &Filter, page: u64, size: u64) -> Result<(Vec<Row>, u64), StoreError> {
+    pub async fn callback_page(
+        &self,
+        filter: &Filter,
+        page: u64,
+        size: u64,
+    ) -> Result<(Vec<Row>, u64), StoreError> {
         let mut condition = Condition::all()
             .add(callback::Column::Domain.eq(&filter.domain))
             .add(callback::Column::CreatedAt.gte(filter.from))
@@ -173,13 +201,23 @@ impl Store {
             condition = condition.add(callback::Column::Stream.eq(stream));
         }
         match filter.delivered {
-            Some(true) => condition = condition.add(callback::Column::State.eq(State::Success.as_str())),
-            Some(false) => condition = condition.add(callback::Column::State.ne(State::Success.as_str())),
+            Some(true) => {
+                condition = condition.add(callback::Column::State.eq(State::Success.as_str()))
+            }
+            Some(false) => {
+                condition = condition.add(callback::Column::State.ne(State::Success.as_str()))
+            }
             None => {}
         }
-        let query = callback::Entity::find().filter(condition).order_by_asc(callback::Column::Id);
+        let query = callback::Entity::find()
+            .filter(condition)
+            .order_by_asc(callback::Column::Id);
         let total = query.clone().count(&self.read).await?;
-        let rows = query.offset(page.saturating_sub(1) * size).limit(size).all(&self.read).await?;
+        let rows = query
+            .offset(page.saturating_sub(1) * size)
+            .limit(size)
+            .all(&self.read)
+            .await?;
         Ok((rows, total))
     }
 

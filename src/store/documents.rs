@@ -1,6 +1,8 @@
 //! Settings that hang on a name, one JSON document each: notify configurations, push authentication, declared domains.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -22,7 +24,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for snapshots.
-    pub const ALL: [Self; 4] = [Self::RecordNotify, Self::StreamNotify, Self::Domain, Self::DomainConfig];
+    pub const ALL: [Self; 4] = [
+        Self::RecordNotify,
+        Self::StreamNotify,
+        Self::Domain,
+        Self::DomainConfig,
+    ];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -36,7 +43,11 @@ impl Kind {
 }
 
 impl Store {
-    fn document_row(kind: Kind, name: &str, body: &impl Serialize) -> Result<document::ActiveModel, StoreError> {
+    fn document_row(
+        kind: Kind,
+        name: &str,
+        body: &impl Serialize,
+    ) -> Result<document::ActiveModel, StoreError> {
         Ok(document::ActiveModel {
             kind: Set(kind.as_str().to_owned()),
             name: Set(name.to_owned()),
@@ -45,7 +56,12 @@ impl Store {
     }
 
     /// Stores a new document; [`StoreError::Duplicate`] when the name is taken.
-    pub async fn insert_document(&self, kind: Kind, name: &str, body: &impl Serialize) -> Result<(), StoreError> {
+    pub async fn insert_document(
+        &self,
+        kind: Kind,
+        name: &str,
+        body: &impl Serialize,
+    ) -> Result<(), StoreError> {
         document::Entity::insert(Self::document_row(kind, name, body)?)
             .exec_without_returning(&self.write)
             .await
@@ -54,7 +70,12 @@ impl Store {
     }
 
     /// Creates or replaces a document.
-    pub async fn put_document(&self, kind: Kind, name: &str, body: &impl Serialize) -> Result<(), StoreError> {
+    pub async fn put_document(
+        &self,
+        kind: Kind,
+        name: &str,
+        body: &impl Serialize,
+    ) -> Result<(), StoreError> {
         document::Entity::insert(Self::document_row(kind, name, body)?)
             .on_conflict(
                 OnConflict::columns([document::Column::Kind, document::Column::Name])
@@ -66,24 +87,37 @@ impl Store {
         Ok(())
     }
 
-    pub async fn find_document<T: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<Option<T>, StoreError> {
-        let row = document::Entity::find_by_id((kind.as_str().to_owned(), name.to_owned())).one(&self.read).await?;
+    pub async fn find_document<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let row = document::Entity::find_by_id((kind.as_str().to_owned(), name.to_owned()))
+            .one(&self.read)
+            .await?;
         Ok(row.map(|row| serde_json::from_str(&row.body)).transpose()?)
     }
 
     /// Every document of a kind with its name, ordered by name.
-    pub async fn list_documents<T: DeserializeOwned>(&self, kind: Kind) -> Result<Vec<(String, T)>, StoreError> {
+    pub async fn list_documents<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+    ) -> Result<Vec<(String, T)>, StoreError> {
         let rows = document::Entity::find()
             .filter(document::Column::Kind.eq(kind.as_str()))
             .order_by_asc(document::Column::Name)
             .all(&self.read)
             .await?;
-        rows.into_iter().map(|row| Ok((row.name, serde_json::from_str(&row.body)?))).collect()
+        rows.into_iter()
+            .map(|row| Ok((row.name, serde_json::from_str(&row.body)?)))
+            .collect()
     }
 
     /// False when there was none.
     pub async fn delete_document(&self, kind: Kind, name: &str) -> Result<bool, StoreError> {
-        let done = document::Entity::delete_by_id((kind.as_str().to_owned(), name.to_owned())).exec(&self.write).await?;
+        let done = document::Entity::delete_by_id((kind.as_str().to_owned(), name.to_owned()))
+            .exec(&self.write)
+            .await?;
         Ok(done.rows_affected > 0)
     }
 }

@@ -1,8 +1,8 @@
 //! What was recorded: sessions, slices and files.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Order, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, TransactionTrait, sea_query::OnConflict,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Order,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait, sea_query::OnConflict,
 };
 
 use super::callbacks::{NewCallback, enqueue_on};
@@ -23,7 +23,10 @@ impl Store {
         record_session::Entity::insert(row.into_active_model())
             .on_conflict(
                 OnConflict::column(record_session::Column::Id)
-                    .update_columns([record_session::Column::EndedAt, record_session::Column::State])
+                    .update_columns([
+                        record_session::Column::EndedAt,
+                        record_session::Column::State,
+                    ])
                     .to_owned(),
             )
             .exec_without_returning(&self.write)
@@ -32,7 +35,12 @@ impl Store {
     }
 
     /// Sessions of a stream that overlap a period, oldest first.
-    pub async fn sessions_between(&self, hash: &str, from: UnixMs, to: UnixMs) -> Result<Vec<SessionRow>, StoreError> {
+    pub async fn sessions_between(
+        &self,
+        hash: &str,
+        from: UnixMs,
+        to: UnixMs,
+    ) -> Result<Vec<SessionRow>, StoreError> {
         Ok(record_session::Entity::find()
             .filter(record_session::Column::StreamHash.eq(hash))
             .filter(record_session::Column::StartedAt.lt(to))
@@ -44,7 +52,9 @@ impl Store {
     }
 
     pub async fn find_session(&self, id: &str) -> Result<Option<SessionRow>, StoreError> {
-        Ok(record_session::Entity::find_by_id(id.to_owned()).one(&self.read).await?)
+        Ok(record_session::Entity::find_by_id(id.to_owned())
+            .one(&self.read)
+            .await?)
     }
 
     /// The newest sessions first.
@@ -58,7 +68,10 @@ impl Store {
 
     /// Records an uploaded slice; the same slice twice is one row.
     pub async fn put_slice(&self, row: SliceRow) -> Result<(), StoreError> {
-        match record_slice::Entity::insert(row.into_active_model()).exec_without_returning(&self.write).await {
+        match record_slice::Entity::insert(row.into_active_model())
+            .exec_without_returning(&self.write)
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) => match StoreError::from_insert(error) {
                 StoreError::Duplicate => Ok(()),
@@ -68,7 +81,9 @@ impl Store {
     }
 
     pub async fn find_slice(&self, id: &str) -> Result<Option<SliceRow>, StoreError> {
-        Ok(record_slice::Entity::find_by_id(id.to_owned()).one(&self.write).await?)
+        Ok(record_slice::Entity::find_by_id(id.to_owned())
+            .one(&self.write)
+            .await?)
     }
 
     /// Slices of a session in order.
@@ -81,7 +96,12 @@ impl Store {
     }
 
     /// Slices of a stream uploaded after `from`, in order, at most `limit`.
-    pub async fn slices_uploaded_after(&self, hash: &str, from: UnixMs, limit: u64) -> Result<Vec<SliceRow>, StoreError> {
+    pub async fn slices_uploaded_after(
+        &self,
+        hash: &str,
+        from: UnixMs,
+        limit: u64,
+    ) -> Result<Vec<SliceRow>, StoreError> {
         Ok(record_slice::Entity::find()
             .filter(record_slice::Column::StreamHash.eq(hash))
             .filter(record_slice::Column::UploadedAt.gt(from))
@@ -132,9 +152,17 @@ impl Store {
     }
 
     /// Records a finished file and puts its event into the outbox, in one transaction; the same file twice changes nothing.
-    pub async fn commit_file(&self, row: FileRow, event: Option<&NewCallback>, now: UnixMs) -> Result<bool, StoreError> {
+    pub async fn commit_file(
+        &self,
+        row: FileRow,
+        event: Option<&NewCallback>,
+        now: UnixMs,
+    ) -> Result<bool, StoreError> {
         let tx = self.write.begin().await?;
-        let known = record_file::Entity::find().filter(record_file::Column::Dedupe.eq(&row.dedupe)).count(&tx).await?;
+        let known = record_file::Entity::find()
+            .filter(record_file::Column::Dedupe.eq(&row.dedupe))
+            .count(&tx)
+            .await?;
         if known == 0 {
             record_file::Entity::insert(row.into_active_model())
                 .exec_without_returning(&tx)
@@ -151,7 +179,10 @@ impl Store {
     /// Records a file in place of the one of the same `dedupe` name.
     pub async fn replace_file(&self, row: FileRow) -> Result<(), StoreError> {
         let tx = self.write.begin().await?;
-        record_file::Entity::delete_many().filter(record_file::Column::Dedupe.eq(&row.dedupe)).exec(&tx).await?;
+        record_file::Entity::delete_many()
+            .filter(record_file::Column::Dedupe.eq(&row.dedupe))
+            .exec(&tx)
+            .await?;
         record_file::Entity::insert(row.into_active_model())
             .exec_without_returning(&tx)
             .await
@@ -161,15 +192,22 @@ impl Store {
     }
 
     pub async fn find_file_by_dedupe(&self, dedupe: &str) -> Result<Option<FileRow>, StoreError> {
-        Ok(record_file::Entity::find().filter(record_file::Column::Dedupe.eq(dedupe)).one(&self.write).await?)
+        Ok(record_file::Entity::find()
+            .filter(record_file::Column::Dedupe.eq(dedupe))
+            .one(&self.write)
+            .await?)
     }
 
     pub async fn find_file(&self, id: &str) -> Result<Option<FileRow>, StoreError> {
-        Ok(record_file::Entity::find_by_id(id.to_owned()).one(&self.read).await?)
+        Ok(record_file::Entity::find_by_id(id.to_owned())
+            .one(&self.read)
+            .await?)
     }
 
     pub async fn delete_file(&self, id: &str) -> Result<bool, StoreError> {
-        let done = record_file::Entity::delete_by_id(id.to_owned()).exec(&self.write).await?;
+        let done = record_file::Entity::delete_by_id(id.to_owned())
+            .exec(&self.write)
+            .await?;
         Ok(done.rows_affected > 0)
     }
 
@@ -183,7 +221,11 @@ impl Store {
         page: u64,
         size: u64,
     ) -> Result<(Vec<FileRow>, u64), StoreError> {
-        let order = if newest_first { Order::Desc } else { Order::Asc };
+        let order = if newest_first {
+            Order::Desc
+        } else {
+            Order::Asc
+        };
         let query = record_file::Entity::find()
             .filter(record_file::Column::StreamHash.eq(hash))
             .filter(record_file::Column::StartedAt.lt(to))
@@ -192,7 +234,11 @@ impl Store {
             .order_by(record_file::Column::CreatedAt, order.clone())
             .order_by(record_file::Column::Id, order);
         let total = query.clone().count(&self.read).await?;
-        let rows = query.offset(page.saturating_sub(1) * size).limit(size).all(&self.read).await?;
+        let rows = query
+            .offset(page.saturating_sub(1) * size)
+            .limit(size)
+            .all(&self.read)
+            .await?;
         Ok((rows, total))
     }
 
@@ -206,7 +252,11 @@ impl Store {
     }
 
     /// Forgets what the product forgets: slices and files older than the given instants. Objects stay.
-    pub async fn forget_records(&self, slices_before: UnixMs, files_before: UnixMs) -> Result<(), StoreError> {
+    pub async fn forget_records(
+        &self,
+        slices_before: UnixMs,
+        files_before: UnixMs,
+    ) -> Result<(), StoreError> {
         record_slice::Entity::delete_many()
             .filter(record_slice::Column::UploadedAt.lt(slices_before))
             .exec(&self.write)
@@ -225,7 +275,12 @@ impl Store {
 
     /// Closes the rows of sessions that no spool stands for any more.
     pub async fn end_session(&self, id: &str, ended_at: UnixMs) -> Result<(), StoreError> {
-        let row = record_session::ActiveModel { id: Set(id.to_owned()), state: Set("ended".to_owned()), ended_at: Set(ended_at), ..Default::default() };
+        let row = record_session::ActiveModel {
+            id: Set(id.to_owned()),
+            state: Set("ended".to_owned()),
+            ended_at: Set(ended_at),
+            ..Default::default()
+        };
         match row.update(&self.write).await {
             Ok(_) | Err(sea_orm::DbErr::RecordNotUpdated) => Ok(()),
             Err(other) => Err(other.into()),
@@ -233,11 +288,22 @@ impl Store {
     }
 
     /// Everything of the three tables, for a snapshot.
-    pub async fn export_records(&self) -> Result<(Vec<SessionRow>, Vec<SliceRow>, Vec<FileRow>), StoreError> {
+    pub async fn export_records(
+        &self,
+    ) -> Result<(Vec<SessionRow>, Vec<SliceRow>, Vec<FileRow>), StoreError> {
         Ok((
-            record_session::Entity::find().order_by_asc(record_session::Column::StartedAt).all(&self.read).await?,
-            record_slice::Entity::find().order_by_asc(record_slice::Column::UploadedAt).all(&self.read).await?,
-            record_file::Entity::find().order_by_asc(record_file::Column::CreatedAt).all(&self.read).await?,
+            record_session::Entity::find()
+                .order_by_asc(record_session::Column::StartedAt)
+                .all(&self.read)
+                .await?,
+            record_slice::Entity::find()
+                .order_by_asc(record_slice::Column::UploadedAt)
+                .all(&self.read)
+                .await?,
+            record_file::Entity::find()
+                .order_by_asc(record_file::Column::CreatedAt)
+                .all(&self.read)
+                .await?,
         ))
     }
 

@@ -22,13 +22,19 @@ fn hash(domain: &str, app: &str, stream: &str) -> String {
 
 impl Store {
     pub(super) async fn fill_rules(&self) -> Result<(), StoreError> {
-        let rows = record_rule::Entity::find().order_by_asc(record_rule::Column::Id).all(&self.read).await?;
+        let rows = record_rule::Entity::find()
+            .order_by_asc(record_rule::Column::Id)
+            .all(&self.read)
+            .await?;
         let mut by_domain: HashMap<String, Vec<Rule>> = HashMap::new();
         for row in rows {
             let rule: Rule = serde_json::from_str(&row.body)?;
             by_domain.entry(rule.domain.clone()).or_default().push(rule);
         }
-        let filled = by_domain.into_iter().map(|(domain, rules)| (domain, Arc::new(rules))).collect();
+        let filled = by_domain
+            .into_iter()
+            .map(|(domain, rules)| (domain, Arc::new(rules)))
+            .collect();
         *self.rules.0.write().unwrap_or_else(PoisonError::into_inner) = filled;
         Ok(())
     }
@@ -44,8 +50,18 @@ impl Store {
     #[must_use]
     pub fn all_rules(&self) -> Vec<Rule> {
         let rules = self.rules.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<Rule> = rules.values().flat_map(|list| list.iter().cloned()).collect();
-        all.sort_by(|a, b| (a.created_at, &a.domain, &a.app, &a.stream).cmp(&(b.created_at, &b.domain, &b.app, &b.stream)));
+        let mut all: Vec<Rule> = rules
+            .values()
+            .flat_map(|list| list.iter().cloned())
+            .collect();
+        all.sort_by(|a, b| {
+            (a.created_at, &a.domain, &a.app, &a.stream).cmp(&(
+                b.created_at,
+                &b.domain,
+                &b.app,
+                &b.stream,
+            ))
+        });
         all
     }
 
@@ -53,7 +69,11 @@ impl Store {
     #[must_use]
     pub fn domains_with_rules(&self) -> Vec<String> {
         let rules = self.rules.0.read().unwrap_or_else(PoisonError::into_inner);
-        rules.iter().filter(|(_, list)| !list.is_empty()).map(|(domain, _)| domain.clone()).collect()
+        rules
+            .iter()
+            .filter(|(_, list)| !list.is_empty())
+            .map(|(domain, _)| domain.clone())
+            .collect()
     }
 
     fn change_rules(&self, domain: &str, change: impl FnOnce(&mut Vec<Rule>)) {
@@ -89,7 +109,10 @@ impl Store {
             .await?;
         let domain = rule.domain.clone();
         self.change_rules(&domain, |list| {
-            if let Some(old) = list.iter_mut().find(|r| r.app == rule.app && r.stream == rule.stream) {
+            if let Some(old) = list
+                .iter_mut()
+                .find(|r| r.app == rule.app && r.stream == rule.stream)
+            {
                 *old = rule;
             }
         });
@@ -97,12 +120,19 @@ impl Store {
     }
 
     /// Removes the rule of exactly this triple; false when there is none.
-    pub async fn delete_rule(&self, domain: &str, app: &str, stream: &str) -> Result<bool, StoreError> {
+    pub async fn delete_rule(
+        &self,
+        domain: &str,
+        app: &str,
+        stream: &str,
+    ) -> Result<bool, StoreError> {
         let done = record_rule::Entity::delete_many()
             .filter(record_rule::Column::KeyHash.eq(hash(domain, app, stream)))
             .exec(&self.write)
             .await?;
-        self.change_rules(domain, |list| list.retain(|r| !(r.app == app && r.stream == stream)));
+        self.change_rules(domain, |list| {
+            list.retain(|r| !(r.app == app && r.stream == stream))
+        });
         Ok(done.rows_affected > 0)
     }
 }

@@ -1,5 +1,10 @@
 //! Tests of several parts together, in one process and without the network.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::allow_attributes, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::allow_attributes,
+    reason = "tests fail by panicking"
+)]
 
 mod recovery;
 mod sessions;

@@ -37,14 +37,25 @@ fn steps() -> impl Strategy<Value = (bool, Vec<Step>)> {
 async fn run(manual: bool, steps: Vec<Step>) {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::open(folder.path()).await;
-    bench.rule(if manual { OnDemand::Manual } else { OnDemand::Automatic }, 15).await;
+    bench
+        .rule(
+            if manual {
+                OnDemand::Manual
+            } else {
+                OnDemand::Automatic
+            },
+            15,
+        )
+        .await;
     let mut publisher = None;
     let mut expected: BTreeMap<u64, u32> = BTreeMap::new();
     for step in steps {
         match step {
             Step::Publish if publisher.is_none() => publisher = Some(bench.publish().await),
             Step::Push(seconds) => {
-                let Some(publisher) = &publisher else { continue };
+                let Some(publisher) = &publisher else {
+                    continue;
+                };
                 let recording = publisher.recorder.view().state == State::Recording;
                 let frames = bench.push(publisher, seconds);
                 if recording {
@@ -64,7 +75,9 @@ async fn run(manual: bool, steps: Vec<Step>) {
                     _ => Input::CancelDelay,
                 };
                 // Start and restart need a live stream; the action refuses them otherwise.
-                let Some(recorder) = bench.hub.find_recorder(&bench.key) else { continue };
+                let Some(recorder) = bench.hub.find_recorder(&bench.key) else {
+                    continue;
+                };
                 if publisher.is_some() || matches!(step, Step::Stop | Step::CancelDelay) {
                     let _ = recorder.command(input, None);
                 }
@@ -78,30 +91,59 @@ async fn run(manual: bool, steps: Vec<Step>) {
     }
     bench.advance(60).await;
 
-    assert_eq!(bench.found(folder.path(), "Mp4"), expected, "each frame is in exactly one mp4");
-    assert_eq!(bench.found(folder.path(), "Flv"), expected, "each frame is in exactly one flv");
+    assert_eq!(
+        bench.found(folder.path(), "Mp4"),
+        expected,
+        "each frame is in exactly one mp4"
+    );
+    assert_eq!(
+        bench.found(folder.path(), "Flv"),
+        expected,
+        "each frame is in exactly one flv"
+    );
 
     let (sessions, slices, files) = bench.services.store.export_records().await.unwrap();
     for session in &sessions {
         assert_eq!(session.state, "ended");
         let of_format = |format: &str| -> i64 {
-            files.iter().filter(|f| f.session_id == session.id && f.format == format).map(|f| f.duration_ms).sum()
+            files
+                .iter()
+                .filter(|f| f.session_id == session.id && f.format == format)
+                .map(|f| f.duration_ms)
+                .sum()
         };
-        let sliced: i64 = slices.iter().filter(|s| s.session_id == session.id).map(|s| s.duration_ms).sum();
+        let sliced: i64 = slices
+            .iter()
+            .filter(|s| s.session_id == session.id)
+            .map(|s| s.duration_ms)
+            .sum();
         assert_eq!(of_format("m3u8"), of_format("mp4"));
         assert_eq!(of_format("m3u8"), of_format("flv"));
         assert_eq!(of_format("m3u8"), sliced);
     }
     let seconds = i64::try_from(expected.len()).unwrap() * 1000 / 25;
-    let recorded: i64 = files.iter().filter(|f| f.format == "flv").map(|f| f.duration_ms).sum();
-    assert_eq!(recorded, seconds, "media time is neither lost nor counted twice");
+    let recorded: i64 = files
+        .iter()
+        .filter(|f| f.format == "flv")
+        .map(|f| f.duration_ms)
+        .sum();
+    assert_eq!(
+        recorded, seconds,
+        "media time is neither lost nor counted twice"
+    );
     let sequences: Vec<i64> = slices.iter().map(|s| s.sequence).collect();
     let mut sorted = sequences.clone();
     sorted.sort_unstable();
-    assert_eq!(sorted, (0..i64::try_from(sequences.len()).unwrap()).collect::<Vec<_>>(), "slice counters have no hole");
+    assert_eq!(
+        sorted,
+        (0..i64::try_from(sequences.len()).unwrap()).collect::<Vec<_>>(),
+        "slice counters have no hole"
+    );
 
     check_events(&bench, files.len()).await;
-    let left: Vec<_> = std::fs::read_dir(folder.path().join("spool")).unwrap().collect();
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("spool"))
+        .unwrap()
+        .collect();
     assert!(left.is_empty(), "no spool is left: {left:?}");
 }
 
@@ -109,7 +151,10 @@ async fn run(manual: bool, steps: Vec<Step>) {
 async fn check_events(bench: &Bench, files: usize) {
     let mut rows = bench.services.store.recent_callbacks(1_000).await.unwrap();
     rows.reverse();
-    assert_eq!(rows.iter().filter(|row| row.kind == "file_created").count(), files);
+    assert_eq!(
+        rows.iter().filter(|row| row.kind == "file_created").count(),
+        files
+    );
     let (mut open, mut paused) = (false, false);
     for row in &rows {
         match row.kind.as_str() {

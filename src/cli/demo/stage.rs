@@ -64,8 +64,8 @@ impl Stage {
             raw.set(name, "127.0.0.1:0", "demo");
         }
         raw.set("access-keys", format!("{}:{}", KEY.0, KEY.1), "demo");
-        let config = config::load(&raw, |_| None).map_err(CliError::usage)?;
-        let running = server::start(config).await.map_err(CliError::usage)?;
+        let config = config::load(&raw, |_| None).map_err(CliError::failed)?;
+        let running = server::start(config).await.map_err(CliError::failed)?;
         let endpoint = Url::parse(&running.api)
             .map_err(|error| CliError::failed(format!("{}: {error}", running.api)))?;
         let key = Key {

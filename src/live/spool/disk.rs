@@ -27,7 +27,9 @@ impl Progress {
     /// Bytes handed over and not yet written.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.handed.load(Ordering::Acquire).saturating_sub(self.written.load(Ordering::Acquire))
+        self.handed
+            .load(Ordering::Acquire)
+            .saturating_sub(self.written.load(Ordering::Acquire))
     }
 
     #[must_use]
@@ -75,17 +77,24 @@ impl Disk {
         for n in 0..THREADS {
             let (send, receive) = sync_channel(QUEUE);
             let spare = spare.clone();
-            std::thread::Builder::new().name(format!("spool-{n}")).spawn(move || serve(&receive, &spare))?;
+            std::thread::Builder::new()
+                .name(format!("spool-{n}"))
+                .spawn(move || serve(&receive, &spare))?;
             queues.push(send);
         }
-        Ok(Self { queues: queues.into(), spare })
+        Ok(Self {
+            queues: queues.into(),
+            spare,
+        })
     }
 
     /// Hands a write over; writes of one `lane` stay in order. Gives the write back when the queue is full.
     pub fn try_write(&self, lane: usize, write: Write) -> Result<(), Write> {
         let bytes = write.data.len() as u64;
         let progress = write.progress.clone();
-        let Some(queue) = self.queues.get(lane % self.queues.len().max(1)) else { return Err(write) };
+        let Some(queue) = self.queues.get(lane % self.queues.len().max(1)) else {
+            return Err(write);
+        };
         match queue.try_send(write) {
             Ok(()) => {
                 progress.handed.fetch_add(bytes, Ordering::AcqRel);
@@ -98,7 +107,11 @@ impl Disk {
     /// An empty buffer, used before if there is one.
     #[must_use]
     pub fn buffer(&self, capacity: usize) -> Vec<u8> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         spare.unwrap_or_else(|| Vec::with_capacity(capacity))
     }
 }
@@ -110,7 +123,10 @@ fn serve(queue: &Receiver<Write>, spare: &Mutex<Vec<Vec<u8>>>) {
             && let Err(error) = write.file.write_all_at(&write.data, write.offset)
         {
             tracing::error!(%error, "the spool cannot be written");
-            write.progress.full.store(error.kind() == io::ErrorKind::StorageFull, Ordering::Release);
+            write.progress.full.store(
+                error.kind() == io::ErrorKind::StorageFull,
+                Ordering::Release,
+            );
             write.progress.failed.store(true, Ordering::Release);
         }
         write.progress.written.fetch_add(bytes, Ordering::AcqRel);

@@ -34,12 +34,24 @@ pub struct SpoolReader {
 impl SpoolReader {
     #[must_use]
     pub fn span(folder: &Path, span: Span) -> Self {
-        Self { folder: folder.to_owned(), file: None, at: span.from, end: Some(span.to), buffer: BytesMut::new() }
+        Self {
+            folder: folder.to_owned(),
+            file: None,
+            at: span.from,
+            end: Some(span.to),
+            buffer: BytesMut::new(),
+        }
     }
 
     #[must_use]
     pub fn from(folder: &Path, at: Position) -> Self {
-        Self { folder: folder.to_owned(), file: None, at, end: None, buffer: BytesMut::new() }
+        Self {
+            folder: folder.to_owned(),
+            file: None,
+            at,
+            end: None,
+            buffer: BytesMut::new(),
+        }
     }
 
     /// Where the next record lies; after the last one, where the log ends.
@@ -61,7 +73,9 @@ impl SpoolReader {
                 }
                 return Ok(None);
             }
-            let Some(head) = self.buffer.first_chunk::<HEAD>().copied() else { return Ok(None) };
+            let Some(head) = self.buffer.first_chunk::<HEAD>().copied() else {
+                return Ok(None);
+            };
             let damaged = |error| ReadError::Damaged { at, error };
             let length = payload_length(&head).map_err(damaged)?;
             if !self.fill(HEAD + length)? {
@@ -87,7 +101,9 @@ impl SpoolReader {
                     Err(error) => return Err(error.into()),
                 }
             }
-            let Some(file) = &mut self.file else { return Ok(false) };
+            let Some(file) = &mut self.file else {
+                return Ok(false);
+            };
             let missing = (wanted - self.buffer.len()).max(BLOCK);
             let start = self.buffer.len();
             self.buffer.resize(start + missing, 0);
@@ -108,7 +124,10 @@ impl SpoolReader {
         if !self.folder.join(segment_name(next)).exists() {
             return Ok(false);
         }
-        self.at = Position { segment: next, offset: 0 };
+        self.at = Position {
+            segment: next,
+            offset: 0,
+        };
         self.file = None;
         self.buffer.clear();
         Ok(true)
@@ -136,11 +155,23 @@ mod tests {
     use crate::media::frame::{Frame, Track};
 
     fn frame(n: i64) -> Frame {
-        Frame { track: Track::Video, dts_ms: n, cts_ms: 0, key: true, data: Bytes::from(vec![7; 1000]) }
+        Frame {
+            track: Track::Video,
+            dts_ms: n,
+            cts_ms: 0,
+            key: true,
+            data: Bytes::from(vec![7; 1000]),
+        }
     }
 
     fn read_all(folder: &Path) -> (Vec<i64>, Position) {
-        let mut reader = SpoolReader::from(folder, Position { segment: 0, offset: 0 });
+        let mut reader = SpoolReader::from(
+            folder,
+            Position {
+                segment: 0,
+                offset: 0,
+            },
+        );
         let mut times = Vec::new();
         while let Ok(Some((_, record))) = reader.next_record() {
             if let Record::Frame(frame) = record {
@@ -162,7 +193,16 @@ mod tests {
         writer.progress().wait_below(0).await;
         let whole = std::fs::read(path.join(segment_name(0))).unwrap();
         assert_eq!(whole.len(), 5 * (HEAD + 1000));
-        for cut in [0, 1, HEAD, HEAD + 999, HEAD + 1000, 3000, whole.len() - 1, whole.len()] {
+        for cut in [
+            0,
+            1,
+            HEAD,
+            HEAD + 999,
+            HEAD + 1000,
+            3000,
+            whole.len() - 1,
+            whole.len(),
+        ] {
             std::fs::write(path.join(segment_name(0)), &whole[..cut]).unwrap();
             let (times, end) = read_all(&path);
             assert_eq!(times.len(), cut / (HEAD + 1000), "cut at {cut}");
@@ -185,7 +225,14 @@ mod tests {
         writer.flush();
         writer.progress().wait_below(0).await;
         assert_eq!(read_all(&path).0, [1, 2, 3, 4]);
-        let mut reader = SpoolReader::span(&path, Span { from, to, configs: Default::default() });
+        let mut reader = SpoolReader::span(
+            &path,
+            Span {
+                from,
+                to,
+                configs: Default::default(),
+            },
+        );
         let mut times = Vec::new();
         while let Some((_, record)) = reader.next_record().unwrap() {
             if let Record::Frame(frame) = record {

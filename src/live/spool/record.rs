@@ -44,12 +44,24 @@ pub struct Opening {
 #[serde(tag = "mark", rename_all = "snake_case")]
 pub enum Mark {
     Open(Box<Opening>),
-    Pause { end_ms: i64, at: UnixMs, cause: Cause },
-    Resume { media_ms: i64, wall: UnixMs },
+    Pause {
+        end_ms: i64,
+        at: UnixMs,
+        cause: Cause,
+    },
+    Resume {
+        media_ms: i64,
+        wall: UnixMs,
+    },
     /// New files from here on: at the next cut point, or at once.
-    Cut { at_once: bool, end_ms: i64 },
+    Cut {
+        at_once: bool,
+        end_ms: i64,
+    },
     /// The session is over; nothing follows.
-    End { end_ms: i64 },
+    End {
+        end_ms: i64,
+    },
     /// The first record of every segment but the first.
     Checkpoint(Box<Checkpoint>),
 }
@@ -124,13 +136,32 @@ pub fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
         Track::Video => KIND_VIDEO,
         Track::Audio => KIND_AUDIO,
     };
-    put(out, kind, if frame.key { FLAG_KEY } else { 0 }, frame.cts_ms, frame.dts_ms, &frame.data);
+    put(
+        out,
+        kind,
+        if frame.key { FLAG_KEY } else { 0 },
+        frame.cts_ms,
+        frame.dts_ms,
+        &frame.data,
+    );
 }
 
 /// Appends a video configuration.
 pub fn put_video_config(out: &mut Vec<u8>, config: &VideoConfig) {
-    let stored = StoredVideo { codec: config.codec, record: hex::encode(&config.record), width: config.width, height: config.height };
-    put(out, KIND_VIDEO_CONFIG, 0, 0, 0, &serde_json::to_vec(&stored).unwrap_or_default());
+    let stored = StoredVideo {
+        codec: config.codec,
+        record: hex::encode(&config.record),
+        width: config.width,
+        height: config.height,
+    };
+    put(
+        out,
+        KIND_VIDEO_CONFIG,
+        0,
+        0,
+        0,
+        &serde_json::to_vec(&stored).unwrap_or_default(),
+    );
 }
 
 /// Appends an audio configuration.
@@ -141,24 +172,67 @@ pub fn put_audio_config(out: &mut Vec<u8>, config: &AudioConfig) {
         sample_rate: config.sample_rate,
         channels: config.channels,
     };
-    put(out, KIND_AUDIO_CONFIG, 0, 0, 0, &serde_json::to_vec(&stored).unwrap_or_default());
+    put(
+        out,
+        KIND_AUDIO_CONFIG,
+        0,
+        0,
+        0,
+        &serde_json::to_vec(&stored).unwrap_or_default(),
+    );
 }
 
 /// Appends a mark.
 pub fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
-    put(out, KIND_MARK, 0, 0, 0, &serde_json::to_vec(mark).unwrap_or_default());
+    put(
+        out,
+        KIND_MARK,
+        0,
+        0,
+        0,
+        &serde_json::to_vec(mark).unwrap_or_default(),
+    );
 }
 
 /// The payload length that a head announces.
 pub fn payload_length(head: &[u8; HEAD]) -> Result<usize, RecordError> {
     let [a, b, c, d, ..] = *head;
     let length = u32::from_le_bytes([a, b, c, d]) as usize;
-    if length > MAX_PAYLOAD { Err(RecordError::Length) } else { Ok(length) }
+    if length > MAX_PAYLOAD {
+        Err(RecordError::Length)
+    } else {
+        Ok(length)
+    }
 }
 
 /// Reads a record back.
 pub fn parse(head: &[u8; HEAD], payload: Bytes) -> Result<Record, RecordError> {
-    let [_, _, _, _, c0, c1, c2, c3, kind, flags, _, _, t0, t1, t2, t3, d0, d1, d2, d3, d4, d5, d6, d7] = *head;
+    let [
+        _,
+        _,
+        _,
+        _,
+        c0,
+        c1,
+        c2,
+        c3,
+        kind,
+        flags,
+        _,
+        _,
+        t0,
+        t1,
+        t2,
+        t3,
+        d0,
+        d1,
+        d2,
+        d3,
+        d4,
+        d5,
+        d6,
+        d7,
+    ] = *head;
     let mut crc = crc32fast::Hasher::new();
     crc.update(&head[8..]);
     crc.update(&payload);
@@ -166,10 +240,18 @@ pub fn parse(head: &[u8; HEAD], payload: Bytes) -> Result<Record, RecordError> {
         return Err(RecordError::Checksum);
     }
     let json = |_| RecordError::Content;
-    let from_hex = |text: &str| hex::decode(text).map(Bytes::from).map_err(|_| RecordError::Content);
+    let from_hex = |text: &str| {
+        hex::decode(text)
+            .map(Bytes::from)
+            .map_err(|_| RecordError::Content)
+    };
     Ok(match kind {
         KIND_VIDEO | KIND_AUDIO => Record::Frame(Frame {
-            track: if kind == KIND_VIDEO { Track::Video } else { Track::Audio },
+            track: if kind == KIND_VIDEO {
+                Track::Video
+            } else {
+                Track::Audio
+            },
             dts_ms: i64::from_le_bytes([d0, d1, d2, d3, d4, d5, d6, d7]),
             cts_ms: i32::from_le_bytes([t0, t1, t2, t3]),
             key: flags & FLAG_KEY != 0,
@@ -178,12 +260,22 @@ pub fn parse(head: &[u8; HEAD], payload: Bytes) -> Result<Record, RecordError> {
         KIND_VIDEO_CONFIG => {
             let stored: StoredVideo = serde_json::from_slice(&payload).map_err(json)?;
             let record = from_hex(&stored.record)?;
-            Record::Video(VideoConfig { codec: stored.codec, record, width: stored.width, height: stored.height })
+            Record::Video(VideoConfig {
+                codec: stored.codec,
+                record,
+                width: stored.width,
+                height: stored.height,
+            })
         }
         KIND_AUDIO_CONFIG => {
             let stored: StoredAudio = serde_json::from_slice(&payload).map_err(json)?;
             let record = from_hex(&stored.record)?;
-            Record::Audio(AudioConfig { codec: stored.codec, record, sample_rate: stored.sample_rate, channels: stored.channels })
+            Record::Audio(AudioConfig {
+                codec: stored.codec,
+                record,
+                sample_rate: stored.sample_rate,
+                channels: stored.channels,
+            })
         }
         KIND_MARK => Record::Mark(Box::new(serde_json::from_slice(&payload).map_err(json)?)),
         _ => return Err(RecordError::Content),
@@ -202,11 +294,19 @@ mod tests {
 
     #[test]
     fn a_frame_comes_back_and_every_flipped_bit_is_noticed() {
-        let frame = Frame { track: Track::Video, dts_ms: -7, cts_ms: -40, key: true, data: Bytes::from_static(b"payload") };
+        let frame = Frame {
+            track: Track::Video,
+            dts_ms: -7,
+            cts_ms: -40,
+            key: true,
+            data: Bytes::from_static(b"payload"),
+        };
         let mut bytes = Vec::new();
         put_frame(&mut bytes, &frame);
         let (head, payload) = split(&bytes);
-        let Record::Frame(back) = parse(&head, payload).unwrap() else { panic!("no frame") };
+        let Record::Frame(back) = parse(&head, payload).unwrap() else {
+            panic!("no frame")
+        };
         assert_eq!(back, frame);
         for bit in 32..bytes.len() * 8 {
             let mut damaged = bytes.clone();

@@ -36,7 +36,12 @@ pub struct SpoolWriter {
 
 fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>> {
     let path = folder.join(segment_name(segment));
-    let file = OpenOptions::new().write(true).create(true).create_new(new).truncate(false).open(path)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .create_new(new)
+        .truncate(false)
+        .open(path)?;
     Ok(Arc::new(file))
 }
 
@@ -45,7 +50,16 @@ impl SpoolWriter {
     pub fn create(disk: Disk, folder: PathBuf, lane: usize) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
         let file = open_segment(&folder, 0, true)?;
-        Ok(Self::with(disk, folder, lane, file, Position { segment: 0, offset: 0 }))
+        Ok(Self::with(
+            disk,
+            folder,
+            lane,
+            file,
+            Position {
+                segment: 0,
+                offset: 0,
+            },
+        ))
     }
 
     /// Goes on after the last whole record of a spool found at start; what lies behind it is cut off.
@@ -74,7 +88,10 @@ impl SpoolWriter {
     /// Where the next record will lie.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position { segment: self.segment, offset: self.base + self.buffer.len() as u64 }
+        Position {
+            segment: self.segment,
+            offset: self.base + self.buffer.len() as u64,
+        }
     }
 
     #[must_use]
@@ -120,7 +137,10 @@ impl SpoolWriter {
     /// Hands the buffer over when it is old enough.
     pub fn tick(&mut self) {
         self.hand_over();
-        if self.oldest.is_some_and(|oldest| oldest.elapsed() >= FLUSH_AGE) {
+        if self
+            .oldest
+            .is_some_and(|oldest| oldest.elapsed() >= FLUSH_AGE)
+        {
             self.flush();
         }
     }
@@ -129,7 +149,12 @@ impl SpoolWriter {
     pub fn flush(&mut self) {
         if !self.buffer.is_empty() {
             let data = std::mem::replace(&mut self.buffer, self.disk.buffer(FLUSH_BYTES));
-            let write = Write { file: self.file.clone(), offset: self.base, data, progress: self.progress.clone() };
+            let write = Write {
+                file: self.file.clone(),
+                offset: self.base,
+                data,
+                progress: self.progress.clone(),
+            };
             self.base += write.data.len() as u64;
             self.waiting.push(write);
         }

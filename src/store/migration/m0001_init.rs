@@ -7,7 +7,10 @@ use sea_orm_migration::schema::{big_integer, boolean, integer, string_len, text}
 pub struct Migration;
 
 fn table(name: &str) -> TableCreateStatement {
-    Table::create().table(Alias::new(name)).if_not_exists().to_owned()
+    Table::create()
+        .table(Alias::new(name))
+        .if_not_exists()
+        .to_owned()
 }
 
 fn col(name: &str) -> Alias {
@@ -15,12 +18,19 @@ fn col(name: &str) -> Alias {
 }
 
 fn auto_id() -> ColumnDef {
-    ColumnDef::new(col("id")).big_integer().not_null().auto_increment().primary_key().to_owned()
+    ColumnDef::new(col("id"))
+        .big_integer()
+        .not_null()
+        .auto_increment()
+        .primary_key()
+        .to_owned()
 }
 
 fn index(table: &str, columns: &[&str]) -> IndexCreateStatement {
     let mut index = Index::create();
-    index.name(format!("idx_{table}_{}", columns.join("_"))).table(Alias::new(table));
+    index
+        .name(format!("idx_{table}_{}", columns.join("_")))
+        .table(Alias::new(table));
     for column in columns {
         index.col(Alias::new(*column));
     }
@@ -67,7 +77,9 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        manager.create_index(index("record_session", &["stream_hash", "started_at"])).await?;
+        manager
+            .create_index(index("record_session", &["stream_hash", "started_at"]))
+            .await?;
         manager
             .create_table(
                 table("record_slice")
@@ -88,7 +100,9 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        manager.create_index(index("record_slice", &["stream_hash", "uploaded_at"])).await?;
+        manager
+            .create_index(index("record_slice", &["stream_hash", "uploaded_at"]))
+            .await?;
         manager
             .create_table(
                 table("record_file")
@@ -114,7 +128,9 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        manager.create_index(index("record_file", &["stream_hash", "started_at"])).await?;
+        manager
+            .create_index(index("record_file", &["stream_hash", "started_at"]))
+            .await?;
         manager
             .create_table(
                 table("callback")
@@ -138,7 +154,9 @@ impl MigrationTrait for Migration {
             )
             .await?;
         manager.create_index(index("callback", &["state"])).await?;
-        manager.create_index(index("callback", &["domain", "created_at"])).await
+        manager
+            .create_index(index("callback", &["domain", "created_at"]))
+            .await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

@@ -39,7 +39,12 @@ pub struct Bench {
 impl Bench {
     /// Opens the service on a folder, which may hold what an earlier one left.
     pub async fn open(folder: &Path) -> Self {
-        let store = Store::open(&format!("sqlite://{}?mode=rwc", folder.join("t.db").display())).await.unwrap();
+        let store = Store::open(&format!(
+            "sqlite://{}?mode=rwc",
+            folder.join("t.db").display()
+        ))
+        .await
+        .unwrap();
         let clock = Clock::new(None);
         let faults = Arc::new(Faults::default());
         let embedded = FolderStore::open(folder.join("oss")).unwrap();
@@ -49,7 +54,10 @@ impl Bench {
         let services = Arc::new(Services {
             clock: clock.clone(),
             store,
-            objects: Objects { store: ObjectStore::Embedded(embedded), faults: faults.clone() },
+            objects: Objects {
+                store: ObjectStore::Embedded(embedded),
+                faults: faults.clone(),
+            },
             notifier,
             disk: Disk::start().unwrap(),
             http: localyun::notify::client().unwrap(),
@@ -61,7 +69,14 @@ impl Bench {
         tokio::spawn(async move { clock.run().await });
         let hub = Hub::new(services.clone());
         localyun::live::recovery::run(&hub).await.unwrap();
-        Self { services, hub, key: StreamKey::new("play.example.com", "live", "s1"), next_frame: 0, raw: 0, config: config() }
+        Self {
+            services,
+            hub,
+            key: StreamKey::new("play.example.com", "live", "s1"),
+            next_frame: 0,
+            raw: 0,
+            config: config(),
+        }
     }
 
     pub async fn rule(&self, on_demand: OnDemand, delay_s: i64) {
@@ -82,7 +97,11 @@ impl Bench {
             end_time: None,
             on_demand,
             delay_s,
-            formats: vec![format(Format::M3u8, 3600), format(Format::Mp4, 20), format(Format::Flv, 3600)],
+            formats: vec![
+                format(Format::M3u8, 3600),
+                format(Format::Mp4, 20),
+                format(Format::Flv, 3600),
+            ],
             transcode_formats: Vec::new(),
             transcode_templates: Vec::new(),
             created_at: 0,
@@ -95,14 +114,23 @@ impl Bench {
             need_status_notify: true,
             ..RecordNotify::default()
         };
-        self.services.store.put_document(Kind::RecordNotify, &self.key.domain, &notify).await.unwrap();
+        self.services
+            .store
+            .put_document(Kind::RecordNotify, &self.key.domain, &notify)
+            .await
+            .unwrap();
     }
 
     pub async fn publish(&mut self) -> Arc<Publisher> {
         self.raw = 0;
         let publisher = self
             .hub
-            .publish(self.key.clone(), self.key.domain.clone(), "127.0.0.1:1".to_owned(), PushArgs::default())
+            .publish(
+                self.key.clone(),
+                self.key.domain.clone(),
+                "127.0.0.1:1".to_owned(),
+                PushArgs::default(),
+            )
             .await
             .unwrap();
         publisher.recorder.video_config(self.config.clone());
@@ -131,13 +159,17 @@ impl Bench {
     /// How often each frame number is in the objects of a format.
     pub fn found(&self, folder: &Path, format: &str) -> BTreeMap<u64, u32> {
         let mut found = BTreeMap::new();
-        let Ok(entries) = std::fs::read_dir(folder.join("oss/bucket").join(format)) else { return found };
+        let Ok(entries) = std::fs::read_dir(folder.join("oss/bucket").join(format)) else {
+            return found;
+        };
         for entry in entries {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             let mut rest = &bytes[..];
             while let Some(at) = rest.windows(MARK.len()).position(|w| w == MARK) {
                 let number = &rest[at + MARK.len()..at + MARK.len() + 8];
-                *found.entry(u64::from_be_bytes(number.try_into().unwrap())).or_default() += 1;
+                *found
+                    .entry(u64::from_be_bytes(number.try_into().unwrap()))
+                    .or_default() += 1;
                 rest = &rest[at + MARK.len() + 8..];
             }
         }
@@ -175,7 +207,9 @@ fn config() -> VideoConfig {
                 found.get_or_insert(config);
             }
         };
-        reader.read(tag.kind, tag.timestamp, tag.payload, &mut sink).unwrap();
+        reader
+            .read(tag.kind, tag.timestamp, tag.payload, &mut sink)
+            .unwrap();
     }
     found.unwrap()
 }
