@@ -1,5 +1,6 @@
 """One localyun process on free ports and a folder of its own, with its control routes."""
 
+import hashlib
 import json
 import os
 import queue
@@ -36,6 +37,20 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("LOCALYUN_") and k.lower() not in hidden}
 
 
+def database(data_dir: Path) -> dict[str, str]:
+    """The setting of a database of this data folder's own, where LOCALYUN_TEST_DATABASE asks for an outside one.
+
+    It is a URL with `{name}` in it; LOCALYUN_TEST_DATABASE_CREATE is a program that makes the database of a given name
+    and is content when there is one, so that a server started again on its folder finds what it wrote.
+    """
+    url = os.environ.get("LOCALYUN_TEST_DATABASE")
+    if not url:
+        return {}
+    name = "t" + hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16]
+    subprocess.run([os.environ["LOCALYUN_TEST_DATABASE_CREATE"], name], check=True, timeout=60)
+    return {"LOCALYUN_DATABASE_URL": url.replace("{name}", name)}
+
+
 class Server:
     """`localyun serve` with its ready line read. Use as a context manager; the end is SIGTERM to its own pid."""
 
@@ -50,7 +65,7 @@ class Server:
             command,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            env=clean_environment() | (environment or {}),
+            env=clean_environment() | database(self.data_dir) | (environment or {}),
             text=True,
         )
         self.lines: list[str] = []
