@@ -209,6 +209,10 @@ fn body(parts: &HttpParts) -> Result<Value, Refused> {
 
 /// A body's fields as a type; the error names the field.
 fn fields<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refused> {
+    // A list would fill a type's fields by position.
+    if !body.is_object() {
+        return Err(Refused::bad("the body must be a JSON object"));
+    }
     serde_json::from_value(body).map_err(Refused::bad)
 }
 

@@ -25,10 +25,10 @@ pub fn ordered_id() -> String {
     Uuid::now_v7().hyphenated().to_string()
 }
 
-/// A record id as index files carry it: a lower-case UUID.
+/// A record id as index files carry it: a lower-case UUID, whose order is that of creation.
 #[must_use]
 pub fn record_id() -> String {
-    Uuid::new_v4().hyphenated().to_string()
+    ordered_id()
 }
 
 /// A signature nonce for our own client.

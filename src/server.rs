@@ -153,16 +153,18 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
 /// Runs the service in the foreground, with its ready line on standard output.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
     let running = start(config).await?;
-    let ready = serde_json::json!({
+    let mut ready = serde_json::json!({
         "event": "ready",
         "version": env!("CARGO_PKG_VERSION"),
         "api": running.api,
         "rtmp": running.rtmp,
         "oss": running.oss,
-        "tls": running.tls,
         "startup_ms": running.startup_ms,
         "pid": std::process::id(),
     });
+    if let (Some(tls), serde_json::Value::Object(fields)) = (&running.tls, &mut ready) {
+        fields.insert("tls".to_owned(), tls.as_str().into());
+    }
     print_line(&ready.to_string());
     running.wait().await;
     Ok(())

@@ -3,7 +3,9 @@
 //! Everything is idempotent by a name that the spool's content decides ("session:format:number"), so that a restart may run it all again.
 //! A store that fails is tried again until it works; the spool is given up only after the commit.
 
-use std::collections::{HashMap, HashSet};
+mod upload;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -12,7 +14,6 @@ use tokio::sync::mpsc;
 use crate::clock::{Busy, UnixMs};
 use crate::ids;
 use crate::live::derive::{self, Carry, DeriveError};
-use crate::live::playlist;
 use crate::live::recorder::Recorder;
 use crate::live::segmenter::{File, Output, Slice};
 use crate::live::spool::disk::Progress;
@@ -23,7 +24,7 @@ use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::rule::Format;
 use crate::model::stream_key::StreamKey;
 use crate::notify;
-use crate::objects::{PutError, Upload};
+use crate::objects::PutError;
 use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
@@ -129,18 +130,34 @@ pub fn spawn(
         given_up: HashSet::new(),
     };
     tokio::spawn(async move {
-        while let Some((busy, effect)) = queue.recv().await {
-            worker.work_off(busy, effect).await;
+        let mut backlog: VecDeque<Effect> = VecDeque::new();
+        while let Some((mut busy, effect)) = queue.recv().await {
+            backlog.push_back(effect);
+            while let Some(effect) = backlog.pop_front() {
+                let work = worker.work_off(busy, effect);
+                tokio::pin!(work);
+                // What waits behind holds no guard: while the first one rests between its tries, time must be able to pass.
+                let mut open = true;
+                busy = loop {
+                    tokio::select! {
+                        busy = &mut work => break busy,
+                        more = queue.recv(), if open => match more {
+                            Some((_, effect)) => backlog.push_back(effect),
+                            None => open = false,
+                        },
+                    }
+                };
+            }
         }
     });
 }
 
 impl Worker {
-    async fn work_off(&mut self, mut busy: Busy, effect: Effect) {
+    async fn work_off(&mut self, mut busy: Busy, effect: Effect) -> Busy {
         let mut tries = 0;
         loop {
             match self.run(&effect).await {
-                Ok(()) => return,
+                Ok(()) => return busy,
                 Err(Trouble::Passing(why)) => {
                     let wait = RETRY_MS
                         .get(tries)
@@ -160,11 +177,11 @@ impl Worker {
                 }
                 Err(Trouble::Fatal(fault)) => {
                     self.give_up(&effect, fault);
-                    return;
+                    return busy;
                 }
                 Err(Trouble::Lost(why)) => {
                     tracing::error!(stream.key = %self.key, why, "a part of a recording could not be made");
-                    return;
+                    return busy;
                 }
             }
         }
@@ -432,102 +449,6 @@ impl Worker {
             self.services.notifier.wake(self.services.clock.busy());
         }
         Ok(())
-    }
-
-    async fn put_playlist(
-        &self,
-        opening: &Opening,
-        file: &File,
-        format: Format,
-        wanted: &str,
-        id: &str,
-    ) -> Result<(String, u64, i32, i32), Trouble> {
-        let rows = self
-            .services
-            .store
-            .slices_of_session(&opening.session)
-            .await?;
-        let (first, last) = file.slices.unwrap_or((1, 0));
-        let rows: Vec<SliceRow> = rows
-            .into_iter()
-            .filter(|row| slice_lane(&row.id) == Some(file.lane))
-            .filter(|row| u64::try_from(row.sequence).is_ok_and(|n| (first..=last).contains(&n)))
-            .collect();
-        let Some(sample) = rows.first() else {
-            return Err(Trouble::Lost(
-                "no slice of the file is in the bucket".to_owned(),
-            ));
-        };
-        let (width, height) = (sample.width, sample.height);
-        let map = match format {
-            Format::Cmaf => Some(self.put_init(opening, file, sample).await?),
-            _ => None,
-        };
-        let mut object = wanted.to_owned();
-        for n in 1..NAMES {
-            let text = playlist::text(&rows, &object, &opening.rule.oss_bucket, map.as_deref());
-            let size = text.len() as u64;
-            let upload = Upload {
-                bucket: &opening.rule.oss_bucket,
-                key: &object,
-                content_type: format.content_type(),
-                tag: id,
-            };
-            match self.services.objects.put_text(&upload, text).await {
-                Ok(()) => return Ok((object, size, width, height)),
-                Err(PutError::Taken) => object = object_name::beside(wanted, n),
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Err(Trouble::Lost(format!(
-            "every name beside {wanted} is taken"
-        )))
-    }
-
-    /// The CMAF header that a playlist's fragments need.
-    async fn put_init(
-        &self,
-        opening: &Opening,
-        file: &File,
-        sample: &SliceRow,
-    ) -> Result<String, Trouble> {
-        let made =
-            derive::cmaf_init(self.services.spool.join(&opening.session), file.clone()).await?;
-        let wanted = format!("{}_init.mp4", sample.object.trim_end_matches(".m4s"));
-        let id = format!("{}:init:{}", opening.session, file.number);
-        self.put_file(opening, &wanted, "video/mp4", &id, &made.path)
-            .await
-    }
-
-    /// Puts a file under its name, or beside it when a foreign object holds the name.
-    async fn put_file(
-        &self,
-        opening: &Opening,
-        wanted: &str,
-        content_type: &'static str,
-        id: &str,
-        path: &Path,
-    ) -> Result<String, Trouble> {
-        let mut object = wanted.to_owned();
-        for n in 1..NAMES {
-            let upload = Upload {
-                bucket: &opening.rule.oss_bucket,
-                key: &object,
-                content_type,
-                tag: id,
-            };
-            match self.services.objects.put_file(&upload, path).await {
-                Ok(()) => {
-                    let _ = std::fs::remove_file(path);
-                    return Ok(object);
-                }
-                Err(PutError::Taken) => object = object_name::beside(wanted, n),
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Err(Trouble::Lost(format!(
-            "every name beside {wanted} is taken"
-        )))
     }
 }
 

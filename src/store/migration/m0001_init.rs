@@ -6,11 +6,15 @@ use sea_orm_migration::schema::{big_integer, boolean, integer, string_len, text}
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-fn table(name: &str) -> TableCreateStatement {
-    Table::create()
-        .table(Alias::new(name))
-        .if_not_exists()
-        .to_owned()
+/// On MySQL every name is compared byte by byte, as the other databases do, and may hold any character, whatever the
+/// database was created with.
+fn table(manager: &SchemaManager, name: &str) -> TableCreateStatement {
+    let mut table = Table::create();
+    table.table(Alias::new(name)).if_not_exists();
+    if manager.get_database_backend() == DbBackend::MySql {
+        table.character_set("utf8mb4").collate("utf8mb4_bin");
+    }
+    table
 }
 
 fn col(name: &str) -> Alias {
@@ -42,7 +46,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager
             .create_table(
-                table("record_rule")
+                table(manager, "record_rule")
                     .col(auto_id())
                     .col(string_len(col("key_hash"), 40).unique_key())
                     .col(string_len(col("domain"), 255))
@@ -52,7 +56,7 @@ impl MigrationTrait for Migration {
             .await?;
         manager
             .create_table(
-                table("document")
+                table(manager, "document")
                     .col(string_len(col("kind"), 40))
                     .col(string_len(col("name"), 255))
                     .col(text(col("body")))
@@ -62,7 +66,7 @@ impl MigrationTrait for Migration {
             .await?;
         manager
             .create_table(
-                table("record_session")
+                table(manager, "record_session")
                     .col(string_len(col("id"), 40).primary_key())
                     .col(string_len(col("stream_hash"), 40))
                     .col(string_len(col("domain"), 255))
@@ -82,7 +86,7 @@ impl MigrationTrait for Migration {
             .await?;
         manager
             .create_table(
-                table("record_slice")
+                table(manager, "record_slice")
                     .col(string_len(col("id"), 64).primary_key())
                     .col(string_len(col("stream_hash"), 40))
                     .col(string_len(col("session_id"), 40))
@@ -105,7 +109,7 @@ impl MigrationTrait for Migration {
             .await?;
         manager
             .create_table(
-                table("record_file")
+                table(manager, "record_file")
                     .col(string_len(col("id"), 64).primary_key())
                     .col(string_len(col("dedupe"), 80).unique_key())
                     .col(string_len(col("stream_hash"), 40))
@@ -133,7 +137,7 @@ impl MigrationTrait for Migration {
             .await?;
         manager
             .create_table(
-                table("callback")
+                table(manager, "callback")
                     .col(auto_id())
                     .col(string_len(col("dedupe"), 120).unique_key())
                     .col(string_len(col("domain"), 255))

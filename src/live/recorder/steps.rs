@@ -1,0 +1,299 @@
+//! Carrying out what the state machine says: sessions begin, pause, resume and end, questions are put, due times armed.
+
+use super::{CUT_PATIENCE_MS, Inner, Recorder, stop};
+use crate::clock::UnixMs;
+use crate::ids;
+use crate::live::machine::{self, Cause, Input, State, Step};
+use crate::live::question;
+use crate::live::session::Session;
+use crate::live::spool::record::Opening;
+use crate::live::worker::Effect;
+use crate::model::event::{Fault, Kind};
+use crate::model::on_demand::ingest_parameter_wants;
+use crate::model::rule::{FormatRule, Rule, Window};
+
+impl Recorder {
+    pub(super) fn apply(&self, inner: &mut Inner, input: Input) {
+        if let Ok((next, steps)) = machine::step(inner.state, inner.publisher.present, input) {
+            self.carry_out(inner, next, steps);
+        }
+    }
+
+    pub(super) fn carry_out(&self, inner: &mut Inner, next: State, steps: &[Step]) {
+        let cause = if let State::Paused(cause) = next {
+            cause
+        } else {
+            Cause::Lost
+        };
+        inner.state = next;
+        for step in steps {
+            match step {
+                Step::Ask => self.ask(inner),
+                Step::Discard => self.discard(inner),
+                Step::Open => self.open(inner, None),
+                Step::Adopt => self.adopt(inner, None),
+                Step::Resume => self.resume(inner),
+                Step::Pause => self.pause(inner, cause),
+                Step::Finalise => self.finalise(inner),
+                Step::CutFiles => self.cut_files(inner),
+                Step::ArmDelay => {
+                    let delay = inner.session.as_ref().map_or(0, |s| s.opening.rule.delay_s);
+                    self.arm_delay(inner, self.services.clock.now() + delay * 1000);
+                }
+                Step::DisarmDelay => stop(&mut inner.delay),
+            }
+        }
+    }
+
+    pub(super) fn begin(&self, inner: &mut Inner, rule: Rule, undecided: bool) -> bool {
+        let session = ids::ordered_id();
+        let folder = self.services.spool.join(&session);
+        let opening = Opening {
+            session,
+            key: self.key.clone(),
+            formats: rule.formats.clone(),
+            rule,
+            first_sequence: inner.next_sequence,
+            wall: self.services.clock.now(),
+            push_args: inner.publisher.args.callback_args(),
+        };
+        match Session::begin(opening, folder, self.services.disk.clone(), undecided) {
+            Ok(mut session) => {
+                let publisher = &inner.publisher;
+                session.open_gate(
+                    publisher.fresh,
+                    publisher.video.as_ref(),
+                    publisher.audio.as_ref(),
+                );
+                inner.session = Some(session);
+                inner.last_fault = None;
+                true
+            }
+            Err(error) => {
+                tracing::error!(stream.key = %self.key, %error, "no spool can be opened");
+                inner.last_fault = Some(Fault::StorageFull);
+                inner.state = State::Idle;
+                false
+            }
+        }
+    }
+
+    pub(super) fn open(&self, inner: &mut Inner, rule: Option<Rule>) {
+        let Some(rule) = rule.or_else(|| inner.publisher.choice.winner.clone()) else {
+            inner.state = State::Idle;
+            return;
+        };
+        if self.begin(inner, rule, false) {
+            self.watch_window_end(inner);
+        }
+    }
+
+    pub(super) fn ask(&self, inner: &mut Inner) {
+        let Some(rule) = inner.publisher.choice.winner.clone() else {
+            inner.state = State::Idle;
+            return;
+        };
+        if !self.begin(inner, rule.clone(), true) {
+            return;
+        }
+        let (me, services, key) = (self.me.clone(), self.services.clone(), self.key.clone());
+        let busy = self.services.clock.busy();
+        let task = tokio::spawn(async move {
+            let describe = {
+                let me = me.clone();
+                move || {
+                    let recorder = me.upgrade()?;
+                    let inner = recorder.lock();
+                    Some((
+                        inner.publisher.kbps,
+                        inner.publisher.video.as_ref().map(|v| v.codec),
+                    ))
+                }
+            };
+            let answer = question::ask(&services, &key, &rule.formats, describe, busy).await;
+            if let Some(recorder) = me.upgrade() {
+                recorder.answered(answer.0);
+            }
+        });
+        inner.question = Some(task.abort_handle());
+    }
+
+    pub(super) fn answered(&self, formats: Option<Vec<FormatRule>>) {
+        let mut inner = self.lock();
+        match formats {
+            Some(formats) if inner.state == State::Asking => {
+                if let Ok((next, steps)) =
+                    machine::step(inner.state, inner.publisher.present, Input::AnswerYes)
+                {
+                    inner.state = next;
+                    if let [Step::Adopt, rest @ ..] = steps {
+                        self.adopt(&mut inner, Some(formats));
+                        self.carry_out(&mut inner, next, rest);
+                    }
+                }
+            }
+            Some(_) => {}
+            None => self.apply(&mut inner, Input::AnswerNo),
+        }
+    }
+
+    pub(super) fn adopt(&self, inner: &mut Inner, formats: Option<Vec<FormatRule>>) {
+        inner.question = None;
+        let Some(session) = &mut inner.session else {
+            return;
+        };
+        let formats = formats.unwrap_or_else(|| session.opening.rule.formats.clone());
+        if session.adopt(formats) {
+            self.tell_session(session, "recording");
+            self.tell(session, Kind::RecordStarted);
+        }
+        self.emit_outputs(inner);
+        self.watch_window_end(inner);
+    }
+
+    pub(super) fn discard(&self, inner: &mut Inner) {
+        stop(&mut inner.question);
+        if let Some(session) = inner.session.take() {
+            self.send(Effect::Forget {
+                folder: session.folder().to_owned(),
+            });
+        }
+    }
+
+    pub(super) fn pause(&self, inner: &mut Inner, cause: Cause) {
+        let now = self.services.clock.now();
+        let Some(session) = &mut inner.session else {
+            return;
+        };
+        session.pause(cause, now);
+        self.emit_outputs(inner);
+        if let Some(session) = &mut inner.session
+            && session.is_open()
+        {
+            self.tell_session(session, "paused");
+            self.tell(session, Kind::RecordPaused);
+        }
+    }
+
+    pub(super) fn resume(&self, inner: &mut Inner) {
+        let Some(session) = &mut inner.session else {
+            return;
+        };
+        session.resume();
+        let publisher = &inner.publisher;
+        session.open_gate(
+            publisher.fresh,
+            publisher.video.as_ref(),
+            publisher.audio.as_ref(),
+        );
+    }
+
+    pub(super) fn finalise(&self, inner: &mut Inner) {
+        stop(&mut inner.delay);
+        if let Some(session) = &mut inner.session {
+            session.finish();
+        }
+        self.emit_outputs(inner);
+        let Some(session) = inner.session.take() else {
+            return;
+        };
+        inner.next_sequence = session.next_sequence();
+        if session.is_open() {
+            self.tell_session(&session, "ended");
+        }
+        self.send(Effect::Forget {
+            folder: session.folder().to_owned(),
+        });
+    }
+
+    pub(super) fn cut_files(&self, inner: &mut Inner) {
+        let Some(session) = &mut inner.session else {
+            return;
+        };
+        session.want_cut();
+        self.tell(session, Kind::RecordStarted);
+        let me = self.me.clone();
+        let clock = self.services.clock.clone();
+        let due = clock.now() + CUT_PATIENCE_MS;
+        let id = session.opening.session.clone();
+        tokio::spawn(async move {
+            let _busy = clock.sleep_until(due).await;
+            let Some(recorder) = me.upgrade() else { return };
+            let mut inner = recorder.lock();
+            if let Some(session) = inner
+                .session
+                .as_mut()
+                .filter(|s| s.opening.session == id && s.cut_is_wanted())
+            {
+                session.cut_now();
+            }
+            recorder.emit_outputs(&mut inner);
+        });
+    }
+
+    pub(super) fn arm_delay(&self, inner: &mut Inner, due: UnixMs) {
+        stop(&mut inner.delay);
+        let me = self.me.clone();
+        let clock = self.services.clock.clone();
+        let task = tokio::spawn(async move {
+            let _busy = clock.sleep_until(due).await;
+            if let Some(recorder) = me.upgrade() {
+                let mut inner = recorder.lock();
+                inner.delay = None;
+                recorder.apply(&mut inner, Input::DelayElapsed);
+            }
+        });
+        inner.delay = Some(task.abort_handle());
+    }
+
+    /// A window that opens under a live stream starts a recording then.
+    pub(super) fn watch_upcoming(&self, inner: &mut Inner) {
+        stop(&mut inner.window);
+        let Some(rule) = inner.publisher.choice.upcoming.clone() else {
+            return;
+        };
+        let Window::Ahead(opens) = rule.window_at(self.services.clock.now()) else {
+            return;
+        };
+        let me = self.me.clone();
+        let clock = self.services.clock.clone();
+        let task = tokio::spawn(async move {
+            let _busy = clock.sleep_until(opens).await;
+            let Some(recorder) = me.upgrade() else { return };
+            let mut inner = recorder.lock();
+            if inner.session.is_none() && inner.publisher.present {
+                let (mode, wanted) = (
+                    rule.on_demand,
+                    ingest_parameter_wants(&inner.publisher.args),
+                );
+                inner.publisher.choice.winner = Some(rule);
+                recorder.apply(&mut inner, Input::Publish { mode, wanted });
+            }
+        });
+        inner.window = Some(task.abort_handle());
+    }
+
+    pub(super) fn watch_window_end(&self, inner: &mut Inner) {
+        let Some(end) = inner.session.as_ref().and_then(|s| s.opening.rule.end_time) else {
+            return;
+        };
+        if inner
+            .session
+            .as_ref()
+            .is_some_and(|s| s.opening.rule.stream == crate::model::rule::ANY)
+        {
+            return;
+        }
+        stop(&mut inner.window);
+        let me = self.me.clone();
+        let clock = self.services.clock.clone();
+        let task = tokio::spawn(async move {
+            let _busy = clock.sleep_until(end).await;
+            if let Some(recorder) = me.upgrade() {
+                let mut inner = recorder.lock();
+                recorder.apply(&mut inner, Input::WindowClosed);
+            }
+        });
+        inner.window = Some(task.abort_handle());
+    }
+}

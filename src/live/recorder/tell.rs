@@ -1,0 +1,62 @@
+//! What the recorder tells its worker, in order: ranges to be made into files, status events, the session's row.
+
+use std::sync::Arc;
+
+use super::{Inner, Recorder};
+use crate::live::session::Session;
+use crate::live::worker::{Effect, Status};
+use crate::model::event::{Fault, Kind};
+
+impl Recorder {
+    pub(super) fn emit_outputs(&self, inner: &mut Inner) {
+        let Some(session) = &mut inner.session else {
+            return;
+        };
+        if !session.is_open() {
+            return;
+        }
+        let outputs = session.take_outputs();
+        if outputs.is_empty() {
+            return;
+        }
+        let (progress, flushed_at) = {
+            session.spool.flush();
+            (session.spool.progress(), session.keep_from())
+        };
+        let opening = Arc::new(session.opening.clone());
+        let folder = session.folder().to_owned();
+        for output in outputs {
+            self.send(Effect::Output {
+                opening: opening.clone(),
+                folder: folder.clone(),
+                output,
+                progress: Some(progress.clone()),
+                keep_from: flushed_at,
+            });
+        }
+    }
+
+    pub(super) fn tell(&self, session: &mut Session, kind: Kind) {
+        self.tell_as(session, kind, None);
+    }
+
+    pub(super) fn tell_as(&self, session: &mut Session, kind: Kind, fault: Option<Fault>) {
+        let number = session.statuses;
+        session.statuses += 1;
+        self.send(Effect::Status(Status {
+            session: session.opening.session.clone(),
+            number,
+            kind,
+            fault,
+            at: self.services.clock.now(),
+        }));
+    }
+
+    pub(super) fn tell_session(&self, session: &Session, state: &'static str) {
+        self.send(Effect::Session {
+            opening: Arc::new(session.opening.clone()),
+            ended_at: session.wall_end(),
+            state,
+        });
+    }
+}

@@ -1,0 +1,110 @@
+//! Putting files into the bucket: under their name, or beside it when a foreign object holds the name.
+
+use std::path::Path;
+
+use super::{NAMES, Trouble, Worker, slice_lane};
+use crate::live::segmenter::File;
+use crate::live::spool::record::Opening;
+use crate::live::{derive, playlist};
+use crate::model::object_name;
+use crate::model::rule::Format;
+use crate::objects::{PutError, Upload};
+use crate::store::records::SliceRow;
+
+impl Worker {
+    pub(super) async fn put_playlist(
+        &self,
+        opening: &Opening,
+        file: &File,
+        format: Format,
+        wanted: &str,
+        id: &str,
+    ) -> Result<(String, u64, i32, i32), Trouble> {
+        let rows = self
+            .services
+            .store
+            .slices_of_session(&opening.session)
+            .await?;
+        let (first, last) = file.slices.unwrap_or((1, 0));
+        let rows: Vec<SliceRow> = rows
+            .into_iter()
+            .filter(|row| slice_lane(&row.id) == Some(file.lane))
+            .filter(|row| u64::try_from(row.sequence).is_ok_and(|n| (first..=last).contains(&n)))
+            .collect();
+        let Some(sample) = rows.first() else {
+            return Err(Trouble::Lost(
+                "no slice of the file is in the bucket".to_owned(),
+            ));
+        };
+        let (width, height) = (sample.width, sample.height);
+        let map = match format {
+            Format::Cmaf => Some(self.put_init(opening, file, sample).await?),
+            _ => None,
+        };
+        let mut object = wanted.to_owned();
+        for n in 1..NAMES {
+            let text = playlist::text(&rows, &object, &opening.rule.oss_bucket, map.as_deref());
+            let size = text.len() as u64;
+            let upload = Upload {
+                bucket: &opening.rule.oss_bucket,
+                key: &object,
+                content_type: format.content_type(),
+                tag: id,
+            };
+            match self.services.objects.put_text(&upload, text).await {
+                Ok(()) => return Ok((object, size, width, height)),
+                Err(PutError::Taken) => object = object_name::beside(wanted, n),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Trouble::Lost(format!(
+            "every name beside {wanted} is taken"
+        )))
+    }
+
+    /// The CMAF header that a playlist's fragments need.
+    pub(super) async fn put_init(
+        &self,
+        opening: &Opening,
+        file: &File,
+        sample: &SliceRow,
+    ) -> Result<String, Trouble> {
+        let made =
+            derive::cmaf_init(self.services.spool.join(&opening.session), file.clone()).await?;
+        let wanted = format!("{}_init.mp4", sample.object.trim_end_matches(".m4s"));
+        let id = format!("{}:init:{}", opening.session, file.number);
+        self.put_file(opening, &wanted, "video/mp4", &id, &made.path)
+            .await
+    }
+
+    /// Puts a file under its name, or beside it when a foreign object holds the name.
+    pub(super) async fn put_file(
+        &self,
+        opening: &Opening,
+        wanted: &str,
+        content_type: &'static str,
+        id: &str,
+        path: &Path,
+    ) -> Result<String, Trouble> {
+        let mut object = wanted.to_owned();
+        for n in 1..NAMES {
+            let upload = Upload {
+                bucket: &opening.rule.oss_bucket,
+                key: &object,
+                content_type,
+                tag: id,
+            };
+            match self.services.objects.put_file(&upload, path).await {
+                Ok(()) => {
+                    let _ = std::fs::remove_file(path);
+                    return Ok(object);
+                }
+                Err(PutError::Taken) => object = object_name::beside(wanted, n),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Trouble::Lost(format!(
+            "every name beside {wanted} is taken"
+        )))
+    }
+}
