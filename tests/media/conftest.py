@@ -1,0 +1,3 @@
+"""The matrix uses the scenarios' server, receiver and stages as they are."""
+
+pytest_plugins = ["harness.fixtures"]

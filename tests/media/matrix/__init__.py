@@ -1,0 +1,1 @@
+"""The media matrix: what is sent, what came out, and how the two are compared."""

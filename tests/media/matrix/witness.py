@@ -1,0 +1,86 @@
+"""ffprobe and ffmpeg as witnesses: the packets of a recorded file as frames, and whether it decodes without a word."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+from harness.clip import VIDEO, Tag, read_tags, write_flv
+
+from .frames import Frame, bare_mpeg4, bare_units, units, units_annex_b
+
+HEX_LINE = re.compile(r"^[0-9a-f]{8}: ([0-9a-f ]{39})", re.MULTILINE)
+SECONDS = 120
+
+
+def _run(command: list[str], noise: str = "") -> bytes:
+    """The output of a command that succeeds and says nothing on standard error but lines that match `noise`."""
+    done = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+    lines = done.stderr.decode("utf-8", "replace").splitlines()
+    said = "\n".join(line for line in lines if line.strip() and not (noise and re.fullmatch(noise, line)))
+    assert done.returncode == 0 and not said, f"{' '.join(command[:3])}: {said[-2000:]}"
+    return done.stdout
+
+
+def _enhanced(path: Path) -> Path:
+    """A copy in which HEVC as codec id 12, which no ffmpeg reads, has the extended header with FourCC `hvc1`."""
+    tags = []
+    for tag in read_tags(path.read_bytes()):
+        if tag.kind == VIDEO and tag.body[0] & 0x0F == 12:
+            head = bytes([0x80 | tag.body[0] & 0x70 | tag.body[1]]) + b"hvc1"
+            tag = Tag(VIDEO, tag.timestamp, head + (tag.body[2:] if tag.body[1] == 1 else tag.body[5:]))
+        tags.append(tag)
+    copy = path.with_suffix(".enhanced.flv")
+    copy.write_bytes(write_flv(tags))
+    return copy
+
+
+def is_hevc_flv(path: Path) -> bool:
+    """Whether an FLV file holds HEVC as codec id 12."""
+    return path.suffix == ".flv" and any(t.kind == VIDEO and t.body[0] & 0x8F == 12 for t in read_tags(path.read_bytes()))
+
+
+def decodes(path: Path, noise: str = "") -> None:
+    """The whole file decodes and ffmpeg says nothing."""
+    program, file = "ffmpeg", path
+    if is_hevc_flv(path):
+        program, file = imageio_ffmpeg.get_ffmpeg_exe(), _enhanced(path)
+    relaxed = ["-allowed_extensions", "ALL"] if path.suffix == ".m3u8" else []
+    _run([program, "-nostdin", "-v", "error", "-xerror", *relaxed, "-i", str(file), "-f", "null", "-"], noise)
+
+
+def _payload(packet: dict) -> bytes:
+    return bytes.fromhex("".join(HEX_LINE.findall(packet["data"])).replace(" ", ""))
+
+
+def _bare(codec: str, data: bytes, annex_b: bool) -> bytes:
+    if codec in ("h264", "hevc"):
+        return bare_units(codec, units_annex_b(data) if annex_b else units(data, 4))
+    if codec == "mpeg4":
+        return bare_mpeg4(data)
+    if codec == "aac" and annex_b:
+        assert data[0] == 0xFF and data[1] & 0xF6 == 0xF0, "no ADTS header"
+        return data[7 if data[1] & 1 else 9 :]
+    return data
+
+
+def frames(path: Path, noise: str = "") -> list[Frame]:
+    """Every packet of a file, in file order."""
+    file = path
+    if is_hevc_flv(path):
+        # The newer ffmpeg hands the packets to ffprobe in Matroska, which keeps milliseconds and payloads as they are.
+        file = path.with_suffix(".mkv")
+        newer = imageio_ffmpeg.get_ffmpeg_exe()
+        _run([newer, "-y", "-nostdin", "-v", "error", "-i", str(_enhanced(path)), "-map", "0", "-c", "copy", "-copyts", "-f", "matroska", str(file)])
+    command = ["ffprobe", "-v", "error", "-show_streams", "-show_packets", "-show_data", "-of", "json", str(file)]
+    shown = json.loads(_run(command, noise))
+    codecs = {stream["index"]: stream["codec_name"] for stream in shown["streams"]}
+    found = []
+    for packet in shown["packets"]:
+        codec = codecs[packet["stream_index"]]
+        pts = float(packet["pts_time"]) * 1000
+        dts = float(packet.get("dts_time", packet["pts_time"])) * 1000
+        data = _bare(codec, _payload(packet), path.suffix == ".ts")
+        found.append(Frame(packet["codec_type"][0], dts, pts - dts, "K" in packet["flags"], data))
+    return found
