@@ -19,6 +19,11 @@ FORMATS = ({"Format": "m3u8", "SliceDuration": SLICE_SECONDS}, "mp4", "flv", {"F
 # A millisecond each for rounding at the publisher and in the file; MP4 lays AAC on its sample clock (docs/media.md).
 TOLERANCE_MS = 2.1
 
+# Defects that are known, each with what is wrong. A row that begins to pass fails the test, so that it is taken out here.
+KNOWN = {
+    ("resolution", "cmaf"): "one header serves all fragments of a file: those after a change of the parameter sets do not decode",
+}
+
 
 @dataclass
 class Recording:
@@ -146,5 +151,9 @@ def test_every_frame(stage, tmp_path, name):
         try:
             check(recording, form)
         except AssertionError as error:
-            wrong.append(f"{form}: {error}")
+            if (name, form) not in KNOWN:
+                wrong.append(f"{form}: {error}")
+        else:
+            if (name, form) in KNOWN:
+                wrong.append(f"{form}: passes, so take it out of KNOWN")
     assert not wrong, "\n".join(wrong)

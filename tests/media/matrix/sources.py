@@ -79,7 +79,7 @@ def sei(_: Path) -> Source:
     out, count = [], 0
     for item in _timed("h264_bframes_aac"):
         if _is_avc_picture(item):
-            unit = b"\x06\x05\x14" + b"localyun-test-sei" [:16] + struct.pack(">I", count | 0x80808080) + b"\x80"
+            unit = b"\x06\x05\x14" + b"localyun-tst-sei" + struct.pack(">I", count | 0x80808080) + b"\x80"
             count += 1
             item = _with_body(item, item.tag.body[:5] + struct.pack(">I", len(unit)) + unit + item.tag.body[5:])
         out.append(item)

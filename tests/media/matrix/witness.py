@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import imageio_ffmpeg
-from harness.clip import VIDEO, Tag, read_tags, write_flv
+from harness.clip import AUDIO, VIDEO, Tag, read_tags, write_flv
 
-from .frames import Frame, bare_mpeg4, bare_units, units, units_annex_b
+from .frames import Frame, bare_mpeg4, bare_units, of_tag, units, units_annex_b, video_codec
 
 HEX_LINE = re.compile(r"^[0-9a-f]{8}: ([0-9a-f ]{39})", re.MULTILINE)
 SECONDS = 120
@@ -41,11 +41,20 @@ def is_hevc_flv(path: Path) -> bool:
     return path.suffix == ".flv" and any(t.kind == VIDEO and t.body[0] & 0x8F == 12 for t in read_tags(path.read_bytes()))
 
 
+def _mpeg4_tags(path: Path) -> list[Tag]:
+    """The media tags of an FLV file with MPEG-4 part 2, which ffmpeg writes and reads in a form of its own; else nothing."""
+    tags = [tag for tag in read_tags(path.read_bytes()) if tag.kind in (AUDIO, VIDEO)] if path.suffix == ".flv" else []
+    return tags if any(tag.kind == VIDEO and video_codec(tag) == "mpeg4" for tag in tags) else []
+
+
 def decodes(path: Path, noise: str = "") -> None:
     """The whole file decodes and ffmpeg says nothing."""
     program, file = "ffmpeg", path
     if is_hevc_flv(path):
         program, file = imageio_ffmpeg.get_ffmpeg_exe(), _enhanced(path)
+    elif tags := _mpeg4_tags(path):
+        file = path.with_suffix(".m4v")
+        file.write_bytes(b"".join(tag.body[5:] for tag in tags if tag.kind == VIDEO and tag.body[1] < 2))
     relaxed = ["-allowed_extensions", "ALL"] if path.suffix == ".m3u8" else []
     _run([program, "-nostdin", "-v", "error", "-xerror", *relaxed, "-i", str(file), "-f", "null", "-"], noise)
 
@@ -67,6 +76,8 @@ def _bare(codec: str, data: bytes, annex_b: bool) -> bytes:
 
 def frames(path: Path, noise: str = "") -> list[Frame]:
     """Every packet of a file, in file order."""
+    if tags := _mpeg4_tags(path):
+        return [of_tag(tag, tag.timestamp) for tag in tags if tag.body[1] == 1]
     file = path
     if is_hevc_flv(path):
         # The newer ffmpeg hands the packets to ffprobe in Matroska, which keeps milliseconds and payloads as they are.
