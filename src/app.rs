@@ -68,6 +68,18 @@ impl App {
         })
     }
 
+    /// A URL as clients reach it: with the public host, where one is set.
+    #[must_use]
+    pub fn public(&self, url: &str) -> String {
+        let Some(host) = &self.config.public_host else {
+            return url.to_owned();
+        };
+        match (url.split_once("://"), url.rsplit_once(':')) {
+            (Some((scheme, _)), Some((_, port))) => format!("{scheme}://{host}:{port}"),
+            _ => url.to_owned(),
+        }
+    }
+
     /// Moves the service clock: first everything that has arrived already is worked off, then what falls due, in order.
     pub async fn advance(&self, ms: i64) -> UnixMs {
         self.hub.drain().await;

@@ -16,6 +16,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, oneshot};
 
+mod jumps;
+
+use jumps::Jumps;
+
 /// Milliseconds since the Unix epoch, on the service clock unless a name says otherwise.
 pub type UnixMs = i64;
 
@@ -35,6 +39,7 @@ struct Inner {
     /// While `advance` runs, the frozen time it has reached; `i64::MIN` otherwise.
     frozen: AtomicI64,
     timers: Mutex<Timers>,
+    jumps: Mutex<Jumps>,
     changed: Notify,
     busy: AtomicU64,
     idle: Notify,
@@ -103,6 +108,7 @@ impl Clock {
                 offset: AtomicI64::new(start.map_or(0, |s| s - machine)),
                 frozen: AtomicI64::new(i64::MIN),
                 timers: Mutex::new(Timers::default()),
+                jumps: Mutex::new(Jumps::default()),
                 changed: Notify::new(),
                 busy: AtomicU64::new(0),
                 idle: Notify::new(),
@@ -132,6 +138,12 @@ impl Clock {
     #[must_use]
     pub fn offset_ms(&self) -> i64 {
         self.inner.offset.load(Ordering::Acquire)
+    }
+
+    /// How far the service clock was ahead at a moment of the machine's clock.
+    #[must_use]
+    pub fn offset_at(&self, machine: UnixMs) -> i64 {
+        self.jumps().offset_at(machine, self.offset_ms())
     }
 
     /// Whether an `advance` is walking the due times right now.
@@ -270,9 +282,12 @@ impl Clock {
                 _ => break,
             }
         }
-        self.inner
-            .offset
-            .fetch_add(target - self.running_now(), Ordering::AcqRel);
+        let jump = target - self.running_now();
+        {
+            let mut jumps = self.jumps();
+            let before = self.inner.offset.fetch_add(jump, Ordering::AcqRel);
+            jumps.note(machine_now(), before);
+        }
         self.inner.frozen.store(i64::MIN, Ordering::Release);
         self.inner.in_advance.store(false, Ordering::Release);
         self.inner.changed.notify_one();
@@ -309,6 +324,13 @@ impl Clock {
                 "work does not end; the clock goes on without it"
             );
         }
+    }
+
+    fn jumps(&self) -> MutexGuard<'_, Jumps> {
+        self.inner
+            .jumps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn timers(&self) -> MutexGuard<'_, Timers> {

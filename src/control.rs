@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use crate::actions;
 use crate::app::App;
+use crate::journal::replay;
 use crate::model::wire_time;
 use crate::rpc::HttpParts;
 use crate::spec::coverage::Coverage;
@@ -111,7 +112,7 @@ async fn route(app: &App, parts: &HttpParts) -> Outcome {
             .await
             .map(|()| json!({"reset": true}))
             .map_err(Refused::broken),
-        ("GET", ["requests"]) => Ok(json!({"requests": app.journal.recent(limit(parts)?)})),
+        ("GET", ["requests"]) => Ok(requests(app, limit(parts)?)),
         ("GET", ["streams"]) => Ok(streams::list(app)),
         ("POST", ["streams"]) => streams::publish(app, body(parts)?).await,
         ("DELETE", ["streams", domain, name @ .., stream]) if !name.is_empty() => {
@@ -227,10 +228,10 @@ async fn health(app: &App) -> Outcome {
     let value = json!({
         "status": if healthy { "ready" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
-        "api": app.addresses.api,
-        "rtmp": app.addresses.rtmp,
-        "oss": app.addresses.oss,
-        "tls": app.addresses.tls,
+        "api": app.public(&app.addresses.api),
+        "rtmp": app.public(&app.addresses.rtmp),
+        "oss": app.public(&app.addresses.oss),
+        "tls": app.addresses.tls.as_deref().map(|url| app.public(url)),
         "parts": {
             "database": state(database),
             "object_store": state(objects),
@@ -244,6 +245,25 @@ async fn health(app: &App) -> Outcome {
     } else {
         Err(Refused::new(503, value))
     }
+}
+
+/// The last API requests, each with the lines that make it again.
+fn requests(app: &App, limit: usize) -> Value {
+    let entries = app.journal.recent(limit).into_iter().map(|entry| {
+        let mut shown = serde_json::to_value(&entry).unwrap_or_default();
+        if let Value::Object(fields) = &mut shown {
+            fields.insert(
+                "again".to_owned(),
+                json!({
+                    "localyun": replay::as_command(&entry),
+                    "curl": replay::as_curl(&entry),
+                    "python": replay::as_python(&entry),
+                }),
+            );
+        }
+        shown
+    });
+    json!({"requests": entries.collect::<Vec<_>>()})
 }
 
 fn clock(app: &App) -> Value {

@@ -1,5 +1,7 @@
 //! The last API requests, for `GET /_localyun/requests`: what came, who sent it, what was answered and why.
 
+pub mod replay;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

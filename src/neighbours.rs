@@ -53,9 +53,12 @@ fn describe_endpoints(
             .with_message("Please check the parameters")
             .with_status(400));
     }
-    let endpoint = parts
-        .header("host")
-        .unwrap_or_else(|| app.addresses.api.trim_start_matches("http://"));
+    let own = app.public(&app.addresses.api);
+    let own = own.trim_start_matches("http://");
+    let endpoint = match &app.config.public_host {
+        Some(_) => own,
+        None => parts.header("host").unwrap_or(own),
+    };
     Ok(json!({
         "Endpoints": {"Endpoint": [{
             "Protocols": {"Protocols": ["HTTP", "HTTPS"]},

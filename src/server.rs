@@ -265,15 +265,37 @@ fn url(scheme: &str, listener: &TcpListener) -> String {
 }
 
 async fn open_store(config: &Config) -> Result<Store, ConfigError> {
+    let named = |problem: &dyn std::fmt::Display| ConfigError::new("--database-url", problem);
+    // The pool would try a server that is not there for a long while.
+    if let Some((host, port)) = database_host(&config.database_url) {
+        let connecting = tokio::net::TcpStream::connect((host.as_str(), port));
+        match clock::machine_timeout(Duration::from_secs(5), connecting).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(named(&format!("{host}:{port}: {error}"))),
+            None => return Err(named(&format!("{host}:{port} does not answer"))),
+        }
+    }
     let opening = Store::open(&config.database_url);
     match clock::machine_timeout(Duration::from_secs(15), opening).await {
         Some(Ok(store)) => Ok(store),
-        Some(Err(error)) => Err(ConfigError::new("--database-url", error)),
-        None => Err(ConfigError::new(
-            "--database-url",
-            "the database does not answer",
-        )),
+        Some(Err(error)) => Err(named(&error)),
+        None => Err(named(&"the database does not answer")),
     }
+}
+
+/// Where a database server listens; none for SQLite and for local sockets.
+fn database_host(url: &str) -> Option<(String, u16)> {
+    let url = url::Url::parse(url).ok()?;
+    let port = match url.scheme() {
+        "postgres" | "postgresql" => 5432,
+        "mysql" => 3306,
+        _ => return None,
+    };
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    Some((
+        host.trim_matches(['[', ']']).to_owned(),
+        url.port().unwrap_or(port),
+    ))
 }
 
 fn open_folder(config: &Config, service_clock: &Clock) -> Result<FolderStore, ConfigError> {
@@ -371,11 +393,13 @@ fn serve_objects(
     tasks: &mut Tasks,
 ) -> Result<ServerHandle, ConfigError> {
     let service_clock = app.services.clock.clone();
+    let history = service_clock.clone();
     let state = ServeState {
         strict: app.config.auth == crate::config::Auth::Strict,
         store: folder,
         keys: Arc::new(Keys(keys)),
         clock: Arc::new(move || service_clock.now()),
+        offset_at: Arc::new(move |machine| history.offset_at(machine)),
         faults: Arc::new(move |operation: &str| {
             let strike = faults.strike("store").or_else(|| {
                 if operation == "PutObject" {

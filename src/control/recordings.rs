@@ -32,7 +32,7 @@ pub(super) async fn list(app: &App, limit: usize) -> Outcome {
                     "format": f.format,
                     "bucket": f.bucket,
                     "object": f.object,
-                    "url": format!("{}/{}/{}", app.addresses.oss, f.bucket, f.object),
+                    "url": format!("{}/{}/{}", app.public(&app.addresses.oss), f.bucket, f.object),
                     "public_url": public_url(&f.bucket, &f.endpoint, &f.object),
                     "duration": seconds(f.duration_ms),
                     "size": f.size,

@@ -28,7 +28,8 @@ struct Named<T> {
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Snapshot {
-    localyun: u32,
+    /// The form's version; without it a document is no snapshot.
+    localyun: Option<u32>,
     rules: Vec<Rule>,
     record_notify: Vec<Named<RecordNotifyPart>>,
     stream_notify: Vec<Named<StreamNotifyPart>>,
@@ -91,7 +92,7 @@ pub(super) async fn export(app: &App) -> Outcome {
 async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
     let (sessions, slices, files) = store.export_records().await?;
     let mut snapshot = Snapshot {
-        localyun: 1,
+        localyun: Some(1),
         rules: store.all_rules(),
         sessions,
         slices,
@@ -152,6 +153,11 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
 /// Puts a snapshot in place of the state there is. Stored objects stay.
 pub(super) async fn import(app: &App, body: Value) -> Outcome {
     let snapshot: Snapshot = fields(body)?;
+    if snapshot.localyun != Some(1) {
+        return Err(Refused::bad(
+            r#"a snapshot says "localyun": 1; this one does not"#,
+        ));
+    }
     if !app.hub.publishers().is_empty() {
         return Err(Refused::new(
             409,

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Outcome, Refused, fields};
 use crate::app::App;
 use crate::clock;
+use crate::model::event;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time;
 use crate::publisher::{Clip, PublishPlan, publish as run_publisher};
@@ -78,6 +79,13 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
             "speed must be 0 to 1000 and seconds 0 to 604800",
         ));
     }
+    // As fast as it goes and without an end would fill the disk.
+    let seconds = match wanted.seconds {
+        None if speed == 0.0 => Some(event::seconds(
+            i64::try_from(clip.period_ms()).unwrap_or(i64::MAX),
+        )),
+        given => given,
+    };
     let key = StreamKey::new(
         &wanted.domain.to_ascii_lowercase(),
         &wanted.app,
@@ -96,7 +104,7 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
         stream: wanted.stream,
         query: wanted.query,
         clip,
-        seconds: wanted.seconds,
+        seconds,
         speed,
     };
     let mut run = tokio::spawn(async move { run_publisher(plan, CancellationToken::new()).await });

@@ -77,6 +77,8 @@ pub struct ServeState {
     pub keys: Arc<dyn KeyRing>,
     /// The service clock, Unix milliseconds.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// How far the service clock was ahead of the machine's at a moment of the latter, in milliseconds.
+    pub offset_at: Arc<dyn Fn(i64) -> i64 + Send + Sync>,
     pub faults: Faults,
     /// False (`--auth off`): any caller is taken for the owner, and every answer says so.
     pub strict: bool,
@@ -183,6 +185,7 @@ async fn answer(
     let now = sign::Now {
         service_ms: (state.clock)(),
         machine_ms: machine_now(),
+        offset_at: state.offset_at.as_ref(),
     };
     let buckets = state.store.bucket_names().await?;
     let caller = auth::authenticate(request, state.keys.as_ref(), now, state.strict, &buckets)?;
@@ -214,7 +217,7 @@ async fn perform(
     context: &Context<'_>,
     operation: Operation,
     payload: &mut web::Payload,
-    now: sign::Now,
+    now: sign::Now<'_>,
 ) -> Result<Answer, ServeError> {
     match operation {
         Operation::GetService => buckets::get_service(context).await,

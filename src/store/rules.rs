@@ -14,7 +14,11 @@ use crate::model::stream_key::StreamKey;
 type ByDomain = HashMap<String, Arc<Vec<Rule>>>;
 
 #[derive(Clone, Default)]
-pub(super) struct Cache(Arc<RwLock<ByDomain>>);
+pub(super) struct Cache {
+    rules: Arc<RwLock<ByDomain>>,
+    /// Held from the row to the memory, so that both see changes in the same order.
+    writing: Arc<tokio::sync::Mutex<()>>,
+}
 
 fn hash(domain: &str, app: &str, stream: &str) -> String {
     StreamKey::new(domain, app, stream).hash()
@@ -35,21 +39,33 @@ impl Store {
             .into_iter()
             .map(|(domain, rules)| (domain, Arc::new(rules)))
             .collect();
-        *self.rules.0.write().unwrap_or_else(PoisonError::into_inner) = filled;
+        *self
+            .rules
+            .rules
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = filled;
         Ok(())
     }
 
     /// The rules of a domain in order of creation.
     #[must_use]
     pub fn rules_of(&self, domain: &str) -> Arc<Vec<Rule>> {
-        let rules = self.rules.0.read().unwrap_or_else(PoisonError::into_inner);
+        let rules = self
+            .rules
+            .rules
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         rules.get(domain).cloned().unwrap_or_default()
     }
 
     /// Every rule, by domain.
     #[must_use]
     pub fn all_rules(&self) -> Vec<Rule> {
-        let rules = self.rules.0.read().unwrap_or_else(PoisonError::into_inner);
+        let rules = self
+            .rules
+            .rules
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<Rule> = rules
             .values()
             .flat_map(|list| list.iter().cloned())
@@ -68,7 +84,11 @@ impl Store {
     /// The domains that have a rule.
     #[must_use]
     pub fn domains_with_rules(&self) -> Vec<String> {
-        let rules = self.rules.0.read().unwrap_or_else(PoisonError::into_inner);
+        let rules = self
+            .rules
+            .rules
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         rules
             .iter()
             .filter(|(_, list)| !list.is_empty())
@@ -77,13 +97,18 @@ impl Store {
     }
 
     fn change_rules(&self, domain: &str, change: impl FnOnce(&mut Vec<Rule>)) {
-        let mut rules = self.rules.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self
+            .rules
+            .rules
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let list = rules.entry(domain.to_owned()).or_default();
         change(Arc::make_mut(list));
     }
 
     /// Stores a new rule; [`StoreError::Duplicate`] when the triple is taken.
     pub async fn insert_rule(&self, rule: Rule) -> Result<(), StoreError> {
+        let _turn = self.rules.writing.lock().await;
         let row = record_rule::ActiveModel {
             key_hash: Set(hash(&rule.domain, &rule.app, &rule.stream)),
             domain: Set(rule.domain.clone()),
@@ -101,6 +126,7 @@ impl Store {
 
     /// Replaces the rule of the same triple; false when there is none.
     pub async fn replace_rule(&self, rule: Rule) -> Result<bool, StoreError> {
+        let _turn = self.rules.writing.lock().await;
         let body = sea_orm::sea_query::Expr::value(serde_json::to_string(&rule)?);
         let done = record_rule::Entity::update_many()
             .col_expr(record_rule::Column::Body, body)
@@ -126,6 +152,7 @@ impl Store {
         app: &str,
         stream: &str,
     ) -> Result<bool, StoreError> {
+        let _turn = self.rules.writing.lock().await;
         let done = record_rule::Entity::delete_many()
             .filter(record_rule::Column::KeyHash.eq(hash(domain, app, stream)))
             .exec(&self.write)

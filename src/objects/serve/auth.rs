@@ -41,7 +41,7 @@ enum Claim {
 pub fn authenticate(
     request: &Request,
     keys: &dyn KeyRing,
-    now: Now,
+    now: Now<'_>,
     strict: bool,
     buckets: &[String],
 ) -> Result<Caller, ServeError> {
@@ -167,7 +167,7 @@ fn find_claim(request: &Request) -> Result<Option<Claim>, ServeError> {
 }
 
 /// Expiry comes before the signature, as in the product.
-fn check_times(claim: &Claim, now: Now) -> Result<(), ServeError> {
+fn check_times(claim: &Claim, now: Now<'_>) -> Result<(), ServeError> {
     match claim {
         Claim::V1(claim) if claim.in_url => {
             let expires = claim

@@ -175,7 +175,7 @@ fn parameter(text: &str, wanted: &str) -> Option<String> {
 pub async fn post_object(
     context: &Context<'_>,
     payload: &mut web::Payload,
-    now: Now,
+    now: Now<'_>,
 ) -> Result<Answer, ServeError> {
     context.store().bucket(context.bucket()).await?;
     let content_type = context.request.header("content-type").unwrap_or_default();

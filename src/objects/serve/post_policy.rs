@@ -46,7 +46,7 @@ pub fn check(
     fields: &Fields,
     bucket: &str,
     keys: &dyn KeyRing,
-    now: Now,
+    now: Now<'_>,
 ) -> Result<(u64, u64), ServeError> {
     let field = |name: &str| fields.get(name).map(String::as_str);
     let policy = field("policy")
@@ -108,7 +108,7 @@ fn conditions(
     fields: &Fields,
     bucket: &str,
     policy: &str,
-    now: Now,
+    now: Now<'_>,
 ) -> Result<(u64, u64), ServeError> {
     let malformed = || {
         ServeError::new(
@@ -214,9 +214,10 @@ mod tests {
         }
     }
 
-    const NOW: Now = Now {
+    const NOW: Now<'static> = Now {
         service_ms: 1_795_360_256_000,
         machine_ms: 1_795_360_256_000,
+        offset_at: &|_| 0,
     };
 
     fn form(policy: &str, more: &[(&str, &str)]) -> Fields {

@@ -26,13 +26,15 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 const RESERVED_BUT_SLASH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// The service clock and the machine's clock, in Unix milliseconds, when a request came.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
+#[derive(Clone, Copy)]
+pub struct Now<'a> {
     pub service_ms: i64,
     pub machine_ms: i64,
+    /// How far the service clock was ahead at a moment of the machine's clock.
+    pub offset_at: &'a (dyn Fn(i64) -> i64 + Send + Sync),
 }
 
-impl Now {
+impl Now<'_> {
     /// The reading of the clock nearer to a moment: SDKs sign by the machine's clock, simulated ones by the service's.
     pub fn near(&self, moment_ms: i64) -> i64 {
         let distance = |clock: i64| clock.abs_diff(moment_ms);
@@ -57,14 +59,35 @@ impl Now {
         .with("ServerTime", timestamp(self.service_ms)))
     }
 
-    /// Refuses a signed URL that ended. Without a date of its own, the end stands in for it in choosing the clock.
+    /// Refuses a signed URL that ended.
     pub fn check_expiry(&self, signed_ms: Option<i64>, expires_ms: i64) -> Result<(), ServeError> {
-        if self.near(signed_ms.unwrap_or(expires_ms)) <= expires_ms {
+        if !self.ended(signed_ms, expires_ms) {
             return Ok(());
         }
         Err(ServeError::denied("Request has expired.")
             .with("Expires", timestamp(expires_ms))
             .with("ServerTime", timestamp(self.service_ms)))
+    }
+
+    /// A URL dated by the machine's clock lives on the service clock from what that showed at the date; so advances since
+    /// then count and earlier ones do not. Version 1 has no date: the clock nearer to the end decides.
+    fn ended(&self, signed_ms: Option<i64>, expires_ms: i64) -> bool {
+        let Some(signed) = signed_ms else {
+            return self.near(expires_ms) > expires_ms;
+        };
+        if self.near(signed) == self.service_ms {
+            return self.service_ms > expires_ms;
+        }
+        // Dates are whole seconds. An advance within that second came before or after the signing; one that goes just past
+        // the end was probably made to see the URL end.
+        let (before, after) = (
+            (self.offset_at)(signed),
+            (self.offset_at)(signed.saturating_add(999)),
+        );
+        let lifetime = expires_ms.saturating_sub(signed);
+        let past_the_end = after.saturating_sub(before) <= lifetime.saturating_mul(2);
+        let offset = if past_the_end { before } else { after };
+        self.service_ms > expires_ms.saturating_add(offset)
     }
 }
 
@@ -176,6 +199,7 @@ mod tests {
         let now = Now {
             service_ms: 0,
             machine_ms: 1_000 * MINUTE,
+            offset_at: &|_| -1_000 * MINUTE,
         };
         for good in [0, 15 * MINUTE, -15 * MINUTE, 985 * MINUTE, 1_015 * MINUTE] {
             assert!(now.check_date(good).is_ok(), "{good}");
@@ -193,6 +217,7 @@ mod tests {
         let together = Now {
             service_ms: 61_000,
             machine_ms: 0,
+            offset_at: &|_| 61_000,
         };
         assert_eq!(
             together
@@ -205,11 +230,13 @@ mod tests {
         let far_ahead = Now {
             service_ms: 900_000,
             machine_ms: 0,
+            offset_at: &|_| 900_000,
         };
         assert!(far_ahead.check_expiry(None, 60_000).is_ok());
         let started_in_the_past = Now {
             service_ms: -1_000 * MINUTE,
             machine_ms: 61_000,
+            offset_at: &|_| -1_000 * MINUTE - 61_000,
         };
         assert!(started_in_the_past.check_expiry(None, 60_000).is_err());
         assert!(
@@ -217,5 +244,26 @@ mod tests {
                 .check_expiry(Some(-1_000 * MINUTE), 0)
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn a_dated_url_counts_the_advances_since_its_date() {
+        // Advanced by 61 s at 10 s of the machine's clock; now it shows 12 s.
+        let now = Now {
+            service_ms: 73_000,
+            machine_ms: 12_000,
+            offset_at: &|machine| if machine < 10_000 { 0 } else { 61_000 },
+        };
+        assert!(now.check_expiry(Some(5_000), 65_000).is_err());
+        assert!(now.check_expiry(Some(5_000), 80_000).is_ok());
+        assert!(now.check_expiry(Some(11_000), 71_000).is_ok());
+        assert!(now.check_expiry(Some(73_000), 74_000).is_ok());
+        assert!(now.check_expiry(Some(72_000), 72_500).is_err());
+        let in_its_second = Now {
+            offset_at: &|machine| if machine < 11_500 { 0 } else { 61_000 },
+            ..now
+        };
+        assert!(in_its_second.check_expiry(Some(11_000), 71_000).is_err());
+        assert!(in_its_second.check_expiry(Some(11_000), 21_000).is_ok());
     }
 }

@@ -215,6 +215,7 @@ fn captures_are_as_old_as_their_dates_say() {
     let now = Now {
         service_ms: day + 15 * 3_600_000 + 15 * 60_000,
         machine_ms: 0,
+        offset_at: &|_| 0,
     };
     for capture in captures() {
         let header = |wanted: &str| {

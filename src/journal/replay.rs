@@ -1,0 +1,108 @@
+//! A journal entry as something to run again: our own command line, curl, and an SDK call.
+
+use super::Entry;
+
+/// Parameters that the signature makes, not the caller.
+const SIGNING: [&str; 12] = [
+    "AccessKeyId",
+    "Action",
+    "BearerToken",
+    "Format",
+    "SecurityToken",
+    "Signature",
+    "SignatureMethod",
+    "SignatureNonce",
+    "SignatureType",
+    "SignatureVersion",
+    "Timestamp",
+    "Version",
+];
+
+fn business(entry: &Entry) -> impl Iterator<Item = &(String, String)> {
+    entry
+        .params
+        .iter()
+        .filter(|(name, _)| !SIGNING.contains(&name.as_str()))
+}
+
+fn quoted(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-:/=*,@{}%".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// `localyun call …`, which signs anew.
+#[must_use]
+pub fn as_command(entry: &Entry) -> String {
+    let mut line = format!("localyun call {}", quoted(&entry.action));
+    for (name, value) in business(entry) {
+        line.push(' ');
+        line.push_str(&quoted(&format!("{name}={value}")));
+    }
+    line
+}
+
+/// A curl line; `localyun sign` makes the signed URL that it asks.
+#[must_use]
+pub fn as_curl(entry: &Entry) -> String {
+    let signed = as_command(entry).replacen("localyun call", "localyun sign", 1);
+    format!("curl -X {} \"$({signed})\"", entry.method)
+}
+
+/// A call of the generic Python SDK client.
+#[must_use]
+pub fn as_python(entry: &Entry) -> String {
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let query: Vec<String> = business(entry)
+        .map(|(name, value)| format!("{}: {}", text(name), text(value)))
+        .collect();
+    format!(
+        "client.do_rpcrequest({}, \"2016-11-01\", \"HTTP\", \"{}\", \"AK\", \"json\", open_api_models.OpenApiRequest(query={{{}}}), runtime)",
+        text(&entry.action),
+        entry.method,
+        query.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_run_again_without_its_signature() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let entry = Entry {
+            request_id: String::new(),
+            at: 0,
+            method: "POST".to_owned(),
+            action: "DescribeLiveRecordConfig".to_owned(),
+            params: vec![
+                pair("Signature", "***"),
+                pair("DomainName", "play.example.com"),
+                pair("StreamName", "it's"),
+            ],
+            caller: None,
+            scheme: "V1",
+            verdict: "ok",
+            status: 200,
+            code: None,
+            message: None,
+            cause: None,
+            ignored: Vec::new(),
+            fault: false,
+            took_us: 0,
+        };
+        assert_eq!(
+            as_command(&entry),
+            "localyun call DescribeLiveRecordConfig DomainName=play.example.com 'StreamName=it'\\''s'"
+        );
+        assert!(as_curl(&entry).starts_with("curl -X POST \"$(localyun sign Describe"));
+        assert!(
+            as_python(&entry)
+                .contains("{\"DomainName\": \"play.example.com\", \"StreamName\": \"it's\"}")
+        );
+    }
+}
