@@ -1,6 +1,7 @@
 """An HTTP receiver for callbacks and on-demand questions that records what arrives and answers as it is told."""
 
 import json
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -80,7 +81,13 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Quiet(ThreadingHTTPServer):
+            def handle_error(self, *about: object) -> None:
+                """A caller that was killed in the middle of a request is no news."""
+                if not isinstance(sys.exception(), OSError):
+                    super().handle_error(*about)
+
+        self.server = Quiet(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
