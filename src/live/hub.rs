@@ -106,6 +106,12 @@ impl Publisher {
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }
 
+    /// Whether the publisher is off the register: what its connection still brings counts for nothing.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
     /// Ends the publisher.
     pub fn kick(&self) {
         self.kick.notify_one();

@@ -373,7 +373,7 @@ impl Connection {
     }
 
     fn media(&mut self, message: Message) {
-        let Some(publisher) = &self.publisher else {
+        let Some(publisher) = self.publisher.as_ref().filter(|p| !p.is_gone()) else {
             return;
         };
         let recorder = &publisher.recorder;

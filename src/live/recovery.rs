@@ -215,8 +215,14 @@ impl Story {
                 self.segmenter
                     .frame(at, frame.track, frame.dts_ms, frame.key, &mut outputs);
             }
-            Record::Video(_) => self.segmenter.config(at, Track::Video),
-            Record::Audio(_) => self.segmenter.config(at, Track::Audio),
+            Record::Video(config) => {
+                self.segmenter
+                    .config(at, Track::Video, crc32fast::hash(&config.record));
+            }
+            Record::Audio(config) => {
+                self.segmenter
+                    .config(at, Track::Audio, crc32fast::hash(&config.record));
+            }
             Record::Mark(mark) => match *mark {
                 Mark::Open(_) | Mark::Checkpoint(_) => {}
                 Mark::Pause {

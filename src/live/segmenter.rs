@@ -4,13 +4,16 @@
 //! One [`Lane`] a format. Sliced formats (m3u8, cmaf) cut slices at the first cut point at or after SliceDuration and files at the first
 //! slice edge at or after CycleDuration; mp4 and flv cut files at the first cut point at or after CycleDuration. A cut point is a key
 //! frame, or any audio frame while there is no picture.
+//!
+//! All fragments of a CMAF file share one header, so a changed codec configuration ends the file at the next cut point; the other formats
+//! carry the change inside.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
 use crate::live::spool::Position;
 use crate::media::frame::Track;
-use crate::model::rule::FormatRule;
+use crate::model::rule::{Format, FormatRule};
 
 /// Timestamps are rounded to milliseconds, so a key frame may come this much before its nominal time.
 const SLACK_MS: i64 = 20;
@@ -87,6 +90,9 @@ struct OpenSlice {
 struct OpenFile {
     from: Position,
     configs: Configs,
+    /// Fingerprints of the configurations that its header announces, by track.
+    #[serde(default)]
+    announced: [Option<u32>; 2],
     start_ms: i64,
     anchor_ms: Option<i64>,
     started_at: UnixMs,
@@ -114,6 +120,9 @@ pub struct Segmenter {
     after_gap: bool,
     cut_wanted: bool,
     configs: Configs,
+    /// Fingerprints of the configurations in force, by track.
+    #[serde(default)]
+    prints: [Option<u32>; 2],
 }
 
 impl Segmenter {
@@ -136,6 +145,7 @@ impl Segmenter {
             after_gap: false,
             cut_wanted: false,
             configs: Configs::default(),
+            prints: [None; 2],
         }
     }
 
@@ -173,11 +183,24 @@ impl Segmenter {
             .min()
     }
 
-    /// A codec configuration lies at `at` and holds from there on.
-    pub fn config(&mut self, at: Position, track: Track) {
+    /// A codec configuration lies at `at` and holds from there on; `print` tells one configuration from another.
+    pub fn config(&mut self, at: Position, track: Track, print: u32) {
+        let [video, audio] = &mut self.prints;
         match track {
-            Track::Video => self.configs.video = Some(at),
-            Track::Audio => self.configs.audio = Some(at),
+            Track::Video => {
+                self.configs.video = Some(at);
+                *video = Some(print);
+            }
+            Track::Audio => {
+                self.configs.audio = Some(at);
+                *audio = Some(print);
+            }
+        }
+        // A track's first configuration in a file is what the header announces, also when it comes late.
+        for file in self.lanes.iter_mut().filter_map(|lane| lane.file.as_mut()) {
+            for (announced, print) in file.announced.iter_mut().zip(self.prints) {
+                *announced = announced.or(print);
+            }
         }
     }
 
@@ -210,11 +233,12 @@ impl Segmenter {
         }
         let wall = self.wall(dts_ms);
         let discontinuity = std::mem::take(&mut self.after_gap);
-        let configs = self.configs;
+        let (configs, announced) = (self.configs, self.prints);
         for lane in &mut self.lanes {
             let file = lane.file.get_or_insert(OpenFile {
                 from: at,
                 configs,
+                announced,
                 start_ms: dts_ms,
                 anchor_ms: None,
                 started_at: wall,
@@ -252,6 +276,13 @@ impl Segmenter {
             .file
             .as_ref()
             .is_some_and(|f| due(f.anchor_ms, l.rule.cycle_s));
+        let outdated = l.rule.format == Format::Cmaf
+            && l.file.as_ref().is_some_and(|f| f.announced != self.prints);
+        if outdated {
+            self.close_slice(lane, at, dts_ms, out);
+            self.close_file(lane, at, dts_ms, out);
+            return;
+        }
         if l.rule.format.is_sliced() {
             let target = l.rule.slice_s.min(l.rule.cycle_s);
             if !l.slice.as_ref().is_some_and(|s| due(s.anchor_ms, target)) {

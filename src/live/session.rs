@@ -29,7 +29,7 @@ enum Gate {
 /// What is kept of a record while nothing is decided: enough to decide later.
 #[derive(Debug, Clone, Copy)]
 pub enum Kept {
-    Config(Position, Track),
+    Config(Position, Track, u32),
     Frame {
         at: Position,
         track: Track,
@@ -41,7 +41,7 @@ pub enum Kept {
 impl Kept {
     pub fn feed(self, segmenter: &mut Segmenter, out: &mut Vec<Output>) {
         match self {
-            Self::Config(at, track) => segmenter.config(at, track),
+            Self::Config(at, track, print) => segmenter.config(at, track, print),
             Self::Frame {
                 at,
                 track,
@@ -279,20 +279,22 @@ impl Session {
         let Some(config) = &self.video else { return };
         let at = self.spool.position();
         self.spool.video_config(config);
-        self.note_config(at, Track::Video);
+        let print = crc32fast::hash(&config.record);
+        self.note_config(at, Track::Video, print);
     }
 
     fn write_audio(&mut self) {
         let Some(config) = &self.audio else { return };
         let at = self.spool.position();
         self.spool.audio_config(config);
-        self.note_config(at, Track::Audio);
+        let print = crc32fast::hash(&config.record);
+        self.note_config(at, Track::Audio, print);
     }
 
-    fn note_config(&mut self, at: Position, track: Track) {
+    fn note_config(&mut self, at: Position, track: Track, print: u32) {
         match (&mut self.segmenter, &mut self.undecided) {
-            (Some(segmenter), _) => segmenter.config(at, track),
-            (None, Some(kept)) => kept.push(Kept::Config(at, track)),
+            (Some(segmenter), _) => segmenter.config(at, track, print),
+            (None, Some(kept)) => kept.push(Kept::Config(at, track, print)),
             (None, None) => {}
         }
     }
