@@ -1,7 +1,9 @@
 """Clients of the object store's port, by the SDKs that people use.
 
-LOCALYUN_OSS names the endpoint (http://127.0.0.1:9000), LOCALYUN_KEY_ID and LOCALYUN_KEY_SECRET the access key.
-Every test gets a bucket of its own, which is emptied and deleted behind it.
+LOCALYUN_OSS names the endpoint of a running server (http://127.0.0.1:9000), LOCALYUN_KEY_ID and LOCALYUN_KEY_SECRET the
+access key; without LOCALYUN_OSS each test process starts a server of its own. Tests that move the clock or look at
+recordings have the harness's `server`, which is one a file. Every test gets a bucket of its own, which is emptied and
+deleted behind it.
 """
 
 import os
@@ -12,11 +14,21 @@ import boto3
 import oss2
 import pytest
 from botocore.config import Config
+from harness.server import Server
 
-ENDPOINT = os.environ.get("LOCALYUN_OSS", "http://127.0.0.1:9000")
+pytest_plugins = ["harness.fixtures", "table"]
+
+# A fixture would come too late: test modules read the endpoint when they are imported.
+OWN = None if "LOCALYUN_OSS" in os.environ else Server()
+ENDPOINT = OWN.oss if OWN else os.environ["LOCALYUN_OSS"]
 KEY_ID = os.environ.get("LOCALYUN_KEY_ID", "testid")
 KEY_SECRET = os.environ.get("LOCALYUN_KEY_SECRET", "testsecret")
 REGION = "cn-shanghai"
+
+
+def pytest_unconfigure():
+    if OWN:
+        OWN.stop()
 
 
 def oss_auth(version):
