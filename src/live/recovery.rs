@@ -122,8 +122,14 @@ fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
                     dts_ms: f.dts_ms,
                     key: f.key,
                 }),
-                Record::Video(_) => kept.push(Kept::Config(at, Track::Video)),
-                Record::Audio(_) => kept.push(Kept::Config(at, Track::Audio)),
+                Record::Video(config) => {
+                    let print = crc32fast::hash(&config.record);
+                    kept.push(Kept::Config(at, Track::Video, print));
+                }
+                Record::Audio(config) => {
+                    let print = crc32fast::hash(&config.record);
+                    kept.push(Kept::Config(at, Track::Audio, print));
+                }
                 Record::Mark(mark) => story = begin(*mark, std::mem::take(&mut kept), now),
             },
             Some(story) => story.take(record, at, after, now),

@@ -19,32 +19,26 @@ FORMATS = ({"Format": "m3u8", "SliceDuration": SLICE_SECONDS}, "mp4", "flv", {"F
 # A millisecond each for rounding at the publisher and in the file; MP4 lays AAC on its sample clock (docs/media.md).
 TOLERANCE_MS = 2.1
 
-# Defects that are known, each with what is wrong. A row that begins to pass fails the test, so that it is taken out here.
-KNOWN = {
-    ("resolution", "cmaf"): "one header serves all fragments of a file: those after a change of the parameter sets do not decode",
-}
-
-
 @dataclass
 class Recording:
     """One source recorded in all formats: the keys of its files and where to put fetched ones."""
 
     source: Source
-    keys: dict[str, str]
+    keys: dict[str, list[str]]
     stage: Stage
     folder: Path
 
-    def media(self, name: str) -> tuple[Path, Playlist | None, list[Path]]:
-        """A file that holds the whole recording in the format, its playlist and its slices."""
+    def media(self, name: str, key: str) -> tuple[Path, Playlist | None, list[Path]]:
+        """A file that holds all media of one of the format's files, its playlist and its slices."""
         if name in ("mp4", "flv"):
             whole = self.folder / f"whole.{name}"
-            whole.write_bytes(self.stage.bucket.get(self.keys[name]))
+            whole.write_bytes(self.stage.bucket.get(key))
             return whole, None, []
-        listing = self.stage.playlist(self.keys[name])
-        (self.folder / f"{name}.m3u8").write_bytes(self.stage.bucket.get(self.keys[name]))
+        listing = self.stage.playlist(key)
+        (self.folder / f"{name}.m3u8").write_bytes(self.stage.bucket.get(key))
         head, parts = b"", []
         maps = [tag.split('"')[1] for tag in listing.tags if tag.startswith("#EXT-X-MAP:")]
-        folder = self.keys[name].rpartition("/")[0]
+        folder = key.rpartition("/")[0]
         for uri in maps[:1]:
             head = self.stage.bucket.get(f"{folder}/{uri}")
             self._keep(uri, head)
@@ -85,13 +79,13 @@ def record(stage: Stage, source: Source, folder: Path) -> Recording:
     send(stage, source, "s2")
     stage.advance(16)
     keys = {}
-    for event in stage.wait_files(len(FORMATS)):
+    for event in stage.wait_files(len(FORMATS) - 1 + source.headers):
         uri = event["uri"]
         form = uri.rpartition(".")[2]
         if form == "m3u8" and b"#EXT-X-MAP" in stage.bucket.get(uri):
             form = "cmaf"
-        keys[form] = uri
-    assert sorted(keys) == ["cmaf", "flv", "m3u8", "mp4"], keys
+        keys.setdefault(form, []).append(uri)
+    assert sorted(keys) == ["cmaf", "flv", "m3u8", "mp4"] and len(keys["cmaf"]) == source.headers, keys
     return Recording(source, keys, stage, folder)
 
 
@@ -125,21 +119,26 @@ def compare(expected: list[Frame], found: list[Frame], shift: float) -> None:
 
 def check(recording: Recording, form: str) -> None:
     """One format of a recording, whole and in its slices."""
-    expected = recording.source.frames()
-    whole, listing, slices = recording.media(form)
-    noise = recording.source.noise
+    expected, noise = recording.source.frames(), recording.source.noise
+    found, seconds, slices = [], 0.0, 0
+    for key in recording.keys[form]:
+        whole, listing, parts = recording.media(form, key)
+        found += witness.frames(whole, noise)
+        witness.decodes(whole, noise)
+        if listing is None:
+            continue
+        witness.decodes(recording.folder / f"{form}.m3u8", noise)
+        assert listing.ended and not any(segment.discontinuity for segment in listing.segments)
+        seconds += listing.duration
+        slices += len(parts)
     # ffmpeg shows the pictures of a fragmented file later by its most negative composition offset (ISO/IEC 14496-12, 8.8.8,
     # has no such shift; files that ffmpeg fragments itself show it as well).
     shift = -min(0, *(f.cts for f in expected)) if form == "cmaf" else 0
-    compare(expected, witness.frames(whole, noise), shift)
-    witness.decodes(whole, noise)
-    if listing is None:
-        return
-    witness.decodes(recording.folder / f"{form}.m3u8", noise)
-    span = max(f.ms for f in expected) - min(f.ms for f in expected)
-    assert listing.duration == pytest.approx(span / 1000, abs=0.1), "the playlist's duration"
-    assert listing.ended and not any(segment.discontinuity for segment in listing.segments)
-    assert len(slices) >= 2, "the clip is long enough for an edge between slices"
+    compare(expected, found, shift)
+    if slices:
+        span = max(f.ms for f in expected) - min(f.ms for f in expected)
+        assert seconds == pytest.approx(span / 1000, abs=0.1), "the playlists' duration"
+        assert slices >= 2, "the clip is long enough for an edge between slices"
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -151,9 +150,5 @@ def test_every_frame(stage, tmp_path, name):
         try:
             check(recording, form)
         except AssertionError as error:
-            if (name, form) not in KNOWN:
-                wrong.append(f"{form}: {error}")
-        else:
-            if (name, form) in KNOWN:
-                wrong.append(f"{form}: passes, so take it out of KNOWN")
+            wrong.append(f"{form}: {error}")
     assert not wrong, "\n".join(wrong)

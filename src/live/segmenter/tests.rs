@@ -1,7 +1,6 @@
 //! Cuts, cycles, gaps, and going on after being stored.
 
 use super::*;
-use crate::model::rule::Format;
 
 fn lane(format: Format, slice_s: i64, cycle_s: i64) -> FormatRule {
     FormatRule {
@@ -162,4 +161,38 @@ fn the_segmenter_goes_on_alike_after_being_stored() {
     let (at, end) = push(&mut two, 13_000, 30, 2, &mut parts);
     two.close_files(at, end, &mut parts);
     assert_eq!(whole, parts);
+}
+
+#[test]
+fn a_changed_configuration_ends_a_cmaf_file_and_a_repeated_one_does_not() {
+    let rules = [lane(Format::Cmaf, 5, 21_600), lane(Format::M3u8, 5, 21_600)];
+    let mut out = Vec::new();
+    let mut segmenter = Segmenter::new(&rules, 0, 0);
+    let start = Position {
+        segment: 0,
+        offset: 0,
+    };
+    segmenter.config(start, Track::Video, 1);
+    let (at, _) = push(&mut segmenter, 0, 6, 2, &mut out);
+    // Sound is first configured after the file began: its header announces it all the same.
+    segmenter.config(at, Track::Audio, 7);
+    let (at, _) = push(&mut segmenter, 6_000, 4, 2, &mut out);
+    segmenter.config(at, Track::Video, 1);
+    let (at, _) = push(&mut segmenter, 10_000, 4, 2, &mut out);
+    assert_eq!(files(&out), []);
+    segmenter.config(at, Track::Video, 2);
+    let (at, end) = push(&mut segmenter, 14_000, 6, 2, &mut out);
+    segmenter.close_files(at, end, &mut out);
+    let of = |wanted: usize| -> Vec<(i64, i64)> {
+        out.iter()
+            .filter_map(|output| match output {
+                Output::File(file) if file.lane == wanted => {
+                    Some((file.started_at, file.duration_ms))
+                }
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(of(0), [(0, 14_000), (14_000, 6_000)]);
+    assert_eq!(of(1), [(0, 20_000)]);
 }

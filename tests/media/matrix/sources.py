@@ -28,11 +28,15 @@ class Sent:
 
 @dataclass(frozen=True)
 class Source:
-    """One row of the matrix: `prefix` is the size of NAL unit lengths, `noise` what ffmpeg says of the sent stream itself."""
+    """One row of the matrix: `prefix` is the size of NAL unit lengths, `noise` what ffmpeg says of the sent stream itself.
+
+    `headers` is how many CMAF files there are: one header serves one file, so a changed configuration begins another.
+    """
 
     sent: tuple[Sent, ...]
     prefix: int = 4
     noise: str = ""
+    headers: int = 1
 
     def frames(self) -> list[Frame]:
         """The frames that a recording has to hold."""
@@ -97,7 +101,7 @@ def resolution(folder: Path) -> Source:
     media = sorted(sound + [item for item in joined if item.at is not None], key=lambda item: item.tag.timestamp)
     # Its parser, not its decoder, reads the slices of the second part with the parameter sets of the first.
     noise = r"\[NULL @ \w+\] reference count \d+ overflow|    Last message repeated \d+ times"
-    return Source(tuple(first + [item for item in joined if item.at is None] + media), noise=noise)
+    return Source(tuple(first + [item for item in joined if item.at is None] + media), noise=noise, headers=2)
 
 
 def mpeg4(folder: Path) -> Source:
@@ -143,7 +147,7 @@ def aac_change(folder: Path) -> Source:
     late = [Sent(replace(tag, timestamp=int(at)), at) for at, tag in moved if at < 10_000]
     media = sorted([i for i in media if i.tag.kind == VIDEO or i.at < begin - 1] + late, key=lambda i: i.at)
     at = media.index(late[0])
-    return Source(tuple(heads + media[:at] + [Sent(replace(head.tag, timestamp=begin), None)] + media[at:]))
+    return Source(tuple(heads + media[:at] + [Sent(replace(head.tag, timestamp=begin), None)] + media[at:]), headers=2)
 
 
 def late_headers(_: Path) -> Source:
