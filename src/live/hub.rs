@@ -484,7 +484,7 @@ async fn announce(services: &Services, publisher: &Publisher, kind: Kind) {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(%error, "the publish callback's configuration cannot be read")
+                tracing::error!(%error, "the publish callback's configuration cannot be read");
             }
         }
     }

@@ -202,10 +202,10 @@ impl Store {
         }
         match filter.delivered {
             Some(true) => {
-                condition = condition.add(callback::Column::State.eq(State::Success.as_str()))
+                condition = condition.add(callback::Column::State.eq(State::Success.as_str()));
             }
             Some(false) => {
-                condition = condition.add(callback::Column::State.ne(State::Success.as_str()))
+                condition = condition.add(callback::Column::State.ne(State::Success.as_str()));
             }
             None => {}
         }

@@ -158,7 +158,7 @@ impl Store {
             .exec(&self.write)
             .await?;
         self.change_rules(domain, |list| {
-            list.retain(|r| !(r.app == app && r.stream == stream))
+            list.retain(|r| !(r.app == app && r.stream == stream));
         });
         Ok(done.rows_affected > 0)
     }

@@ -4,13 +4,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Writes waiting per thread; a publisher whose write does not fit waits, and so does its socket.
-const QUEUE: usize = 1024;
 const THREADS: usize = 2;
 
 /// What one session has handed over and what has reached the file system.
@@ -66,7 +64,7 @@ pub struct Write {
 /// The writing threads and the buffers they give back.
 #[derive(Clone)]
 pub struct Disk {
-    queues: Arc<[SyncSender<Write>]>,
+    queues: Arc<[Sender<Write>]>,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -75,7 +73,7 @@ impl Disk {
         let spare = Arc::new(Mutex::new(Vec::new()));
         let mut queues = Vec::with_capacity(THREADS);
         for n in 0..THREADS {
-            let (send, receive) = sync_channel(QUEUE);
+            let (send, receive) = channel();
             let spare = spare.clone();
             std::thread::Builder::new()
                 .name(format!("spool-{n}"))
@@ -88,19 +86,16 @@ impl Disk {
         })
     }
 
-    /// Hands a write over; writes of one `lane` stay in order. Gives the write back when the queue is full.
-    pub fn try_write(&self, lane: usize, write: Write) -> Result<(), Write> {
+    /// Hands a write over; writes of one `lane` stay in order. It never waits and never refuses: what one publisher may
+    /// have on its way is bounded where its socket is read, and a session that ends leaves nothing behind.
+    pub fn write(&self, lane: usize, write: Write) {
         let bytes = write.data.len() as u64;
         let progress = write.progress.clone();
-        let Some(queue) = self.queues.get(lane % self.queues.len().max(1)) else {
-            return Err(write);
-        };
-        match queue.try_send(write) {
-            Ok(()) => {
-                progress.handed.fetch_add(bytes, Ordering::AcqRel);
-                Ok(())
-            }
-            Err(TrySendError::Full(write) | TrySendError::Disconnected(write)) => Err(write),
+        progress.handed.fetch_add(bytes, Ordering::AcqRel);
+        let queue = self.queues.get(lane % self.queues.len().max(1));
+        if queue.is_none_or(|queue| queue.send(write).is_err()) {
+            progress.failed.store(true, Ordering::Release);
+            progress.changed.notify_waiters();
         }
     }
 

@@ -31,7 +31,6 @@ pub struct SpoolWriter {
     buffer: Vec<u8>,
     oldest: Option<Instant>,
     progress: Arc<Progress>,
-    waiting: Vec<Write>,
 }
 
 fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>> {
@@ -81,7 +80,6 @@ impl SpoolWriter {
             buffer,
             oldest: None,
             progress: Arc::new(Progress::default()),
-            waiting: Vec::new(),
         }
     }
 
@@ -136,7 +134,6 @@ impl SpoolWriter {
 
     /// Hands the buffer over when it is old enough.
     pub fn tick(&mut self) {
-        self.hand_over();
         if self
             .oldest
             .is_some_and(|oldest| oldest.elapsed() >= FLUSH_AGE)
@@ -156,27 +153,15 @@ impl SpoolWriter {
                 progress: self.progress.clone(),
             };
             self.base += write.data.len() as u64;
-            self.waiting.push(write);
+            self.disk.write(self.lane, write);
         }
         self.oldest = None;
-        self.hand_over();
-    }
-
-    fn hand_over(&mut self) {
-        while !self.waiting.is_empty() {
-            let write = self.waiting.remove(0);
-            if let Err(write) = self.disk.try_write(self.lane, write) {
-                self.waiting.insert(0, write);
-                return;
-            }
-        }
     }
 
     /// Bytes not yet on disk: what the publisher must be held back for.
     #[must_use]
     pub fn backlog(&self) -> u64 {
-        let waiting: usize = self.waiting.iter().map(|w| w.data.len()).sum();
-        self.progress.pending() + waiting as u64 + self.buffer.len() as u64
+        self.progress.pending() + self.buffer.len() as u64
     }
 
     /// Whether a new segment should begin at the next cut point.
