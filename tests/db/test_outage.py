@@ -1,0 +1,103 @@
+"""The database goes away in the middle of recordings and comes back: nothing is lost, and nobody hangs meanwhile."""
+
+import os
+import subprocess
+import time
+import uuid
+from urllib.parse import urlsplit
+
+import pytest
+
+from harness import probe
+from harness.api import ApiError
+from harness.server import Server, binary, clean_environment
+from harness.stage import Stage
+from harness.wait import wait_for
+from proxy import Proxy
+
+pytestmark = pytest.mark.skipif("LOCALYUN_TEST_DATABASE" not in os.environ, reason="SQLite has no network")
+
+
+@pytest.fixture
+def proxy():
+    """A relay to the database under test."""
+    at = urlsplit(os.environ["LOCALYUN_TEST_DATABASE"])
+    proxy = Proxy(at.hostname, at.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def settings(proxy) -> dict[str, str]:
+    """The setting of a fresh database behind the relay."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    subprocess.run([os.environ["LOCALYUN_TEST_DATABASE_CREATE"], name], check=True, timeout=60)
+    at = urlsplit(os.environ["LOCALYUN_TEST_DATABASE"])
+    user = at.netloc.rsplit("@", 1)[0]
+    return {"LOCALYUN_DATABASE_URL": f"{at.scheme}://{user}@127.0.0.1:{proxy.port}/{name}"}
+
+
+def test_recordings_outlive_the_database(proxy, settings, receiver, tmp_path):
+    with Server(environment=settings) as server:
+        stage = Stage(server, receiver, tmp_path)
+        stage.rule({"Format": "m3u8", "SliceDuration": 5}, "mp4", "flv", DelayTime=15)
+        stage.notify(NeedStatusNotify=True)
+        publisher = stage.publisher()
+        publisher.push(11)
+        proxy.cut()
+        publisher.push(11)
+        began = time.monotonic()
+        status, body = server.control("GET", "/_localyun/health")
+        assert status == 503 and "database" in str(body), (status, body)
+        with pytest.raises(ApiError) as error:
+            stage.rule("mp4", stream="other")
+        assert error.value.status >= 500
+        assert time.monotonic() - began < 45, "an answer has to come while the database is gone"
+        assert server.is_live(stage.domain, "live", "s1")
+        publisher.push(11)
+        proxy.mend()
+        wait_for(lambda: server.control("GET", "/_localyun/health")[0] == 200, 30, "a healthy server")
+        stage.rule("mp4", stream="other")
+        publisher.push(4)
+        stage.end(publisher)
+        stage.advance(60)
+        files = {event["uri"].rsplit(".", 1)[1]: event for event in stage.wait_files(3)}
+        path = tmp_path / "source.flv"
+        path.write_bytes(publisher.sent_flv())
+        for kind in ("mp4", "flv"):
+            file = stage.fetch(files[kind]["uri"])
+            assert all(probe.payloads(file, track) == probe.payloads(path, track) for track in "va")
+        playlist = stage.playlist(files["m3u8"]["uri"])
+        slices = [stage.fetch(key) for key in playlist.keys()]
+        assert [line for slice in slices for line in probe.payloads(slice, "v")] == probe.payloads(path, "v")
+        wait_for(lambda: "record_started" in stage.inbox.events(), what="the event of before the outage")
+
+
+def test_sigterm_while_the_database_is_gone_loses_nothing(proxy, settings, receiver, tmp_path):
+    folder = tmp_path / "data"
+    with Server(data_dir=folder, environment=settings) as server:
+        stage = Stage(server, receiver, tmp_path)
+        stage.rule("mp4", DelayTime=15)
+        stage.notify()
+        publisher = stage.publisher()
+        publisher.push(8)
+        proxy.cut()
+        publisher.push(8)
+    assert server.process.returncode == 0
+    proxy.mend()
+    with Server(data_dir=folder, environment=settings) as server:
+        (event,) = stage.wait_files(1)
+        stage.bucket.s3 = Stage(server, receiver, tmp_path).s3
+        path = tmp_path / "source.flv"
+        path.write_bytes(publisher.sent_flv())
+        assert probe.payloads(stage.fetch(event["uri"]), "v") == probe.payloads(path, "v")
+
+
+def test_a_start_without_the_database_says_so(proxy, settings, tmp_path):
+    proxy.cut()
+    free = [f for name in ("api", "rtmp", "oss") for f in (f"--{name}-addr", "127.0.0.1:0")]
+    done = subprocess.run(
+        [binary(), "serve", "--data-dir", tmp_path / "data", *free], env=clean_environment() | settings, capture_output=True, timeout=60, text=True
+    )
+    assert done.returncode not in (0, -6, 101) and done.stdout == ""
+    assert "database" in done.stderr and "panicked" not in done.stderr
