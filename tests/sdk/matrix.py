@@ -66,6 +66,8 @@ def environment(server: Server) -> dict[str, str]:
         "no_proxy": "127.0.0.1,localhost",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONWARNINGS": "ignore",
+        # Clients that keep a configuration shall not touch the user's.
+        "HOME": str(PLACE),
     }
 
 
