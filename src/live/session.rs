@@ -367,16 +367,20 @@ impl Session {
             .map_or(self.opening.wall + end_ms, |s| s.wall(end_ms))
     }
 
-    /// The stream is lost or a command pauses it.
-    pub fn pause(&mut self, cause: Cause, now: UnixMs) {
+    /// The stream is lost or a command pauses it. False when nothing came since the last pause: then it simply goes on, and its
+    /// gap counts from the first loss.
+    pub fn pause(&mut self, cause: Cause, now: UnixMs) -> bool {
         self.gate = Gate::Closed;
-        self.lost_at = Some(now);
+        self.lost_at.get_or_insert(now);
+        if std::mem::take(&mut self.resuming) {
+            return false;
+        }
         if self.cut_is_wanted() {
             self.cut_now();
         }
         let end_ms = self.timeline.end_ms();
         let Some(segmenter) = &mut self.segmenter else {
-            return;
+            return false;
         };
         self.spool.mark(&Mark::Pause {
             end_ms,
@@ -384,6 +388,7 @@ impl Session {
             cause,
         });
         segmenter.pause(self.spool.position(), end_ms, &mut self.outputs);
+        true
     }
 
     /// Frames may come again.

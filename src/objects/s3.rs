@@ -1,6 +1,7 @@
 //! An outside S3-compatible store, through aws-sdk-s3.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -15,6 +16,11 @@ use super::{PutError, Upload};
 
 /// Larger files go in parts of this size.
 const PART: u64 = 16 << 20;
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// From a request's start to the first byte of its answer, so the sending of up to two parts is in it.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How buckets are addressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -173,6 +173,15 @@ async fn check_events(bench: &Bench, files: usize) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_that_comes_back_and_sends_nothing_is_no_interruption_of_its_own() {
+    run(
+        false,
+        vec![Step::Publish, Step::Push(1), Step::Drop, Step::Publish],
+    )
+    .await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
     #[test]

@@ -165,11 +165,9 @@ impl Recorder {
         let Some(session) = &mut inner.session else {
             return;
         };
-        session.pause(cause, now);
+        let paused = session.pause(cause, now);
         self.emit_outputs(inner);
-        if let Some(session) = &mut inner.session
-            && session.is_open()
-        {
+        if paused && let Some(session) = &mut inner.session {
             self.tell_session(session, "paused");
             self.tell(session, Kind::RecordPaused);
         }

@@ -15,8 +15,8 @@ use super::error::FolderError;
 use super::layout::remove_file;
 use super::record::Stamp;
 
-/// Bytes gathered before they go to the disk.
-const BATCH_BYTES: usize = 512 * 1024;
+/// Bytes gathered before they go to the disk. Each batch waits for two threads to be scheduled, which a busy machine makes slow.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// Bytes after which the kernel is told to start writing back, so that the final sync has little left to do.
 const WRITE_BACK_EVERY: u64 = 32 * 1024 * 1024;
