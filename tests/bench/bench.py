@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE.parent / "scenarios"))
 
 from bench import procs, recording, report, requests, startup  # noqa: E402
 
-FORMATS = [("flv",), ("mp4",), ("m3u8",), ("m3u8", "mp4", "flv")]
+FORMATS = [("flv",), ("mp4",), ("m3u8",), ("cmaf",), ("m3u8", "mp4", "flv")]
 
 
 def say(line: str) -> None:

@@ -19,6 +19,9 @@ DOMAIN, BUCKET = "play.example.com", "recordings"
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 # Streams whose frames are counted; the bytes of all are compared.
 COUNTED = 4
+# The suffixes of a format's file and of its media, where they are not the format's name.
+FILE_SUFFIX = {"cmaf": "m3u8"}
+MEDIA_SUFFIX = {"m3u8": "ts", "cmaf": "m4s"}
 # A stream that ended may come back for this long (DelayTime); afterwards its files are made.
 AFTER_DELAY = 181
 
@@ -85,18 +88,19 @@ def localyun(formats: tuple[str, ...], streams: int, seconds: int, program: Path
         wait_for(lambda: not server.is_live(DOMAIN, "live", f"s{streams - 1}"), 30, "the end of the last stream")
         server.advance(AFTER_DELAY)
         store = data / "oss" / BUCKET
-        wanted = {name: streams for name in formats}
-        wait_for(lambda: {n: len(list(store.rglob(f"*.{n}"))) for n in formats} == wanted, 120, f"{wanted} files")
+        suffixes = {FILE_SUFFIX.get(name, name) for name in formats}
+        wait_for(lambda: all(len(list(store.rglob(f"*.{suffix}"))) == streams for suffix in suffixes), 120, f"{streams} files each of {suffixes}")
         end = procs.use(server.process.pid)
         size, missing = 0, 0
         for name in formats:
-            media = sorted(store.rglob("*.ts" if name == "m3u8" else f"*.{name}"))
+            media = sorted(store.rglob(f"*.{MEDIA_SUFFIX.get(name, name)}"))
             size += sum(path.stat().st_size for path in media)
             for n in range(min(COUNTED, streams)):
                 own = [path for path in media if f"s{n}" in path.relative_to(store).parts]
-                if name == "m3u8":
-                    whole = folder / "whole.ts"
-                    whole.write_bytes(b"".join(path.read_bytes() for path in own))
+                if name in MEDIA_SUFFIX:
+                    headers = [path for path in store.rglob("*_init.mp4") if f"s{n}" in path.relative_to(store).parts]
+                    whole = folder / f"whole.{MEDIA_SUFFIX[name]}"
+                    whole.write_bytes(b"".join(path.read_bytes() for path in headers + own))
                     own = [whole]
                 missing += lost(own, sent) if own else sent["video"] + sent["audio"]
         return _row("localyun " + "+".join(formats), streams, sent, start, live, end, size, missing, load)
