@@ -166,11 +166,13 @@ class Campaign:
 
 def main() -> int:
     """Runs the campaign and prints its table; 0 when nothing is wrong."""
+    # Ended from outside, it ends its server and removes its folder too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="localyun-crash-"))
     campaign = Campaign(folder / "data")
     say(f"{KILLS} kills, seed {SEED}, {STREAMS} publishers at {SPEED:g} times real time, in {folder}")
-    good = False
+    good = ended = False
     try:
         told = time.monotonic()
         for number in range(KILLS):
@@ -187,9 +189,12 @@ def main() -> int:
             print("WRONG:", problem)
         good = not result.problems
         return 0 if good else 1
+    except (SystemExit, KeyboardInterrupt):
+        ended = True
+        raise
     finally:
         campaign.receiver.close()
-        if good and not os.environ.get("CRASH_KEEP"):
+        if (good or ended) and not os.environ.get("CRASH_KEEP"):
             shutil.rmtree(folder, ignore_errors=True)
         else:
             say(f"kept: {folder} (seed {SEED})")
