@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ def main() -> None:
         counts = [int(n) for n in asked.streams.split(",")]
         rows = recording.runs(FORMATS, counts, asked.seconds, work / "push", work / "ref.flv", run / "media", say)
         lines += ["### Recording", "", *report.recording(rows), ""]
+    shutil.rmtree(run, ignore_errors=True)
     machine = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.release()}, {os.cpu_count()} cores"
     lines = [f"{machine}, {asked.seconds} s of media a stream; load average {first:.1f} at the start, {procs.load():.1f} at the end.", "", *lines]
     print("\n".join(lines))
