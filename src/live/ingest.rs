@@ -22,7 +22,7 @@ use crate::media::rtmp::server::{Event, ServerSession};
 use crate::media::rtmp::{Limits, Message};
 
 /// Between two looks at a publisher's socket.
-const TICK: Duration = Duration::from_millis(25);
+const TICK: Duration = Duration::from_millis(50);
 /// Read at a time.
 const BLOCK: usize = 64 * 1024;
 /// Read before other work of the connection gets its turn.
