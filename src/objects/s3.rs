@@ -60,7 +60,8 @@ impl Client {
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(std::time::Duration::from_secs(5))
+                    .connect_timeout(CONNECT_PATIENCE)
+                    .read_timeout(ANSWER_PATIENCE)
                     .build(),
             )
             .build();
