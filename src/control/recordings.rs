@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Refused};
 use crate::app::App;
+use crate::media::hls::encode_uri_path;
 use crate::model::event::seconds;
 use crate::model::object_name::public_url;
 use crate::model::wire_time;
@@ -32,8 +33,8 @@ pub(super) async fn list(app: &App, limit: usize) -> Outcome {
                     "format": f.format,
                     "bucket": f.bucket,
                     "object": f.object,
-                    "url": format!("{}/{}/{}", app.public(&app.addresses.oss), f.bucket, f.object),
-                    "public_url": public_url(&f.bucket, &f.endpoint, &f.object),
+                    "url": format!("{}/{}/{}", app.public(&app.addresses.oss), f.bucket, encode_uri_path(&f.object)),
+                    "public_url": public_url(&f.bucket, &f.endpoint, &encode_uri_path(&f.object)),
                     "duration": seconds(f.duration_ms),
                     "size": f.size,
                     "start_time": wire_time::to_api(f.started_at),
