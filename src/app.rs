@@ -35,6 +35,8 @@ pub struct App {
     pub quota: Quota,
     pub journal: Journal,
     pub addresses: Addresses,
+    /// Whether each answer is compared with the spec: in debug builds, and where tests ask for it.
+    pub checks_answers: bool,
     pub runtime: tokio::runtime::Handle,
 }
 
@@ -64,6 +66,8 @@ impl App {
             context,
             keys,
             addresses,
+            checks_answers: cfg!(debug_assertions)
+                || std::env::var_os("LOCALYUN_CHECK_ANSWERS").is_some(),
             runtime: tokio::runtime::Handle::current(),
         })
     }
