@@ -391,6 +391,12 @@ impl Session {
         true
     }
 
+    /// Whether frames may come again and none has come yet.
+    #[must_use]
+    pub fn is_resuming(&self) -> bool {
+        self.resuming
+    }
+
     /// Frames may come again.
     pub fn resume(&mut self) {
         self.resuming = self.first_frame_at.is_some() || self.segmenter.is_some();

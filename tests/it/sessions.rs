@@ -182,6 +182,19 @@ async fn a_publisher_that_comes_back_and_sends_nothing_is_no_interruption_of_its
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_before_anything_came_back_ends_the_files_at_the_pause() {
+    let steps = [
+        Step::Publish,
+        Step::Push(1),
+        Step::Stop,
+        Step::Start,
+        Step::Restart,
+        Step::Push(1),
+    ];
+    run(false, steps.to_vec()).await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
     #[test]

@@ -208,6 +208,12 @@ impl Recorder {
         let Some(session) = &mut inner.session else {
             return;
         };
+        // Nothing came since the pause: the files end there, and what comes next is told as resumed.
+        if session.is_resuming() {
+            session.cut_now();
+            self.emit_outputs(inner);
+            return;
+        }
         session.want_cut();
         self.tell(session, Kind::RecordStarted);
         let me = self.me.clone();
