@@ -283,8 +283,9 @@ impl Hub {
         let services = self.services.clone();
         let publisher = publisher.clone();
         let due = services.clock.now() + PUBLISH_CALLBACK_MS;
+        let busy = services.clock.busy();
         tokio::spawn(async move {
-            let _busy = services.clock.sleep_until(due).await;
+            let _busy = services.clock.rest_until(busy, due).await;
             if !publisher.gone.load(Ordering::Acquire)
                 && !publisher.announced.swap(true, Ordering::AcqRel)
             {

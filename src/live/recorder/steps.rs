@@ -218,10 +218,12 @@ impl Recorder {
         self.tell(session, Kind::RecordStarted);
         let me = self.me.clone();
         let clock = self.services.clock.clone();
+        // Held until the due time is registered: an advance must not slip in between.
+        let busy = clock.busy();
         let due = clock.now() + CUT_PATIENCE_MS;
         let id = session.opening.session.clone();
         tokio::spawn(async move {
-            let _busy = clock.sleep_until(due).await;
+            let _busy = clock.rest_until(busy, due).await;
             let Some(recorder) = me.upgrade() else { return };
             let mut inner = recorder.lock();
             if let Some(session) = inner
@@ -239,8 +241,9 @@ impl Recorder {
         stop(&mut inner.delay);
         let me = self.me.clone();
         let clock = self.services.clock.clone();
+        let busy = clock.busy();
         let task = tokio::spawn(async move {
-            let _busy = clock.sleep_until(due).await;
+            let _busy = clock.rest_until(busy, due).await;
             if let Some(recorder) = me.upgrade() {
                 let mut inner = recorder.lock();
                 inner.delay = None;
@@ -261,8 +264,9 @@ impl Recorder {
         };
         let me = self.me.clone();
         let clock = self.services.clock.clone();
+        let busy = clock.busy();
         let task = tokio::spawn(async move {
-            let _busy = clock.sleep_until(opens).await;
+            let _busy = clock.rest_until(busy, opens).await;
             let Some(recorder) = me.upgrade() else { return };
             let mut inner = recorder.lock();
             if inner.session.is_none() && inner.publisher.present {
@@ -291,8 +295,9 @@ impl Recorder {
         stop(&mut inner.window);
         let me = self.me.clone();
         let clock = self.services.clock.clone();
+        let busy = clock.busy();
         let task = tokio::spawn(async move {
-            let _busy = clock.sleep_until(end).await;
+            let _busy = clock.rest_until(busy, end).await;
             if let Some(recorder) = me.upgrade() {
                 let mut inner = recorder.lock();
                 recorder.apply(&mut inner, Input::WindowClosed);
