@@ -8,12 +8,16 @@ pub mod s3;
 pub mod serve;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use folder::{Acl, FolderError, FolderStore, NewObject};
+use tokio::sync::Semaphore;
+
+use folder::{Acl, Adopted, FolderError, FolderStore, NewObject};
 
 use crate::faults::Faults;
+
+/// Recordings that end together come to the embedded store a few at a time: each one takes a thread of its own.
+static TURNS: Semaphore = Semaphore::const_new(4);
 
 /// The metadata name that tells which recording file an object is.
 const TAG: &str = "localyun-file";
@@ -79,20 +83,25 @@ impl Objects {
     }
 
     /// Puts a finished local file, which is gone or useless afterwards.
-    pub async fn put_file(&self, upload: &Upload<'_>, path: &Path) -> Result<(), PutError> {
+    pub async fn put_file(&self, upload: &Upload<'_>, file: Adopted<'_>) -> Result<(), PutError> {
         self.struck().await?;
         match &self.store {
             Store::Embedded(store) => {
-                match store
-                    .adopt_file(upload.bucket, upload.key, path, described(upload), true)
-                    .await
-                {
+                let _turn = TURNS.acquire().await;
+                let adopted = store.adopt_file(
+                    upload.bucket,
+                    upload.key,
+                    file,
+                    described(upload),
+                    folder::Replace::Never,
+                );
+                match adopted.await {
                     Ok(_) => Ok(()),
                     Err(FolderError::AlreadyExists(_)) => self.same_or_taken(upload).await,
                     Err(error) => Err(put_error(error)),
                 }
             }
-            Store::Outside(client) => client.put_file(upload, TAG, path).await,
+            Store::Outside(client) => client.put_file(upload, TAG, file.path).await,
         }
     }
 
@@ -101,6 +110,7 @@ impl Objects {
         self.struck().await?;
         match &self.store {
             Store::Embedded(store) => {
+                let _turn = TURNS.acquire().await;
                 let put = async {
                     if store.head(upload.bucket, upload.key).await?.is_some() {
                         return Err(FolderError::AlreadyExists(upload.key.to_owned()));
@@ -135,6 +145,7 @@ impl Objects {
             Store::Embedded(store) => store,
             Store::Outside(client) => return client.replace_text(upload, TAG, text).await,
         };
+        let _turn = TURNS.acquire().await;
         let put = async {
             let mut replace = folder::Replace::Never;
             if let Some(info) = store.head(upload.bucket, upload.key).await? {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::derive::{DeriveError, Output, Tracks, for_each, sample};
+use super::derive::{DeriveError, Output, Tracks, Written, for_each, list};
 use super::segmenter::Slice;
+use super::spool::read::Listed;
 use super::spool::record::Record;
 use crate::media::cmaf::{Fragmenter, Position, init_segment};
 use crate::media::frame::SampleInfo;
@@ -18,11 +19,10 @@ pub fn write_fragment(
     slice: &Slice,
     tracks: &Tracks,
     start: Position,
-) -> Result<(u64, Position), DeriveError> {
+) -> Result<(Written, Position), DeriveError> {
     let mut samples: Vec<SampleInfo> = Vec::new();
-    for_each(folder, slice.span, |record| {
-        if let Record::Frame(frame) = record {
-            let mut sample = sample(&frame);
+    list(folder, slice.span, |listed| {
+        if let Listed::Frame(mut sample) = listed {
             sample.dts_ms += ORIGIN_MS;
             samples.push(sample);
         }
@@ -45,7 +45,7 @@ pub fn write_fragment(
 }
 
 /// Writes the header that a file's fragments need.
-pub fn write_init(path: &Path, tracks: &Tracks) -> Result<u64, DeriveError> {
+pub fn write_init(path: &Path, tracks: &Tracks) -> Result<Written, DeriveError> {
     let mut out = Output::create(path)?;
     out.buffer
         .extend_from_slice(&init_segment(tracks.video.as_ref(), tracks.audio.as_ref())?);

@@ -4,14 +4,14 @@
 //! Work runs on blocking threads, a few at a time; files appear in the session's folder and are handed to the object store from there.
 
 use std::fs::File as DiskFile;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::{BufMut, BytesMut};
 use tokio::sync::Semaphore;
 
 use crate::live::segmenter::{File, Slice, Span};
-use crate::live::spool::read::{ReadError, SpoolReader};
+use crate::live::spool::read::{Listed, ReadError, SpoolReader};
 use crate::live::spool::record::Record;
 use crate::live::spool::{Position, read};
 use crate::media::frame::{AudioConfig, Frame, SampleInfo, VideoConfig};
@@ -57,6 +57,7 @@ impl From<ReadError> for DeriveError {
 pub struct Made {
     pub path: PathBuf,
     pub size: u64,
+    pub crc64: u64,
     pub width: i32,
     pub height: i32,
     pub carry: Carry,
@@ -106,10 +107,11 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
             out.drain()
         })?;
         pad(&mut out);
-        let size = out.finish()?;
+        let written = out.finish()?;
         Ok(Made {
             path,
-            size,
+            size: written.size,
+            crc64: written.crc64,
             width,
             height,
             carry: Carry {
@@ -141,13 +143,14 @@ pub async fn file(folder: PathBuf, file: File, format: Format) -> Result<Made, D
         ));
         let configs = Tracks::at(&folder, file.span)?;
         let (width, height) = configs.pixels();
-        let size = match format {
+        let written = match format {
             Format::Flv => write_flv(&folder, &path, file.span, &configs)?,
             _ => write_mp4(&folder, &path, file.span, configs)?,
         };
         Ok(Made {
             path,
-            size,
+            size: written.size,
+            crc64: written.crc64,
             width,
             height,
             carry: Carry::default(),
@@ -156,7 +159,12 @@ pub async fn file(folder: PathBuf, file: File, format: Format) -> Result<Made, D
     .await
 }
 
-fn write_mp4(folder: &Path, path: &Path, span: Span, configs: Tracks) -> Result<u64, DeriveError> {
+fn write_mp4(
+    folder: &Path,
+    path: &Path,
+    span: Span,
+    configs: Tracks,
+) -> Result<Written, DeriveError> {
     let mut layout = mp4::Layout::new();
     if let Some(video) = configs.video {
         layout.video_config(video)?;
@@ -164,12 +172,12 @@ fn write_mp4(folder: &Path, path: &Path, span: Span, configs: Tracks) -> Result<
     if let Some(audio) = configs.audio {
         layout.audio_config(audio)?;
     }
-    for_each(folder, span, |record| {
-        match record {
-            Record::Frame(frame) => layout.push(sample(&frame))?,
-            Record::Video(config) => layout.video_config(config)?,
-            Record::Audio(config) => layout.audio_config(config)?,
-            Record::Mark(_) => {}
+    list(folder, span, |listed| {
+        match listed {
+            Listed::Frame(sample) => layout.push(sample)?,
+            Listed::Other(Record::Video(config)) => layout.video_config(config)?,
+            Listed::Other(Record::Audio(config)) => layout.audio_config(config)?,
+            Listed::Other(_) => {}
         }
         Ok(())
     })?;
@@ -185,7 +193,12 @@ fn write_mp4(folder: &Path, path: &Path, span: Span, configs: Tracks) -> Result<
     out.finish()
 }
 
-fn write_flv(folder: &Path, path: &Path, span: Span, configs: &Tracks) -> Result<u64, DeriveError> {
+fn write_flv(
+    folder: &Path,
+    path: &Path,
+    span: Span,
+    configs: &Tracks,
+) -> Result<Written, DeriveError> {
     let mut layout = flv::write::Layout::new();
     if let Some(video) = &configs.video {
         layout.video_config(video)?;
@@ -193,12 +206,12 @@ fn write_flv(folder: &Path, path: &Path, span: Span, configs: &Tracks) -> Result
     if let Some(audio) = &configs.audio {
         layout.audio_config(audio)?;
     }
-    for_each(folder, span, |record| {
-        match record {
-            Record::Frame(frame) => layout.push(sample(&frame))?,
-            Record::Video(config) => layout.video_config(&config)?,
-            Record::Audio(config) => layout.audio_config(&config)?,
-            Record::Mark(_) => {}
+    list(folder, span, |listed| {
+        match listed {
+            Listed::Frame(sample) => layout.push(sample)?,
+            Listed::Other(Record::Video(config)) => layout.video_config(&config)?,
+            Listed::Other(Record::Audio(config)) => layout.audio_config(&config)?,
+            Listed::Other(_) => {}
         }
         Ok(())
     })?;
@@ -234,11 +247,12 @@ pub async fn cmaf_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<M
         let path = folder.join(format!("slice-{}-{}.m4s", slice.lane, slice.sequence));
         let configs = Tracks::at(&folder, slice.span)?;
         let (width, height) = configs.pixels();
-        let (size, next) =
+        let (written, next) =
             super::cmaf::write_fragment(&folder, &path, &slice, &configs, start.cmaf)?;
         Ok(Made {
             path,
-            size,
+            size: written.size,
+            crc64: written.crc64,
             width,
             height,
             carry: Carry {
@@ -256,10 +270,11 @@ pub async fn cmaf_init(folder: PathBuf, file: File) -> Result<Made, DeriveError>
         let path = folder.join(format!("init-{}-{}.mp4", file.lane, file.number));
         let configs = Tracks::at(&folder, file.span)?;
         let (width, height) = configs.pixels();
-        let size = super::cmaf::write_init(&path, &configs)?;
+        let written = super::cmaf::write_init(&path, &configs)?;
         Ok(Made {
             path,
-            size,
+            size: written.size,
+            crc64: written.crc64,
             width,
             height,
             carry: Carry::default(),
@@ -291,11 +306,15 @@ impl Tracks {
             }
         }
         if found.video.is_none() || found.audio.is_none() {
-            let mut reader = SpoolReader::span(folder, span);
-            while let Some((_, record)) = reader.next_record()? {
-                match record {
-                    Record::Video(config) if found.video.is_none() => found.video = Some(config),
-                    Record::Audio(config) if found.audio.is_none() => found.audio = Some(config),
+            let mut reader = SpoolReader::span(folder, span).sparing();
+            while let Some(listed) = reader.next_listed()? {
+                match listed {
+                    Listed::Other(Record::Video(config)) if found.video.is_none() => {
+                        found.video = Some(config);
+                    }
+                    Listed::Other(Record::Audio(config)) if found.audio.is_none() => {
+                        found.audio = Some(config);
+                    }
                     _ => {}
                 }
                 if found.video.is_some() && found.audio.is_some() {
@@ -319,6 +338,7 @@ impl Tracks {
 
 fn one(folder: &Path, at: Position) -> Result<Option<Record>, DeriveError> {
     Ok(SpoolReader::from(folder, at)
+        .sparing()
         .next_record()?
         .map(|(_, record)| record))
 }
@@ -335,14 +355,33 @@ pub fn for_each(
         any |= matches!(record, Record::Frame(_));
         work(record)?;
     }
-    if !any {
-        // A range that was there and is not: the segments are gone.
-        return match read::segments(folder) {
-            Ok(_) => Err(DeriveError::Empty),
-            Err(error) => Err(DeriveError::Io(error)),
-        };
+    there(folder, any)
+}
+
+/// Walks the records of a range without the payloads of frames.
+pub fn list(
+    folder: &Path,
+    span: Span,
+    mut work: impl FnMut(Listed) -> Result<(), DeriveError>,
+) -> Result<(), DeriveError> {
+    let mut reader = SpoolReader::span(folder, span).sparing();
+    let mut any = false;
+    while let Some(listed) = reader.next_listed()? {
+        any |= matches!(listed, Listed::Frame(_));
+        work(listed)?;
     }
-    Ok(())
+    there(folder, any)
+}
+
+/// A range without media, or one that was there and is not, as an error.
+fn there(folder: &Path, any: bool) -> Result<(), DeriveError> {
+    if any {
+        return Ok(());
+    }
+    match read::segments(folder) {
+        Ok(_) => Err(DeriveError::Empty),
+        Err(error) => Err(DeriveError::Io(error)),
+    }
 }
 
 #[must_use]
@@ -358,18 +397,26 @@ pub fn sample(frame: &Frame) -> SampleInfo {
 
 /// A file being written in large blocks.
 pub struct Output {
-    file: BufWriter<DiskFile>,
+    file: DiskFile,
     pub buffer: BytesMut,
     size: u64,
+    crc64: crc64fast::Digest,
+}
+
+/// What came of a file that was written.
+pub struct Written {
+    pub size: u64,
+    /// CRC-64 of all its bytes, taken while they were at hand.
+    pub crc64: u64,
 }
 
 impl Output {
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(0, DiskFile::create(path)?);
         Ok(Self {
-            file,
+            file: DiskFile::create(path)?,
             buffer: BytesMut::with_capacity(BLOCK + BLOCK / 2),
             size: 0,
+            crc64: crc64fast::Digest::new(),
         })
     }
 
@@ -385,6 +432,7 @@ impl Output {
     pub fn payload(&mut self, data: &[u8]) -> Result<(), DeriveError> {
         if data.len() >= BLOCK {
             self.flush()?;
+            self.crc64.write(data);
             self.size += data.len() as u64;
             return Ok(self.file.write_all(data)?);
         }
@@ -393,15 +441,18 @@ impl Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.crc64.write(&self.buffer);
         self.file.write_all(&self.buffer)?;
         self.size += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
 
-    pub fn finish(mut self) -> Result<u64, DeriveError> {
+    pub fn finish(mut self) -> Result<Written, DeriveError> {
         self.flush()?;
-        self.file.flush()?;
-        Ok(self.size)
+        Ok(Written {
+            size: self.size,
+            crc64: self.crc64.sum64(),
+        })
     }
 }

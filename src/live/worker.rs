@@ -328,7 +328,7 @@ impl Worker {
         };
         let wanted = object_name::fill(template, values, suffix);
         let object = self
-            .put_file(opening, &wanted, content_type, &id, &made.path)
+            .put_file(opening, &wanted, content_type, &id, &made)
             .await?;
         self.services.metrics.slice(made.size);
         let row = SliceRow {
@@ -390,13 +390,7 @@ impl Worker {
             Format::Mp4 | Format::Flv => {
                 let made = derive::file(folder.to_owned(), file.clone(), rule.format).await?;
                 let object = self
-                    .put_file(
-                        opening,
-                        &wanted,
-                        rule.format.content_type(),
-                        &id,
-                        &made.path,
-                    )
+                    .put_file(opening, &wanted, rule.format.content_type(), &id, &made)
                     .await?;
                 (object, made.size, made.width, made.height)
             }

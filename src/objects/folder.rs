@@ -9,7 +9,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 mod buckets;
@@ -42,7 +41,7 @@ pub use multipart::{
     MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartPage, Upload, UploadPage, UploadQuery,
 };
 pub use read::ObjectReader;
-pub use write::Replace;
+pub use write::{Adopted, Replace};
 
 use layout::Layout;
 use locks::Locks;
@@ -60,8 +59,6 @@ struct Inner {
     layout: Layout,
     locks: Locks,
     clock: Clock,
-    /// One adopted file is digested at a time, beside the traffic.
-    digesting: Semaphore,
 }
 
 impl FolderStore {
@@ -82,7 +79,6 @@ impl FolderStore {
             layout,
             locks: Locks::default(),
             clock,
-            digesting: Semaphore::new(1),
         };
         Ok(Self {
             inner: Arc::new(inner),

@@ -4,14 +4,17 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
-use super::record::{HEAD, Record, RecordError, parse, payload_length};
+use super::record::{HEAD, Record, RecordError, frame_of, parse, payload_length};
 use super::{Position, segment_name, segment_number};
 use crate::live::segmenter::Span;
+use crate::media::frame::SampleInfo;
 
 /// Bytes read from disk at a time.
 const BLOCK: usize = 256 * 1024;
+/// Bytes read at a time where payloads are passed over.
+const HEAD_BLOCK: usize = 4 * 1024;
 
 /// Why a spool cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,16 @@ pub struct SpoolReader {
     at: Position,
     end: Option<Position>,
     buffer: BytesMut,
+    block: usize,
+    /// The segment's length when it was opened: records passed over must lie within.
+    length: u64,
+}
+
+/// A record whose payload was passed over when it is a frame's.
+#[derive(Debug)]
+pub enum Listed {
+    Frame(SampleInfo),
+    Other(Record),
 }
 
 impl SpoolReader {
@@ -40,6 +53,8 @@ impl SpoolReader {
             at: span.from,
             end: Some(span.to),
             buffer: BytesMut::new(),
+            block: BLOCK,
+            length: 0,
         }
     }
 
@@ -51,6 +66,17 @@ impl SpoolReader {
             at,
             end: None,
             buffer: BytesMut::new(),
+            block: BLOCK,
+            length: 0,
+        }
+    }
+
+    /// Reads little at a time: for [`SpoolReader::next_listed`], or a single record.
+    #[must_use]
+    pub fn sparing(self) -> Self {
+        Self {
+            block: HEAD_BLOCK,
+            ..self
         }
     }
 
@@ -62,30 +88,71 @@ impl SpoolReader {
 
     /// The next record with its place; `None` at the end.
     pub fn next_record(&mut self) -> Result<Option<(Position, Record)>, ReadError> {
+        let Some((head, length)) = self.next_head()? else {
+            return Ok(None);
+        };
+        self.whole(&head, length)
+    }
+
+    /// The next record, without a frame's payload and without a look at its checksum: whoever reads the payload checks it.
+    pub fn next_listed(&mut self) -> Result<Option<Listed>, ReadError> {
+        let Some((head, length)) = self.next_head()? else {
+            return Ok(None);
+        };
+        let Some(frame) = frame_of(&head, length) else {
+            let whole = self.whole(&head, length)?;
+            return Ok(whole.map(|(_, record)| Listed::Other(record)));
+        };
+        let size = HEAD + length;
+        if self.at.offset + size as u64 > self.length {
+            return Ok(None);
+        }
+        if self.buffer.len() >= size {
+            self.buffer.advance(size);
+        } else if let Some(file) = &mut self.file {
+            let beyond = size - self.buffer.len();
+            file.seek_relative(i64::try_from(beyond).unwrap_or(i64::MAX))?;
+            self.buffer.clear();
+        }
+        self.at.offset += size as u64;
+        Ok(Some(Listed::Frame(frame)))
+    }
+
+    /// The head of the next record, left in the buffer, and the length of its payload.
+    fn next_head(&mut self) -> Result<Option<([u8; HEAD], usize)>, ReadError> {
         loop {
             if self.end.is_some_and(|end| self.at >= end) {
                 return Ok(None);
             }
-            let at = self.at;
-            if !self.fill(HEAD)? {
-                if self.next_segment()? {
-                    continue;
-                }
+            if self.fill(HEAD)? {
+                break;
+            }
+            if !self.next_segment()? {
                 return Ok(None);
             }
-            let Some(head) = self.buffer.first_chunk::<HEAD>().copied() else {
-                return Ok(None);
-            };
-            let damaged = |error| ReadError::Damaged { at, error };
-            let length = payload_length(&head).map_err(damaged)?;
-            if !self.fill(HEAD + length)? {
-                return Ok(None);
-            }
-            let whole: Bytes = self.buffer.split_to(HEAD + length).freeze();
-            let record = parse(&head, whole.slice(HEAD..)).map_err(damaged)?;
-            self.at.offset += (HEAD + length) as u64;
-            return Ok(Some((at, record)));
         }
+        let Some(head) = self.buffer.first_chunk::<HEAD>().copied() else {
+            return Ok(None);
+        };
+        let at = self.at;
+        let length = payload_length(&head).map_err(|error| ReadError::Damaged { at, error })?;
+        Ok(Some((head, length)))
+    }
+
+    fn whole(
+        &mut self,
+        head: &[u8; HEAD],
+        length: usize,
+    ) -> Result<Option<(Position, Record)>, ReadError> {
+        let at = self.at;
+        if !self.fill(HEAD + length)? {
+            return Ok(None);
+        }
+        let whole: Bytes = self.buffer.split_to(HEAD + length).freeze();
+        let record =
+            parse(head, whole.slice(HEAD..)).map_err(|error| ReadError::Damaged { at, error })?;
+        self.at.offset += (HEAD + length) as u64;
+        Ok(Some((at, record)))
     }
 
     /// Makes sure that `wanted` bytes are in the buffer; false when the segment ends before.
@@ -94,6 +161,7 @@ impl SpoolReader {
             if self.file.is_none() {
                 match File::open(self.folder.join(segment_name(self.at.segment))) {
                     Ok(mut file) => {
+                        self.length = file.metadata()?.len();
                         file.seek(SeekFrom::Start(self.at.offset))?;
                         self.file = Some(file);
                     }
@@ -104,7 +172,7 @@ impl SpoolReader {
             let Some(file) = &mut self.file else {
                 return Ok(false);
             };
-            let missing = (wanted - self.buffer.len()).max(BLOCK);
+            let missing = (wanted - self.buffer.len()).max(self.block);
             let start = self.buffer.len();
             self.buffer.resize(start + missing, 0);
             let read = match self.buffer.get_mut(start..) {
@@ -241,5 +309,51 @@ mod tests {
         }
         assert_eq!(times, [2, 3]);
         assert_eq!(segments(&path).unwrap(), [0, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_listing_names_the_frames_that_a_reading_brings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let mut writer = SpoolWriter::create(Disk::start().unwrap(), path.clone(), 0).unwrap();
+        let from = writer.position();
+        for n in 0..40 {
+            let size = [1, 300, 5_000, 70_000][usize::try_from(n % 4).unwrap()];
+            writer.frame(&Frame {
+                data: Bytes::from(vec![9; size]),
+                ..frame(n)
+            });
+            if n % 10 == 9 {
+                writer.next_segment(&Mark::End { end_ms: n }).unwrap();
+            }
+        }
+        writer.flush();
+        writer.progress().wait_below(0).await;
+        let listed = |to| {
+            let span = Span {
+                from,
+                to,
+                configs: Default::default(),
+            };
+            let mut reader = SpoolReader::span(&path, span).sparing();
+            let (mut frames, mut marks) = (Vec::new(), 0);
+            while let Some(listed) = reader.next_listed().unwrap() {
+                match listed {
+                    Listed::Frame(sample) => frames.push((sample.dts_ms, sample.size)),
+                    Listed::Other(_) => marks += 1,
+                }
+            }
+            (frames, marks)
+        };
+        let (frames, marks) = listed(writer.position());
+        let sizes = [1, 300, 5_000, 70_000].into_iter().cycle();
+        let expected: Vec<(i64, u32)> = (0..40).zip(sizes).collect();
+        assert_eq!((frames, marks), (expected, 4));
+        // What was announced and never written is not listed.
+        let last = path.join(segment_name(3));
+        let length = std::fs::metadata(&last).unwrap().len();
+        let file = std::fs::OpenOptions::new().write(true).open(&last).unwrap();
+        file.set_len(length - 1).unwrap();
+        assert_eq!(listed(writer.position()).0.len(), 39);
     }
 }

@@ -9,7 +9,9 @@ use crate::clock::UnixMs;
 use crate::live::machine::Cause;
 use crate::live::segmenter::Segmenter;
 use crate::live::timeline::Timeline;
-use crate::media::frame::{AudioCodec, AudioConfig, Frame, Track, VideoCodec, VideoConfig};
+use crate::media::frame::{
+    AudioCodec, AudioConfig, Frame, SampleInfo, Track, VideoCodec, VideoConfig,
+};
 use crate::model::rule::{FormatRule, Rule};
 use crate::model::stream_key::StreamKey;
 
@@ -205,34 +207,26 @@ pub fn payload_length(head: &[u8; HEAD]) -> Result<usize, RecordError> {
     }
 }
 
+/// What a head tells of a frame; `None` when its record is none.
+pub fn frame_of(head: &[u8; HEAD], length: usize) -> Option<SampleInfo> {
+    let [_, _, _, _, _, _, _, _, kind, flags, _, _, rest @ ..] = *head;
+    let (cts, dts) = rest.split_first_chunk::<4>()?;
+    Some(SampleInfo {
+        track: match kind {
+            KIND_VIDEO => Track::Video,
+            KIND_AUDIO => Track::Audio,
+            _ => return None,
+        },
+        dts_ms: i64::from_le_bytes(*dts.first_chunk()?),
+        cts_ms: i32::from_le_bytes(*cts),
+        key: flags & FLAG_KEY != 0,
+        size: u32::try_from(length).unwrap_or(u32::MAX),
+    })
+}
+
 /// Reads a record back.
 pub fn parse(head: &[u8; HEAD], payload: Bytes) -> Result<Record, RecordError> {
-    let [
-        _,
-        _,
-        _,
-        _,
-        c0,
-        c1,
-        c2,
-        c3,
-        kind,
-        flags,
-        _,
-        _,
-        t0,
-        t1,
-        t2,
-        t3,
-        d0,
-        d1,
-        d2,
-        d3,
-        d4,
-        d5,
-        d6,
-        d7,
-    ] = *head;
+    let [_, _, _, _, c0, c1, c2, c3, kind, ..] = *head;
     let mut crc = crc32fast::Hasher::new();
     crc.update(&head[8..]);
     crc.update(&payload);
@@ -246,17 +240,16 @@ pub fn parse(head: &[u8; HEAD], payload: Bytes) -> Result<Record, RecordError> {
             .map_err(|_| RecordError::Content)
     };
     Ok(match kind {
-        KIND_VIDEO | KIND_AUDIO => Record::Frame(Frame {
-            track: if kind == KIND_VIDEO {
-                Track::Video
-            } else {
-                Track::Audio
-            },
-            dts_ms: i64::from_le_bytes([d0, d1, d2, d3, d4, d5, d6, d7]),
-            cts_ms: i32::from_le_bytes([t0, t1, t2, t3]),
-            key: flags & FLAG_KEY != 0,
-            data: payload,
-        }),
+        KIND_VIDEO | KIND_AUDIO => {
+            let sample = frame_of(head, payload.len()).ok_or(RecordError::Content)?;
+            Record::Frame(Frame {
+                track: sample.track,
+                dts_ms: sample.dts_ms,
+                cts_ms: sample.cts_ms,
+                key: sample.key,
+                data: payload,
+            })
+        }
         KIND_VIDEO_CONFIG => {
             let stored: StoredVideo = serde_json::from_slice(&payload).map_err(json)?;
             let record = from_hex(&stored.record)?;

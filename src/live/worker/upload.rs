@@ -1,13 +1,13 @@
 //! Putting files into the bucket: under their name, or beside it when a foreign object holds the name.
 
-use std::path::Path;
-
 use super::{NAMES, Trouble, Worker, slice_lane};
+use crate::live::derive::Made;
 use crate::live::segmenter::File;
 use crate::live::spool::record::Opening;
 use crate::live::{derive, playlist};
 use crate::model::object_name;
 use crate::model::rule::Format;
+use crate::objects::folder::Adopted;
 use crate::objects::{PutError, Upload};
 use crate::store::records::SliceRow;
 
@@ -73,7 +73,7 @@ impl Worker {
             derive::cmaf_init(self.services.spool.join(&opening.session), file.clone()).await?;
         let wanted = format!("{}_init.mp4", sample.object.trim_end_matches(".m4s"));
         let id = format!("{}:init:{}", opening.session, file.number);
-        self.put_file(opening, &wanted, "video/mp4", &id, &made.path)
+        self.put_file(opening, &wanted, "video/mp4", &id, &made)
             .await
     }
 
@@ -84,8 +84,12 @@ impl Worker {
         wanted: &str,
         content_type: &'static str,
         id: &str,
-        path: &Path,
+        made: &Made,
     ) -> Result<String, Trouble> {
+        let file = Adopted {
+            path: &made.path,
+            crc64: made.crc64,
+        };
         let mut object = wanted.to_owned();
         for n in 1..NAMES {
             let upload = Upload {
@@ -94,9 +98,9 @@ impl Worker {
                 content_type,
                 tag: id,
             };
-            match self.services.objects.put_file(&upload, path).await {
+            match self.services.objects.put_file(&upload, file).await {
                 Ok(()) => {
-                    let _ = std::fs::remove_file(path);
+                    made.remove();
                     return Ok(object);
                 }
                 Err(PutError::Taken) => object = object_name::beside(wanted, n),

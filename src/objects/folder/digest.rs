@@ -30,6 +30,15 @@ pub fn md5_of(bytes: &[u8]) -> [u8; 16] {
     Md5::digest(bytes).into()
 }
 
+/// The ETag of an adopted file, which nobody has read for an MD5: of the multipart form, which promises none, and decided by the
+/// content's length and CRC.
+pub fn adopted_etag(size: u64, crc64: u64) -> String {
+    let mut named = [0; 16];
+    named[..8].copy_from_slice(&size.to_be_bytes());
+    named[8..].copy_from_slice(&crc64.to_be_bytes());
+    format!("{}-1", hex::encode(md5_of(&named)))
+}
+
 /// CRC of two pieces put together, from their CRCs and the length of the second: appending `length` zero bytes is a
 /// linear map over GF(2), so it is raised to that power by squaring.
 pub fn combine_crc64(first: u64, second: u64, length: u64) -> u64 {

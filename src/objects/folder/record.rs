@@ -61,7 +61,7 @@ impl Stamp {
 pub struct Record {
     pub stamp: Stamp,
     pub last_modified_ms: i64,
-    /// None until somebody asks: an adopted file is not read at once.
+    /// None until somebody asks: a file that was put here by hand is not read before.
     pub etag: Option<String>,
     pub crc64: Option<u64>,
     #[serde(default)]

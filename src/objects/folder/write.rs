@@ -3,12 +3,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use tokio::task::spawn_blocking;
 
+use super::digest::adopted_etag;
 use super::draft::{Finished, TempFile};
 use super::error::FolderError;
 use super::model::{NewObject, ObjectInfo, ObjectKind};
@@ -22,6 +21,14 @@ pub enum Replace {
     Always,
     /// Refuses with [`FolderError::AlreadyExists`].
     Never,
+}
+
+/// A local file to be moved in.
+#[derive(Debug, Clone, Copy)]
+pub struct Adopted<'a> {
+    pub path: &'a Path,
+    /// CRC-64 of its bytes.
+    pub crc64: u64,
 }
 
 impl FolderStore {
@@ -81,46 +88,20 @@ impl FolderStore {
         .await
     }
 
-    /// Moves a finished local file into the store. On the same file system nothing is copied and nothing read: the
-    /// ETag follows in the background, or at once for whoever asks first. On a refusal the file stays where it was.
+    /// Moves a finished local file, whose CRC-64 its writer knows, into the store. On the same file system nothing is copied and
+    /// nothing read. On a refusal the file stays where it was.
     pub async fn adopt_file(
         &self,
         bucket: &str,
         key: &str,
-        path: &Path,
+        file: Adopted<'_>,
         meta: NewObject,
-        if_absent: bool,
+        replace: Replace,
     ) -> Result<ObjectInfo, FolderError> {
-        let (bucket, key, path) = (bucket.to_owned(), key.to_owned(), path.to_owned());
-        let replace = if if_absent {
-            Replace::Never
-        } else {
-            Replace::Always
-        };
-        let (store, target, name) = (self.clone(), bucket.clone(), key.clone());
-        let mut info = self
-            .blocking(move |store| store.adopt(&bucket, &key, &path, meta, replace))
-            .await?;
-        if info.etag.is_empty() {
-            info.key = name;
-            let key = info.key.clone();
-            tokio::spawn(async move { store.digest_later(target, key).await });
-        }
-        Ok(info)
-    }
-
-    async fn digest_later(self, bucket: String, key: String) {
-        let Ok(_turn) = self.inner.digesting.acquire().await else {
-            return;
-        };
-        let inner = Arc::clone(&self.inner);
-        let digest = spawn_blocking(move || match inner.load(&bucket, &key)? {
-            Some(loaded) => inner.info(&bucket, &key, &loaded).map(drop),
-            None => Ok(()),
-        });
-        if let Ok(Err(error)) = digest.await {
-            tracing::warn!(%error, "an adopted object's ETag is still missing; the next reader computes it");
-        }
+        let (bucket, key, path) = (bucket.to_owned(), key.to_owned(), file.path.to_owned());
+        let crc64 = file.crc64;
+        self.blocking(move |store| store.adopt(&bucket, &key, &path, crc64, meta, replace))
+            .await
     }
 
     /// Copies an object; `meta` replaces the source's metadata, none keeps it. The ACL is never taken over.
@@ -172,6 +153,7 @@ impl Inner {
         bucket: &str,
         key: &str,
         path: &Path,
+        crc64: u64,
         meta: NewObject,
         replace: Replace,
     ) -> Result<ObjectInfo, FolderError> {
@@ -189,9 +171,13 @@ impl Inner {
                 let stamp = Stamp::put_on(&file)?;
                 file.sync_all()?;
                 let record = Record {
+                    stamp,
                     last_modified_ms: self.now(),
+                    etag: Some(adopted_etag(stamp.size, crc64)),
+                    crc64: Some(crc64),
+                    kind: ObjectKind::Multipart,
                     meta,
-                    ..Record::of_bare_file(stamp)
+                    append_from: None,
                 };
                 self.commit(bucket, key, temp.path(), record, replace)
             });

@@ -33,9 +33,19 @@ async fn adopting_moves_the_file_and_respects_what_is_there() {
     let bench = bench().await;
     let path = bench.folder.path().join("finished.ts");
     fs::write(&path, b"hello").expect("file");
+    let file = Adopted {
+        path: &path,
+        crc64: 0x40f0_22f7_ff49_57f6,
+    };
     let info = bench
         .store
-        .adopt_file("liverec", "r/1.ts", &path, NewObject::default(), true)
+        .adopt_file(
+            "liverec",
+            "r/1.ts",
+            file,
+            NewObject::default(),
+            Replace::Never,
+        )
         .await
         .expect("adopt");
     assert_eq!(info.size, 5);
@@ -46,24 +56,42 @@ async fn adopting_moves_the_file_and_respects_what_is_there() {
         .await
         .expect("head")
         .expect("there");
-    assert_eq!(head.etag, "5d41402abc4b2a76b9719d911017c592");
+    assert_eq!((head.crc64, head.kind), (file.crc64, ObjectKind::Multipart));
+    assert_eq!(head.etag, info.etag);
+    assert!(
+        head.etag.ends_with("-1"),
+        "no MD5 is claimed: {}",
+        head.etag
+    );
 
     fs::write(&path, b"other").expect("file");
     let refused = bench
         .store
-        .adopt_file("liverec", "r/1.ts", &path, NewObject::default(), true)
+        .adopt_file(
+            "liverec",
+            "r/1.ts",
+            file,
+            NewObject::default(),
+            Replace::Never,
+        )
         .await;
     assert!(matches!(refused, Err(FolderError::AlreadyExists(_))));
     assert!(path.exists());
     bench
         .store
-        .adopt_file("liverec", "r/1.ts", &path, NewObject::default(), false)
+        .adopt_file(
+            "liverec",
+            "r/1.ts",
+            file,
+            NewObject::default(),
+            Replace::Always,
+        )
         .await
         .expect("replace");
     assert_eq!(bench.get("r/1.ts").await, b"other");
     let nowhere = bench
         .store
-        .adopt_file("absent", "k", &path, NewObject::default(), false)
+        .adopt_file("absent", "k", file, NewObject::default(), Replace::Always)
         .await;
     assert!(matches!(
         nowhere,
