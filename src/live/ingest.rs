@@ -21,10 +21,10 @@ use crate::media::frame::{Frame, Track};
 use crate::media::rtmp::server::{Event, ServerSession};
 use crate::media::rtmp::{Limits, Message};
 
-/// Between two looks at a publisher's socket.
+/// Between two looks at a publisher's socket; all publishers' looks come together.
 const TICK: Duration = Duration::from_millis(50);
-/// Read at a time.
-const BLOCK: usize = 64 * 1024;
+/// Read and worked off at a time.
+const BLOCK: usize = 32 * 1024;
 /// Read before other work of the connection gets its turn.
 const TURN: usize = 1 << 20;
 /// Machine time in which a connection must begin to publish.
@@ -169,7 +169,7 @@ impl Connection {
                 }
             }
             let look = loop {
-                match self.look().await? {
+                match self.look(request.is_some()).await? {
                     (Look::More, media) if request.is_some() => heard |= media,
                     (look, media) => {
                         heard |= media;
@@ -212,7 +212,7 @@ impl Connection {
                 match look {
                     Look::Empty if request.is_none() => {
                         tokio::select! {
-                            () = clock::machine_sleep(TICK) => {}
+                            () = clock::machine_tick(TICK) => {}
                             _ = self.changed(&mut drain) => {}
                         }
                     }
@@ -246,7 +246,7 @@ impl Connection {
                 None => return Ok(false),
                 Some(ready) => ready.map_err(|e| e.to_string())?,
             }
-            match self.look().await? {
+            match self.look(false).await? {
                 (_, true) => return Ok(true),
                 (Look::Closed, _) => return Ok(false),
                 _ => clock::machine_sleep(Duration::from_millis(5)).await,
@@ -254,35 +254,35 @@ impl Connection {
         }
     }
 
-    /// Reads what the socket has, up to a turn's worth, and works it off. The flag: media was among it.
-    async fn look(&mut self) -> Result<(Look, bool), String> {
-        let mut read = 0;
-        let look = loop {
+    /// Reads what the socket has, up to a turn's worth, and works it off. The flag: media was among it. A `thorough` look asks
+    /// once more after the last bytes, to see whether the peer has closed behind them.
+    async fn look(&mut self, thorough: bool) -> Result<(Look, bool), String> {
+        let (mut read, mut media) = (0, false);
+        loop {
             self.buffer.reserve(BLOCK);
-            match self.socket.try_read_buf(&mut self.buffer) {
-                Ok(0) => break Look::Closed,
+            let room = self.buffer.capacity() - self.buffer.len();
+            let look = match self.socket.try_read_buf(&mut self.buffer) {
+                Ok(0) => Some(Look::Closed),
                 Ok(n) => {
                     read += n;
-                    if read >= TURN {
-                        break Look::More;
-                    }
+                    let fed = self.session.feed(&mut self.buffer);
+                    media |= self.work_off().await;
+                    fed.map_err(|e| e.to_string())?;
+                    let empty = (n < room && !thorough).then_some(Look::Empty);
+                    empty.or((read >= TURN).then_some(Look::More))
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Look::Empty,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(Look::Empty),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
                 // A reset ends the push like a close does; what arrived before it counts.
                 Err(error) => {
                     tracing::debug!(%error, peer = %self.peer, "the connection was reset");
-                    break Look::Closed;
+                    Some(Look::Closed)
                 }
+            };
+            if let Some(look) = look {
+                return Ok((look, media));
             }
-        };
-        if read == 0 {
-            return Ok((look, false));
         }
-        let fed = self.session.feed(&mut self.buffer);
-        let media = self.work_off().await;
-        fed.map_err(|e| e.to_string())?;
-        Ok((look, media))
     }
 
     async fn work_off(&mut self) -> bool {

@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 const THREADS: usize = 2;
+/// Buffers kept for use again, and the largest of them.
+const SPARE: usize = 16;
+const SPARE_BYTES: usize = 128 * 1024;
 
 /// What one session has handed over and what has reached the file system.
 #[derive(Debug, Default)]
@@ -127,9 +130,10 @@ fn serve(queue: &Receiver<Write>, spare: &Mutex<Vec<Vec<u8>>>) {
         write.progress.written.fetch_add(bytes, Ordering::AcqRel);
         write.progress.changed.notify_waiters();
         write.data.clear();
-        if write.data.capacity() <= 512 * 1024 {
+        // One that grew for a large frame is not kept.
+        if write.data.capacity() <= SPARE_BYTES {
             let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
-            if spare.len() < 64 {
+            if spare.len() < SPARE {
                 spare.push(write.data);
             }
         }

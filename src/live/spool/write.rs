@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::disk::{Disk, Progress, Write};
-use super::record::{Mark, put_audio_config, put_frame, put_mark, put_video_config};
+use super::record::{HEAD, Mark, put_audio_config, put_frame, put_mark, put_video_config};
 use super::{Position, segment_name};
 use crate::clock;
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 
-/// A buffer this full goes to disk.
-const FLUSH_BYTES: usize = 128 * 1024;
+/// A buffer of this size goes to disk before it would grow.
+const FLUSH_BYTES: usize = 96 * 1024;
 /// A buffer this old goes to disk.
 const FLUSH_AGE: Duration = Duration::from_millis(300);
 /// A segment this long is followed by a new one at the next cut point.
@@ -103,6 +103,9 @@ impl SpoolWriter {
     }
 
     pub fn frame(&mut self, frame: &Frame) {
+        if self.buffer.len() + HEAD + frame.data.len() > self.buffer.capacity() {
+            self.flush();
+        }
         put_frame(&mut self.buffer, frame);
         self.appended();
     }
