@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use schemars::Schema;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::clock::UnixMs;
 use crate::config::Config;
@@ -36,7 +37,10 @@ impl Context {
     }
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, ApiError>> + Send + 'a>>;
+/// An answer without its RequestId, written as JSON once and not looked at again on its way out.
+pub type Answer = Box<RawValue>;
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send + 'a>>;
 
 /// One implemented action.
 pub struct ActionDef {
@@ -56,7 +60,8 @@ macro_rules! action {
                     let request: $module::Request = serde_json::from_value(params)
                         .map_err($crate::error::ApiError::internal)?;
                     let answer = $module::handle(ctx, request).await?;
-                    serde_json::to_value(answer).map_err($crate::error::ApiError::internal)
+                    serde_json::value::to_raw_value(&answer)
+                        .map_err($crate::error::ApiError::internal)
                 })
             },
             request: || schemars::schema_for!($module::Request),

@@ -1,6 +1,8 @@
 //! Where the web framework begins and ends: routes, body limits, conversion.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -67,7 +69,9 @@ async fn serve(app: web::Data<App>, request: HttpRequest, body: web::Payload) ->
     }
 }
 
-/// Runs work on the service's runtime: what it spawns and connects must outlive the web server's own threads.
+/// Runs work as part of the service's runtime: what it spawns and connects must outlive the web server's own threads.
+///
+/// Most calls never wait, so the work is begun right here and moves to the runtime's threads only when it has to wait.
 async fn on_runtime<T, F>(app: &web::Data<App>, work: impl FnOnce(Arc<App>) -> F) -> Option<T>
 where
     T: Send + 'static,
@@ -75,7 +79,20 @@ where
 {
     let app = Arc::clone(app);
     let runtime = app.runtime.clone();
-    let work = work(app);
+    let mut work = Box::pin(work(app));
+    let begun = {
+        let _inside = runtime.enter();
+        let first = || work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        catch_unwind(AssertUnwindSafe(first))
+    };
+    match begun {
+        Ok(Poll::Ready(done)) => return Some(done),
+        Ok(Poll::Pending) => {}
+        Err(_) => {
+            tracing::error!("a request's work broke off");
+            return None;
+        }
+    }
     match runtime.spawn(work).await {
         Ok(done) => Some(done),
         Err(error) => {

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
+use serde_json::value::to_raw_value;
 
+use crate::actions::Answer;
 use crate::app::App;
 use crate::clock;
 use crate::config::Auth;
@@ -108,7 +110,7 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
     reply
 }
 
-async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Value, ApiError> {
+async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, ApiError> {
     // 1. The method, the parameters from query and form, and the form of the answer.
     let acs3 = auth::is_acs3(parts);
     trace.format = if acs3 { Format::Json } else { Format::Xml };
@@ -138,7 +140,7 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Value, A
     )
     .await
     {
-        return answered;
+        return to_raw_value(&answered?).map_err(ApiError::internal);
     }
     if version != VERSION {
         return Err(ApiError::coded(Code::InvalidVersion));
@@ -180,7 +182,7 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Value, A
         .await
         .map_err(|error| described(spec, error))?;
     if app.checks_answers {
-        report_misfit(spec, &value);
+        report_misfit(spec, value.get());
     }
     Ok(value)
 }
@@ -222,8 +224,8 @@ fn described(spec: &ActionSpec, error: ApiError) -> ApiError {
     error.documented_as(status)
 }
 
-fn report_misfit(spec: &ActionSpec, value: &Value) {
-    let mut whole = value.clone();
+fn report_misfit(spec: &ActionSpec, answer: &str) {
+    let mut whole = serde_json::from_str(answer).unwrap_or(Value::Null);
     if let Value::Object(fields) = &mut whole {
         fields.insert("RequestId".to_owned(), Value::from("any"));
     }
@@ -238,7 +240,7 @@ fn close(
     parts: &HttpParts,
     trace: Trace,
     request_id: String,
-    outcome: &Result<Value, ApiError>,
+    outcome: &Result<Answer, ApiError>,
     status: u16,
     took: Duration,
 ) {

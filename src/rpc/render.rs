@@ -1,5 +1,6 @@
 //! The form of answers: JSON or XML, with RequestId, and the error envelope.
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::{ApiError, Code};
@@ -87,22 +88,38 @@ pub fn header_text(text: &str) -> String {
         .collect()
 }
 
-/// A successful answer: RequestId first, then what the handler gave.
+/// A successful answer: RequestId first, then what the handler gave, which is a JSON object.
 #[must_use]
-pub fn success(format: Format, action: &str, request_id: &str, value: &Value) -> Reply {
-    let mut fields = Map::new();
-    fields.insert("RequestId".to_owned(), Value::from(request_id));
-    if let Value::Object(more) = value {
-        fields.extend(
-            more.iter()
-                .map(|(name, value)| (name.clone(), value.clone())),
-        );
-    }
+pub fn success(format: Format, action: &str, request_id: &str, answer: &RawValue) -> Reply {
     let body = match format {
-        Format::Json => Value::Object(fields).to_string(),
-        Format::Xml => document(&format!("{action}Response"), &fields),
+        Format::Json => with_request_id(request_id, answer.get()),
+        Format::Xml => {
+            let mut fields = Map::new();
+            fields.insert("RequestId".to_owned(), Value::from(request_id));
+            if let Ok(Value::Object(more)) = serde_json::from_str(answer.get()) {
+                fields.extend(more);
+            }
+            document(&format!("{action}Response"), &fields)
+        }
     };
     Reply::new(200, format, request_id, body)
+}
+
+/// Our own ids need no escaping.
+fn with_request_id(request_id: &str, answer: &str) -> String {
+    let members = answer
+        .trim_start()
+        .strip_prefix('{')
+        .map_or("}", str::trim_start);
+    let mut body = String::with_capacity(answer.len() + request_id.len() + 20);
+    body.push_str("{\"RequestId\":\"");
+    body.push_str(request_id);
+    body.push('"');
+    if !members.starts_with('}') {
+        body.push(',');
+    }
+    body.push_str(members);
+    body
 }
 
 /// The error envelope.
@@ -195,6 +212,7 @@ mod tests {
     #[test]
     fn lists_are_repeated_elements_in_xml() {
         let value = json!({"LiveAppRecordList": {"LiveAppRecord": [{"AppName": "a<b"}, {"AppName": "c"}]}, "TotalNum": 2});
+        let value = serde_json::value::to_raw_value(&value).unwrap();
         let xml = success(Format::Xml, "DescribeLiveRecordConfig", "ID", &value).body;
         assert_eq!(
             xml,
@@ -202,6 +220,16 @@ mod tests {
              <LiveAppRecordList><LiveAppRecord><AppName>a&lt;b</AppName></LiveAppRecord><LiveAppRecord><AppName>c</AppName>\
              </LiveAppRecord></LiveAppRecordList><TotalNum>2</TotalNum></DescribeLiveRecordConfigResponse>"
         );
+    }
+
+    #[test]
+    fn the_request_id_leads_every_json_answer() {
+        let body = |answer: Value| {
+            let raw = serde_json::value::to_raw_value(&answer).unwrap();
+            success(Format::Json, "A", "ID", &raw).body
+        };
+        assert_eq!(body(json!({})), r#"{"RequestId":"ID"}"#);
+        assert_eq!(body(json!({"A": {}})), r#"{"RequestId":"ID","A":{}}"#);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! The field OnDemond is spelled so on the wire. Members that a format does not use (slices of MP4 and FLV) are left out.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::actions::Context;
 use crate::actions::wire::{Paging, given, length, passes};
@@ -36,18 +38,38 @@ pub struct Answer {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct RecordList {
-    pub live_app_record: Vec<Record>,
+    #[schemars(with = "Vec<Record<'static>>")]
+    pub live_app_record: Page,
+}
+
+/// The rules of a page, written from where the store keeps them.
+#[derive(Debug)]
+pub struct Page {
+    rules: Arc<Vec<Rule>>,
+    /// Places in `rules`, in the order of the answer.
+    shown: Vec<usize>,
+}
+
+impl Serialize for Page {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(
+            self.shown
+                .iter()
+                .filter_map(|at| self.rules.get(*at))
+                .map(record),
+        )
+    }
 }
 
 /// One rule.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Record {
-    pub domain_name: String,
-    pub app_name: String,
-    pub stream_name: String,
-    pub oss_endpoint: String,
-    pub oss_bucket: String,
+pub struct Record<'a> {
+    pub domain_name: &'a str,
+    pub app_name: &'a str,
+    pub stream_name: &'a str,
+    pub oss_endpoint: &'a str,
+    pub oss_bucket: &'a str,
     #[serde(rename = "OnDemond")]
     pub on_demand: i64,
     pub delay_time: i64,
@@ -56,34 +78,34 @@ pub struct Record {
     pub start_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<String>,
-    pub record_format_list: FormatList,
-    pub transcode_record_format_list: FormatList,
-    pub transcode_templates: Templates,
+    pub record_format_list: FormatList<'a>,
+    pub transcode_record_format_list: FormatList<'a>,
+    pub transcode_templates: Templates<'a>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct FormatList {
-    pub record_format: Vec<RecordFormat>,
+pub struct FormatList<'a> {
+    pub record_format: Vec<RecordFormat<'a>>,
 }
 
 /// One format of a rule.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct RecordFormat {
-    pub format: String,
+pub struct RecordFormat<'a> {
+    pub format: &'a str,
     pub cycle_duration: i64,
-    pub oss_object_prefix: String,
+    pub oss_object_prefix: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slice_duration: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slice_oss_object_prefix: Option<String>,
+    pub slice_oss_object_prefix: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Templates {
-    pub templates: Vec<String>,
+pub struct Templates<'a> {
+    pub templates: &'a [String],
 }
 
 /// Lists the rules.
@@ -91,9 +113,12 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let domain = ctx.check_domain(&request.domain_name).await?;
     let (app, stream) = (given(request.app_name), given(request.stream_name));
     let rules = ctx.services.store.rules_of(&domain);
-    let mut found: Vec<&Rule> = rules
+    let mut found: Vec<usize> = rules
         .iter()
-        .filter(|rule| passes(app.as_deref(), &rule.app) && passes(stream.as_deref(), &rule.stream))
+        .enumerate()
+        .filter(|(_, rule)| passes(app.as_deref(), &rule.app))
+        .filter(|(_, rule)| passes(stream.as_deref(), &rule.stream))
+        .map(|(at, _)| at)
         .collect();
     if request.order == "desc" {
         found.reverse();
@@ -102,7 +127,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let numbers = paging.numbers(length(&found));
     Ok(Answer {
         live_app_record_list: RecordList {
-            live_app_record: paging.cut(found).into_iter().map(record).collect(),
+            live_app_record: Page {
+                rules,
+                shown: paging.cut(found),
+            },
         },
         order: request.order,
         page_num: numbers.page,
@@ -112,13 +140,13 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     })
 }
 
-fn record(rule: &Rule) -> Record {
+fn record(rule: &Rule) -> Record<'_> {
     Record {
-        domain_name: rule.domain.clone(),
-        app_name: rule.app.clone(),
-        stream_name: rule.stream.clone(),
-        oss_endpoint: rule.oss_endpoint.clone(),
-        oss_bucket: rule.oss_bucket.clone(),
+        domain_name: &rule.domain,
+        app_name: &rule.app,
+        stream_name: &rule.stream,
+        oss_endpoint: &rule.oss_endpoint,
+        oss_bucket: &rule.oss_bucket,
         on_demand: rule.on_demand.code(),
         delay_time: rule.delay_s,
         create_time: to_api(rule.created_at),
@@ -127,20 +155,25 @@ fn record(rule: &Rule) -> Record {
         record_format_list: format_list(&rule.formats),
         transcode_record_format_list: format_list(&rule.transcode_formats),
         transcode_templates: Templates {
-            templates: rule.transcode_templates.clone(),
+            templates: &rule.transcode_templates,
         },
     }
 }
 
-fn format_list(formats: &[FormatRule]) -> FormatList {
-    let shown = |rule: &FormatRule| RecordFormat {
-        format: rule.format.as_str().to_owned(),
-        cycle_duration: rule.cycle_s,
-        oss_object_prefix: rule.object_prefix.clone(),
-        slice_duration: rule.format.is_sliced().then_some(rule.slice_s),
-        slice_oss_object_prefix: rule.slice_prefix.clone(),
-    };
+fn format_list(formats: &[FormatRule]) -> FormatList<'_> {
     FormatList {
-        record_format: formats.iter().map(shown).collect(),
+        record_format: formats.iter().map(RecordFormat::of).collect(),
+    }
+}
+
+impl<'a> RecordFormat<'a> {
+    fn of(rule: &'a FormatRule) -> Self {
+        Self {
+            format: rule.format.as_str(),
+            cycle_duration: rule.cycle_s,
+            oss_object_prefix: &rule.object_prefix,
+            slice_duration: rule.format.is_sliced().then_some(rule.slice_s),
+            slice_oss_object_prefix: rule.slice_prefix.as_deref(),
+        }
     }
 }
