@@ -78,6 +78,22 @@ pub fn all() -> impl Iterator<Item = &'static ActionDef> {
         .flatten()
 }
 
+/// The parameters that an action takes without effect; its family says why.
+pub fn ignored_by(action: &str) -> impl Iterator<Item = &'static str> {
+    ignores()
+        .filter(move |(name, _)| *name == action)
+        .flat_map(|(_, list)| list.iter().map(|(param, _)| *param))
+}
+
+fn ignores() -> impl Iterator<Item = &'static (&'static str, Ignores)> {
+    [record::IGNORES, domain::IGNORES, stream::IGNORES]
+        .into_iter()
+        .flatten()
+}
+
+/// Parameters with the reasons why they have no effect here.
+pub type Ignores = &'static [(&'static str, &'static str)];
+
 /// Actions that will not be built, with the reason.
 pub const DECLINED: &[(&str, &str)] = &[];
 

@@ -25,7 +25,6 @@ pub async fn answer(
     pairs: &Pairs,
     action: &str,
     version: &str,
-    _caller: Option<&str>,
 ) -> Option<Result<Value, ApiError>> {
     let run: fn(&App, &HttpParts, &Pairs, &str) -> Result<Value, ApiError> = match (version, action)
     {

@@ -130,16 +130,7 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, 
     let action = named(parts, &pairs, acs3, "Action", "x-acs-action")?;
     trace.action = action.chars().take(100).collect();
     let version = named(parts, &pairs, acs3, "Version", "x-acs-version")?;
-    if let Some(answered) = crate::neighbours::answer(
-        app,
-        parts,
-        &pairs,
-        &action,
-        &version,
-        trace.caller.as_deref(),
-    )
-    .await
-    {
+    if let Some(answered) = crate::neighbours::answer(app, parts, &pairs, &action, &version).await {
         return to_raw_value(&answered?).map_err(ApiError::internal);
     }
     if version != VERSION {
@@ -172,6 +163,9 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, 
     let tree = Tree::from_pairs(&pairs)?;
     let checked = check(spec, &tree).map_err(|problem| described(spec, problem.into()))?;
     trace.ignored = checked.unknown;
+    let without_effect =
+        crate::actions::ignored_by(&action).filter(|name| tree.get(name).is_some());
+    trace.ignored.extend(without_effect.map(str::to_owned));
 
     // 6. The action itself.
     let Some(def) = app.registry.get(action.as_str()) else {

@@ -1,6 +1,6 @@
 //! Domains: declared ones, their mapping from ingest to streaming, and the functions set on them.
 
-use crate::actions::{ActionDef, action};
+use crate::actions::{ActionDef, Ignores, action};
 
 pub mod add_live_domain;
 pub mod add_live_domain_mapping;
@@ -35,7 +35,7 @@ pub const ACTIONS: &[ActionDef] = &[
 ];
 
 /// Parameters that are accepted without effect, by action, each with its reason.
-pub const IGNORES: &[(&str, &[(&str, &str)])] = &[
+pub const IGNORES: &[(&str, Ignores)] = &[
     ("AddLiveDomain", add_live_domain::IGNORES),
     (
         "DescribeLiveUserDomains",

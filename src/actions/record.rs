@@ -1,6 +1,6 @@
 //! The recording family: configurations, their callbacks, commands to a live recording, and what was recorded.
 
-use crate::actions::{ActionDef, action};
+use crate::actions::{ActionDef, Ignores, action};
 
 pub mod add_live_app_record_config;
 pub mod add_live_record_notify_config;
@@ -71,7 +71,7 @@ pub const ACTIONS: &[ActionDef] = &[
 ];
 
 /// Parameters that are accepted without effect, by action, each with its reason.
-pub const IGNORES: &[(&str, &[(&str, &str)])] = &[
+pub const IGNORES: &[(&str, Ignores)] = &[
     (
         "DescribeLiveRecordNotifyRecords",
         describe_live_record_notify_records::IGNORES,

@@ -1,6 +1,6 @@
 //! Live streams as the API shows them, and the callbacks of their publishing.
 
-use crate::actions::{ActionDef, action};
+use crate::actions::{ActionDef, Ignores, action};
 
 pub mod delete_live_streams_notify_url_config;
 pub mod describe_live_stream_state;
@@ -32,7 +32,7 @@ pub const ACTIONS: &[ActionDef] = &[
 ];
 
 /// Parameters that are accepted without effect, by action, each with its reason.
-pub const IGNORES: &[(&str, &[(&str, &str)])] = &[
+pub const IGNORES: &[(&str, Ignores)] = &[
     (
         "SetLiveStreamsNotifyUrlConfig",
         set_live_streams_notify_url_config::IGNORES,

@@ -4,28 +4,9 @@ use super::CliError;
 use super::arguments::RequestArgs;
 use crate::rpc::params::{Pairs, Tree};
 use crate::spec::Spec;
+use crate::spec::check::SYSTEM;
 use crate::spec::model::{ActionSpec, Kind, Param};
 
-/// Parameters of the gateway itself, which every action takes.
-const GATEWAY: [&str; 17] = [
-    "AccessKeyId",
-    "Action",
-    "BearerToken",
-    "Format",
-    "OwnerAccount",
-    "OwnerId",
-    "RegionId",
-    "ResourceOwnerAccount",
-    "ResourceOwnerId",
-    "SecurityToken",
-    "Signature",
-    "SignatureMethod",
-    "SignatureNonce",
-    "SignatureType",
-    "SignatureVersion",
-    "Timestamp",
-    "Version",
-];
 /// From this likeness on (1 is equal) a name is worth a "did you mean".
 const LIKENESS: f64 = 0.75;
 
@@ -84,7 +65,7 @@ fn unknown(what: &str, name: &str, near: Option<String>) -> CliError {
 fn find(action: &ActionSpec, full: &str) -> Result<(), Option<String>> {
     let mut parts = full.split('.');
     let first = parts.next().unwrap_or_default();
-    if GATEWAY.contains(&first) {
+    if SYSTEM.contains(&first) {
         return Ok(());
     }
     let public = action.request.iter().filter(|param| !param.internal);

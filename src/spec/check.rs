@@ -19,7 +19,7 @@ use crate::rpc::params::{Node, Tree};
 mod json;
 
 /// Parameters of the gateway itself and plumbing that SDKs may add; no action needs to know them.
-const SYSTEM: [&str; 17] = [
+pub const SYSTEM: [&str; 17] = [
     "AccessKeyId",
     "Action",
     "BearerToken",

@@ -4,18 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::actions::{ActionDef, all, domain, record, stream};
+use crate::actions::{ActionDef, all, ignored_by, ignores};
 use crate::spec::Spec;
 use crate::spec::model::{Fields, Kind, Shape};
-
-fn ignored(action: &str) -> Vec<(&'static str, &'static str)> {
-    [record::IGNORES, domain::IGNORES, stream::IGNORES]
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| *name == action)
-        .flat_map(|(_, ignores)| ignores.iter().copied())
-        .collect()
-}
 
 /// The properties of an object schema, references followed.
 fn properties<'a>(root: &'a Value, schema: &'a Value) -> Vec<(&'a str, &'a Value)> {
@@ -132,7 +123,7 @@ fn check(def: &ActionDef) -> Vec<String> {
         .iter()
         .map(|(name, _)| (*name).to_owned())
         .collect();
-    ours.extend(ignored(def.name).iter().map(|(name, _)| (*name).to_owned()));
+    ours.extend(ignored_by(def.name).map(str::to_owned));
     let mut wanted: Vec<String> = spec
         .request
         .iter()
@@ -161,10 +152,7 @@ fn every_handler_keeps_to_the_spec() {
 
 #[test]
 fn ignored_parameters_have_a_reason() {
-    for (action, ignores) in [record::IGNORES, domain::IGNORES, stream::IGNORES]
-        .into_iter()
-        .flatten()
-    {
+    for (action, ignores) in ignores() {
         assert!(all().any(|def| def.name == *action), "{action}");
         assert!(
             ignores.iter().all(|(_, reason)| reason.len() > 10),
