@@ -53,6 +53,16 @@ impl Context {
         }
     }
 
+    /// The configuration that a domain has; to have none is an error.
+    pub async fn config_of<T: serde::de::DeserializeOwned>(
+        &self,
+        kind: documents::Kind,
+        domain: &str,
+    ) -> Result<T, ApiError> {
+        let stored = self.services.store.find_document(kind, domain).await?;
+        stored.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))
+    }
+
     /// The domains of a batch call, all of them checked before anything is changed.
     pub async fn check_domains(&self, list: &str) -> Result<Vec<String>, ApiError> {
         let mut domains: Vec<String> = Vec::new();

@@ -47,73 +47,74 @@ pub fn check_room(rules: usize) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// One member of RecordFormat as it is added.
+/// The members of a RecordFormat that can be added and changed.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct NewFormat {
+pub struct FormatMembers {
     pub format: Option<String>,
     pub cycle_duration: Option<i64>,
     pub slice_duration: Option<i64>,
+}
+
+/// One RecordFormat as it is added: prefixes can be sent then, and only then.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct NewFormat {
+    #[serde(flatten)]
+    pub members: FormatMembers,
     pub oss_object_prefix: Option<String>,
     pub slice_oss_object_prefix: Option<String>,
 }
 
-/// One member of RecordFormat as it is changed: prefixes cannot be sent.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "PascalCase")]
-pub struct ChangedFormat {
-    pub format: Option<String>,
-    pub cycle_duration: Option<i64>,
-    pub slice_duration: Option<i64>,
+/// The templates of a format's files and of its slices.
+type Prefixes = (String, Option<String>);
+
+impl FormatMembers {
+    /// The rule of one format, after those `before` it; what is absent gets the documented default.
+    fn rule(
+        self,
+        before: &[FormatRule],
+        prefixes: impl FnOnce(Format) -> Result<Prefixes, ApiError>,
+    ) -> Result<FormatRule, ApiError> {
+        let format = format_of(self.format.as_deref(), before)?;
+        let (object_prefix, slice_prefix) = prefixes(format)?;
+        Ok(FormatRule {
+            format,
+            object_prefix,
+            slice_prefix,
+            slice_s: self.slice_duration.unwrap_or(DEFAULT_SLICE_S),
+            cycle_s: self.cycle_duration.unwrap_or(DEFAULT_CYCLE_S),
+        })
+    }
 }
 
 /// The formats of a new rule.
 pub fn new_formats(list: Vec<NewFormat>) -> Result<Vec<FormatRule>, ApiError> {
     let mut rules: Vec<FormatRule> = Vec::with_capacity(list.len());
-    for member in list {
-        let format = format_of(member.format.as_deref(), &rules)?;
-        let object_prefix = member
-            .oss_object_prefix
-            .filter(|prefix| !prefix.is_empty())
-            .unwrap_or_else(|| DEFAULT_OBJECT_PREFIX.to_owned());
-        if let Err(error) = check_file_prefix(&object_prefix) {
-            return Err(ApiError::coded(Code::InvalidOssObjectPrefixMalformed)
-                .with_message(format!("Specified OssObjectPrefix is not valid: {error}.")));
-        }
-        rules.push(FormatRule {
-            format,
-            object_prefix,
-            slice_prefix: slice_prefix(format, member.slice_oss_object_prefix)?,
-            slice_s: member.slice_duration.unwrap_or(DEFAULT_SLICE_S),
-            cycle_s: member.cycle_duration.unwrap_or(DEFAULT_CYCLE_S),
-        });
+    for new in list {
+        let (object, slice) = (new.oss_object_prefix, new.slice_oss_object_prefix);
+        let rule = new.members.rule(&rules, |format| {
+            Ok((object_prefix(object)?, slice_prefix(format, slice)?))
+        })?;
+        rules.push(rule);
     }
     Ok(rules)
 }
 
-/// The formats that replace `old` ones. A format that stays keeps its prefixes, which cannot be sent; everything else that is
-/// absent gets the documented default.
+/// The formats that replace `old` ones. A format that stays keeps its prefixes, which cannot be sent.
 pub fn changed_formats(
-    list: Vec<ChangedFormat>,
+    list: Vec<FormatMembers>,
     old: &[FormatRule],
 ) -> Result<Vec<FormatRule>, ApiError> {
     let mut rules: Vec<FormatRule> = Vec::with_capacity(list.len());
-    for member in list {
-        let format = format_of(member.format.as_deref(), &rules)?;
-        let kept = old.iter().find(|rule| rule.format == format);
-        rules.push(FormatRule {
-            format,
-            object_prefix: kept.map_or_else(
-                || DEFAULT_OBJECT_PREFIX.to_owned(),
-                |rule| rule.object_prefix.clone(),
-            ),
-            slice_prefix: match kept {
-                Some(rule) => rule.slice_prefix.clone(),
-                None => slice_prefix(format, None)?,
-            },
-            slice_s: member.slice_duration.unwrap_or(DEFAULT_SLICE_S),
-            cycle_s: member.cycle_duration.unwrap_or(DEFAULT_CYCLE_S),
-        });
+    for members in list {
+        let rule = members.rule(&rules, |format| {
+            match old.iter().find(|rule| rule.format == format) {
+                Some(kept) => Ok((kept.object_prefix.clone(), kept.slice_prefix.clone())),
+                None => Ok((object_prefix(None)?, slice_prefix(format, None)?)),
+            }
+        })?;
+        rules.push(rule);
     }
     Ok(rules)
 }
@@ -126,6 +127,17 @@ fn format_of(name: Option<&str>, before: &[FormatRule]) -> Result<Format, ApiErr
         return Err(refused().with_message(format!("The format {name} is given twice.")));
     }
     Ok(format)
+}
+
+fn object_prefix(given: Option<String>) -> Result<String, ApiError> {
+    let prefix = given
+        .filter(|prefix| !prefix.is_empty())
+        .unwrap_or_else(|| DEFAULT_OBJECT_PREFIX.to_owned());
+    match check_file_prefix(&prefix) {
+        Ok(()) => Ok(prefix),
+        Err(error) => Err(ApiError::coded(Code::InvalidOssObjectPrefixMalformed)
+            .with_message(format!("Specified OssObjectPrefix is not valid: {error}."))),
+    }
 }
 
 /// Slices have names of their own in sliced formats only.
@@ -195,15 +207,15 @@ mod tests {
 
     fn member(format: &str) -> NewFormat {
         NewFormat {
-            format: Some(format.to_owned()),
+            members: changed(format),
             ..NewFormat::default()
         }
     }
 
-    fn changed(format: &str) -> ChangedFormat {
-        ChangedFormat {
+    fn changed(format: &str) -> FormatMembers {
+        FormatMembers {
             format: Some(format.to_owned()),
-            ..ChangedFormat::default()
+            ..FormatMembers::default()
         }
     }
 
@@ -260,8 +272,8 @@ mod tests {
         let mut first = member("m3u8");
         first.oss_object_prefix = Some("x/{StartTime}_{EndTime}".to_owned());
         first.slice_oss_object_prefix = Some("x/{UnixTimestamp}_{Sequence}".to_owned());
-        first.slice_duration = Some(5);
-        first.cycle_duration = Some(900);
+        first.members.slice_duration = Some(5);
+        first.members.cycle_duration = Some(900);
         let old = new_formats(vec![first]).unwrap();
         let new = changed_formats(vec![changed("m3u8"), changed("flv")], &old).unwrap();
         assert_eq!(new[0].object_prefix, old[0].object_prefix);

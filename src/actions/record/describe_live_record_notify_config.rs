@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
 
@@ -35,12 +35,7 @@ pub struct Config {
 /// Shows the configuration.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_domain(&request.domain_name).await?;
-    let stored: Option<RecordNotify> = ctx
-        .services
-        .store
-        .find_document(Kind::RecordNotify, &domain)
-        .await?;
-    let config = stored.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+    let config: RecordNotify = ctx.config_of(Kind::RecordNotify, &domain).await?;
     Ok(Answer {
         live_record_notify_config: Config {
             domain_name: domain,

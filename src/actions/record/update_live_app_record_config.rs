@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::config::{self, ChangedFormat};
+use super::config::{self, FormatMembers};
 use super::target;
 use crate::actions::Context;
 use crate::actions::wire::{given, instant};
@@ -24,9 +24,9 @@ pub struct Request {
     pub on_demand: Option<i64>,
     pub delay_time: Option<i64>,
     #[serde(default)]
-    pub record_format: Vec<ChangedFormat>,
+    pub record_format: Vec<FormatMembers>,
     #[serde(default)]
-    pub transcode_record_format: Vec<ChangedFormat>,
+    pub transcode_record_format: Vec<FormatMembers>,
     #[serde(default)]
     pub transcode_templates: Vec<String>,
 }

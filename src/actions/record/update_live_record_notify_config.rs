@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::notify;
 use crate::actions::Context;
 use crate::actions::wire::given;
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
 
@@ -27,9 +27,7 @@ pub struct Answer {}
 /// Replaces the stored configuration by the changed one.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_domain(&request.domain_name).await?;
-    let store = &ctx.services.store;
-    let stored: Option<RecordNotify> = store.find_document(Kind::RecordNotify, &domain).await?;
-    let mut config = stored.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+    let mut config: RecordNotify = ctx.config_of(Kind::RecordNotify, &domain).await?;
     if let Some(url) = given(request.notify_url) {
         notify::notify_url(&url)?;
         config.notify_url = Some(url);
@@ -52,7 +50,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         config.notify_auth_key = key;
     }
     notify::check_auth(&config)?;
-    store
+    ctx.services
+        .store
         .put_document(Kind::RecordNotify, &domain, &config)
         .await?;
     Ok(Answer {})

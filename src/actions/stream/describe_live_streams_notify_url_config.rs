@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::notify::config::StreamNotify;
 use crate::store::documents::Kind;
 
@@ -39,12 +39,7 @@ pub struct Config {
 /// Shows the configuration.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_domain(&request.domain_name).await?;
-    let stored: Option<StreamNotify> = ctx
-        .services
-        .store
-        .find_document(Kind::StreamNotify, &domain)
-        .await?;
-    let config = stored.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+    let config: StreamNotify = ctx.config_of(Kind::StreamNotify, &domain).await?;
     Ok(Answer {
         live_streams_notify_config: Config {
             domain_name: domain,
