@@ -8,6 +8,7 @@ mod call;
 mod control;
 mod demo;
 mod env;
+mod explain;
 mod http;
 mod logging;
 mod names;

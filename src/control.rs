@@ -11,9 +11,10 @@ use subtle::ConstantTimeEq;
 
 use crate::actions;
 use crate::app::App;
-use crate::journal::replay;
+use crate::journal::{Entry, replay};
 use crate::model::wire_time;
 use crate::rpc::HttpParts;
+use crate::rpc::diagnosis::Evidence;
 use crate::spec::coverage::Coverage;
 
 pub use snapshot::apply_seed;
@@ -112,7 +113,7 @@ async fn route(app: &App, parts: &HttpParts) -> Outcome {
             .await
             .map(|()| json!({"reset": true}))
             .map_err(Refused::broken),
-        ("GET", ["requests"]) => Ok(requests(app, limit(parts)?)),
+        ("GET", ["requests"]) => Ok(requests(app, limit(parts)?).await),
         ("GET", ["streams"]) => Ok(streams::list(app)),
         ("POST", ["streams"]) => streams::publish(app, body(parts)?).await,
         ("DELETE", ["streams", domain, name @ .., stream]) if !name.is_empty() => {
@@ -247,11 +248,16 @@ async fn health(app: &App) -> Outcome {
     }
 }
 
-/// The last API requests, each with the lines that make it again.
-fn requests(app: &App, limit: usize) -> Value {
-    let entries = app.journal.recent(limit).into_iter().map(|entry| {
+/// The last API requests, each with the lines that make it again and, for a refused signature, what the client did wrong.
+async fn requests(app: &App, limit: usize) -> Value {
+    let entries = app.journal.recent(limit);
+    diagnose(app, &entries).await;
+    let entries = entries.into_iter().map(|entry| {
         let mut shown = serde_json::to_value(&entry).unwrap_or_default();
         if let Value::Object(fields) = &mut shown {
+            if let Some(diagnosis) = entry.evidence.as_ref().and_then(|e| e.diagnosis()) {
+                fields.insert("signature".to_owned(), json!(diagnosis));
+            }
             fields.insert(
                 "again".to_owned(),
                 json!({
@@ -264,6 +270,29 @@ fn requests(app: &App, limit: usize) -> Value {
         shown
     });
     json!({"requests": entries.collect::<Vec<_>>()})
+}
+
+/// Looks into refused signatures that nobody has asked about before.
+async fn diagnose(app: &App, entries: &[Entry]) {
+    let secret_of = |evidence: &Evidence| Some(app.keys.find(&evidence.key_id()?)?.key.secret);
+    let open: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| entry.evidence.clone())
+        .filter(|evidence| evidence.diagnosis().is_none())
+        .filter_map(|evidence| secret_of(&evidence).map(|secret| (evidence, secret)))
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    // A few milliseconds each, which streams need not wait for.
+    let looked = tokio::task::spawn_blocking(move || {
+        for (evidence, secret) in &open {
+            evidence.examine(secret);
+        }
+    });
+    if let Err(error) = looked.await {
+        tracing::error!(%error, "looking into refused signatures broke off");
+    }
 }
 
 fn clock(app: &App) -> Value {

@@ -3,12 +3,13 @@
 pub mod replay;
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use crate::clock::UnixMs;
 use crate::model::wire_time;
+use crate::rpc::diagnosis::Evidence;
 
 /// Entries kept.
 const KEPT: usize = 1_000;
@@ -16,8 +17,11 @@ const KEPT: usize = 1_000;
 const VALUE_KEPT: usize = 1_024;
 /// Parameters of an entry that are kept.
 const PARAMS_KEPT: usize = 100;
+/// Refused signatures that are kept with their request, so that reading the journal has bounded work to do.
+const EVIDENCE_KEPT: usize = 32;
 /// Parameters whose values are never kept.
-const SECRET: [&str; 6] = [
+const SECRET: [&str; 7] = [
+    "AccessKeySecret",
     "Signature",
     "SecurityToken",
     "BearerToken",
@@ -48,6 +52,9 @@ pub struct Entry {
     pub ignored: Vec<String>,
     pub fault: bool,
     pub took_us: u64,
+    /// The request itself, where its signature was refused.
+    #[serde(skip)]
+    pub evidence: Option<Arc<Evidence>>,
 }
 
 fn as_time<S: serde::Serializer>(ms: &UnixMs, out: S) -> Result<S::Ok, S::Error> {
@@ -59,6 +66,12 @@ pub struct Journal {
     entries: Mutex<VecDeque<Entry>>,
 }
 
+/// Whether a parameter's value may not be shown.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    SECRET.contains(&name)
+}
+
 /// Parameters as the journal keeps them: short, and without secrets.
 #[must_use]
 pub fn presentable(pairs: &[(String, String)]) -> Vec<(String, String)> {
@@ -66,7 +79,7 @@ pub fn presentable(pairs: &[(String, String)]) -> Vec<(String, String)> {
         .iter()
         .take(PARAMS_KEPT)
         .map(|(name, value)| {
-            let value = if SECRET.contains(&name.as_str()) {
+            let value = if is_secret(name) {
                 "***".to_owned()
             } else if value.len() > VALUE_KEPT {
                 format!(
@@ -92,6 +105,12 @@ impl Journal {
         if entries.len() >= KEPT {
             entries.pop_front();
         }
+        if entry.evidence.is_some() {
+            let mut with = entries.iter_mut().filter(|e| e.evidence.is_some()).rev();
+            if let Some(oldest) = with.nth(EVIDENCE_KEPT - 1) {
+                oldest.evidence = None;
+            }
+        }
         entries.push_back(entry);
     }
 
@@ -103,5 +122,63 @@ impl Journal {
 
     pub fn clear(&self) {
         self.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::HttpParts;
+
+    fn entry(refused: bool) -> Entry {
+        Entry {
+            request_id: String::new(),
+            at: 0,
+            method: "GET".to_owned(),
+            action: String::new(),
+            params: Vec::new(),
+            caller: None,
+            scheme: "none",
+            verdict: "refused",
+            status: 400,
+            code: None,
+            message: None,
+            cause: None,
+            ignored: Vec::new(),
+            fault: false,
+            took_us: 0,
+            evidence: refused
+                .then(|| Evidence::of(&HttpParts::default()).map(Arc::new))
+                .flatten(),
+        }
+    }
+
+    #[test]
+    fn a_flood_keeps_a_bounded_number_of_requests() {
+        let journal = Journal::default();
+        for number in 0..3 * KEPT {
+            journal.add(entry(number % 2 == 0));
+        }
+        let kept: Vec<bool> = journal
+            .recent(KEPT)
+            .iter()
+            .map(|entry| entry.evidence.is_some())
+            .collect();
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept.iter().filter(|kept| **kept).count(), EVIDENCE_KEPT);
+        // The newest ones.
+        assert!(kept.get(1) == Some(&true) && kept.get(2 * EVIDENCE_KEPT + 1) == Some(&false));
+    }
+
+    #[test]
+    fn values_of_secret_parameters_are_not_kept() {
+        let pair = |name: &str| (name.to_owned(), "tell-nobody".to_owned());
+        let shown = presentable(&[
+            pair("SecurityToken"),
+            pair("AccessKeySecret"),
+            pair("AppName"),
+        ]);
+        let values: Vec<&str> = shown.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["***", "***", "tell-nobody"]);
     }
 }

@@ -1,6 +1,7 @@
 //! The life of one API call, on one page: [`answer`] lists its steps in order.
 
 pub mod auth;
+pub mod diagnosis;
 pub mod nonce;
 pub mod params;
 pub mod percent;
@@ -9,6 +10,7 @@ pub mod render;
 pub mod signature_v1;
 pub mod signature_v3;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -256,6 +258,13 @@ fn close(
     app.services
         .metrics
         .request(known, if error.is_some() { "error" } else { "ok" });
+    // The strings that were compared may hold secrets: the journal has them without, in the diagnosis.
+    let mismatch = error.is_some_and(|e| e.code == Code::SignatureDoesNotMatch);
+    let evidence = mismatch.then(|| diagnosis::Evidence::of(parts)).flatten();
+    let told = |error: &ApiError| match error.message.split_once(" server ") {
+        Some((told, _)) if mismatch => told.to_owned(),
+        _ => error.message.to_string(),
+    };
     app.journal.add(Entry {
         request_id,
         at: app.services.clock.now(),
@@ -271,10 +280,11 @@ fn close(
         scheme: trace.scheme,
         status,
         code,
-        message: error.map(|e| e.message.to_string()),
+        message: error.map(told),
         cause,
         ignored: trace.ignored,
         fault: trace.fault,
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        evidence: evidence.map(Arc::new),
     });
 }

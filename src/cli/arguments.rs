@@ -80,9 +80,15 @@ pub(super) struct CallArgs {
 pub(super) struct SignArgs {
     #[command(flatten)]
     pub(super) request: RequestArgs,
-    /// Print what is signed as well, on standard error
+    /// Print what is signed as well, on standard error; with a URL in the action's place: find out what is wrong with its signature
     #[arg(long)]
     pub(super) explain: bool,
+    /// A header of the request to explain
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", requires = "explain")]
+    pub(super) header: Vec<String>,
+    /// The body of the request to explain, which makes it a POST
+    #[arg(long, value_name = "BODY", requires = "explain")]
+    pub(super) data: Option<String>,
     /// A signed URL (RPC signature V1); this is the default
     #[arg(long, conflicts_with = "acs3")]
     pub(super) v1: bool,

@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use super::arguments::SignArgs;
 use super::signed::{Call, Scheme, Signed, Stamp};
 use super::target::Target;
-use super::{Outcome, names, say};
+use super::{Outcome, explain, names, say};
 
 pub(super) fn run(args: &SignArgs) -> Outcome {
+    if explain::is_request(&args.request.action) {
+        return explain::run(args);
+    }
     let target = Target::of(&args.request.target)?;
     let parameters = names::parameters(&args.request)?;
     let scheme = if args.acs3 { Scheme::Acs3 } else { Scheme::V1 };

@@ -182,7 +182,7 @@ fn acs3(call: Call<'_>, target: &Target, stamp: Stamp) -> Result<Signed, CliErro
 }
 
 /// The Host header as HTTP clients write it: the port only where it is not the scheme's own.
-fn host(endpoint: &Url) -> String {
+pub(super) fn host(endpoint: &Url) -> String {
     let name = endpoint.host_str().unwrap_or_default();
     endpoint
         .port()

@@ -94,6 +94,7 @@ mod tests {
             ignored: Vec::new(),
             fault: false,
             took_us: 0,
+            evidence: None,
         };
         assert_eq!(
             as_command(&entry),

@@ -102,7 +102,10 @@ pub fn string_to_sign(http_method: &str, pairs: &[(String, String)]) -> String {
 /// The base64 signature of a string to sign.
 #[must_use]
 pub fn sign(method: Method, secret: &str, string_to_sign: &str) -> String {
-    STANDARD.encode(digest(method, secret, string_to_sign))
+    let mut key = Vec::with_capacity(secret.len() + 1);
+    key.extend_from_slice(secret.as_bytes());
+    key.push(b'&');
+    STANDARD.encode(digest(method, &key, string_to_sign))
 }
 
 /// Checks the `Signature` among `pairs` with the caller's secret, in constant time.
@@ -132,13 +135,11 @@ pub fn verify(http_method: &str, pairs: &Pairs, secret: &str) -> Result<(), Sign
     }
 }
 
-fn digest(method: Method, secret: &str, text: &str) -> Vec<u8> {
-    let mut key = Vec::with_capacity(secret.len() + 1);
-    key.extend_from_slice(secret.as_bytes());
-    key.push(b'&');
+/// The digest of a text under a whole key.
+pub(super) fn digest(method: Method, key: &[u8], text: &str) -> Vec<u8> {
     match method {
-        Method::HmacSha1 => mac::<Hmac<Sha1>>(&key, text),
-        Method::HmacSha256 => mac::<Hmac<Sha256>>(&key, text),
+        Method::HmacSha1 => mac::<Hmac<Sha1>>(key, text),
+        Method::HmacSha256 => mac::<Hmac<Sha256>>(key, text),
     }
 }
 

@@ -308,7 +308,7 @@ fn require_signed(parts: &Parts<'_>, signed_headers: &str) -> Result<(), Signatu
     }
 }
 
-fn signature(secret: &str, string_to_sign: &str) -> String {
+pub(super) fn signature(secret: &str, string_to_sign: &str) -> String {
     let mut out = String::with_capacity(64);
     // HMAC takes keys of every length (RFC 2104 section 2), so the error cannot occur; an empty text would match nothing.
     if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()) {

@@ -1,0 +1,303 @@
+//! Why a signature was refused: which known mistake of a client, signed with the key's own secret, gives the very
+//! signature that came.
+//!
+//! Why: two strings that have to be equal and are not tell a client's author everything, but the server has only its own.
+//! Trying what clients are known to do wrong recovers the other one. A signature is a keyed hash, so what matches is no guess.
+//! The answer on the wire keeps the product's form; this is for the journal and for `sign --explain`.
+//!
+//! Cost: a refused request is kept ([`Evidence`], up to [`KEPT`] bytes) and looked into only when somebody reads the journal,
+//! once, within a bound of work. No text that is made here holds a secret: values of secret parameters and headers, and
+//! values that hold the access key's secret, are masked before the strings are built.
+
+mod acs3;
+mod search;
+mod spelling;
+mod v1;
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::HttpParts;
+use super::auth::is_acs3;
+use super::params::parse_pairs;
+use super::signature_v3::Authorization;
+use crate::journal::is_secret;
+
+/// Bytes of a request that are kept; nothing is said about a larger one.
+const KEPT: usize = 32 * 1024;
+/// Bytes of a string that are shown.
+const SHOWN: usize = 8 * 1024;
+/// Characters around a difference that are shown, on each side.
+const CONTEXT: usize = 30;
+/// What stands for a value that nobody may see.
+const MASK: &str = "masked";
+
+/// What is known about a signature that does not match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// The finding in one or two sentences.
+    pub finding: String,
+    /// What the client did wrong; empty where that is unknown.
+    pub mistakes: Vec<String>,
+    /// What the client signed (V1: its string to sign, ACS3: its canonical request), where that is known.
+    pub client_string: Option<String>,
+    /// What it should have signed.
+    pub server_string: String,
+    /// Where the two part.
+    pub first_difference: Option<Difference>,
+}
+
+impl Diagnosis {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.mistakes.is_empty() && self.client_string.is_some()
+    }
+}
+
+/// The first place where two texts differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Counted in bytes from 0.
+    pub at: usize,
+    /// The client's text around it.
+    pub client: String,
+    /// Ours.
+    pub server: String,
+}
+
+/// What a scheme's search came to.
+struct Recovered {
+    /// The mistakes and the text that was signed with them.
+    client: Option<(Vec<String>, String)>,
+    server: String,
+    tries: usize,
+}
+
+/// A refused request as it came, until somebody asks why it was refused.
+#[derive(Debug)]
+pub struct Evidence {
+    parts: HttpParts,
+    diagnosis: OnceLock<Option<Diagnosis>>,
+}
+
+impl Evidence {
+    /// Keeps a request; `None` for one that is too large.
+    #[must_use]
+    pub fn of(parts: &HttpParts) -> Option<Self> {
+        let headers: usize = parts.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
+        let size = parts.path.len() + parts.query.len() + parts.body.len() + headers;
+        (size <= KEPT).then(|| Self {
+            parts: HttpParts {
+                // The body may be a small part of a large buffer.
+                body: Bytes::copy_from_slice(&parts.body),
+                ..parts.clone()
+            },
+            diagnosis: OnceLock::new(),
+        })
+    }
+
+    /// The access key that the request names.
+    #[must_use]
+    pub fn key_id(&self) -> Option<String> {
+        key_id(&self.parts)
+    }
+
+    /// Looks into it, once.
+    pub fn examine(&self, secret: &str) -> Option<&Diagnosis> {
+        self.diagnosis
+            .get_or_init(|| examine(&self.parts, secret))
+            .as_ref()
+    }
+
+    /// What was found, where it was looked into.
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        self.diagnosis.get().and_then(Option::as_ref)
+    }
+}
+
+/// The access key that a request names.
+#[must_use]
+pub fn key_id(parts: &HttpParts) -> Option<String> {
+    if let Some(header) = parts.header("authorization").filter(|_| is_acs3(parts)) {
+        return Authorization::parse(header)
+            .ok()
+            .map(|authorization| authorization.credential.to_owned());
+    }
+    let form = parts.is_form().then_some(&parts.body[..]);
+    let pairs = parse_pairs(&parts.query, form).ok()?;
+    pairs.get("AccessKeyId").map(str::to_owned)
+}
+
+/// Looks for what a client did wrong; `None` where the request carries no signature that can be read. Bounded work, some
+/// milliseconds.
+#[must_use]
+pub fn examine(parts: &HttpParts, secret: &str) -> Option<Diagnosis> {
+    let recovered = if is_acs3(parts) {
+        acs3::recover(parts, secret)
+    } else {
+        v1::recover(parts, secret)
+    }?;
+    Some(tell(recovered))
+}
+
+fn tell(recovered: Recovered) -> Diagnosis {
+    let Recovered {
+        client,
+        server,
+        tries,
+    } = recovered;
+    let Some((mistakes, client)) = client else {
+        return Diagnosis {
+            finding: format!(
+                "None of {tries} known ways to sign gives this signature: the client has another secret, or signed another text; compare it with server_string."
+            ),
+            mistakes: Vec::new(),
+            client_string: None,
+            server_string: shown(&server),
+            first_difference: None,
+        };
+    };
+    let difference = difference(&client, &server);
+    let what = mistakes.join("; ");
+    let finding = match (&difference, mistakes.is_empty()) {
+        (_, true) => "The signature is the right one.".to_owned(),
+        (Some(difference), _) => format!(
+            "The client signed another text: {what}. It first differs at byte {}.",
+            difference.at
+        ),
+        (None, _) => format!("The client signed it wrongly: {what}."),
+    };
+    Diagnosis {
+        finding,
+        mistakes,
+        client_string: Some(shown(&client)),
+        server_string: shown(&server),
+        first_difference: difference,
+    }
+}
+
+/// Where two texts part.
+fn difference(client: &str, server: &str) -> Option<Difference> {
+    if client == server {
+        return None;
+    }
+    let same = client.bytes().zip(server.bytes());
+    let at = same.take_while(|(left, right)| left == right).count();
+    Some(Difference {
+        at,
+        client: around(client, at),
+        server: around(server, at),
+    })
+}
+
+/// The characters around a byte of a text, with dots where it goes on.
+fn around(text: &str, at: usize) -> String {
+    let at = text.floor_char_boundary(at);
+    let (before, after) = text.split_at(at);
+    let start = before
+        .char_indices()
+        .rev()
+        .nth(CONTEXT - 1)
+        .map_or(0, |(index, _)| index);
+    let end = after
+        .char_indices()
+        .nth(CONTEXT)
+        .map_or(after.len(), |(index, _)| index);
+    let dots = |more: bool| if more { "…" } else { "" };
+    format!(
+        "{}{}{}{}",
+        dots(start > 0),
+        before.get(start..).unwrap_or_default(),
+        after.get(..end).unwrap_or_default(),
+        dots(end < after.len())
+    )
+}
+
+fn shown(text: &str) -> String {
+    if text.len() <= SHOWN {
+        return text.to_owned();
+    }
+    let cut = text.floor_char_boundary(SHOWN);
+    let head = text.get(..cut).unwrap_or_default();
+    format!("{head}… ({} bytes)", text.len())
+}
+
+/// A value as it may be shown.
+fn hidden(name: &str, value: &str, secret: &str) -> String {
+    let header = matches!(
+        name,
+        "x-acs-security-token" | "x-acs-bearer-token" | "authorization" | "cookie"
+    );
+    let tells = !value.is_empty() && (header || is_secret(name));
+    if tells || (!secret.is_empty() && value.contains(secret)) {
+        MASK.to_owned()
+    } else {
+        value.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_shown_with_what_is_around_it() {
+        let long = "x".repeat(100);
+        let found = difference(&format!("{long}+{long}"), &format!("{long}%20{long}")).unwrap();
+        assert_eq!(found.at, 100);
+        let near = "x".repeat(CONTEXT);
+        assert_eq!(
+            found.client,
+            format!("…{near}+{}…", "x".repeat(CONTEXT - 1))
+        );
+        assert_eq!(
+            found.server,
+            format!("…{near}%20{}…", "x".repeat(CONTEXT - 3))
+        );
+        assert_eq!(difference("a", "a"), None);
+        // One is the beginning of the other; a difference inside a character.
+        let end = difference("ab\n", "ab").unwrap();
+        assert_eq!(
+            (end.at, end.client.as_str(), end.server.as_str()),
+            (2, "ab\n", "ab")
+        );
+        assert_eq!(difference("中", "丮").unwrap().client, "中");
+    }
+
+    #[test]
+    fn large_requests_are_not_kept_and_long_strings_are_cut() {
+        let parts = |length: usize| HttpParts {
+            query: "q".repeat(length),
+            ..HttpParts::default()
+        };
+        assert!(Evidence::of(&parts(KEPT)).is_some());
+        assert!(Evidence::of(&parts(KEPT + 1)).is_none());
+        assert!(shown(&"中".repeat(SHOWN)).ends_with(&format!("… ({} bytes)", 3 * SHOWN)));
+    }
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        assert_eq!(hidden("SecurityToken", "t", "s3cret"), MASK);
+        assert_eq!(hidden("x-acs-security-token", "t", "s3cret"), MASK);
+        assert_eq!(hidden("StreamName", "my s3cret here", "s3cret"), MASK);
+        assert_eq!(hidden("StreamName", "s1", ""), "s1");
+        assert_eq!(hidden("SecurityToken", "", "s3cret"), "");
+    }
+
+    #[test]
+    fn a_request_without_a_readable_signature_has_no_diagnosis() {
+        let parts = HttpParts {
+            method: "GET".to_owned(),
+            query: "Action=X&AccessKeyId=a".to_owned(),
+            ..HttpParts::default()
+        };
+        assert_eq!(examine(&parts, "s"), None);
+        assert_eq!(key_id(&parts).as_deref(), Some("a"));
+        let evidence = Evidence::of(&parts).unwrap();
+        assert!(evidence.examine("s").is_none() && evidence.diagnosis().is_none());
+    }
+}

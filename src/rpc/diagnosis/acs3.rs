@@ -1,0 +1,504 @@
+//! ACS3-HMAC-SHA256: the ways in which clients get it wrong.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::search::{Found, Mistake, Tried, search};
+use super::spelling::{Order, Spelling, Verb, canonical_query};
+use super::{Recovered, hidden};
+use crate::rpc::HttpParts;
+use crate::rpc::params::parse_pairs;
+use crate::rpc::signature_v3::{self, ALGORITHM, Authorization};
+
+type Pair = (String, String);
+
+const CONTENT_HASH: &str = "x-acs-content-sha256";
+/// Most parameters that are tried as the one that was left out.
+const LEFT_OUT: usize = 64;
+
+/// Which parameters stand in the canonical query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Query,
+    Nothing,
+    WithForm,
+    WithoutEmpty,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Own,
+    Root,
+    Empty,
+    Encoded,
+}
+
+/// The order of the signed headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Headers {
+    AsListed,
+    /// Lines and list sorted.
+    Sorted,
+    /// The lines sorted, the list as it came.
+    LinesSorted,
+    /// The list sorted, the lines as it came.
+    ListSorted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Values {
+    AsSent,
+    Lower,
+    Upper,
+    /// The value after `: `.
+    Spaced,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Host {
+    AsSent,
+    WithoutPort,
+    Port80,
+    Port443,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    /// As x-acs-content-sha256 says.
+    Claimed,
+    Actual,
+    OfNothing,
+    Upper,
+    Absent,
+}
+
+/// Where lines end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Right,
+    NewlineAfterCanonical,
+    NewlineAfterStringToSign,
+    NoEmptyLine,
+    CarriageReturns,
+}
+
+/// What is signed of the canonical request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signed {
+    Hash,
+    UpperHash,
+    HashWithoutAlgorithm,
+    Itself,
+    ItselfWithoutAlgorithm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Hex,
+    UpperHex,
+    Base64,
+}
+
+/// One way to sign.
+#[derive(Debug, Clone, PartialEq)]
+struct Way {
+    verb: Verb,
+    path: Path,
+    taken: Taken,
+    without: Option<String>,
+    order: Order,
+    spelling: Spelling,
+    headers: Headers,
+    values: Values,
+    host: Host,
+    body: Body,
+    ends: Ends,
+    signed: Signed,
+    key_ends_with_and: bool,
+    output: Output,
+}
+
+const AS_SENT: Way = Way {
+    verb: Verb::Own,
+    path: Path::Own,
+    taken: Taken::Query,
+    without: None,
+    order: Order::Bytes,
+    spelling: Spelling::Right,
+    headers: Headers::AsListed,
+    values: Values::AsSent,
+    host: Host::AsSent,
+    body: Body::Claimed,
+    ends: Ends::Right,
+    signed: Signed::Hash,
+    key_ends_with_and: false,
+    output: Output::Hex,
+};
+
+/// A request as signing sees it.
+#[derive(Clone)]
+struct Request {
+    method: String,
+    path: String,
+    query: Vec<Pair>,
+    form: Vec<Pair>,
+    /// The signed headers in the order of their list; several of one name are joined.
+    headers: Vec<Pair>,
+    claimed: String,
+    actual: String,
+    given: String,
+}
+
+impl Request {
+    fn read(parts: &HttpParts) -> Option<Self> {
+        let authorization = Authorization::parse(parts.header("authorization")?).ok()?;
+        let values = |name: &str| {
+            let found: Vec<&str> = parts
+                .headers
+                .iter()
+                .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.trim())
+                .collect();
+            found.join(",")
+        };
+        let form = parts
+            .is_form()
+            .then(|| parse_pairs("", Some(&parts.body)).ok());
+        Some(Self {
+            method: parts.method.clone(),
+            path: parts.path.clone(),
+            query: parse_pairs(&parts.query, None).ok()?.as_slice().to_vec(),
+            form: form
+                .flatten()
+                .map(|pairs| pairs.as_slice().to_vec())
+                .unwrap_or_default(),
+            headers: authorization
+                .signed_headers
+                .split(';')
+                .take(signature_v3::MAX_SIGNED_HEADERS)
+                .map(|name| (name.to_owned(), values(name)))
+                .collect(),
+            claimed: values(CONTENT_HASH),
+            actual: signature_v3::body_hash(&parts.body),
+            given: authorization.signature.to_owned(),
+        })
+    }
+
+    /// The same request without what nobody may see.
+    fn masked(&self, secret: &str) -> Self {
+        let mask = |list: &[Pair]| {
+            list.iter()
+                .map(|(name, value)| (name.clone(), hidden(name, value, secret)))
+                .collect()
+        };
+        Self {
+            query: mask(&self.query),
+            form: mask(&self.form),
+            headers: mask(&self.headers),
+            ..self.clone()
+        }
+    }
+
+    fn canonical(&self, way: &Way) -> String {
+        let pairs: Vec<&Pair> = match way.taken {
+            Taken::Nothing => Vec::new(),
+            Taken::Query | Taken::WithoutEmpty => self.query.iter().collect(),
+            Taken::WithForm => self.query.iter().chain(&self.form).collect(),
+        };
+        let pairs: Vec<&Pair> = pairs
+            .into_iter()
+            .filter(|(_, value)| way.taken != Taken::WithoutEmpty || !value.is_empty())
+            .filter(|(name, _)| way.without.as_deref() != Some(name.as_str()))
+            .collect();
+        let path = match way.path {
+            Path::Own if self.path.is_empty() => "/",
+            Path::Own => &self.path,
+            Path::Root => "/",
+            Path::Empty => "",
+            Path::Encoded => "%2F",
+        };
+        let mut lines: Vec<&Pair> = self.headers.iter().collect();
+        let mut list: Vec<&str> = lines.iter().map(|(name, _)| name.as_str()).collect();
+        if matches!(way.headers, Headers::Sorted | Headers::LinesSorted) {
+            lines.sort_unstable();
+        }
+        if matches!(way.headers, Headers::Sorted | Headers::ListSorted) {
+            list.sort_unstable();
+        }
+        let lines: String = lines
+            .into_iter()
+            .map(|(name, value)| format!("{name}:{}\n", way.value(name, value)))
+            .collect();
+        let hash = match way.body {
+            Body::Claimed => self.claimed.clone(),
+            Body::Actual => self.actual.clone(),
+            Body::OfNothing => signature_v3::body_hash(b""),
+            Body::Upper => self.claimed.to_ascii_uppercase(),
+            Body::Absent => String::new(),
+        };
+        let gap = if way.ends == Ends::NoEmptyLine {
+            ""
+        } else {
+            "\n"
+        };
+        let end = if way.ends == Ends::NewlineAfterCanonical {
+            "\n"
+        } else {
+            ""
+        };
+        let text = format!(
+            "{}\n{path}\n{}\n{lines}{gap}{}\n{hash}{end}",
+            way.verb.of(&self.method),
+            canonical_query(&pairs, way.order, way.spelling),
+            list.join(";"),
+        );
+        if way.ends == Ends::CarriageReturns {
+            text.replace('\n', "\r\n")
+        } else {
+            text
+        }
+    }
+
+    fn signature(&self, way: &Way, canonical: &str, secret: &str) -> String {
+        let hash = signature_v3::body_hash(canonical.as_bytes());
+        let mut text = match way.signed {
+            Signed::Hash => format!("{ALGORITHM}\n{hash}"),
+            Signed::UpperHash => format!("{ALGORITHM}\n{}", hash.to_ascii_uppercase()),
+            Signed::HashWithoutAlgorithm => hash,
+            Signed::Itself => format!("{ALGORITHM}\n{canonical}"),
+            Signed::ItselfWithoutAlgorithm => canonical.to_owned(),
+        };
+        if way.ends == Ends::NewlineAfterStringToSign {
+            text.push('\n');
+        }
+        let end = if way.key_ends_with_and { "&" } else { "" };
+        let signature = signature_v3::signature(&format!("{secret}{end}"), &text);
+        match way.output {
+            Output::Hex => signature,
+            Output::UpperHex => signature.to_ascii_uppercase(),
+            Output::Base64 => STANDARD.encode(hex::decode(signature).unwrap_or_default()),
+        }
+    }
+}
+
+impl Way {
+    fn value(&self, name: &str, value: &str) -> String {
+        let host = |port: &str| {
+            let bare = value.rsplit_once(':').map_or(value, |(host, _)| host);
+            format!("{bare}{port}")
+        };
+        let value = match (name, self.host) {
+            ("host", Host::WithoutPort) => host(""),
+            ("host", Host::Port80) => host(":80"),
+            ("host", Host::Port443) => host(":443"),
+            _ => value.to_owned(),
+        };
+        match self.values {
+            Values::AsSent => value,
+            Values::Lower => value.to_ascii_lowercase(),
+            Values::Upper => value.to_ascii_uppercase(),
+            Values::Spaced => format!(" {value}"),
+        }
+    }
+}
+
+/// Everything that is tried for a request, the usual first.
+fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
+    let mut list: Vec<Mistake<Way>> = Vec::with_capacity(128);
+    list.push(Mistake::new(
+        "the key is the secret and a `&`; ACS3 takes the secret alone",
+        |way: &mut Way| way.key_ends_with_and = true,
+    ));
+    for (host, words) in [
+        (Host::WithoutPort, "host is signed without its port"),
+        (Host::Port80, "host is signed with port 80"),
+        (Host::Port443, "host is signed with port 443"),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| way.host = host));
+    }
+    for (verb, words) in Verb::WRONG {
+        list.push(Mistake::new(words, move |way: &mut Way| way.verb = verb));
+    }
+    for (spelling, words) in Spelling::WRONG {
+        list.push(Mistake::new(
+            format!("the query's names and values are {words}"),
+            move |way: &mut Way| way.spelling = spelling,
+        ));
+    }
+    for (order, words) in Order::WRONG {
+        list.push(Mistake::new(words, move |way: &mut Way| way.order = order));
+    }
+    for (taken, words) in [
+        (Taken::Nothing, "the parameters of the query are left out"),
+        (
+            Taken::WithForm,
+            "the parameters of the form stand in the canonical query; they take part by the hash of the body only",
+        ),
+        (
+            Taken::WithoutEmpty,
+            "parameters with an empty value are left out",
+        ),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| way.taken = taken));
+    }
+    for (headers, words) in [
+        (
+            Headers::Sorted,
+            "the headers were signed in sorted order, but SignedHeaders lists them in another one",
+        ),
+        (
+            Headers::LinesSorted,
+            "the header lines are sorted, but not in the order of SignedHeaders",
+        ),
+        (
+            Headers::ListSorted,
+            "SignedHeaders was signed in another order than it was sent",
+        ),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| {
+            way.headers = headers;
+        }));
+    }
+    for (values, words) in [
+        (Values::Lower, "the header values are in lower case"),
+        (Values::Upper, "the header values are in upper case"),
+        (Values::Spaced, "the header values have a space before them"),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| {
+            way.values = values;
+        }));
+    }
+    for (body, words) in [
+        (
+            Body::OfNothing,
+            "the body's hash is the one of an empty body",
+        ),
+        (
+            Body::Actual,
+            "the body's own hash was signed, but x-acs-content-sha256 carries another one",
+        ),
+        (Body::Upper, "the body's hash has upper-case digits"),
+        (Body::Absent, "the body's hash is left out"),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| way.body = body));
+    }
+    for (ends, words) in [
+        (
+            Ends::NewlineAfterCanonical,
+            "a line feed stands after the canonical request",
+        ),
+        (
+            Ends::NewlineAfterStringToSign,
+            "a line feed stands after the string to sign",
+        ),
+        (
+            Ends::NoEmptyLine,
+            "the empty line between the headers and SignedHeaders is absent",
+        ),
+        (
+            Ends::CarriageReturns,
+            "lines end with carriage return and line feed",
+        ),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| way.ends = ends));
+    }
+    for (path, words) in [
+        (
+            Path::Root,
+            "the path is `/` instead of the one of the request",
+        ),
+        (Path::Empty, "the path is empty instead of `/`"),
+        (Path::Encoded, "the path is `%2F` instead of `/`"),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| way.path = path));
+    }
+    for (signed, words) in [
+        (
+            Signed::UpperHash,
+            "the canonical request's hash has upper-case digits",
+        ),
+        (
+            Signed::HashWithoutAlgorithm,
+            "the string to sign lacks the line with the algorithm",
+        ),
+        (
+            Signed::Itself,
+            "the canonical request itself was signed instead of its hash",
+        ),
+        (
+            Signed::ItselfWithoutAlgorithm,
+            "the canonical request alone was signed, without the algorithm and without hashing it",
+        ),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| {
+            way.signed = signed;
+        }));
+    }
+    for (output, words) in [
+        (Output::UpperHex, "the signature has upper-case digits"),
+        (
+            Output::Base64,
+            "the signature is base64 instead of hexadecimal",
+        ),
+    ] {
+        list.push(Mistake::new(words, move |way: &mut Way| {
+            way.output = output;
+        }));
+    }
+    for (name, _) in request.query.iter().take(LEFT_OUT) {
+        let name = name.clone();
+        list.push(Mistake::alone(
+            format!("the parameter {name} is not signed"),
+            move |way: &mut Way| way.without = Some(name.clone()),
+        ));
+    }
+    list
+}
+
+/// Looks for the way in which a request was signed; `None` when it carries no signature that can be read.
+pub(super) fn recover(parts: &HttpParts, secret: &str) -> Option<Recovered> {
+    let request = Request::read(parts)?;
+    let (found, tries) = search(&AS_SENT, &mistakes(&request), |way| {
+        let canonical = request.canonical(way);
+        Tried {
+            same: request.signature(way, &canonical, secret) == request.given,
+            length: canonical.len(),
+        }
+    });
+    let shown = request.masked(secret);
+    let wrong_hash = !request.claimed.eq_ignore_ascii_case(&request.actual);
+    let client = found.map(|Found { way, mut words }| {
+        if wrong_hash && way.body == Body::Claimed {
+            words.insert(0, claimed_words(&request));
+        }
+        (words, shown.canonical(&way))
+    });
+    let right = Way {
+        body: if wrong_hash {
+            Body::Actual
+        } else {
+            Body::Claimed
+        },
+        ..AS_SENT
+    };
+    Some(Recovered {
+        client,
+        server: shown.canonical(&right),
+        tries,
+    })
+}
+
+fn claimed_words(request: &Request) -> String {
+    let of = if request
+        .claimed
+        .eq_ignore_ascii_case(&signature_v3::body_hash(b""))
+    {
+        "the hash of an empty body, and the request has one"
+    } else {
+        "not the hash of the body"
+    };
+    format!("{CONTENT_HASH} is {of}")
+}
+
+#[cfg(test)]
+mod tests;
