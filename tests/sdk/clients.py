@@ -157,10 +157,13 @@ def _java_snippet(client: Client, code: str) -> list[str]:
 
 
 def _cli_install(client: Client) -> None:
-    # Its Go module does not install: it embeds a submodule, which module archives leave out. So it has to be there already.
+    # The module proxy has no version of its Go module, so it has to be there already, and in the version that the row names.
     found = shutil.which("aliyun")
     if found is None:
         raise CannotInstall("no aliyun program on PATH")
+    version = subprocess.run([found, "version"], capture_output=True, text=True, timeout=60).stdout.strip()
+    if f"aliyun {version}" not in client.packages:
+        raise CannotInstall(f"the aliyun program on PATH is version {version!r}")
     (client.place / "bin").mkdir()
     (client.place / "bin" / "aliyun").symlink_to(found)
 
@@ -208,5 +211,5 @@ CLIENTS = [
     Client("java-tea", "Java", ("com.aliyun:live20161101:1.0.1",), "java/tea/Speaker.java", "java.md", "com.aliyun:live20161101", "V1", LATER_THAN_1_0),
     Client("java-v1", "Java", ("com.aliyun:aliyun-java-sdk-core:4.7.10", "com.aliyun:aliyun-java-sdk-live:3.9.76"),
            "java/v1/Speaker.java", "java.md", "aliyun-java-sdk-live", "V1"),
-    Client("aliyun-cli", "command line", ("aliyun 3.4.9",), "cli/aliyun.py", "command-line.md", "aliyun", "V1", optional=True),
+    Client("aliyun-cli", "command line", ("aliyun 3.4.11",), "cli/aliyun.py", "command-line.md", "aliyun", "V1", optional=True),
 ]
