@@ -5,15 +5,18 @@ import os
 import platform
 import shutil
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 
-from bench import procs, recording, report, requests, startup  # noqa: E402
+from bench import hour, instructions, long, media, procs, profile, recording, report, requests, startup  # noqa: E402
 
+PROJECT = HERE.parents[1]
 FORMATS = [("flv",), ("mp4",), ("m3u8",), ("cmaf",), ("m3u8", "mp4", "flv")]
+PARTS = ("start", "api", "profile", "instructions", "recording", "long", "hour")
 
 
 def say(line: str) -> None:
@@ -21,33 +24,78 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def main() -> None:
+def options() -> argparse.Namespace:
+    """The command line."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--parts", default="start,api,recording", help=f"of {','.join(PARTS)}, or all")
+    asked.add_argument("--seconds", type=int, default=30, help="recording: media a stream")
+    asked.add_argument("--streams", default="1,10,50,100", help="recording: numbers of publishers")
+    asked.add_argument("--requests", type=int, default=20000, help="api: requests a kind")
+    asked.add_argument("--depth", type=int, default=1, help="api: open requests a connection; more than 1 is pipelining")
+    asked.add_argument("--long-streams", type=int, default=200)
+    asked.add_argument("--long-seconds", type=int, default=600)
+    asked.add_argument("--hour-seconds", type=int, default=3600, help="media of the long MP4")
+    asked.add_argument("--hour-speed", type=float, default=0, help="times real time; 0: as fast as it is read")
+    asked.add_argument("--write-counts", action="store_true", help="instructions: commit what was counted")
+    asked.add_argument("--docs", action="store_true")
+    return asked.parse_args()
+
+
+def main() -> int:
     """The parts in turn, the cheap ones first."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=int, default=20, help="media a stream (at most the clip's 60)")
-    options.add_argument("--streams", default="1,10,50,100")
-    options.add_argument("--requests", type=int, default=4000)
-    options.add_argument("--parts", default="start,api,recording")
-    options.add_argument("--docs", action="store_true")
-    asked = options.parse_args()
-    work = HERE.parents[1] / "target" / "bench"
-    run = work / "run"
-    parts, lines = asked.parts.split(","), []
-    first = procs.load()
+    asked = options()
+    parts = list(PARTS) if asked.parts == "all" else asked.parts.split(",")
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        say(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        return 2
+    work = PROJECT / "target" / "bench"
+    run, tools, made = work / "run", media.Tools.of(work), Path(os.environ["LOCALYUN_BENCH_EXAMPLES"])
+    run.mkdir(parents=True, exist_ok=True)
+    lines: list[str] = []
+    failures: list[str] = []
+    first, began = procs.load(), time.monotonic()
+
+    def section(name: str, table: list[str], wrong: list[str]) -> None:
+        lines.extend([f"### {name}", "", *table, ""])
+        failures.extend(f"{name}: {text}" for text in wrong)
+        # The table is shown when its part is done: a later part that breaks off takes no earlier result with it.
+        say("\n".join(["", *table, ""]))
+
     if "start" in parts:
-        lines += ["### Start and rest", "", *report.start(startup.measure(run)), ""]
+        section("Start and rest", report.start(startup.measure(run)), [])
     if "api" in parts:
-        lines += ["### API", "", *report.api(requests.rates(work / "fire", run, asked.requests)), ""]
+        section("API", report.api(requests.rates(tools.fire, made / "bare", run, asked.requests, asked.depth, say)), [])
+    if "profile" in parts:
+        section("Where a read's time goes", report.profile(profile.measure(os.environ["LOCALYUN_SYMBOLS_BIN"], tools.fire, run, asked.requests)), [])
+    if "instructions" in parts:
+        committed = HERE / "instructions.toml"
+        counts, tolerance = instructions.measure(made / "count", run, committed, say)
+        section("Instructions", report.instructions(counts, tolerance), [] if asked.write_counts else instructions.failures(counts, tolerance))
+        if asked.write_counts:
+            instructions.write(counts, committed)
     if "recording" in parts:
-        counts = [int(n) for n in asked.streams.split(",")]
-        rows = recording.runs(FORMATS, counts, asked.seconds, work / "push", work / "ref.flv", run / "media", say)
-        lines += ["### Recording", "", *report.recording(rows), ""]
+        rows = recording.runs(FORMATS, [int(n) for n in asked.streams.split(",")], asked.seconds, tools, run / "media", say)
+        lost = [f"{row.recorder}, {row.streams} streams: {row.lost} frames lost" for row in rows if row.lost and row.recorder.startswith("localyun")]
+        section(f"Recording, {asked.seconds} s of media a stream", report.recording(rows), lost)
+    if "long" in parts:
+        seen = long.measure(asked.long_streams, asked.long_seconds, tools, run / "media", say)
+        section("Many streams for long", report.long(seen), seen.failures())
+    if "hour" in parts:
+        mp4 = hour.measure(asked.hour_seconds, asked.hour_speed, tools, run / "media")
+        section("A long MP4", report.hour(mp4), mp4.failures())
     shutil.rmtree(run, ignore_errors=True)
-    machine = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.release()}, {os.cpu_count()} cores"
-    lines = [f"{machine}, {asked.seconds} s of media a stream; load average {first:.1f} at the start, {procs.load():.1f} at the end.", "", *lines]
-    print("\n".join(lines))
+    minutes = (time.monotonic() - began) / 60
+    head = [
+        f"`tests/bench/run {' '.join(sys.argv[1:])}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, {platform.system()} {platform.release()}, "
+        f"{os.cpu_count()} cores; load average {first:.1f} at the start, {procs.load():.1f} at the end.",
+        "",
+    ]
+    head += ["All bounds held." if not failures else "Not held: " + "; ".join(failures) + ".", ""]
+    print("\n".join([*head, *lines]))
     if asked.docs:
-        report.write(HERE.parents[1] / "docs" / "performance.md", lines[:-1])
+        report.write(PROJECT / "docs" / "performance.md", [*head, *lines][:-1])
+    return 1 if failures else 0
 
 
-main()
+sys.exit(main())

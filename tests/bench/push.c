@@ -1,10 +1,13 @@
-/* Replays the tags of an FLV file over RTMP as N publishers in real time, from one thread and at little cost: the chunks of the
- * whole file are made once and shared, so that sending is one write per publisher and tick.
+/* Replays the tags of an FLV file over RTMP as N publishers, from one thread and at little cost: the chunks of the whole file are
+ * made once and shared, so that sending is one write per publisher and tick. Behind its end the file begins again, with
+ * timestamps that run on.
  *
- *   push HOST PORT APP NAME QUERY N SECONDS FILE.flv
+ *   push HOST PORT APP NAME QUERY N SECONDS FILE.flv [SPEED]
  *
  * Publisher i has the stream name NAMEi followed by QUERY ("?vhost=..." or ""). Publishers start spread over two seconds, so
- * that key frames do not come all at once. One line of JSON at the end: messages sent a publisher, bytes, the worst lag.
+ * that key frames do not come all at once. SPEED 1 is real time, 30 half an hour in a minute, 0 as fast as the server reads.
+ * One line of JSON at the end: frames sent a publisher, bytes, how late the socket took the latest frame and how many frames it took
+ * over a second late, how long this program itself once slept through (that is no fault of the server), and its CPU time.
  * RTMP: Adobe's specification 1.0, sections 5.2 (handshake), 5.3 (chunks) and 7.2 (commands). */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,21 +19,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 60000, MAX_N = 1000, TICK_MS = 10, SPREAD_MS = 2000, STREAM = 1 };
+enum { CHUNK = 60000, MAX_N = 1000, MAX_ROUNDS = 100000, TICK_MS = 10, SPREAD_MS = 2000, STREAM = 1, LATE_MS = 1000 };
+/* A timestamp has 24 bits without an extension. */
+enum { MAX_MS = 0xFFFFFE };
 
-/* A message of the clip: where its chunks end and when it is due. */
-struct mark { size_t end; uint32_t ms; int kind; };
-struct peer { int fd; size_t at; size_t next; double start; };
+/* A message of the clip: where its chunks begin and end and when it is due. */
+struct mark { size_t begin, end; uint32_t ms; int kind; };
+struct peer { int fd; size_t at; size_t next; uint32_t round; double start; };
 
-static uint8_t *wire;
-static size_t wire_len, wire_cap, marks_len, marks_cap;
+/* The clip's chunks in each of its rounds, while some publisher needs them; the first is `wire`. */
+static uint8_t *wire, *rounds[MAX_ROUNDS];
+static size_t wire_len, wire_cap, marks_len, marks_cap, left_round[MAX_ROUNDS];
+/* Where the frames begin behind the sequence headers, which are sent once. */
+static size_t first_frame;
+static uint32_t period_ms, end_ms;
+static double speed = 1;
+static int n;
 static struct mark *marks;
 static struct peer peers[MAX_N];
+static size_t stalls, late_frames;
 
 static void die(const char *form, ...) {
     va_list list;
@@ -83,15 +96,40 @@ static void load(const char *path) {
             if (marks_len == marks_cap) marks = realloc(marks, (marks_cap = marks_cap * 2 + 64) * sizeof *marks);
             if (!wire || !marks) die("no memory");
             const uint8_t *body = data + at + 11;
+            size_t begin = wire_len;
             wire_len += chunk(wire + wire_len, kind == 8 ? 5 : 6, kind, STREAM, ms, body, size, CHUNK);
             /* Sequence headers are no frames. */
             int header = kind == 9 ? (body[0] & 15) == 7 && body[1] != 1 : body[0] >> 4 == 10 && body[1] == 0;
-            marks[marks_len++] = (struct mark){wire_len, ms, header ? 0 : kind};
+            marks[marks_len++] = (struct mark){begin, wire_len, ms, header ? 0 : kind};
         }
         at += size + 15;
     }
     free(data);
     if (!marks_len) die("%s holds no media", path);
+    while (first_frame < marks_len && !marks[first_frame].kind) first_frame++;
+    /* The file lasts until the picture after its last one would come. */
+    uint32_t pictures = 0, last_ms = 0, any_ms = marks[marks_len - 1].ms;
+    for (size_t i = first_frame; i < marks_len; i++) if (marks[i].kind == 9) { pictures++; last_ms = marks[i].ms; }
+    period_ms = pictures > 1 ? last_ms + (last_ms + (pictures - 1) / 2) / (pictures - 1) : any_ms + 23;
+    if (period_ms <= any_ms) period_ms = any_ms + 1;
+}
+
+/* The chunks of one round, with its timestamps. */
+static uint8_t *chunks(uint32_t round) {
+    if (round == 0) return wire;
+    if (round >= MAX_ROUNDS) die("too many rounds");
+    if (rounds[round]) return rounds[round];
+    uint8_t *data = rounds[round] = malloc(wire_len);
+    if (!data) die("no memory");
+    memcpy(data, wire, wire_len);
+    for (size_t i = 0; i < marks_len; i++) {
+        uint32_t ms = marks[i].ms + round * period_ms;
+        uint8_t *p = data + marks[i].begin + 1;
+        p[0] = ms >> 16;
+        p[1] = ms >> 8;
+        p[2] = ms;
+    }
+    return data;
 }
 
 static uint8_t *text(uint8_t *p, const char *value, int marker) {
@@ -176,54 +214,82 @@ static void publish(struct peer *peer, const char *host, int port, const char *a
     peer->fd = fd;
 }
 
-/* Sends what is due; how late the socket is, in milliseconds. */
-static double feed(struct peer *peer, double time, uint32_t end_ms) {
-    double ms = (time - peer->start) * 1000;
-    while (peer->next < marks_len && marks[peer->next].ms <= ms && marks[peer->next].ms < end_ms) peer->next++;
-    size_t due = peer->next ? marks[peer->next - 1].end : 0;
-    if (peer->at < due) {
-        ssize_t n = send(peer->fd, wire + peer->at, due - peer->at, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN) die("a publisher was cut off: %s", strerror(errno));
-        if (n > 0) peer->at += n;
-    }
-    uint8_t scrap[4096];
-    while (recv(peer->fd, scrap, sizeof scrap, 0) > 0) {}
-    if (peer->at >= due) return 0;
-    size_t low = 0, high = peer->next;
+/* The message that `at` lies in. */
+static size_t message_at(size_t at) {
+    size_t low = 0, high = marks_len;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (marks[middle].end <= peer->at) low = middle + 1; else high = middle;
+        if (marks[middle].end <= at) low = middle + 1; else high = middle;
     }
-    return ms - marks[low].ms;
+    return low;
+}
+
+/* Sends what is due; how late the socket is, in milliseconds. Sets `busy` while there is more to come. */
+static double feed(struct peer *peer, double time, int *busy) {
+    uint8_t scrap[4096];
+    while (recv(peer->fd, scrap, sizeof scrap, 0) > 0) {}
+    for (;;) {
+        double base = (double)peer->round * period_ms, media = speed > 0 ? (time - peer->start) * 1000 * speed - base : 1e12;
+        while (peer->next < marks_len && marks[peer->next].ms <= media && marks[peer->next].ms + base < end_ms) peer->next++;
+        size_t due = peer->next ? marks[peer->next - 1].end : 0;
+        if (peer->at < due) {
+            size_t before = message_at(peer->at);
+            ssize_t sent = send(peer->fd, chunks(peer->round) + peer->at, due - peer->at, MSG_NOSIGNAL);
+            if (sent < 0 && errno != EAGAIN) die("a publisher was cut off: %s", strerror(errno));
+            if (sent > 0) peer->at += sent;
+            for (size_t i = before; speed > 0 && i < marks_len && marks[i].end <= peer->at; i++) late_frames += (media - marks[i].ms) / speed > LATE_MS;
+        }
+        if (peer->at < due) {
+            *busy = 1;
+            stalls++;
+            return speed > 0 ? (media - marks[message_at(peer->at)].ms) / speed : 0;
+        }
+        int more = peer->next < marks_len ? marks[peer->next].ms + base < end_ms : marks[first_frame].ms + base + period_ms < end_ms;
+        if (!more) return 0;
+        *busy = 1;
+        if (peer->next < marks_len) return 0;
+        if (++left_round[peer->round] == (size_t)n && peer->round) { free(rounds[peer->round]); rounds[peer->round] = NULL; }
+        peer->round++;
+        peer->next = first_frame;
+        peer->at = marks[first_frame].begin;
+    }
 }
 
 int main(int argc, char **argv) {
-    if (argc != 9) die("push HOST PORT APP NAME QUERY N SECONDS FILE.flv");
-    int n = atoi(argv[6]);
-    uint32_t end_ms = atof(argv[7]) * 1000;
+    if (argc != 9 && argc != 10) die("push HOST PORT APP NAME QUERY N SECONDS FILE.flv [SPEED]");
+    n = atoi(argv[6]);
     if (n < 1 || n > MAX_N) die("N is 1 to %d", MAX_N);
+    if (argc == 10) speed = atof(argv[9]);
+    if (atof(argv[7]) * 1000 > MAX_MS || speed < 0) die("SECONDS is at most %d, SPEED not negative", MAX_MS / 1000);
+    end_ms = atof(argv[7]) * 1000;
     load(argv[8]);
     for (int i = 0; i < n; i++) {
         char name[512];
         snprintf(name, sizeof name, "%s%d%s", argv[4], i, argv[5]);
         publish(&peers[i], argv[1], atoi(argv[2]), argv[3], name);
     }
-    double begin = now() + 0.05, late = 0;
+    double begin = now() + 0.05, late = 0, gap = 0, before = begin;
+    double limit = begin + (speed > 0 ? end_ms / 1000.0 / speed : end_ms / 1000.0) + SPREAD_MS / 1000.0 + 60;
     for (int i = 0; i < n; i++) peers[i].start = begin + i * (SPREAD_MS / 1000.0) / n;
-    size_t last = 0, count[10] = {0};
-    while (last < marks_len && marks[last].ms < end_ms) count[marks[last++].kind]++;
     for (int busy = 1; busy;) {
         double time = now();
+        if (time - before > gap) gap = time - before;
+        before = time;
         busy = 0;
         for (int i = 0; i < n; i++) {
-            double lag = feed(&peers[i], time, end_ms);
+            double lag = feed(&peers[i], time, &busy);
             if (lag > late) late = lag;
-            if (peers[i].next < last || peers[i].at < marks[last - 1].end) busy = 1;
         }
-        double rest = time + TICK_MS / 1000.0 - now();
+        double rest = time + (speed > 0 ? TICK_MS : 1) / 1000.0 - now();
         if (rest > 0) usleep(rest * 1e6);
-        if (time > begin + end_ms / 1000.0 + SPREAD_MS / 1000.0 + 60) die("the server did not take the media in time");
+        if (time > limit) die("the server did not take the media in time");
     }
+    size_t count[10] = {0}, bytes = 0;
+    for (uint32_t round = 0; (double)round * period_ms < end_ms; round++)
+        for (size_t i = round ? first_frame : 0; i < marks_len && marks[i].ms + (double)round * period_ms < end_ms; i++) {
+            count[marks[i].kind]++;
+            bytes += marks[i].end - marks[i].begin;
+        }
     uint8_t body[64], *p;
     for (int i = 0; i < n; i++) {
         fcntl(peers[i].fd, F_SETFL, 0);
@@ -237,6 +303,10 @@ int main(int argc, char **argv) {
         while (recv(peers[i].fd, scrap, sizeof scrap, 0) > 0) {}
         close(peers[i].fd);
     }
-    printf("{\"video\":%zu,\"audio\":%zu,\"bytes\":%zu,\"late_ms\":%.0f,\"media_s\":%.2f}\n", count[9], count[8], marks[last - 1].end * n, late, end_ms / 1000.0 * n);
+    struct rusage own;
+    getrusage(RUSAGE_SELF, &own);
+    double cpu = own.ru_utime.tv_sec + own.ru_stime.tv_sec + (own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6;
+    printf("{\"video\":%zu,\"audio\":%zu,\"bytes\":%zu,\"late_ms\":%.0f,\"late_frames\":%zu,\"stalls\":%zu,\"slept_ms\":%.0f,\"cpu_s\":%.2f,\"media_s\":%.2f}\n",
+           count[9], count[8], bytes * n, late, late_frames, stalls, gap * 1000, cpu, end_ms / 1000.0 * n);
     return 0;
 }

@@ -1,4 +1,4 @@
-"""API throughput: signed requests made beforehand, fired over keep-alive connections."""
+"""API throughput: signed requests made beforehand, fired over keep-alive connections, beside the web framework alone."""
 
 import hashlib
 import hmac
@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,22 +15,30 @@ from pathlib import Path
 from harness.api import Api, escape
 from harness.server import Server
 
-from . import procs
+from . import own, procs
 
 VERSION = "2016-11-01"
 RULES = 100
+CONNECTIONS = 32
+READ_DOMAIN = "read.example.com"
+# As many as localyun's API port has.
+WORKERS = 2
+# Domains over which the spread writes go, and writes to a single one: all of its rules are looked at.
+DOMAINS = 40
+ONE_DOMAIN_WRITES = 2000
+BARE = "actix-web alone, short answer"
 
 
 @dataclass
 class Rate:
-    """One kind of request: answers a second, server CPU in microseconds an answer, latencies in milliseconds."""
+    """One kind of request: answers a second, CPU of the server and of the load maker in microseconds an answer, latencies in milliseconds."""
 
     name: str
-    connections: int
     answers: int
-    failed: int
     per_second: float
     cpu_us: float
+    maker_us: float
+    maker_busy: float
     p50_ms: float
     p99_ms: float
 
@@ -65,48 +75,95 @@ def acs3(api: Api, action: str, **params: str) -> bytes:
     return _http(host, f"/?{query}", headers)
 
 
-def fire(program: Path, server: Server, name: str, connections: int, requests: list[bytes], folder: Path) -> Rate:
-    """Sends the requests and measures the server meanwhile."""
-    file = folder / "requests"
-    file.write_bytes(b"".join(len(one).to_bytes(4, "big") + one for one in requests))
-    host, port = server.api.removeprefix("http://").split(":")
-    before = procs.use(server.process.pid).cpu
-    done = subprocess.run([program, host, port, str(connections), file], capture_output=True, text=True, timeout=300)
-    after = procs.use(server.process.pid).cpu
-    if done.returncode != 0:
-        raise RuntimeError(f"{name}: {done.stderr.strip()}")
-    seen = json.loads(done.stdout)
-    if seen["failed"]:
-        raise RuntimeError(f"{name}: {seen['failed']} answers are no success; the first: {done.stderr.strip()[:600]}")
-    answers = seen["answers"]
-    return Rate(name, connections, answers, seen["failed"], answers / seen["seconds"], (after - before) / answers * 1e6, seen["p50_us"] / 1e3, seen["p99_us"] / 1e3)
+@dataclass(frozen=True)
+class Target:
+    """What is fired at, and with what."""
+
+    program: Path
+    folder: Path
+    pid: int
+    host: str
+    depth: int
+
+    def fire(self, name: str, requests: list[bytes]) -> Rate:
+        """Sends the requests and measures both sides meanwhile."""
+        file = self.folder / "requests"
+        file.write_bytes(b"".join(len(one).to_bytes(4, "big") + one for one in requests))
+        host, port = self.host.split(":")
+        before = procs.use(self.pid).cpu
+        command = [self.program, host, port, str(CONNECTIONS), file, str(self.depth)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        after = procs.use(self.pid).cpu
+        if done.returncode != 0:
+            raise RuntimeError(f"{name}: {done.stderr.strip()}")
+        seen = json.loads(done.stdout)
+        if seen["failed"]:
+            raise RuntimeError(f"{name}: {seen['failed']} answers are no success; the first: {done.stderr.strip()[:600]}")
+        answers, seconds, maker = seen["answers"], seen["seconds"], seen["cpu_s"]
+        cpu = (after - before) / answers * 1e6
+        return Rate(name, answers, answers / seconds, cpu, maker / answers * 1e6, maker / seconds, seen["p50_us"] / 1e3, seen["p99_us"] / 1e3)
 
 
-def _rule(domain: str, app: str) -> dict[str, object]:
-    place = {"OssBucket": "recordings", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
-    return {"DomainName": domain, "AppName": app, **place, "RecordFormat": [{"Format": "mp4"}]}
+@contextmanager
+def _bare(program: Path, size: int) -> Iterator[tuple[int, str]]:
+    """The web framework alone, answering `size` bytes: its process and address."""
+    process = subprocess.Popen([program, str(WORKERS), str(size)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.pid, f"127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
-def rates(program: Path, folder: Path, many: int) -> list[Rate]:
-    """Reads of a page out of 100 rules by both signatures, durable writes, and the clock route as the floor; `many` requests a kind."""
+def rule(domain: str, app: str) -> dict[str, object]:
+    """The parameters of a rule."""
+    return {"DomainName": domain, "AppName": app, **own.PLACE, "RecordFormat": [{"Format": "mp4"}]}
+
+
+def hundred_rules(server: Server) -> Api:
+    """Stores the rules that the reads find."""
+    api = Api(server.api)
+    for n in range(RULES):
+        api.call("AddLiveAppRecordConfig", **rule(READ_DOMAIN, f"app{n:03}"))
+    return api
+
+
+def rates(program: Path, bare: Path, folder: Path, many: int, depth: int, say: Callable[[str], None]) -> list[Rate]:
+    """Reads of a page out of 100 rules by both signatures, durable writes, and the web framework alone before and after; `many` requests a kind."""
     data = folder / "api-data"
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
-    with Server("--log", "warn", data_dir=data) as server:
-        api = Api(server.api)
-        for n in range(RULES):
-            api.call("AddLiveAppRecordConfig", **_rule("read.example.com", f"app{n:03}"))
-        read = {"DomainName": "read.example.com", "PageNum": "1", "PageSize": "30"}
-        listed = api.call("DescribeLiveRecordConfig", **read)["LiveAppRecordList"]["LiveAppRecord"]
-        clock = _http(f"{api.host}:{api.port}", "/_localyun/clock")
-        found = []
+    found: list[Rate] = []
+
+    def note(rate: Rate) -> None:
+        found.append(rate)
+        say(f"{rate.name}: {rate.per_second:.0f}/s, server {rate.cpu_us:.0f} µs, load maker {rate.maker_us:.1f} µs each")
+
+    def alone(name: str, size: int) -> None:
+        with _bare(bare, size) as (pid, host):
+            note(Target(program, folder, pid, host, depth).fire(name, [_http(host, "/")] * (many * 8)))
+
+    with own.server(data) as server:
+        api = hundred_rules(server)
+        ours = Target(program, folder, server.process.pid, f"{api.host}:{api.port}", depth)
         # The floor before and after, so that a change of the machine's load shows.
-        found.append(fire(program, server, "GET /_localyun/clock", 32, [clock] * (many * 4), folder))
-        found.append(fire(program, server, f"DescribeLiveRecordConfig, {len(listed)} of 100 rules, V1", 32, [v1(api, "DescribeLiveRecordConfig", **read) for _ in range(many)], folder))
-        found.append(fire(program, server, f"DescribeLiveRecordConfig, {len(listed)} of 100 rules, ACS3", 32, [acs3(api, "DescribeLiveRecordConfig", **read) for _ in range(many)], folder))
-        one = {"DomainName": "read.example.com", "AppName": "app001"}
-        found.append(fire(program, server, "DescribeLiveRecordConfig, 1 rule, V1", 32, [v1(api, "DescribeLiveRecordConfig", **one) for _ in range(many)], folder))
-        writes = [v1(api, "AddLiveAppRecordConfig", **_rule(f"write{n % 40}.example.com", f"app{n:05}")) for n in range(many // 2)]
-        found.append(fire(program, server, "AddLiveAppRecordConfig, durable, V1", 32, writes, folder))
-        found.append(fire(program, server, "GET /_localyun/clock, again", 32, [clock] * (many * 4), folder))
+        alone(BARE, 2)
+        kinds = [("default page", {"DomainName": READ_DOMAIN}), ("30 a page", {"DomainName": READ_DOMAIN, "PageNum": "1", "PageSize": "30"})]
+        for kind, params in kinds:
+            whole = api.call("DescribeLiveRecordConfig", **params)
+            listed = len(whole["LiveAppRecordList"]["LiveAppRecord"])
+            name = f"DescribeLiveRecordConfig, {kind} ({listed} of {RULES} rules)"
+            note(ours.fire(f"{name}, V1", [v1(api, "DescribeLiveRecordConfig", **params) for _ in range(many)]))
+            note(ours.fire(f"{name}, ACS3", [acs3(api, "DescribeLiveRecordConfig", **params) for _ in range(many)]))
+            size = len(json.dumps(whole, separators=(",", ":")))
+            alone(f"actix-web alone, {size} bytes as that page has", size)
+        one = {"DomainName": READ_DOMAIN, "AppName": "app001"}
+        note(ours.fire("DescribeLiveRecordConfig, 1 rule, V1", [v1(api, "DescribeLiveRecordConfig", **one) for _ in range(many)]))
+        note(ours.fire("GET /_localyun/clock", [_http(f"{api.host}:{api.port}", "/_localyun/clock")] * (many * 2)))
+        spread = [v1(api, "AddLiveAppRecordConfig", **rule(f"write{n % DOMAINS}.example.com", f"app{n:05}")) for n in range(many // 2)]
+        note(ours.fire(f"AddLiveAppRecordConfig, durable, {DOMAINS} domains, V1", spread))
+        single = [v1(api, "AddLiveAppRecordConfig", **rule("one.example.com", f"app{n:05}")) for n in range(min(many // 2, ONE_DOMAIN_WRITES))]
+        note(ours.fire("AddLiveAppRecordConfig, durable, one domain, V1", single))
+        alone(f"{BARE}, again", 2)
         return found

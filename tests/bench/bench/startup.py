@@ -6,9 +6,9 @@ import threading
 import time
 from pathlib import Path
 
-from harness.server import Server, binary
+from harness.server import binary
 
-from . import procs
+from . import own, procs
 
 STARTS = 7
 REST_SECONDS = 5
@@ -22,7 +22,7 @@ def measure(folder: Path) -> dict[str, float]:
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(parents=True)
         began = time.monotonic()
-        server = Server("--log", "warn", data_dir=data)
+        server = own.server(data)
         times.append((time.monotonic() - began) * 1000)
         try:
             if n == STARTS - 1:

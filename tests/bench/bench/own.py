@@ -1,0 +1,23 @@
+"""localyun as it is measured: quiet, and without the checks of its own answers that tests switch on."""
+
+from pathlib import Path
+
+from harness.api import Api
+from harness.server import Server
+
+DOMAIN, BUCKET = "play.example.com", "recordings"
+PLACE = {"OssBucket": BUCKET, "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
+# A stream that ended may come back for this long (DelayTime); afterwards its files are made.
+AFTER_DELAY = 181
+
+
+def server(data: Path, program: str | None = None) -> Server:
+    """A server on a data folder; `program` instead of the one under test."""
+    environment: dict[str, str | None] = {"LOCALYUN_CHECK_ANSWERS": None}
+    return Server("--log", "warn", data_dir=data, environment=environment, program=program)
+
+
+def record(server: Server, formats: tuple[str, ...]) -> None:
+    """Has every stream of the application recorded."""
+    formats_asked = [{"Format": name} for name in formats]
+    Api(server.api).call("AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", **PLACE, RecordFormat=formats_asked)
