@@ -28,6 +28,7 @@ pub struct Context {
     pub services: Arc<Services>,
     pub hub: Arc<Hub>,
     pub config: Arc<Config>,
+    pub rendered: record::rendered::Rendered,
 }
 
 impl Context {

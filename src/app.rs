@@ -53,6 +53,7 @@ impl App {
             services: services.clone(),
             hub: hub.clone(),
             config: config.clone(),
+            rendered: Default::default(),
         };
         Arc::new(Self {
             registry: actions::all().map(|def| (def.name, def)).collect(),
@@ -67,7 +68,8 @@ impl App {
             keys,
             addresses,
             checks_answers: cfg!(debug_assertions)
-                || std::env::var_os("LOCALYUN_CHECK_ANSWERS").is_some(),
+                || std::env::var_os("LOCALYUN_CHECK_ANSWERS")
+                    .is_some_and(|value| !value.is_empty()),
             runtime: tokio::runtime::Handle::current(),
         })
     }

@@ -26,6 +26,8 @@ pub enum StoreError {
     Document(#[from] serde_json::Error),
     #[error("an entry with that key exists")]
     Duplicate,
+    #[error("the call that carried this write out was broken off")]
+    Interrupted,
 }
 
 impl StoreError {

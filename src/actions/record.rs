@@ -18,6 +18,7 @@ pub mod describe_live_stream_record_index_files;
 mod index_info;
 mod notify;
 pub mod real_time_record_command;
+pub mod rendered;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -257,10 +257,10 @@ pub fn verdicts<'a>(
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn rule(app: &str, stream: &str) -> Rule {
+    pub fn rule(app: &str, stream: &str) -> Rule {
         Rule {
             domain: "d".into(),
             app: app.into(),

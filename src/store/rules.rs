@@ -1,10 +1,11 @@
 //! Recording rules. All of them lie in memory too, grouped by domain and replaced as a whole on change, so that a read
 //! never waits for a writer; the database row is written first.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use tokio::sync::oneshot;
 
 use super::entity::record_rule;
 use super::{Store, StoreError};
@@ -18,10 +19,29 @@ pub(super) struct Cache {
     rules: Arc<RwLock<ByDomain>>,
     /// Held from the row to the memory, so that both see changes in the same order.
     writing: Arc<tokio::sync::Mutex<()>>,
+    /// New rules that came while another write was under way; the next to hold `writing` stores them together.
+    waiting: Arc<Mutex<VecDeque<Waiting>>>,
 }
+
+struct Waiting {
+    rule: Rule,
+    told: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Rows that one statement inserts at most: SQLite takes 32,766 values, each row has three.
+const BATCH: usize = 500;
 
 fn hash(domain: &str, app: &str, stream: &str) -> String {
     StreamKey::new(domain, app, stream).hash()
+}
+
+fn row(rule: &Rule) -> Result<record_rule::ActiveModel, StoreError> {
+    Ok(record_rule::ActiveModel {
+        key_hash: Set(hash(&rule.domain, &rule.app, &rule.stream)),
+        domain: Set(rule.domain.clone()),
+        body: Set(serde_json::to_string(rule)?),
+        ..Default::default()
+    })
 }
 
 impl Store {
@@ -106,21 +126,55 @@ impl Store {
         change(Arc::make_mut(list));
     }
 
-    /// Stores a new rule; [`StoreError::Duplicate`] when the triple is taken.
+    /// Stores a new rule; [`StoreError::Duplicate`] when the triple is taken. Calls that come together share a commit.
     pub async fn insert_rule(&self, rule: Rule) -> Result<(), StoreError> {
-        let _turn = self.rules.writing.lock().await;
-        let row = record_rule::ActiveModel {
-            key_hash: Set(hash(&rule.domain, &rule.app, &rule.stream)),
-            domain: Set(rule.domain.clone()),
-            body: Set(serde_json::to_string(&rule)?),
-            ..Default::default()
+        let (told, outcome) = oneshot::channel();
+        let waiting = || {
+            let waiting = self.rules.waiting.lock();
+            waiting.unwrap_or_else(PoisonError::into_inner)
         };
-        record_rule::Entity::insert(row)
+        waiting().push_back(Waiting { rule, told });
+        {
+            let _turn = self.rules.writing.lock().await;
+            let batch: Vec<Waiting> = {
+                let mut waiting = waiting();
+                let size = waiting.len().min(BATCH);
+                waiting.drain(..size).collect()
+            };
+            self.insert_batch(batch).await;
+        }
+        outcome.await.unwrap_or(Err(StoreError::Interrupted))
+    }
+
+    async fn insert_batch(&self, batch: Vec<Waiting>) {
+        let rows: Result<Vec<_>, _> = batch.iter().map(|new| row(&new.rule)).collect();
+        let together = match rows {
+            Ok(rows) if rows.len() > 1 => record_rule::Entity::insert_many(rows)
+                .exec_without_returning(&self.write)
+                .await
+                .is_ok(),
+            _ => false,
+        };
+        for Waiting { rule, told } in batch {
+            // One that is refused refuses all: then each is tried by itself.
+            let stored = if together {
+                Ok(())
+            } else {
+                self.insert_row(&rule).await
+            };
+            if stored.is_ok() {
+                let domain = rule.domain.clone();
+                self.change_rules(&domain, |list| list.push(rule));
+            }
+            let _ = told.send(stored);
+        }
+    }
+
+    async fn insert_row(&self, rule: &Rule) -> Result<(), StoreError> {
+        record_rule::Entity::insert(row(rule)?)
             .exec_without_returning(&self.write)
             .await
             .map_err(StoreError::from_insert)?;
-        let domain = rule.domain.clone();
-        self.change_rules(&domain, |list| list.push(rule));
         Ok(())
     }
 
@@ -161,5 +215,43 @@ impl Store {
             list.retain(|r| !(r.app == app && r.stream == stream));
         });
         Ok(done.rows_affected > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::model::rule::tests::rule;
+
+    #[tokio::test]
+    async fn writes_that_come_together_are_each_answered_truly() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
+        let store = Store::open(&url).await.unwrap();
+        // Each name twice, and one that was there before.
+        store.insert_rule(rule("a0", "*")).await.unwrap();
+        let calls = (0..80).map(|n| {
+            let rule = rule(&format!("a{}", n / 2), "*");
+            store.insert_rule(rule)
+        });
+        let outcomes = join_all(calls).await;
+        for (n, pair) in outcomes.chunks(2).enumerate() {
+            let stored = pair.iter().filter(|outcome| outcome.is_ok()).count();
+            assert_eq!(stored, usize::from(n > 0), "a{n}");
+            let refused = pair
+                .iter()
+                .filter(|outcome| matches!(outcome, Err(StoreError::Duplicate)));
+            assert_eq!(refused.count(), 2 - stored, "a{n}");
+        }
+        let apps = |store: &Store| -> Vec<String> {
+            let rules = store.rules_of("d");
+            rules.iter().map(|rule| rule.app.clone()).collect()
+        };
+        let held = apps(&store);
+        assert_eq!(held.len(), 40);
+        store.close().await;
+        assert_eq!(apps(&Store::open(&url).await.unwrap()), held);
     }
 }

@@ -68,15 +68,17 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         created_at: now,
     };
     let store = &ctx.services.store;
-    let rules = store.rules_of(&rule.domain);
-    // A refused request creates no bucket; the insert below decides between two calls at the same time.
-    if rules
-        .iter()
-        .any(|known| known.app == rule.app && known.stream == rule.stream)
     {
-        return Err(ApiError::coded(Code::ConfigAlreadyExists));
+        let rules = store.rules_of(&rule.domain);
+        // A refused request creates no bucket; the insert below decides between two calls at the same time.
+        if rules
+            .iter()
+            .any(|known| known.app == rule.app && known.stream == rule.stream)
+        {
+            return Err(ApiError::coded(Code::ConfigAlreadyExists));
+        }
+        config::check_room(rules.len())?;
     }
-    config::check_room(rules.len())?;
     target::ensure_bucket(ctx, &rule.oss_bucket).await?;
     store.insert_rule(rule).await?;
     Ok(Answer {})

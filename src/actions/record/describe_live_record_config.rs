@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::rendered::Texts;
 use crate::actions::Context;
 use crate::actions::wire::{Paging, given, length, passes};
 use crate::error::ApiError;
@@ -42,22 +43,19 @@ pub struct RecordList {
     pub live_app_record: Page,
 }
 
-/// The rules of a page, written from where the store keeps them.
+/// The rules of a page, written from where they are kept.
 #[derive(Debug)]
 pub struct Page {
     rules: Arc<Vec<Rule>>,
+    texts: Arc<Texts>,
     /// Places in `rules`, in the order of the answer.
     shown: Vec<usize>,
 }
 
 impl Serialize for Page {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_seq(
-            self.shown
-                .iter()
-                .filter_map(|at| self.rules.get(*at))
-                .map(record),
-        )
+        let texts = |at: &usize| self.texts.get(&self.rules, *at);
+        out.collect_seq(self.shown.iter().filter_map(texts))
     }
 }
 
@@ -128,6 +126,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     Ok(Answer {
         live_app_record_list: RecordList {
             live_app_record: Page {
+                texts: ctx.rendered.of(&domain, &rules),
                 rules,
                 shown: paging.cut(found),
             },
@@ -140,7 +139,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     })
 }
 
-fn record(rule: &Rule) -> Record<'_> {
+/// A rule as the answer shows it.
+pub fn record(rule: &Rule) -> Record<'_> {
     Record {
         domain_name: &rule.domain,
         app_name: &rule.app,

@@ -111,5 +111,6 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
         hub: Hub::new(services.clone()),
         services,
         config: Arc::new(config),
+        rendered: Default::default(),
     }
 }
