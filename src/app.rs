@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::actions::{self, ActionDef, Context};
-use crate::clock::UnixMs;
+use crate::clock::{self, UnixMs};
 use crate::config::Config;
 use crate::identity::KeyRing;
 use crate::journal::Journal;
@@ -13,6 +14,9 @@ use crate::rpc::nonce::Nonces;
 use crate::rpc::quota::Quota;
 use crate::services::Services;
 use crate::spec::Spec;
+
+/// Machine time in which the database must take the clock's new offset; an advance goes on without it.
+const KEEP_CLOCK: Duration = Duration::from_secs(2);
 
 /// Where the listeners really are.
 #[derive(Debug, Clone, Default, serde::Serialize)]
@@ -38,6 +42,8 @@ pub struct App {
     /// Whether each answer is compared with the spec: in debug builds, and where tests ask for it.
     pub checks_answers: bool,
     pub runtime: tokio::runtime::Handle,
+    /// Whoever moves the clock or takes its advances back.
+    moving: tokio::sync::Mutex<()>,
 }
 
 impl App {
@@ -71,6 +77,7 @@ impl App {
                 || std::env::var_os("LOCALYUN_CHECK_ANSWERS")
                     .is_some_and(|value| !value.is_empty()),
             runtime: tokio::runtime::Handle::current(),
+            moving: tokio::sync::Mutex::default(),
         })
     }
 
@@ -88,15 +95,36 @@ impl App {
 
     /// Moves the service clock: first everything that has arrived already is worked off, then what falls due, in order.
     pub async fn advance(&self, ms: i64) -> UnixMs {
+        let _one = self.moving.lock().await;
         self.hub.drain().await;
+        self.keep_clock(ms).await;
         let now = self.services.clock.advance(ms).await;
         self.hub.drain().await;
         self.services.clock.settle().await;
         now
     }
 
-    /// Forgets all configs, streams, records, callbacks and stored objects.
+    /// Writes down how far an advance may bring the clock, before any row has a time of it.
+    async fn keep_clock(&self, ms: i64) {
+        if ms <= 0 {
+            return;
+        }
+        let offset = self.services.clock.offset_ms() + ms;
+        let kept = self.services.store.keep_clock_offset(offset);
+        let why = match clock::machine_timeout(KEEP_CLOCK, kept).await {
+            Some(Ok(())) => return,
+            Some(Err(error)) => error.to_string(),
+            None => "the database does not answer".to_owned(),
+        };
+        tracing::warn!(
+            why,
+            "the advance cannot be kept; a restart would set the clock back"
+        );
+    }
+
+    /// Forgets all configs, streams, records, callbacks and stored objects, and takes every advance of the clock back.
     pub async fn reset(&self) -> Result<(), String> {
+        let _one = self.moving.lock().await;
         self.hub.forget_all();
         self.hub.drain().await;
         self.services.notifier.reset(self.services.clock.busy());
@@ -112,10 +140,15 @@ impl App {
             .clear()
             .await
             .map_err(|e| e.to_string())?;
+        self.services
+            .store
+            .forget_clock_offset()
+            .await
+            .map_err(|e| e.to_string())?;
         self.services.faults.arm(Vec::new());
         self.hub.drop_recorders();
         self.services.notifier.reset(self.services.clock.busy());
-        self.services.clock.settle().await;
+        self.services.clock.rewind().await;
         self.journal.clear();
         self.quota.clear();
         Ok(())

@@ -22,6 +22,7 @@ mod tools;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -29,6 +30,8 @@ use arguments::Chosen;
 
 /// Threads of the runtime at most; the web servers have their own.
 const MAX_WORKERS: usize = 4;
+/// How long work on threads of its own may go on when everything else has ended.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// Why a subcommand did not do what it was asked for.
 #[derive(Debug, Error)]
@@ -81,7 +84,7 @@ fn run(chosen: Chosen) -> Outcome {
         .enable_all()
         .build()
         .map_err(|error| CliError::failed(format!("the runtime cannot start: {error}")))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match chosen {
             Chosen::Serve(flags) => serve::run(&flags).await,
             Chosen::Demo(asked) => demo::run(&asked).await,
@@ -92,7 +95,9 @@ fn run(chosen: Chosen) -> Outcome {
             Chosen::Health(asked) => tools::health(&asked).await,
             Chosen::Env(asked) => env::run(&asked).await,
         }
-    })
+    });
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }
 
 /// Writes a text to standard output, with a line end. A reader that has gone away is no failure of ours.

@@ -35,6 +35,8 @@ pub struct Clock {
 struct Inner {
     origin: Instant,
     machine_at_origin: UnixMs,
+    /// The offset before any advance.
+    first_offset: i64,
     offset: AtomicI64,
     /// While `advance` runs, the frozen time it has reached; `i64::MIN` otherwise.
     frozen: AtomicI64,
@@ -101,11 +103,13 @@ impl Clock {
     #[must_use]
     pub fn new(start: Option<UnixMs>) -> Self {
         let machine = machine_now();
+        let first_offset = start.map_or(0, |s| s - machine);
         Self {
             inner: Arc::new(Inner {
                 origin: monotonic(),
                 machine_at_origin: machine,
-                offset: AtomicI64::new(start.map_or(0, |s| s - machine)),
+                first_offset,
+                offset: AtomicI64::new(first_offset),
                 frozen: AtomicI64::new(i64::MIN),
                 timers: Mutex::new(Timers::default()),
                 jumps: Mutex::new(Jumps::default()),
@@ -295,6 +299,26 @@ impl Clock {
         target
     }
 
+    /// Takes up the offset that the advances of an earlier run left, where it lies ahead.
+    pub fn take_up(&self, offset_ms: i64) {
+        self.inner.offset.fetch_max(offset_ms, Ordering::AcqRel);
+    }
+
+    /// Takes every advance back. Whoever waits is woken: due times of the old time would be far off.
+    pub async fn rewind(&self) {
+        let _one = self.inner.advancing.lock().await;
+        {
+            let mut jumps = self.jumps();
+            let before = self
+                .inner
+                .offset
+                .swap(self.inner.first_offset, Ordering::AcqRel);
+            jumps.note(machine_now(), before);
+        }
+        self.fire_until(UnixMs::MAX);
+        self.settle().await;
+    }
+
     /// Waits until no work is under way, within the patience that a hanging peer is given.
     pub async fn settle(&self) {
         let wait = async {
@@ -422,6 +446,24 @@ mod tests {
             assert_eq!(clock.waiting(), 1);
         }
         assert_eq!(clock.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn rewinding_takes_advances_back_and_wakes_who_waits() {
+        let clock = Clock::new(Some(1_000_000));
+        clock.advance(50_000).await;
+        let sleeper = clock.clone();
+        let woken = tokio::spawn(async move { drop(sleeper.sleep(3_600_000).await) });
+        while clock.waiting() < 1 {
+            tokio::task::yield_now().await;
+        }
+        clock.rewind().await;
+        woken.await.unwrap();
+        assert!((1_000_000..1_050_000).contains(&clock.now()));
+        clock.take_up(clock.offset_ms() + 9_000);
+        assert!(clock.now() >= 1_009_000);
+        clock.take_up(0);
+        assert!(clock.now() >= 1_009_000, "never back");
     }
 
     #[tokio::test]

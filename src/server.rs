@@ -18,6 +18,7 @@ use crate::live::hub::Hub;
 use crate::live::spool::disk::Disk;
 use crate::live::{ingest, recovery};
 use crate::metrics::Metrics;
+use crate::model::wire_time;
 use crate::notify::{self, Notifier};
 use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, KeyEntry, KeyRing as ObjectKeys, ServeState};
@@ -64,8 +65,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         .map(|addr| bind("--tls-addr", addr))
         .transpose()?;
 
-    let service_clock = Clock::new(config.clock_start);
     let store = open_store(&config).await?;
+    let service_clock = start_clock(&config, &store).await?;
     let faults = Arc::new(Faults::default());
     let folder = open_folder(&config, &service_clock)?;
     let objects = Objects {
@@ -194,7 +195,12 @@ impl Running {
             _ = tokio::signal::ctrl_c() => {}
         }
         tracing::info!("stopping: publishers are closed, recordings finished, callbacks flushed");
-        self.stop().await;
+        tokio::select! {
+            () = self.stop() => {}
+            // What is left undone is on disk, and the next start takes it up.
+            _ = terminate.recv() => tracing::warn!("told again to stop: the rest is left to the next start"),
+            _ = tokio::signal::ctrl_c() => tracing::warn!("told again to stop: the rest is left to the next start"),
+        }
     }
 
     /// Publishers are closed, open recordings are finished and uploaded, queued callbacks are sent or stay in the outbox, ports are freed.
@@ -212,7 +218,9 @@ impl Running {
                 server.stop(false).await;
             }
         }
-        self.app.services.store.close().await;
+        // A query that hangs must not keep the process; SQLite takes its write-ahead log up at the next start.
+        let closed = self.app.services.store.close();
+        let _ = clock::machine_timeout(Duration::from_secs(5), closed).await;
     }
 }
 
@@ -296,6 +304,24 @@ fn database_host(url: &str) -> Option<(String, u16)> {
         host.trim_matches(['[', ']']).to_owned(),
         url.port().unwrap_or(port),
     ))
+}
+
+/// The service clock. Where an earlier run advanced it and no start is asked for, it goes on from there: time never goes back.
+async fn start_clock(config: &Config, store: &Store) -> Result<Clock, ConfigError> {
+    let service_clock = Clock::new(config.clock_start);
+    let kept = store
+        .clock_offset()
+        .await
+        .map_err(|e| ConfigError::new("--database-url", e))?;
+    if let (Some(ahead), None) = (kept.filter(|ahead| *ahead > 0), config.clock_start) {
+        service_clock.take_up(ahead);
+        tracing::warn!(
+            seconds = ahead / 1000,
+            now = %wire_time::to_api(service_clock.now()),
+            "the clock of this database was advanced and goes on from there; a reset or --clock-start sets it anew"
+        );
+    }
+    Ok(service_clock)
 }
 
 fn open_folder(config: &Config, service_clock: &Clock) -> Result<FolderStore, ConfigError> {
@@ -437,12 +463,10 @@ fn serve_objects(
     Ok(handle)
 }
 
-/// Once a day the product forgets what is old.
+/// At the start and once a day the product forgets what is old.
 async fn retention(services: Arc<Services>) {
     let mut busy = services.clock.busy();
     loop {
-        let now = services.clock.now();
-        busy = services.clock.rest_until(busy, now + DAY_MS).await;
         let now = services.clock.now();
         if let Err(error) = services
             .store
@@ -458,5 +482,7 @@ async fn retention(services: Arc<Services>) {
         {
             tracing::warn!(%error, "old records cannot be forgotten");
         }
+        let due = services.clock.now() + DAY_MS;
+        busy = services.clock.rest_until(busy, due).await;
     }
 }

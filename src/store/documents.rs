@@ -20,6 +20,8 @@ pub enum Kind {
     Domain,
     /// The functions set on a domain (aliauth and others).
     DomainConfig,
+    /// How far the service clock was advanced; no part of snapshots.
+    Clock,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             Self::StreamNotify => "stream_notify",
             Self::Domain => "domain",
             Self::DomainConfig => "domain_config",
+            Self::Clock => "clock",
         }
     }
 }
