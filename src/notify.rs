@@ -4,7 +4,7 @@ pub mod config;
 pub mod deliver;
 pub mod sign;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
         .connect_timeout(Duration::from_secs(5))
         .build()
 }
+
+/// Rows this far below the newest one are looked for again: a database with several writers gives numbers before it commits.
+const LATE: i64 = 256;
 
 /// The door to the outbox's sender.
 #[derive(Clone)]
@@ -183,7 +186,9 @@ async fn dispatch(
     mut inbox: Inbox,
     wake: mpsc::UnboundedSender<(Busy, Wake)>,
 ) {
-    let mut last_id = 0;
+    let mut newest = 0;
+    // What was handed over, as far back as late rows may come.
+    let mut known = HashSet::new();
     let mut sending: HashMap<Lane, mpsc::UnboundedSender<(Busy, i64)>> = HashMap::new();
     while let Some((busy, message)) = inbox.0.recv().await {
         let Some(services) = services.upgrade() else {
@@ -191,28 +196,40 @@ async fn dispatch(
         };
         let mut busy = busy;
         match message {
-            Wake::Rows => loop {
-                match services.store.pending_callbacks(last_id).await {
-                    Ok(rows) => {
-                        let full = rows.len() >= 500;
-                        for row in rows {
-                            last_id = row.id;
-                            let lane = (row.domain, row.app, row.stream);
-                            hand_over(&services, &wake, &mut sending, lane, row.id);
+            Wake::Rows => {
+                let late = if services.store.commits_in_order() {
+                    0
+                } else {
+                    LATE
+                };
+                let mut after = newest - late;
+                loop {
+                    match services.store.pending_callbacks(after).await {
+                        Ok(rows) => {
+                            let full = rows.len() >= 500;
+                            for row in rows {
+                                after = row.id;
+                                newest = newest.max(row.id);
+                                if known.insert(row.id) {
+                                    let lane = (row.domain, row.app, row.stream);
+                                    hand_over(&services, &wake, &mut sending, lane, row.id);
+                                }
+                            }
+                            if !full {
+                                break;
+                            }
                         }
-                        if !full {
-                            break;
+                        Err(error) => {
+                            tracing::error!(%error, "the outbox cannot be read; trying again");
+                            busy = services
+                                .clock
+                                .rest_until(busy, services.clock.now() + 1_000)
+                                .await;
                         }
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the outbox cannot be read; trying again");
-                        busy = services
-                            .clock
-                            .rest_until(busy, services.clock.now() + 1_000)
-                            .await;
                     }
                 }
-            },
+                known.retain(|id| *id > newest - late);
+            }
             Wake::Replay(id) => {
                 if let Ok(Some(row)) = services.store.find_callback(id).await {
                     hand_over(
@@ -234,7 +251,8 @@ async fn dispatch(
             }
             Wake::Reset => {
                 sending.clear();
-                last_id = 0;
+                known.clear();
+                newest = 0;
             }
         }
         drop(busy);
@@ -279,7 +297,7 @@ async fn send_lane(
     loop {
         let first = match crate::clock::machine_timeout(LINGER, inbox.recv()).await {
             Some(Some(first)) => Some(first),
-            Some(None) => return,
+            Some(None) => None,
             None => {
                 inbox.close();
                 inbox.try_recv().ok()

@@ -191,7 +191,8 @@ impl Hub {
         let recorder = Recorder::start(key.clone(), self.services.clone(), next);
         let mut recorders = self.recorders();
         if recorders.len() >= RECORDERS_KEPT {
-            recorders.retain(|_, r| !r.is_idle());
+            // Whoever has asked for one and not used it yet holds it.
+            recorders.retain(|_, r| Arc::strong_count(r) > 1 || !r.is_idle());
         }
         recorders.insert(key.clone(), recorder.clone());
         Ok(recorder)

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::clock::{Busy, UnixMs};
+use crate::clock::UnixMs;
 use crate::live::machine::{self, Cause, Input, Refusal, State};
 use crate::live::session::{Session, Taken};
-use crate::live::worker::{self, Effect};
+use crate::live::worker::{self, Effect, Job};
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
@@ -56,7 +56,9 @@ pub struct Recorder {
     pub key: StreamKey,
     me: Weak<Recorder>,
     services: Arc<Services>,
-    effects: mpsc::UnboundedSender<(Busy, Effect)>,
+    effects: mpsc::UnboundedSender<Job>,
+    /// Every job holds a clone: alone, it tells that the worker has nothing to do.
+    open: Arc<()>,
     inner: Mutex<Inner>,
 }
 
@@ -80,6 +82,7 @@ impl Recorder {
             me: me.clone(),
             services,
             effects,
+            open: Arc::default(),
             inner: Mutex::new(Inner {
                 state: State::Idle,
                 publisher: Publisher::default(),
@@ -130,7 +133,11 @@ impl Recorder {
     }
 
     fn send(&self, effect: Effect) {
-        let _ = self.effects.send((self.services.clock.busy(), effect));
+        let _ = self.effects.send(Job {
+            busy: self.services.clock.busy(),
+            effect,
+            open: self.open.clone(),
+        });
     }
 
     // ---- what happens to the stream ----
@@ -305,14 +312,15 @@ impl Recorder {
         self.apply(&mut inner, Input::Shutdown);
     }
 
-    /// Whether nothing is going on that would need this recorder.
+    /// Whether nothing is going on that would need this recorder. What its worker has still to do counts: a new recorder of the
+    /// stream would number its slices by the rows, and those that wait for their upload have none.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let inner = self.lock();
         inner.state == State::Idle
             && !inner.publisher.present
             && inner.session.is_none()
-            && self.effects.strong_count() > 0
+            && Arc::strong_count(&self.open) == 1
     }
 
     #[must_use]

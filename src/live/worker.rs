@@ -68,6 +68,14 @@ pub enum Effect {
     },
 }
 
+/// An effect on its way to the worker.
+pub struct Job {
+    pub busy: Busy,
+    pub effect: Effect,
+    /// Held until the effect is done.
+    pub open: Arc<()>,
+}
+
 /// Why an effect did not come about.
 enum Trouble {
     /// Try again.
@@ -118,7 +126,7 @@ struct Worker {
 pub fn spawn(
     services: Arc<Services>,
     key: StreamKey,
-    mut queue: mpsc::UnboundedReceiver<(Busy, Effect)>,
+    mut queue: mpsc::UnboundedReceiver<Job>,
     recorder: Weak<Recorder>,
 ) {
     let mut worker = Worker {
@@ -130,10 +138,11 @@ pub fn spawn(
         given_up: HashSet::new(),
     };
     tokio::spawn(async move {
-        let mut backlog: VecDeque<Effect> = VecDeque::new();
-        while let Some((mut busy, effect)) = queue.recv().await {
-            backlog.push_back(effect);
-            while let Some(effect) = backlog.pop_front() {
+        let mut backlog: VecDeque<(Effect, Arc<()>)> = VecDeque::new();
+        while let Some(job) = queue.recv().await {
+            let mut busy = job.busy;
+            backlog.push_back((job.effect, job.open));
+            while let Some((effect, _open)) = backlog.pop_front() {
                 let work = worker.work_off(busy, effect);
                 tokio::pin!(work);
                 // What waits behind holds no guard: while the first one rests between its tries, time must be able to pass.
@@ -142,7 +151,7 @@ pub fn spawn(
                     tokio::select! {
                         busy = &mut work => break busy,
                         more = queue.recv(), if open => match more {
-                            Some((_, effect)) => backlog.push_back(effect),
+                            Some(job) => backlog.push_back((job.effect, job.open)),
                             None => open = false,
                         },
                     }
@@ -227,6 +236,12 @@ impl Worker {
                 Ok(())
             }
             Effect::Forget { folder } => {
+                // Nothing more comes of this session.
+                if let Some(session) = folder.file_name().and_then(|name| name.to_str()) {
+                    self.given_up.remove(session);
+                }
+                self.carry.clear();
+                self.carry_of.clear();
                 if let Err(error) = std::fs::remove_dir_all(folder)
                     && error.kind() != std::io::ErrorKind::NotFound
                 {
