@@ -155,3 +155,21 @@ def test_a_store_that_will_never_take_it_ends_the_recording(own_stage, code, tol
     wait_for(lambda: "record_error" in stage.inbox.events(), 15, "record_error")
     (stream,) = stage.server.streams()
     assert stream["recorder"]["last_error"] == told
+
+
+def test_slice_numbers_go_on_while_slices_wait_for_a_store(own_stage):
+    stage = own_stage()
+    stage.rule({"Format": "m3u8", "SliceDuration": 5}, DelayTime=15)
+    faults(stage.server, DOWN)
+    stage.push(11)
+    stage.advance(60)
+    # More streams than the server keeps recorders of; that of s1 still has its slices to upload.
+    for number in range(260):
+        stage.publisher(f"visit{number}", app="visit").leave()
+    stage.push(11)
+    stage.advance(60)
+    faults(stage.server)
+    stage.advance(60)
+    wait_for(lambda: len(stage.bucket.keys(".m3u8")) == 2, 30, "both playlists")
+    numbers = sorted(int(key.rsplit("_", 1)[1].removesuffix(".ts")) for key in stage.bucket.keys(".ts"))
+    assert numbers == list(range(len(numbers))) and len(numbers) >= 4

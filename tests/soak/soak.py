@@ -50,6 +50,10 @@ APPS = {
     "guest": (4, ({"Format": "mp4", "CycleDuration": HOUR}, {"Format": "m3u8"} | SLICED), 0),
 }
 CHURNING = 4
+# What has a bound is filled before the first hour, so that what grows after it has none: journal entries, recorders of idle streams.
+CALLS_KEPT, RECORDERS_KEPT = 1000, 256
+# Each of glibc's arenas keeps the most that its threads ever needed; with many of them that takes a day to level out and hides the rest.
+ENVIRONMENT = {"LOCALYUN_LOG": os.environ.get("SOAK_LOG", "warn"), "MALLOC_ARENA_MAX": "2"}
 MEMORY_SHARE = 0.10
 # Codes that a call of the mix may meet, because of what the rest of the mix does.
 EXPECTED = {
@@ -135,6 +139,17 @@ class Operation:
                 self.streams.append(self.guest() if app == "guest" else Stream(DOMAIN, app, f"{app}{number}", clip))
         for number in range(CHURNING):
             self.streams.append(Stream(CHURN, "live", f"churn{number}", self.clips["silent"]))
+
+    def fill(self) -> None:
+        """Brings everything that has a bound to it."""
+        for number in range(CALLS_KEPT):
+            self.call("DescribeLiveStreamState", DomainName=CHURN, AppName="visit", StreamName=f"visit{number}")
+        host, port = self.server.rtmp_host, self.server.rtmp_port
+        for number in range(RECORDERS_KEPT):
+            visitor = Tap(host, port, "visit", f"visit{number}?vhost={CHURN}", self.clips["silent"])
+            visitor.feed(STEP)
+            visitor.leave()
+        self.server.advance(DELAY)
 
     def guest(self) -> Stream:
         """A stream that comes once, for some minutes."""
@@ -289,9 +304,10 @@ class Operation:
 def run(folder: Path) -> None:
     """The whole run."""
     receiver = Moody(SEED)
-    with Server(data_dir=folder / "data", environment={"LOCALYUN_LOG": os.environ.get("SOAK_LOG", "warn")}) as server:
+    with Server(data_dir=folder / "data", environment=ENVIRONMENT) as server:
         operation = Operation(server, receiver, make_clips(folder), random.Random(SEED))
         operation.configure()
+        operation.fill()
         began = since = time.monotonic()
         steps, table = round(HOURS * HOUR / STEP), []
         each = max(1, HOUR // STEP)
