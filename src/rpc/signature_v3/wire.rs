@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::rpc::HttpParts;
+use crate::rpc::diagnosis::examine;
 use crate::rpc::params::{Pairs, Tree, parse_pairs};
 use crate::rpc::{signature_v1, signature_v3};
 
@@ -59,6 +61,20 @@ impl Request {
 
     fn pairs(&self) -> Pairs {
         parse_pairs(&self.query, self.form()).unwrap()
+    }
+
+    fn parts(&self) -> HttpParts {
+        let headers = self.headers.iter();
+        HttpParts {
+            method: self.method.clone(),
+            path: "/".to_owned(),
+            query: self.query.clone(),
+            headers: headers
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
+                .collect(),
+            body: self.body.clone().into(),
+            local: true,
+        }
     }
 
     fn accepted(&self) -> bool {
@@ -178,5 +194,21 @@ fn one_byte_changed_in_query_body_or_signed_header_is_refused() {
             request.headers[at].1.pop();
         }
         assert!(request.accepted());
+    }
+}
+
+#[test]
+fn a_good_request_is_diagnosed_as_right_and_one_of_another_secret_as_unknown() {
+    let signed = |request: &Request| matches!(request.scheme.as_str(), "v1" | "ACS3-HMAC-SHA256");
+    for (number, request) in requests().iter().filter(|r| signed(r)).enumerate() {
+        let parts = request.parts();
+        let diagnosis = examine(&parts, SECRET).unwrap();
+        assert!(diagnosis.is_right(), "{} {diagnosis:?}", request.query);
+        // The whole search is long in a debug build.
+        if number % 10 == 0 {
+            let other = examine(&parts, "another").unwrap();
+            assert_eq!((other.mistakes.len(), other.client_string), (0, None));
+            assert_eq!(other.server_string, diagnosis.server_string);
+        }
     }
 }
