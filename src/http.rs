@@ -1,8 +1,11 @@
 //! Where the web framework begins and ends: routes, body limits, conversion.
 
+pub mod unread;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -10,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use crate::app::App;
+use crate::clock::machine_timeout;
 use crate::control;
 use crate::rpc::render::Reply;
 use crate::rpc::{self, HttpParts};
@@ -18,6 +22,8 @@ use crate::rpc::{self, HttpParts};
 const BODY_LIMIT: usize = 1 << 20;
 /// Bytes of a body that are read at all, so that a client can see why it was refused.
 const BODY_READ: usize = 64 << 20;
+/// How long that may take, so that a client that sends a byte at a time does not hold its connection for ever.
+const BODY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The routes of the API port.
 pub fn configure(app: Arc<App>) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
@@ -28,13 +34,28 @@ pub fn configure(app: Arc<App>) -> impl FnOnce(&mut web::ServiceConfig) + Clone 
     }
 }
 
-async fn serve(app: web::Data<App>, request: HttpRequest, body: web::Payload) -> HttpResponse {
-    let body = match read_body(body).await {
-        Ok(body) => body,
-        Err(response) => return response,
+async fn serve(
+    app: web::Data<App>,
+    request: HttpRequest,
+    mut payload: web::Payload,
+) -> HttpResponse {
+    let read = match machine_timeout(BODY_PATIENCE, read_body(&mut payload)).await {
+        Some(Some(read)) => read,
+        Some(None) => return HttpResponse::BadRequest().finish(),
+        None => return unread::close_after(HttpResponse::RequestTimeout().finish(), payload),
     };
+    let response = answer(app, &request, read.kept).await;
+    if read.ended {
+        response
+    } else {
+        unread::close_after(response, payload)
+    }
+}
+
+/// The answer to a request whose body is `body`, or longer than what is kept.
+async fn answer(app: web::Data<App>, request: &HttpRequest, body: Option<Bytes>) -> HttpResponse {
     let over = body.is_none();
-    let mut parts = to_parts(&request, body.unwrap_or_default());
+    let mut parts = to_parts(request, body.unwrap_or_default());
     if parts.path == "/metrics" || parts.path.starts_with("/_localyun") {
         let Some(reply) = on_runtime(&app, move |app| async move {
             control::answer(&app, &parts, over).await
@@ -102,23 +123,33 @@ where
     }
 }
 
-/// The body; `None` when it is longer than what is kept.
-async fn read_body(mut payload: web::Payload) -> Result<Option<Bytes>, HttpResponse> {
+/// What was read of a body.
+struct Read {
+    /// `None`: longer than what is kept.
+    kept: Option<Bytes>,
+    ended: bool,
+}
+
+/// `None`: it broke off.
+async fn read_body(payload: &mut web::Payload) -> Option<Read> {
     let mut body = BytesMut::new();
     let mut read = 0;
+    let mut ended = true;
     while let Some(chunk) = payload.next().await {
-        let Ok(chunk) = chunk else {
-            return Err(HttpResponse::BadRequest().finish());
-        };
+        let chunk = chunk.ok()?;
         read += chunk.len();
         if read > BODY_READ {
+            ended = false;
             break;
         }
         if read <= BODY_LIMIT {
             body.extend_from_slice(&chunk);
         }
     }
-    Ok((read <= BODY_LIMIT).then(|| body.freeze()))
+    Some(Read {
+        kept: (read <= BODY_LIMIT).then(|| body.freeze()),
+        ended,
+    })
 }
 
 fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {

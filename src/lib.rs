@@ -17,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod descriptors;
 pub mod error;
 pub mod faults;
 pub mod http;

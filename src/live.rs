@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod cmaf;
+mod cut_short;
 pub mod derive;
 pub mod hub;
 pub mod ingest;

@@ -19,13 +19,15 @@ use crate::store::callbacks::NewCallback;
 use crate::store::documents;
 use config::{RecordNotify, StreamNotify};
 
-/// The client for callbacks and questions: no proxy, no redirects, the product's own name. Makes ring the process's TLS provider.
+/// The client for callbacks and questions: no proxy, no redirects, the product's own name; like the product's it asks for gzip and
+/// unpacks it. Makes ring the process's TLS provider.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
     // Whoever came first has installed the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        .gzip(true)
         .user_agent(deliver::USER_AGENT)
         .http1_title_case_headers()
         .pool_max_idle_per_host(4)

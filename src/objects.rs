@@ -7,8 +7,8 @@ pub mod folder;
 pub mod s3;
 pub mod serve;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
@@ -49,6 +49,8 @@ pub enum Store {
 pub struct Objects {
     pub store: Store,
     pub faults: Arc<Faults>,
+    /// Buckets that are to be made as soon as the store is back.
+    later: Arc<Mutex<HashSet<String>>>,
 }
 
 /// An object to be put.
@@ -61,6 +63,37 @@ pub struct Upload<'a> {
 }
 
 impl Objects {
+    #[must_use]
+    pub fn new(store: Store, faults: Arc<Faults>) -> Self {
+        Self {
+            store,
+            faults,
+            later: Arc::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        matches!(self.store, Store::Outside(_))
+    }
+
+    /// The store is down: the bucket is created before the first object goes into it. A restart forgets that.
+    pub fn create_later(&self, bucket: &str) {
+        self.later().insert(bucket.to_owned());
+    }
+
+    fn later(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn catch_up(&self, bucket: &str) -> Result<(), PutError> {
+        if self.later().contains(bucket) {
+            self.create_bucket(bucket).await?;
+            self.later().remove(bucket);
+        }
+        Ok(())
+    }
+
     async fn struck(&self) -> Result<(), PutError> {
         for at in ["object-put", "store"] {
             let Some(strike) = self.faults.strike(at) else {
@@ -101,7 +134,10 @@ impl Objects {
                     Err(error) => Err(put_error(error)),
                 }
             }
-            Store::Outside(client) => client.put_file(upload, TAG, file.path).await,
+            Store::Outside(client) => {
+                self.catch_up(upload.bucket).await?;
+                client.put_file(upload, TAG, file.path).await
+            }
         }
     }
 
@@ -134,7 +170,10 @@ impl Objects {
                     Err(error) => Err(put_error(error)),
                 }
             }
-            Store::Outside(client) => client.put_text(upload, TAG, text).await,
+            Store::Outside(client) => {
+                self.catch_up(upload.bucket).await?;
+                client.put_text(upload, TAG, text).await
+            }
         }
     }
 
@@ -143,7 +182,10 @@ impl Objects {
         self.struck().await?;
         let store = match &self.store {
             Store::Embedded(store) => store,
-            Store::Outside(client) => return client.replace_text(upload, TAG, text).await,
+            Store::Outside(client) => {
+                self.catch_up(upload.bucket).await?;
+                return client.replace_text(upload, TAG, text).await;
+            }
         };
         let _turn = TURNS.acquire().await;
         let put = async {

@@ -11,6 +11,7 @@ use crate::app::{Addresses, App};
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::control;
+use crate::descriptors;
 use crate::faults::Faults;
 use crate::http;
 use crate::identity::KeyRing;
@@ -32,6 +33,9 @@ pub type ServeError = ConfigError;
 
 /// Threads of each web server.
 const WORKERS: usize = 2;
+/// How long a peer may leave unread what it was sent.
+#[cfg(target_os = "linux")]
+const READ_PATIENCE: Duration = Duration::from_secs(20);
 /// What the product remembers, in milliseconds: callbacks, slices, files and sessions.
 const CALLBACKS_KEPT_MS: i64 = 7 * DAY_MS;
 const SLICES_KEPT_MS: i64 = 90 * DAY_MS;
@@ -55,6 +59,7 @@ pub struct Running {
 pub async fn start(config: Config) -> Result<Running, ServeError> {
     let began = clock::monotonic();
     let config = Arc::new(config);
+    descriptors::prepare();
     let lock = lock_data_dir(&config)?;
     let api = bind("--api-addr", &config.api_addr)?;
     let rtmp = bind("--rtmp-addr", &config.rtmp_addr)?;
@@ -69,10 +74,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let service_clock = start_clock(&config, &store).await?;
     let faults = Arc::new(Faults::default());
     let folder = open_folder(&config, &service_clock)?;
-    let objects = Objects {
-        store: object_store(&config, &folder),
-        faults: faults.clone(),
-    };
+    let objects = Objects::new(object_store(&config, &folder), faults.clone());
     let (notifier, inbox) = Notifier::new();
     let spool = config.data_dir.join("spool");
     std::fs::create_dir_all(&spool).map_err(|e| data_dir_error(&config, e))?;
@@ -256,13 +258,20 @@ fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError> {
         .to_socket_addrs()
         .map_err(|e| ConfigError::new(setting, format!("{addr}: {e}")))?
         .collect();
-    TcpListener::bind(addresses.as_slice()).map_err(|e| {
+    let listener = TcpListener::bind(addresses.as_slice()).map_err(|e| {
         let problem = match e.kind() {
             std::io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
             _ => e.to_string(),
         };
         ConfigError::new(setting, format!("{addr}: {problem}"))
-    })
+    })?;
+    // Accepted sockets inherit it: a peer that reads nothing, or is gone without a word, does not hold its connection for ever.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket2::SockRef::from(&listener).set_tcp_user_timeout(Some(READ_PATIENCE))
+    {
+        tracing::warn!(%error, setting, "connections of peers that read nothing are kept");
+    }
+    Ok(listener)
 }
 
 fn url(scheme: &str, listener: &TcpListener) -> String {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::{BufMut, BytesMut};
 use tokio::sync::Semaphore;
 
-use crate::live::segmenter::{File, Slice, Span};
+use crate::live::segmenter::{File, Output as Decided, Slice, Span};
 use crate::live::spool::read::{Listed, ReadError, SpoolReader};
 use crate::live::spool::record::Record;
 use crate::live::spool::{Position, read};
@@ -86,6 +86,15 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| io::Error::other(e.to_string()))?
+}
+
+/// A slice or file of a spool that a full disk cut short, with the length that it really has.
+pub async fn shortened(folder: PathBuf, mut output: Decided) -> Result<Decided, DeriveError> {
+    blocking(move || {
+        super::cut_short::fit(&folder, &mut output)?;
+        Ok(output)
+    })
+    .await
 }
 
 /// Muxes a slice to MPEG-TS.

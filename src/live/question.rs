@@ -76,13 +76,7 @@ async fn one_try(
 ) -> (Option<Answer>, Busy) {
     let deadline = services.clock.now() + TIMEOUT_MS;
     let request = async {
-        let response = services
-            .http
-            .get(url)
-            .header("accept-encoding", "gzip")
-            .send()
-            .await
-            .ok()?;
+        let response = services.http.get(url).send().await.ok()?;
         if response.status().as_u16() != 200 {
             return None;
         }

@@ -12,7 +12,9 @@ use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
 
 use crate::clock::{Busy, UnixMs};
+use crate::descriptors;
 use crate::ids;
+use crate::live::cut_short;
 use crate::live::derive::{self, Carry, DeriveError};
 use crate::live::recorder::Recorder;
 use crate::live::segmenter::{File, Output, Slice};
@@ -225,12 +227,24 @@ impl Worker {
                 if self.given_up.contains(&opening.session) {
                     return Ok(());
                 }
+                let mut output = output.clone();
+                let mut cut_short = false;
                 if let Some(progress) = progress {
                     progress.wait_below(0).await;
+                    cut_short = progress.has_failed();
                 }
-                match output {
+                if cut_short {
+                    output = derive::shortened(folder.clone(), output).await?;
+                }
+                match &mut output {
                     Output::Slice(slice) => self.slice(opening, folder, slice).await?,
-                    Output::File(file) => self.file(opening, folder, file).await?,
+                    Output::File(file) => {
+                        if cut_short && file.slices.is_some() {
+                            let rows = self.slices_of(opening, file).await?;
+                            cut_short::fit_to_slices(file, &rows);
+                        }
+                        self.file(opening, folder, file).await?;
+                    }
                 }
                 drop_segments(folder, *keep_from);
                 Ok(())
@@ -242,11 +256,16 @@ impl Worker {
                 }
                 self.carry.clear();
                 self.carry_of.clear();
-                if let Err(error) = std::fs::remove_dir_all(folder)
-                    && error.kind() != std::io::ErrorKind::NotFound
-                {
-                    tracing::warn!(%error, "a spool folder cannot be removed");
+                match std::fs::remove_dir_all(folder) {
+                    Err(error) if descriptors::are_short(&error) => {
+                        return Err(Trouble::Passing(error.to_string()));
+                    }
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        tracing::warn!(%error, "a spool folder cannot be removed");
+                    }
+                    _ => {}
                 }
+                descriptors::refill();
                 Ok(())
             }
         }

@@ -35,12 +35,14 @@ mod xml;
 
 use answer::Answer;
 use auth::Caller;
+use body::Body;
 use dialect::Dialect;
 use error::ServeError;
 use request::Request;
 use route::Operation;
 
 use crate::clock::{machine_now, machine_sleep};
+use crate::http::unread::close_after;
 use crate::objects::folder::FolderStore;
 
 /// Looks up access keys.
@@ -128,7 +130,7 @@ impl Context<'_> {
 
 async fn entry(
     http: HttpRequest,
-    mut payload: web::Payload,
+    payload: web::Payload,
     state: web::Data<ServeState>,
 ) -> HttpResponse {
     let id: String = uuid::Uuid::new_v4()
@@ -146,6 +148,7 @@ async fn entry(
         .headers()
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let mut payload = Body::new(payload);
     let (request, dialect, result) = match Request::new(http.method().as_str(), target, headers) {
         Ok(request) => {
             let result = answer(&state, &request, &mut payload).await;
@@ -157,7 +160,7 @@ async fn entry(
     let mut answer = match result {
         Ok(answer) => answer,
         Err(error) => {
-            body::drain(&mut payload).await;
+            payload.drain().await;
             let error = dialect::reword(error, dialect);
             tracing::debug!(%id, method = %http.method(), target, status = error.status, %error, "refused");
             let host = request
@@ -174,13 +177,23 @@ async fn entry(
     if !state.strict {
         answer = answer.header("x-localyun-auth", "off");
     }
-    answer.into_response(&id, dialect, http.method() == actix_web::http::Method::HEAD)
+    let response =
+        answer.into_response(&id, dialect, http.method() == actix_web::http::Method::HEAD);
+    match payload.into_unread() {
+        Some(unread) if carries_body(&http) => close_after(response, unread),
+        _ => response,
+    }
+}
+
+fn carries_body(http: &HttpRequest) -> bool {
+    let length = http.headers().get("content-length");
+    http.headers().contains_key("transfer-encoding") || length.is_some_and(|n| n != "0")
 }
 
 async fn answer(
     state: &ServeState,
     request: &Request,
-    payload: &mut web::Payload,
+    payload: &mut Body,
 ) -> Result<Answer, ServeError> {
     let now = sign::Now {
         service_ms: (state.clock)(),
@@ -216,7 +229,7 @@ async fn answer(
 async fn perform(
     context: &Context<'_>,
     operation: Operation,
-    payload: &mut web::Payload,
+    payload: &mut Body,
     now: sign::Now<'_>,
 ) -> Result<Answer, ServeError> {
     match operation {

@@ -1,7 +1,9 @@
 """A disk that is full ends the recordings on it with record_error; the server stays up and records again when there is room."""
 
 import os
+import re
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from harness.wait import wait_for
 
 SIZE = 24 << 20
 ROOM = 2 << 20
+NAME_TIMES = re.compile(r"\d{4}(?:-\d\d){5}")
+M3U8 = {"Format": "m3u8", "SliceDuration": 10}
 
 
 @pytest.fixture
@@ -45,12 +49,33 @@ def push_until_full(stage: Stage, publisher) -> None:
     assert stream["recorder"]["last_error"] == "StorageFull"
 
 
-@pytest.mark.parametrize("database", ["elsewhere", "on it"])
-def test_disk_full(small_disk, receiver, tmp_path, database):
+def check_length(stage: Stage, event: dict) -> None:
+    """Event, name and row of a file say how long its own media is."""
+    if event["uri"].endswith(".m3u8"):
+        playlist = stage.playlist(event["uri"])
+        length = playlist.duration
+        assert length == pytest.approx(sum(probe.duration(stage.fetch(key)) for key in playlist.keys()), abs=0.2)
+    else:
+        length = probe.duration(stage.fetch(event["uri"]))
+    assert event["duration"] == pytest.approx(length, abs=0.1), event
+    assert event["stop_time"] - event["start_time"] == pytest.approx(length, abs=1.1), event
+    times = [datetime.strptime(text, "%Y-%m-%d-%H-%M-%S") for text in NAME_TIMES.findall(event["uri"])]
+    assert (times[1] - times[0]).total_seconds() == event["stop_time"] - event["start_time"], event
+    sessions = stage.server.rows("/_localyun/recordings", "recordings")
+    (row,) = [file for session in sessions for file in session["files"] if file["object"] == event["uri"]]
+    assert row["duration"] == event["duration"], (event, row)
+
+
+@pytest.mark.parametrize(
+    ("database", "formats"),
+    [("elsewhere", ["mp4", "flv"]), ("on it", ["mp4", "flv"]), ("on it", [M3U8])],
+    ids=["database-elsewhere", "database-on-it", "slices"],
+)
+def test_disk_full(small_disk, receiver, tmp_path, database, formats):
     settings = {"LOCALYUN_DATABASE_URL": f"sqlite://{tmp_path}/outside.db?mode=rwc"} if database == "elsewhere" else {}
     with Server(data_dir=small_disk / "data", environment=settings) as server:
         stage = Stage(server, receiver, tmp_path)
-        stage.rule("mp4", "flv", DelayTime=15)
+        stage.rule(*formats, DelayTime=15)
         stage.notify(NeedStatusNotify=True)
         ballast = fill(small_disk)
         publisher = stage.publisher()
@@ -67,10 +92,14 @@ def test_disk_full(small_disk, receiver, tmp_path, database):
         stage.advance(60)
         source = stage.push(8, "s2")
         stage.advance(60)
-        wait_for(lambda: len([event for event in stage.inbox.files() if event["stream"] == "s2"]) == 2, 30, "the files of the next stream")
+        wait_for(lambda: len([event for event in stage.inbox.files() if event["stream"] == "s2"]) == len(formats), 30, "the files of the next stream")
         path = tmp_path / "source.flv"
         path.write_bytes(source.sent_flv())
+        assert {event["stream"] for event in stage.inbox.files()} == {"s1", "s2"}
         for event in stage.inbox.files():
+            check_length(stage, event)
+            if event["uri"].endswith(".m3u8"):
+                continue
             file = stage.fetch(event["uri"])
             probe.decodes(file)
             if event["stream"] == "s2":

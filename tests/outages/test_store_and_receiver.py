@@ -144,6 +144,30 @@ def test_a_receiver_that_nobody_runs_holds_nothing_up(own_stage):
     assert len(stage.bucket.keys(".mp4")) == 1
 
 
+def test_a_rule_is_taken_while_the_outside_store_is_down(receiver, tmp_path, own_stage):
+    """Its bucket is made when the store is back, before the first object goes into it."""
+    folder = tmp_path / "store"
+    with Server(data_dir=folder) as store:
+        address = store.oss.removeprefix("http://")
+    stage = own_stage("--oss-endpoint", f"http://{address}", "--oss-access-key", "testid:testsecret")
+    began = time.monotonic()
+    stage.rule("mp4", "flv", DelayTime=15)
+    assert time.monotonic() - began < 6
+    stage.notify()
+    source = stage.push(12)
+    stage.advance(60)
+    assert stage.inbox.files() == []
+    with Server("--oss-addr", address, data_dir=folder) as store:
+        stage.bucket.s3 = Stage(store, receiver, tmp_path).s3
+
+        def recorded() -> bool:
+            stage.advance(10)
+            return len(stage.inbox.files()) >= 2
+
+        wait_for(recorded, 30, "the files after the store is back")
+        full_length(stage, source, stage.inbox.files())
+
+
 @pytest.mark.parametrize("code, told", [("NoSuchBucket", "BucketNotFound"), ("AccessDenied", "AccessDenied")])
 def test_a_store_that_will_never_take_it_ends_the_recording(own_stage, code, told):
     stage = own_stage()

@@ -1,6 +1,9 @@
 //! OssBucket and OssEndpoint of a request: their form, and whether the bucket is there.
 
+use std::time::Duration;
+
 use crate::actions::Context;
+use crate::clock::machine_timeout;
 use crate::config::Buckets;
 use crate::error::{ApiError, Code};
 use crate::model::object_name::bucket_is_valid;
@@ -34,16 +37,37 @@ pub fn endpoint(text: &str) -> Result<String, ApiError> {
     Ok(host.to_owned())
 }
 
-/// Makes sure that a bucket exists: by creating it, or by refusing one that does not, as the settings say.
+/// How long a store may take to answer about a bucket; the caller's own patience ends at 10 s, as a rule.
+const STORE_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Makes sure that a bucket exists: by creating it, or by refusing one that does not, as the settings say. A store that is down
+/// keeps nobody from adding a rule: the bucket is made, or found missing, when something is recorded into it.
 pub async fn ensure_bucket(ctx: &Context, bucket: &str) -> Result<(), ApiError> {
     let objects = &ctx.services.objects;
-    match ctx.config.buckets {
-        Buckets::Auto => objects.create_bucket(bucket).await.map_err(store_error),
-        Buckets::Existing => match objects.bucket_exists(bucket).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(ApiError::coded(Code::InvalidOssBucketNotFound)),
-            Err(error) => Err(store_error(error)),
-        },
+    let asking = async {
+        match ctx.config.buckets {
+            Buckets::Auto => objects.create_bucket(bucket).await.map(|()| true),
+            Buckets::Existing => objects.bucket_exists(bucket).await,
+        }
+    };
+    let asked = machine_timeout(STORE_PATIENCE, asking)
+        .await
+        .unwrap_or_else(|| Err(PutError::Failed("no answer".to_owned())));
+    match asked {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ApiError::coded(Code::InvalidOssBucketNotFound)),
+        Err(PutError::Failed(why)) if objects.is_outside() => {
+            tracing::warn!(
+                bucket,
+                why,
+                "the object store cannot be asked; the rule is taken"
+            );
+            if ctx.config.buckets == Buckets::Auto {
+                objects.create_later(bucket);
+            }
+            Ok(())
+        }
+        Err(error) => Err(store_error(error)),
     }
 }
 

@@ -96,10 +96,7 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
     let services = Arc::new(Services {
         clock: Clock::new(Some(START)),
         store: Store::open(&database).await.unwrap(),
-        objects: Objects {
-            store: ObjectStore::Embedded(objects),
-            faults: faults.clone(),
-        },
+        objects: Objects::new(ObjectStore::Embedded(objects), faults.clone()),
         notifier: Notifier::new().0,
         disk: Disk::start().unwrap(),
         http: reqwest::Client::new(),

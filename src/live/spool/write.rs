@@ -10,6 +10,7 @@ use super::disk::{Disk, Progress, Write};
 use super::record::{HEAD, Mark, put_audio_config, put_frame, put_mark, put_video_config};
 use super::{Position, segment_name};
 use crate::clock;
+use crate::descriptors;
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 
 /// A buffer of this size goes to disk before it would grow.
@@ -35,12 +36,14 @@ pub struct SpoolWriter {
 
 fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>> {
     let path = folder.join(segment_name(segment));
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .create_new(new)
-        .truncate(false)
-        .open(path)?;
+    let file = descriptors::open(|| {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .create_new(new)
+            .truncate(false)
+            .open(&path)
+    })?;
     Ok(Arc::new(file))
 }
 

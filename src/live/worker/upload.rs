@@ -12,6 +12,25 @@ use crate::objects::{PutError, Upload};
 use crate::store::records::SliceRow;
 
 impl Worker {
+    /// The slices of a file that are in the bucket.
+    pub(super) async fn slices_of(
+        &self,
+        opening: &Opening,
+        file: &File,
+    ) -> Result<Vec<SliceRow>, Trouble> {
+        let rows = self
+            .services
+            .store
+            .slices_of_session(&opening.session)
+            .await?;
+        let (first, last) = file.slices.unwrap_or((1, 0));
+        Ok(rows
+            .into_iter()
+            .filter(|row| slice_lane(&row.id) == Some(file.lane))
+            .filter(|row| u64::try_from(row.sequence).is_ok_and(|n| (first..=last).contains(&n)))
+            .collect())
+    }
+
     pub(super) async fn put_playlist(
         &self,
         opening: &Opening,
@@ -20,17 +39,7 @@ impl Worker {
         wanted: &str,
         id: &str,
     ) -> Result<(String, u64, i32, i32), Trouble> {
-        let rows = self
-            .services
-            .store
-            .slices_of_session(&opening.session)
-            .await?;
-        let (first, last) = file.slices.unwrap_or((1, 0));
-        let rows: Vec<SliceRow> = rows
-            .into_iter()
-            .filter(|row| slice_lane(&row.id) == Some(file.lane))
-            .filter(|row| u64::try_from(row.sequence).is_ok_and(|n| (first..=last).contains(&n)))
-            .collect();
+        let rows = self.slices_of(opening, file).await?;
         let Some(sample) = rows.first() else {
             return Err(Trouble::Lost(
                 "no slice of the file is in the bucket".to_owned(),

@@ -1,5 +1,7 @@
 //! Request bodies: documents read whole up to a limit, objects streamed into the store with their digests checked.
 
+use std::time::{Duration, Instant};
+
 use actix_web::web::{self, Bytes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +12,7 @@ use super::auth::Payload;
 use super::checksum::Checks;
 use super::chunked::Unframer;
 use super::error::ServeError;
+use crate::clock::{machine_timeout, monotonic};
 use crate::objects::folder::{Draft, Finished, FolderError};
 
 /// Largest XML document.
@@ -19,26 +22,94 @@ pub const MAX_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// What is read and thrown away before a refusal, so that a client still sending sees it.
 const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
 
-/// Reads and drops what is left of a body, within bounds.
-pub async fn drain(payload: &mut web::Payload) {
-    let mut dropped = 0;
-    while let Some(Ok(bytes)) = payload.next().await {
-        dropped += bytes.len();
-        if dropped > MAX_DRAINED_BYTES {
-            break;
+/// How long that may take.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest pause inside a body.
+const PAUSE: Duration = Duration::from_secs(15);
+/// A body is given this long, and beyond it must have come at [`LEAST_RATE`] on average.
+const FIRST_PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes a second.
+const LEAST_RATE: u64 = 1024;
+
+/// A request's body as it arrives. A client that sends a byte at a time does not hold its connection for ever.
+pub struct Body {
+    payload: web::Payload,
+    began: Instant,
+    read: u64,
+    ended: bool,
+    timed_out: bool,
+}
+
+impl Body {
+    pub fn new(payload: web::Payload) -> Self {
+        Self {
+            payload,
+            began: monotonic(),
+            read: 0,
+            ended: false,
+            timed_out: false,
         }
+    }
+
+    /// The body where there is more of it.
+    pub fn into_unread(self) -> Option<web::Payload> {
+        (!self.ended).then_some(self.payload)
+    }
+
+    /// The next bytes, none at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, ServeError>> {
+        let due = FIRST_PATIENCE + Duration::from_secs(self.read / LEAST_RATE);
+        let patience = PAUSE.min(due.saturating_sub(self.began.elapsed()));
+        match machine_timeout(patience, self.payload.next()).await {
+            Some(Some(Ok(bytes))) => {
+                self.read += bytes.len() as u64;
+                Some(Ok(bytes))
+            }
+            Some(Some(Err(error))) => Some(Err(ServeError::new(
+                400,
+                "IncompleteBody",
+                format!("The request body broke off: {error}."),
+            ))),
+            Some(None) => {
+                self.ended = true;
+                None
+            }
+            None => {
+                self.timed_out = true;
+                Some(Err(ServeError::new(
+                    400,
+                    "RequestTimeout",
+                    "Your socket connection to the server was not read from or written to within the timeout period.",
+                )))
+            }
+        }
+    }
+
+    /// Reads and drops what is left, within bounds.
+    pub async fn drain(&mut self) {
+        if self.timed_out {
+            return;
+        }
+        let reading = async {
+            let mut dropped = 0;
+            while let Some(Ok(bytes)) = self.payload.next().await {
+                dropped += bytes.len();
+                if dropped > MAX_DRAINED_BYTES {
+                    return false;
+                }
+            }
+            true
+        };
+        self.ended = machine_timeout(DRAIN_PATIENCE, reading).await == Some(true);
     }
 }
 
 /// Reads a document whole and checks its announced digests.
-pub async fn document(
-    context: &Context<'_>,
-    payload: &mut web::Payload,
-) -> Result<Vec<u8>, ServeError> {
+pub async fn document(context: &Context<'_>, payload: &mut Body) -> Result<Vec<u8>, ServeError> {
     let mut body = Vec::new();
     let mut intake = Intake::new(context);
     while let Some(bytes) = payload.next().await {
-        for part in intake.take(bytes.map_err(|error| interrupted(&error))?)? {
+        for part in intake.take(bytes?)? {
             if body.len() + part.len() > MAX_DOCUMENT_BYTES {
                 return Err(too_large("The document is larger than 1 MB."));
             }
@@ -50,10 +121,7 @@ pub async fn document(
 }
 
 /// Streams a body into a draft and checks everything that was announced of it.
-pub async fn object(
-    context: &Context<'_>,
-    payload: &mut web::Payload,
-) -> Result<Finished, ServeError> {
+pub async fn object(context: &Context<'_>, payload: &mut Body) -> Result<Finished, ServeError> {
     let announced = context
         .request
         .header("content-length")
@@ -73,7 +141,7 @@ pub async fn object(
     let mut draft = context.store().draft().await?;
     let mut intake = Intake::new(context);
     while let Some(bytes) = payload.next().await {
-        for part in intake.take(bytes.map_err(|error| interrupted(&error))?)? {
+        for part in intake.take(bytes?)? {
             store_part(&mut draft, part).await?;
         }
     }
@@ -115,14 +183,6 @@ pub async fn store_part(draft: &mut Draft, part: Bytes) -> Result<(), ServeError
 
 pub fn too_large(message: &str) -> ServeError {
     ServeError::new(400, "EntityTooLarge", message)
-}
-
-pub fn interrupted(error: &actix_web::error::PayloadError) -> ServeError {
-    ServeError::new(
-        400,
-        "IncompleteBody",
-        format!("The request body broke off: {error}."),
-    )
 }
 
 fn md5_of(body: &[u8]) -> [u8; 16] {

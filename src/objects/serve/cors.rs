@@ -1,7 +1,5 @@
 //! Cross-origin rules of buckets: their configuration, preflight answers, and the headers on ordinary answers.
 
-use actix_web::web;
-
 use super::answer::Answer;
 use super::body;
 use super::error::ServeError;
@@ -45,7 +43,7 @@ pub async fn get_bucket_cors(context: &Context<'_>) -> Result<Answer, ServeError
 /// `PutBucketCors`.
 pub async fn put_bucket_cors(
     context: &Context<'_>,
-    payload: &mut web::Payload,
+    payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     let document: Cors = xml::parse(&body::document(context, payload).await?)?;
     if document.rules.is_empty() || document.rules.len() > MAX_CORS_RULES {

@@ -1,7 +1,5 @@
 //! Access control lists and tags.
 
-use actix_web::web;
-
 use super::Context;
 use super::answer::Answer;
 use super::body;
@@ -146,7 +144,7 @@ pub async fn get_tagging(context: &Context<'_>) -> Result<Answer, ServeError> {
 /// `PutObjectTagging`.
 pub async fn put_tagging(
     context: &Context<'_>,
-    payload: &mut web::Payload,
+    payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     let document: Tagging = xml::parse(&body::document(context, payload).await?)?;
     let tags = document

@@ -1,6 +1,5 @@
 //! Multipart uploads: initiate, upload, copy, complete, abort, list parts.
 
-use actix_web::web;
 use futures_util::StreamExt;
 
 use super::Context;
@@ -54,7 +53,7 @@ pub async fn initiate(context: &Context<'_>) -> Result<Answer, ServeError> {
 /// `UploadPart`.
 pub async fn upload_part(
     context: &Context<'_>,
-    payload: &mut web::Payload,
+    payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     let number = part_number(context)?;
     let id = upload_id(context);
@@ -116,7 +115,7 @@ pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeErro
 /// `CompleteMultipartUpload`.
 pub async fn complete(
     context: &Context<'_>,
-    payload: &mut web::Payload,
+    payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     let body = body::document(context, payload).await?;
     let chosen = if context.own_header("complete-all") == Some("yes") {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web;
 use percent_encoding::percent_decode_str;
 
 use super::Context;
@@ -117,7 +116,7 @@ pub fn stored(context: &Context<'_>, info: &ObjectInfo) -> Answer {
 /// `PutObject`.
 pub async fn put_object(
     context: &Context<'_>,
-    payload: &mut web::Payload,
+    payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     check_target(context).await?;
     let meta = new_object(context)?;
@@ -212,7 +211,7 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
 /// `AppendObject`.
 pub async fn append_object(
     context: &Context<'_>,
-    payload: &mut web::Payload,
+    payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     let position = context.request.number("position", 0..=u64::MAX / 2)?;
     let position = position.ok_or_else(|| {
@@ -243,7 +242,7 @@ pub async fn delete_object(context: &Context<'_>) -> Result<Answer, ServeError> 
 /// `DeleteMultipleObjects`.
 pub async fn delete_multiple(
     context: &Context<'_>,
-    payload: &mut web::Payload,
+    payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     let document: Delete = xml::parse(&body::document(context, payload).await?)?;
     if document.objects.is_empty() || document.objects.len() > MAX_DELETED {

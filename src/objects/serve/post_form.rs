@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web::{self, Bytes};
+use actix_web::web::Bytes;
 use bytes::{Buf, BytesMut};
-use futures_util::StreamExt;
 
 use super::answer::Answer;
 use super::error::ServeError;
@@ -21,7 +20,7 @@ const MAX_FIELDS: usize = 100;
 
 /// Cuts a form into its parts as the bytes arrive.
 struct Form<'a> {
-    payload: &'a mut web::Payload,
+    payload: &'a mut body::Body,
     buffer: BytesMut,
     /// Line end, two dashes, the boundary.
     delimiter: Vec<u8>,
@@ -43,7 +42,7 @@ fn malformed(what: &str) -> ServeError {
 }
 
 impl<'a> Form<'a> {
-    fn new(content_type: &str, payload: &'a mut web::Payload) -> Result<Self, ServeError> {
+    fn new(content_type: &str, payload: &'a mut body::Body) -> Result<Self, ServeError> {
         let boundary = content_type
             .split(';')
             .filter_map(|part| part.trim().split_once('='))
@@ -62,9 +61,7 @@ impl<'a> Form<'a> {
 
     async fn more(&mut self) -> Result<(), ServeError> {
         match self.payload.next().await {
-            Some(bytes) => self
-                .buffer
-                .extend_from_slice(&bytes.map_err(|error| body::interrupted(&error))?),
+            Some(bytes) => self.buffer.extend_from_slice(&bytes?),
             None => return Err(malformed("it ends early")),
         }
         Ok(())
@@ -174,7 +171,7 @@ fn parameter(text: &str, wanted: &str) -> Option<String> {
 /// `PostObject`.
 pub async fn post_object(
     context: &Context<'_>,
-    payload: &mut web::Payload,
+    payload: &mut body::Body,
     now: Now<'_>,
 ) -> Result<Answer, ServeError> {
     context.store().bucket(context.bucket()).await?;
@@ -235,7 +232,7 @@ pub async fn post_object(
         .store()
         .commit(context.bucket(), &key, finished, meta, replace)
         .await?;
-    body::drain(form.payload).await;
+    form.payload.drain().await;
 
     let etag = context.dialect().etag(&info.etag);
     let location = format!(

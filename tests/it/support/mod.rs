@@ -54,10 +54,7 @@ impl Bench {
         let services = Arc::new(Services {
             clock: clock.clone(),
             store,
-            objects: Objects {
-                store: ObjectStore::Embedded(embedded),
-                faults: faults.clone(),
-            },
+            objects: Objects::new(ObjectStore::Embedded(embedded), faults.clone()),
             notifier,
             disk: Disk::start().unwrap(),
             http: localyun::notify::client().unwrap(),

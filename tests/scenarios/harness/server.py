@@ -52,16 +52,26 @@ def database(data_dir: Path) -> dict[str, str]:
 
 
 class Server:
-    """`localyun serve` with its ready line read. Use as a context manager; the end is SIGTERM to its own pid."""
+    """`localyun serve` with its ready line read. Use as a context manager; the end is SIGTERM to its own pid.
 
-    def __init__(self, *flags: str, data_dir: Path | None = None, environment: dict[str, str | None] | None = None, program: str | None = None):
+    `under` is a command that becomes the server, such as `prlimit` or `ip netns exec`.
+    """
+
+    def __init__(
+        self,
+        *flags: str,
+        data_dir: Path | None = None,
+        environment: dict[str, str | None] | None = None,
+        program: str | None = None,
+        under: tuple[str, ...] = (),
+    ):
         """`environment` is added to the server's; a None takes a variable out. `program` runs instead of the one under test."""
         self.own_folder = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="localyun-test-"))
         self.log_path = self.data_dir.with_name(self.data_dir.name + ".log")
         self.log = open(self.log_path, "ab")
         free = [f for name in ("api", "rtmp", "oss") for f in (f"--{name}-addr", "127.0.0.1:0") if f"--{name}-addr" not in flags]
-        command = [program or str(binary()), "serve", "--data-dir", str(self.data_dir), *free, *flags]
+        command = [*under, program or str(binary()), "serve", "--data-dir", str(self.data_dir), *free, *flags]
         whole = clean_environment() | {"LOCALYUN_CHECK_ANSWERS": "1"} | database(self.data_dir) | (environment or {})
         self.process = subprocess.Popen(
             command,
