@@ -14,7 +14,9 @@ from harness.wait import wait_for
 
 from . import media, own, procs
 
-SAMPLE_SECONDS = 5
+# A stall shorter than this between two looks is caught up before it is seen.
+SAMPLE_SECONDS = 1
+SAY_SECONDS = 30
 # Later than this is late, seen from either side.
 LATE_MS = 1000
 # Memory is compared from here on: buffers and caches have their size by then. A run shorter than twice this says nothing about growth.
@@ -78,9 +80,9 @@ class _Behind:
 
     def look(self, server: Server) -> float:
         """The furthest of all streams, in milliseconds."""
-        before = time.monotonic()
         rows = server.streams()
-        now = (before + time.monotonic()) / 2 * 1000
+        # After the answer: a server that stands still must not hide it by answering late.
+        now = time.monotonic() * 1000
         worst = 0.0
         for row in rows:
             recorded = row["recorder"]["recorded_ms"]
@@ -111,10 +113,12 @@ def measure(streams: int, seconds: float, tools: media.Tools, folder: Path, say:
                 if pusher.poll() is not None:
                     break
                 use, now = procs.use(pid), time.monotonic()
-                sample = Sample(now - began, use.rss, (use.cpu - last.cpu) / (now - before), behind.look(server))
+                # The first publisher has nothing more to send a little before the last.
+                lag = behind.look(server) if now - began < seconds - 1 else 0.0
+                sample = Sample(now - began, use.rss, (use.cpu - last.cpu) / (now - before), lag)
                 last, before = use, now
                 samples.append(sample)
-                if len(samples) % 6 == 0:
+                if len(samples) % SAY_SECONDS == 0:
                     say(f"{sample.at:.0f} s: {sample.rss:.0f} MB, {sample.cores:.2f} cores, at most {sample.behind_ms:.0f} ms behind, load {procs.load():.1f}")
         finally:
             if pusher.poll() is None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from .hour import Hour
 from .instructions import Count
-from .long import Long
+from .long import SAY_SECONDS, Long
 from .recording import Row
-from .requests import BARE, Rate
+from .requests import BARE, RULES, Rate
 
 BEGIN, END = "<!-- newest run: begin -->", "<!-- newest run: end -->"
 # What the project set itself: signed reads as a part of the bare framework's rate, and durable writes a second.
@@ -71,7 +71,7 @@ def api(rates: list[Rate]) -> list[str]:
             for rate in rates
         ],
     )
-    reads = [rate.per_second / rate_floor for rate in rates if f"of {100} rules" in rate.name]
+    reads = [rate.per_second / rate_floor for rate in rates if f"of {RULES} rules" in rate.name]
     writes = {rate.name.split(", ")[2]: rate.per_second for rate in rates if "durable" in rate.name}
     lines += ["", f"Signed reads over 100 rules: {min(reads):.0%} to {max(reads):.0%} of the rate of actix-web alone; {READ_RATIO:.0%} is the aim."]
     lines += ["Durable writes: " + ", ".join(f"{rate / WRITES:.2f} ({where})" for where, rate in writes.items()) + f" of the {WRITES} a second aimed at."]
@@ -111,7 +111,7 @@ def long(seen: Long) -> list[str]:
         ["RSS at the end against that after its first minutes", "too short a run" if seen.grown is None else f"{seen.grown:+.1%}"],
     ]
     lines = _table(f"{seen.streams} streams of 500 kbit/s to MPEG-TS, {seen.seconds:.0f} s, load {seen.load:.1f} | ", rows)
-    each = [sample for n, sample in enumerate(seen.samples, 1) if n % 6 == 0]
+    each = [sample for n, sample in enumerate(seen.samples, 1) if n % SAY_SECONDS == 0]
     return [*lines, "", *_table("at s | RSS MB | cores busy | behind ms", [[f"{s.at:.0f}", f"{s.rss:.0f}", f"{s.cores:.2f}", f"{s.behind_ms:.0f}"] for s in each])]
 
 
