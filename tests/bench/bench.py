@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -98,4 +99,6 @@ def main() -> int:
     return 1 if failures else 0
 
 
+# Ended from outside, it still ends what it started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 sys.exit(main())

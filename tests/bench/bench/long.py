@@ -114,8 +114,9 @@ def measure(streams: int, seconds: float, tools: media.Tools, folder: Path, say:
                     break
                 use, now = procs.use(pid), time.monotonic()
                 # The first publisher has nothing more to send a little before the last.
-                lag = behind.look(server) if now - began < seconds - 1 else 0.0
-                sample = Sample(now - began, use.rss, (use.cpu - last.cpu) / (now - before), lag)
+                if now - began > seconds - 1:
+                    continue
+                sample = Sample(now - began, use.rss, (use.cpu - last.cpu) / (now - before), behind.look(server))
                 last, before = use, now
                 samples.append(sample)
                 if len(samples) % SAY_SECONDS == 0:
