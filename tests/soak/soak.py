@@ -35,6 +35,7 @@ HOURS = float(os.environ.get("SOAK_HOURS", "24"))
 SEED = int(os.environ.get("SOAK_SEED") or random.randrange(1 << 30))
 # Silence of ten seconds ends a push; what is left is room for a machine that is slow.
 STEP = 6
+ROOM = 2.0
 DELAY = 60
 DOMAIN, CHURN = "soak.example.com", "churn.example.com"
 BUCKET = "soak-recordings"
@@ -104,6 +105,9 @@ class Operation:
     index_objects: set[str] = field(default_factory=set)
     turn: int = 0
     cut_off: list[str] = field(default_factory=list)
+    excused: list[str] = field(default_factory=list)
+    slowest: float = 0
+    last: float = 0
 
     def __post_init__(self) -> None:
         self.api = Api(self.server.api)
@@ -184,7 +188,8 @@ class Operation:
         """Who goes and who comes in this step; then everybody who is there sends its media."""
         for at, stream in enumerate(self.streams):
             if stream.tap is not None and stream.tap.closed.is_set():
-                self.cut_off.append(stream.name)
+                # A machine that stood still for seconds makes a publisher silent for as long.
+                (self.excused if self.slowest > ROOM else self.cut_off).append(stream.name)
                 self.leave(stream)
             if stream.tap is None:
                 if self.now >= stream.back_at:
@@ -278,6 +283,7 @@ class Operation:
 
     def step(self) -> None:
         """Six seconds."""
+        began = time.monotonic()
         dice = self.chance.random()
         if dice < 0.1:
             self.command()
@@ -290,6 +296,8 @@ class Operation:
         self.traffic()
         self.server.advance(STEP)
         self.now += STEP
+        # Of this step and the one before.
+        self.slowest, self.last = max(self.last, took := time.monotonic() - began), took
 
     def finish(self) -> None:
         """Everybody leaves, and everything that is still to come comes."""
