@@ -272,19 +272,23 @@ async fn requests(app: &App, limit: usize) -> Value {
     json!({"requests": entries.collect::<Vec<_>>()})
 }
 
-/// Looks into refused signatures that nobody has asked about before.
+/// Refused signatures that one reading looks into: some milliseconds each, and a caller waits for them.
+const DIAGNOSED_AT_ONCE: usize = 8;
+
+/// Looks into the newest refused signatures that nobody has asked about before.
 async fn diagnose(app: &App, entries: &[Entry]) {
     let secret_of = |evidence: &Evidence| Some(app.keys.find(&evidence.key_id()?)?.key.secret);
     let open: Vec<_> = entries
         .iter()
         .filter_map(|entry| entry.evidence.clone())
-        .filter(|evidence| evidence.diagnosis().is_none())
+        .filter(|evidence| !evidence.is_examined())
         .filter_map(|evidence| secret_of(&evidence).map(|secret| (evidence, secret)))
+        .take(DIAGNOSED_AT_ONCE)
         .collect();
     if open.is_empty() {
         return;
     }
-    // A few milliseconds each, which streams need not wait for.
+    // Streams need not wait for it.
     let looked = tokio::task::spawn_blocking(move || {
         for (evidence, secret) in &open {
             evidence.examine(secret);

@@ -26,7 +26,7 @@ use super::signature_v3::Authorization;
 use crate::journal::is_secret;
 
 /// Bytes of a request that are kept; nothing is said about a larger one.
-const KEPT: usize = 32 * 1024;
+const KEPT: usize = 16 * 1024;
 /// Bytes of a string that are shown.
 const SHOWN: usize = 8 * 1024;
 /// Characters around a difference that are shown, on each side.
@@ -110,6 +110,12 @@ impl Evidence {
         self.diagnosis
             .get_or_init(|| examine(&self.parts, secret))
             .as_ref()
+    }
+
+    /// Whether it was looked into, whatever came of it.
+    #[must_use]
+    pub fn is_examined(&self) -> bool {
+        self.diagnosis.get().is_some()
     }
 
     /// What was found, where it was looked into.

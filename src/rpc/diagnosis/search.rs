@@ -1,7 +1,7 @@
 //! The search over known mistakes: each alone first, then two at once, within a bound of work.
 
-/// Bytes of text that one search may sign. A usual request has about 1 KiB, so that two thousand ways fit.
-const WORK: usize = 4 << 20;
+/// Bytes of text that one search may sign. A usual request has half a KiB, so that every way fits.
+pub(super) const WORK: usize = 2 << 20;
 /// What a try costs besides its text, in bytes.
 const TRY: usize = 256;
 

@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
+use super::super::search::WORK;
 use super::super::{Diagnosis, examine};
 use super::*;
 
@@ -219,7 +220,7 @@ fn without_a_match_ours_is_shown_and_never_a_secret() {
 
 #[test]
 fn the_work_is_bounded_whatever_comes() {
-    let many: String = (0..500)
+    let many: String = (0..100)
         .map(|n| format!("P{n}={}&", "*".repeat(20)))
         .collect();
     let sent = parts("GET", &format!("{many}Signature=x"), "");
@@ -228,7 +229,7 @@ fn the_work_is_bounded_whatever_comes() {
     let recovered = recover(&sent, SECRET).unwrap();
     // Other spellings are shorter or longer than ours, at most by half here.
     assert!(
-        recovered.tries * length / 2 <= 4 << 20,
+        recovered.tries * length / 2 <= WORK,
         "{} tries",
         recovered.tries
     );
