@@ -55,7 +55,6 @@ CHURNING = 4
 CALLS_KEPT, RECORDERS_KEPT = 1000, 256
 # Each of glibc's arenas keeps the most that its threads ever needed; with many of them that takes a day to level out and hides the rest.
 ENVIRONMENT = {"LOCALYUN_LOG": os.environ.get("SOAK_LOG", "warn"), "MALLOC_ARENA_MAX": "2"}
-MEMORY_SHARE = 0.10
 # Codes that a call of the mix may meet, because of what the rest of the mix does.
 EXPECTED = {
     "TaskAlreadyStarted", "InvalidStream.NotFound", "InvalidConfig.NotFound", "ConfigAlreadyExists", "InvalidResource.NotFound", "InvalidDomain.NotFound",
@@ -328,7 +327,7 @@ def run(folder: Path) -> None:
                 since = time.monotonic()
         say(f"{HOURS:g} hours took {time.monotonic() - began:.0f} s; answers: {dict(operation.codes)}")
         operation.finish()
-        problems = verdict.counts(operation) + verdict.memory(table, MEMORY_SHARE)
+        problems = verdict.counts(operation) + verdict.memory(table)
         problems += verdict.retention(operation)
         receiver.close()
     for problem in problems:

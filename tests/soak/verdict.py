@@ -147,13 +147,13 @@ def paired(books: Books) -> list[str]:
     return problems[:5]
 
 
-def memory(table: list[dict], share: float) -> list[str]:
-    """Resident memory at the end against that after the first hour, but for the page caches, and against that at half time;
-    descriptors, threads and timers against the first hour."""
+def memory(table: list[dict]) -> list[str]:
+    """Resident memory at the end against that after the first hour, but for the page caches, and against that at half time, when
+    answers over the longest windows have their full size; descriptors, threads and timers against the first hour."""
     if len(table) < 2:
         return []
     first, half, last, problems = table[0], table[(len(table) - 1) // 2], table[-1], []
-    for when, row, room in (("the first hour", first, PAGE_CACHES_KB), ("half time", half, 0)):
+    for when, row, room, share in (("the first hour", first, PAGE_CACHES_KB, 0.15), ("half time", half, 0, 0.10)):
         grown = (last["rss_kb"] - room) / row["rss_kb"] - 1
         print(f"memory: {row['rss_kb']} kB after {when}, {last['rss_kb']} kB at the end; {grown:+.1%} but for {room} kB", flush=True)
         if grown > share and len(table) > 2:
