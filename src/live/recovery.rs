@@ -145,6 +145,17 @@ fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
     }
 }
 
+/// What a session's spool tells: how many statuses and outputs come of it, and where its last whole record ends. A door for
+/// `tests/fuzz`, not an interface.
+///
+/// # Errors
+/// When the spool would be put aside.
+#[doc(hidden)]
+pub fn survey(folder: &Path, now: UnixMs) -> io::Result<Option<(usize, Position)>> {
+    let story = read_story(folder, now)?;
+    Ok(story.map(|story| (story.effects.len(), story.end)))
+}
+
 /// Half-made files of the time before.
 fn remove_work(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else {

@@ -15,7 +15,8 @@ mod buckets;
 mod digest;
 mod draft;
 mod error;
-mod key;
+#[doc(hidden)]
+pub mod key;
 mod layout;
 mod list;
 mod locks;

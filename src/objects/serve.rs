@@ -21,6 +21,8 @@ mod chunked;
 mod cors;
 mod dialect;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod listing;
 mod metadata;
 mod multipart;

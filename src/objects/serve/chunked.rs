@@ -13,6 +13,8 @@ use super::sign::{hmac_sha256, same, v4};
 const MAX_LINE: usize = 4 * 1024;
 /// Trailer lines at most.
 const MAX_TRAILERS: usize = 16;
+/// The trailer that signs those before it.
+const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature";
 /// Largest chunk.
 const MAX_CHUNK: u64 = 5 * 1024 * 1024 * 1024;
 
@@ -38,11 +40,16 @@ impl Framing {
 
     /// Chunks that are signed after the request's header.
     pub fn signed(claim: &v4::Claim, key: Vec<u8>) -> Self {
+        Self::signed_from(key, &claim.date, &claim.scope, &claim.signature)
+    }
+
+    /// As [`Framing::signed`], by the parts that count.
+    pub fn signed_from(key: Vec<u8>, date: &str, scope: &str, signature: &str) -> Self {
         let signer = Signer {
             key,
-            date: claim.date.clone(),
-            scope: claim.scope.clone(),
-            previous: claim.signature.clone(),
+            date: date.to_owned(),
+            scope: scope.to_owned(),
+            previous: signature.to_owned(),
         };
         Self {
             signer: Some(signer),
@@ -72,6 +79,8 @@ pub struct Unframer {
     hash: Sha256,
     /// Trailers by lower-case name.
     trailers: BTreeMap<String, String>,
+    /// Trailer lines, those of one name included.
+    trailer_lines: usize,
     signed_text: String,
 }
 
@@ -83,6 +92,7 @@ impl Unframer {
             buffer: BytesMut::new(),
             hash: Sha256::new(),
             trailers: BTreeMap::new(),
+            trailer_lines: 0,
             signed_text: String::new(),
         }
     }
@@ -220,10 +230,14 @@ impl Unframer {
             .split_once(':')
             .ok_or_else(|| broken("a trailer has no colon"))?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-        if self.trailers.len() >= MAX_TRAILERS {
+        self.trailer_lines += 1;
+        if self.trailer_lines > MAX_TRAILERS {
             return Err(broken("there are more than 16 trailers"));
         }
-        if name == "x-amz-trailer-signature" {
+        if self.trailers.contains_key(TRAILER_SIGNATURE) {
+            return Err(broken("trailers follow their signature"));
+        }
+        if name == TRAILER_SIGNATURE {
             self.check_trailers(value)?;
         } else {
             self.signed_text.push_str(&format!("{name}:{value}\n"));
@@ -279,7 +293,7 @@ impl Unframer {
         if !complete {
             return Err(broken("it ends before its last chunk"));
         }
-        let signed = self.trailers.contains_key("x-amz-trailer-signature");
+        let signed = self.trailers.contains_key(TRAILER_SIGNATURE);
         if self.signer.is_some() && !self.signed_text.is_empty() && !signed {
             return Err(broken("its trailers are not signed"));
         }
@@ -355,6 +369,33 @@ mod tests {
         };
         assert!(unframe(Framing::unsigned(), body(MAX_TRAILERS).as_bytes(), 7).is_ok());
         assert!(unframe(Framing::unsigned(), body(MAX_TRAILERS + 1).as_bytes(), 7).is_err());
+        let one_name = format!("0\r\n{}\r\n", "t:v\r\n".repeat(MAX_TRAILERS + 1));
+        assert!(unframe(Framing::unsigned(), one_name.as_bytes(), 7).is_err());
+    }
+
+    #[test]
+    fn no_trailer_follows_the_signature_of_the_trailers() {
+        let key = b"key".to_vec();
+        let mut previous = "00".to_owned();
+        let mut sign = |algorithm: &str, rest: &str| {
+            let text = format!("{algorithm}\nd\ns\n{previous}\n{rest}");
+            previous = hex::encode(hmac_sha256(b"key", text.as_bytes()));
+            previous.clone()
+        };
+        let hash = |text: &str| hex::encode(Sha256::digest(text));
+        let chunk = sign(
+            "AWS4-HMAC-SHA256-PAYLOAD",
+            &format!("{}\n{}", hash(""), hash("")),
+        );
+        let trailers = sign("AWS4-HMAC-SHA256-TRAILER", &hash("a:1\n"));
+        let body =
+            format!("0;chunk-signature={chunk}\r\na:1\r\nx-amz-trailer-signature:{trailers}\r\n");
+        let framing = Framing::signed_from(key, "d", "s", "00");
+        let whole = format!("{body}\r\n");
+        assert!(unframe(framing.clone(), whole.as_bytes(), 7).is_ok());
+        let more = format!("{body}b:2\r\n\r\n");
+        let refused = unframe(framing, more.as_bytes(), 7).expect_err("nobody signed b");
+        assert_eq!(refused.code, "IncompleteBody");
     }
 
     /// The worked example of Amazon's documentation of chunked uploads.
@@ -364,14 +405,12 @@ mod tests {
             b"AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_vec(),
             |key, part| hmac_sha256(&key, part.as_bytes()),
         );
-        let framing = Framing {
-            signer: Some(Signer {
-                key,
-                date: "20130524T000000Z".into(),
-                scope: "20130524/us-east-1/s3/aws4_request".into(),
-                previous: "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9".into(),
-            }),
-        };
+        let framing = Framing::signed_from(
+            key,
+            "20130524T000000Z",
+            "20130524/us-east-1/s3/aws4_request",
+            "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9",
+        );
         let mut body = Vec::new();
         for (size, signature) in [
             (

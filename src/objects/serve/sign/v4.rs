@@ -28,6 +28,16 @@ pub struct Family {
     authorization_headers: &'static str,
 }
 
+impl Family {
+    /// The key that a scope derives from a secret.
+    pub fn signing_key(&self, secret: &str, scope: &str) -> Vec<u8> {
+        let start = format!("{}{secret}", self.key_prefix).into_bytes();
+        scope
+            .split('/')
+            .fold(start, |key, part| hmac_sha256(&key, part.as_bytes()))
+    }
+}
+
 /// `OSS4-HMAC-SHA256`.
 pub const OSS4: Family = Family {
     algorithm: "OSS4-HMAC-SHA256",
@@ -196,10 +206,7 @@ impl Claim {
 
     /// The key that this claim's scope derives from a secret.
     pub fn signing_key(&self, secret: &str) -> Vec<u8> {
-        let start = format!("{}{secret}", self.family.key_prefix).into_bytes();
-        self.scope
-            .split('/')
-            .fold(start, |key, part| hmac_sha256(&key, part.as_bytes()))
+        self.family.signing_key(secret, &self.scope)
     }
 
     /// What the canonical request says of the body.

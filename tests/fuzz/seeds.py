@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Makes the seeds in fixtures/fuzz from the project's own clips and captures. `seeds.py [PROGRAM]`: with the path of a localyun
+binary, and ffmpeg installed, the bytes of a real push are taken too. The forms are those that src/targets/*.rs read."""
+
+import json
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MEDIA = ROOT / "fixtures/media"
+OUT = ROOT / "fixtures/fuzz"
+GREETINGS = 1 + 2 * 1536
+
+
+def seed(target: str, name: str, data: bytes) -> None:
+    (OUT / target).mkdir(parents=True, exist_ok=True)
+    (OUT / target / name).write_bytes(data[:16_000])
+
+
+def counted(data: bytes) -> bytes:
+    return struct.pack(">H", len(data)) + data
+
+
+def tags(clip: str):
+    """Kind, time and body of each tag."""
+    data, at = (MEDIA / clip).read_bytes(), 13
+    while at + 11 <= len(data):
+        size = int.from_bytes(data[at + 1 : at + 4], "big")
+        time = int.from_bytes(data[at + 4 : at + 7], "big")
+        yield data[at], time, data[at + 11 : at + 11 + size]
+        at += 15 + size
+
+
+def flv_and_codec() -> None:
+    for clip in ["h264_bframes_aac", "h264_mp3", "h264_speex", "hevc_enhanced", "hevc_id12", "flv1_aac"]:
+        body = b"\x01"
+        number = {9: 0, 8: 1, 18: 3}
+        few = [tag for tag in tags(f"{clip}.flv") if len(tag[2]) < 1500][:12]
+        for kind, time, data in few:
+            body += bytes([number[kind]]) + struct.pack(">H", time) + counted(data)
+        seed("flv", clip, body)
+    whole = (MEDIA / "one_per_second.flv").read_bytes()
+    seed("flv", "file", b"\x80" + whole[:3000])
+    seed("flv", "file_cut", b"\xc2" + whole[:1501])
+    first = {clip: next(d for k, _, d in tags(f"{clip}.flv") if k == 9) for clip in ["h264_aac", "hevc_id12"]}
+    avcc, hvcc = first["h264_aac"][5:], first["hevc_id12"][5:]
+    seed("codec", "avcc", b"\x00" + avcc)
+    seed("codec", "hvcc", b"\x01" + hvcc)
+    seed("codec", "avc_sps", b"\x02" + avcc[8 : 8 + int.from_bytes(avcc[6:8], "big")])
+    at, arrays = 23, hvcc[22]
+    for _ in range(arrays):
+        kind, count, at = hvcc[at] & 0x3F, int.from_bytes(hvcc[at + 1 : at + 3], "big"), at + 3
+        for _ in range(count):
+            size = int.from_bytes(hvcc[at : at + 2], "big")
+            if kind == 33:
+                seed("codec", "hevc_sps", b"\x03" + hvcc[at + 2 : at + 2 + size])
+            at += 2 + size
+    asc = next(d for k, _, d in tags("h264_aac.flv") if k == 8)[2:]
+    seed("codec", "asc", b"\x04" + asc)
+    seed("codec", "asc_he", b"\x04\x2b\x92\x08\x00")
+    mp3 = next(d for k, _, d in tags("h264_mp3.flv") if k == 8)[1:]
+    seed("codec", "mp3", b"\x05" + mp3[:8])
+    vol = bytes.fromhex("000001b001000001b58913000001000000012000c488800c8a0a05a21463")
+    seed("codec", "vol", b"\x06" + vol)
+    seed("codec", "mpeg4_headers", b"\x07" + vol + bytes.fromhex("000001b610600102"))
+    seed("amf0", "metadata", next(d for k, _, d in tags("h264_aac.flv") if k == 18))
+    connect = b"\x02\x00\x07connect\x00\x3f\xf0\0\0\0\0\0\0\x03\x00\x03app\x02\x00\x04live\x00\x0afourCcList\x0a\0\0\0\x01\x02\x00\x04hvc1\0\0\x09"
+    seed("amf0", "connect", connect)
+    seed("amf0", "kinds", b"\x0b\x42\x70\0\0\0\0\0\0\0\0\x0c\0\0\0\x02ab\x10\0\x01C\0\x01a\x05\0\0\x09\x08\0\0\0\x01\0\x01k\x06\0\0\x09\x01\x01")
+
+
+def mux() -> None:
+    def frames(picture: bytes, sound: bytes, sound_config: int, picture_config: int) -> bytes:
+        body = b"\x00\x00" + bytes([picture_config]) + counted(b"") + b"\x01" + bytes([sound_config]) + counted(b"")
+        for n in range(12):
+            key = 0x80 if n % 4 == 0 else 0
+            body += bytes([key | 0x02, 40]) + picture * 3 + bytes([0x04, 0, 23]) + sound
+        return body
+
+    seed("mux", "h264_aac", frames(counted(b"\x65\x88" * 30), counted(b"\x21\x10" * 40), 0, 0))
+    seed("mux", "h265_mp3", frames(counted(b"\x26\x01" * 30), b"\x00" * 413, 1, 1))
+    seed("mux", "mpeg4_aac", frames(counted(b"\x00\x00\x01\xb6\x10" * 9), counted(b"\x21\x10" * 40), 0, 2))
+
+
+def captures() -> None:
+    names = sorted(path.stem for path in (ROOT / "api-spec/2016-11-01/actions").glob("*.json"))
+    seen = set()
+    for file in sorted((ROOT / "fixtures/wire").glob("*.json")):
+        for row in json.loads(file.read_text())["rows"]:
+            text, action = json.dumps(row), row.get("action")
+            scheme = "v3" if "ACS3-HMAC" in text else "v1"
+            method, target = row["method"], row["target"]
+            path, _, query = target.partition("?")
+            body = row.get("body", "")
+            if (scheme, action, method) in seen or len(seen) > 36 or len(text) > 4000 or not isinstance(body, str):
+                continue
+            seen.add((scheme, action, method))
+            name = f"{scheme}_{action}_{method}".lower()
+            if action in names:
+                seed("params", name, struct.pack(">H", names.index(action)) + query.encode() + b"\n" + body.encode())
+            headers = row["headers"]
+            pairs = headers.items() if isinstance(headers, dict) else headers
+            lines = "".join(f"{key}:{value}\n" for key, value in pairs)
+            seed("api_sign", name, f"{method}\n{path}\n{query}\n{lines}\n{body}".encode())
+
+
+def store() -> None:
+    date, scope = "20261122T151056Z", "testid/20261122/cn-shanghai"
+    host, sign = "host: one.oss-cn-shanghai.aliyuncs.com", "0" * 64
+    requests = {
+        "v1_header": f"PUT\n/one/a%20b?acl\n{host}\ndate: Sun, 22 Nov 2026 15:10:56 GMT\nx-oss-meta-a: 1\ncontent-type: text/plain\nauthorization: OSS testid:AAAA",
+        "v1_url": f"GET\n/a?OSSAccessKeyId=testid&Expires=1795360300&Signature=AAAA&response-content-type=text\n{host}",
+        "oss4_header": f"GET\n/one/a?uploads\nhost: 127.0.0.1\nx-oss-date: {date}\nx-oss-content-sha256: UNSIGNED-PAYLOAD\n"
+        f"authorization: OSS4-HMAC-SHA256 Credential={scope}/oss/aliyun_v4_request,AdditionalHeaders=host,Signature={sign}",
+        "oss4_url": f"GET\n/one/a?x-oss-signature-version=OSS4-HMAC-SHA256&x-oss-credential={scope}/oss/aliyun_v4_request"
+        f"&x-oss-date={date}&x-oss-expires=60&x-oss-signature={sign}\nhost: 127.0.0.1",
+        "aws4_header": f"PUT\n/two.b/a//b\nhost: 127.0.0.1\nx-amz-date: {date}\nx-amz-content-sha256: UNSIGNED-PAYLOAD\n"
+        f"authorization: AWS4-HMAC-SHA256 Credential={scope}/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={sign}",
+        "aws4_url": f"GET\n/one?list-type=2&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={scope}/s3/aws4_request&X-Amz-Date={date}"
+        f"&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature={sign}\nhost: 127.0.0.1",
+        "none": f"GET\n/a/b\n{host}",
+    }
+    for name, text in requests.items():
+        seed("store_sign", name, text.encode())
+    plain = b"5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\nx-amz-checksum-crc32:xxxx\r\n\r\n"
+    seed("store_chunks", "plain", b"\x00\x05" + plain)
+    seed("store_chunks", "unsigned_of_signed", b"\x02\x05" + plain)
+    seed("store_chunks", "signed", b"\x01\x05" + bytes(range(256)) * 2)
+    seed("store_chunks", "signed_trailers", b"\x05\x09" + b"payload" * 30)
+    for number, (one, two) in enumerate([("a/b", "a/b/"), ("p", "p/q"), ("../../etc/passwd", "a//./.."), ("x" * 400, "x" * 360 + "%dir/a"), ("字%+/", "\x01\t")]):
+        seed("store_keys", f"pair_{number}", counted(one.encode()) + two.encode())
+    documents = {
+        "delete": "<?xml version='1.0'?>\n<Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key></Object><Object><Key>b</Key></Object></Delete>",
+        "complete": '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Part><PartNumber>1</PartNumber><ETag>"x"</ETag></Part></CompleteMultipartUpload>',
+        "cors": "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>*</AllowedHeader>"
+        "<ExposeHeader>etag</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule></CORSConfiguration>",
+        "tagging": "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>",
+        "entities": '<!DOCTYPE a [<!ENTITY e "eeee">]><Delete><Object><Key>&e;&#x41;<![CDATA[<]]></Key></Object></Delete>',
+    }
+    for name, text in documents.items():
+        seed("store_xml", name, text.encode())
+    key, text = counted(b"live/s 1/%41.ts"), {name: counted(text.encode()) for name, text in documents.items()}
+    policy = json.dumps({"expiration": "2026-11-22T16:00:00Z", "conditions": [{"bucket": "one"}, ["starts-with", "$key", "up/"], ["content-length-range", 0, 100]]})
+    sequences = {
+        "put_get": b"\x00" + key + counted(b"hello") + b"\x02" + key,
+        "delete_many": b"\x00" + key + counted(b"x") + b"\x03" + key + text["delete"],
+        "cors": b"\x04" + counted(b"") + text["cors"],
+        "tagging": b"\x00" + key + counted(b"x") + b"\x05" + key + text["tagging"],
+        "multipart": b"\x06" + key + b"\x07" + key + b"\x01" + counted(b"part") + b"\x08" + key
+        + counted(b'<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"6654c734ccab8f440ff0825eb443dc7f"</ETag></Part></CompleteMultipartUpload>'),
+        "form": b"\x09" + counted(b"") + counted(b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nup/${filename}\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b--\r\n'),
+        "policy": b"\x0a" + counted(b"") + counted(policy.encode()) + counted(b"up/a") + counted(b"x-oss-object-acl") + counted(b"private") + counted(b"hi"),
+        "list": b"\x00" + key + counted(b"1") + b"\x0b" + counted(b"live/") + counted(b"/") + counted(b"") + b"\x02",
+        "append": b"\x0c" + key + b"\x00" + counted(b"12345") + b"\x0c" + key + b"\x05" + counted(b"6"),
+        "copy": b"\x00" + key + counted(b"1") + b"\x0d" + counted(b"copy") + counted(b"/one/live/s 1/%41.ts"),
+        "range": b"\x00" + key + counted(b"0123456789") + b"\x0e" + key + b"range\nbytes=2-5\n",
+        "any": b"\x0f" + counted(b"") + b"\x01/one/..%2f..%2fwitness\nx-oss-object-acl\nprivate\n" + counted(b"x"),
+    }
+    for name, data in sequences.items():
+        seed("store_http", name, data)
+
+
+def spool() -> None:
+    def frame(kind: int, step: int, flags: int, size: int) -> bytes:
+        return bytes([kind, 0, step, flags]) + counted(bytes(size))
+
+    media = b"\x00" + counted(b"\x01\x4d\x40\x0c\xff") + b"\x01" + counted(b"\x12\x10")
+    media += b"".join(frame(6, 5, 0 if n % 10 == 0 else 1, 60) + frame(7, 3, 0, 30) for n in range(60))
+    tail = b"\x02\x00\x05\x00" + b"\x03\x00\x05" + frame(6, 5, 0, 10) + b"\x04\x00\x05\x00" + b"\x05"
+    for name, how, place in [("cut", 0, 2500), ("flipped", 1, 3000), ("overwritten", 2, 1800), ("zeros", 3, 2222)]:
+        seed("spool", name, b"\x02" + bytes([how]) + struct.pack(">H", place) + b"\x41\x04\x01" + media + tail)
+    seed("spool", "sealed", b"\x01" + b"".join(bytes([k, 1, 0]) + struct.pack("<I", 40) + struct.pack(">q", k << 30) + counted(b"{}") for k in range(8)))
+    seed("spool", "raw", b"\x00\x00" + counted(b"\x05\0\0\0" + bytes(25)) + b"\xff" * 30)
+
+
+def rtmp(program: str | None) -> None:
+    client = bytes([0x80, 3]) + b"".join(bytes([n % 3]) + struct.pack(">I", n * 0x400000) + counted(bytes([n]) * (n * 40)) for n in range(1, 12))
+    seed("rtmp", "client", client)
+    if not program or not shutil.which("ffmpeg"):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen(
+            [program, "serve", "--data-dir", folder, "--api-addr", "127.0.0.1:0", "--rtmp-addr", "127.0.0.1:0", "--oss-addr", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            ready = json.loads(server.stdout.readline())
+            address = next(str(v) for k, v in {**ready, **ready.get("addresses", {})}.items() if k == "rtmp")
+            host, port = address.split("//")[-1].strip("/").rsplit(":", 1)
+            for clip in ["h264_aac", "h264_mp3"]:
+                push(clip, (host, int(port)))
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def push(clip: str, upstream: tuple[str, int]) -> None:
+    """A real push through a door that keeps what the publisher said."""
+    said = bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(20)
+        target = f"rtmp://127.0.0.1:{door.getsockname()[1]}/live/s?vhost=play.example.com"
+        options = ["-c", "copy", "-t", "1", "-f", "flv"]
+        ffmpeg = subprocess.Popen(["ffmpeg", "-nostdin", "-v", "error", "-i", str(MEDIA / f"{clip}.flv"), *options, target])
+        publisher, _ = door.accept()
+        with publisher, socket.create_connection(upstream) as server:
+            def back() -> None:
+                try:
+                    while data := server.recv(65536):
+                        publisher.sendall(data)
+                except OSError:
+                    pass  # the publisher has gone
+            threading.Thread(target=back, daemon=True).start()
+            while data := publisher.recv(65536):
+                said += data
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+        ffmpeg.wait(timeout=20)
+    seed("rtmp", f"push_{clip}", b"\x01\x05" + said[GREETINGS : GREETINGS + 6000])
+    if clip == "h264_aac":
+        seed("rtmp", "push_with_greeting", b"\x00\x05" + said[: GREETINGS + 2000])
+        seed("rtmp", "push_small_limits", b"\x07\x05" + said[GREETINGS : GREETINGS + 3000])
+
+
+if __name__ == "__main__":
+    flv_and_codec()
+    mux()
+    captures()
+    store()
+    spool()
+    rtmp(sys.argv[1] if len(sys.argv) > 1 else None)
+    files = [path for path in OUT.rglob("*") if path.is_file()]
+    print(f"{len(files)} seeds, {sum(path.stat().st_size for path in files)} bytes")

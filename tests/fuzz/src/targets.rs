@@ -1,0 +1,51 @@
+//! The targets, one file each.
+
+mod amf0;
+mod api_sign;
+mod codec;
+mod flv;
+mod mux;
+mod params;
+mod rtmp;
+mod spool;
+mod store_chunks;
+mod store_http;
+mod store_keys;
+mod store_sign;
+mod store_xml;
+
+/// One target.
+pub struct Target {
+    pub name: &'static str,
+    pub run: fn(&[u8]),
+    /// Memory that any input may take, in KiB.
+    pub fixed_kib: usize,
+    /// Bytes of memory for each byte of the input.
+    pub per_byte: usize,
+}
+
+const fn target(name: &'static str, run: fn(&[u8]), fixed_kib: usize, per_byte: usize) -> Target {
+    Target {
+        name,
+        run,
+        fixed_kib,
+        per_byte,
+    }
+}
+
+/// All of them. `tests/fuzz/run` reads the names from here.
+pub const ALL: &[Target] = &[
+    target("rtmp", rtmp::run, 12 * 1024, 512),
+    target("amf0", amf0::run, 64, 512),
+    target("flv", flv::run, 256, 64),
+    target("codec", codec::run, 64, 64),
+    target("mux", mux::run, 8 * 1024, 1024),
+    target("params", params::run, 1024, 512),
+    target("api_sign", api_sign::run, 256, 256),
+    target("store_sign", store_sign::run, 256, 512),
+    target("store_chunks", store_chunks::run, 256, 64),
+    target("store_keys", store_keys::run, 128, 256),
+    target("store_xml", store_xml::run, 256, 512),
+    target("store_http", store_http::run, 4 * 1024, 256),
+    target("spool", spool::run, 36 * 1024, 256),
+];
