@@ -48,9 +48,14 @@ fn video(choice: u8, own: &[u8]) -> VideoConfig {
         2 => (VideoCodec::Mpeg4, MPEG4),
         _ => (VideoCodec::H264, own),
     };
+    let mut record = record.to_vec();
+    // Unit lengths of 4 bytes, to which the reader brings every record and picture.
+    if let (VideoCodec::H264, Some(byte)) = (codec, record.get_mut(4)) {
+        *byte |= 3;
+    }
     VideoConfig {
         codec,
-        record: Bytes::copy_from_slice(record),
+        record: record.into(),
         width: 320,
         height: u32::from(choice),
     }
