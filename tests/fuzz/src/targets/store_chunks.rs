@@ -76,6 +76,11 @@ fn signed_mode(mode: u8, dice: &mut Dice, payload: &[u8]) {
     let (got, trailers) = unframe(&pieces, signer).expect("a body as clients send it");
     assert_eq!(got, payload);
     assert_eq!(trailers.len(), if mode & 4 != 0 { 2 } else { 0 });
+    if mode & 4 != 0 {
+        let mut more = body[..body.len() - 2].to_vec();
+        more.extend_from_slice(b"x-amz-checksum-crc32:BBBBBB==\r\n\r\n");
+        assert!(unframe(&[Bytes::from(more)], signer).is_err(), "a trailer behind the signature");
+    }
     // Another byte anywhere: refused, or no part of what counts (a line end, the case of a size).
     let at = dice.below(body.len());
     body[at] ^= 1 << dice.below(8);
