@@ -162,11 +162,15 @@ fn v3(request: &Request<'_>) {
     if let Some((_, value)) = changed.first_mut() {
         value.push('x');
     }
-    let verdict = |headers| signature_v3::verify(&parts(headers, request.body), &authorization, SECRET);
+    let verdict =
+        |headers| signature_v3::verify(&parts(headers, request.body), &authorization, SECRET);
     assert!(verdict(&changed).is_err());
     let mut added = headers.clone();
     added.push(("x-acs-injected".to_owned(), "1".to_owned()));
-    assert!(verdict(&added).is_err(), "a header that the product acts on was added");
+    assert!(
+        verdict(&added).is_err(),
+        "a header that the product acts on was added"
+    );
 }
 
 pub fn run(data: &[u8]) {

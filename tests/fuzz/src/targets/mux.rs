@@ -188,6 +188,21 @@ fn demux(stream: &[u8]) -> [Vec<Vec<u8>>; 2] {
     units
 }
 
+/// NAL units with lengths as a transport stream carries them.
+fn with_start_codes(mut picture: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let Some((length, rest)) = picture.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        let (nal, rest) = rest.split_at_checked(length).expect("the muxer took it");
+        if !nal.is_empty() {
+            out.extend_from_slice(&[0, 0, 0, 1]);
+            out.extend_from_slice(nal);
+        }
+        picture = rest;
+    }
+    out
+}
+
 fn transport_stream(steps: &[Step]) {
     let mut configs = (None, None);
     for step in steps {
@@ -202,16 +217,27 @@ fn transport_stream(steps: &[Step]) {
     };
     let mut out = BytesMut::new();
     muxer.begin_slice(&mut out);
-    let mut written: [Vec<&Frame>; 2] = [Vec::new(), Vec::new()];
+    let mut written: [Vec<Vec<u8>>; 2] = [Vec::new(), Vec::new()];
+    let mut codec = configs.0.map(|config| config.codec);
     let mut bytes = 0;
     for step in steps {
         match step {
-            Step::Video(config) => drop(muxer.set_video(config)),
+            Step::Video(config) => {
+                if muxer.set_video(config).is_ok() {
+                    codec = Some(config.codec);
+                }
+            }
             Step::Audio(config) => drop(muxer.set_audio(config)),
             Step::Frame(frame) => {
                 let before = out.len();
                 if muxer.write(frame, &mut out).is_ok() {
-                    written[usize::from(frame.track == Track::Audio)].push(frame);
+                    let is_sound = frame.track == Track::Audio;
+                    let payload = if is_sound || codec == Some(VideoCodec::Mpeg4) {
+                        frame.data.to_vec()
+                    } else {
+                        with_start_codes(&frame.data)
+                    };
+                    written[usize::from(is_sound)].push(payload);
                     bytes += frame.data.len();
                 } else {
                     assert_eq!(out.len(), before, "a refused frame leaves nothing");
@@ -224,28 +250,11 @@ fn transport_stream(steps: &[Step]) {
     let units = demux(&out);
     for (units, frames) in units.iter().zip(&written) {
         assert_eq!(units.len(), frames.len());
-        for (unit, frame) in units.iter().zip(frames) {
-            let mut tail = frame.data.as_ref();
-            if frame.track == Track::Video && unit.starts_with(&[0, 0, 0, 1]) && tail.len() >= 4 {
-                // The last unit that is not empty stands at the end.
-                let mut last = &tail[..0];
-                while let Some((length, rest)) = tail.split_first_chunk::<4>() {
-                    let Some((nal, rest)) =
-                        rest.split_at_checked(u32::from_be_bytes(*length) as usize)
-                    else {
-                        break;
-                    };
-                    if !nal.is_empty() {
-                        last = nal;
-                    }
-                    tail = rest;
-                }
-                tail = last;
-            }
+        for (unit, payload) in units.iter().zip(frames) {
             assert!(
-                unit.ends_with(tail),
+                unit.ends_with(payload),
                 "a payload of {} bytes is not whole",
-                frame.data.len()
+                payload.len()
             );
         }
     }

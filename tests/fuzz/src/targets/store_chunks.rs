@@ -79,7 +79,10 @@ fn signed_mode(mode: u8, dice: &mut Dice, payload: &[u8]) {
     if mode & 4 != 0 {
         let mut more = body[..body.len() - 2].to_vec();
         more.extend_from_slice(b"x-amz-checksum-crc32:BBBBBB==\r\n\r\n");
-        assert!(unframe(&[Bytes::from(more)], signer).is_err(), "a trailer behind the signature");
+        assert!(
+            unframe(&[Bytes::from(more)], signer).is_err(),
+            "a trailer behind the signature"
+        );
     }
     // Another byte anywhere: refused, or no part of what counts (a line end, the case of a size).
     let at = dice.below(body.len());

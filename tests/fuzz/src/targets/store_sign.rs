@@ -154,7 +154,10 @@ pub fn run(data: &[u8]) {
         Err(again) if again.code == "InvalidArgument" => {}
         // A signature that covers its own header cannot be made.
         Err(again) => assert!(
-            again.string_to_sign.as_deref().is_some_and(|now| now != text),
+            again
+                .string_to_sign
+                .as_deref()
+                .is_some_and(|now| now != text),
             "{again:?} for the text that it asked for:\n{text}"
         ),
     }
