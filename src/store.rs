@@ -144,7 +144,7 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
                 .synchronous(sea_orm::sqlx::sqlite::SqliteSynchronous::Normal)
                 .busy_timeout(Duration::from_secs(15))
                 .foreign_keys(false)
-                .pragma("cache_size", "-2000")
+                .pragma("cache_size", "-512")
         });
     options
 }

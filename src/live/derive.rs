@@ -21,7 +21,7 @@ use crate::media::{cmaf, flv};
 use crate::model::rule::Format;
 
 /// Written to disk at a time.
-const BLOCK: usize = 512 * 1024;
+const BLOCK: usize = 96 * 1024;
 /// Slices are at least this long.
 const SHORTEST_SLICE: u64 = 64 * PACKET as u64;
 /// Muxing jobs at a time: they are bound by memory bandwidth and disk, and must leave room for ingest.
@@ -423,7 +423,7 @@ impl Output {
     pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Self {
             file: DiskFile::create(path)?,
-            buffer: BytesMut::with_capacity(BLOCK + BLOCK / 2),
+            buffer: BytesMut::with_capacity(BLOCK),
             size: 0,
             crc64: crc64fast::Digest::new(),
         })
@@ -439,8 +439,10 @@ impl Output {
 
     /// Appends a payload.
     pub fn payload(&mut self, data: &[u8]) -> Result<(), DeriveError> {
-        if data.len() >= BLOCK {
+        if self.buffer.len() + data.len() > BLOCK {
             self.flush()?;
+        }
+        if data.len() >= BLOCK {
             self.crc64.write(data);
             self.size += data.len() as u64;
             return Ok(self.file.write_all(data)?);

@@ -24,7 +24,7 @@ use crate::media::rtmp::{Limits, Message};
 /// Between two looks at a publisher's socket; all publishers' looks come together.
 const TICK: Duration = Duration::from_millis(50);
 /// Read and worked off at a time.
-const BLOCK: usize = 32 * 1024;
+const BLOCK: usize = 16 * 1024;
 /// Read before other work of the connection gets its turn.
 const TURN: usize = 1 << 20;
 /// Machine time in which a connection must begin to publish.

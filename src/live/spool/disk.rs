@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 const THREADS: usize = 2;
 /// Buffers kept for use again, and the largest of them.
 const SPARE: usize = 16;
-const SPARE_BYTES: usize = 128 * 1024;
+const SPARE_BYTES: usize = 64 * 1024;
 
 /// What one session has handed over and what has reached the file system.
 #[derive(Debug, Default)]

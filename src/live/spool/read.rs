@@ -1,7 +1,8 @@
 //! Reading a spool back: a span for the muxers, or a whole session after a crash.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -12,7 +13,7 @@ use crate::live::segmenter::Span;
 use crate::media::frame::SampleInfo;
 
 /// Bytes read from disk at a time.
-const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = 64 * 1024;
 /// Bytes read at a time where payloads are passed over.
 const HEAD_BLOCK: usize = 4 * 1024;
 
@@ -109,9 +110,7 @@ impl SpoolReader {
         }
         if self.buffer.len() >= size {
             self.buffer.advance(size);
-        } else if let Some(file) = &mut self.file {
-            let beyond = size - self.buffer.len();
-            file.seek_relative(i64::try_from(beyond).unwrap_or(i64::MAX))?;
+        } else {
             self.buffer.clear();
         }
         self.at.offset += size as u64;
@@ -160,23 +159,22 @@ impl SpoolReader {
         while self.buffer.len() < wanted {
             if self.file.is_none() {
                 match File::open(self.folder.join(segment_name(self.at.segment))) {
-                    Ok(mut file) => {
+                    Ok(file) => {
                         self.length = file.metadata()?.len();
-                        file.seek(SeekFrom::Start(self.at.offset))?;
                         self.file = Some(file);
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                     Err(error) => return Err(error.into()),
                 }
             }
-            let Some(file) = &mut self.file else {
+            let Some(file) = &self.file else {
                 return Ok(false);
             };
             let missing = (wanted - self.buffer.len()).max(self.block);
             let start = self.buffer.len();
             self.buffer.resize(start + missing, 0);
             let read = match self.buffer.get_mut(start..) {
-                Some(free) => file.read(free)?,
+                Some(free) => file.read_at(free, self.at.offset + start as u64)?,
                 None => 0,
             };
             self.buffer.truncate(start + read);

@@ -14,7 +14,7 @@ use crate::descriptors;
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 
 /// A buffer of this size goes to disk before it would grow.
-const FLUSH_BYTES: usize = 96 * 1024;
+const FLUSH_BYTES: usize = 64 * 1024;
 /// A buffer this old goes to disk.
 const FLUSH_AGE: Duration = Duration::from_millis(300);
 /// A segment this long is followed by a new one at the next cut point.
@@ -106,8 +106,16 @@ impl SpoolWriter {
     }
 
     pub fn frame(&mut self, frame: &Frame) {
-        if self.buffer.len() + HEAD + frame.data.len() > self.buffer.capacity() {
+        let size = HEAD + frame.data.len();
+        if self.buffer.len() + size > FLUSH_BYTES {
             self.flush();
+        }
+        if size > FLUSH_BYTES {
+            // Goes by itself, so that the buffer keeps its size.
+            let mut alone = Vec::with_capacity(size);
+            put_frame(&mut alone, frame);
+            self.hand_over(alone);
+            return;
         }
         put_frame(&mut self.buffer, frame);
         self.appended();
@@ -152,16 +160,20 @@ impl SpoolWriter {
     pub fn flush(&mut self) {
         if !self.buffer.is_empty() {
             let data = std::mem::replace(&mut self.buffer, self.disk.buffer(FLUSH_BYTES));
-            let write = Write {
-                file: self.file.clone(),
-                offset: self.base,
-                data,
-                progress: self.progress.clone(),
-            };
-            self.base += write.data.len() as u64;
-            self.disk.write(self.lane, write);
+            self.hand_over(data);
         }
         self.oldest = None;
+    }
+
+    fn hand_over(&mut self, data: Vec<u8>) {
+        let write = Write {
+            file: self.file.clone(),
+            offset: self.base,
+            data,
+            progress: self.progress.clone(),
+        };
+        self.base += write.data.len() as u64;
+        self.disk.write(self.lane, write);
     }
 
     /// Bytes not yet on disk: what the publisher must be held back for.

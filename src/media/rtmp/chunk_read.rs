@@ -18,7 +18,7 @@ const MAX_CHUNK_SIZE: usize = 0xFF_FFFF;
 const EXTENDED: u32 = 0xFF_FFFF;
 
 /// Chunks of more payload than this are taken piecemeal, so that the caller's buffer stays small.
-const WHOLE_CHUNK: usize = 64 * 1024;
+const WHOLE_CHUNK: usize = 16 * 1024;
 
 /// First room for a message in several chunks; the announced length is believed only after that much has come.
 const FIRST_ROOM: usize = 64 * 1024;
