@@ -8,8 +8,6 @@
 //! would refuse real clients. What may not be left out is checked here: the headers that select the action and its time,
 //! and every other `x-acs-` header that is present, since the gateway acts on those. ACS3-HMAC-SM3 is known and refused.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -318,10 +316,12 @@ pub(super) fn signature(secret: &str, string_to_sign: &str) -> String {
     out
 }
 
+/// By digits: through the formatting machinery this alone was a fifth of a request's check.
 fn push_hex(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
-        // Writing into a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
+        for half in [byte >> 4, byte & 15] {
+            out.extend(char::from_digit(u32::from(half), 16));
+        }
     }
 }
 
