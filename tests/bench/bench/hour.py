@@ -84,6 +84,8 @@ def measure(seconds: float, speed: float, tools: media.Tools, folder: Path) -> H
         sent = media.push(tools.push, server.rtmp_host, server.rtmp_port, f"?vhost={own.DOMAIN}", 1, seconds, tools.ref, speed)
         ended = time.monotonic()
         load = procs.load()
+        # The server closed the idle connection during the push; the next request makes a new one.
+        bucket.connection.close()
         # Beside the reads: the call answers only when the work that fell due is done.
         advance = threading.Thread(target=server.advance, args=(own.AFTER_DELAY,))
         advance.start()
