@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::search::{Found, Mistake, Tried, search};
+use super::search::{Found, Mistake, Tried, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
 use crate::rpc::HttpParts;
@@ -13,8 +13,6 @@ use crate::rpc::signature_v3::{self, ALGORITHM, Authorization};
 type Pair = (String, String);
 
 const CONTENT_HASH: &str = "x-acs-content-sha256";
-/// Most parameters that are tried as the one that was left out.
-const LEFT_OUT: usize = 64;
 
 /// Which parameters stand in the canonical query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -445,13 +443,10 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             way.output = output;
         }));
     }
-    for (name, _) in request.query.iter().take(LEFT_OUT) {
-        let name = name.clone();
-        list.push(Mistake::alone(
-            format!("the parameter {name} is not signed"),
-            move |way: &mut Way| way.without = Some(name.clone()),
-        ));
-    }
+    let names = request.query.iter().map(|(name, _)| name);
+    list.extend(left_out(names, |way: &mut Way, name| {
+        way.without = Some(name);
+    }));
     list
 }
 

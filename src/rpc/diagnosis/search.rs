@@ -4,6 +4,8 @@
 pub(super) const WORK: usize = 2 << 20;
 /// What a try costs besides its text, in bytes.
 const TRY: usize = 256;
+/// Most parameters that are tried as the one that was left out.
+const LEFT_OUT: usize = 64;
 
 /// Something that clients do wrong when they sign.
 pub(super) struct Mistake<W> {
@@ -29,6 +31,17 @@ impl<W> Mistake<W> {
             ..Self::new(words, change)
         }
     }
+}
+
+/// For each of these parameters: that it was not signed.
+pub(super) fn left_out<'a, W>(
+    names: impl Iterator<Item = &'a String>,
+    set: impl Fn(&mut W, String) + Copy + 'static,
+) -> impl Iterator<Item = Mistake<W>> {
+    names.take(LEFT_OUT).cloned().map(move |name| {
+        let words = format!("the parameter {name} is not signed");
+        Mistake::alone(words, move |way: &mut W| set(way, name.clone()))
+    })
 }
 
 /// What a search found.

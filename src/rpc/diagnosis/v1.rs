@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-use super::search::{Found, Mistake, Tried, search};
+use super::search::{Found, Mistake, Tried, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
 use crate::rpc::HttpParts;
@@ -14,8 +14,6 @@ use crate::rpc::signature_v1::{self, Method};
 type Pair = (String, String);
 
 const SIGNATURE: &str = "Signature";
-/// Most parameters that are tried as the one that was left out.
-const LEFT_OUT: usize = 64;
 
 /// Spellings that make a difference to a query whose names and values are encoded already.
 const SECOND_TIME: [Spelling; 5] = [
@@ -332,13 +330,10 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         }));
     }
     let sent = request.query.iter().chain(&request.form);
-    for (name, _) in sent.filter(|(name, _)| name != SIGNATURE).take(LEFT_OUT) {
-        let name = name.clone();
-        list.push(Mistake::alone(
-            format!("the parameter {name} is not signed"),
-            move |way: &mut Way| way.without = Some(name.clone()),
-        ));
-    }
+    let names = sent.map(|(name, _)| name).filter(|name| *name != SIGNATURE);
+    list.extend(left_out(names, |way: &mut Way, name| {
+        way.without = Some(name);
+    }));
     list
 }
 
