@@ -17,6 +17,7 @@ mod draft;
 mod error;
 #[doc(hidden)]
 pub mod key;
+mod lane;
 mod layout;
 mod list;
 mod locks;
@@ -59,6 +60,8 @@ pub struct FolderStore {
 struct Inner {
     layout: Layout,
     locks: Locks,
+    /// For the bytes of all drafts.
+    room: draft::Room,
     clock: Clock,
 }
 
@@ -79,6 +82,7 @@ impl FolderStore {
         let inner = Inner {
             layout,
             locks: Locks::default(),
+            room: draft::Room::default(),
             clock,
         };
         Ok(Self {
@@ -110,7 +114,7 @@ impl FolderStore {
 
     /// A new object's temporary file, to be written and then committed.
     pub async fn draft(&self) -> Result<Draft, FolderError> {
-        Draft::create(self.inner.layout.fresh_tmp()).await
+        Draft::create(self.inner.layout.fresh_tmp(), self.inner.room.clone()).await
     }
 
     /// Runs file system work off the async threads.

@@ -1,22 +1,26 @@
 //! Bytes on their way into the store: a temporary file with running digests.
 //!
-//! Small pieces are gathered and written by a blocking task, one batch in flight while the next one fills, so that a
-//! slow sender holds no thread and a body of any size costs two batches of memory.
+//! Small pieces are gathered to batches. A batch goes down two lanes, one to the file and one to the MD5, which never wait for each
+//! other; how much may be on its way is bounded for each draft and for all together.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use tokio::task::{JoinHandle, spawn_blocking};
+use md5::{Digest as _, Md5};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
-use super::digest::Digests;
 use super::error::FolderError;
+use super::lane::{Batch, Lane};
 use super::layout::remove_file;
 use super::record::Stamp;
 
-/// Bytes gathered before they go to the disk. Each batch waits for two threads to be scheduled, which a busy machine makes slow.
-const BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes gathered before they go on.
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// Bytes after which the kernel is told to start writing back, so that the final sync has little left to do.
 const WRITE_BACK_EVERY: u64 = 32 * 1024 * 1024;
@@ -43,27 +47,68 @@ impl Drop for TempFile {
     }
 }
 
+/// Bytes that all drafts together may have on their way to the disk.
+const MOST_UNDER_WAY: usize = 32 * 1024 * 1024;
+
+/// Room for the bytes of all drafts.
+#[derive(Clone)]
+pub struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_UNDER_WAY)))
+    }
+}
+
 /// An object being written.
 pub struct Draft {
     temp: TempFile,
-    batch: Vec<Bytes>,
-    batched: usize,
+    room: Room,
+    gathered: Vec<Bytes>,
+    gathered_bytes: usize,
     size: u64,
-    writer: Writer,
-    write_back: Option<JoinHandle<()>>,
-    unsynced: u64,
+    work: Work,
 }
 
-enum Writer {
-    Idle(Output),
-    /// The file and the digests take the same batch, each on a thread of its own.
-    Busy(JoinHandle<io::Result<File>>, JoinHandle<Digests>),
+enum Work {
+    /// Nothing has gone on yet: what is small is written in one go at the end.
+    Gathering(Sink),
+    Flowing(Lane<Sink>, Lane<Md5>),
     Failed,
 }
 
-struct Output {
+/// The file, and the CRC-64 of what is in it.
+struct Sink {
     file: File,
-    digests: Digests,
+    crc64: crc64fast::Digest,
+    unsynced: u64,
+    /// The kernel is at work on an earlier part.
+    syncing: Arc<AtomicBool>,
+}
+
+impl Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.crc64.write(bytes);
+        self.unsynced += bytes.len() as u64;
+        if self.unsynced >= WRITE_BACK_EVERY && !self.syncing.swap(true, Ordering::AcqRel) {
+            self.unsynced = 0;
+            let (file, syncing) = (self.file.try_clone()?, self.syncing.clone());
+            spawn_blocking(move || {
+                // Only a head start: an error shows again at the final sync.
+                drop(file.sync_data());
+                syncing.store(false, Ordering::Release);
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives the file its stamp and makes it durable.
+    fn seal(self) -> Result<(Stamp, u64), FolderError> {
+        let stamp = Stamp::put_on(&self.file)?;
+        self.file.sync_all()?;
+        Ok((stamp, self.crc64.sum64()))
+    }
 }
 
 /// A complete temporary file, synced and stamped.
@@ -77,20 +122,21 @@ pub struct Finished {
 
 impl Draft {
     /// Opens a new temporary file.
-    pub(super) async fn create(path: PathBuf) -> Result<Self, FolderError> {
+    pub(super) async fn create(path: PathBuf, room: Room) -> Result<Self, FolderError> {
         let temp = TempFile::new(path.clone());
         let file = spawn_blocking(move || File::create_new(path)).await??;
         Ok(Self {
             temp,
-            batch: Vec::new(),
-            batched: 0,
+            room,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
             size: 0,
-            writer: Writer::Idle(Output {
+            work: Work::Gathering(Sink {
                 file,
-                digests: Digests::default(),
+                crc64: crc64fast::Digest::new(),
+                unsynced: 0,
+                syncing: Arc::default(),
             }),
-            write_back: None,
-            unsynced: 0,
         })
     }
 
@@ -101,77 +147,81 @@ impl Draft {
 
     /// Takes the next bytes; waits while the disk is behind.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), FolderError> {
-        self.batched += bytes.len();
+        self.gathered_bytes += bytes.len();
         self.size += bytes.len() as u64;
-        self.batch.push(bytes);
-        if self.batched >= BATCH_BYTES {
-            self.flush().await?;
+        self.gathered.push(bytes);
+        if self.gathered_bytes >= BATCH_BYTES {
+            self.send().await?;
         }
         Ok(())
     }
 
-    async fn output(&mut self) -> Result<Output, FolderError> {
-        match std::mem::replace(&mut self.writer, Writer::Failed) {
-            Writer::Idle(output) => Ok(output),
-            Writer::Busy(file, digests) => Ok(Output {
-                file: file.await??,
-                digests: digests.await?,
-            }),
-            Writer::Failed => Err(FolderError::Io(io::Error::other("an earlier write failed"))),
+    /// Sends what has gathered down both lanes.
+    async fn send(&mut self) -> Result<(), FolderError> {
+        let bytes = std::mem::take(&mut self.gathered);
+        let wanted = std::mem::take(&mut self.gathered_bytes).min(MOST_UNDER_WAY);
+        let room = self.room.0.clone();
+        let room = room
+            .acquire_many_owned(u32::try_from(wanted).unwrap_or(u32::MAX))
+            .await
+            .map_err(io::Error::other)?;
+        let batch = Arc::new(Batch::new(bytes, room));
+        let (sink, md5) = match std::mem::replace(&mut self.work, Work::Failed) {
+            Work::Gathering(sink) => (
+                Lane::start(sink, Sink::write),
+                Lane::start(Md5::new(), |md5, bytes| {
+                    md5.update(bytes);
+                    Ok(())
+                }),
+            ),
+            Work::Flowing(sink, md5) => (sink, md5),
+            Work::Failed => return Err(failed_before()),
+        };
+        if sink.push(batch.clone()).await && md5.push(batch).await {
+            self.work = Work::Flowing(sink, md5);
+            return Ok(());
         }
-    }
-
-    async fn flush(&mut self) -> Result<(), FolderError> {
-        let Output {
-            mut file,
-            mut digests,
-        } = self.output().await?;
-        self.unsynced += self.batched as u64;
-        if self.unsynced >= WRITE_BACK_EVERY
-            && self.write_back.as_ref().is_none_or(JoinHandle::is_finished)
-        {
-            self.unsynced = 0;
-            let file = file.try_clone()?;
-            self.write_back = Some(spawn_blocking(move || {
-                // Only a head start: an error shows again at the final sync.
-                drop(file.sync_data());
-            }));
-        }
-        self.batched = 0;
-        let batch = std::mem::take(&mut self.batch);
-        let same = batch.clone();
-        let writing = spawn_blocking(move || {
-            for bytes in batch {
-                file.write_all(&bytes)?;
-            }
-            Ok(file)
-        });
-        let digesting = spawn_blocking(move || {
-            for bytes in same {
-                digests.update(&bytes);
-            }
-            digests
-        });
-        self.writer = Writer::Busy(writing, digesting);
-        Ok(())
+        sink.finish().await?;
+        md5.finish().await?;
+        Err(failed_before())
     }
 
     /// Writes what is left, makes it durable and gives the file its stamp.
     pub async fn finish(mut self) -> Result<Finished, FolderError> {
-        self.flush().await?;
-        let output = self.output().await?;
-        let temp = self.temp;
-        spawn_blocking(move || {
-            let stamp = Stamp::put_on(&output.file)?;
-            output.file.sync_all()?;
-            let (md5, crc64) = output.digests.finish();
-            Ok(Finished {
-                temp,
-                stamp,
-                md5,
-                crc64,
-            })
+        if matches!(self.work, Work::Flowing(..)) && !self.gathered.is_empty() {
+            self.send().await?;
+        }
+        let (temp, rest) = (self.temp, self.gathered);
+        let ((stamp, crc64), md5) = match self.work {
+            Work::Gathering(mut sink) => {
+                spawn_blocking(move || {
+                    let mut md5 = Md5::new();
+                    for bytes in &rest {
+                        sink.write(bytes)?;
+                        md5.update(bytes);
+                    }
+                    Ok::<_, FolderError>((sink.seal()?, md5))
+                })
+                .await??
+            }
+            Work::Flowing(sink, md5) => {
+                let sealing = async {
+                    let sink = sink.finish().await?;
+                    spawn_blocking(move || sink.seal()).await?
+                };
+                tokio::try_join!(sealing, md5.finish())?
+            }
+            Work::Failed => return Err(failed_before()),
+        };
+        Ok(Finished {
+            temp,
+            stamp,
+            md5: md5.finalize().into(),
+            crc64,
         })
-        .await?
     }
+}
+
+fn failed_before() -> FolderError {
+    FolderError::Io(io::Error::other("an earlier write failed"))
 }
