@@ -8,7 +8,7 @@
 //! - `control` the routes under `/_localyun`
 //! - `live` ingest, recorder, spool and what is derived from it; `media` the formats, pure
 //! - `notify` callbacks; `objects` the object store; `store` the database; `model` the nouns, pure
-//! - `clock` the service clock with the one scheduler; `identity` who may call; `faults`, `journal`, `metrics`
+//! - `clock` the service clock with the one scheduler; `identity` who may call; `large_file` writing gigabytes; `faults`, `journal`, `metrics`
 #![forbid(unsafe_code)]
 
 pub mod actions;
@@ -24,6 +24,7 @@ pub mod http;
 pub mod identity;
 pub mod ids;
 pub mod journal;
+mod large_file;
 pub mod live;
 pub mod media;
 pub mod metrics;

@@ -5,12 +5,14 @@
 //! `worker` (one per stream, in order) → `derive` (mux from spool ranges) → `objects` → rows and callbacks in the store.
 
 pub mod access;
+mod ahead;
 pub mod cmaf;
 mod cut_short;
 pub mod derive;
 pub mod hub;
 pub mod ingest;
 pub mod machine;
+mod output;
 pub mod playlist;
 pub mod question;
 pub mod recorder;

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::derive::{DeriveError, Output, Tracks, Written, for_each, list};
+use super::derive::{DeriveError, Tracks, for_each, list};
+use super::output::{Output, Written};
 use super::segmenter::Slice;
-use super::spool::read::Listed;
+use super::spool::read::{Listed, SpoolReader};
 use super::spool::record::Record;
 use crate::media::cmaf::{Fragmenter, Position, init_segment};
 use crate::media::frame::SampleInfo;
@@ -21,7 +22,7 @@ pub fn write_fragment(
     start: Position,
 ) -> Result<(Written, Position), DeriveError> {
     let mut samples: Vec<SampleInfo> = Vec::new();
-    list(folder, slice.span, |listed| {
+    list(folder, SpoolReader::listing(folder, slice.span), |listed| {
         if let Listed::Frame(mut sample) = listed {
             sample.dts_ms += ORIGIN_MS;
             samples.push(sample);
@@ -49,5 +50,5 @@ pub fn write_init(path: &Path, tracks: &Tracks) -> Result<Written, DeriveError> 
     let mut out = Output::create(path)?;
     out.buffer
         .extend_from_slice(&init_segment(tracks.video.as_ref(), tracks.audio.as_ref())?);
-    out.finish()
+    Ok(out.finish()?)
 }

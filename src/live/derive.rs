@@ -3,13 +3,13 @@
 //! Two passes where a container wants its index in front: the first reads the records' heads into a layout, the second copies payloads.
 //! Work runs on blocking threads, a few at a time; files appear in the session's folder and are handed to the object store from there.
 
-use std::fs::File as DiskFile;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use tokio::sync::Semaphore;
 
+use crate::live::output::{Output, Written};
 use crate::live::segmenter::{File, Output as Decided, Slice, Span};
 use crate::live::spool::read::{Listed, ReadError, SpoolReader};
 use crate::live::spool::record::Record;
@@ -20,8 +20,6 @@ use crate::media::mpegts::{Continuity, MuxError, PACKET, TsMuxer};
 use crate::media::{cmaf, flv};
 use crate::model::rule::Format;
 
-/// Written to disk at a time.
-const BLOCK: usize = 96 * 1024;
 /// Slices are at least this long.
 const SHORTEST_SLICE: u64 = 64 * PACKET as u64;
 /// Muxing jobs at a time: they are bound by memory bandwidth and disk, and must leave room for ingest.
@@ -71,12 +69,24 @@ pub struct Carry {
 }
 
 impl Made {
+    /// A whole file of MP4 or FLV.
+    pub(super) fn file(path: PathBuf, size: u64, crc64: u64, pixels: (i32, i32)) -> Self {
+        Self {
+            path,
+            size,
+            crc64,
+            width: pixels.0,
+            height: pixels.1,
+            carry: Carry::default(),
+        }
+    }
+
     pub fn remove(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DeriveError> + Send + 'static,
 ) -> Result<T, DeriveError> {
     let _slot = SLOTS
@@ -113,7 +123,7 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
                 Record::Audio(config) => muxer.set_audio(&config)?,
                 Record::Mark(_) => {}
             }
-            out.drain()
+            Ok(out.drain()?)
         })?;
         pad(&mut out);
         let written = out.finish()?;
@@ -135,45 +145,39 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
 /// A last slice of a frame or two is too short for players to tell that it is MPEG-TS: null packets (ISO/IEC 13818-1, 2.4.1) make it longer.
 fn pad(out: &mut Output) {
     const NULL_HEAD: [u8; 4] = [0x47, 0x1f, 0xff, 0x10];
-    while out.size + (out.buffer.len() as u64) < SHORTEST_SLICE {
+    while out.size() < SHORTEST_SLICE {
         out.buffer.extend_from_slice(&NULL_HEAD);
         out.buffer.put_bytes(0xff, PACKET - NULL_HEAD.len());
     }
 }
 
+/// Where an MP4 or FLV file is made.
+pub(super) fn file_path(folder: &Path, file: &File, format: Format) -> PathBuf {
+    let suffix = format.suffix();
+    folder.join(format!("file-{}-{}{suffix}", file.lane, file.number))
+}
+
 /// Makes an MP4 or FLV file.
 pub async fn file(folder: PathBuf, file: File, format: Format) -> Result<Made, DeriveError> {
     blocking(move || {
-        let path = folder.join(format!(
-            "file-{}-{}{}",
-            file.lane,
-            file.number,
-            format.suffix()
-        ));
+        let path = file_path(&folder, &file, format);
         let configs = Tracks::at(&folder, file.span)?;
-        let (width, height) = configs.pixels();
+        let pixels = configs.pixels();
         let written = match format {
             Format::Flv => write_flv(&folder, &path, file.span, &configs)?,
             _ => write_mp4(&folder, &path, file.span, configs)?,
         };
-        Ok(Made {
-            path,
-            size: written.size,
-            crc64: written.crc64,
-            width,
-            height,
-            carry: Carry::default(),
-        })
+        Ok(Made::file(path, written.size, written.crc64, pixels))
     })
     .await
 }
 
-fn write_mp4(
+/// The index of an MP4, from a log that lists its frames.
+pub(super) fn mp4_layout(
     folder: &Path,
-    path: &Path,
-    span: Span,
+    log: SpoolReader,
     configs: Tracks,
-) -> Result<Written, DeriveError> {
+) -> Result<mp4::Layout, DeriveError> {
     let mut layout = mp4::Layout::new();
     if let Some(video) = configs.video {
         layout.video_config(video)?;
@@ -181,7 +185,7 @@ fn write_mp4(
     if let Some(audio) = configs.audio {
         layout.audio_config(audio)?;
     }
-    list(folder, span, |listed| {
+    list(folder, log, |listed| {
         match listed {
             Listed::Frame(sample) => layout.push(sample)?,
             Listed::Other(Record::Video(config)) => layout.video_config(config)?,
@@ -190,6 +194,16 @@ fn write_mp4(
         }
         Ok(())
     })?;
+    Ok(layout)
+}
+
+fn write_mp4(
+    folder: &Path,
+    path: &Path,
+    span: Span,
+    configs: Tracks,
+) -> Result<Written, DeriveError> {
+    let layout = mp4_layout(folder, SpoolReader::listing(folder, span), configs)?;
     let mut out = Output::create(path)?;
     out.buffer.extend_from_slice(&layout.head()?);
     drop(layout);
@@ -199,7 +213,7 @@ fn write_mp4(
         }
         Ok(())
     })?;
-    out.finish()
+    Ok(out.finish()?)
 }
 
 fn write_flv(
@@ -215,7 +229,7 @@ fn write_flv(
     if let Some(audio) = &configs.audio {
         layout.audio_config(audio)?;
     }
-    list(folder, span, |listed| {
+    list(folder, SpoolReader::listing(folder, span), |listed| {
         match listed {
             Listed::Frame(sample) => layout.push(sample)?,
             Listed::Other(Record::Video(config)) => layout.video_config(&config)?,
@@ -247,7 +261,7 @@ fn write_flv(
         }
         Ok(())
     })?;
-    out.finish()
+    Ok(out.finish()?)
 }
 
 /// Muxes a slice to a CMAF fragment.
@@ -302,7 +316,7 @@ pub struct Tracks {
 impl Tracks {
     /// Those in force at the range's start; a track whose configuration comes later in the range counts from the start, so that
     /// every header announces it.
-    fn at(folder: &Path, span: Span) -> Result<Self, DeriveError> {
+    pub(super) fn at(folder: &Path, span: Span) -> Result<Self, DeriveError> {
         let mut found = Self::default();
         for at in [span.configs.video, span.configs.audio]
             .into_iter()
@@ -315,7 +329,7 @@ impl Tracks {
             }
         }
         if found.video.is_none() || found.audio.is_none() {
-            let mut reader = SpoolReader::span(folder, span).sparing();
+            let mut reader = SpoolReader::listing(folder, span);
             while let Some(listed) = reader.next_listed()? {
                 match listed {
                     Listed::Other(Record::Video(config)) if found.video.is_none() => {
@@ -337,7 +351,7 @@ impl Tracks {
         Ok(found)
     }
 
-    fn pixels(&self) -> (i32, i32) {
+    pub(super) fn pixels(&self) -> (i32, i32) {
         let pixels = |n: u32| i32::try_from(n).unwrap_or(0);
         self.video
             .as_ref()
@@ -367,15 +381,14 @@ pub fn for_each(
     there(folder, any)
 }
 
-/// Walks the records of a range without the payloads of frames.
+/// Walks a log without the payloads of frames.
 pub fn list(
     folder: &Path,
-    span: Span,
+    mut log: SpoolReader,
     mut work: impl FnMut(Listed) -> Result<(), DeriveError>,
 ) -> Result<(), DeriveError> {
-    let mut reader = SpoolReader::span(folder, span).sparing();
     let mut any = false;
-    while let Some(listed) = reader.next_listed()? {
+    while let Some(listed) = log.next_listed()? {
         any |= matches!(listed, Listed::Frame(_));
         work(listed)?;
     }
@@ -401,69 +414,5 @@ pub fn sample(frame: &Frame) -> SampleInfo {
         cts_ms: frame.cts_ms,
         key: frame.key,
         size: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
-    }
-}
-
-/// A file being written in large blocks.
-pub struct Output {
-    file: DiskFile,
-    pub buffer: BytesMut,
-    size: u64,
-    crc64: crc64fast::Digest,
-}
-
-/// What came of a file that was written.
-pub struct Written {
-    pub size: u64,
-    /// CRC-64 of all its bytes, taken while they were at hand.
-    pub crc64: u64,
-}
-
-impl Output {
-    pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: DiskFile::create(path)?,
-            buffer: BytesMut::with_capacity(BLOCK),
-            size: 0,
-            crc64: crc64fast::Digest::new(),
-        })
-    }
-
-    /// Writes what has gathered once it makes a block.
-    pub fn drain(&mut self) -> Result<(), DeriveError> {
-        if self.buffer.len() >= BLOCK {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    /// Appends a payload.
-    pub fn payload(&mut self, data: &[u8]) -> Result<(), DeriveError> {
-        if self.buffer.len() + data.len() > BLOCK {
-            self.flush()?;
-        }
-        if data.len() >= BLOCK {
-            self.crc64.write(data);
-            self.size += data.len() as u64;
-            return Ok(self.file.write_all(data)?);
-        }
-        self.buffer.extend_from_slice(data);
-        self.drain()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.crc64.write(&self.buffer);
-        self.file.write_all(&self.buffer)?;
-        self.size += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    pub fn finish(mut self) -> Result<Written, DeriveError> {
-        self.flush()?;
-        Ok(Written {
-            size: self.size,
-            crc64: self.crc64.sum64(),
-        })
     }
 }

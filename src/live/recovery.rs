@@ -281,7 +281,7 @@ impl Story {
                 opening: Arc::new(self.opening.clone()),
                 folder: PathBuf::new(),
                 output,
-                progress: None,
+                handed: None,
                 keep_from: self.segmenter.keep_from().unwrap_or(0),
             });
         }

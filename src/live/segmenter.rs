@@ -68,6 +68,14 @@ pub struct File {
     pub slices: Option<(u64, u64)>,
 }
 
+/// An MP4 file that has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenMp4 {
+    pub lane: usize,
+    pub number: u64,
+    pub from: Position,
+}
+
 /// What the segmenter decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
@@ -181,6 +189,22 @@ impl Segmenter {
             })
             .flatten()
             .min()
+    }
+
+    /// The MP4 files that have begun.
+    #[must_use]
+    pub fn open_mp4s(&self) -> Vec<OpenMp4> {
+        let lanes = self.lanes.iter().enumerate();
+        lanes
+            .filter(|(_, lane)| lane.rule.format == Format::Mp4)
+            .filter_map(|(n, lane)| {
+                Some(OpenMp4 {
+                    lane: n,
+                    number: lane.next_number,
+                    from: lane.file.as_ref()?.from,
+                })
+            })
+            .collect()
     }
 
     /// A codec configuration lies at `at` and holds from there on; `print` tells one configuration from another.

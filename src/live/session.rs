@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::UnixMs;
 use crate::live::machine::Cause;
-use crate::live::segmenter::{Output, Segmenter};
+use crate::live::segmenter::{OpenMp4, Output, Segmenter};
 use crate::live::spool::Position;
 use crate::live::spool::disk::Disk;
 use crate::live::spool::record::{Checkpoint, Mark, Opening};
@@ -73,6 +73,14 @@ pub struct Session {
     lost_at: Option<UnixMs>,
     resuming: bool,
     outputs: Vec<Output>,
+    grown: Vec<Grown>,
+}
+
+/// An MP4 file of which a spool segment more is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Grown {
+    pub file: OpenMp4,
+    pub to: Position,
 }
 
 /// What became of a frame.
@@ -110,6 +118,7 @@ impl Session {
             lost_at: None,
             resuming: false,
             outputs: Vec::new(),
+            grown: Vec::new(),
         })
     }
 
@@ -130,6 +139,7 @@ impl Session {
             lost_at: Some(lost_at),
             resuming: false,
             outputs: Vec::new(),
+            grown: Vec::new(),
         }
     }
 
@@ -350,7 +360,19 @@ impl Session {
             tracing::error!(%error, "a new spool segment cannot be opened; the old one goes on");
             return;
         }
+        let to = Position {
+            segment: self.spool.position().segment,
+            offset: 0,
+        };
+        let files = segmenter.open_mp4s();
+        self.grown
+            .extend(files.into_iter().map(|file| Grown { file, to }));
         self.write_configs();
+    }
+
+    /// The files that grew since the last call.
+    pub fn take_grown(&mut self) -> Vec<Grown> {
+        std::mem::take(&mut self.grown)
     }
 
     /// What was decided since the last call.

@@ -3,22 +3,26 @@
 //! Everything is idempotent by a name that the spool's content decides ("session:format:number"), so that a restart may run it all again.
 //! A store that fails is tried again until it works; the spool is given up only after the commit.
 
+mod effect;
+mod head_start;
 mod upload;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
+use effect::Trouble;
+pub use effect::{Effect, Job, Status};
 use tokio::sync::mpsc;
 
 use crate::clock::{Busy, UnixMs};
 use crate::descriptors;
 use crate::ids;
+use crate::live::ahead::Ahead;
 use crate::live::cut_short;
-use crate::live::derive::{self, Carry, DeriveError};
+use crate::live::derive::{self, Carry};
 use crate::live::recorder::Recorder;
 use crate::live::segmenter::{File, Output, Slice};
-use crate::live::spool::disk::Progress;
 use crate::live::spool::record::Opening;
 use crate::live::spool::{read, segment_name};
 use crate::model::event::{self, Fault, Kind};
@@ -26,9 +30,7 @@ use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::rule::Format;
 use crate::model::stream_key::StreamKey;
 use crate::notify;
-use crate::objects::PutError;
 use crate::services::Services;
-use crate::store::StoreError;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 
 /// Slices above this make the recording fail, as the product's do.
@@ -37,81 +39,6 @@ const SLICE_LIMIT: u64 = 100 << 20;
 const RETRY_MS: [i64; 6] = [200, 500, 1_000, 2_000, 5_000, 10_000];
 /// Names tried beside one that a foreign object holds.
 const NAMES: u32 = 100;
-
-/// A status event to be told.
-#[derive(Debug, Clone)]
-pub struct Status {
-    pub session: String,
-    pub number: u32,
-    pub kind: Kind,
-    pub fault: Option<Fault>,
-    pub at: UnixMs,
-}
-
-/// What the recorder hands over.
-pub enum Effect {
-    /// The session's row: where it stands.
-    Session {
-        opening: Arc<Opening>,
-        ended_at: UnixMs,
-        state: &'static str,
-    },
-    Status(Status),
-    Output {
-        opening: Arc<Opening>,
-        folder: PathBuf,
-        output: Output,
-        progress: Option<Arc<Progress>>,
-        keep_from: u32,
-    },
-    /// Everything of this spool is done or unwanted.
-    Forget {
-        folder: PathBuf,
-    },
-}
-
-/// An effect on its way to the worker.
-pub struct Job {
-    pub busy: Busy,
-    pub effect: Effect,
-    /// Held until the effect is done.
-    pub open: Arc<()>,
-}
-
-/// Why an effect did not come about.
-enum Trouble {
-    /// Try again.
-    Passing(String),
-    /// The recording cannot go on.
-    Fatal(Fault),
-    /// Nothing to be done; told in the log.
-    Lost(String),
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::Passing(error.to_string())
-    }
-}
-
-impl From<PutError> for Trouble {
-    fn from(error: PutError) -> Self {
-        match error {
-            PutError::NoSuchBucket => Self::Fatal(Fault::BucketNotFound),
-            PutError::Denied(_) => Self::Fatal(Fault::AccessDenied),
-            other => Self::Passing(other.to_string()),
-        }
-    }
-}
-
-impl From<DeriveError> for Trouble {
-    fn from(error: DeriveError) -> Self {
-        match error {
-            DeriveError::Io(error) => Self::Passing(error.to_string()),
-            other => Self::Lost(other.to_string()),
-        }
-    }
-}
 
 struct Worker {
     services: Arc<Services>,
@@ -122,6 +49,8 @@ struct Worker {
     carry_of: String,
     /// Sessions whose bucket or media failed: nothing more is made of them.
     given_up: HashSet<String>,
+    /// Long files that are being written while their recording goes on.
+    ahead: Vec<Ahead>,
 }
 
 /// Starts a stream's worker; it ends with the recorder.
@@ -138,6 +67,7 @@ pub fn spawn(
         carry: HashMap::new(),
         carry_of: String::new(),
         given_up: HashSet::new(),
+        ahead: Vec::new(),
     };
     tokio::spawn(async move {
         let mut backlog: VecDeque<(Effect, Arc<()>)> = VecDeque::new();
@@ -221,7 +151,7 @@ impl Worker {
                 opening,
                 folder,
                 output,
-                progress,
+                handed,
                 keep_from,
             } => {
                 if self.given_up.contains(&opening.session) {
@@ -229,11 +159,11 @@ impl Worker {
                 }
                 let mut output = output.clone();
                 let mut cut_short = false;
-                if let Some(progress) = progress {
-                    progress.wait_below(0).await;
-                    cut_short = progress.has_failed();
+                if let Some(handed) = handed {
+                    cut_short = !handed.written().await;
                 }
                 if cut_short {
+                    self.ahead.clear();
                     output = derive::shortened(folder.clone(), output).await?;
                 }
                 match &mut output {
@@ -249,7 +179,16 @@ impl Worker {
                 drop_segments(folder, *keep_from);
                 Ok(())
             }
+            Effect::Ahead {
+                folder,
+                grown,
+                handed,
+            } => {
+                self.go_ahead(folder, *grown, handed).await;
+                Ok(())
+            }
             Effect::Forget { folder } => {
+                self.ahead.retain(|ahead| !ahead.is_in(folder));
                 // Nothing more comes of this session.
                 if let Some(session) = folder.file_name().and_then(|name| name.to_str()) {
                     self.given_up.remove(session);
@@ -422,7 +361,10 @@ impl Worker {
                     .await?
             }
             Format::Mp4 | Format::Flv => {
-                let made = derive::file(folder.to_owned(), file.clone(), rule.format).await?;
+                let made = match self.finish_ahead(folder, file).await {
+                    Some(made) => made,
+                    None => derive::file(folder.to_owned(), file.clone(), rule.format).await?,
+                };
                 let object = self
                     .put_file(opening, &wanted, rule.format.content_type(), &id, &made)
                     .await?;

@@ -24,7 +24,7 @@ use crate::media::frame::Track;
 pub(in crate::media) use boxes::{put_box, put_full_box};
 pub(in crate::media) use entry::{put_audio_entry, put_stsd, put_video_entry};
 pub(in crate::media) use header::{Brands, TrackHeader, put_brands, put_movie_header, put_trak};
-pub use layout::Layout;
+pub use layout::{HEAD_BLOCK, Layout};
 pub(in crate::media) use timing::{AudioClock, AudioTiming};
 
 /// Track ids, in order of their appearance in the movie.

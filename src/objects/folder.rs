@@ -32,6 +32,7 @@ mod walk;
 mod write;
 
 pub use buckets::{MAX_BUCKETS, MAX_CORS_RULES};
+pub use digest::combine_crc64;
 pub use draft::{Draft, Finished};
 pub use error::FolderError;
 pub use key::{MAX_KEY_BYTES, is_bucket_name};

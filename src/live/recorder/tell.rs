@@ -15,14 +15,19 @@ impl Recorder {
         if !session.is_open() {
             return;
         }
+        for grown in session.take_grown() {
+            self.send(Effect::Ahead {
+                folder: session.folder().to_owned(),
+                grown,
+                handed: session.spool.handed(),
+            });
+        }
         let outputs = session.take_outputs();
         if outputs.is_empty() {
             return;
         }
-        let (progress, flushed_at) = {
-            session.spool.flush();
-            (session.spool.progress(), session.keep_from())
-        };
+        session.spool.flush();
+        let (handed, keep_from) = (session.spool.handed(), session.keep_from());
         let opening = Arc::new(session.opening.clone());
         let folder = session.folder().to_owned();
         for output in outputs {
@@ -30,8 +35,8 @@ impl Recorder {
                 opening: opening.clone(),
                 folder: folder.clone(),
                 output,
-                progress: Some(progress.clone()),
-                keep_from: flushed_at,
+                handed: Some(handed.clone()),
+                keep_from,
             });
         }
     }

@@ -44,12 +44,38 @@ impl Progress {
         self.full.load(Ordering::Acquire)
     }
 
-    /// Waits until at most `limit` bytes are on their way.
-    pub async fn wait_below(&self, limit: u64) {
+    /// Waits until everything is written.
+    #[cfg(test)]
+    pub async fn wait_all(self: Arc<Self>) {
+        Handed::now(self).written().await;
+    }
+}
+
+/// What a session had handed over at one moment.
+#[derive(Debug, Clone)]
+pub struct Handed {
+    progress: Arc<Progress>,
+    bytes: u64,
+}
+
+impl Handed {
+    #[must_use]
+    pub fn now(progress: Arc<Progress>) -> Self {
+        Self {
+            bytes: progress.handed.load(Ordering::Acquire),
+            progress,
+        }
+    }
+
+    /// Waits until it is written, and not for what comes later. False: a write failed.
+    pub async fn written(&self) -> bool {
         loop {
-            let changed = self.changed.notified();
-            if self.pending() <= limit || self.has_failed() {
-                return;
+            let changed = self.progress.changed.notified();
+            if self.progress.has_failed() {
+                return false;
+            }
+            if self.progress.written.load(Ordering::Acquire) >= self.bytes {
+                return true;
             }
             changed.await;
         }

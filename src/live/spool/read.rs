@@ -36,6 +36,8 @@ pub struct SpoolReader {
     block: usize,
     /// The segment's length when it was opened: records passed over must lie within.
     length: u64,
+    /// Frames stand in this log without their payload.
+    heads_only: bool,
 }
 
 /// A record whose payload was passed over when it is a frame's.
@@ -46,19 +48,28 @@ pub enum Listed {
 }
 
 impl SpoolReader {
+    /// The records of a span.
     #[must_use]
     pub fn span(folder: &Path, span: Span) -> Self {
+        Self::range(folder, span.from, span.to)
+    }
+
+    /// The records of a span, for [`SpoolReader::next_listed`].
+    #[must_use]
+    pub fn listing(folder: &Path, span: Span) -> Self {
+        Self::span(folder, span).sparing()
+    }
+
+    /// The records between two positions.
+    #[must_use]
+    pub fn range(folder: &Path, from: Position, to: Position) -> Self {
         Self {
-            folder: folder.to_owned(),
-            file: None,
-            at: span.from,
-            end: Some(span.to),
-            buffer: BytesMut::new(),
-            block: BLOCK,
-            length: 0,
+            end: Some(to),
+            ..Self::from(folder, from)
         }
     }
 
+    /// All records from a position on.
     #[must_use]
     pub fn from(folder: &Path, at: Position) -> Self {
         Self {
@@ -69,6 +80,7 @@ impl SpoolReader {
             buffer: BytesMut::new(),
             block: BLOCK,
             length: 0,
+            heads_only: false,
         }
     }
 
@@ -77,6 +89,15 @@ impl SpoolReader {
     pub fn sparing(self) -> Self {
         Self {
             block: HEAD_BLOCK,
+            ..self
+        }
+    }
+
+    /// For a log of [`put_frame_head`](super::record::put_frame_head): to be read by [`SpoolReader::next_listed`].
+    #[must_use]
+    pub fn heads_only(self) -> Self {
+        Self {
+            heads_only: true,
             ..self
         }
     }
@@ -104,7 +125,7 @@ impl SpoolReader {
             let whole = self.whole(&head, length)?;
             return Ok(whole.map(|(_, record)| Listed::Other(record)));
         };
-        let size = HEAD + length;
+        let size = if self.heads_only { HEAD } else { HEAD + length };
         if self.at.offset + size as u64 > self.length {
             return Ok(None);
         }
@@ -256,7 +277,7 @@ mod tests {
             writer.frame(&frame(n));
         }
         writer.flush();
-        writer.progress().wait_below(0).await;
+        writer.progress().wait_all().await;
         let whole = std::fs::read(path.join(segment_name(0))).unwrap();
         assert_eq!(whole.len(), 5 * (HEAD + 1000));
         for cut in [
@@ -289,7 +310,7 @@ mod tests {
         let to = writer.position();
         writer.frame(&frame(4));
         writer.flush();
-        writer.progress().wait_below(0).await;
+        writer.progress().wait_all().await;
         assert_eq!(read_all(&path).0, [1, 2, 3, 4]);
         let mut reader = SpoolReader::span(
             &path,
@@ -326,7 +347,7 @@ mod tests {
             }
         }
         writer.flush();
-        writer.progress().wait_below(0).await;
+        writer.progress().wait_all().await;
         let listed = |to| {
             let span = Span {
                 from,

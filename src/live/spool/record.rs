@@ -134,18 +134,32 @@ fn put(out: &mut Vec<u8>, kind: u8, flags: u8, cts_ms: i32, dts_ms: i64, payload
 
 /// Appends a frame.
 pub fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
-    let kind = match frame.track {
-        Track::Video => KIND_VIDEO,
-        Track::Audio => KIND_AUDIO,
-    };
     put(
         out,
-        kind,
+        kind_of(frame.track),
         if frame.key { FLAG_KEY } else { 0 },
         frame.cts_ms,
         frame.dts_ms,
         &frame.data,
     );
+}
+
+/// Appends the head of a frame alone, for a log that only lists. It has no checksum.
+pub fn put_frame_head(out: &mut Vec<u8>, sample: SampleInfo) {
+    out.put_u32_le(sample.size);
+    out.put_u32_le(0);
+    out.put_u8(kind_of(sample.track));
+    out.put_u8(if sample.key { FLAG_KEY } else { 0 });
+    out.put_u16_le(0);
+    out.put_i32_le(sample.cts_ms);
+    out.put_i64_le(sample.dts_ms);
+}
+
+fn kind_of(track: Track) -> u8 {
+    match track {
+        Track::Video => KIND_VIDEO,
+        Track::Audio => KIND_AUDIO,
+    }
 }
 
 /// Appends a video configuration.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::disk::{Disk, Progress, Write};
+use super::disk::{Disk, Handed, Progress, Write};
 use super::record::{HEAD, Mark, put_audio_config, put_frame, put_mark, put_video_config};
 use super::{Position, segment_name};
 use crate::clock;
@@ -103,6 +103,12 @@ impl SpoolWriter {
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
+    }
+
+    /// What has gone to the disk threads so far, to be waited for.
+    #[must_use]
+    pub fn handed(&self) -> Handed {
+        Handed::now(self.progress.clone())
     }
 
     pub fn frame(&mut self, frame: &Frame) {

@@ -18,6 +18,11 @@ use crate::media::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
 
 /// How long a picture lasts whose successor is not known and that has no predecessor.
 const LONE_PICTURE_MS: i64 = 40;
+/// From this many payload bytes on the head is filled up to whole blocks of a file system, so that it can be put in front of payload
+/// that is written already.
+pub(super) const LONG_BYTES: u64 = 32 << 20;
+/// A block of the usual file systems.
+pub const HEAD_BLOCK: usize = 4096;
 /// Longest chunk, so that a file of one track is still read in small pieces.
 const CHUNK_MS: i64 = 1_000;
 
@@ -143,7 +148,11 @@ impl Layout {
             }
             Ok(())
         })?;
-        put_mdat_header(&mut out, self.payload_bytes);
+        let mdat = mdat_header(self.payload_bytes);
+        if self.payload_bytes >= LONG_BYTES {
+            put_free(&mut out, mdat.len())?;
+        }
+        out.put_slice(&mdat);
         let before = out.len() as u64;
         for table in offsets {
             table.shift(&mut out, size, before);
@@ -351,8 +360,20 @@ fn narrow(ticks: u64) -> u32 {
     u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
+/// Space (clause 8.1.2) up to where `behind` more bytes end a block.
+fn put_free(out: &mut BytesMut, behind: usize) -> Result<(), MuxError> {
+    const BOX_HEADER: usize = 8;
+    let least = out.len() + BOX_HEADER + behind;
+    let space = least.next_multiple_of(HEAD_BLOCK) - least;
+    put_box(out, b"free", |out| {
+        out.put_bytes(0, space);
+        Ok(())
+    })
+}
+
 /// The header of the media data box; sizes beyond 32 bits take the long form (clause 4.2).
-fn put_mdat_header(out: &mut BytesMut, payload: u64) {
+fn mdat_header(payload: u64) -> BytesMut {
+    let mut out = BytesMut::new();
     match u32::try_from(payload.saturating_add(8)) {
         Ok(size) => {
             out.put_u32(size);
@@ -364,4 +385,5 @@ fn put_mdat_header(out: &mut BytesMut, payload: u64) {
             out.put_u64(payload.saturating_add(16));
         }
     }
+    out
 }

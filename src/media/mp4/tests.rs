@@ -103,6 +103,19 @@ fn usual(pictures: i64) -> Vec<SampleInfo> {
 }
 
 #[test]
+fn a_long_file_has_a_head_of_whole_blocks() {
+    // The head grows by a few bytes a step, so that the space takes many lengths.
+    for more in 0..200 {
+        let mut samples = usual(30 + more);
+        samples.push(picture(100_000, 0, false, 32 << 20));
+        let read = read(&layout(&samples));
+        let found = read.samples(VIDEO_TRACK);
+        let at: Vec<_> = found.iter().map(|s| (s.0, s.1)).collect();
+        assert_eq!(at, places(&samples, Track::Video, read.head_len));
+    }
+}
+
+#[test]
 fn every_sample_is_where_the_index_says() {
     let samples = usual(200);
     let read = read(&layout(&samples));

@@ -4,10 +4,9 @@
 //! other; how much may be on its way is bounded for each draft and for all together.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
@@ -18,12 +17,10 @@ use super::error::FolderError;
 use super::lane::{Batch, Lane};
 use super::layout::remove_file;
 use super::record::Stamp;
+use crate::large_file::LargeFile;
 
 /// Bytes gathered before they go on.
 const BATCH_BYTES: usize = 256 * 1024;
-
-/// Bytes after which the kernel is told to start writing back, so that the final sync has little left to do.
-const WRITE_BACK_EVERY: u64 = 32 * 1024 * 1024;
 
 /// A temporary file that disappears unless somebody moved it away.
 #[derive(Debug)]
@@ -79,34 +76,21 @@ enum Work {
 
 /// The file, and the CRC-64 of what is in it.
 struct Sink {
-    file: File,
+    file: LargeFile,
     crc64: crc64fast::Digest,
-    unsynced: u64,
-    /// The kernel is at work on an earlier part.
-    syncing: Arc<AtomicBool>,
 }
 
 impl Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
         self.crc64.write(bytes);
-        self.unsynced += bytes.len() as u64;
-        if self.unsynced >= WRITE_BACK_EVERY && !self.syncing.swap(true, Ordering::AcqRel) {
-            self.unsynced = 0;
-            let (file, syncing) = (self.file.try_clone()?, self.syncing.clone());
-            spawn_blocking(move || {
-                // Only a head start: an error shows again at the final sync.
-                drop(file.sync_data());
-                syncing.store(false, Ordering::Release);
-            });
-        }
-        Ok(())
+        self.file.write(bytes)
     }
 
     /// Gives the file its stamp and makes it durable.
     fn seal(self) -> Result<(Stamp, u64), FolderError> {
-        let stamp = Stamp::put_on(&self.file)?;
-        self.file.sync_all()?;
+        let file = self.file.finish()?;
+        let stamp = Stamp::put_on(&file)?;
+        file.sync_all()?;
         Ok((stamp, self.crc64.sum64()))
     }
 }
@@ -132,10 +116,8 @@ impl Draft {
             gathered_bytes: 0,
             size: 0,
             work: Work::Gathering(Sink {
-                file,
+                file: LargeFile::new(file),
                 crc64: crc64fast::Digest::new(),
-                unsynced: 0,
-                syncing: Arc::default(),
             }),
         })
     }

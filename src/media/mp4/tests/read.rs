@@ -3,7 +3,8 @@
 use bytes::Buf;
 use mp4_atom::{Decode, Ftyp, Moov, Stbl, StszSamples, Trak};
 
-use crate::media::mp4::Layout;
+use crate::media::mp4::layout::LONG_BYTES;
+use crate::media::mp4::{HEAD_BLOCK, Layout};
 
 pub(super) struct Read {
     pub moov: Moov,
@@ -22,7 +23,12 @@ pub(super) fn read(layout: &Layout) -> Read {
     );
     Ftyp::decode(&mut head).unwrap();
     let moov = Moov::decode(&mut head).unwrap();
-    let short = u64::from(head.get_u32());
+    let mut short = u64::from(head.get_u32());
+    let filled = head.starts_with(b"free");
+    if filled {
+        head.advance(usize::try_from(short).unwrap() - 4);
+        short = u64::from(head.get_u32());
+    }
     assert_eq!(head.get_u32().to_be_bytes(), *b"mdat");
     let payload = if short == 1 {
         head.get_u64() - 16
@@ -30,6 +36,8 @@ pub(super) fn read(layout: &Layout) -> Read {
         short - 8
     };
     assert!(head.is_empty());
+    assert_eq!(filled, payload >= LONG_BYTES);
+    assert!(!filled || head_len.is_multiple_of(HEAD_BLOCK as u64));
     Read {
         moov,
         head_len,

@@ -1,0 +1,95 @@
+//! What the recorder hands to its worker, and why it may not come about.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clock::{Busy, UnixMs};
+use crate::live::derive::DeriveError;
+use crate::live::segmenter::Output;
+use crate::live::session::Grown;
+use crate::live::spool::disk::Handed;
+use crate::live::spool::record::Opening;
+use crate::model::event::{Fault, Kind};
+use crate::objects::PutError;
+use crate::store::StoreError;
+
+/// A status event to be told.
+#[derive(Debug, Clone)]
+pub struct Status {
+    pub session: String,
+    pub number: u32,
+    pub kind: Kind,
+    pub fault: Option<Fault>,
+    pub at: UnixMs,
+}
+
+/// What the recorder hands over.
+pub enum Effect {
+    /// The session's row: where it stands.
+    Session {
+        opening: Arc<Opening>,
+        ended_at: UnixMs,
+        state: &'static str,
+    },
+    Status(Status),
+    Output {
+        opening: Arc<Opening>,
+        folder: PathBuf,
+        output: Output,
+        handed: Option<Handed>,
+        keep_from: u32,
+    },
+    /// A spool segment more of an MP4 file is there.
+    Ahead {
+        folder: PathBuf,
+        grown: Grown,
+        handed: Handed,
+    },
+    /// Everything of this spool is done or unwanted.
+    Forget {
+        folder: PathBuf,
+    },
+}
+
+/// An effect on its way to the worker.
+pub struct Job {
+    pub busy: Busy,
+    pub effect: Effect,
+    /// Held until the effect is done.
+    pub open: Arc<()>,
+}
+
+/// Why an effect did not come about.
+pub(super) enum Trouble {
+    /// Try again.
+    Passing(String),
+    /// The recording cannot go on.
+    Fatal(Fault),
+    /// Nothing to be done; told in the log.
+    Lost(String),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
+
+impl From<PutError> for Trouble {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::NoSuchBucket => Self::Fatal(Fault::BucketNotFound),
+            PutError::Denied(_) => Self::Fatal(Fault::AccessDenied),
+            other => Self::Passing(other.to_string()),
+        }
+    }
+}
+
+impl From<DeriveError> for Trouble {
+    fn from(error: DeriveError) -> Self {
+        match error {
+            DeriveError::Io(error) => Self::Passing(error.to_string()),
+            other => Self::Lost(other.to_string()),
+        }
+    }
+}
