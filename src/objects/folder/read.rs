@@ -46,6 +46,9 @@ impl ObjectReader {
             let task = spawn_blocking(move || {
                 let mut file = file;
                 file.seek(SeekFrom::Start(start))?;
+                if length > BLOCK_BYTES {
+                    read_far_ahead(&file);
+                }
                 read_block(file, size)
             });
             (task, length - size)
@@ -66,6 +69,18 @@ impl ObjectReader {
         )
     }
 }
+
+/// Tells the kernel that the file is read front to back: it then reads ahead in larger pieces, which is several times as fast where
+/// the file is not in its cache, as large ones are not (`large_file`).
+#[cfg(target_os = "linux")]
+fn read_far_ahead(file: &File) {
+    use rustix::fs::{Advice, fadvise};
+    // Only advice: without it the file is read as well.
+    let _ = fadvise(file, 0, None, Advice::Sequential);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_far_ahead(_: &File) {}
 
 fn read_block(file: File, size: u64) -> Block {
     let mut block = Vec::with_capacity(usize::try_from(size).map_err(io::Error::other)?);
