@@ -1,7 +1,7 @@
 //! Files written front to back, the large ones past the page cache.
 //!
-//! What is small is likely to be read again at once and goes through the cache. From [`CACHED_BYTES`] on, whole blocks go straight to
-//! the disk: a fresh page of the cache costs several times what the copy into it does, gigabytes of them push out what others
+//! What is small is likely to be read again at once and goes through the cache. Behind a front that the writer chooses, whole blocks go
+//! straight to the disk: a fresh page of the cache costs several times what the copy into it does, gigabytes of them push out what others
 //! need, and the final sync would have all of it to do.
 
 use std::fs::File;
@@ -9,8 +9,6 @@ use std::io::{self, Seek, SeekFrom, Write};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Bytes at the front that go through the page cache; a multiple of [`ALIGN`].
-const CACHED_BYTES: u64 = 16 * 1024 * 1024;
 /// Written past the cache at a time.
 const BLOCK_BYTES: usize = 1024 * 1024;
 /// Boundary that addresses and offsets of such writes keep to.
@@ -79,25 +77,24 @@ impl Block {
 }
 
 impl LargeFile {
-    /// Begins an empty file.
+    /// Begins an empty file; the first `cached` bytes go through the page cache.
     #[must_use]
-    pub fn new(file: File) -> Self {
+    pub fn new(file: File, cached: u64) -> Self {
         Self {
             file,
             offset: 0,
-            cached_to: CACHED_BYTES,
+            cached_to: cached.next_multiple_of(ALIGN as u64),
             way: Way::Cached,
         }
     }
 
-    /// Goes on at `offset`; what lies behind it is cut off.
-    pub fn resume(mut file: File, offset: u64) -> io::Result<Self> {
+    /// Goes on at `offset` of a file; what lies behind it is cut off.
+    pub fn resume(mut file: File, offset: u64, cached: u64) -> io::Result<Self> {
         file.set_len(offset)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Self {
             offset,
-            cached_to: CACHED_BYTES.max(offset.next_multiple_of(ALIGN as u64)),
-            ..Self::new(file)
+            ..Self::new(file, cached.max(offset))
         })
     }
 
@@ -196,6 +193,8 @@ fn set_direct(_: &File, on: bool) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    const CACHED: u64 = 5 * 4096;
+
     /// Bytes whose order shows.
     fn bytes(count: usize) -> Vec<u8> {
         (0..count)
@@ -205,7 +204,7 @@ mod tests {
 
     fn written(content: &[u8], piece: usize, folder: &std::path::Path) -> Vec<u8> {
         let path = folder.join("f");
-        let mut file = LargeFile::new(File::create(&path).unwrap());
+        let mut file = LargeFile::new(File::create(&path).unwrap(), CACHED);
         for piece in content.chunks(piece) {
             file.write(piece).unwrap();
         }
@@ -216,7 +215,7 @@ mod tests {
     #[test]
     fn every_byte_arrives_at_the_edges_of_cache_and_blocks() {
         let folder = tempfile::tempdir().unwrap();
-        let cached = usize::try_from(CACHED_BYTES).unwrap();
+        let cached = usize::try_from(CACHED).unwrap();
         let content = bytes(cached + 3 * BLOCK_BYTES + 17);
         for (length, piece) in [
             (0, 1),
@@ -240,7 +239,7 @@ mod tests {
     fn a_file_is_gone_on_with_at_any_length() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
-        let content = bytes(usize::try_from(CACHED_BYTES).unwrap() + 4 * BLOCK_BYTES);
+        let content = bytes(usize::try_from(CACHED).unwrap() + 4 * BLOCK_BYTES);
         std::fs::write(&path, b"something else that is longer than the first part").unwrap();
         let mut end = 0;
         for length in [
@@ -251,7 +250,7 @@ mod tests {
             content.len(),
         ] {
             let file = File::options().write(true).open(&path).unwrap();
-            let mut file = LargeFile::resume(file, end as u64).unwrap();
+            let mut file = LargeFile::resume(file, end as u64, CACHED).unwrap();
             file.write(&content[end..length]).unwrap();
             file.finish().unwrap();
             end = length;
@@ -263,7 +262,7 @@ mod tests {
     fn a_file_beyond_the_last_block_is_written_through_the_cache() {
         let folder = tempfile::tempdir().unwrap();
         let all = BLOCKS.try_acquire_many(MOST_BLOCKS as u32);
-        let content = bytes(usize::try_from(CACHED_BYTES).unwrap() + 5);
+        let content = bytes(usize::try_from(CACHED).unwrap() + 5);
         assert!(written(&content, 1 << 20, folder.path()) == content);
         drop(all);
     }
@@ -271,6 +270,6 @@ mod tests {
     #[test]
     fn an_error_of_the_disk_is_told() {
         let file = File::options().write(true).open("/dev/full").unwrap();
-        assert!(LargeFile::new(file).write(b"x").is_err());
+        assert!(LargeFile::new(file, CACHED).write(b"x").is_err());
     }
 }

@@ -19,14 +19,35 @@ const PART: u64 = 16 << 20;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// From a request's start to the first byte of its answer, so the sending of up to two parts is in it.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
+/// From a request's start to the first byte of its answer: a store that vanished answers never, and nothing says so.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
+/// What the slowest line takes in a second; a body's time at that speed comes on top.
+const SLOWEST_BYTES: u64 = 128 << 10;
+/// A store that puts together an object of thousands of parts.
+const JOIN_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How buckets are addressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressing {
     Path,
     Virtual,
+}
+
+fn timeouts(answer: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_PATIENCE)
+        .read_timeout(answer)
+        .build()
+}
+
+/// For a request that needs more than the usual time.
+fn patient(answer: Duration) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder().timeout_config(timeouts(answer))
+}
+
+/// For a request with a body.
+fn carrying(bytes: u64) -> aws_sdk_s3::config::Builder {
+    patient(ANSWER_PATIENCE + Duration::from_secs(bytes / SLOWEST_BYTES))
 }
 
 /// A client of one outside store.
@@ -58,12 +79,7 @@ impl Client {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_PATIENCE)
-                    .read_timeout(ANSWER_PATIENCE)
-                    .build(),
-            )
+            .timeout_config(timeouts(ANSWER_PATIENCE))
             .build();
         Self {
             s3: aws_sdk_s3::Client::from_conf(config),
@@ -118,7 +134,7 @@ impl Client {
         let body = ByteStream::from_path(path)
             .await
             .map_err(|e| PutError::Failed(e.to_string()))?;
-        self.put(upload, tag, body).await
+        self.put(upload, tag, body, size).await
     }
 
     pub async fn put_text(
@@ -130,7 +146,8 @@ impl Client {
         if !self.check_absent(upload, tag).await? {
             return Ok(());
         }
-        self.put(upload, tag, text.into_bytes().into()).await
+        let size = text.len() as u64;
+        self.put(upload, tag, text.into_bytes().into(), size).await
     }
 
     /// Puts a text in place of an earlier one of the same tag.
@@ -141,10 +158,17 @@ impl Client {
         text: String,
     ) -> Result<(), PutError> {
         self.check_absent(upload, tag).await?;
-        self.put(upload, tag, text.into_bytes().into()).await
+        let size = text.len() as u64;
+        self.put(upload, tag, text.into_bytes().into(), size).await
     }
 
-    async fn put(&self, upload: &Upload<'_>, tag: &str, body: ByteStream) -> Result<(), PutError> {
+    async fn put(
+        &self,
+        upload: &Upload<'_>,
+        tag: &str,
+        body: ByteStream,
+        size: u64,
+    ) -> Result<(), PutError> {
         self.s3
             .put_object()
             .bucket(upload.bucket)
@@ -152,6 +176,8 @@ impl Client {
             .content_type(upload.content_type)
             .metadata(tag, upload.tag)
             .body(body)
+            .customize()
+            .config_override(carrying(size))
             .send()
             .await
             .map(|_| ())
@@ -219,6 +245,8 @@ impl Client {
                 .upload_id(id)
                 .part_number(number)
                 .body(body)
+                .customize()
+                .config_override(carrying(length))
                 .send()
                 .await
                 .map_err(|error| fault(&error))?;
@@ -241,6 +269,8 @@ impl Client {
                     .set_parts(Some(parts))
                     .build(),
             )
+            .customize()
+            .config_override(patient(JOIN_PATIENCE))
             .send()
             .await
             .map(|_| ())

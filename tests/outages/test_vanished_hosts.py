@@ -15,7 +15,8 @@ import uuid
 import pytest
 
 from harness import probe
-from harness.server import clean_environment
+from harness.bucket import Bucket, client
+from harness.server import Server, clean_environment
 from harness.stage import Stage
 from harness.wait import wait_for
 
@@ -125,12 +126,12 @@ def far_receiver(host, tmp_path):
         process.wait(10)
 
 
-def prompt(work) -> None:
+def prompt(work, seconds: float = PROMPT_SECONDS) -> None:
     """Does something that must not take long."""
     began = time.monotonic()
     work()
     took = time.monotonic() - began
-    assert took < PROMPT_SECONDS, f"{took:.2f} s"
+    assert took < seconds, f"{took:.2f} s"
 
 
 def check_files(stage: Stage, source, events: list[dict]) -> None:
@@ -174,3 +175,57 @@ def test_the_receiver_vanishes(own_stage, host, far_receiver):
 
     wait_for(all_told, 40, "every callback after the receiver is back")
     check_files(stage, source, [body for body in told() if "uri" in body])
+
+
+@pytest.fixture
+def far_store(host, tmp_path):
+    """The endpoint of an object store on the host: another localyun, on SQLite of its own."""
+    flags = ("--oss-addr", f"{host.address}:0")
+    with Server(*flags, data_dir=tmp_path / "far", under=host.under) as server:
+        yield server.oss
+
+
+def retries(server: Server) -> int:
+    """Uploads that had to be tried again."""
+    (line,) = [line for line in server.get("/metrics").splitlines() if line.startswith("localyun_upload_retries_total ")]
+    return int(line.split()[1])
+
+
+def test_the_outside_store_vanishes(own_stage, host, far_store):
+    """First with a connection that was in use, whose requests nobody answers; then with none that can be made."""
+    stage = own_stage("--oss-endpoint", far_store, "--oss-access-key", "testid:testsecret", "--oss-addressing", "path")
+    bucket = Bucket(client(far_store), stage.bucket.name)
+    stage.rule({"Format": "m3u8", "SliceDuration": 5}, "mp4", "flv", DelayTime=15)
+    stage.notify()
+    source = stage.publisher()
+    source.push(8)
+    wait_for(lambda: bucket.keys(".ts"), what="the first slice outside")
+    host.vanish()
+    for _ in range(4):
+        prompt(lambda: source.push(6))
+    prompt(lambda: stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain))
+    # A rule's bucket is asked for, and waited for no longer than a client waits.
+    prompt(lambda: stage.rule("mp4", app="another"), 6)
+    stage.end(source)
+    # The request on its way is given up after a while; from then on time passes again, and each further try rests a little longer.
+    wait_for(lambda: retries(stage.server), 90, "the end of the first try")
+    stage.advance(16)
+    assert stage.inbox.files() == []
+    host.appear()
+
+    def arrived() -> bool:
+        stage.advance(10)
+        return len(stage.inbox.files()) >= 3
+
+    wait_for(arrived, 90, "every file after the store is back")
+    files = stage.inbox.files()
+    assert sorted(event["uri"].rsplit(".", 1)[1] for event in files) == ["flv", "m3u8", "mp4"]
+    path = stage.folder / "source.flv"
+    path.write_bytes(source.sent_flv())
+    for event in files:
+        if event["uri"].endswith(".m3u8"):
+            continue
+        file = stage.folder / event["uri"].rsplit("/", 1)[1]
+        file.write_bytes(bucket.get(event["uri"]))
+        for track in "va":
+            assert probe.payloads(file, track) == probe.payloads(path, track)

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 use super::record::{HEAD, Record, RecordError, frame_of, parse, payload_length};
 use super::{Position, segment_name, segment_number};
@@ -14,8 +15,8 @@ use crate::media::frame::SampleInfo;
 
 /// Bytes read from disk at a time.
 const BLOCK: usize = 64 * 1024;
-/// Bytes read at a time where payloads are passed over.
-const HEAD_BLOCK: usize = 4 * 1024;
+/// Bytes read at a time where payloads are passed over: two frames of sound and the heads around them.
+const HEAD_BLOCK: usize = 1024;
 
 /// Why a spool cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ pub struct SpoolReader {
     file: Option<File>,
     at: Position,
     end: Option<Position>,
-    buffer: BytesMut,
+    buffer: Bytes,
     block: usize,
     /// The segment's length when it was opened: records passed over must lie within.
     length: u64,
@@ -77,7 +78,7 @@ impl SpoolReader {
             file: None,
             at,
             end: None,
-            buffer: BytesMut::new(),
+            buffer: Bytes::new(),
             block: BLOCK,
             length: 0,
             heads_only: false,
@@ -168,7 +169,7 @@ impl SpoolReader {
         if !self.fill(HEAD + length)? {
             return Ok(None);
         }
-        let whole: Bytes = self.buffer.split_to(HEAD + length).freeze();
+        let whole: Bytes = self.buffer.split_to(HEAD + length);
         let record =
             parse(head, whole.slice(HEAD..)).map_err(|error| ReadError::Damaged { at, error })?;
         self.at.offset += (HEAD + length) as u64;
@@ -177,33 +178,35 @@ impl SpoolReader {
 
     /// Makes sure that `wanted` bytes are in the buffer; false when the segment ends before.
     fn fill(&mut self, wanted: usize) -> Result<bool, ReadError> {
-        while self.buffer.len() < wanted {
-            if self.file.is_none() {
-                match File::open(self.folder.join(segment_name(self.at.segment))) {
-                    Ok(file) => {
-                        self.length = file.metadata()?.len();
-                        self.file = Some(file);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                    Err(error) => return Err(error.into()),
+        if self.buffer.len() >= wanted {
+            return Ok(true);
+        }
+        if self.file.is_none() {
+            match File::open(self.folder.join(segment_name(self.at.segment))) {
+                Ok(file) => {
+                    self.length = file.metadata()?.len();
+                    self.file = Some(file);
                 }
-            }
-            let Some(file) = &self.file else {
-                return Ok(false);
-            };
-            let missing = (wanted - self.buffer.len()).max(self.block);
-            let start = self.buffer.len();
-            self.buffer.resize(start + missing, 0);
-            let read = match self.buffer.get_mut(start..) {
-                Some(free) => file.read_at(free, self.at.offset + start as u64)?,
-                None => 0,
-            };
-            self.buffer.truncate(start + read);
-            if read == 0 {
-                return Ok(false);
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(true)
+        let Some(file) = &self.file else {
+            return Ok(false);
+        };
+        let missing = (wanted - self.buffer.len()).max(self.block);
+        let mut bytes = Vec::with_capacity(self.buffer.len() + missing);
+        bytes.extend_from_slice(&self.buffer);
+        while bytes.len() < wanted {
+            let offset = self.at.offset + bytes.len() as u64;
+            match pread(file, spare_capacity(&mut bytes), offset) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
+        }
+        self.buffer = bytes.into();
+        Ok(self.buffer.len() >= wanted)
     }
 
     fn next_segment(&mut self) -> Result<bool, ReadError> {

@@ -22,6 +22,9 @@ use crate::large_file::LargeFile;
 /// Bytes gathered before they go on.
 const BATCH_BYTES: usize = 256 * 1024;
 
+/// The front of an object that goes through the page cache.
+const CACHED_BYTES: u64 = 16 * 1024 * 1024;
+
 /// A temporary file that disappears unless somebody moved it away.
 #[derive(Debug)]
 pub struct TempFile(PathBuf);
@@ -116,7 +119,7 @@ impl Draft {
             gathered_bytes: 0,
             size: 0,
             work: Work::Gathering(Sink {
-                file: LargeFile::new(file),
+                file: LargeFile::new(file, CACHED_BYTES),
                 crc64: crc64fast::Digest::new(),
             }),
         })
