@@ -355,7 +355,7 @@ fn spool(clip: &Clip, rounds: usize, folder: &Path) -> Outcome<usize> {
             writer.frame(&frame);
         }
         writer.flush();
-        waiting.block_on(writer.progress().wait_below(0));
+        waiting.block_on(writer.handed().written());
     }
     Ok(clip.frames.len())
 }
