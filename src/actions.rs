@@ -12,7 +12,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use schemars::Schema;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -47,8 +46,10 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send 
 pub struct ActionDef {
     pub name: &'static str,
     pub run: for<'a> fn(&'a Context, Value) -> Running<'a>,
-    pub request: fn() -> Schema,
-    pub answer: fn() -> Schema,
+    #[cfg(test)]
+    pub request: fn() -> schemars::Schema,
+    #[cfg(test)]
+    pub answer: fn() -> schemars::Schema,
 }
 
 /// The entry of a handler file.
@@ -65,7 +66,9 @@ macro_rules! action {
                         .map_err($crate::error::ApiError::internal)
                 })
             },
+            #[cfg(test)]
             request: || schemars::schema_for!($module::Request),
+            #[cfg(test)]
             answer: || schemars::schema_for!($module::Answer),
         }
     };

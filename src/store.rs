@@ -8,16 +8,19 @@ mod clock;
 pub mod documents;
 mod entity;
 mod migration;
+mod patience;
 pub mod records;
 pub mod rules;
 
 use std::time::Duration;
 
 use sea_orm::{
-    ColumnTrait, ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    QueryFilter, SqlErr,
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
+    EntityTrait, QueryFilter, SqlErr,
 };
 use sea_orm_migration::MigratorTrait;
+
+use patience::Patient;
 
 /// Why a store call failed.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +47,8 @@ impl StoreError {
 /// A handle to the database.
 #[derive(Clone)]
 pub struct Store {
-    write: DatabaseConnection,
-    read: DatabaseConnection,
+    write: Patient<DatabaseConnection>,
+    read: Patient<DatabaseConnection>,
     rules: rules::Cache,
 }
 
@@ -58,19 +61,13 @@ impl Store {
             let read = Database::connect(sqlite(url, 4)).await?;
             (write, read)
         } else {
-            let mut options = ConnectOptions::new(url);
-            options
-                .max_connections(16)
-                .connect_timeout(Duration::from_secs(10))
-                .acquire_timeout(Duration::from_secs(20))
-                .sqlx_logging(false);
-            let shared = Database::connect(options).await?;
+            let shared = Database::connect(patience::options(url)).await?;
             migration::Migrator::up(&shared, None).await?;
             (shared.clone(), shared)
         };
         let store = Self {
-            write,
-            read,
+            write: Patient::new(write),
+            read: Patient::new(read),
             rules: rules::Cache::default(),
         };
         store.fill_rules().await?;
@@ -125,8 +122,8 @@ impl Store {
 
     /// Closes the connections, so that SQLite leaves no write-ahead log behind.
     pub async fn close(&self) {
-        let _ = self.read.clone().close().await;
-        let _ = self.write.clone().close().await;
+        let _ = self.read.close().await;
+        let _ = self.write.close().await;
     }
 }
 

@@ -18,7 +18,7 @@ use super::hub::{Hub, Publisher};
 use crate::clock::{self, Busy};
 use crate::media::flv::read::{Item, TagReader};
 use crate::media::frame::{Frame, Track};
-use crate::media::rtmp::server::{Event, ServerSession};
+use crate::media::rtmp::server::{Event, Fed, ServerSession};
 use crate::media::rtmp::{Limits, Message};
 
 /// Between two looks at a publisher's socket; all publishers' looks come together.
@@ -265,9 +265,13 @@ impl Connection {
                 Ok(0) => Some(Look::Closed),
                 Ok(n) => {
                     read += n;
-                    let fed = self.session.feed(&mut self.buffer);
-                    media |= self.work_off().await;
-                    fed.map_err(|e| e.to_string())?;
+                    loop {
+                        let fed = self.session.feed(&mut self.buffer);
+                        media |= self.work_off().await;
+                        if fed.map_err(|e| e.to_string())? == Fed::All {
+                            break;
+                        }
+                    }
                     let empty = (n < room && !thorough).then_some(Look::Empty);
                     empty.or((read >= TURN).then_some(Look::More))
                 }

@@ -30,10 +30,6 @@ pub struct Limits {
     pub command_bytes: usize,
     /// Longest app, stream name or tcUrl.
     pub name_bytes: usize,
-    /// Most payload bytes that wait for the answer to a publish.
-    pub waiting_bytes: usize,
-    /// Most messages that wait for the answer to a publish.
-    pub waiting_messages: usize,
     /// Most bytes of answers that the caller has not taken.
     pub output_bytes: usize,
 }
@@ -46,8 +42,6 @@ impl Default for Limits {
             chunk_streams: 64,
             command_bytes: 64 * 1024,
             name_bytes: 2 * 1024,
-            waiting_bytes: 16 * 1024 * 1024,
-            waiting_messages: 8 * 1024,
             output_bytes: 256 * 1024,
         }
     }
@@ -107,9 +101,6 @@ pub enum RtmpError {
         /// What is wrong, completing "the command X …".
         problem: &'static str,
     },
-    /// Too much media came before the publish was answered.
-    #[error("too much media came before the publish was answered")]
-    Waiting,
     /// The peer asks for answers without the caller being able to send them.
     #[error("more than {0} bytes of answers wait to be sent")]
     Output(usize),

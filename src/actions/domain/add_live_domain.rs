@@ -3,7 +3,6 @@
 //! The product checks who owns the name and wants a CNAME record afterwards; neither makes sense on one machine. Its code for a
 //! name that is there already is not known; here it is ConfigAlreadyExists.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -20,7 +19,8 @@ pub const IGNORES: &[(&str, &str)] = &[
     ("TopLevelDomain", "no origin lies behind a domain"),
 ];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -29,7 +29,8 @@ pub struct Request {
     pub scope: Option<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Declares the domain.

@@ -3,7 +3,6 @@
 //! A push to the ingest domain is recorded by the rules of the streaming domain. An ingest domain leads to one streaming domain;
 //! a second mapping of it is ConfigAlreadyExists. With any domain taken as the caller's, an undeclared ingest domain is declared by this.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kind;
@@ -13,14 +12,16 @@ use crate::error::{ApiError, Code};
 use crate::live::access::Domain;
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub push_domain: String,
     pub pull_domain: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Stores the mapping.

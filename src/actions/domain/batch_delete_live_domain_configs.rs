@@ -1,6 +1,5 @@
 //! BatchDeleteLiveDomainConfigs: takes functions off domains. One that is not set is no failure.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::functions;
@@ -9,14 +8,16 @@ use crate::error::ApiError;
 use crate::live::access::Function;
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_names: String,
     pub function_names: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Removes the functions.

@@ -2,7 +2,6 @@
 //!
 //! Everything is checked before the first domain is changed. DryRun stops there.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::functions;
@@ -11,7 +10,8 @@ use crate::error::ApiError;
 use crate::live::access::Function;
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_names: String,
@@ -20,7 +20,8 @@ pub struct Request {
     pub dry_run: bool,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Sets the functions.

@@ -1,6 +1,5 @@
 //! DeleteLiveDomainMapping: an ingest domain stands for itself again. A mapping that is not there is InvalidConfig.NotFound.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kind;
@@ -9,14 +8,16 @@ use crate::actions::wire::domain_name;
 use crate::error::{ApiError, Code};
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub push_domain: String,
     pub pull_domain: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Removes the mapping; both domains stay.

@@ -1,6 +1,5 @@
 //! DescribeLiveDomainConfigs: the named functions of a domain, as they were set. ConfigId is a text here.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::functions;
@@ -9,27 +8,31 @@ use crate::error::ApiError;
 use crate::live::access::Function;
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
     pub function_names: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub domain_configs: Configs,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Configs {
     pub domain_config: Vec<Config>,
 }
 
 /// One function.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Config {
     pub config_id: String,
@@ -38,14 +41,16 @@ pub struct Config {
     pub function_args: Args,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Args {
     pub function_arg: Vec<Arg>,
 }
 
 /// One argument.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Arg {
     pub arg_name: String,

@@ -1,7 +1,6 @@
 //! DescribeLiveDomainDetail: one declared domain. Where any domain is taken as the caller's, one that was never declared is unknown
 //! here all the same, so that programs which create what is missing find out.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kind;
@@ -10,20 +9,23 @@ use crate::actions::wire::domain_name;
 use crate::error::{ApiError, Code};
 use crate::model::wire_time::to_api;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub domain_detail: Detail,
 }
 
 /// The domain; the list of domains spells two of these fields differently.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Detail {
     pub domain_name: String,

@@ -3,7 +3,6 @@
 //! Type is `vhost` for the streaming domain and `publish` for an ingest domain. The asked domain is in the list too, which no
 //! page settles either way. A domain without mapping gives an empty list.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -14,26 +13,30 @@ use crate::store::documents::Kind;
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub live_domain_models: Models,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Models {
     pub live_domain_model: Vec<Model>,
 }
 
 /// One domain of the group.
-#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Model {
     pub domain_name: String,

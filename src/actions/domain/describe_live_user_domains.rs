@@ -1,6 +1,5 @@
 //! DescribeLiveUserDomains: the declared domains, by name. All of them are online.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -18,7 +17,8 @@ pub const IGNORES: &[(&str, &str)] = &[
 
 const ONLINE: &str = "online";
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: Option<String>,
@@ -30,7 +30,8 @@ pub struct Request {
     pub page_size: i64,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub domains: Domains,
@@ -39,14 +40,16 @@ pub struct Answer {
     pub total_count: i32,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Domains {
     pub page_data: Vec<PageData>,
 }
 
 /// One domain; the detail action spells two of these fields differently.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct PageData {
     pub domain_name: String,

@@ -3,7 +3,6 @@
 //! Prefixes may be absent, as in the product's own examples, and then are those of its console. Streams that are live
 //! keep the rule that they were published under.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config::{self, NewFormat};
@@ -13,7 +12,8 @@ use crate::actions::wire::{given, instant};
 use crate::error::{ApiError, Code};
 use crate::model::rule::{DEFAULT_DELAY_S, Rule};
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -33,7 +33,8 @@ pub struct Request {
     pub transcode_templates: Vec<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Stores the rule.

@@ -3,7 +3,6 @@
 //! The product calls NotifyUrl mandatory, yet its manual sends OnDemandUrl alone; here one of the two is enough, as far as the
 //! spec lets the request through. No address is called unsafe: callbacks to this machine are what the emulator is for.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::notify;
@@ -13,7 +12,8 @@ use crate::error::ApiError;
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -24,7 +24,8 @@ pub struct Request {
     pub notify_auth_key: Option<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Stores the configuration.

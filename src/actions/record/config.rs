@@ -1,6 +1,5 @@
 //! What AddLiveAppRecordConfig and UpdateLiveAppRecordConfig check alike: the triple, the formats, the window.
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::actions::wire::malformed;
@@ -48,7 +47,8 @@ pub fn check_room(rules: usize) -> Result<(), ApiError> {
 }
 
 /// The members of a RecordFormat that can be added and changed.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct FormatMembers {
     pub format: Option<String>,
@@ -57,7 +57,8 @@ pub struct FormatMembers {
 }
 
 /// One RecordFormat as it is added: prefixes can be sent then, and only then.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct NewFormat {
     #[serde(flatten)]

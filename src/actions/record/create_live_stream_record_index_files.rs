@@ -5,7 +5,6 @@
 //! An object that is there already is replaced only when an index call for the same stream made it; any other one is kept, and
 //! the call refused with InvalidOssObject.Malformed.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::index_info::RecordInfo;
@@ -29,7 +28,8 @@ const LONGEST_OBJECT: usize = 1_023;
 /// Slices looked at for the one that EndTimeIncluded adds.
 const NEXT_SLICES: u64 = 16;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -44,7 +44,8 @@ pub struct Request {
     pub end_time_included: bool,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub record_info: RecordInfo,

@@ -2,14 +2,14 @@
 //!
 //! The product documents nothing for a triple without rule; this answers as its siblings do, 404 InvalidConfig.NotFound.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config;
 use crate::actions::Context;
 use crate::error::{ApiError, Code};
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -17,7 +17,8 @@ pub struct Request {
     pub stream_name: Option<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Removes the rule; a recording under way goes on.

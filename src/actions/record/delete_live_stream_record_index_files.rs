@@ -3,7 +3,6 @@
 //! Each RecordId has an outcome of its own in a 200 answer. Of a playlist only the playlist goes, never its slices. An object
 //! that is gone already is no failure: what was asked for holds.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::target::store_error;
@@ -15,7 +14,8 @@ use crate::objects::PutError;
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -25,7 +25,8 @@ pub struct Request {
     pub remove_file: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub code: String,
@@ -33,14 +34,16 @@ pub struct Answer {
     pub record_delete_info_list: DeleteList,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct DeleteList {
     pub record_delete_info: Vec<Deleted>,
 }
 
 /// What became of one file.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Deleted {
     pub record_id: String,

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::rendered::Texts;
@@ -14,7 +13,8 @@ use crate::error::ApiError;
 use crate::model::rule::{FormatRule, Rule};
 use crate::model::wire_time::to_api;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -25,7 +25,8 @@ pub struct Request {
     pub order: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub live_app_record_list: RecordList,
@@ -36,10 +37,11 @@ pub struct Answer {
     pub total_page: i32,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct RecordList {
-    #[schemars(with = "Vec<Record<'static>>")]
+    #[cfg_attr(test, schemars(with = "Vec<Record<'static>>"))]
     pub live_app_record: Page,
 }
 
@@ -60,7 +62,8 @@ impl Serialize for Page {
 }
 
 /// One rule.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Record<'a> {
     pub domain_name: &'a str,
@@ -81,14 +84,16 @@ pub struct Record<'a> {
     pub transcode_templates: Templates<'a>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct FormatList<'a> {
     pub record_format: Vec<RecordFormat<'a>>,
 }
 
 /// One format of a rule.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct RecordFormat<'a> {
     pub format: &'a str,
@@ -100,7 +105,8 @@ pub struct RecordFormat<'a> {
     pub slice_oss_object_prefix: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Templates<'a> {
     pub templates: &'a [String],

@@ -1,6 +1,5 @@
 //! DescribeLiveRecordNotifyConfig: the recording callbacks of a domain; a domain without them is an error, as documented.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -8,20 +7,23 @@ use crate::error::ApiError;
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub live_record_notify_config: Config,
 }
 
 /// The configuration; NotifyReqAuth is a boolean here and a text in the publish callbacks' action.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Config {
     pub domain_name: String,

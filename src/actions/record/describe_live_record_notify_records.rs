@@ -3,7 +3,6 @@
 //! Shown is every callback with at least one attempt. One that is still being tried counts as failed until it succeeds.
 //! The log reaches back 7 days; an earlier StartTime is taken as that. CallbackList is a bare array, without wrapper.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -28,7 +27,8 @@ const KINDS: [Kind; 6] = [
     Kind::TransformatError,
 ];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -42,7 +42,8 @@ pub struct Request {
     pub page_size: i64,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub callback_list: Vec<Callback>,
@@ -55,7 +56,8 @@ pub struct Answer {
 }
 
 /// One callback with its newest attempt.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Callback {
     pub domain_name: String,

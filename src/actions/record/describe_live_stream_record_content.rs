@@ -3,7 +3,6 @@
 //! A session that is still going on ends, for this answer, where its media ends now. Duration is EndTime minus StartTime, and
 //! OssObjectPrefix is the rule's template, both as the product has it.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -15,7 +14,8 @@ use crate::model::stream_key::StreamKey;
 use crate::model::wire_time::{to_api, unix_seconds};
 use crate::store::records::SessionRow;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -25,20 +25,23 @@ pub struct Request {
     pub end_time: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub record_content_info_list: ContentList,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct ContentList {
     pub record_content_info: Vec<Content>,
 }
 
 /// One recorded span.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Content {
     pub start_time: String,

@@ -2,7 +2,6 @@
 //!
 //! No page tells what an unknown id answers; here it is 404 InvalidResource.NotFound, also for an id of another stream.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::index_info::IndexInfo;
@@ -11,7 +10,8 @@ use crate::actions::wire::RECORDS_KEPT_MS;
 use crate::error::{ApiError, Code};
 use crate::model::stream_key::StreamKey;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -20,7 +20,8 @@ pub struct Request {
     pub record_id: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub record_index_info: IndexInfo,

@@ -4,7 +4,6 @@
 //! The period is matched against recording time, the natural reading of an open point. MP4 and FLV files are listed too, told
 //! apart by Format, as newer answers of the product do.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::index_info::IndexInfo;
@@ -13,7 +12,8 @@ use crate::actions::wire::{LONGEST_QUERY_MS, Paging, Period, RECORDS_KEPT_MS};
 use crate::error::ApiError;
 use crate::model::stream_key::StreamKey;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -26,7 +26,8 @@ pub struct Request {
     pub order: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub record_index_info_list: IndexList,
@@ -37,7 +38,8 @@ pub struct Answer {
     pub total_page: i32,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct IndexList {
     pub record_index_info: Vec<IndexInfo>,

@@ -1,6 +1,5 @@
 //! A record of an index file as answers show it.
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::media::hls::encode_uri_path;
@@ -10,7 +9,8 @@ use crate::model::wire_time::to_api;
 use crate::store::records::FileRow;
 
 /// RecordIndexInfo: a file of a recording, made by the recorder or by an index call.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct IndexInfo {
     #[serde(flatten)]
@@ -19,7 +19,8 @@ pub struct IndexInfo {
 }
 
 /// RecordInfo: the same without its format, as the call that makes an index answers.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct RecordInfo {
     pub record_id: String,

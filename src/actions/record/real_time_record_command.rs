@@ -3,7 +3,6 @@
 //! Needs a live stream and a rule in effect for it, of whatever mode; stop and cancel_delay also act on a recording whose stream is
 //! lost but whose file is still open. A stop with nothing to stop is a success, for which the product documents no code.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -16,7 +15,8 @@ use crate::model::stream_key::StreamKey;
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -25,7 +25,8 @@ pub struct Request {
     pub command: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Hands the command to the stream's recorder.

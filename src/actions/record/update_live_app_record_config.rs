@@ -3,7 +3,6 @@
 //! What is absent stays as it is: the only reading that fits an action which cannot send bucket and prefixes. A given
 //! RecordFormat list replaces the stored one as a whole. The change holds for streams published after it.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config::{self, FormatMembers};
@@ -12,7 +11,8 @@ use crate::actions::Context;
 use crate::actions::wire::{given, instant};
 use crate::error::{ApiError, Code};
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -31,7 +31,8 @@ pub struct Request {
     pub transcode_templates: Vec<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Replaces the stored rule by the changed one.

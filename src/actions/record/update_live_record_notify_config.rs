@@ -1,6 +1,5 @@
 //! UpdateLiveRecordNotifyConfig: changes the recording callbacks of a domain. What is absent stays; an empty OnDemandUrl clears it.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::notify;
@@ -10,7 +9,8 @@ use crate::error::ApiError;
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -21,7 +21,8 @@ pub struct Request {
     pub notify_auth_key: Option<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Replaces the stored configuration by the changed one.

@@ -2,7 +2,6 @@
 //!
 //! Nothing is documented for a domain without them; this answers 404 InvalidConfig.NotFound, as the recording callbacks' action does.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -12,13 +11,15 @@ use crate::store::documents::Kind;
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Removes the configuration.

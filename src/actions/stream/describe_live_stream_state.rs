@@ -1,6 +1,5 @@
 //! DescribeLiveStreamState: whether a stream is being published; asked by its streaming domain or by the ingest domain of its push.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -10,7 +9,8 @@ use crate::model::stream_key::StreamKey;
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -18,7 +18,8 @@ pub struct Request {
     pub stream_name: String,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub stream_state: String,

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -17,7 +16,8 @@ use crate::model::wire_time::to_api;
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -30,7 +30,8 @@ pub struct Request {
     pub page_size: i64,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
     pub online_info: OnlineInfo,
@@ -40,14 +41,16 @@ pub struct Answer {
     pub total_page: i32,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct OnlineInfo {
     pub live_stream_online_info: Vec<Stream>,
 }
 
 /// One stream.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Stream {
     pub domain_name: String,
@@ -59,7 +62,8 @@ pub struct Stream {
 }
 
 /// What OnlyStream leaves out.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Details {
     pub publish_domain: String,

@@ -2,7 +2,6 @@
 //!
 //! NotifyReqAuth is the text yes or no here. ExceptionNotifyUrl is kept and shown; what the product sends there is not documented.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
@@ -17,7 +16,8 @@ pub const IGNORES: &[(&str, &str)] = &[(
     "the answer of the describing action has no place for it, and no event of it is documented",
 )];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
     pub domain_name: String,
@@ -27,7 +27,8 @@ pub struct Request {
     pub notify_auth_key: Option<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
 /// Stores the configuration.

@@ -118,7 +118,7 @@ fn without_amf3_marker(mut payload: Bytes) -> Bytes {
 pub(super) fn split_aggregate(
     timestamp: u32,
     mut payload: Bytes,
-    sink: &mut impl FnMut(Message) -> Result<(), RtmpError>,
+    sink: &mut impl FnMut(Message),
 ) -> Result<(), RtmpError> {
     const TAG_HEADER: usize = 11;
     const BACK_POINTER: usize = 4;
@@ -139,7 +139,7 @@ pub(super) fn split_aggregate(
         if let Some(kind) = TagKind::from_number(number)
             && let Incoming::Media(message) = media(kind, timestamp.wrapping_add(offset), body)
         {
-            sink(message)?;
+            sink(message);
         }
     }
     Ok(())

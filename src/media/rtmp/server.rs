@@ -1,13 +1,14 @@
 //! The server's side of one RTMP connection.
 //!
 //! The caller reads the socket into a buffer, calls [`ServerSession::feed`], takes the events with
-//! [`ServerSession::poll`] and writes what [`ServerSession::take_output`] returns. It must read on while it waits for
-//! something else: bytes unread at close make the kernel reset the connection and throw away the end of a fast push.
+//! [`ServerSession::poll`] and writes what [`ServerSession::take_output`] returns. A `publish` stops the reading until it is
+//! answered, so that what a peer sends without waiting, the end of its push included, keeps its order. Otherwise the caller
+//! must read on while it waits for something else: bytes unread at close make the kernel reset the connection and throw
+//! away the end of a fast push.
 //! For the same reason acknowledgements go out only to a peer that asked for them, and the commands that end a publish
 //! are not answered.
 
 mod commands;
-mod waiting;
 
 use std::collections::VecDeque;
 
@@ -20,7 +21,6 @@ use super::handshake::Handshake;
 use super::message::{self, Incoming, id};
 use super::{Limits, Message, RtmpError};
 use crate::media::amf0::Value;
-use waiting::Waiting;
 
 /// What the peer did.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,16 +58,24 @@ pub enum Event {
     },
 }
 
+/// What became of the bytes that were fed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fed {
+    /// Every whole chunk is taken.
+    All,
+    /// A publish waits for its answer; what lies behind it is to be fed again then.
+    UntilAnswered,
+}
+
 /// Where a publish stands.
 #[derive(Debug)]
 enum Publish {
     /// Nothing published; media is dropped.
     None,
-    /// The caller has not answered yet; media is kept.
+    /// The caller has not answered yet; nothing more is read.
     Asked {
         stream_id: u32,
         name: String,
-        waiting: Waiting,
     },
     Accepted {
         stream_id: u32,
@@ -121,12 +129,12 @@ impl ServerSession {
         }
     }
 
-    /// Takes every whole chunk out of `input` and leaves the rest, less than 65 KiB, for the next call. Events and output
-    /// that came before an error are kept.
+    /// Takes every whole chunk out of `input`, up to a `publish`, and leaves the rest for the next call: less than 65 KiB
+    /// where nothing waits for an answer. Events and output that came before an error are kept.
     ///
     /// # Errors
     /// When the peer breaks the protocol or a limit. The session is over then: the same error comes again.
-    pub fn feed(&mut self, input: &mut BytesMut) -> Result<(), RtmpError> {
+    pub fn feed(&mut self, input: &mut BytesMut) -> Result<Fed, RtmpError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -137,7 +145,7 @@ impl ServerSession {
         self.received = self
             .received
             .wrapping_add(u32::try_from(taken).unwrap_or_default());
-        let result = result.and_then(|()| self.acknowledge());
+        let result = result.and_then(|fed| self.acknowledge().map(|()| fed));
         if let Err(error) = &result {
             self.failure = Some(error.clone());
         }
@@ -155,22 +163,12 @@ impl ServerSession {
         self.output.split().freeze()
     }
 
-    /// Lets the publish begin. Media that has come in the meantime follows as events. Without an open question nothing
-    /// happens.
+    /// Lets the publish begin. Without an open question nothing happens.
     pub fn accept_publish(&mut self) {
-        let Publish::Asked { .. } = self.publish else {
-            return;
-        };
-        if let Publish::Asked {
-            stream_id,
-            name,
-            waiting,
-        } = std::mem::replace(&mut self.publish, Publish::None)
-        {
+        if let Publish::Asked { stream_id, name } = &mut self.publish {
+            let (stream_id, name) = (*stream_id, std::mem::take(name));
             self.publish = Publish::Accepted { stream_id };
             self.answer_publish(stream_id, &name);
-            self.events
-                .extend(waiting.into_messages().map(Event::Media));
         }
     }
 
@@ -192,17 +190,20 @@ impl ServerSession {
         self.send_status(stream_id, status);
     }
 
-    fn read(&mut self, input: &mut BytesMut) -> Result<(), RtmpError> {
+    fn read(&mut self, input: &mut BytesMut) -> Result<Fed, RtmpError> {
         if !self.handshake.feed(input, &mut self.output)? {
-            return Ok(());
+            return Ok(Fed::All);
         }
-        while let Some(raw) = self.reader.next(input)? {
+        while !matches!(self.publish, Publish::Asked { .. }) {
+            let Some(raw) = self.reader.next(input)? else {
+                return Ok(Fed::All);
+            };
             self.handle(message::sort(raw)?)?;
             if self.output.len() > self.limits.output_bytes {
                 return Err(RtmpError::Output(self.limits.output_bytes));
             }
         }
-        Ok(())
+        Ok(Fed::UntilAnswered)
     }
 
     fn handle(&mut self, incoming: Incoming) -> Result<(), RtmpError> {
@@ -217,7 +218,7 @@ impl ServerSession {
                 let command = command::parse(&payload, &self.limits)?;
                 self.command(stream_id, command)?;
             }
-            Incoming::Media(message) => self.media(message)?,
+            Incoming::Media(message) => self.media(message),
             Incoming::Aggregate(timestamp, payload) => {
                 message::split_aggregate(timestamp, payload, &mut |message| self.media(message))?;
             }
@@ -226,14 +227,9 @@ impl ServerSession {
         Ok(())
     }
 
-    fn media(&mut self, message: Message) -> Result<(), RtmpError> {
-        match &mut self.publish {
-            Publish::None => Ok(()),
-            Publish::Asked { waiting, .. } => waiting.push(message, &self.limits),
-            Publish::Accepted { .. } => {
-                self.events.push_back(Event::Media(message));
-                Ok(())
-            }
+    fn media(&mut self, message: Message) {
+        if let Publish::Accepted { .. } = self.publish {
+            self.events.push_back(Event::Media(message));
         }
     }
 

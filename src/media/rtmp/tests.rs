@@ -50,12 +50,17 @@ impl Wire {
             let cut = self.cut(self.to_server.len());
             self.server_input
                 .extend_from_slice(&self.to_server.split_to(cut));
-            self.server.feed(&mut self.server_input).unwrap();
-            while let Some(event) = self.server.poll() {
-                if matches!(event, server::Event::Publish { .. }) {
-                    answer(&mut self.server);
+            loop {
+                let fed = self.server.feed(&mut self.server_input).unwrap();
+                while let Some(event) = self.server.poll() {
+                    if matches!(event, server::Event::Publish { .. }) {
+                        answer(&mut self.server);
+                    }
+                    self.events.push(event);
                 }
-                self.events.push(event);
+                if fed == server::Fed::All {
+                    break;
+                }
             }
             let cut = self.cut(self.to_client.len());
             self.client_input

@@ -1,6 +1,6 @@
 //! What the server does about each command (RTMP 1.0 clause 7.2, and the FC* calls that every encoder makes).
 
-use super::{Event, Publish, ServerSession, Waiting};
+use super::{Event, Publish, ServerSession};
 use crate::media::amf0::Value;
 use crate::media::rtmp::RtmpError;
 use crate::media::rtmp::command::{self, Command};
@@ -133,7 +133,6 @@ impl ServerSession {
         self.publish = Publish::Asked {
             stream_id,
             name: name.to_owned(),
-            waiting: Waiting::default(),
         };
         self.events.push_back(Event::Publish {
             app,

@@ -19,6 +19,8 @@ struct Peer {
     writer: ChunkWriter,
     answers: ChunkReader,
     received: BytesMut,
+    /// Sent and not yet taken by the session.
+    sent: BytesMut,
 }
 
 impl Peer {
@@ -33,6 +35,7 @@ impl Peer {
             writer: ChunkWriter::new(),
             answers: ChunkReader::new(Limits::default()),
             received: BytesMut::new(),
+            sent: BytesMut::new(),
         }
     }
 
@@ -58,15 +61,19 @@ impl Peer {
     }
 
     fn message(&mut self, type_id: u8, timestamp: u32, payload: &[u8]) -> Result<(), RtmpError> {
-        let mut wire = BytesMut::new();
         let header = MessageHeader {
             chunk_stream: 4,
             type_id,
             timestamp,
             stream_id: 1,
         };
-        self.writer.write(header, payload, &mut wire);
-        self.session.feed(&mut wire)
+        self.writer.write(header, payload, &mut self.sent);
+        self.go_on()
+    }
+
+    /// Lets the session take what was sent.
+    fn go_on(&mut self) -> Result<(), RtmpError> {
+        self.session.feed(&mut self.sent).map(|_| ())
     }
 
     fn call(&mut self, name: &str, transaction: f64, values: &[Value]) -> Result<(), RtmpError> {

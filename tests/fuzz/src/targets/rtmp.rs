@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use localyun::media::flv::TagKind;
 use localyun::media::rtmp::client::{ClientSession, State};
-use localyun::media::rtmp::server::{Event, ServerSession};
+use localyun::media::rtmp::server::{Event, Fed, ServerSession};
 use localyun::media::rtmp::{Limits, Message, RtmpError};
 
 use crate::input::{Dice, Input};
@@ -14,7 +14,6 @@ const GREETINGS: usize = 1 + 2 * 1536;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
-    Never,
     Accept,
     Refuse,
 }
@@ -34,17 +33,21 @@ fn feed(pieces: &[&[u8]], limits: Limits, answer: Answer) -> Outcome {
     let mut written = 0;
     for piece in pieces {
         input.extend_from_slice(piece);
-        let result = session.feed(&mut input);
-        while let Some(event) = session.poll() {
-            if matches!(event, Event::Publish { .. } | Event::Play { .. }) {
-                match answer {
-                    Answer::Never => {}
-                    Answer::Accept => session.accept_publish(),
-                    Answer::Refuse => session.refuse_publish("NetStream.Publish.BadName", "no"),
+        let result = loop {
+            let result = session.feed(&mut input);
+            while let Some(event) = session.poll() {
+                if matches!(event, Event::Publish { .. } | Event::Play { .. }) {
+                    match answer {
+                        Answer::Accept => session.accept_publish(),
+                        Answer::Refuse => session.refuse_publish("NetStream.Publish.BadName", "no"),
+                    }
                 }
+                outcome.events.push(event);
             }
-            outcome.events.push(event);
-        }
+            if result != Ok(Fed::UntilAnswered) {
+                break result;
+            }
+        };
         let output = session.take_output();
         assert!(
             output.len() <= limits.output_bytes + 70_000,
@@ -124,15 +127,18 @@ fn bytes_mode(flags: u8, seed: u8, data: &[u8]) {
             chunk_streams: 4,
             command_bytes: 1024,
             name_bytes: 32,
-            waiting_bytes: 4096,
-            waiting_messages: 16,
             output_bytes: 4096,
         }
     };
     let pieces = Dice::new(seed.into()).pieces(&stream);
-    let whole = feed(&[&stream], limits, Answer::Never);
-    let cut = feed(&pieces, limits, Answer::Never);
-    check_order(&whole.events, Answer::Never);
+    let answer = if flags & 4 == 0 {
+        Answer::Accept
+    } else {
+        Answer::Refuse
+    };
+    let whole = feed(&[&stream], limits, answer);
+    let cut = feed(&pieces, limits, answer);
+    check_order(&whole.events, answer);
     let shared = whole.events.len().min(cut.events.len());
     assert_eq!(whole.events[..shared], cut.events[..shared]);
     // Answers are taken between the pieces, so only the whole can overflow them.
@@ -141,12 +147,6 @@ fn bytes_mode(flags: u8, seed: u8, data: &[u8]) {
         assert_eq!(whole.error, cut.error);
         assert_eq!(whole.events.len(), cut.events.len());
     }
-    let answer = if flags & 4 == 0 {
-        Answer::Accept
-    } else {
-        Answer::Refuse
-    };
-    check_order(&feed(&pieces, limits, answer).events, answer);
 }
 
 /// Moves bytes both ways until neither side has any.

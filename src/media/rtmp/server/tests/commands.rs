@@ -102,6 +102,7 @@ fn an_accepted_publish() {
     peer.message(8, 5, b"early").unwrap();
     assert!(peer.events().is_empty());
     peer.session.accept_publish();
+    peer.go_on().unwrap();
     let answers = peer.answers();
     assert_eq!(answers[0].name, "onFCPublish");
     assert_eq!(answers[1].name, "onStatus");
@@ -119,6 +120,31 @@ fn an_accepted_publish() {
 }
 
 #[test]
+fn a_push_that_waits_for_no_answer_comes_whole_and_in_order() {
+    let mut peer = Peer::connected();
+    for name in ["first", "second"] {
+        peer.call("publish", 4.0, &[Value::Null, name.into()])
+            .unwrap();
+        peer.message(8, 5, b"all").unwrap();
+        peer.call("deleteStream", 5.0, &[Value::Null, 1.0.into()])
+            .unwrap();
+    }
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let events = peer.events();
+        assert!(matches!(events.last(), Some(Event::Publish { .. })));
+        told.extend(events);
+        peer.session.accept_publish();
+        peer.go_on().unwrap();
+    }
+    told.extend(peer.events());
+    let end = [media(TagKind::Audio, 5, b"all"), Event::Unpublish];
+    assert_eq!(told.len(), 6);
+    assert_eq!((&told[1..3], &told[4..]), (&end[..], &end[..]));
+    assert!(peer.sent.is_empty());
+}
+
+#[test]
 fn a_refused_publish_gives_no_media() {
     let mut peer = Peer::connected();
     peer.call("publish", 4.0, &[Value::Null, "cam".into()])
@@ -126,6 +152,7 @@ fn a_refused_publish_gives_no_media() {
     peer.message(8, 5, b"early").unwrap();
     peer.session
         .refuse_publish("NetStream.Publish.Denied", "no such domain");
+    peer.go_on().unwrap();
     peer.message(9, 6, b"later").unwrap();
     peer.session.accept_publish();
     assert!(matches!(peer.events()[..], [Event::Publish { .. }]));
@@ -206,6 +233,8 @@ fn names_that_cannot_be_are_refused_without_an_event() {
     peer.call("publish", 4.0, &[Value::Null, longest.as_str().into()])
         .unwrap();
     assert_eq!(peer.events().len(), 1);
+    peer.session.accept_publish();
+    peer.answers();
     peer.call("publish", 5.0, &[Value::Null, "second".into()])
         .unwrap();
     assert!(peer.events().is_empty());

@@ -131,28 +131,19 @@ fn control_messages() {
 }
 
 #[test]
-fn media_before_the_answer_is_bounded() {
-    let limits = Limits {
-        waiting_bytes: 10,
-        waiting_messages: 3,
-        ..Limits::default()
-    };
-    let asked = || {
-        let mut peer = Peer::new(limits);
-        peer.call("connect", 1.0, &[connect_object("live")])
-            .unwrap();
-        peer.call("publish", 2.0, &[Value::Null, "cam".into()])
-            .unwrap();
-        peer
-    };
-    let mut peer = asked();
-    assert_eq!(peer.message(8, 0, &[0; 10]), Ok(()));
-    assert_eq!(peer.message(8, 0, &[0]), Err(RtmpError::Waiting));
-    let mut peer = asked();
+fn nothing_is_taken_before_the_answer() {
+    let mut peer = Peer::connected();
+    peer.call("publish", 2.0, &[Value::Null, "cam".into()])
+        .unwrap();
+    assert!(peer.sent.is_empty());
     for _ in 0..3 {
-        assert_eq!(peer.message(8, 0, &[0]), Ok(()));
+        peer.message(8, 0, &[0; 1_000]).unwrap();
     }
-    assert_eq!(peer.message(8, 0, &[0]), Err(RtmpError::Waiting));
+    assert_eq!(peer.session.feed(&mut peer.sent), Ok(Fed::UntilAnswered));
+    assert!(peer.sent.len() > 3_000);
+    peer.session.accept_publish();
+    assert_eq!(peer.session.feed(&mut peer.sent), Ok(Fed::All));
+    assert!(peer.sent.is_empty());
 }
 
 #[test]
