@@ -21,4 +21,5 @@ pub mod segmenter;
 pub mod session;
 pub mod spool;
 pub mod timeline;
+mod unreadable;
 pub mod worker;

@@ -228,6 +228,7 @@ mod tests {
             started_at: 0,
             ended_at: time,
             slices: None,
+            header: None,
         };
         (file, starts)
     }

@@ -63,7 +63,7 @@ fn held(folder: &Path, span: Span, started_at: UnixMs) -> Result<Option<Held>, D
             Record::Frame(frame) => {
                 start_ms.get_or_insert(frame.dts_ms);
                 anchor.get_or_insert((frame.dts_ms, started_at));
-                timeline.observe(frame.track, frame.dts_ms);
+                timeline.observe(frame.track, frame.dts_ms, frame.cts_ms);
             }
             Record::Mark(mark) => {
                 if let Mark::Resume { media_ms, wall } = *mark

@@ -46,7 +46,7 @@ impl From<ReadError> for DeriveError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Io(error) => Self::Io(error),
-            damaged @ ReadError::Damaged { .. } => Self::Spool(damaged),
+            other => Self::Spool(other),
         }
     }
 }
@@ -114,6 +114,7 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
         let configs = Tracks::at(&folder, slice.span)?;
         let (width, height) = configs.pixels();
         let mut muxer = TsMuxer::new(configs.video.as_ref(), configs.audio.as_ref(), start.ts)?;
+        muxer.expect_offsets_from(slice.lowest_cts_ms);
         let mut out = Output::slice(&path)?;
         muxer.begin_slice(&mut out.buffer);
         for_each(&folder, slice.span, |record| {
@@ -291,7 +292,7 @@ pub async fn cmaf_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<M
 pub async fn cmaf_init(folder: PathBuf, file: File) -> Result<Made, DeriveError> {
     blocking(move || {
         let path = folder.join(format!("init-{}-{}.mp4", file.lane, file.number));
-        let configs = Tracks::at(&folder, file.span)?;
+        let configs = Tracks::at(&folder, file.header.unwrap_or(file.span))?;
         let (width, height) = configs.pixels();
         let written = super::cmaf::write_init(&path, &configs)?;
         Ok(Made {

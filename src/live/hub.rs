@@ -48,6 +48,9 @@ pub struct Publisher {
     announced: AtomicBool,
 }
 
+/// Codecs that are shown of a stream that holds what is not recorded.
+const MOST_UNSUPPORTED: usize = 8;
+
 /// What the stream's headers told.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Facts {
@@ -61,6 +64,15 @@ pub struct Facts {
     pub channels: u8,
     /// Codecs in the stream that the product does not record.
     pub unsupported: Vec<String>,
+}
+
+impl Facts {
+    /// Some of them; a stream of many codecs is not to fill the memory.
+    pub fn add_unsupported(&mut self, what: String) {
+        if self.unsupported.len() < MOST_UNSUPPORTED && !self.unsupported.contains(&what) {
+            self.unsupported.push(what);
+        }
+    }
 }
 
 impl Publisher {

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::access::{self, AccessError};
 use super::hub::{Hub, Publisher};
+use super::unreadable::Unreadable;
 use crate::clock::{self, Busy};
 use crate::media::flv::read::{Item, TagReader};
 use crate::media::frame::{Frame, Track};
@@ -98,6 +99,7 @@ fn start(
             hub: hub.clone(),
             default_domain,
             broken_tags: 0,
+            unreadable: Unreadable::default(),
         };
         if let Err(end) = connection.serve(id, drain).await {
             tracing::debug!(peer = %connection.peer, end = %end, "connection ended");
@@ -118,6 +120,7 @@ struct Connection {
     hub: Arc<Hub>,
     default_domain: Option<Arc<str>>,
     broken_tags: u64,
+    unreadable: Unreadable,
 }
 
 /// What one look at the socket brought.
@@ -362,6 +365,7 @@ impl Connection {
             Ok(publisher) => {
                 tracing::info!(stream.key = %publisher.key, peer = %self.peer, "publishing");
                 self.reader = TagReader::new();
+                self.unreadable = Unreadable::default();
                 self.publisher = Some(publisher);
                 self.session.accept_publish();
             }
@@ -429,22 +433,27 @@ impl Connection {
             }
             Item::Unsupported { track, codec } => {
                 tracing::warn!(stream.key = %publisher.key, ?track, codec, "the stream holds a codec that is not recorded");
-                publisher.note(|facts| {
-                    if facts.unsupported.len() < 8 && !facts.unsupported.contains(&codec) {
-                        facts.unsupported.push(codec.clone());
-                    }
-                });
+                publisher.note(|facts| facts.add_unsupported(codec));
                 recorder.unsupported();
             }
             Item::End { .. } => {}
         };
-        if let Err(error) =
-            self.reader
-                .read(message.kind, message.timestamp, message.payload, &mut sink)
-        {
+        let (kind, timestamp) = (message.kind, message.timestamp);
+        let read = self
+            .reader
+            .read(kind, timestamp, message.payload, &mut sink);
+        let lasts = self.unreadable.note(kind, timestamp, read.is_ok());
+        if let Err(error) = read {
             self.broken_tags += 1;
             if self.broken_tags.is_power_of_two() {
                 tracing::warn!(stream.key = %publisher.key, %error, count = self.broken_tags, "a tag cannot be read");
+            }
+            if lasts {
+                // Without it, half of the stream would be recorded.
+                let what = format!("unreadable: {error}");
+                tracing::warn!(stream.key = %publisher.key, what, "a track cannot be recorded");
+                publisher.note(|facts| facts.add_unsupported(what));
+                recorder.unsupported();
             }
         }
     }

@@ -47,6 +47,8 @@ pub enum Input {
     WindowClosed,
     /// The recording cannot go on (unsupported codec, bucket gone, disk full).
     Failed,
+    /// The stream cannot be recorded at all: no file is made of what came.
+    Unrecordable,
     /// The service stops: what is recorded is finished.
     Shutdown,
 }
@@ -56,7 +58,7 @@ pub enum Input {
 pub enum Step {
     /// Put the question to the on-demand URL, keeping frames meanwhile.
     Ask,
-    /// Throw away the frames kept while asking.
+    /// Throw away the session and its frames.
     Discard,
     /// Begin a session with the rule in force; says record_started.
     Open,
@@ -137,10 +139,12 @@ pub fn step(state: State, live: bool, input: Input) -> Result<(State, &'static [
         // The end.
         (Recording, I::Failed) => (Idle, &[S::Finalise]),
         (Paused(_), I::Failed) => (Idle, &[S::DisarmDelay, S::Finalise]),
+        (Recording, I::Unrecordable) => (Idle, &[S::Discard]),
+        (Paused(_), I::Unrecordable) => (Idle, &[S::DisarmDelay, S::Discard]),
         (Recording, I::Shutdown) => (Idle, &[S::Pause, S::Finalise]),
         (Paused(_), I::Shutdown) => (Idle, &[S::DisarmDelay, S::Finalise]),
-        (Asking, I::Failed | I::Shutdown) => (Idle, &[S::Discard]),
-        (Idle, I::Failed | I::Shutdown) => (Idle, &[]),
+        (Asking, I::Failed | I::Unrecordable | I::Shutdown) => (Idle, &[S::Discard]),
+        (Idle, I::Failed | I::Unrecordable | I::Shutdown) => (Idle, &[]),
     };
     Ok(go)
 }

@@ -24,6 +24,8 @@ use crate::services::Services;
 
 /// Bytes on their way to disk above which a publisher is held back.
 const BACKLOG_LIMIT: u64 = 8 << 20;
+/// A recording this short, of a stream that turns out to hold what cannot be recorded, is not kept. No slice is as short as this.
+const EDGE_MS: i64 = 5_000;
 /// A wanted cut that no key frame brings within this time is made where the stream stands.
 const CUT_PATIENCE_MS: i64 = 2_000;
 
@@ -222,7 +224,12 @@ impl Recorder {
                 self.tell(session, Kind::RecordResumed);
             }
         }
+        // A push that runs ahead of the clock reaches the window's end before the clock does.
+        let is_over = session.is_past_window();
         self.emit_outputs(&mut inner);
+        if is_over {
+            self.apply(&mut inner, Input::WindowClosed);
+        }
     }
 
     /// Work between batches of frames: flushes, and looks whether the disk still takes what is written.
@@ -256,9 +263,20 @@ impl Recorder {
             return;
         }
         inner.publisher.unsupported_told = true;
-        if !matches!(inner.state, State::Idle) {
-            self.fail(&mut inner, Fault::StreamFormatError);
+        if matches!(inner.state, State::Idle) {
+            return;
         }
+        // What came before the first sight of the other track is no recording of the stream, only its edge.
+        let is_edge = inner
+            .session
+            .as_ref()
+            .is_some_and(|s| s.timeline.end_ms() < EDGE_MS);
+        let input = if is_edge {
+            Input::Unrecordable
+        } else {
+            Input::Failed
+        };
+        self.fail_as(&mut inner, Fault::StreamFormatError, input);
     }
 
     /// The recording of `session` cannot go on.
@@ -274,12 +292,16 @@ impl Recorder {
     }
 
     fn fail(&self, inner: &mut Inner, fault: Fault) {
+        self.fail_as(inner, fault, Input::Failed);
+    }
+
+    fn fail_as(&self, inner: &mut Inner, fault: Fault, input: Input) {
         tracing::warn!(stream.key = %self.key, code = fault.code(), "recording failed");
         inner.last_fault = Some(fault);
         if let Some(session) = &mut inner.session {
             self.tell_as(session, Kind::RecordError, Some(fault));
         }
-        self.apply(inner, Input::Failed);
+        self.apply(inner, input);
     }
 
     // ---- commands and time ----

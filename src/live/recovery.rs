@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::hub::Hub;
 use super::machine::Cause;
-use super::segmenter::{Output, Segmenter};
+use super::segmenter::{Output, Segmenter, with_needs};
 use super::session::{Kept, Session};
 use super::spool::read::{SpoolReader, segments};
 use super::spool::record::{Checkpoint, Mark, Opening, Record};
@@ -120,6 +120,7 @@ fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
                     at,
                     track: f.track,
                     dts_ms: f.dts_ms,
+                    cts_ms: f.cts_ms,
                     key: f.key,
                 }),
                 Record::Video(config) => {
@@ -214,8 +215,14 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
     story.tell(Kind::RecordStarted, now);
     let mut outputs = Vec::new();
     for record in kept {
-        if let Kept::Frame { track, dts_ms, .. } = record {
-            story.timeline.observe(track, dts_ms);
+        if let Kept::Frame {
+            track,
+            dts_ms,
+            cts_ms,
+            ..
+        } = record
+        {
+            story.timeline.observe(track, dts_ms, cts_ms);
         }
         record.feed(&mut story.segmenter, &mut outputs);
     }
@@ -228,9 +235,11 @@ impl Story {
         let mut outputs = Vec::new();
         match record {
             Record::Frame(frame) => {
-                self.timeline.observe(frame.track, frame.dts_ms);
+                let times = (frame.dts_ms, frame.cts_ms);
+                self.timeline
+                    .observe(frame.track, frame.dts_ms, frame.cts_ms);
                 self.segmenter
-                    .frame(at, frame.track, frame.dts_ms, frame.key, &mut outputs);
+                    .frame(at, frame.track, times, frame.key, &mut outputs);
             }
             Record::Video(config) => {
                 self.segmenter
@@ -275,14 +284,15 @@ impl Story {
     }
 
     fn emit(&mut self, outputs: Vec<Output>) {
-        for output in outputs {
+        let open = self.segmenter.keep_from().unwrap_or(0);
+        for (output, keep_from) in with_needs(outputs, open) {
             // The folder is filled in by whoever takes the story up.
             self.effects.push(Effect::Output {
                 opening: Arc::new(self.opening.clone()),
                 folder: PathBuf::new(),
                 output,
                 handed: None,
-                keep_from: self.segmenter.keep_from().unwrap_or(0),
+                keep_from,
             });
         }
     }

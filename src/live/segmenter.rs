@@ -29,6 +29,11 @@ pub struct Span {
     pub configs: Configs,
 }
 
+fn first_segment(from: Position, configs: Configs) -> u32 {
+    let configs = [configs.video, configs.audio].into_iter().flatten();
+    configs.map(|at| at.segment).fold(from.segment, u32::min)
+}
+
 /// The places of the newest codec configurations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Configs {
@@ -51,6 +56,8 @@ pub struct Slice {
     pub ended_at: UnixMs,
     /// The first slice after an interruption.
     pub discontinuity: bool,
+    /// The lowest composition offset in it; never above zero.
+    pub lowest_cts_ms: i32,
 }
 
 /// A file that ended.
@@ -66,6 +73,8 @@ pub struct File {
     pub ended_at: UnixMs,
     /// The counters of its first and last slice (sliced formats).
     pub slices: Option<(u64, u64)>,
+    /// What its header is made from (CMAF): its last slice. A configuration that changes ends the file, so all of it has the same.
+    pub header: Option<Span>,
 }
 
 /// An MP4 file that has begun.
@@ -92,6 +101,9 @@ struct OpenSlice {
     anchor_ms: Option<i64>,
     started_at: UnixMs,
     discontinuity: bool,
+    /// The lowest composition offset so far; never above zero.
+    #[serde(default)]
+    lowest_cts_ms: i32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -106,6 +118,9 @@ struct OpenFile {
     started_at: UnixMs,
     decodable: bool,
     slices: Option<(u64, u64)>,
+    /// What its newest slice was made of.
+    #[serde(default)]
+    newest: Option<Span>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -131,6 +146,42 @@ pub struct Segmenter {
     /// Fingerprints of the configurations in force, by track.
     #[serde(default)]
     prints: [Option<u32>; 2],
+}
+
+impl Span {
+    /// The first segment that is needed to read it.
+    #[must_use]
+    pub fn first_segment(&self) -> u32 {
+        first_segment(self.from, self.configs)
+    }
+}
+
+impl Output {
+    /// The first segment of the spool that it is made from.
+    fn first_segment(&self) -> Option<u32> {
+        match self {
+            Self::Slice(slice) => Some(slice.span.first_segment()),
+            Self::File(file) if file.slices.is_none() => Some(file.span.first_segment()),
+            Self::File(file) => file.header.map(|span| span.first_segment()),
+        }
+    }
+}
+
+/// Each output with the first segment that is still needed once it is made: for what is open, and for the outputs behind it.
+#[must_use]
+pub fn with_needs(outputs: Vec<Output>, open: u32) -> Vec<(Output, u32)> {
+    let mut needed = open;
+    let mut all: Vec<(Output, u32)> = outputs
+        .into_iter()
+        .rev()
+        .map(|output| {
+            let behind = needed;
+            needed = output.first_segment().map_or(needed, |own| own.min(needed));
+            (output, behind)
+        })
+        .collect();
+    all.reverse();
+    all
 }
 
 impl Segmenter {
@@ -179,13 +230,17 @@ impl Segmenter {
         self.lanes
             .iter()
             .flat_map(|lane| {
-                [
-                    lane.file
-                        .as_ref()
-                        .filter(|_| !lane.rule.format.is_sliced())
-                        .map(|f| f.from.segment),
-                    lane.slice.as_ref().map(|s| s.from.segment),
-                ]
+                let file = lane.file.as_ref().and_then(|file| {
+                    if lane.rule.format.is_sliced() {
+                        file.newest
+                            .filter(|_| lane.rule.format == Format::Cmaf)
+                            .map(|span| span.first_segment())
+                    } else {
+                        Some(first_segment(file.from, file.configs))
+                    }
+                });
+                let slice = lane.slice.as_ref();
+                [file, slice.map(|s| first_segment(s.from, s.configs))]
             })
             .flatten()
             .min()
@@ -233,7 +288,7 @@ impl Segmenter {
         &mut self,
         at: Position,
         track: Track,
-        dts_ms: i64,
+        (dts_ms, cts_ms): (i64, i32),
         key: bool,
         out: &mut Vec<Output>,
     ) {
@@ -268,6 +323,7 @@ impl Segmenter {
                 started_at: wall,
                 decodable: false,
                 slices: None,
+                newest: None,
             });
             if cut_point {
                 file.anchor_ms.get_or_insert(dts_ms);
@@ -281,7 +337,9 @@ impl Segmenter {
                     anchor_ms: None,
                     started_at: wall,
                     discontinuity,
+                    lowest_cts_ms: 0,
                 });
+                slice.lowest_cts_ms = slice.lowest_cts_ms.min(cts_ms);
                 if cut_point {
                     slice.anchor_ms.get_or_insert(dts_ms);
                 }
@@ -327,7 +385,13 @@ impl Segmenter {
         let Some(open) = l.slice.take() else { return };
         let sequence = l.next_sequence;
         l.next_sequence += 1;
+        let span = Span {
+            from: open.from,
+            to: at,
+            configs: open.configs,
+        };
         if let Some(file) = &mut l.file {
+            file.newest = Some(span);
             file.slices = Some(
                 file.slices
                     .map_or((sequence, sequence), |(first, _)| (first, sequence)),
@@ -337,16 +401,13 @@ impl Segmenter {
             lane,
             sequence,
             file: l.next_number,
-            span: Span {
-                from: open.from,
-                to: at,
-                configs: open.configs,
-            },
+            span,
             start_ms: open.start_ms,
             duration_ms: (end_ms - open.start_ms).max(1),
             started_at: open.started_at,
             ended_at,
             discontinuity: open.discontinuity,
+            lowest_cts_ms: open.lowest_cts_ms,
         }));
     }
 
@@ -372,6 +433,7 @@ impl Segmenter {
             started_at: open.started_at,
             ended_at,
             slices: open.slices,
+            header: open.newest.filter(|_| l.rule.format == Format::Cmaf),
         }));
         l.next_number += 1;
     }

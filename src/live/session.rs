@@ -14,6 +14,7 @@ use crate::live::spool::record::{Checkpoint, Mark, Opening};
 use crate::live::spool::write::SpoolWriter;
 use crate::live::timeline::Timeline;
 use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
+use crate::model::rule::ANY;
 
 /// Whether frames are let into the recording yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub enum Kept {
         at: Position,
         track: Track,
         dts_ms: i64,
+        cts_ms: i32,
         key: bool,
     },
 }
@@ -46,8 +48,9 @@ impl Kept {
                 at,
                 track,
                 dts_ms,
+                cts_ms,
                 key,
-            } => segmenter.frame(at, track, dts_ms, key, out),
+            } => segmenter.frame(at, track, (dts_ms, cts_ms), key, out),
         }
     }
 }
@@ -229,7 +232,8 @@ impl Session {
             return Taken::No;
         }
         let before = self.timeline.end_ms();
-        frame.dts_ms = self.timeline.place(frame.track, raw).dts_ms;
+        let placed = self.timeline.place(frame.track, raw, frame.cts_ms);
+        frame.dts_ms = placed.dts_ms;
         let mut taken = Taken::Yes;
         if self.first_frame_at.is_none() {
             self.first_frame_at = Some(now);
@@ -263,10 +267,12 @@ impl Session {
                 at,
                 track: frame.track,
                 dts_ms: frame.dts_ms,
+                cts_ms: frame.cts_ms,
                 key: frame.key,
             });
         } else if let Some(segmenter) = &mut self.segmenter {
-            segmenter.frame(at, frame.track, frame.dts_ms, frame.key, &mut self.outputs);
+            let times = (frame.dts_ms, frame.cts_ms);
+            segmenter.frame(at, frame.track, times, frame.key, &mut self.outputs);
         }
         taken
     }
@@ -387,6 +393,19 @@ impl Session {
         self.segmenter
             .as_ref()
             .map_or(self.opening.wall + end_ms, |s| s.wall(end_ms))
+    }
+
+    /// When the rule's window ends; only a rule for one stream has one.
+    #[must_use]
+    pub fn window_end(&self) -> Option<UnixMs> {
+        let rule = &self.opening.rule;
+        rule.end_time.filter(|_| rule.stream != ANY)
+    }
+
+    /// Whether the media has reached the end of the rule's window.
+    #[must_use]
+    pub fn is_past_window(&self) -> bool {
+        self.window_end().is_some_and(|end| self.wall_end() >= end)
     }
 
     /// The stream is lost or a command pauses it. False when nothing came since the last pause: then it simply goes on, and its

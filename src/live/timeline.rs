@@ -3,8 +3,10 @@
 //! The rules, in the order they apply (docs/media.md tells why):
 //! 1. RTMP's 32-bit timestamps are unwrapped against the newest one seen.
 //! 2. A push's first frame continues where the recording stands; the gap of an interruption is not media time.
-//! 3. A step of up to [`FORWARD_LIMIT_MS`] forward is a pause and is kept; a longer one is a jump and is closed up.
+//! 3. A step of up to [`FORWARD_LIMIT_MS`] forward is a pause and is kept; a longer one is a jump and is closed up, unless the other track
+//!    went on meanwhile and is near: then it is the track that was silent, not the clock that jumped.
 //! 4. A step back of up to [`BACKWARD_LIMIT_MS`] is disorder: the frame is put 1 ms after its predecessor on the track; a longer one is a jump.
+//!    A track's first frame of a push may lie as far behind the other track as it may lie ahead.
 //! 5. A jump moves both tracks by the same offset, so that sound and picture stay together, also while the slower track still
 //!    brings frames from before the jump.
 
@@ -38,6 +40,12 @@ pub struct Timeline {
     in_push: [bool; 2],
     end: i64,
     jumps: u64,
+    /// Where the last picture ends by presentation time.
+    #[serde(default)]
+    shown_until: i64,
+    /// How long after its decoding the first picture is shown.
+    #[serde(default)]
+    lead: Option<i64>,
 }
 
 impl Timeline {
@@ -50,12 +58,13 @@ impl Timeline {
     }
 
     /// Takes note of a frame that was placed before a restart.
-    pub fn observe(&mut self, track: Track, dts_ms: i64) {
+    pub fn observe(&mut self, track: Track, dts_ms: i64, cts_ms: i32) {
         let t = index(track);
         if let Some(seen) = self.in_push.get_mut(t) {
             *seen = true;
         }
         self.put(t, dts_ms, false);
+        self.note_picture(track, dts_ms, cts_ms);
     }
 
     /// The end of the media so far: the last frame of either track and what it lasts.
@@ -70,19 +79,37 @@ impl Timeline {
         self.jumps
     }
 
-    /// Places a frame with the publisher's timestamp `raw`.
-    pub fn place(&mut self, track: Track, raw: u32) -> Placed {
-        let t = index(track);
+    /// Places a frame with the publisher's timestamp `raw` and its composition offset.
+    pub fn place(&mut self, track: Track, raw: u32, cts_ms: i32) -> Placed {
+        let placed = self.place_by_decoding(index(track), raw);
+        self.note_picture(track, placed.dts_ms, cts_ms);
+        placed
+    }
+
+    /// A push that breaks off between reordered pictures ends later for the eye than for the decoder.
+    fn note_picture(&mut self, track: Track, dts_ms: i64, cts_ms: i32) {
+        if track == Track::Video {
+            let cts = i64::from(cts_ms);
+            self.lead.get_or_insert(cts);
+            let shown = dts_ms + cts + self.nominal(index(track));
+            self.shown_until = self.shown_until.max(shown);
+        }
+    }
+
+    /// Where the next push begins: its first picture is shown when the last one has been.
+    fn next_start(&self) -> i64 {
+        self.end.max(self.shown_until - self.lead.unwrap_or(0))
+    }
+
+    fn place_by_decoding(&mut self, t: usize, raw: u32) -> Placed {
         let unwrapped = self.unwrap(raw);
         let Some(offset) = self.offset else {
-            self.offset = Some(self.end - unwrapped);
-            return self.put(t, self.end, false);
+            let start = self.next_start();
+            self.offset = Some(start - unwrapped);
+            return self.put(t, start, false);
         };
         let before = self.reference(t);
-        let plausible = |offset: i64| {
-            let step = unwrapped + offset - before;
-            (-BACKWARD_LIMIT_MS..=FORWARD_LIMIT_MS).contains(&step)
-        };
+        let plausible = |offset: i64| self.is_plausible(t, unwrapped + offset);
         if plausible(offset) {
             return self.put(t, unwrapped + offset, false);
         }
@@ -101,6 +128,23 @@ impl Timeline {
         self.offset = Some(next - unwrapped);
         self.jumps += 1;
         self.put(t, next, true)
+    }
+
+    fn is_plausible(&self, t: usize, at: i64) -> bool {
+        let newest = |t: usize| self.last.get(t).copied().flatten();
+        let in_push = |t: usize| self.in_push.get(t).copied().unwrap_or(false);
+        let other = 1 - t.min(1);
+        let is_near_other = newest(other)
+            .filter(|_| in_push(other))
+            .is_some_and(|other| (at - other).abs() <= FORWARD_LIMIT_MS);
+        match newest(t) {
+            Some(own) if in_push(t) => {
+                let step = at - own;
+                step >= -BACKWARD_LIMIT_MS && (step <= FORWARD_LIMIT_MS || is_near_other)
+            }
+            // What an earlier push brought is not to be overlapped.
+            own => is_near_other && own.is_none_or(|own| at - own >= -BACKWARD_LIMIT_MS),
+        }
     }
 
     fn unwrap(&mut self, raw: u32) -> i64 {
@@ -179,7 +223,7 @@ mod tests {
     fn place(timeline: &mut Timeline, frames: &[(Track, u32)]) -> Vec<i64> {
         frames
             .iter()
-            .map(|(track, raw)| timeline.place(*track, *raw).dts_ms)
+            .map(|(track, raw)| timeline.place(*track, *raw, 0).dts_ms)
             .collect()
     }
 
@@ -268,6 +312,56 @@ mod tests {
             ),
             [0, 1, 2]
         );
+    }
+
+    #[test]
+    fn a_track_that_was_silent_comes_back_in_step_with_the_other() {
+        let mut timeline = Timeline::default();
+        let mut seen = Vec::new();
+        for n in 0..1_000_u32 {
+            let raw = n * 40;
+            assert_eq!(timeline.place(Video, raw, 0).dts_ms, i64::from(raw));
+            if !(100..500).contains(&n) {
+                seen.push(timeline.place(Audio, raw, 0).dts_ms - i64::from(raw));
+            }
+        }
+        assert!(seen.iter().all(|skew| *skew == 0), "{seen:?}");
+        assert_eq!(timeline.jumps(), 0);
+    }
+
+    #[test]
+    fn sound_far_behind_the_picture_stays_there() {
+        for behind in [1_100_u32, 3_000, 9_900] {
+            let mut timeline = Timeline::default();
+            for n in 0..300_u32 {
+                let raw = 20_000 + n * 40;
+                let picture = timeline.place(Video, raw, 0).dts_ms;
+                let sound = timeline.place(Audio, raw - behind, 0).dts_ms;
+                assert_eq!(
+                    (picture, sound),
+                    (i64::from(n * 40), picture - i64::from(behind))
+                );
+            }
+            assert_eq!(timeline.jumps(), 0);
+        }
+    }
+
+    #[test]
+    fn a_push_cut_between_reordered_pictures_is_followed_by_later_ones() {
+        let mut timeline = Timeline::default();
+        // I P B in decoding order, and the second B lost: the P is shown last.
+        let shown = [(0, 40), (40, 120), (80, 0)]
+            .map(|(raw, cts)| timeline.place(Video, raw, cts).dts_ms + i64::from(cts));
+        timeline.begin_push();
+        let next = timeline.place(Video, 7_000, 40).dts_ms + 40;
+        assert_eq!((shown, next), ([40, 160, 80], 200));
+        // A whole group leaves no gap.
+        let mut timeline = Timeline::default();
+        for (raw, cts) in [(0, 40), (40, 120), (80, 0), (120, 0)] {
+            timeline.place(Video, raw, cts);
+        }
+        timeline.begin_push();
+        assert_eq!(timeline.place(Video, 0, 40).dts_ms, 160);
     }
 
     #[test]

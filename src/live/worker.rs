@@ -122,6 +122,7 @@ impl Worker {
                 }
                 Err(Trouble::Lost(why)) => {
                     tracing::error!(stream.key = %self.key, why, "a part of a recording could not be made");
+                    self.tell_lost(&effect).await;
                     return busy;
                 }
             }
@@ -136,6 +137,28 @@ impl Worker {
         self.given_up.insert(opening.session.clone());
         if let Some(recorder) = self.recorder.upgrade() {
             recorder.failed(&opening.session, fault);
+        }
+    }
+
+    /// What cannot be made is told, like any fault of the recording: nobody should have to find out by a missing file.
+    async fn tell_lost(&self, effect: &Effect) {
+        let Effect::Output {
+            opening, output, ..
+        } = effect
+        else {
+            return;
+        };
+        let (lane, number, kind) = match output {
+            Output::Slice(slice) => (slice.lane, slice.sequence, Kind::RecordError),
+            Output::File(file) if file.slices.is_some() => {
+                (file.lane, file.number, Kind::RecordError)
+            }
+            Output::File(file) => (file.lane, file.number, Kind::TransformatError),
+        };
+        let dedupe = format!("{}:{}:lost:{lane}:{number}", opening.session, kind.as_str());
+        if let Err(Trouble::Passing(why) | Trouble::Lost(why)) = self.tell_event(kind, dedupe).await
+        {
+            tracing::error!(stream.key = %self.key, why, "the fault cannot be told");
         }
     }
 
@@ -243,10 +266,14 @@ impl Worker {
             status.kind.as_str(),
             status.number
         );
-        let body = event::status(&self.key, status.kind);
+        self.tell_event(status.kind, dedupe).await
+    }
+
+    async fn tell_event(&self, kind: Kind, dedupe: String) -> Result<(), Trouble> {
+        let body = event::status(&self.key, kind);
         let services = &self.services;
         if let Some(callback) =
-            notify::recording_event(services, &self.key, status.kind, dedupe, body).await?
+            notify::recording_event(services, &self.key, kind, dedupe, body).await?
             && services
                 .store
                 .enqueue_callback(&callback, services.clock.now())

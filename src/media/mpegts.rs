@@ -95,6 +95,16 @@ pub struct Continuity {
     decode_shift_ms: u16,
 }
 
+impl Continuity {
+    /// Decoding times are written so far ahead that a picture with this offset is not shown before it is decoded.
+    fn shift_for(&mut self, cts_ms: i32) {
+        let early = (-i64::from(cts_ms)).clamp(0, MAX_DECODE_SHIFT_MS);
+        if early > i64::from(self.decode_shift_ms) {
+            self.decode_shift_ms = u16::try_from(early).unwrap_or(u16::MAX);
+        }
+    }
+}
+
 /// Writes frames as transport packets.
 #[derive(Debug)]
 pub struct TsMuxer {
@@ -131,6 +141,11 @@ impl TsMuxer {
         };
         muxer.note_types();
         Ok(muxer)
+    }
+
+    /// The lowest composition offset to come is known: decoding times fit it from the first picture on.
+    pub fn expect_offsets_from(&mut self, lowest_cts_ms: i32) {
+        self.state.shift_for(lowest_cts_ms);
     }
 
     /// Begins a slice: PAT and PMT.
@@ -299,16 +314,13 @@ fn write_clock(state: &Continuity, ms: i64, out: &mut BytesMut) {
 /// Presentation and decoding time of a frame.
 ///
 /// A transport stream forbids presentation before decoding. Where a publisher sends that (negative composition
-/// offsets), decoding times are written ahead by the most that was seen, from then on and in all later slices.
+/// offsets), decoding times are written ahead by the most that was announced or seen, from then on and in all later slices.
 fn pes_times(state: &mut Continuity, last_dts: &mut Option<i64>, frame: &Frame) -> PesTimes {
     if frame.track == Track::Audio {
         let pts = ticks(frame.dts_ms);
         return PesTimes { pts, dts: pts };
     }
-    let early = (-i64::from(frame.cts_ms)).clamp(0, MAX_DECODE_SHIFT_MS);
-    if early > i64::from(state.decode_shift_ms) {
-        state.decode_shift_ms = u16::try_from(early).unwrap_or(u16::MAX);
-    }
+    state.shift_for(frame.cts_ms);
     let pts_ms = frame.dts_ms.wrapping_add(i64::from(frame.cts_ms));
     let dts_ms = frame
         .dts_ms

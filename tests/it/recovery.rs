@@ -26,12 +26,16 @@ async fn a_recording_cut_off_is_finished_by_the_next_start() {
     let bench = Bench::open(copy.path()).await;
     bench.advance(60).await;
     let expected = pushed.map(|n| (n, 1)).collect();
-    assert_eq!(bench.found(copy.path(), "Mp4"), expected);
-    assert_eq!(bench.found(copy.path(), "Flv"), expected);
+    for below in ["Mp4", "Flv", "M3u8-slices", "Cmaf-slices"] {
+        assert_eq!(bench.found(copy.path(), below), expected, "{below}");
+    }
     let (sessions, slices, files) = bench.services.store.export_records().await.unwrap();
     assert_eq!((sessions.len(), sessions[0].state.as_str()), (1, "ended"));
-    assert_eq!(slices.iter().map(|s| s.duration_ms).sum::<i64>(), 33_000);
-    assert_eq!(files.len(), 4, "two mp4, one flv, one m3u8");
+    assert_eq!(
+        slices.iter().map(|s| s.duration_ms).sum::<i64>(),
+        2 * 33_000
+    );
+    assert_eq!(files.len(), 5, "two mp4, one flv, one m3u8, one cmaf");
 }
 
 /// The publisher comes back within DelayTime after the restart: one file goes on.

@@ -91,16 +91,13 @@ async fn run(manual: bool, steps: Vec<Step>) {
     }
     bench.advance(60).await;
 
-    assert_eq!(
-        bench.found(folder.path(), "Mp4"),
-        expected,
-        "each frame is in exactly one mp4"
-    );
-    assert_eq!(
-        bench.found(folder.path(), "Flv"),
-        expected,
-        "each frame is in exactly one flv"
-    );
+    for below in ["Mp4", "Flv", "M3u8-slices", "Cmaf-slices"] {
+        assert_eq!(
+            bench.found(folder.path(), below),
+            expected,
+            "each frame is in exactly one object of {below}"
+        );
+    }
 
     let (sessions, slices, files) = bench.services.store.export_records().await.unwrap();
     for session in &sessions {
@@ -114,9 +111,10 @@ async fn run(manual: bool, steps: Vec<Step>) {
         };
         let sliced: i64 = slices
             .iter()
-            .filter(|s| s.session_id == session.id)
+            .filter(|s| s.session_id == session.id && s.object.starts_with("M3u8"))
             .map(|s| s.duration_ms)
             .sum();
+        assert_eq!(of_format("m3u8"), of_format("cmaf"));
         assert_eq!(of_format("m3u8"), of_format("mp4"));
         assert_eq!(of_format("m3u8"), of_format("flv"));
         assert_eq!(of_format("m3u8"), sliced);
@@ -131,14 +129,16 @@ async fn run(manual: bool, steps: Vec<Step>) {
         recorded, seconds,
         "media time is neither lost nor counted twice"
     );
-    let sequences: Vec<i64> = slices.iter().map(|s| s.sequence).collect();
-    let mut sorted = sequences.clone();
-    sorted.sort_unstable();
-    assert_eq!(
-        sorted,
-        (0..i64::try_from(sequences.len()).unwrap()).collect::<Vec<_>>(),
-        "slice counters have no hole"
-    );
+    for below in ["M3u8", "Cmaf"] {
+        let of_format = slices.iter().filter(|s| s.object.starts_with(below));
+        let mut sequences: Vec<i64> = of_format.map(|s| s.sequence).collect();
+        sequences.sort_unstable();
+        assert_eq!(
+            sequences,
+            (0..i64::try_from(sequences.len()).unwrap()).collect::<Vec<_>>(),
+            "the slice counters of {below} have no hole"
+        );
+    }
 
     check_events(&bench, files.len()).await;
     let left: Vec<_> = std::fs::read_dir(folder.path().join("spool"))

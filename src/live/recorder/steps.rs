@@ -154,6 +154,9 @@ impl Recorder {
     pub(super) fn discard(&self, inner: &mut Inner) {
         stop(&mut inner.question);
         if let Some(session) = inner.session.take() {
+            if session.is_open() {
+                self.tell_session(&session, "ended");
+            }
             self.send(Effect::Forget {
                 folder: session.folder().to_owned(),
             });
@@ -282,16 +285,9 @@ impl Recorder {
     }
 
     pub(super) fn watch_window_end(&self, inner: &mut Inner) {
-        let Some(end) = inner.session.as_ref().and_then(|s| s.opening.rule.end_time) else {
+        let Some(end) = inner.session.as_ref().and_then(Session::window_end) else {
             return;
         };
-        if inner
-            .session
-            .as_ref()
-            .is_some_and(|s| s.opening.rule.stream == crate::model::rule::ANY)
-        {
-            return;
-        }
         stop(&mut inner.window);
         let me = self.me.clone();
         let clock = self.services.clock.clone();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Inner, Recorder};
+use crate::live::segmenter::with_needs;
 use crate::live::session::Session;
 use crate::live::worker::{Effect, Status};
 use crate::model::event::{Fault, Kind};
@@ -27,10 +28,10 @@ impl Recorder {
             return;
         }
         session.spool.flush();
-        let (handed, keep_from) = (session.spool.handed(), session.keep_from());
+        let (handed, open) = (session.spool.handed(), session.keep_from());
         let opening = Arc::new(session.opening.clone());
         let folder = session.folder().to_owned();
-        for output in outputs {
+        for (output, keep_from) in with_needs(outputs, open) {
             self.send(Effect::Output {
                 opening: opening.clone(),
                 folder: folder.clone(),

@@ -27,9 +27,9 @@ fn push(
     for i in 0..seconds * 25 {
         let dts = from_ms + i * 40;
         at.offset = u64::try_from(dts).unwrap() * 2;
-        segmenter.frame(at, Track::Video, dts, i % (gop_s * 25) == 0, out);
+        segmenter.frame(at, Track::Video, (dts, 0), i % (gop_s * 25) == 0, out);
         at.offset += 1;
-        segmenter.frame(at, Track::Audio, dts, false, out);
+        segmenter.frame(at, Track::Audio, (dts, 0), false, out);
     }
     at.offset += 1;
     (at, from_ms + seconds * 1000)
@@ -132,7 +132,7 @@ fn sound_alone_is_cut_at_audio_frames_and_a_stream_without_key_frames_makes_no_f
     };
     for i in 0..500 {
         at.offset += 1;
-        segmenter.frame(at, Track::Audio, i * 24, false, &mut out);
+        segmenter.frame(at, Track::Audio, (i * 24, 0), false, &mut out);
     }
     segmenter.close_files(at, 12_000, &mut out);
     assert_eq!(slices(&out).len(), 3);
@@ -140,7 +140,7 @@ fn sound_alone_is_cut_at_audio_frames_and_a_stream_without_key_frames_makes_no_f
 
     let mut out = Vec::new();
     let mut segmenter = Segmenter::new(&[lane(Format::Mp4, 5, 21_600)], 0, 0);
-    segmenter.frame(at, Track::Video, 0, false, &mut out);
+    segmenter.frame(at, Track::Video, (0, 0), false, &mut out);
     segmenter.close_files(at, 40, &mut out);
     assert_eq!(out, []);
 }

@@ -13,6 +13,8 @@ const THREADS: usize = 2;
 /// Buffers kept for use again, and the largest of them.
 const SPARE: usize = 16;
 const SPARE_BYTES: usize = 64 * 1024;
+/// A spool segment this long is followed by a new one at the next cut point.
+const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// What one session has handed over and what has reached the file system.
 #[derive(Debug, Default)]
@@ -95,10 +97,16 @@ pub struct Write {
 pub struct Disk {
     queues: Arc<[Sender<Write>]>,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
+    segment_bytes: u64,
 }
 
 impl Disk {
     pub fn start() -> io::Result<Self> {
+        Self::with_segments_of(SEGMENT_BYTES)
+    }
+
+    /// For tests that want many segments of little media.
+    pub fn with_segments_of(segment_bytes: u64) -> io::Result<Self> {
         let spare = Arc::new(Mutex::new(Vec::new()));
         let mut queues = Vec::with_capacity(THREADS);
         for n in 0..THREADS {
@@ -112,7 +120,13 @@ impl Disk {
         Ok(Self {
             queues: queues.into(),
             spare,
+            segment_bytes,
         })
+    }
+
+    #[must_use]
+    pub fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
     }
 
     /// Hands a write over; writes of one `lane` stay in order. It never waits and never refuses: what one publisher may

@@ -25,6 +25,8 @@ pub enum ReadError {
     Io(#[from] io::Error),
     #[error("the spool is damaged at {at:?}: {error}")]
     Damaged { at: Position, error: RecordError },
+    #[error("segment {0} of the spool is not there any more")]
+    Missing(u32),
 }
 
 /// Iterates the records of a span, or of everything from a position to the end of the log.
@@ -187,7 +189,16 @@ impl SpoolReader {
                     self.length = file.metadata()?.len();
                     self.file = Some(file);
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                // The end of a log that is read to its end; within a range, a hole.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let is_hole = self.end.is_some_and(|end| self.at.segment <= end.segment)
+                        && self.folder.is_dir();
+                    return if is_hole {
+                        Err(ReadError::Missing(self.at.segment))
+                    } else {
+                        Ok(false)
+                    };
+                }
                 Err(error) => return Err(error.into()),
             }
         }

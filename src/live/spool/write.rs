@@ -17,8 +17,6 @@ use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 const FLUSH_BYTES: usize = 64 * 1024;
 /// A buffer this old goes to disk.
 const FLUSH_AGE: Duration = Duration::from_millis(300);
-/// A segment this long is followed by a new one at the next cut point.
-const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// The writing end of one session's spool. Positions are known at once; bytes follow within [`FLUSH_AGE`].
 pub struct SpoolWriter {
@@ -191,7 +189,7 @@ impl SpoolWriter {
     /// Whether a new segment should begin at the next cut point.
     #[must_use]
     pub fn segment_is_full(&self) -> bool {
-        self.base + self.buffer.len() as u64 >= SEGMENT_BYTES
+        self.base + self.buffer.len() as u64 >= self.disk.segment_bytes()
     }
 
     /// Begins a new segment, which must start with a checkpoint.

@@ -25,6 +25,8 @@ use localyun::store::documents::Kind;
 
 /// Pictures a second; one in so many is a key frame.
 pub const RATE: u64 = 25;
+/// So small that every recording of some seconds goes over several segments of the spool.
+const SEGMENT_BYTES: u64 = 4_096;
 const MARK: &[u8] = b"\xa5frame-number\xa5";
 
 pub struct Bench {
@@ -56,7 +58,7 @@ impl Bench {
             store,
             objects: Objects::new(ObjectStore::Embedded(embedded), faults.clone()),
             notifier,
-            disk: Disk::start().unwrap(),
+            disk: Disk::with_segments_of(SEGMENT_BYTES).unwrap(),
             http: localyun::notify::client().unwrap(),
             faults,
             metrics: Arc::new(Metrics::default()),
@@ -77,10 +79,10 @@ impl Bench {
     }
 
     pub async fn rule(&self, on_demand: OnDemand, delay_s: i64) {
-        let format = |format, cycle_s| FormatRule {
+        let format = |format: Format, cycle_s| FormatRule {
             format,
             object_prefix: format!("{format:?}/{{Sequence}}_{{StartTime}}_{{EndTime}}"),
-            slice_prefix: Some("ts/{UnixTimestamp}_{Sequence}".to_owned()),
+            slice_prefix: Some(format!("{format:?}-slices/{{UnixTimestamp}}_{{Sequence}}")),
             slice_s: 5,
             cycle_s,
         };
@@ -98,6 +100,7 @@ impl Bench {
                 format(Format::M3u8, 3600),
                 format(Format::Mp4, 20),
                 format(Format::Flv, 3600),
+                format(Format::Cmaf, 3600),
             ],
             transcode_formats: Vec::new(),
             transcode_templates: Vec::new(),
@@ -153,10 +156,10 @@ impl Bench {
         first..self.next_frame
     }
 
-    /// How often each frame number is in the objects of a format.
-    pub fn found(&self, folder: &Path, format: &str) -> BTreeMap<u64, u32> {
+    /// How often each frame number is in the objects below a folder of the bucket.
+    pub fn found(&self, folder: &Path, below: &str) -> BTreeMap<u64, u32> {
         let mut found = BTreeMap::new();
-        let Ok(entries) = std::fs::read_dir(folder.join("oss/bucket").join(format)) else {
+        let Ok(entries) = std::fs::read_dir(folder.join("oss/bucket").join(below)) else {
             return found;
         };
         for entry in entries {
