@@ -4,6 +4,7 @@
 //! before is found by name and skipped. A session that was being recorded counts as interrupted at its last whole frame: the publisher
 //! may come back within DelayTime, else its files are finished.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::hub::Hub;
 use super::machine::Cause;
 use super::segmenter::{Output, Segmenter, with_needs};
 use super::session::{Kept, Session};
-use super::spool::read::{SpoolReader, segments};
+use super::spool::read::{ReadError, SpoolReader, segments};
 use super::spool::record::{Checkpoint, Mark, Opening, Record};
 use super::spool::write::SpoolWriter;
 use super::spool::{Position, segment_name};
@@ -106,8 +107,22 @@ fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
     loop {
         let record = match reader.next_record() {
             Ok(record) => record,
-            Err(super::spool::read::ReadError::Io(error)) => return Err(error),
+            Err(ReadError::Io(error)) => return Err(error),
             Err(damaged) => {
+                let at = reader.position();
+                if reader
+                    .leave_segment()
+                    .is_ok_and(|there_is_more| there_is_more)
+                {
+                    tracing::warn!(folder = %folder.display(), %damaged, "a part of the spool is lost");
+                    // Whoever makes files of it must see the same hole.
+                    let segment = folder.join(segment_name(at.segment));
+                    OpenOptions::new()
+                        .write(true)
+                        .open(segment)?
+                        .set_len(at.offset)?;
+                    continue;
+                }
                 tracing::warn!(folder = %folder.display(), %damaged, "the spool ends at its last whole record");
                 None
             }
@@ -250,7 +265,14 @@ impl Story {
                     .config(at, Track::Audio, crc32fast::hash(&config.record));
             }
             Record::Mark(mark) => match *mark {
-                Mark::Open(_) | Mark::Checkpoint(_) => {}
+                Mark::Open(_) => {}
+                // What was read so far comes to the same, unless records before it are lost.
+                Mark::Checkpoint(checkpoint) => {
+                    self.segmenter = checkpoint.segmenter;
+                    self.timeline = checkpoint.timeline;
+                    self.statuses = self.statuses.max(checkpoint.statuses);
+                    self.paused = None;
+                }
                 Mark::Pause {
                     end_ms,
                     at: paused_at,

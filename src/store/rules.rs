@@ -2,13 +2,16 @@
 //! never waits for a writer; the database row is written first.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::sync::oneshot;
 
 use super::entity::record_rule;
 use super::{Store, StoreError};
+use crate::clock;
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
 
@@ -21,7 +24,12 @@ pub(super) struct Cache {
     writing: Arc<tokio::sync::Mutex<()>>,
     /// New rules that came while another write was under way; the next to hold `writing` stores them together.
     waiting: Arc<Mutex<VecDeque<Waiting>>>,
+    /// A write ended without its outcome being known: what lies in memory may not be what the database holds.
+    doubtful: Arc<AtomicBool>,
 }
+
+/// Between two tries to read the rules after a write of unknown outcome.
+const REREAD_AFTER: Duration = Duration::from_secs(1);
 
 struct Waiting {
     rule: Rule,
@@ -142,6 +150,7 @@ impl Store {
                 waiting.drain(..size).collect()
             };
             self.insert_batch(batch).await;
+            self.reread_if_doubtful();
         }
         outcome.await.unwrap_or(Err(StoreError::Interrupted))
     }
@@ -171,11 +180,50 @@ impl Store {
     }
 
     async fn insert_row(&self, rule: &Rule) -> Result<(), StoreError> {
-        record_rule::Entity::insert(row(rule)?)
+        let done = record_rule::Entity::insert(row(rule)?)
             .exec_without_returning(&self.write)
             .await
-            .map_err(StoreError::from_insert)?;
-        Ok(())
+            .map_err(StoreError::from_insert);
+        let is_doubtful = match &done {
+            Ok(_) => false,
+            // A write that was given up came about later.
+            Err(StoreError::Duplicate) => !self
+                .rules_of(&rule.domain)
+                .iter()
+                .any(|known| known.app == rule.app && known.stream == rule.stream),
+            Err(_) => true,
+        };
+        if is_doubtful {
+            self.rules.doubtful.store(true, Ordering::Release);
+        }
+        done.map(|_| ())
+    }
+
+    /// Reads the rules again as soon as the database answers, where a write may have come about after all.
+    fn reread_if_doubtful(&self) {
+        if !self.rules.doubtful.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let store = self.clone();
+        tokio::spawn(async move {
+            loop {
+                clock::machine_sleep(REREAD_AFTER).await;
+                let _turn = store.rules.writing.lock().await;
+                match store.fill_rules().await {
+                    Ok(()) => return,
+                    Err(error) => tracing::debug!(%error, "the rules cannot be read yet"),
+                }
+            }
+        });
+    }
+
+    /// The outcome of a change, noted where it is unknown.
+    fn noted<T>(&self, done: Result<T, sea_orm::DbErr>) -> Result<T, StoreError> {
+        if done.is_err() {
+            self.rules.doubtful.store(true, Ordering::Release);
+            self.reread_if_doubtful();
+        }
+        Ok(done?)
     }
 
     /// Replaces the rule of the same triple; false when there is none.
@@ -186,7 +234,8 @@ impl Store {
             .col_expr(record_rule::Column::Body, body)
             .filter(record_rule::Column::KeyHash.eq(hash(&rule.domain, &rule.app, &rule.stream)))
             .exec(&self.write)
-            .await?;
+            .await;
+        let done = self.noted(done)?;
         let domain = rule.domain.clone();
         self.change_rules(&domain, |list| {
             if let Some(old) = list
@@ -210,7 +259,8 @@ impl Store {
         let done = record_rule::Entity::delete_many()
             .filter(record_rule::Column::KeyHash.eq(hash(domain, app, stream)))
             .exec(&self.write)
-            .await?;
+            .await;
+        let done = self.noted(done)?;
         self.change_rules(domain, |list| {
             list.retain(|r| !(r.app == app && r.stream == stream));
         });

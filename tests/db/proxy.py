@@ -13,6 +13,8 @@ class Proxy:
         self.links: set[socket.socket] = set()
         self.lock = threading.Lock()
         self.is_cut = False
+        self.flows = threading.Event()
+        self.flows.set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -36,6 +38,7 @@ class Proxy:
     def _relay(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self.flows.wait()
                 sink.sendall(data)
         self._end(source, sink)
 
@@ -53,6 +56,14 @@ class Proxy:
             self.is_cut = True
             links = list(self.links)
         self._end(*links)
+
+    def vanish(self) -> None:
+        """Nothing is closed, and nothing gets through: what is sent waits, as it does for a host that is gone without a word."""
+        self.flows.clear()
+
+    def appear(self) -> None:
+        """What waited gets through."""
+        self.flows.set()
 
     def mend(self) -> None:
         """Relays again."""

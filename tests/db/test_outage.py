@@ -73,6 +73,50 @@ def test_recordings_outlive_the_database(proxy, settings, receiver, tmp_path):
         wait_for(lambda: "record_started" in stage.inbox.events(), what="the event of before the outage")
 
 
+def test_a_database_that_vanishes_without_a_word_is_not_waited_for(proxy, settings, receiver, tmp_path):
+    with Server(environment=settings) as server:
+        stage = Stage(server, receiver, tmp_path)
+        stage.rule({"Format": "m3u8", "SliceDuration": 5}, "mp4", "flv", DelayTime=15)
+        stage.notify(NeedStatusNotify=True)
+        publisher = stage.publisher()
+        publisher.push(11)
+        proxy.vanish()
+        publisher.push(11)
+        for call in (lambda: stage.rule("mp4", stream="other"), lambda: stage.api.call("DescribeLiveRecordNotifyConfig", DomainName=stage.domain)):
+            began = time.monotonic()
+            with pytest.raises(ApiError) as error:
+                call()
+            took = time.monotonic() - began
+            assert error.value.status >= 500 and took < 20, (error.value, took)
+        # Rules lie in memory too.
+        stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain)
+        assert server.is_live(stage.domain, "live", "s1")
+        publisher.push(11)
+        proxy.appear()
+        wait_for(lambda: server.control("GET", "/_localyun/health")[0] == 200, 40, "a healthy server")
+        # The rule that nobody could promise is there or is not, and the answers agree about it.
+        wait_for(lambda: known_and_taken(stage, "other"), 30, "one truth about the rule in doubt")
+        publisher.push(4)
+        stage.end(publisher)
+        stage.advance(60)
+        files = {event["uri"].rsplit(".", 1)[1]: event for event in stage.wait_files(3)}
+        path = tmp_path / "source.flv"
+        path.write_bytes(publisher.sent_flv())
+        for kind in ("mp4", "flv"):
+            file = stage.fetch(files[kind]["uri"])
+            assert all(probe.payloads(file, track) == probe.payloads(path, track) for track in "va")
+
+
+def known_and_taken(stage: Stage, stream: str) -> bool:
+    """Whether a rule can be added when it is not listed, and is listed when it cannot be added."""
+    listed = stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain, StreamName=stream)["TotalNum"] > 0
+    try:
+        stage.rule("mp4", stream=stream)
+    except ApiError as error:
+        return listed and error.status < 500
+    return not listed
+
+
 def test_sigterm_while_the_database_is_gone_loses_nothing(proxy, settings, receiver, tmp_path):
     folder = tmp_path / "data"
     with Server(data_dir=folder, environment=settings) as server:

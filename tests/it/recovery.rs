@@ -1,7 +1,5 @@
 //! A process that dies in the middle of a recording: the next one finishes what was on disk.
 
-use std::time::Duration;
-
 use localyun::model::rule::OnDemand;
 
 use crate::support::Bench;
@@ -16,8 +14,8 @@ async fn a_recording_cut_off_is_finished_by_the_next_start() {
         let publisher = bench.publish().await;
         let pushed = bench.push(&publisher, 33);
         publisher.recorder.flush();
-        // On disk, and not told to anybody: what a kill leaves.
-        localyun::clock::machine_sleep(Duration::from_millis(300)).await;
+        // Nothing is at work any more, and the end is told to nobody: what a kill leaves.
+        bench.advance(0).await;
         std::mem::forget(publisher);
         pushed
     };
@@ -38,6 +36,63 @@ async fn a_recording_cut_off_is_finished_by_the_next_start() {
     assert_eq!(files.len(), 5, "two mp4, one flv, one m3u8, one cmaf");
 }
 
+/// A segment in the middle of the spool is damaged or cut: what lies behind it is recorded all the same, in every format.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hole_in_the_spool_costs_what_was_in_it_and_no_more() {
+    for cut in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let pushed = {
+            let mut bench = Bench::open(folder.path()).await;
+            bench.rule(OnDemand::Automatic, 15).await;
+            let publisher = bench.publish().await;
+            let pushed = bench.push(&publisher, 33);
+            publisher.recorder.flush();
+            bench.advance(0).await;
+            std::mem::forget(publisher);
+            pushed
+        };
+        let copy = tempfile::tempdir().unwrap();
+        copy_tree(folder.path(), copy.path());
+        // What was made of it before the kill is to be made again.
+        for below in ["Mp4", "Flv", "M3u8", "M3u8-slices", "Cmaf", "Cmaf-slices"] {
+            let _ = std::fs::remove_dir_all(copy.path().join("oss/bucket").join(below));
+        }
+        for name in ["t.db", "t.db-wal", "t.db-shm"] {
+            let _ = std::fs::remove_file(copy.path().join(name));
+        }
+        let session = std::fs::read_dir(copy.path().join("spool")).unwrap().next();
+        let spool = session.unwrap().unwrap().path();
+        let mut segments: Vec<_> = std::fs::read_dir(&spool)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|suffix| suffix == "spool"))
+            .collect();
+        segments.sort();
+        let middle = &segments[segments.len() / 2];
+        let mut bytes = std::fs::read(middle).unwrap();
+        let (last, at) = (bytes.len() - 100, bytes.len() - 200);
+        bytes[at] ^= 1;
+        std::fs::write(middle, &bytes[..if cut { last } else { bytes.len() }]).unwrap();
+        let bench = Bench::open(copy.path()).await;
+        bench
+            .services
+            .objects
+            .create_bucket("bucket")
+            .await
+            .unwrap();
+        bench.advance(60).await;
+        for below in ["Mp4", "Flv", "M3u8-slices", "Cmaf-slices"] {
+            let found = bench.found(copy.path(), below);
+            let lost: Vec<u64> = pushed.clone().filter(|n| !found.contains_key(n)).collect();
+            assert!(
+                !lost.is_empty() && lost.len() <= 4,
+                "{below}, cut {cut}: {lost:?} lost"
+            );
+            assert!(found.values().all(|times| *times == 1), "{below}");
+        }
+    }
+}
+
 /// The publisher comes back within DelayTime after the restart: one file goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_that_comes_back_after_a_restart_continues_its_file() {
@@ -48,7 +103,7 @@ async fn a_publisher_that_comes_back_after_a_restart_continues_its_file() {
         let publisher = bench.publish().await;
         bench.push(&publisher, 7);
         publisher.recorder.flush();
-        localyun::clock::machine_sleep(Duration::from_millis(300)).await;
+        bench.advance(0).await;
         std::mem::forget(publisher);
     }
     let copy = tempfile::tempdir().unwrap();

@@ -111,26 +111,52 @@ impl SpoolReader {
         self.at
     }
 
-    /// The next record with its place; `None` at the end.
+    /// The next record with its place; `None` at the end. A segment that was cut inside a record is followed by the next one.
     pub fn next_record(&mut self) -> Result<Option<(Position, Record)>, ReadError> {
-        let Some((head, length)) = self.next_head()? else {
-            return Ok(None);
-        };
-        self.whole(&head, length)
+        loop {
+            let Some((head, length)) = self.next_head()? else {
+                return Ok(None);
+            };
+            if let Some(whole) = self.whole(&head, length)? {
+                return Ok(Some(whole));
+            }
+            if !self.next_segment()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Goes on behind the segment being read; false when it is the last one.
+    pub fn leave_segment(&mut self) -> Result<bool, ReadError> {
+        self.next_segment()
     }
 
     /// The next record, without a frame's payload and without a look at its checksum: whoever reads the payload checks it.
     pub fn next_listed(&mut self) -> Result<Option<Listed>, ReadError> {
-        let Some((head, length)) = self.next_head()? else {
-            return Ok(None);
-        };
-        let Some(frame) = frame_of(&head, length) else {
-            let whole = self.whole(&head, length)?;
-            return Ok(whole.map(|(_, record)| Listed::Other(record)));
-        };
+        loop {
+            let Some((head, length)) = self.next_head()? else {
+                return Ok(None);
+            };
+            let listed = match frame_of(&head, length) {
+                Some(frame) => self.pass(length).then_some(Listed::Frame(frame)),
+                None => self
+                    .whole(&head, length)?
+                    .map(|(_, record)| Listed::Other(record)),
+            };
+            if listed.is_some() {
+                return Ok(listed);
+            }
+            if !self.next_segment()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Passes over a frame; false when the segment does not hold all of it.
+    fn pass(&mut self, length: usize) -> bool {
         let size = if self.heads_only { HEAD } else { HEAD + length };
         if self.at.offset + size as u64 > self.length {
-            return Ok(None);
+            return false;
         }
         if self.buffer.len() >= size {
             self.buffer.advance(size);
@@ -138,7 +164,7 @@ impl SpoolReader {
             self.buffer.clear();
         }
         self.at.offset += size as u64;
-        Ok(Some(Listed::Frame(frame)))
+        true
     }
 
     /// The head of the next record, left in the buffer, and the length of its payload.
@@ -308,6 +334,31 @@ mod tests {
             let (times, end) = read_all(&path);
             assert_eq!(times.len(), cut / (HEAD + 1000), "cut at {cut}");
             assert_eq!(end.offset, (times.len() * (HEAD + 1000)) as u64);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_segment_cut_in_the_middle_of_a_log_is_followed_by_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let mut writer = SpoolWriter::create(Disk::start().unwrap(), path.clone(), 0).unwrap();
+        for n in 0..9 {
+            writer.frame(&frame(n));
+            if n % 3 == 2 {
+                writer.next_segment(&Mark::End { end_ms: 0 }).unwrap();
+            }
+        }
+        writer.flush();
+        writer.progress().wait_all().await;
+        let middle = path.join(segment_name(1));
+        let whole = std::fs::read(&middle).unwrap();
+        for cut in (0..whole.len()).step_by(97) {
+            std::fs::write(&middle, &whole[..cut]).unwrap();
+            let mark = whole.len() - 3 * (HEAD + 1000);
+            let kept = i64::try_from(cut.saturating_sub(mark) / (HEAD + 1000)).unwrap();
+            let expected: Vec<i64> = (0..3 + kept).chain(6..9).collect();
+            let (times, end) = read_all(&path);
+            assert_eq!((times, end.segment), (expected, 3), "cut at {cut}");
         }
     }
 
