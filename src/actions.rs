@@ -5,6 +5,7 @@
 
 pub mod domain;
 pub mod record;
+pub mod stored;
 pub mod stream;
 pub mod wire;
 

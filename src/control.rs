@@ -62,7 +62,10 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
         };
     }
     let outcome = if over {
-        Err(Refused::new(413, "the body is longer than 1 MiB"))
+        Err(Refused::new(
+            413,
+            "the body is longer than 1 MiB (a snapshot: 64 MiB)",
+        ))
     } else if !allowed(app, parts) {
         Err(Refused::new(
             401,
@@ -82,6 +85,11 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
         headers,
         body,
     }
+}
+
+/// Whether a request may bring a snapshot, which is longer than other bodies.
+pub fn takes_snapshot(app: &App, parts: &HttpParts) -> bool {
+    parts.path.trim_end_matches('/') == "/_localyun/snapshot" && allowed(app, parts)
 }
 
 fn allowed(app: &App, parts: &HttpParts) -> bool {

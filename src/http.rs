@@ -39,7 +39,8 @@ async fn serve(
     request: HttpRequest,
     mut payload: web::Payload,
 ) -> HttpResponse {
-    let read = match machine_timeout(BODY_PATIENCE, read_body(&mut payload)).await {
+    let limit = kept(&app, &request);
+    let read = match machine_timeout(BODY_PATIENCE, read_body(&mut payload, limit)).await {
         Some(Some(read)) => read,
         Some(None) => return HttpResponse::BadRequest().finish(),
         None => return unread::close_after(HttpResponse::RequestTimeout().finish(), payload),
@@ -50,6 +51,13 @@ async fn serve(
     } else {
         unread::close_after(response, payload)
     }
+}
+
+/// Bytes of a request's body that are kept. A snapshot comes back as large as it was given out, from whoever may send one.
+fn kept(app: &App, request: &HttpRequest) -> usize {
+    let snapshot = request.method() == actix_web::http::Method::PUT
+        && control::takes_snapshot(app, &to_parts(request, Bytes::new()));
+    if snapshot { BODY_READ } else { BODY_LIMIT }
 }
 
 /// The answer to a request whose body is `body`, or longer than what is kept.
@@ -131,7 +139,7 @@ struct Read {
 }
 
 /// `None`: it broke off.
-async fn read_body(payload: &mut web::Payload) -> Option<Read> {
+async fn read_body(payload: &mut web::Payload, limit: usize) -> Option<Read> {
     let mut body = BytesMut::new();
     let mut read = 0;
     let mut ended = true;
@@ -142,12 +150,12 @@ async fn read_body(payload: &mut web::Payload) -> Option<Read> {
             ended = false;
             break;
         }
-        if read <= BODY_LIMIT {
+        if read <= limit {
             body.extend_from_slice(&chunk);
         }
     }
     Some(Read {
-        kept: (read <= BODY_LIMIT).then(|| body.freeze()),
+        kept: (read <= limit).then(|| body.freeze()),
         ended,
     })
 }

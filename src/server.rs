@@ -431,6 +431,7 @@ fn serve_objects(
     let history = service_clock.clone();
     let state = ServeState {
         strict: app.config.auth == crate::config::Auth::Strict,
+        public_host: app.config.public_host.clone(),
         store: folder,
         keys: Arc::new(Keys(keys)),
         clock: Arc::new(move || service_clock.now()),

@@ -12,7 +12,7 @@ pub mod describe_live_domain_configs;
 pub mod describe_live_domain_detail;
 pub mod describe_live_domain_mapping;
 pub mod describe_live_user_domains;
-mod functions;
+pub mod functions;
 mod kind;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::actions::{ActionDef, Ignores, action};
 
 pub mod add_live_app_record_config;
 pub mod add_live_record_notify_config;
-mod config;
+pub mod config;
 pub mod create_live_stream_record_index_files;
 pub mod delete_live_app_record_config;
 pub mod delete_live_record_notify_config;
@@ -19,7 +19,7 @@ mod index_info;
 mod notify;
 pub mod real_time_record_command;
 pub mod rendered;
-mod target;
+pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod update_live_app_record_config;

@@ -107,6 +107,7 @@ impl OnDemand {
 
 /// One member of a rule's RecordFormat list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FormatRule {
     pub format: Format,
     pub object_prefix: String,
@@ -117,6 +118,7 @@ pub struct FormatRule {
 
 /// One recording configuration, keyed by (domain, app, stream); `*` stands for any app or stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     pub domain: String,
     pub app: String,

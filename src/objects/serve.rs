@@ -14,6 +14,7 @@ mod access;
 mod address;
 mod answer;
 mod auth;
+mod base;
 mod body;
 mod buckets;
 mod checksum;
@@ -86,6 +87,8 @@ pub struct ServeState {
     pub faults: Faults,
     /// False (`--auth off`): any caller is taken for the owner, and every answer says so.
     pub strict: bool,
+    /// The name under which clients reach this machine; buckets may stand before it.
+    pub public_host: Option<String>,
 }
 
 /// Marks an answer that a test armed.
@@ -203,7 +206,15 @@ async fn answer(
         offset_at: state.offset_at.as_ref(),
     };
     let buckets = state.store.bucket_names().await?;
-    let caller = auth::authenticate(request, state.keys.as_ref(), now, state.strict, &buckets)?;
+    let host_bucket = base::bucket_before(request.host(), state.public_host.as_deref());
+    let caller = auth::authenticate(
+        request,
+        state.keys.as_ref(),
+        now,
+        state.strict,
+        &buckets,
+        host_bucket.as_deref(),
+    )?;
     let operation = route::operation(request, &caller)?;
     let fault = (state.faults)(operation.name());
     if let Some(fault) = &fault {

@@ -7,6 +7,7 @@ macro_rules! table {
 
             #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
             #[sea_orm(table_name = $table)]
+            #[serde(deny_unknown_fields)]
             pub struct Model {
                 $($(#[$attribute])* pub $field: $type,)*
             }

@@ -43,7 +43,7 @@ def oss_bucket(name, version="v1", **more):
 def s3_client(style="path", secret=KEY_SECRET, **more):
     return boto3.client(
         "s3",
-        endpoint_url=ENDPOINT,
+        endpoint_url=more.pop("endpoint", ENDPOINT),
         region_name=REGION,
         aws_access_key_id=KEY_ID,
         aws_secret_access_key=secret,

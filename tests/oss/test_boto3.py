@@ -3,12 +3,14 @@
 import hashlib
 import io
 import os
+import socket
 import uuid
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from conftest import KEY_ID, s3_client
+from conftest import ENDPOINT, KEY_ID, s3_client
 
 KEY = "rec/a b~中文+%2F/s1.ts"
 
@@ -161,3 +163,30 @@ def test_a_presigned_form_of_an_unknown_key_is_refused(name, endpoint):
     fields = {"key": "k", "OSSAccessKeyId": KEY_ID + "x", "policy": "e30=", "Signature": "AAAA"}
     sent = requests.post(f"{endpoint}/{name}", data=fields, files={"file": ("a", b"x")})
     assert sent.status_code == 403 and "InvalidAccessKeyId" in sent.text
+
+
+@pytest.fixture
+def by_host(monkeypatch):
+    """A client that puts the bucket before `localhost`, on a machine whose resolver may not know such names."""
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda name, *more, **named: resolve("127.0.0.1" if str(name).endswith(".localhost") else name, *more, **named))
+    return s3_client("virtual", endpoint=f"http://localhost:{urlsplit(ENDPOINT).port}")
+
+
+def test_a_bucket_in_the_host_is_that_bucket(s3, name, by_host):
+    absent = f"{name}-absent"
+    for attempt in (
+        lambda: by_host.put_object(Bucket=absent, Key=f"{name}/x.ts", Body=b"x"),
+        lambda: by_host.get_object(Bucket=absent, Key=f"{name}/x.ts"),
+        lambda: by_host.list_objects_v2(Bucket=absent),
+    ):
+        with pytest.raises(ClientError) as refused:
+            attempt()
+        assert code(refused) == "NoSuchBucket"
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    assert "Contents" not in s3.list_objects_v2(Bucket=name)
+    by_host.create_bucket(Bucket=absent)
+    by_host.put_object(Bucket=absent, Key=f"{name}/x.ts", Body=b"x")
+    assert s3.get_object(Bucket=absent, Key=f"{name}/x.ts")["Body"].read() == b"x"
+    by_host.delete_object(Bucket=absent, Key=f"{name}/x.ts")
+    by_host.delete_bucket(Bucket=absent)

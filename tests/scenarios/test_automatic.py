@@ -230,9 +230,10 @@ def test_11_delay_limits(stage):
     stage.rule("mp4", stream="delay2", DelayTime=21600)
     stage.rule({"Format": "m3u8", "SliceDuration": 5}, stream="slice1")
     stage.rule({"Format": "m3u8", "SliceDuration": 30}, stream="slice2")
+    stage.rule({"Format": "mp4", "SliceDuration": 31}, stream="whole")
     listed = stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain)
     names = [row["StreamName"] for row in listed["LiveAppRecordList"]["LiveAppRecord"]]
-    assert sorted(names) == ["delay1", "delay2", "slice1", "slice2"]
+    assert sorted(names) == ["delay1", "delay2", "slice1", "slice2", "whole"]
 
 
 def test_12_default_cycle(stage):

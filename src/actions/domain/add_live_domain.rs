@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::actions::wire::domain_name;
+use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::live::access::Domain;
 use crate::store::documents::Kind;
@@ -35,17 +36,23 @@ pub struct Answer {}
 
 /// Declares the domain.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let (name, domain) = domain(request, ctx.now())?;
+    ctx.services
+        .store
+        .insert_document(Kind::Domain, &name, &domain)
+        .await?;
+    Ok(Answer {})
+}
+
+/// The domain that a request declares, with its name.
+pub fn domain(request: Request, now: UnixMs) -> Result<(String, Domain), ApiError> {
     let name = domain_name("DomainName", &request.domain_name)?;
     let domain = Domain {
         kind: request.live_domain_type,
         play_domain: None,
         region: request.region,
         scope: request.scope.unwrap_or_else(|| "domestic".to_owned()),
-        created_at: ctx.now(),
+        created_at: now,
     };
-    ctx.services
-        .store
-        .insert_document(Kind::Domain, &name, &domain)
-        .await?;
-    Ok(Answer {})
+    Ok((name, domain))
 }

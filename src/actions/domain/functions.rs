@@ -59,6 +59,27 @@ pub fn read(text: &str) -> Result<Vec<Setting>, ApiError> {
     Ok(settings)
 }
 
+/// Checks the functions of a domain that come all at once.
+pub fn check_stored(functions: &[Function]) -> Result<(), ApiError> {
+    if functions.len() > MOST_STORED {
+        return Err(refused(&format!(
+            "a domain has at most {MOST_STORED} functions"
+        )));
+    }
+    for (n, function) in functions.iter().enumerate() {
+        Setting::of(function).check()?;
+        let before = functions.iter().take(n);
+        let clashes = |known: &Function| {
+            known.name == function.name
+                && (known.id == function.id || !REPEATED.contains(&known.name.as_str()))
+        };
+        if before.clone().any(clashes) {
+            return Err(refused(&format!("{} is there already", function.name)));
+        }
+    }
+    Ok(())
+}
+
 /// The names of a FunctionNames parameter.
 pub fn function_names(list: &str) -> Result<Vec<&str>, ApiError> {
     let wanted: Vec<&str> = names(list).take(MOST_STORED + 1).collect();
@@ -75,6 +96,18 @@ fn refused(why: &str) -> ApiError {
 }
 
 impl Setting {
+    fn of(function: &Function) -> Self {
+        let args = function.args.iter().map(|(name, value)| Arg {
+            arg_name: name.clone(),
+            arg_value: Value::from(value.as_str()),
+        });
+        Self {
+            function_name: function.name.clone(),
+            function_args: args.collect(),
+            config_id: None,
+        }
+    }
+
     fn check(&self) -> Result<(), ApiError> {
         let word = |text: &str| {
             !text.is_empty()

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::config::{self, NewFormat};
 use super::target;
 use crate::actions::Context;
-use crate::actions::wire::{given, instant};
+use crate::actions::wire::{domain_name, given, instant};
+use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
 use crate::model::rule::{DEFAULT_DELAY_S, Rule};
 
@@ -39,35 +40,8 @@ pub struct Answer {}
 
 /// Stores the rule.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
-    let (app, stream) = config::names(&request.app_name, request.stream_name.as_deref())?;
-    let oss_bucket = target::bucket_name(&request.oss_bucket)?.to_owned();
-    let oss_endpoint = target::endpoint(&request.oss_endpoint)?;
-    if request.record_format.is_empty() && request.transcode_record_format.is_empty() {
-        return Err(ApiError::missing("RecordFormat"));
-    }
-    let formats = config::new_formats(request.record_format)?;
-    let transcode_formats = config::new_formats(request.transcode_record_format)?;
-    let now = ctx.now();
-    let time = |param, text| given(text).map(|text| instant(param, &text)).transpose();
-    let start = time("StartTime", request.start_time)?;
-    let end = time("EndTime", request.end_time)?;
-    let (start_time, end_time) = config::window(&stream, start, end, now)?;
-    let rule = Rule {
-        domain,
-        app,
-        stream,
-        oss_endpoint,
-        oss_bucket,
-        start_time,
-        end_time,
-        on_demand: config::on_demand(request.on_demand.unwrap_or(0))?,
-        delay_s: request.delay_time.unwrap_or(DEFAULT_DELAY_S),
-        formats,
-        transcode_formats,
-        transcode_templates: config::templates(request.transcode_templates)?,
-        created_at: now,
-    };
+    ctx.check_domain(&request.domain_name).await?;
+    let rule = rule(request, ctx.now())?;
     let store = &ctx.services.store;
     {
         let rules = store.rules_of(&rule.domain);
@@ -83,4 +57,36 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     target::ensure_bucket(ctx, &rule.oss_bucket).await?;
     store.insert_rule(rule).await?;
     Ok(Answer {})
+}
+
+/// The rule that a request asks for. The state of the service is not looked at.
+pub fn rule(request: Request, now: UnixMs) -> Result<Rule, ApiError> {
+    let domain = domain_name("DomainName", &request.domain_name)?;
+    let (app, stream) = config::names(&request.app_name, request.stream_name.as_deref())?;
+    let oss_bucket = target::bucket_name(&request.oss_bucket)?.to_owned();
+    let oss_endpoint = target::endpoint(&request.oss_endpoint)?;
+    if request.record_format.is_empty() && request.transcode_record_format.is_empty() {
+        return Err(ApiError::missing("RecordFormat"));
+    }
+    let formats = config::new_formats(request.record_format)?;
+    let transcode_formats = config::new_formats(request.transcode_record_format)?;
+    let time = |param, text| given(text).map(|text| instant(param, &text)).transpose();
+    let start = time("StartTime", request.start_time)?;
+    let end = time("EndTime", request.end_time)?;
+    let (start_time, end_time) = config::window(&stream, start, end, now)?;
+    Ok(Rule {
+        domain,
+        app,
+        stream,
+        oss_endpoint,
+        oss_bucket,
+        start_time,
+        end_time,
+        on_demand: config::on_demand(request.on_demand.unwrap_or(0))?,
+        delay_s: request.delay_time.unwrap_or(DEFAULT_DELAY_S),
+        formats,
+        transcode_formats,
+        transcode_templates: config::templates(request.transcode_templates)?,
+        created_at: now,
+    })
 }

@@ -31,6 +31,16 @@ pub struct Answer {}
 /// Stores the configuration.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_domain(&request.domain_name).await?;
+    let config = config(request)?;
+    ctx.services
+        .store
+        .insert_document(Kind::RecordNotify, &domain, &config)
+        .await?;
+    Ok(Answer {})
+}
+
+/// The configuration that a request asks for.
+pub fn config(request: Request) -> Result<RecordNotify, ApiError> {
     let config = RecordNotify {
         notify_url: given(request.notify_url),
         on_demand_url: given(request.on_demand_url),
@@ -46,9 +56,5 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         }
     }
     notify::check_auth(&config)?;
-    ctx.services
-        .store
-        .insert_document(Kind::RecordNotify, &domain, &config)
-        .await?;
-    Ok(Answer {})
+    Ok(config)
 }

@@ -13,6 +13,8 @@ use crate::model::rule::{
 };
 use crate::model::stream_key::{MAX_NAME, check_name};
 
+/// Seconds that a slice may be asked to last.
+const SLICE_S: std::ops::RangeInclusive<i64> = 5..=30;
 /// Rules that one domain may have; the product names no number.
 const MOST_RULES: usize = 10_000;
 
@@ -83,7 +85,7 @@ impl FormatMembers {
             format,
             object_prefix,
             slice_prefix,
-            slice_s: self.slice_duration.unwrap_or(DEFAULT_SLICE_S),
+            slice_s: slice_duration(format, self.slice_duration)?,
             cycle_s: self.cycle_duration.unwrap_or(DEFAULT_CYCLE_S),
         })
     }
@@ -155,6 +157,19 @@ fn slice_prefix(format: Format, given: Option<String>) -> Result<Option<String>,
             .with_message(format!(
                 "Specified SliceOssObjectPrefix is not valid: {error}."
             ))),
+    }
+}
+
+/// The range depends on another member, which the spec's check cannot see; where there are no slices any number is ignored.
+fn slice_duration(format: Format, given: Option<i64>) -> Result<i64, ApiError> {
+    match given.filter(|_| format.is_sliced()) {
+        Some(seconds) if !SLICE_S.contains(&seconds) => {
+            let (least, most) = (SLICE_S.start(), SLICE_S.end());
+            Err(ApiError::invalid("SliceDuration").with_message(format!(
+                "Specified parameter SliceDuration is not valid. (expected {least} to {most})"
+            )))
+        }
+        given => Ok(given.unwrap_or(DEFAULT_SLICE_S)),
     }
 }
 
@@ -242,6 +257,26 @@ mod tests {
         );
         assert_eq!(mp4.slice_prefix, None);
         assert_eq!(mp4.cycle_s, 21_600);
+    }
+
+    #[test]
+    fn a_slice_has_bounds_where_there_are_slices() {
+        let asked = |format: &str, seconds: i64| {
+            let mut new = member(format);
+            new.members.slice_duration = Some(seconds);
+            new_formats(vec![new]).map(|rules| rules[0].slice_s)
+        };
+        for format in ["m3u8", "cmaf"] {
+            assert_eq!(asked(format, 5).unwrap(), 5);
+            assert_eq!(asked(format, 30).unwrap(), 30);
+            for seconds in [4, 31, -1] {
+                let refused = asked(format, seconds).unwrap_err();
+                assert_eq!(refused.code, Code::Invalid("SliceDuration".into()));
+            }
+        }
+        for format in ["mp4", "flv"] {
+            assert_eq!(asked(format, 600).unwrap(), 30);
+        }
     }
 
     #[test]

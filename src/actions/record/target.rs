@@ -7,7 +7,7 @@ use crate::clock::machine_timeout;
 use crate::config::Buckets;
 use crate::error::{ApiError, Code};
 use crate::model::object_name::bucket_is_valid;
-use crate::objects::PutError;
+use crate::objects::{Objects, PutError};
 
 /// The longest endpoint that a row keeps.
 const LONGEST_ENDPOINT: usize = 255;
@@ -43,9 +43,13 @@ const STORE_PATIENCE: Duration = Duration::from_secs(4);
 /// Makes sure that a bucket exists: by creating it, or by refusing one that does not, as the settings say. A store that is down
 /// keeps nobody from adding a rule: the bucket is made, or found missing, when something is recorded into it.
 pub async fn ensure_bucket(ctx: &Context, bucket: &str) -> Result<(), ApiError> {
-    let objects = &ctx.services.objects;
+    bucket_for(&ctx.services.objects, bucket, ctx.config.buckets).await
+}
+
+/// As [`ensure_bucket`], for a caller that says itself what becomes of a bucket that does not exist.
+pub async fn bucket_for(objects: &Objects, bucket: &str, buckets: Buckets) -> Result<(), ApiError> {
     let asking = async {
-        match ctx.config.buckets {
+        match buckets {
             Buckets::Auto => objects.create_bucket(bucket).await.map(|()| true),
             Buckets::Existing => objects.bucket_exists(bucket).await,
         }
@@ -62,7 +66,7 @@ pub async fn ensure_bucket(ctx: &Context, bucket: &str) -> Result<(), ApiError> 
                 why,
                 "the object store cannot be asked; the rule is taken"
             );
-            if ctx.config.buckets == Buckets::Auto {
+            if buckets == Buckets::Auto {
                 objects.create_later(bucket);
             }
             Ok(())

@@ -34,6 +34,16 @@ pub struct Answer {}
 /// Stores the configuration.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_domain(&request.domain_name).await?;
+    let config = config(request)?;
+    ctx.services
+        .store
+        .put_document(Kind::StreamNotify, &domain, &config)
+        .await?;
+    Ok(Answer {})
+}
+
+/// The configuration that a request asks for.
+pub fn config(request: Request) -> Result<StreamNotify, ApiError> {
     let config = StreamNotify {
         notify_url: given(request.notify_url),
         exception_notify_url: given(request.exception_notify_url),
@@ -53,9 +63,5 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     if config.notify_req_auth && config.notify_auth_key.is_empty() {
         return Err(ApiError::missing("NotifyAuthKey"));
     }
-    ctx.services
-        .store
-        .put_document(Kind::StreamNotify, &domain, &config)
-        .await?;
-    Ok(Answer {})
+    Ok(config)
 }

@@ -37,13 +37,15 @@ enum Claim {
 }
 
 /// Finds the claim, checks it and picks the reading of the address that it was signed for. `strict` off takes any
-/// claim for true.
+/// claim for true. `host_bucket` is what the host names before a base of the store: where no signature says otherwise, that is meant,
+/// whether there is such a bucket or not.
 pub fn authenticate(
     request: &Request,
     keys: &dyn KeyRing,
     now: Now<'_>,
     strict: bool,
     buckets: &[String],
+    host_bucket: Option<&str>,
 ) -> Result<Caller, ServeError> {
     let known = |name: &str| {
         buckets
@@ -52,7 +54,19 @@ pub fn authenticate(
     };
     let mut choices = readings(request, known);
     let dialect = Dialect::of(request);
-    let Some(claim) = find_claim(request)? else {
+    let claim = find_claim(request)?;
+    // Only OSS signs the bucket with the request; S3's version 4 signs the host and a path that mean either.
+    let told_by_signature = strict && claim.is_some() && dialect == Dialect::Oss;
+    if let Some(bucket) = host_bucket {
+        let by_host = Reading::whole_path(request, bucket);
+        if told_by_signature {
+            choices.retain(|reading| *reading != by_host);
+        } else {
+            choices.clear();
+        }
+        choices.insert(0, by_host);
+    }
+    let Some(claim) = claim else {
         let payload = payload(request, None, None, strict)?;
         let reading = likeliest(choices, known);
         return Ok(Caller {

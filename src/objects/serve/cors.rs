@@ -5,7 +5,7 @@ use super::body;
 use super::error::ServeError;
 use super::request::Request;
 use super::xml::{self, Cors};
-use super::{Context, ServeState, address};
+use super::{Context, ServeState, address, base};
 use crate::objects::folder::{CorsRule, MAX_CORS_RULES};
 
 const METHODS: &[&str] = &["GET", "PUT", "DELETE", "POST", "HEAD"];
@@ -135,7 +135,11 @@ pub async fn decorate(state: &ServeState, request: &Request, answer: &mut Answer
         return;
     };
     let known = |name: &str| buckets.iter().any(|held| held == name);
-    let readings = address::readings(request, known);
+    let host_bucket = base::bucket_before(request.host(), state.public_host.as_deref());
+    let readings = match host_bucket {
+        Some(bucket) => vec![address::Reading::whole_path(request, &bucket)],
+        None => address::readings(request, known),
+    };
     let Some(bucket) = readings
         .iter()
         .filter_map(|reading| reading.bucket())

@@ -77,6 +77,7 @@ pub fn authenticate(
         now,
         true,
         buckets,
+        super::base::bucket_before(request.host(), None).as_deref(),
     )?;
     Ok(Admitted {
         bucket: caller.reading.bucket().map(str::to_owned),

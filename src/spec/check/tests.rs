@@ -86,12 +86,6 @@ fn limits_hold_at_their_edges() {
             "InvalidDelayTime",
         ),
         (
-            "RecordFormat.1.SliceDuration",
-            ["5", "30"],
-            ["4", "31"],
-            "InvalidSliceDuration",
-        ),
-        (
             "RecordFormat.1.CycleDuration",
             ["1", "21600"],
             ["0", "21601"],

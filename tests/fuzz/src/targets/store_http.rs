@@ -271,6 +271,7 @@ fn drive(world: &World, data: &[u8]) {
             offset_at: Arc::new(|_| 0),
             faults: Arc::new(|_| None),
             strict: false,
+            public_host: None,
         };
         let port = Port { state: &state };
         let mut input = Input::new(data);

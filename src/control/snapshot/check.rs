@@ -1,0 +1,280 @@
+//! Everything that a snapshot says, checked as a whole before anything of it is done.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use super::form::Snapshot;
+use super::secrets::HIDDEN;
+use crate::actions::domain::functions;
+use crate::actions::record::config::check_room;
+use crate::actions::stored;
+use crate::clock::UnixMs;
+use crate::error::ApiError;
+use crate::live::access::{Domain, Function};
+use crate::model::rule::Rule;
+use crate::model::stream_key::StreamKey;
+use crate::notify::config::{RecordNotify, StreamNotify};
+use crate::store::records::{FileRow, SessionRow, SliceRow};
+
+/// Passes every check on the form of a key, in the place of one that is hidden.
+const STAND_IN: &str = "0000000000000000";
+
+/// A snapshot that can be put as it is.
+#[derive(Default)]
+pub struct State {
+    pub rules: Vec<Rule>,
+    pub record_notify: Vec<(String, RecordNotify)>,
+    pub stream_notify: Vec<(String, StreamNotify)>,
+    pub domains: Vec<(String, Domain)>,
+    pub domain_configs: Vec<(String, Vec<Function>)>,
+    pub sessions: Vec<SessionRow>,
+    pub slices: Vec<SliceRow>,
+    pub files: Vec<FileRow>,
+}
+
+/// The state that a snapshot describes, or the first thing in it that cannot be; the text says where.
+pub fn checked(snapshot: Snapshot, now: UnixMs) -> Result<State, String> {
+    let state = State {
+        rules: rules(snapshot.rules, now)?,
+        record_notify: named("record_notify", snapshot.record_notify, |part| {
+            let (name, config) = part.read();
+            let checked = stored::record_notify(
+                &name,
+                &RecordNotify {
+                    notify_auth_key: stand_in(&config.notify_auth_key),
+                    ..config.clone()
+                },
+            );
+            (name, checked.map(|(name, _)| (name, config)))
+        })?,
+        stream_notify: named("stream_notify", snapshot.stream_notify, |part| {
+            let (name, config) = part.read();
+            let checked = stored::stream_notify(
+                &name,
+                &StreamNotify {
+                    notify_auth_key: stand_in(&config.notify_auth_key),
+                    ..config.clone()
+                },
+            );
+            (name, checked.map(|(name, _)| (name, config)))
+        })?,
+        domains: named("domains", snapshot.domains, |part| {
+            let (name, domain) = part.read();
+            let checked = stored::domain(&name, &domain);
+            (name, checked)
+        })?,
+        domain_configs: named("domain_configs", snapshot.domain_configs, |part| {
+            let (name, functions) = part.read();
+            let checked = functions::check_stored(&functions)
+                .and_then(|()| crate::actions::wire::domain_name("DomainName", &name))
+                .map(|domain| (domain, functions));
+            (name, checked)
+        })?,
+        sessions: snapshot.sessions,
+        slices: snapshot.slices,
+        files: snapshot.files,
+    };
+    rows(&state)?;
+    Ok(state)
+}
+
+fn stand_in(key: &str) -> String {
+    if key == HIDDEN { STAND_IN } else { key }.to_owned()
+}
+
+fn told(place: &str, n: usize, name: &str, why: &str) -> String {
+    format!("{place}[{n}] ({name}): {why}")
+}
+
+fn rules(given: Vec<Rule>, now: UnixMs) -> Result<Vec<Rule>, String> {
+    let mut rules = Vec::with_capacity(given.len());
+    let mut known = HashSet::new();
+    let mut of_domain: HashMap<String, usize> = HashMap::new();
+    for (n, rule) in given.iter().enumerate() {
+        let name = format!("{}/{}/{}", rule.domain, rule.app, rule.stream);
+        let refused = |why: &str| told("rules", n, &name, why);
+        let rule = stored::rule(rule, now).map_err(|error| refused(&error.message))?;
+        if !known.insert((rule.domain.clone(), rule.app.clone(), rule.stream.clone())) {
+            return Err(refused(
+                "another rule has the same domain, app and stream already",
+            ));
+        }
+        let count = of_domain.entry(rule.domain.clone()).or_default();
+        check_room(*count).map_err(|error| refused(&error.message))?;
+        *count += 1;
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+/// The settings of a part, each of another domain.
+fn named<P, T>(
+    place: &str,
+    parts: Vec<P>,
+    check: impl Fn(P) -> (String, Result<(String, T), ApiError>),
+) -> Result<Vec<(String, T)>, String> {
+    let mut known = HashSet::new();
+    let mut list = Vec::with_capacity(parts.len());
+    for (n, part) in parts.into_iter().enumerate() {
+        let (name, checked) = check(part);
+        let (domain, value) = checked.map_err(|error| told(place, n, &name, &error.message))?;
+        if !known.insert(domain.clone()) {
+            return Err(told(place, n, &name, "the domain is there already"));
+        }
+        list.push((domain, value));
+    }
+    Ok(list)
+}
+
+/// What was recorded: no action makes these rows, so what is checked is that queries can use them.
+fn rows(state: &State) -> Result<(), String> {
+    once("sessions", state.sessions.iter().map(|row| &row.id))?;
+    once("slices", state.slices.iter().map(|row| &row.id))?;
+    once("files", state.files.iter().map(|row| &row.id))?;
+    once("files", state.files.iter().map(|row| &row.dedupe))?;
+    for (n, row) in state.sessions.iter().enumerate() {
+        let key = StreamKey::new(&row.domain, &row.app, &row.stream);
+        row_of(&key, &row.stream_hash)
+            .and_then(|()| instants(&[row.started_at, row.ended_at]))
+            .map_err(|why| told("sessions", n, &row.id, &why))?;
+    }
+    for (n, row) in state.slices.iter().enumerate() {
+        let natural = row.sequence >= 0 && row.duration_ms >= 0;
+        natural
+            .then_some(())
+            .ok_or_else(|| "a number is negative".to_owned())
+            .and_then(|()| instants(&[row.started_at, row.ended_at, row.uploaded_at]))
+            .map_err(|why| told("slices", n, &row.id, &why))?;
+    }
+    for (n, row) in state.files.iter().enumerate() {
+        let key = StreamKey::new(&row.domain, &row.app, &row.stream);
+        let natural = row.size >= 0 && row.duration_ms >= 0;
+        natural
+            .then_some(())
+            .ok_or_else(|| "a number is negative".to_owned())
+            .and_then(|()| row_of(&key, &row.stream_hash))
+            .and_then(|()| instants(&[row.started_at, row.ended_at, row.created_at]))
+            .map_err(|why| told("files", n, &row.id, &why))?;
+    }
+    Ok(())
+}
+
+fn once<T: Hash + Eq + std::fmt::Display>(
+    place: &str,
+    names: impl Iterator<Item = T>,
+) -> Result<(), String> {
+    let mut known = HashSet::new();
+    for (n, name) in names.enumerate() {
+        let text = name.to_string();
+        if text.is_empty() || text.len() > 255 {
+            return Err(told(
+                place,
+                n,
+                &text,
+                "a name must have 1 to 255 characters",
+            ));
+        }
+        if !known.insert(name) {
+            return Err(told(place, n, &text, "it is there already"));
+        }
+    }
+    Ok(())
+}
+
+fn row_of(key: &StreamKey, hash: &str) -> Result<(), String> {
+    if key.hash() == hash {
+        Ok(())
+    } else {
+        Err(format!("stream_hash is not that of {key}"))
+    }
+}
+
+fn instants(list: &[UnixMs]) -> Result<(), String> {
+    for at in list {
+        stored::instant("an instant", *at).map_err(|error| error.message.into_owned())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(value: Value) -> Result<State, String> {
+        let snapshot = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        checked(snapshot, 0)
+    }
+
+    fn rule() -> Value {
+        json!({
+            "domain": "Play.example.com", "app": "live", "stream": "*", "oss_endpoint": "e.example.com", "oss_bucket": "liverec",
+            "start_time": null, "end_time": null, "on_demand": "automatic", "delay_s": 180, "created_at": 0,
+            "formats": [{"format": "mp4", "object_prefix": "", "slice_prefix": null, "slice_s": 30, "cycle_s": 60}],
+        })
+    }
+
+    #[test]
+    fn a_hidden_key_has_any_form_and_another_its_own() {
+        let notify = |key: &str| {
+            read(json!({"record_notify": [{
+                "domain": "d", "notify_url": "http://h/x", "notify_req_auth": true, "notify_auth_key": key,
+            }]}))
+        };
+        assert_eq!(
+            notify(HIDDEN).unwrap().record_notify[0].1.notify_auth_key,
+            HIDDEN
+        );
+        assert!(notify("short").is_err());
+        let auth = |key: &str| {
+            read(json!({"domain_configs": [{"domain": "d", "functions": [
+                {"name": "aliauth", "args": [["auth_type", "type_a"], ["auth_key1", key]]},
+            ]}]}))
+        };
+        assert!(auth(HIDDEN).is_ok());
+        assert!(auth("").is_err());
+    }
+
+    #[test]
+    fn the_place_of_what_is_wrong_is_told() {
+        assert_eq!(
+            read(json!({"rules": [rule()]})).unwrap().rules[0].domain,
+            "play.example.com"
+        );
+        let mut odd = rule();
+        odd["colour"] = json!("red");
+        let mut negative = rule();
+        negative["delay_s"] = json!(-5);
+        let session = json!({
+            "id": "s", "stream_hash": "x", "domain": "d", "app": "a", "stream": "s", "bucket": "b", "endpoint": "e",
+            "prefix": "p", "started_at": 0, "ended_at": 0, "state": "ended",
+        });
+        for (bad, place) in [
+            (json!({"rules": [rule(), rule()]}), "rules[1]"),
+            (json!({"rules": [odd]}), "colour"),
+            (json!({"rules": [negative]}), "DelayTime"),
+            (
+                json!({"domains": [{"domain": "d"}, {"domain": "D"}]}),
+                "domains[1]",
+            ),
+            (
+                json!({"domains": [{"domain": "d", "kind": "moon"}]}),
+                "LiveDomainType",
+            ),
+            (
+                json!({"stream_notify": [{"domain": "d", "notify_url": "x"}]}),
+                "stream_notify[0]",
+            ),
+            (
+                json!({"record_notify": [{"domain": "d", "url": "x"}]}),
+                "url",
+            ),
+            (json!({"sessions": [session]}), "stream_hash"),
+        ] {
+            let why = read(bad).err().unwrap();
+            assert!(why.contains(place), "{why}");
+        }
+    }
+}

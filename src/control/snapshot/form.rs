@@ -1,0 +1,175 @@
+//! How a snapshot is written: the state's own types with a domain's name beside its settings, and unknown names refused everywhere.
+
+use serde::{Deserialize, Serialize};
+
+use super::secrets::hidden;
+use crate::clock::UnixMs;
+use crate::live::access::{Domain, Function};
+use crate::model::rule::Rule;
+use crate::notify::config::{RecordNotify, StreamNotify};
+use crate::store::records::{FileRow, SessionRow, SliceRow};
+
+/// A snapshot; every part may be absent.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Snapshot {
+    /// The form's version; without it a document is no snapshot.
+    pub localyun: Option<u32>,
+    pub rules: Vec<Rule>,
+    pub record_notify: Vec<RecordNotifyPart>,
+    pub stream_notify: Vec<StreamNotifyPart>,
+    pub domains: Vec<DomainPart>,
+    pub domain_configs: Vec<DomainConfig>,
+    pub sessions: Vec<SessionRow>,
+    pub slices: Vec<SliceRow>,
+    pub files: Vec<FileRow>,
+}
+
+// `flatten` and `deny_unknown_fields` do not go together, so the parts name every field.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordNotifyPart {
+    pub domain: String,
+    notify_url: Option<String>,
+    on_demand_url: Option<String>,
+    need_status_notify: bool,
+    notify_req_auth: bool,
+    notify_auth_key: String,
+}
+
+impl RecordNotifyPart {
+    pub fn of((domain, config): (String, RecordNotify)) -> Self {
+        Self {
+            domain,
+            notify_url: config.notify_url,
+            on_demand_url: config.on_demand_url,
+            need_status_notify: config.need_status_notify,
+            notify_req_auth: config.notify_req_auth,
+            notify_auth_key: hidden(&config.notify_auth_key),
+        }
+    }
+
+    pub fn read(self) -> (String, RecordNotify) {
+        let config = RecordNotify {
+            notify_url: self.notify_url,
+            on_demand_url: self.on_demand_url,
+            need_status_notify: self.need_status_notify,
+            notify_req_auth: self.notify_req_auth,
+            notify_auth_key: self.notify_auth_key,
+        };
+        (self.domain, config)
+    }
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamNotifyPart {
+    pub domain: String,
+    notify_url: Option<String>,
+    exception_notify_url: Option<String>,
+    notify_req_auth: bool,
+    notify_auth_key: String,
+}
+
+impl StreamNotifyPart {
+    pub fn of((domain, config): (String, StreamNotify)) -> Self {
+        Self {
+            domain,
+            notify_url: config.notify_url,
+            exception_notify_url: config.exception_notify_url,
+            notify_req_auth: config.notify_req_auth,
+            notify_auth_key: hidden(&config.notify_auth_key),
+        }
+    }
+
+    pub fn read(self) -> (String, StreamNotify) {
+        let config = StreamNotify {
+            notify_url: self.notify_url,
+            exception_notify_url: self.exception_notify_url,
+            notify_req_auth: self.notify_req_auth,
+            notify_auth_key: self.notify_auth_key,
+        };
+        (self.domain, config)
+    }
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct DomainPart {
+    pub domain: String,
+    kind: String,
+    play_domain: Option<String>,
+    region: String,
+    scope: String,
+    created_at: UnixMs,
+}
+
+impl DomainPart {
+    pub fn of((domain, config): (String, Domain)) -> Self {
+        Self {
+            domain,
+            kind: config.kind,
+            play_domain: config.play_domain,
+            region: config.region,
+            scope: config.scope,
+            created_at: config.created_at,
+        }
+    }
+
+    pub fn read(self) -> (String, Domain) {
+        let config = Domain {
+            kind: self.kind,
+            play_domain: self.play_domain,
+            region: self.region,
+            scope: self.scope,
+            created_at: self.created_at,
+        };
+        (self.domain, config)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainConfig {
+    pub domain: String,
+    functions: Vec<FunctionPart>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FunctionPart {
+    name: String,
+    args: Vec<(String, String)>,
+    #[serde(default)]
+    id: i64,
+}
+
+impl DomainConfig {
+    pub fn of((domain, functions): (String, Vec<Function>)) -> Self {
+        let functions = functions.into_iter().map(|mut function| {
+            for (name, value) in &mut function.args {
+                if super::secrets::is_secret(name) {
+                    *value = hidden(value);
+                }
+            }
+            FunctionPart {
+                name: function.name,
+                args: function.args,
+                id: function.id,
+            }
+        });
+        Self {
+            domain,
+            functions: functions.collect(),
+        }
+    }
+
+    pub fn read(self) -> (String, Vec<Function>) {
+        let functions = self.functions.into_iter().map(|part| Function {
+            name: part.name,
+            args: part.args,
+            id: part.id,
+        });
+        (self.domain, functions.collect())
+    }
+}

@@ -1,0 +1,162 @@
+//! Secrets leave the service as `***` only. On the way in that means "the one you hold"; which are not held is told.
+
+use serde::Serialize;
+
+use super::check::State;
+use crate::live::access::Function;
+use crate::notify::config::{RecordNotify, StreamNotify};
+use crate::store::documents::Kind;
+use crate::store::{Store, StoreError};
+
+/// What a hidden secret is written as.
+pub const HIDDEN: &str = "***";
+
+pub fn hidden(secret: &str) -> String {
+    if secret.is_empty() {
+        String::new()
+    } else {
+        HIDDEN.to_owned()
+    }
+}
+
+/// Whether a function's argument is a secret.
+pub fn is_secret(argument: &str) -> bool {
+    argument.starts_with("auth_key")
+}
+
+/// A secret that a snapshot hides and that is not held here; it is empty until somebody sets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// The part of the snapshot, such as `record_notify`.
+    pub kind: &'static str,
+    /// The domain.
+    pub name: String,
+    pub field: String,
+}
+
+/// The secrets that the service holds.
+#[derive(Default)]
+pub struct Held {
+    record: Vec<(String, RecordNotify)>,
+    stream: Vec<(String, StreamNotify)>,
+    functions: Vec<(String, Vec<Function>)>,
+}
+
+impl Held {
+    pub async fn of(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            record: store.list_documents(Kind::RecordNotify).await?,
+            stream: store.list_documents(Kind::StreamNotify).await?,
+            functions: store.list_documents(Kind::DomainConfig).await?,
+        })
+    }
+
+    /// Puts the secrets that are held in the place of hidden ones, and names the others.
+    pub fn fill(&self, state: &mut State) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        for (name, config) in &mut state.record_notify {
+            let held = named(&self.record, name).map(|held| held.notify_auth_key.as_str());
+            let slot = Slot::of("record_notify", name, "notify_auth_key");
+            slot.fill(&mut config.notify_auth_key, held, &mut missing);
+        }
+        for (name, config) in &mut state.stream_notify {
+            let held = named(&self.stream, name).map(|held| held.notify_auth_key.as_str());
+            let slot = Slot::of("stream_notify", name, "notify_auth_key");
+            slot.fill(&mut config.notify_auth_key, held, &mut missing);
+        }
+        for (name, functions) in &mut state.domain_configs {
+            let known = named(&self.functions, name)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            for function in functions {
+                let held = known.iter().find(|held| held.name == function.name);
+                for (argument, value) in &mut function.args {
+                    if !is_secret(argument) {
+                        continue;
+                    }
+                    let held = held.and_then(|held| named(&held.args, argument));
+                    let slot = Slot::of("domain_configs", name, argument);
+                    slot.fill(value, held.map(String::as_str), &mut missing);
+                }
+            }
+        }
+        missing
+    }
+}
+
+fn named<'a, T>(list: &'a [(String, T)], name: &str) -> Option<&'a T> {
+    list.iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value)
+}
+
+/// Where a secret belongs.
+struct Slot<'a> {
+    kind: &'static str,
+    name: &'a str,
+    field: &'a str,
+}
+
+impl<'a> Slot<'a> {
+    fn of(kind: &'static str, name: &'a str, field: &'a str) -> Self {
+        Self { kind, name, field }
+    }
+
+    fn fill(self, value: &mut String, held: Option<&str>, missing: &mut Vec<Missing>) {
+        if value != HIDDEN {
+            return;
+        }
+        held.unwrap_or_default().clone_into(value);
+        if value.is_empty() {
+            missing.push(Missing {
+                kind: self.kind,
+                name: self.name.to_owned(),
+                field: self.field.to_owned(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_kept_and_what_is_not_is_named() {
+        let notify = |key: &str| RecordNotify {
+            notify_auth_key: key.to_owned(),
+            ..RecordNotify::default()
+        };
+        let auth = |key: &str| Function {
+            name: "aliauth".to_owned(),
+            args: vec![("auth_key1".to_owned(), key.to_owned())],
+            id: 1,
+        };
+        let held = Held {
+            record: vec![("a".to_owned(), notify("secret"))],
+            ..Held::default()
+        };
+        let mut state = State {
+            record_notify: ["a", "b"]
+                .map(|name| (name.to_owned(), notify(HIDDEN)))
+                .to_vec(),
+            domain_configs: vec![("c".to_owned(), vec![auth(HIDDEN), auth("given")])],
+            ..State::default()
+        };
+        let missing = held.fill(&mut state);
+        let told: Vec<_> = missing
+            .iter()
+            .map(|m| (m.kind, m.name.as_str(), m.field.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("record_notify", "b", "notify_auth_key"),
+                ("domain_configs", "c", "auth_key1")
+            ]
+        );
+        assert_eq!(state.record_notify[0].1, notify("secret"));
+        assert_eq!(state.record_notify[1].1, notify(""));
+        assert_eq!(state.domain_configs[0].1, [auth(""), auth("given")]);
+    }
+}
