@@ -19,6 +19,7 @@ pub mod recorder;
 pub mod recovery;
 pub mod segmenter;
 pub mod session;
+mod socket;
 pub mod spool;
 pub mod timeline;
 mod unreadable;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::access::{self, AccessError};
 use super::hub::{Hub, Publisher};
+use super::socket::Socket;
 use super::unreadable::Unreadable;
 use crate::clock::{self, Busy};
 use crate::media::flv::read::{Item, TagReader};
@@ -34,6 +35,8 @@ const PUBLISH_DEADLINE: Duration = Duration::from_secs(15);
 const SILENT_MS: i64 = 10_000;
 /// Machine time that a live publisher is given to show itself when the clock was advanced over its silence.
 const SHOW_YOURSELF: Duration = Duration::from_millis(1_200);
+/// How long a peer may leave unread what it was sent.
+const READ_PATIENCE: Duration = Duration::from_secs(5);
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 12_000;
 
@@ -94,7 +97,7 @@ fn start(
             reader: TagReader::new(),
             buffer: BytesMut::new(),
             publisher: None,
-            socket,
+            socket: Socket::Watched(socket),
             peer,
             hub: hub.clone(),
             default_domain,
@@ -115,7 +118,7 @@ struct Connection {
     reader: TagReader,
     buffer: BytesMut,
     publisher: Option<Arc<Publisher>>,
-    socket: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     hub: Arc<Hub>,
     default_domain: Option<Arc<str>>,
@@ -206,6 +209,9 @@ impl Connection {
                 }
                 drop(busy);
             }
+            if self.publisher.is_some() == self.socket.is_watched() {
+                self.change_watch().map_err(|e| e.to_string())?;
+            }
             if let Some(publisher) = self.publisher.clone() {
                 self.hold_back(&publisher).await;
                 if let Some(request) = request {
@@ -227,6 +233,15 @@ impl Connection {
             if let Look::Closed = look {
                 return Ok(());
             }
+        }
+    }
+
+    /// A publisher is looked at in ticks; anybody else is to be noticed at once.
+    fn change_watch(&mut self) -> io::Result<()> {
+        if self.publisher.is_some() {
+            self.socket.stop_watching()
+        } else {
+            self.socket.watch()
         }
     }
 
@@ -262,9 +277,7 @@ impl Connection {
     async fn look(&mut self, thorough: bool) -> Result<(Look, bool), String> {
         let (mut read, mut media) = (0, false);
         loop {
-            self.buffer.reserve(BLOCK);
-            let room = self.buffer.capacity() - self.buffer.len();
-            let look = match self.socket.try_read_buf(&mut self.buffer) {
+            let look = match self.socket.read(&mut self.buffer, BLOCK) {
                 Ok(0) => Some(Look::Closed),
                 Ok(n) => {
                     read += n;
@@ -275,7 +288,7 @@ impl Connection {
                             break;
                         }
                     }
-                    let empty = (n < room && !thorough).then_some(Look::Empty);
+                    let empty = (n < BLOCK && !thorough).then_some(Look::Empty);
                     empty.or((read >= TURN).then_some(Look::More))
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(Look::Empty),
@@ -467,21 +480,13 @@ impl Connection {
 
     async fn write(&mut self) -> Result<(), String> {
         let output = self.session.take_output();
-        let mut left = &output[..];
-        while !left.is_empty() {
-            match clock::machine_timeout(Duration::from_secs(5), self.socket.writable()).await {
-                Some(Ok(())) => {}
-                Some(Err(error)) => return Err(error.to_string()),
-                None => return Err("the peer does not read".to_owned()),
+        match self.socket.write_all(&output, READ_PATIENCE).await {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err("the peer does not read".to_owned())
             }
-            match self.socket.try_write(left) {
-                Ok(n) => left = left.get(n..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // The peer is gone; what it sent is still read.
-                Err(_) => return Ok(()),
-            }
+            // The peer is gone; what it sent is still read.
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn leave(&mut self) {
