@@ -29,6 +29,7 @@ pub struct Context {
     pub hub: Arc<Hub>,
     pub config: Arc<Config>,
     pub rendered: record::rendered::Rendered,
+    pub roles: domain::roles::Roles,
 }
 
 impl Context {

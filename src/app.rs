@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::actions::{self, ActionDef, Context};
 use crate::clock::{self, UnixMs};
-use crate::config::Config;
+use crate::config::{Config, host};
 use crate::identity::KeyRing;
 use crate::journal::Journal;
 use crate::live::hub::Hub;
+use crate::objects::s3::Addressing;
 use crate::rpc::nonce::Nonces;
 use crate::rpc::quota::Quota;
 use crate::services::Services;
@@ -60,6 +61,7 @@ impl App {
             hub: hub.clone(),
             config: config.clone(),
             rendered: Default::default(),
+            roles: Default::default(),
         };
         Arc::new(Self {
             registry: actions::all().map(|def| (def.name, def)).collect(),
@@ -88,8 +90,34 @@ impl App {
             return url.to_owned();
         };
         match (url.split_once("://"), url.rsplit_once(':')) {
-            (Some((scheme, _)), Some((_, port))) => format!("{scheme}://{host}:{port}"),
+            (Some((scheme, _)), Some((_, port))) => {
+                format!("{scheme}://{}:{port}", host::in_url(host))
+            }
             _ => url.to_owned(),
+        }
+    }
+
+    /// Where the store is that recordings go to.
+    #[must_use]
+    pub fn store_url(&self) -> String {
+        match &self.config.outside_store {
+            Some(outside) => outside.endpoint.trim_end_matches('/').to_owned(),
+            None => self.public(&self.addresses.oss),
+        }
+    }
+
+    /// Where an object of the store is; `key` is written as a path of a URL.
+    #[must_use]
+    pub fn object_url(&self, bucket: &str, key: &str) -> String {
+        let store = self.store_url();
+        let by_host = self
+            .config
+            .outside_store
+            .as_ref()
+            .is_some_and(|outside| outside.addressing == Addressing::Virtual);
+        match store.split_once("://") {
+            Some((scheme, host)) if by_host => format!("{scheme}://{bucket}.{host}/{key}"),
+            _ => format!("{store}/{bucket}/{key}"),
         }
     }
 
@@ -135,6 +163,7 @@ impl App {
             .clear()
             .await
             .map_err(|e| e.to_string())?;
+        self.context.roles.forget();
         self.services
             .objects
             .clear()

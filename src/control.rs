@@ -52,25 +52,66 @@ impl Refused {
 
 type Outcome = Result<Value, Refused>;
 
+/// What `prometheus_client` writes.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Whether a web page of another origin asks. A browser sends such requests for anybody who got the developer to look at a page, and the
+/// developer's machine is whom the control plane trusts.
+fn is_from_elsewhere(parts: &HttpParts) -> bool {
+    let host = parts.header("host").unwrap_or_default();
+    let foreign = |origin: &str| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        !authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+    };
+    parts.header("origin").is_some_and(foreign)
+        || parts.header("sec-fetch-site") == Some("cross-site")
+}
+
+/// The methods of a path's routes.
+fn methods(path: &str) -> Vec<&'static str> {
+    let asked: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    let fits = |route: &str| {
+        let known: Vec<&str> = route.split('/').filter(|s| !s.is_empty()).collect();
+        known.len() == asked.len()
+            && known
+                .iter()
+                .zip(&asked)
+                .all(|(known, asked)| known.starts_with('{') || known == asked)
+    };
+    ROUTES
+        .iter()
+        .filter_map(|route| route.split_once(' '))
+        .filter(|(_, route)| fits(route.split('?').next().unwrap_or(route)))
+        .map(|(method, _)| method)
+        .collect()
+}
+
 /// Answers one control request. `over`: its body was too long.
 pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
-    if parts.path == "/metrics" {
-        return Answer {
-            status: 200,
-            headers: vec![("content-type", "text/plain; version=0.0.4".to_owned())],
-            body: app.services.metrics.text(),
-        };
-    }
-    let outcome = if over {
+    let metrics = parts.path == "/metrics";
+    // Without a token the numbers are for every scraper that reaches the port.
+    let may = allowed(app, parts) || (metrics && app.config.control_token.is_none());
+    let outcome = if is_from_elsewhere(parts) {
+        Err(Refused::new(
+            403,
+            "the control plane takes no requests from pages of other sites",
+        ))
+    } else if over {
         Err(Refused::new(
             413,
             "the body is longer than 1 MiB (a snapshot: 64 MiB)",
         ))
-    } else if !allowed(app, parts) {
+    } else if !may {
         Err(Refused::new(
             401,
             "the control plane is for this machine; from others, set control-token and send it as a bearer token",
         ))
+    } else if metrics {
+        return Answer {
+            status: 200,
+            headers: vec![("content-type", METRICS_TYPE.to_owned())],
+            body: app.services.metrics.text(),
+        };
     } else {
         route(app, parts).await
     };
@@ -78,7 +119,10 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
         Ok(value) => (200, value),
         Err(refused) => (refused.status, json!({"error": refused.message})),
     };
-    let headers = vec![("content-type", "application/json".to_owned())];
+    let mut headers = vec![("content-type", "application/json".to_owned())];
+    if status == 405 {
+        headers.push(("allow", methods(&parts.path).join(", ")));
+    }
     let body = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
     Answer {
         status,
@@ -131,7 +175,7 @@ async fn route(app: &App, parts: &HttpParts) -> Outcome {
         ("GET", ["callbacks"]) => recordings::callbacks(app, limit(parts)?).await,
         ("POST", ["callbacks", id, "replay"]) => recordings::replay(app, id).await,
         ("GET", ["clock"]) => Ok(clock(app)),
-        ("POST", ["clock", "advance"]) => advance(app, &body(parts)?).await,
+        ("POST", ["clock", "advance"]) => advance(app, body(parts)?).await,
         ("GET", ["explain"]) => explain::explain(app, &parts.query).await,
         ("PUT" | "POST", ["faults"]) => faults::arm(app, body(parts)?),
         ("GET", ["faults"]) => Ok(json!({"faults": app.services.faults.list()})),
@@ -239,7 +283,8 @@ async fn health(app: &App) -> Outcome {
         "version": env!("CARGO_PKG_VERSION"),
         "api": app.public(&app.addresses.api),
         "rtmp": app.public(&app.addresses.rtmp),
-        "oss": app.public(&app.addresses.oss),
+        "oss": app.store_url(),
+        "oss_region": app.config.outside_store.as_ref().map(|outside| &outside.region),
         "tls": app.addresses.tls.as_deref().map(|url| app.public(url)),
         "parts": {
             "database": state(database),
@@ -317,11 +362,15 @@ fn clock(app: &App) -> Value {
     })
 }
 
-async fn advance(app: &App, body: &Value) -> Outcome {
-    let seconds = body
-        .get("seconds")
-        .and_then(Value::as_f64)
-        .ok_or_else(|| Refused::bad(r#"send {"seconds": N}"#))?;
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    seconds: f64,
+}
+
+async fn advance(app: &App, body: Value) -> Outcome {
+    let Advance { seconds } = fields(body)
+        .map_err(|why| Refused::bad(format!(r#"send {{"seconds": N}}: {}"#, why.message)))?;
     if !(0.0..=315_360_000.0).contains(&seconds) {
         return Err(Refused::bad(
             "seconds must be 0 to ten years; the clock only goes forward",
@@ -338,4 +387,53 @@ fn coverage(app: &App) -> Outcome {
     Coverage::of(app.spec, &implemented, actions::DECLINED)
         .map(|c| c.to_json())
         .map_err(Refused::broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(headers: &[(&str, &str)]) -> HttpParts {
+        HttpParts {
+            method: "GET".to_owned(),
+            path: "/_localyun/health".to_owned(),
+            query: String::new(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            body: bytes::Bytes::new(),
+            local: true,
+        }
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_told_apart() {
+        let host = ("host", "127.0.0.1:8080");
+        for own in [
+            vec![host],
+            vec![host, ("origin", "http://127.0.0.1:8080")],
+            vec![host, ("sec-fetch-site", "same-origin")],
+            vec![host, ("sec-fetch-site", "none")],
+        ] {
+            assert!(!is_from_elsewhere(&parts(&own)), "{own:?}");
+        }
+        for foreign in [
+            vec![host, ("origin", "http://evil.example")],
+            vec![host, ("origin", "http://127.0.0.1:9")],
+            vec![host, ("origin", "null")],
+            vec![host, ("sec-fetch-site", "cross-site")],
+            vec![("origin", "http://evil.example")],
+        ] {
+            assert!(is_from_elsewhere(&parts(&foreign)), "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_has_the_methods_of_its_routes() {
+        assert_eq!(methods("/_localyun/faults"), ["PUT", "GET", "DELETE"]);
+        assert_eq!(methods("/_localyun/streams/d/a/s"), ["DELETE"]);
+        assert_eq!(methods("/_localyun/clock/advance/"), ["POST"]);
+        assert_eq!(methods("/metrics"), ["GET"]);
+    }
 }

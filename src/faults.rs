@@ -1,5 +1,6 @@
 //! Armed faults: what a user of the emulator makes go wrong, at an API action or at a boundary, for the first N times.
 
+use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,27 @@ pub struct Fault {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// How often it struck already; told, never taken.
-    #[serde(default, skip_deserializing)]
+    #[serde(default, deserialize_with = "none_yet")]
     pub struck: u64,
+}
+
+/// What `GET /_localyun/faults` gives can be put back; the count begins anew.
+fn none_yet<'de, D: serde::Deserializer<'de>>(given: D) -> Result<u64, D::Error> {
+    serde::de::IgnoredAny::deserialize(given).map(|_| 0)
+}
+
+tokio::task_local! {
+    /// The first boundary that struck in the work of one API request.
+    static STRUCK: RefCell<Option<String>>;
+}
+
+/// Does a piece of work and tells which fault struck in it, so that its answer can say so.
+pub async fn watched<T>(work: impl Future<Output = T>) -> (T, Option<String>) {
+    let watched = async {
+        let done = work.await;
+        (done, STRUCK.with(RefCell::take))
+    };
+    STRUCK.scope(RefCell::default(), watched).await
 }
 
 /// What a struck boundary does.
@@ -72,6 +92,10 @@ impl Faults {
             .iter_mut()
             .find(|f| f.at == at && f.first.is_none_or(|first| f.struck < first))?;
         fault.struck += 1;
+        // Work that belongs to no request has nobody to tell.
+        let _ = STRUCK.try_with(|struck| {
+            struck.borrow_mut().get_or_insert_with(|| at.to_owned());
+        });
         Some(Strike {
             delay_ms: fault.delay_ms.unwrap_or(0),
             code: fault.code.clone(),
@@ -107,5 +131,27 @@ mod tests {
         assert!(faults.strike("callback").is_some());
         assert!(faults.strike("callback").is_none());
         assert_eq!(faults.list()[0].struck, 2);
+        let mut told = serde_json::to_value(&faults.list()[0]).unwrap();
+        let again: Fault = serde_json::from_value(told.clone()).unwrap();
+        assert_eq!(again.struck, 0);
+        told["colour"] = "red".into();
+        assert!(serde_json::from_value::<Fault>(told).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_piece_of_work_learns_what_struck_in_it() {
+        let faults = Faults::default();
+        faults.add(Fault {
+            at: "store".into(),
+            first: None,
+            delay_ms: Some(0),
+            code: None,
+            struck: 0,
+        });
+        assert!(faults.strike("store").is_some());
+        let (_, struck) = watched(async { faults.strike("store") }).await;
+        assert_eq!(struck.as_deref(), Some("store"));
+        let (_, struck) = watched(async { faults.strike("ingest") }).await;
+        assert_eq!(struck, None);
     }
 }

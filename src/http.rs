@@ -8,12 +8,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use crate::app::App;
 use crate::clock::machine_timeout;
+use crate::config::Auth;
 use crate::control;
 use crate::rpc::render::Reply;
 use crate::rpc::{self, HttpParts};
@@ -24,6 +26,10 @@ const BODY_LIMIT: usize = 1 << 20;
 const BODY_READ: usize = 64 << 20;
 /// How long that may take, so that a client that sends a byte at a time does not hold its connection for ever.
 const BODY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Says that any caller is accepted, on every answer of the API.
+const AUTH_HEADER: HeaderName = HeaderName::from_static("x-localyun-auth");
+const AUTH_OFF: HeaderValue = HeaderValue::from_static("off");
 
 /// The routes of the API port.
 pub fn configure(app: Arc<App>) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
@@ -40,17 +46,31 @@ async fn serve(
     mut payload: web::Payload,
 ) -> HttpResponse {
     let limit = kept(&app, &request);
+    let of_control = is_control(request.path());
+    let marked = |mut response: HttpResponse| {
+        if app.config.auth == Auth::Off && !of_control {
+            response.headers_mut().insert(AUTH_HEADER, AUTH_OFF);
+        }
+        response
+    };
     let read = match machine_timeout(BODY_PATIENCE, read_body(&mut payload, limit)).await {
         Some(Some(read)) => read,
-        Some(None) => return HttpResponse::BadRequest().finish(),
-        None => return unread::close_after(HttpResponse::RequestTimeout().finish(), payload),
+        Some(None) => return marked(HttpResponse::BadRequest().finish()),
+        None => {
+            let late = marked(HttpResponse::RequestTimeout().finish());
+            return unread::close_after(late, payload);
+        }
     };
-    let response = answer(app, &request, read.kept).await;
+    let response = marked(answer(app.clone(), &request, read.kept).await);
     if read.ended {
         response
     } else {
         unread::close_after(response, payload)
     }
+}
+
+fn is_control(path: &str) -> bool {
+    path == "/metrics" || path.starts_with("/_localyun")
 }
 
 /// Bytes of a request's body that are kept. A snapshot comes back as large as it was given out, from whoever may send one.
@@ -64,7 +84,7 @@ fn kept(app: &App, request: &HttpRequest) -> usize {
 async fn answer(app: web::Data<App>, request: &HttpRequest, body: Option<Bytes>) -> HttpResponse {
     let over = body.is_none();
     let mut parts = to_parts(request, body.unwrap_or_default());
-    if parts.path == "/metrics" || parts.path.starts_with("/_localyun") {
+    if is_control(&parts.path) {
         let Some(reply) = on_runtime(&app, move |app| async move {
             control::answer(&app, &parts, over).await
         })

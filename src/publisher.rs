@@ -187,7 +187,11 @@ fn milliseconds(seconds: f64) -> u64 {
     u64::try_from(rounded.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn check(plan: &PublishPlan) -> Result<(), PublishError> {
+/// Whether a plan can work at all.
+///
+/// # Errors
+/// The part of it that cannot.
+pub fn check(plan: &PublishPlan) -> Result<(), PublishError> {
     let refuse = |what, problem| Err(PublishError::Plan { what, problem });
     // What stands in a URL must not end the part that it stands in.
     let breaks = |text: &str, more: &[char]| {

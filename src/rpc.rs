@@ -20,8 +20,8 @@ use serde_json::value::to_raw_value;
 use crate::actions::Answer;
 use crate::app::App;
 use crate::clock;
-use crate::config::Auth;
 use crate::error::{ApiError, Code};
+use crate::faults;
 use crate::ids;
 use crate::journal::{Entry, presentable};
 use crate::spec::answer::validate;
@@ -71,7 +71,8 @@ struct Trace {
     params: Vec<(String, String)>,
     ignored: Vec<String>,
     format: Format,
-    fault: bool,
+    /// Where a fault struck.
+    fault: Option<String>,
 }
 
 /// Answers one request, whatever it is.
@@ -88,11 +89,8 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
         Ok(value) => render::success(trace.format, &trace.action, &request_id, value),
         Err(error) => render::failure(trace.format, &request_id, host, error),
     };
-    if app.config.auth == Auth::Off {
-        reply.header("x-localyun-auth", "off");
-    }
-    if trace.fault {
-        reply.header("x-localyun-fault", format!("api:{}", trace.action));
+    if let Some(at) = &trace.fault {
+        reply.header("x-localyun-fault", at.as_str());
     }
     if !trace.ignored.is_empty() {
         reply.header(
@@ -127,6 +125,7 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, 
         trace.format = Format::parse(format).unwrap_or(Ok(trace.format))?;
     }
     trace.params = presentable(pairs.as_slice());
+    trace.scheme = auth::recognised(parts, &pairs);
 
     // 2. The action: is it one of this product and version?
     let action = named(parts, &pairs, acs3, "Action", "x-acs-action")?;
@@ -145,7 +144,7 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, 
 
     // 3. An armed fault strikes before anything else is looked at.
     if let Some(strike) = app.services.faults.strike_action(&action) {
-        trace.fault = true;
+        trace.fault = Some(format!("api:{}", spec.action));
         if strike.delay_ms > 0 {
             clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(600_000))).await;
         }
@@ -174,9 +173,9 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, 
         return Err(ApiError::not_implemented(&action));
     };
     let _busy = app.services.clock.busy();
-    let value = (def.run)(&app.context, checked.value)
-        .await
-        .map_err(|error| described(spec, error))?;
+    let (outcome, struck) = faults::watched((def.run)(&app.context, checked.value)).await;
+    trace.fault = trace.fault.take().or(struck);
+    let value = outcome.map_err(|error| described(spec, error))?;
     if app.checks_answers {
         report_misfit(spec, value.get());
     }
@@ -283,7 +282,7 @@ fn close(
         message: error.map(told),
         cause,
         ignored: trace.ignored,
-        fault: trace.fault,
+        fault: trace.fault.is_some(),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         evidence: evidence.map(Arc::new),
     });

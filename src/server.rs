@@ -12,7 +12,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::control;
 use crate::descriptors;
-use crate::faults::Faults;
+use crate::faults::{Faults, Strike};
 use crate::http;
 use crate::identity::KeyRing;
 use crate::live::hub::Hub;
@@ -437,25 +437,14 @@ fn serve_objects(
         clock: Arc::new(move || service_clock.now()),
         offset_at: Arc::new(move |machine| history.offset_at(machine)),
         faults: Arc::new(move |operation: &str| {
-            let strike = faults.strike("store").or_else(|| {
-                if operation == "PutObject" {
-                    faults.strike("object-put")
-                } else {
-                    None
-                }
-            })?;
-            let code = strike.code;
-            let status = match code.as_deref() {
-                Some("AccessDenied") => 403,
-                Some(code) if code.starts_with("NoSuch") => 404,
-                _ => 503,
-            };
-            Some(serve::InjectedFault {
-                status,
-                message: "injected fault".to_owned(),
-                code: code.unwrap_or_default(),
-                delay_ms: strike.delay_ms,
-            })
+            faults
+                .strike("store")
+                .or_else(|| {
+                    (operation == "PutObject")
+                        .then(|| faults.strike("object-put"))
+                        .flatten()
+                })
+                .map(injected)
         }),
     };
     let server = HttpServer::new(move || WebApp::new().configure(serve::configure(state.clone())))
@@ -471,6 +460,23 @@ fn serve_objects(
         let _ = server.await;
     }));
     Ok(handle)
+}
+
+/// What the object store's port does when a fault strikes.
+fn injected(strike: Strike) -> serve::InjectedFault {
+    let status = match strike.code.as_deref() {
+        None => 0,
+        Some("AccessDenied") => 403,
+        Some("InternalError") => 500,
+        Some(code) if code.starts_with("NoSuch") => 404,
+        Some(_) => 503,
+    };
+    serve::InjectedFault {
+        status,
+        message: "injected fault".to_owned(),
+        code: strike.code.unwrap_or_default(),
+        delay_ms: strike.delay_ms,
+    }
 }
 
 /// At the start and once a day the product forgets what is old.
@@ -494,5 +500,27 @@ async fn retention(services: Arc<Services>) {
         }
         let due = services.clock.now() + DAY_MS;
         busy = services.clock.rest_until(busy, due).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_without_a_code_only_delays() {
+        let status = |code: Option<&str>| {
+            let strike = Strike {
+                delay_ms: 5,
+                code: code.map(str::to_owned),
+            };
+            let fault = injected(strike);
+            assert_eq!(fault.delay_ms, 5);
+            fault.status
+        };
+        assert_eq!(status(None), 0);
+        assert_eq!(status(Some("InternalError")), 500);
+        assert_eq!(status(Some("NoSuchKey")), 404);
+        assert_eq!(status(Some("SlowDown")), 503);
     }
 }

@@ -14,6 +14,7 @@ pub mod describe_live_domain_mapping;
 pub mod describe_live_user_domains;
 pub mod functions;
 mod kind;
+pub mod roles;
 #[cfg(test)]
 mod tests;
 

@@ -26,14 +26,14 @@ impl Params {
         Self(vec![("DomainName".to_owned(), domain.to_owned())])
     }
 
-    fn put(mut self, name: &str, value: impl ToString) -> Self {
+    fn put(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
         self.0.push((name.to_owned(), value.to_string()));
         self
     }
 
     fn put_some(self, name: &str, value: Option<&impl ToString>) -> Self {
         match value {
-            Some(value) => self.put(name, value.to_string()),
+            Some(value) => self.put(name, value),
             None => self,
         }
     }
@@ -48,8 +48,8 @@ impl Params {
                     &member("SliceOssObjectPrefix"),
                     format.slice_prefix.as_ref(),
                 )
-                .put(&member("SliceDuration"), format.slice_s)
-                .put(&member("CycleDuration"), format.cycle_s)
+                .put(&member("SliceDuration"), &format.slice_s)
+                .put(&member("CycleDuration"), &format.cycle_s)
         })
     }
 
@@ -71,8 +71,8 @@ pub fn rule(given: &Rule, now: UnixMs) -> Result<Rule, ApiError> {
         .put("StreamName", &given.stream)
         .put("OssEndpoint", &given.oss_endpoint)
         .put("OssBucket", &given.oss_bucket)
-        .put("OnDemand", given.on_demand.code())
-        .put("DelayTime", given.delay_s)
+        .put("OnDemand", &given.on_demand.code())
+        .put("DelayTime", &given.delay_s)
         .formats("RecordFormat", &given.formats)
         .formats("TranscodeRecordFormat", &given.transcode_formats);
     for (n, template) in (1..).zip(&given.transcode_templates) {
@@ -102,8 +102,8 @@ pub fn record_notify(
     let request = Params::of(domain)
         .put_some("NotifyUrl", given.notify_url.as_ref())
         .put_some("OnDemandUrl", given.on_demand_url.as_ref())
-        .put("NeedStatusNotify", given.need_status_notify)
-        .put("NotifyReqAuth", given.notify_req_auth)
+        .put("NeedStatusNotify", &given.need_status_notify)
+        .put("NotifyReqAuth", &given.notify_req_auth)
         .put("NotifyAuthKey", &given.notify_auth_key)
         .request("AddLiveRecordNotifyConfig")?;
     let config = add_live_record_notify_config::config(request)?;
@@ -133,9 +133,9 @@ pub fn stream_notify(
 pub fn domain(name: &str, given: &Domain) -> Result<(String, Domain), ApiError> {
     let or = |text: &str, usual: &str| if text.is_empty() { usual } else { text }.to_owned();
     let request = Params::of(name)
-        .put("LiveDomainType", or(&given.kind, "liveVideo"))
-        .put("Region", or(&given.region, "cn-shanghai"))
-        .put("Scope", or(&given.scope, "domestic"))
+        .put("LiveDomainType", &or(&given.kind, "liveVideo"))
+        .put("Region", &or(&given.region, "cn-shanghai"))
+        .put("Scope", &or(&given.scope, "domestic"))
         .request("AddLiveDomain")?;
     let created_at = instant("created_at", given.created_at)?;
     let (name, _) = add_live_domain::domain(request, created_at)?;
@@ -219,10 +219,10 @@ mod tests {
             ("InvalidDelayTime", |r| r.delay_s = -5),
             ("InvalidDelayTime", |r| r.delay_s = 1 << 62),
             ("InvalidCycleDuration.Malformed", |r| {
-                r.formats[0].cycle_s = 0
+                r.formats[0].cycle_s = 0;
             }),
             ("InvalidCycleDuration.Malformed", |r| {
-                r.formats[0].cycle_s = -1
+                r.formats[0].cycle_s = -1;
             }),
             ("InvalidSliceDuration", |r| r.formats[0].slice_s = 0),
             ("MissingRecordFormat", |r| r.formats.clear()),
@@ -231,12 +231,12 @@ mod tests {
                 r.formats.push(twice);
             }),
             ("InvalidOssObjectPrefix.Malformed", |r| {
-                r.formats[0].object_prefix = "x".into()
+                r.formats[0].object_prefix = "x".into();
             }),
             ("MissingAppName", |r| r.app.clear()),
             ("InvalidStreamName.Malformed", |r| r.stream = "a/b".into()),
             ("InvalidOssBucket.Malformed", |r| {
-                r.oss_bucket = "NO/bucket".into()
+                r.oss_bucket = "NO/bucket".into();
             }),
             ("InvalidStartTime", |r| r.start_time = Some(i64::MAX)),
             ("InvalidEndTime.Malformed", |r| r.end_time = Some(0)),

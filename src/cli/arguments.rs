@@ -43,6 +43,9 @@ pub(super) struct TargetArgs {
     /// Access key [env: the first pair of LOCALYUN_ACCESS_KEYS] [default: testid:testsecret]
     #[arg(long, value_name = "ID:SECRET")]
     pub(super) access_key: Option<String>,
+    /// Certificates (PEM) to trust for https, such as DATA-DIR/tls/cert.pem of serve --tls-addr [env: LOCALYUN_CA_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<String>,
 }
 
 /// What is called.

@@ -26,7 +26,7 @@ pub(super) async fn run(args: &CallArgs) -> Outcome {
         parameters: &parameters,
     };
     let signed = Signed::new(scheme, call, &target, Stamp::now())?;
-    let client = http::client()?;
+    let client = http::client_for(&args.request.target)?;
     let answer = watched(&args.request.action, http::fetch(signed.request(&client))).await?;
     if let Some(fault) = &answer.fault {
         complain(format!("this answer is an injected fault ({fault})"));

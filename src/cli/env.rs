@@ -9,8 +9,8 @@ use url::Url;
 
 use super::arguments::TargetArgs;
 use super::control::Control;
-use super::target::Target;
-use super::{CliError, Outcome, http, say};
+use super::target::{Key, Target};
+use super::{CliError, Outcome, http, say, variable};
 use crate::clock::machine_timeout;
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,18 +20,26 @@ const PATIENCE: Duration = Duration::from_secs(3);
 struct Addresses {
     rtmp: String,
     oss: String,
+    /// Set where recordings go to a store outside.
+    oss_region: Option<String>,
     note: String,
 }
 
 pub(super) async fn run(args: &TargetArgs) -> Outcome {
     let target = Target::of(args)?;
-    let client = http::client()?;
+    let client = http::client_for(args)?;
     let control = Control::new(&client, &target.endpoint);
     let asked = machine_timeout(PATIENCE, control.get("health"))
         .await
         .unwrap_or_else(|| Err(CliError::failed("no answer within 3 s")));
     let addresses = addresses(&target.endpoint, asked);
-    say(lines(&target, &addresses, args.access_key.as_deref()));
+    let store_key = match (&addresses.oss_region, variable("LOCALYUN_OSS_ACCESS_KEY")) {
+        (None, _) => Some(target.key.clone()),
+        // The server does not tell the key of an outside store.
+        (Some(_), pair) => pair.as_deref().and_then(Key::parse),
+    };
+    let given_key = args.access_key.as_deref();
+    say(lines(&target, &addresses, store_key.as_ref(), given_key));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -53,12 +61,21 @@ fn addresses(endpoint: &Url, asked: Result<Value, CliError>) -> Addresses {
     Addresses {
         rtmp: text("rtmp", "rtmp://127.0.0.1:1935"),
         oss: text("oss", "http://127.0.0.1:9000"),
+        oss_region: answer
+            .get("oss_region")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
         // One line, whatever the cause said: the rest would be run by the shell.
         note: note.split_whitespace().collect::<Vec<_>>().join(" "),
     }
 }
 
-fn lines(target: &Target, addresses: &Addresses, given_key: Option<&str>) -> String {
+fn lines(
+    target: &Target,
+    addresses: &Addresses,
+    store_key: Option<&Key>,
+    given_key: Option<&str>,
+) -> String {
     let endpoint = target.endpoint.as_str().trim_end_matches('/');
     // SDKs take the host without a scheme.
     let host = endpoint
@@ -73,23 +90,32 @@ fn lines(target: &Target, addresses: &Addresses, given_key: Option<&str>) -> Str
         ("LOCALYUN_ENDPOINT", endpoint),
         ("LOCALYUN_PUSH_URL", &push_url),
         ("OSS_ENDPOINT", &addresses.oss),
-        ("OSS_ACCESS_KEY_ID", &key.id),
-        ("OSS_ACCESS_KEY_SECRET", &key.secret),
         ("AWS_ENDPOINT_URL_S3", &addresses.oss),
-        ("AWS_ACCESS_KEY_ID", &key.id),
-        ("AWS_SECRET_ACCESS_KEY", &key.secret),
-        ("AWS_REGION", "us-east-1"),
+        (
+            "AWS_REGION",
+            addresses.oss_region.as_deref().unwrap_or("us-east-1"),
+        ),
     ];
     if let Some(token) = &key.token {
-        let names = [
-            "ALIBABA_CLOUD_SECURITY_TOKEN",
-            "OSS_SESSION_TOKEN",
-            "AWS_SESSION_TOKEN",
-        ];
-        variables.extend(names.map(|name| (name, token.as_str())));
+        variables.push(("ALIBABA_CLOUD_SECURITY_TOKEN", token));
+    }
+    if let Some(key) = store_key {
+        variables.extend([
+            ("OSS_ACCESS_KEY_ID", key.id.as_str()),
+            ("OSS_ACCESS_KEY_SECRET", &key.secret),
+            ("AWS_ACCESS_KEY_ID", &key.id),
+            ("AWS_SECRET_ACCESS_KEY", &key.secret),
+        ]);
+        if let Some(token) = &key.token {
+            let names = ["OSS_SESSION_TOKEN", "AWS_SESSION_TOKEN"];
+            variables.extend(names.map(|name| (name, token.as_str())));
+        }
     }
     variables.extend(given_key.map(|pair| ("LOCALYUN_ACCESS_KEYS", pair)));
     let mut out = format!("# {}", addresses.note);
+    if store_key.is_none() {
+        out.push_str("\n# the object store is another one; its key is not told here (LOCALYUN_OSS_ACCESS_KEY)");
+    }
     for (name, value) in variables {
         out.push_str(&format!("\nexport {name}={}", quoted(value)));
     }
@@ -104,7 +130,6 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::target::Key;
 
     fn target() -> Target {
         Target {
@@ -124,6 +149,7 @@ mod tests {
         let text = lines(
             &target,
             &addresses(&target.endpoint, Ok(health)),
+            Some(&target.key),
             Some("id:it's"),
         );
         for line in [
@@ -139,10 +165,29 @@ mod tests {
     }
 
     #[test]
+    fn a_store_outside_has_an_address_and_a_key_of_its_own() {
+        let health = serde_json::json!({"oss": "http://s3:1", "oss_region": "eu"});
+        let target = target();
+        let told = addresses(&target.endpoint, Ok(health));
+        let text = lines(&target, &told, None, None);
+        assert!(text.contains("export AWS_ENDPOINT_URL_S3='http://s3:1'"));
+        assert!(text.contains("export AWS_REGION='eu'"));
+        assert!(!text.contains("AWS_SECRET_ACCESS_KEY") && text.contains("# the object store"));
+        let key = Key::parse("a:b").unwrap();
+        let text = lines(&target, &told, Some(&key), None);
+        assert!(text.contains("export AWS_SECRET_ACCESS_KEY='b'"));
+    }
+
+    #[test]
     fn without_a_server_the_defaults_come_with_a_comment() {
         let target = target();
         let refused = Err(CliError::failed("refused\nrm -rf"));
-        let text = lines(&target, &addresses(&target.endpoint, refused), None);
+        let text = lines(
+            &target,
+            &addresses(&target.endpoint, refused),
+            Some(&target.key),
+            None,
+        );
         assert!(text.starts_with("# not running? these are the defaults: refused rm -rf\nexport "));
         assert!(text.contains("export OSS_ENDPOINT='http://127.0.0.1:9000'"));
         assert!(!text.contains("LOCALYUN_ACCESS_KEYS"));

@@ -111,6 +111,7 @@ mod tests {
                 target: TargetArgs {
                     endpoint: None,
                     access_key: Some("testid:testsecret".to_owned()),
+                    ca_file: None,
                 },
             },
             explain: true,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
 
-use super::CliError;
+use super::arguments::TargetArgs;
+use super::{CliError, variable};
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Advancing the clock over hours of recordings takes its time.
@@ -31,9 +32,30 @@ impl Answer {
     }
 }
 
+/// A client for the server that the arguments name, with the certificates that they or the environment say to trust.
+pub(super) fn client_for(args: &TargetArgs) -> Result<Client, CliError> {
+    let (path, source) = match (&args.ca_file, variable("LOCALYUN_CA_FILE")) {
+        (Some(flag), _) => (flag.clone(), "--ca-file"),
+        (None, Some(variable)) => (variable, "LOCALYUN_CA_FILE"),
+        (None, None) => return client(),
+    };
+    let wrong =
+        |problem: &dyn std::fmt::Display| CliError::Usage(format!("{source}: {path}: {problem}"));
+    let pem = std::fs::read(&path).map_err(|error| wrong(&error))?;
+    let trusted = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(&cause(&error)))?;
+    if trusted.is_empty() {
+        return Err(wrong(&"there is no certificate in it (PEM)"));
+    }
+    built(Client::builder().tls_certs_only(trusted))
+}
+
 /// A client for the server under test.
 pub(super) fn client() -> Result<Client, CliError> {
-    Client::builder()
+    built(Client::builder())
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, CliError> {
+    builder
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("localyun/", env!("CARGO_PKG_VERSION")))

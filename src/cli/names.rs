@@ -163,6 +163,7 @@ mod tests {
             target: crate::cli::arguments::TargetArgs {
                 endpoint: None,
                 access_key: None,
+                ca_file: None,
             },
         };
         for bad in ["DomainName", "=x"] {

@@ -32,10 +32,7 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
     let started = monotonic();
     let done = publisher::publish(plan, cancel).await;
     watcher.abort();
-    let done = done.map_err(|error| match error {
-        PublishError::Plan { .. } => CliError::usage(error),
-        other => CliError::failed(other),
-    })?;
+    let done = done.map_err(refused)?;
     say(format!(
         "{place}: {}.{:03} s of media in {:.2} s ({} messages, {} bytes)",
         done.media_ms / 1000,
@@ -56,7 +53,7 @@ fn plan(args: PublishArgs) -> Result<PublishPlan, CliError> {
         .rtmp_addr
         .or_else(|| variable("LOCALYUN_RTMP_ADDR"))
         .unwrap_or_else(|| DEFAULT_ADDR.to_owned());
-    Ok(PublishPlan {
+    let plan = PublishPlan {
         rtmp_addr: addr
             .trim_start_matches("rtmp://")
             .trim_end_matches('/')
@@ -68,7 +65,27 @@ fn plan(args: PublishArgs) -> Result<PublishPlan, CliError> {
         seconds,
         speed: args.speed,
         clip,
-    })
+    };
+    // Before anything is said, so that a refusal is all that there is to read.
+    publisher::check(&plan).map_err(refused)?;
+    Ok(plan)
+}
+
+/// A refusal in the words of the command line.
+fn refused(error: PublishError) -> CliError {
+    let PublishError::Plan { what, problem } = error else {
+        return CliError::failed(error);
+    };
+    let flag = match what {
+        "the domain" => "--domain",
+        "the app" => "--app",
+        "the stream" => "--stream",
+        "the query" => "--query",
+        "the number of seconds" => "--seconds",
+        "the speed" => "--speed",
+        other => other,
+    };
+    CliError::Usage(format!("{flag}: {what} {problem}"))
 }
 
 /// A built-in clip, else a file.
@@ -111,6 +128,16 @@ mod tests {
         );
         assert_eq!(plan(args(None, None, 1.0)).unwrap().seconds, None);
         assert_eq!(plan(args(None, None, 1.0)).unwrap().rtmp_addr, "h:1");
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named_by_its_flag() {
+        let told = |args: PublishArgs| plan(args).unwrap_err().to_string();
+        assert!(told(args(None, None, -1.0)).starts_with("--speed: "));
+        assert!(told(args(None, Some(-1.0), 1.0)).starts_with("--seconds: "));
+        let mut nameless = args(None, None, 1.0);
+        nameless.domain.clear();
+        assert!(told(nameless).starts_with("--domain: "));
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Target {
 
 impl Key {
     /// Reads `ID:SECRET` or `ID:SECRET:TOKEN`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (id, rest) = text.split_once(':')?;
         let (secret, token) = match rest.split_once(':') {
             Some((secret, token)) => (secret, Some(token)),

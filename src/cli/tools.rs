@@ -31,7 +31,7 @@ pub(super) fn coverage(args: &CoverageArgs) -> Outcome {
 /// Status 0 when the server is ready.
 pub(super) async fn health(args: &TargetArgs) -> Outcome {
     let target = Target::of(args)?;
-    let client = http::client()?;
+    let client = http::client_for(args)?;
     let control = Control::new(&client, &target.endpoint);
     let answer = machine_timeout(HEALTH_PATIENCE, control.get("health"))
         .await

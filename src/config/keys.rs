@@ -182,7 +182,7 @@ pub const KEYS: &[Key] = &[
         "LOCALYUN_CONTROL_TOKEN",
         None,
         "TOKEN",
-        "Bearer token of /_localyun; mandatory when the API listens beyond loopback",
+        "Bearer token of /_localyun and /metrics; without one /_localyun answers callers of this machine only, whatever the API listens on",
     )),
     secret(key(
         "bearer-tokens",

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::host;
 use super::keys::{KEYS, Key, find};
 use super::{AccessKey, Auth, Buckets, Config, ConfigError, Domains, Limits, OutsideStore, Shown};
+use crate::clock::UnixMs;
 use crate::model::wire_time;
 use crate::objects::s3::Addressing;
 
@@ -179,14 +181,21 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         .map(str::trim)
         .filter(|p| !p.is_empty())
     {
-        access_keys.push(access_key(raw, "access-keys", pair)?);
+        let key = access_key(raw, "access-keys", pair)?;
+        if access_keys
+            .iter()
+            .any(|known: &AccessKey| known.id == key.id)
+        {
+            return Err(raw.wrong("access-keys", format!("the id {:?} is there twice", key.id)));
+        }
+        access_keys.push(key);
     }
     if access_keys.is_empty() {
         return Err(raw.wrong("access-keys", "must hold at least one ID:SECRET pair"));
     }
     let clock_start = match raw.get("clock-start") {
         None | Some("now") => None,
-        Some(value) => Some(wire_time::from_signature(value).ok_or_else(|| {
+        Some(value) => Some(instant(value).ok_or_else(|| {
             raw.wrong(
                 "clock-start",
                 format!("{value:?} is no instant; write 2026-03-01T02:00:00Z"),
@@ -216,9 +225,9 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
             &[("auto", Buckets::Auto), ("existing", Buckets::Existing)],
         )?,
         limits: choice(raw, "limits", &[("off", Limits::Off), ("on", Limits::On)])?,
-        public_host: text("public-host"),
+        public_host: named_host(raw, "public-host", host::host)?,
         seed: text("seed").map(PathBuf::from),
-        default_domain: text("default-domain").map(|d| d.to_ascii_lowercase()),
+        default_domain: named_host(raw, "default-domain", host::domain)?,
         bearer_tokens: raw
             .get("bearer-tokens")
             .unwrap_or_default()
@@ -241,8 +250,32 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+/// An instant that the service clock can start at. The parser would take a leap second for the one before it.
+fn instant(value: &str) -> Option<UnixMs> {
+    let leaps = value.get(17..19) == Some("60");
+    wire_time::from_signature(value).filter(|at| *at >= 0 && !leaps)
+}
+
+fn named_host(
+    raw: &Raw,
+    name: &str,
+    read: impl Fn(&str) -> Option<String>,
+) -> Result<Option<String>, ConfigError> {
+    let Some(value) = raw.get(name) else {
+        return Ok(None);
+    };
+    let wrong = || {
+        let problem = "must be a host's name or address, without scheme, port and path";
+        raw.wrong(name, format!("{value:?} {problem}"))
+    };
+    read(value).map(Some).ok_or_else(wrong)
+}
+
 fn outside_store(raw: &Raw) -> Result<Option<OutsideStore>, ConfigError> {
     let Some(endpoint) = raw.get("oss-endpoint") else {
+        if raw.get("oss-access-key").is_some() {
+            return Err(raw.wrong("oss-access-key", "is of no use without --oss-endpoint"));
+        }
         return Ok(None);
     };
     if !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))

@@ -33,7 +33,7 @@ pub(super) async fn list(app: &App, limit: usize) -> Outcome {
                     "format": f.format,
                     "bucket": f.bucket,
                     "object": f.object,
-                    "url": format!("{}/{}/{}", app.public(&app.addresses.oss), f.bucket, encode_uri_path(&f.object)),
+                    "url": app.object_url(&f.bucket, &encode_uri_path(&f.object)),
                     "public_url": public_url(&f.bucket, &f.endpoint, &encode_uri_path(&f.object)),
                     "duration": seconds(f.duration_ms),
                     "size": f.size,

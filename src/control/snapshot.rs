@@ -69,7 +69,9 @@ pub(super) async fn import(app: &App, body: Value) -> Outcome {
     services.notifier.reset(services.clock.busy());
     store.clear().await.map_err(Refused::broken)?;
     app.hub.drop_recorders();
-    put(store, state).await.map_err(Refused::broken)?;
+    let done = put(store, state).await;
+    app.context.roles.forget();
+    done.map_err(Refused::broken)?;
     Ok(json!({"imported": true, "rules": store.all_rules().len(), "missing_secrets": missing}))
 }
 

@@ -56,16 +56,33 @@ pub fn is_acs3(parts: &HttpParts) -> bool {
         || (parts.header("x-acs-bearer-token").is_some() && parts.header("x-acs-action").is_some())
 }
 
+/// The scheme that a request is signed by, whether the signature is good or not.
+#[must_use]
+pub fn recognised(parts: &HttpParts, pairs: &Pairs) -> &'static str {
+    if bearer_token(parts, pairs).is_some() {
+        "bearer"
+    } else if is_acs3(parts) {
+        "ACS3"
+    } else if pairs.get("Signature").is_some_and(|v| !v.is_empty()) {
+        "V1"
+    } else {
+        "none"
+    }
+}
+
+fn bearer_token<'a>(parts: &'a HttpParts, pairs: &'a Pairs) -> Option<&'a str> {
+    parts
+        .header("x-acs-bearer-token")
+        .or_else(|| pairs.get("BearerToken"))
+        .filter(|t| !t.is_empty())
+}
+
 /// Lets a caller in or says why not.
 pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiError> {
     if app.config.auth == Auth::Off {
         return Ok(Caller::Anyone);
     }
-    let bearer = parts
-        .header("x-acs-bearer-token")
-        .or_else(|| pairs.get("BearerToken"))
-        .filter(|t| !t.is_empty());
-    if let Some(token) = bearer {
+    if let Some(token) = bearer_token(parts, pairs) {
         return check_bearer(app, token);
     }
     match parts.header("authorization") {
@@ -147,7 +164,9 @@ fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiEr
     };
     let id = needed("AccessKeyId")?;
     let timestamp = needed("Timestamp")?;
-    let nonce = needed("SignatureNonce")?;
+    let nonce = pairs
+        .get("SignatureNonce")
+        .ok_or_else(|| ApiError::missing("SignatureNonce"))?;
     needed("Signature")?;
     check_time(app, timestamp)?;
     let found = find_key(app, id)?;
@@ -169,9 +188,7 @@ fn check_v3(app: &App, parts: &HttpParts, header: &str) -> Result<Caller, ApiErr
         return Err(ApiError::missing("AccessKeyId"));
     }
     let date = needed("x-acs-date", "Timestamp")?;
-    let nonce = parts
-        .header("x-acs-signature-nonce")
-        .filter(|v| !v.is_empty());
+    let nonce = parts.header("x-acs-signature-nonce");
     check_time(app, date)?;
     let found = find_key(app, id)?;
     check_token(app, &found, parts.header("x-acs-security-token"))?;
@@ -187,9 +204,10 @@ fn check_v3(app: &App, parts: &HttpParts, header: &str) -> Result<Caller, ApiErr
     accept(app, id, nonce.unwrap_or(authorization.signature), "ACS3")
 }
 
-/// A nonce is used up only by a request whose signature is good, so that a failed try does not burn it.
+/// A nonce is used up only by a request whose signature is good, so that a failed try does not burn it. The product takes an empty one
+/// for one that was used.
 fn accept(app: &App, id: &str, nonce: &str, scheme: &'static str) -> Result<Caller, ApiError> {
-    if !app.nonces.use_once(id, nonce) {
+    if nonce.is_empty() || !app.nonces.use_once(id, nonce) {
         return Err(ApiError::coded(Code::SignatureNonceUsed));
     }
     Ok(Caller::Key {

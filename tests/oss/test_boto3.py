@@ -190,3 +190,18 @@ def test_a_bucket_in_the_host_is_that_bucket(s3, name, by_host):
     assert s3.get_object(Bucket=absent, Key=f"{name}/x.ts")["Body"].read() == b"x"
     by_host.delete_object(Bucket=absent, Key=f"{name}/x.ts")
     by_host.delete_bucket(Bucket=absent)
+
+
+def test_a_range_of_another_state_is_all_of_it(s3, name):
+    etag = s3.put_object(Bucket=name, Key="x", Body=b"0123456789")["ETag"]
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "x"})
+    modified = s3.head_object(Bucket=name, Key="x")["ResponseMetadata"]["HTTPHeaders"]["last-modified"]
+    for condition, body in [
+        (etag, b"0123"),
+        (modified, b"0123"),
+        ('"other"', b"0123456789"),
+        (f"W/{etag}", b"0123456789"),
+        ("Wed, 01 Jan 2020 00:00:00 GMT", b"0123456789"),
+    ]:
+        answer = requests.get(url, headers={"Range": "bytes=0-3", "If-Range": condition})
+        assert (answer.status_code, answer.content) == (206 if len(body) == 4 else 200, body), condition

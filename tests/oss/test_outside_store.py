@@ -86,6 +86,11 @@ def test_all_formats_arrive_at_moto(moto, own_stage):
     head = bucket.s3.head_object(Bucket=bucket.name, Key=event["uri"])
     assert head["ContentType"] == "video/mp4"
     assert "-" not in head["ETag"], "a small file goes in one request"
+    files = [file for row in stage.server.rows("/_localyun/recordings", "recordings") for file in row["files"]]
+    assert {file["url"] for file in files} == {f"{moto}/{bucket.name}/{file['object']}" for file in files}
+    assert stage.server.get("/_localyun/health")["oss"] == moto
+    told = subprocess.run([str(binary()), "env", "--endpoint", stage.server.api], env=clean_environment(), capture_output=True, text=True, timeout=20).stdout
+    assert f"export AWS_ENDPOINT_URL_S3='{moto}'" in told and "AWS_SECRET_ACCESS_KEY" not in told
 
 
 def test_a_large_file_goes_in_parts(moto, own_stage):
@@ -160,5 +165,7 @@ def test_buckets_in_the_host_name(receiver, tmp_path, monkeypatch):
                 file.write(f"127.0.0.1 {stage.bucket.name}.store.example\n")
             try:
                 record_all_formats(stage, outside(stage, store.oss))
+                (row, *_) = server.rows("/_localyun/recordings", "recordings")
+                assert all(file["url"].startswith(f"http://{stage.bucket.name}.store.example:{port}/") for file in row["files"])
             finally:
                 stage.close()

@@ -229,6 +229,8 @@ def test_nonce_counts_once(api):
     flat = api.signed("DescribeLiveRecordConfig", DomainName="nonce.example.com")
     assert get(api, flat)[0] == 200
     refused(get(api, flat), "SignatureNonceUsed")
+    empty = api.signed("DescribeLiveRecordConfig", DomainName="play.example.com", SignatureNonce="")
+    refused(get(api, empty), "SignatureNonceUsed")
 
 
 def test_bad_signature_does_not_burn_the_nonce(api):

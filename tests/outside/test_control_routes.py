@@ -2,11 +2,14 @@
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
+import requests
 
 from harness.api import Api, ApiError, escape
 from harness.publisher import Refused
+from harness.stage import wire
 from harness.wait import wait_for
 
 M3U8 = {"Format": "m3u8", "SliceDuration": 5}
@@ -152,6 +155,86 @@ def test_fault_at_the_ingest(stage, faults):
     stage.push(1)
 
 
+def test_what_is_armed_can_be_put_back(server):
+    assert server.control("PUT", "/_localyun/faults", {"at": "ingest", "first": 1, "code": "x"})[0] == 200
+    told = server.get("/_localyun/faults")
+    # One object adds to what is armed, a list takes its place.
+    assert server.control("PUT", "/_localyun/faults", {"at": "store", "delay_ms": 1})[0] == 200
+    assert len(server.rows("/_localyun/faults", "faults")) == 2
+    told["faults"][0]["struck"] = 7
+    assert server.control("PUT", "/_localyun/faults", told)[0] == 200
+    assert server.rows("/_localyun/faults", "faults") == [{"at": "ingest", "first": 1, "code": "x", "struck": 0}]
+    server.control("DELETE", "/_localyun/faults")
+
+
+def test_fault_at_the_store_that_an_action_meets(stage, faults):
+    stage.rule(M3U8, DelayTime=15)
+    stage.notify()
+    stage.push(12)
+    stage.advance(16)
+    stage.wait_files(1)
+    faults({"at": "store", "first": 1, "code": "InternalError"})
+    now = stage.now()
+    query = stage.api.signed(
+        "CreateLiveStreamRecordIndexFiles",
+        DomainName=stage.domain,
+        AppName="live",
+        StreamName="s1",
+        OssEndpoint="oss-cn-shanghai.aliyuncs.com",
+        OssBucket=stage.bucket.name,
+        OssObject="clip.m3u8",
+        StartTime=wire(now - timedelta(hours=1)),
+        EndTime=wire(now + timedelta(hours=1)),
+    )
+    status, headers, _ = stage.api.send("GET", "/?" + "&".join(f"{k}={escape(v)}" for k, v in query.items()))
+    assert (status, headers["x-localyun-fault"]) == (500, "store")
+    assert stage.server.rows("/_localyun/requests?limit=1", "requests")[0]["fault"] is True
+
+
+@pytest.mark.parametrize("at", ["store", "object-put"])
+def test_fault_that_only_delays(stage, faults, at):
+    stage.s3.create_bucket(Bucket=stage.bucket.name)
+    faults({"at": at, "first": 1, "delay_ms": 300})
+    began = time.monotonic()
+    stage.s3.put_object(Bucket=stage.bucket.name, Key="x", Body=b"x")
+    assert time.monotonic() - began >= 0.3
+    assert stage.s3.get_object(Bucket=stage.bucket.name, Key="x")["Body"].read() == b"x"
+
+
+def test_pages_of_other_sites_are_refused(server):
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        for method, path in (("GET", "/_localyun/config"), ("POST", "/_localyun/reset"), ("GET", "/_localyun/health"), ("GET", "/metrics")):
+            answer = requests.request(method, server.api + path, headers=headers)
+            assert answer.status_code == 403 and "other sites" in answer.json()["error"]
+    assert requests.get(server.api + "/_localyun/config", headers={"Origin": server.api, "Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
+def test_the_token_is_for_the_metrics_too(own_stage):
+    server = own_stage("--control-token", "word").server
+    assert requests.get(server.api + "/metrics").status_code == 401
+    answer = requests.get(server.api + "/metrics", headers={"Authorization": "Bearer word"})
+    assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert answer.text.endswith("# EOF\n")
+
+
+def test_a_wrong_method_learns_the_right_ones(server):
+    answer = requests.post(server.api + "/_localyun/snapshot")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT")
+
+
+def test_advance_takes_no_unknown_field(server):
+    assert server.control("POST", "/_localyun/clock/advance", {"seconds": 0, "minutes": 1})[0] == 400
+    assert server.control("POST", "/_localyun/clock/advance", {"second": 1})[0] == 400
+
+
+def test_the_scheme_of_a_refused_request_is_told(server):
+    with pytest.raises(ApiError):
+        Api(server.api, secret="wrong").call("DescribeLiveRecordConfig", DomainName="d.example.com")
+    assert server.rows("/_localyun/requests?limit=1", "requests")[0]["scheme"] in ("V1", "ACS3")
+    requests.get(server.api + "/?Action=DescribeLiveRecordConfig&Version=2016-11-01")
+    assert server.rows("/_localyun/requests?limit=1", "requests")[0]["scheme"] == "none"
+
+
 def test_unknown_fault_is_refused(server):
     for fault in ({"at": "moon"}, {"first": 1}, {"at": "api:NoSuchAction"}, "x"):
         assert server.control("PUT", "/_localyun/faults", fault)[0] == 400
@@ -222,3 +305,6 @@ def test_auth_off(own_stage):
     stage = own_stage("--auth", "off")
     status, headers, _ = stage.api.send("GET", f"/?Action=DescribeLiveRecordConfig&Version=2016-11-01&Format=JSON&DomainName={stage.domain}")
     assert status == 200 and headers["x-localyun-auth"]
+    long = requests.post(stage.server.api + "/", data=b"x" * (2 << 20))
+    assert (long.status_code, long.headers["x-localyun-auth"]) == (413, "off")
+    assert requests.put(stage.server.api + "/").headers["x-localyun-auth"] == "off"

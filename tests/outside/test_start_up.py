@@ -64,11 +64,31 @@ def test_port_in_use(free, flag):
         ("--buckets", "some"),
         ("--database-url", "oracle://x/y"),
         ("--oss-endpoint", "not a url"),
+        ("--oss-access-key", "id:secret"),
+        ("--access-keys", "a:b,c:d,a:e"),
+        ("--clock-start", "0000-01-01T00:00:00Z"),
+        ("--clock-start", "2026-03-01T02:00:60Z"),
+        ("--public-host", "http://live.example.com"),
+        ("--public-host", "live.example.com:80"),
+        ("--public-host", "live.example.com/x"),
+        ("--default-domain", "http://live.example.com"),
+        ("--default-domain", "a b"),
     ],
 )
 def test_bad_value(free, flag, value):
     arguments = replaced(free, flag, value) if flag in free else [*free, flag, value]
     refused(*arguments, names=flag.removeprefix("--"))
+
+
+def test_an_address_of_version_6_gets_brackets(tmp_path):
+    with Server("--public-host", "::1", data_dir=tmp_path / "data") as server:
+        assert server.get("/_localyun/health")["api"].startswith("http://[::1]:")
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--speed", "-1"), ("--domain", ""), ("--seconds", "-1")])
+def test_bad_push(flag, value):
+    arguments = {"--domain": "d.example.com", "--stream": "s1"} | {flag: value}
+    refused("publish", *[part for pair in arguments.items() for part in pair], names=flag)
 
 
 def test_bad_environment_value(free):

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness.server import Server
+from harness.server import Server, binary, clean_environment
 
 TYPED = """
 import sys
@@ -52,6 +52,21 @@ def run(code: str, server: Server, trust: bool) -> subprocess.CompletedProcess:
 def test_sdk_trusts_the_certificate(secure, code):
     done = run(code, secure, trust=True)
     assert done.stdout.strip() == "0", done.stderr[-2000:]
+
+
+def test_our_own_tools_trust_it_when_told(secure):
+    certificate = str(Path(secure.data_dir) / "tls" / "cert.pem")
+
+    def tool(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        command = [str(binary()), *arguments, "--endpoint", secure.ready["tls"]]
+        return subprocess.run(command, env=clean_environment() | environment, capture_output=True, text=True, timeout=60)
+
+    call = ("call", "DescribeLiveRecordConfig", "DomainName=play.example.com")
+    assert tool("health", "--ca-file", certificate).stdout.strip() == "ready"
+    assert '"TotalNum": 0' in tool(*call, LOCALYUN_CA_FILE=certificate).stdout
+    assert tool(*call).returncode == 1
+    wrong = tool("health", "--ca-file", "/nowhere")
+    assert wrong.returncode == 2 and "--ca-file" in wrong.stderr
 
 
 def test_sdk_refuses_a_certificate_it_does_not_trust(secure):

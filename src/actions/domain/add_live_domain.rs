@@ -41,6 +41,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         .store
         .insert_document(Kind::Domain, &name, &domain)
         .await?;
+    ctx.roles.forget();
     Ok(Answer {})
 }
 

@@ -50,5 +50,6 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         .store
         .put_document(Kind::Domain, &push, &ingest)
         .await?;
+    ctx.roles.forget();
     Ok(Answer {})
 }

@@ -44,6 +44,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             known = true;
         }
     }
+    ctx.roles.forget();
     if known {
         Ok(Answer {})
     } else {

@@ -174,3 +174,32 @@ async fn functions_are_set_shown_and_removed_for_several_domains() {
         .await;
     assert_eq!(bad, ("InvalidFunctions.Malformed".to_owned(), 400));
 }
+
+#[tokio::test]
+async fn a_declared_domain_does_what_it_is_for() {
+    let bed = Testbed::new().await;
+    let illegal = ("IllegalOperation".to_owned(), 403);
+    let record = "DomainName=push.example.com&NotifyUrl=http://h/x";
+    let publish = "DomainName=play.example.com&NotifyUrl=http://h/x";
+    // What nobody declared is whatever the caller takes it for.
+    bed.ok("AddLiveRecordNotifyConfig", record).await;
+    bed.ok("SetLiveStreamsNotifyUrlConfig", publish).await;
+    bed.ok("AddLiveDomainMapping", MAPPING).await;
+    let rule = "DomainName=push.example.com&AppName=live&OssBucket=liverec&OssEndpoint=e.example.com&RecordFormat.1.Format=mp4";
+    assert_eq!(bed.refused("AddLiveAppRecordConfig", rule).await, illegal);
+    assert_eq!(
+        bed.refused("DescribeLiveRecordConfig", "DomainName=push.example.com")
+            .await,
+        illegal
+    );
+    bed.ok("SetLiveStreamsNotifyUrlConfig", publish).await;
+    bed.ok("AddLiveDomain", PLAY).await;
+    assert_eq!(
+        bed.refused("SetLiveStreamsNotifyUrlConfig", publish).await,
+        illegal
+    );
+    bed.ok("AddLiveRecordNotifyConfig", publish).await;
+    bed.ok("DeleteLiveDomain", "DomainName=push.example.com")
+        .await;
+    bed.ok("AddLiveRecordNotifyConfig", record).await;
+}

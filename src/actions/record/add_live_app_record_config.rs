@@ -40,7 +40,7 @@ pub struct Answer {}
 
 /// Stores the rule.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    ctx.check_domain(&request.domain_name).await?;
+    ctx.check_streaming_domain(&request.domain_name).await?;
     let rule = rule(request, ctx.now())?;
     let store = &ctx.services.store;
     {

@@ -30,7 +30,7 @@ pub struct Answer {}
 
 /// Stores the configuration.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let config = config(request)?;
     ctx.services
         .store

@@ -53,7 +53,7 @@ pub struct Answer {
 
 /// Writes the playlist and its record.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let key = StreamKey::new(&domain, &request.app_name, &request.stream_name);
     let period = Period::read(
         &request.start_time,

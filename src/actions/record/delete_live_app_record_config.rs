@@ -23,7 +23,7 @@ pub struct Answer {}
 
 /// Removes the rule; a recording under way goes on.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let (app, stream) = config::names(&request.app_name, request.stream_name.as_deref())?;
     if ctx
         .services

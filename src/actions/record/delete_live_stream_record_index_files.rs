@@ -52,7 +52,7 @@ pub struct Deleted {
 
 /// Forgets the files, one after the other.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let hash = StreamKey::new(&domain, &request.app_name, &request.stream_name).hash();
     let with_object = request.remove_file == "true";
     let mut outcomes = Vec::with_capacity(request.record_id.len());
@@ -83,14 +83,17 @@ async fn delete(
     let Some(row) = found.filter(|row| row.stream_hash == hash) else {
         return Ok("FileNotFound");
     };
+    let mut there = true;
     if with_object {
         match ctx.services.objects.delete(&row.bucket, &row.object).await {
-            Ok(_) | Err(PutError::NoSuchBucket) => {}
+            Ok(found) => there = found,
+            Err(PutError::NoSuchBucket) => there = false,
             Err(PutError::Denied(_)) => return Ok("AccessDenied"),
             Err(error) => return Err(store_error(error)),
         }
     }
-    Ok(if store.delete_file(id).await? {
+    // The record goes even where its object had gone before, so that nothing stays that cannot be deleted.
+    Ok(if store.delete_file(id).await? && there {
         "OK"
     } else {
         "FileNotFound"

@@ -114,7 +114,7 @@ pub struct Templates<'a> {
 
 /// Lists the rules.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let (app, stream) = (given(request.app_name), given(request.stream_name));
     let rules = ctx.services.store.rules_of(&domain);
     let mut found: Vec<usize> = rules

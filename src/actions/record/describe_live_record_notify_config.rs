@@ -36,7 +36,7 @@ pub struct Config {
 
 /// Shows the configuration.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let config: RecordNotify = ctx.config_of(Kind::RecordNotify, &domain).await?;
     Ok(Answer {
         live_record_notify_config: Config {

@@ -76,7 +76,7 @@ pub struct Callback {
 
 /// Lists the callbacks.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let period =
         Period::read(&request.start_time, &request.end_time, None)?.since(ctx.now() - KEPT_MS);
     let paging = Paging::new(request.page_number, request.page_size);

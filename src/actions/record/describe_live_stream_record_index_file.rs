@@ -29,7 +29,7 @@ pub struct Answer {
 
 /// Shows the file.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let hash = StreamKey::new(&domain, &request.app_name, &request.stream_name).hash();
     let earliest = ctx.now() - RECORDS_KEPT_MS;
     let row = ctx.services.store.find_file(&request.record_id).await?;

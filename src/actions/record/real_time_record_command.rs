@@ -31,7 +31,7 @@ pub struct Answer {}
 
 /// Hands the command to the stream's recorder.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let input = input(&request.command)?;
     for (param, name) in [
         ("AppName", &request.app_name),

@@ -37,7 +37,7 @@ pub struct Answer {}
 
 /// Replaces the stored rule by the changed one.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let (app, stream) = config::names(&request.app_name, request.stream_name.as_deref())?;
     let store = &ctx.services.store;
     let missing = || ApiError::coded(Code::InvalidConfigNotFound);

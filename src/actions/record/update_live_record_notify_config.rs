@@ -27,7 +27,7 @@ pub struct Answer {}
 
 /// Replaces the stored configuration by the changed one.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domain = ctx.check_domain(&request.domain_name).await?;
+    let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let mut config: RecordNotify = ctx.config_of(Kind::RecordNotify, &domain).await?;
     if let Some(url) = given(request.notify_url) {
         notify::notify_url(&url)?;

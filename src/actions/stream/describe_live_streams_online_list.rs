@@ -3,12 +3,14 @@
 //! Only pushed streams exist here, so a list of transcoded ones is empty. Codec ids are those of FLV. What the publisher did not
 //! announce is left out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::actions::wire::{Paging, given, length, passes};
+use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::hub::Publisher;
 use crate::model::wire_time::to_api;
@@ -111,6 +113,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
                 && named(&publisher.key.stream)
         })
         .collect();
+    let server_ip = server_ip(&ctx.config);
     let names_only = request.only_stream.as_deref() == Some("yes");
     let paging = Paging::new(request.page_num, request.page_size);
     let numbers = paging.numbers(length(&found));
@@ -122,7 +125,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             app_name: publisher.key.app.clone(),
             stream_name: publisher.key.stream.clone(),
             publish_time: to_api(publisher.since),
-            details: (!names_only).then(|| details(publisher)),
+            details: (!names_only).then(|| details(publisher, server_ip.as_deref())),
         })
         .collect();
     Ok(Answer {
@@ -136,7 +139,15 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     })
 }
 
-fn details(publisher: &Publisher) -> Details {
+/// The address that pushes come to, where the settings name one.
+fn server_ip(config: &Config) -> Option<String> {
+    let address = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    let public = config.public_host.as_deref().and_then(address);
+    let listening = address(ip_of(&config.rtmp_addr)).filter(|ip| !ip.is_unspecified());
+    public.or(listening).map(|ip| ip.to_string())
+}
+
+fn details(publisher: &Publisher, server_ip: Option<&str>) -> Details {
     let facts = publisher.facts();
     let known = |number: u32| i32::try_from(number).ok().filter(|number| *number > 0);
     #[expect(
@@ -154,7 +165,7 @@ fn details(publisher: &Publisher) -> Details {
         ),
         client_ip: ip_of(&publisher.address).to_owned(),
         transcoded: "no".to_owned(),
-        server_ip: None,
+        server_ip: server_ip.map(str::to_owned),
         video_codec_id: facts.video_codec.as_deref().and_then(codec_id),
         video_data_rate: known(facts.video_kbps),
         frame_rate: Some(frame_rate).filter(|rate| *rate > 0),

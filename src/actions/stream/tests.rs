@@ -124,7 +124,7 @@ async fn online_streams_are_listed_by_filter_and_page() {
         all["OnlineInfo"]["LiveStreamOnlineInfo"][0],
         json!({"DomainName": "play.example.com", "AppName": "live", "StreamName": "s1", "PublishTime": "2026-03-01T02:00:00Z",
             "PublishDomain": "push.example.com", "PublishType": "edge", "PublishUrl": "rtmp://push.example.com/live/s1",
-            "ClientIp": "10.0.0.1", "Transcoded": "no", "VideoCodecId": 7, "FrameRate": 25, "Width": 320})
+            "ClientIp": "10.0.0.1", "Transcoded": "no", "ServerIp": "127.0.0.1", "VideoCodecId": 7, "FrameRate": 25, "Width": 320})
     );
     for (more, count) in [
         ("&StreamName=s1", 3),

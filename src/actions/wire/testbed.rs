@@ -109,5 +109,6 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
         services,
         config: Arc::new(config),
         rendered: Default::default(),
+        roles: Default::default(),
     }
 }

@@ -36,7 +36,7 @@ pub struct State {
 /// The state that a snapshot describes, or the first thing in it that cannot be; the text says where.
 pub fn checked(snapshot: Snapshot, now: UnixMs) -> Result<State, String> {
     let state = State {
-        rules: rules(snapshot.rules, now)?,
+        rules: rules(&snapshot.rules, now)?,
         record_notify: named("record_notify", snapshot.record_notify, |part| {
             let (name, config) = part.read();
             let checked = stored::record_notify(
@@ -87,7 +87,7 @@ fn told(place: &str, n: usize, name: &str, why: &str) -> String {
     format!("{place}[{n}] ({name}): {why}")
 }
 
-fn rules(given: Vec<Rule>, now: UnixMs) -> Result<Vec<Rule>, String> {
+fn rules(given: &[Rule], now: UnixMs) -> Result<Vec<Rule>, String> {
     let mut rules = Vec::with_capacity(given.len());
     let mut known = HashSet::new();
     let mut of_domain: HashMap<String, usize> = HashMap::new();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::secrets::hidden;
+use super::secrets::{hidden, is_secret};
 use crate::clock::UnixMs;
 use crate::live::access::{Domain, Function};
 use crate::model::rule::Rule;
@@ -45,7 +45,7 @@ impl RecordNotifyPart {
             on_demand_url: config.on_demand_url,
             need_status_notify: config.need_status_notify,
             notify_req_auth: config.notify_req_auth,
-            notify_auth_key: hidden(&config.notify_auth_key),
+            notify_auth_key: hidden(&config.notify_auth_key, config.notify_req_auth),
         }
     }
 
@@ -78,7 +78,7 @@ impl StreamNotifyPart {
             notify_url: config.notify_url,
             exception_notify_url: config.exception_notify_url,
             notify_req_auth: config.notify_req_auth,
-            notify_auth_key: hidden(&config.notify_auth_key),
+            notify_auth_key: hidden(&config.notify_auth_key, config.notify_req_auth),
         }
     }
 
@@ -147,9 +147,10 @@ struct FunctionPart {
 impl DomainConfig {
     pub fn of((domain, functions): (String, Vec<Function>)) -> Self {
         let functions = functions.into_iter().map(|mut function| {
+            let signs = function.args.iter().any(|(_, value)| value == "type_a");
             for (name, value) in &mut function.args {
-                if super::secrets::is_secret(name) {
-                    *value = hidden(value);
+                if is_secret(name) {
+                    *value = hidden(value, signs && name == "auth_key1");
                 }
             }
             FunctionPart {

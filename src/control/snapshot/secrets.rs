@@ -11,8 +11,9 @@ use crate::store::{Store, StoreError};
 /// What a hidden secret is written as.
 pub const HIDDEN: &str = "***";
 
-pub fn hidden(secret: &str) -> String {
-    if secret.is_empty() {
+/// What goes out in a secret's place. One that is `needed` and not held is still to be set, so it goes out as one that is hidden.
+pub fn hidden(secret: &str, needed: bool) -> String {
+    if secret.is_empty() && !needed {
         String::new()
     } else {
         HIDDEN.to_owned()

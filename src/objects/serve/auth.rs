@@ -261,3 +261,43 @@ fn payload(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct NoKeys;
+
+    impl KeyRing for NoKeys {
+        fn find(&self, _: &str) -> Option<KeyEntry> {
+            None
+        }
+    }
+
+    fn bucket_of(headers: &[(&str, &str)], host_bucket: Option<&str>) -> String {
+        let headers = headers.iter().map(|(name, text)| (*name, text.as_bytes()));
+        let request = Request::new("PUT", "/live/s1/x.ts", headers).unwrap();
+        let now = Now {
+            service_ms: 0,
+            machine_ms: 0,
+            offset_at: &|_| 0,
+        };
+        let known = ["live".to_owned()];
+        let caller = authenticate(&request, &NoKeys, now, false, &known, host_bucket).unwrap();
+        caller.reading.bucket().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn without_a_signature_that_counts_the_hosts_bucket_is_meant() {
+        let unsigned = [("host", "absent.localhost:9000")];
+        let oss = [
+            unsigned[0],
+            ("date", "x"),
+            ("authorization", "OSS testid:x"),
+        ];
+        for headers in [&unsigned[..], &oss[..]] {
+            assert_eq!(bucket_of(headers, Some("absent")), "absent");
+            assert_eq!(bucket_of(headers, None), "live");
+        }
+    }
+}

@@ -98,6 +98,20 @@ impl Conditions {
     }
 }
 
+/// The Range header, unless If-Range names another state of the object (RFC 9110 section 13.1.5): then all of it is wanted.
+fn range_of<'a>(request: &'a Request, info: &ObjectInfo) -> Option<&'a str> {
+    let range = request.header("range")?;
+    let Some(condition) = request.header("if-range") else {
+        return Some(range);
+    };
+    let unchanged = match parse_http_date(condition) {
+        Some(ms) => ms / 1000 == info.last_modified_ms / 1000,
+        // Only a strong validator counts here.
+        None => condition.trim_matches('"').eq_ignore_ascii_case(&info.etag),
+    };
+    unchanged.then_some(range)
+}
+
 /// The part of an object that a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -166,12 +180,12 @@ fn out_of_range(size: u64) -> ServeError {
 
 /// `GetObject`.
 pub async fn get_object(context: &Context<'_>) -> Result<Answer, ServeError> {
-    let range = context.request.header("range");
     let mut part = None;
     let (info, reader) = context
         .store()
         .read(context.bucket(), context.key(), |info| {
             OF_HTTP.check(context.request, info, context.dialect())?;
+            let range = range_of(context.request, info);
             match wanted(range, info.size, standard_ranges(context)) {
                 Wanted::Whole => Ok((0, info.size)),
                 Wanted::Nothing => Err(out_of_range(info.size)),
@@ -202,7 +216,7 @@ pub async fn head_object(context: &Context<'_>) -> Result<Answer, ServeError> {
         .ok_or_else(|| no_such_key(context))?;
     OF_HTTP.check(context.request, &info, context.dialect())?;
     let answer = match wanted(
-        context.request.header("range"),
+        range_of(context.request, &info),
         info.size,
         standard_ranges(context),
     ) {

@@ -357,7 +357,7 @@ async fn files_are_listed_shown_and_deleted_one_by_one() {
         .await;
     assert_eq!(
         gone["RecordDeleteInfoList"]["RecordDeleteInfo"][0]["Message"],
-        "OK"
+        "FileNotFound"
     );
     bed.ok(delete, &format!("{STREAM}&RecordId.1=two&RemoveFile=false"))
         .await;

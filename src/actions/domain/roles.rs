@@ -1,0 +1,80 @@
+//! What declared domains are for, remembered: every action of a domain asks, and the answer seldom changes.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::kind;
+use crate::actions::Context;
+use crate::error::{ApiError, Code};
+
+/// Names that are remembered; callers choose them, so there is an end.
+const MOST: usize = 10_000;
+
+#[derive(Default)]
+struct Known {
+    /// Empty for a domain that is not declared, or declared without a role.
+    kinds: HashMap<String, String>,
+    /// Counts changes: what was read before one may be old.
+    version: u64,
+}
+
+/// The remembered roles of domains.
+#[derive(Default)]
+pub struct Roles(Mutex<Known>);
+
+impl Roles {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A domain was declared, changed or removed.
+    pub fn forget(&self) {
+        let mut known = self.known();
+        known.kinds.clear();
+        known.version += 1;
+    }
+
+    async fn of(&self, ctx: &Context, domain: &str) -> Result<String, ApiError> {
+        let version = {
+            let known = self.known();
+            if let Some(kind) = known.kinds.get(domain) {
+                return Ok(kind.clone());
+            }
+            known.version
+        };
+        let declared = kind::declared(ctx, domain).await?;
+        let kind = declared.map(|domain| domain.kind).unwrap_or_default();
+        let mut known = self.known();
+        if known.version == version {
+            if known.kinds.len() >= MOST {
+                known.kinds.clear();
+            }
+            known.kinds.insert(domain.to_owned(), kind.clone());
+        }
+        Ok(kind)
+    }
+}
+
+impl Context {
+    /// As [`Context::check_domain`], for actions of streaming domains: a domain declared for ingest has none of what they are about.
+    pub async fn check_streaming_domain(&self, name: &str) -> Result<String, ApiError> {
+        self.check_role(name, kind::INGEST).await
+    }
+
+    /// As [`Context::check_domain`], for actions of ingest domains.
+    pub async fn check_ingest_domain(&self, name: &str) -> Result<String, ApiError> {
+        self.check_role(name, kind::STREAMING).await
+    }
+
+    async fn check_role(&self, name: &str, wrong: &str) -> Result<String, ApiError> {
+        let domain = self.check_domain(name).await?;
+        if self.roles.of(self, &domain).await? == wrong {
+            return Err(
+                ApiError::coded(Code::IllegalOperation).with_message(format!(
+                    "The operation is not possible on {domain}, which is declared as {wrong}."
+                )),
+            );
+        }
+        Ok(domain)
+    }
+}
