@@ -26,7 +26,7 @@ const PUBLISH_CALLBACK_MS: i64 = 2_000;
 /// Streams that may be published at a time.
 pub const MAX_PUBLISHERS: usize = 2_000;
 /// Recorders above this are looked through for idle ones.
-const RECORDERS_KEPT: usize = 256;
+const RECORDERS_KEPT: usize = 64;
 
 /// One publisher, as everybody sees it.
 pub struct Publisher {
