@@ -34,7 +34,7 @@ pub fn write_fragment(
         &samples,
         Some(slice.start_ms + slice.duration_ms + ORIGIN_MS),
     )?;
-    let mut out = Output::slice(path)?;
+    let mut out = Output::create(path)?;
     out.buffer.extend_from_slice(&head);
     for_each(folder, slice.span, |record| {
         if let Record::Frame(frame) = record {
@@ -47,7 +47,7 @@ pub fn write_fragment(
 
 /// Writes the header that a file's fragments need.
 pub fn write_init(path: &Path, tracks: &Tracks) -> Result<Written, DeriveError> {
-    let mut out = Output::slice(path)?;
+    let mut out = Output::create(path)?;
     out.buffer
         .extend_from_slice(&init_segment(tracks.video.as_ref(), tracks.audio.as_ref())?);
     Ok(out.finish()?)

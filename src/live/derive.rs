@@ -115,7 +115,7 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
         let (width, height) = configs.pixels();
         let mut muxer = TsMuxer::new(configs.video.as_ref(), configs.audio.as_ref(), start.ts)?;
         muxer.expect_offsets_from(slice.lowest_cts_ms);
-        let mut out = Output::slice(&path)?;
+        let mut out = Output::create(&path)?;
         muxer.begin_slice(&mut out.buffer);
         for_each(&folder, slice.span, |record| {
             match record {
@@ -205,7 +205,7 @@ fn write_mp4(
     configs: Tracks,
 ) -> Result<Written, DeriveError> {
     let layout = mp4_layout(folder, SpoolReader::listing(folder, span), configs)?;
-    let mut out = Output::whole(path)?;
+    let mut out = Output::create(path)?;
     out.buffer.extend_from_slice(&layout.head()?);
     drop(layout);
     for_each(folder, span, |record| {
@@ -239,7 +239,7 @@ fn write_flv(
         }
         Ok(())
     })?;
-    let mut out = Output::whole(path)?;
+    let mut out = Output::create(path)?;
     out.buffer.extend_from_slice(&layout.head()?);
     let mut writer = layout.writer()?;
     if let Some(video) = &configs.video {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::access::{self, AccessError};
 use super::hub::{Hub, Publisher};
-use super::socket::Socket;
+use super::socket::{BLOCK, Socket};
 use super::unreadable::Unreadable;
 use crate::clock::{self, Busy};
 use crate::media::flv::read::{Item, TagReader};
@@ -25,8 +25,6 @@ use crate::media::rtmp::{Limits, Message};
 
 /// Between two looks at a publisher's socket; all publishers' looks come together.
 const TICK: Duration = Duration::from_millis(50);
-/// Read and worked off at a time.
-const BLOCK: usize = 16 * 1024;
 /// Read before other work of the connection gets its turn.
 const TURN: usize = 1 << 20;
 /// Machine time in which a connection must begin to publish.
@@ -277,7 +275,7 @@ impl Connection {
     async fn look(&mut self, thorough: bool) -> Result<(Look, bool), String> {
         let (mut read, mut media) = (0, false);
         loop {
-            let look = match self.socket.read(&mut self.buffer, BLOCK) {
+            let look = match self.socket.read(&mut self.buffer) {
                 Ok(0) => Some(Look::Closed),
                 Ok(n) => {
                     read += n;

@@ -10,10 +10,8 @@ use crate::large_file::LargeFile;
 
 /// Written at a time.
 const BLOCK: usize = 96 * 1024;
-/// The front of a slice that goes through the page cache: players ask for it at once.
-const SLICE_CACHED: u64 = 16 * 1024 * 1024;
-/// The front of a whole file that does.
-const FILE_CACHED: u64 = 1024 * 1024;
+/// The front of a file that goes through the page cache: small ones are read again at once.
+const CACHED: u64 = 1024 * 1024;
 
 /// A file being written in large blocks.
 pub struct Output {
@@ -32,30 +30,21 @@ pub struct Written {
 }
 
 impl Output {
-    /// Begins a slice.
-    pub fn slice(path: &Path) -> io::Result<Self> {
-        Self::create(path, SLICE_CACHED)
-    }
-
-    /// Begins a whole recording.
-    pub fn whole(path: &Path) -> io::Result<Self> {
-        Self::create(path, FILE_CACHED)
-    }
-
-    fn create(path: &Path, cached: u64) -> io::Result<Self> {
+    /// Begins a file.
+    pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            file: LargeFile::new(File::create(path)?, cached),
+            file: LargeFile::new(File::create(path)?, CACHED),
             buffer: BytesMut::with_capacity(BLOCK),
             size: 0,
             crc64: crc64fast::Digest::new(),
         })
     }
 
-    /// Goes on with a whole recording that [`Output::pause`] closed.
+    /// Goes on with a file that [`Output::pause`] closed.
     pub fn resume(path: &Path, size: u64, crc64: crc64fast::Digest) -> io::Result<Self> {
         let file = File::options().write(true).open(path)?;
         Ok(Self {
-            file: LargeFile::resume(file, size, FILE_CACHED)?,
+            file: LargeFile::resume(file, size, CACHED)?,
             buffer: BytesMut::with_capacity(BLOCK),
             size,
             crc64,

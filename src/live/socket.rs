@@ -3,6 +3,7 @@
 //! The runtime is woken by every packet of a watched socket, whether anybody waits for it or not. A recorder looks at its publishers in
 //! ticks, so while they publish that is all waste, and most of what a small stream costs.
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -10,6 +11,14 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use crate::clock;
+
+/// Read at a time.
+pub const BLOCK: usize = 64 * 1024;
+
+thread_local! {
+    /// Where bytes land first: a buffer of each connection's own, ready for as much, would be nearly empty as a rule.
+    static LANDING: RefCell<Vec<u8>> = RefCell::new(vec![0; BLOCK]);
+}
 
 /// Between two tries to write to a peer that takes nothing.
 const WRITE_AGAIN: Duration = Duration::from_millis(5);
@@ -56,18 +65,17 @@ impl Socket {
         }
     }
 
-    /// Reads at most `most` bytes behind what the buffer holds, without waiting.
-    pub fn read(&mut self, buffer: &mut BytesMut, most: usize) -> io::Result<usize> {
-        let held = buffer.len();
-        buffer.resize(held + most, 0);
-        let free = buffer.get_mut(held..).unwrap_or_default();
-        let read = match self {
-            Self::Watched(stream) => stream.try_read(free),
-            Self::LookedAt(stream) => stream.read(free),
-            Self::Lost => Err(io::ErrorKind::NotConnected.into()),
-        };
-        buffer.truncate(held + read.as_ref().unwrap_or(&0));
-        read
+    /// Reads at most [`BLOCK`] bytes behind what the buffer holds, without waiting.
+    pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        LANDING.with_borrow_mut(|landing| {
+            let read = match self {
+                Self::Watched(stream) => stream.try_read(landing),
+                Self::LookedAt(stream) => stream.read(landing),
+                Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+            }?;
+            buffer.extend_from_slice(landing.get(..read).unwrap_or_default());
+            Ok(read)
+        })
     }
 
     /// Writes everything, unless the peer takes nothing for `patience`.
@@ -114,7 +122,7 @@ mod tests {
             let mut read = 0;
             while read < 5 {
                 socket.readable().await.unwrap();
-                read += socket.read(&mut buffer, 3).unwrap_or(0);
+                read += socket.read(&mut buffer).unwrap_or(0);
             }
             socket.write_all(b"ack", Duration::ZERO).await.unwrap();
             let mut ack = [0; 3];
@@ -129,7 +137,7 @@ mod tests {
         }
         drop(peer);
         socket.stop_watching().unwrap();
-        while socket.read(&mut buffer, 3).is_err() {
+        while socket.read(&mut buffer).is_err() {
             socket.readable().await.unwrap();
         }
         assert!(buffer.is_empty());

@@ -58,7 +58,7 @@ ENVIRONMENT = {"LOCALYUN_LOG": os.environ.get("SOAK_LOG", "warn"), "MALLOC_ARENA
 # Codes that a call of the mix may meet, because of what the rest of the mix does.
 EXPECTED = {
     "TaskAlreadyStarted", "InvalidStream.NotFound", "InvalidConfig.NotFound", "ConfigAlreadyExists", "InvalidResource.NotFound", "InvalidDomain.NotFound",
-    "InvalidConfig.AlreadyExist", "ConfigAlreadyExist",
+    "InvalidConfig.AlreadyExist", "ConfigAlreadyExist", "NoRecordContent",
 }  # fmt: skip
 
 
