@@ -53,8 +53,7 @@ APPS = {
 CHURNING = 4
 # What has a bound is filled before the first hour, so that what grows after it has none: journal entries, recorders of idle streams.
 CALLS_KEPT, RECORDERS_KEPT = 1000, 64
-# Each of glibc's arenas keeps the most that its threads ever needed; with many of them that takes a day to level out and hides the rest.
-ENVIRONMENT = {"LOCALYUN_LOG": os.environ.get("SOAK_LOG", "warn"), "MALLOC_ARENA_MAX": "2"}
+ENVIRONMENT = {"LOCALYUN_LOG": os.environ.get("SOAK_LOG", "warn")}
 # Codes that a call of the mix may meet, because of what the rest of the mix does.
 EXPECTED = {
     "TaskAlreadyStarted", "InvalidStream.NotFound", "InvalidConfig.NotFound", "ConfigAlreadyExists", "InvalidResource.NotFound", "InvalidDomain.NotFound",

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use tokio::sync::Semaphore;
 
 use super::digest::adopted_etag;
 use super::draft::{Finished, TempFile};
@@ -13,6 +14,9 @@ use super::error::FolderError;
 use super::model::{NewObject, ObjectInfo, ObjectKind};
 use super::record::{Record, Sidecar, Stamp, write_json};
 use super::{FolderStore, Inner, key, layout};
+
+/// Files moved in at a time. The disk has no use for more, and each takes a thread with memory of its own.
+static ADOPTING: Semaphore = Semaphore::const_new(4);
 
 /// What a write does to an object that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,6 +104,7 @@ impl FolderStore {
     ) -> Result<ObjectInfo, FolderError> {
         let (bucket, key, path) = (bucket.to_owned(), key.to_owned(), file.path.to_owned());
         let crc64 = file.crc64;
+        let _turn = ADOPTING.acquire().await.map_err(io::Error::other)?;
         self.blocking(move |store| store.adopt(&bucket, &key, &path, crc64, meta, replace))
             .await
     }
