@@ -1,11 +1,12 @@
 //! Who is publishing, and the recorders of all streams.
 
+mod facts;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
 use crate::clock::{self, UnixMs};
@@ -18,6 +19,7 @@ use crate::model::wire_time::unix_seconds;
 use crate::notify;
 use crate::services::Services;
 use crate::store::StoreError;
+pub use facts::Facts;
 
 /// A publisher that sent nothing for this long gives way to one that comes back under the same name.
 const GIVES_WAY_AFTER: Duration = Duration::from_secs(3);
@@ -48,33 +50,6 @@ pub struct Publisher {
     announced: AtomicBool,
 }
 
-/// Codecs that are shown of a stream that holds what is not recorded.
-const MOST_UNSUPPORTED: usize = 8;
-
-/// What the stream's headers told.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Facts {
-    pub video_codec: Option<String>,
-    pub audio_codec: Option<String>,
-    pub width: u32,
-    pub height: u32,
-    pub video_kbps: u32,
-    pub frame_rate: f64,
-    pub sample_rate: u32,
-    pub channels: u8,
-    /// Codecs in the stream that the product does not record.
-    pub unsupported: Vec<String>,
-}
-
-impl Facts {
-    /// Some of them; a stream of many codecs is not to fill the memory.
-    pub fn add_unsupported(&mut self, what: String) {
-        if self.unsupported.len() < MOST_UNSUPPORTED && !self.unsupported.contains(&what) {
-            self.unsupported.push(what);
-        }
-    }
-}
-
 impl Publisher {
     pub fn facts(&self) -> Facts {
         self.facts
@@ -88,19 +63,11 @@ impl Publisher {
     }
 
     pub fn note_video(&self, config: &VideoConfig) {
-        self.note(|facts| {
-            facts.video_codec = Some(format!("{:?}", config.codec).to_ascii_lowercase());
-            facts.width = config.width;
-            facts.height = config.height;
-        });
+        self.note(|facts| facts.take_video(config));
     }
 
     pub fn note_audio(&self, config: &AudioConfig) {
-        self.note(|facts| {
-            facts.audio_codec = Some(format!("{:?}", config.codec).to_ascii_lowercase());
-            facts.sample_rate = config.sample_rate;
-            facts.channels = config.channels;
-        });
+        self.note(|facts| facts.take_audio(config));
     }
 
     /// Media arrived.

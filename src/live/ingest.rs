@@ -257,14 +257,10 @@ impl Connection {
         let left = SHOW_YOURSELF.saturating_sub(last_heard.elapsed().min(SHOW_YOURSELF / 2));
         let until = clock::monotonic() + left;
         loop {
-            let left = until.saturating_duration_since(clock::monotonic());
-            match clock::machine_timeout(left, self.socket.readable()).await {
-                None => return Ok(false),
-                Some(ready) => ready.map_err(|e| e.to_string())?,
-            }
             match self.look(false).await? {
                 (_, true) => return Ok(true),
                 (Look::Closed, _) => return Ok(false),
+                _ if clock::monotonic() >= until => return Ok(false),
                 _ => clock::machine_sleep(Duration::from_millis(5)).await,
             }
         }
