@@ -1,26 +1,31 @@
 //! A process that dies in the middle of a recording: the next one finishes what was on disk.
 
+use std::ops::Range;
+
 use localyun::model::rule::OnDemand;
 
 use crate::support::Bench;
 
+/// A copy of what lies on disk when a process is killed in the middle of a push, and the frames that were pushed.
+async fn left_by_a_kill(seconds: u64, delay_s: i64) -> (tempfile::TempDir, Range<u64>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(folder.path()).await;
+    bench.rule(OnDemand::Automatic, delay_s).await;
+    let publisher = bench.publish().await;
+    let pushed = bench.push(&publisher, seconds);
+    publisher.recorder.flush();
+    // Nothing is at work any more, and the end is told to nobody.
+    bench.advance(0).await;
+    std::mem::forget(publisher);
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(folder.path(), copy.path());
+    (copy, pushed)
+}
+
 /// The frames of a bench that vanishes without a goodbye are in the files of the next one, each once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_cut_off_is_finished_by_the_next_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let pushed = {
-        let mut bench = Bench::open(folder.path()).await;
-        bench.rule(OnDemand::Automatic, 15).await;
-        let publisher = bench.publish().await;
-        let pushed = bench.push(&publisher, 33);
-        publisher.recorder.flush();
-        // Nothing is at work any more, and the end is told to nobody: what a kill leaves.
-        bench.advance(0).await;
-        std::mem::forget(publisher);
-        pushed
-    };
-    let copy = tempfile::tempdir().unwrap();
-    copy_tree(folder.path(), copy.path());
+    let (copy, pushed) = left_by_a_kill(33, 15).await;
     let bench = Bench::open(copy.path()).await;
     bench.advance(60).await;
     let expected = pushed.map(|n| (n, 1)).collect();
@@ -40,19 +45,7 @@ async fn a_recording_cut_off_is_finished_by_the_next_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hole_in_the_spool_costs_what_was_in_it_and_no_more() {
     for cut in [false, true] {
-        let folder = tempfile::tempdir().unwrap();
-        let pushed = {
-            let mut bench = Bench::open(folder.path()).await;
-            bench.rule(OnDemand::Automatic, 15).await;
-            let publisher = bench.publish().await;
-            let pushed = bench.push(&publisher, 33);
-            publisher.recorder.flush();
-            bench.advance(0).await;
-            std::mem::forget(publisher);
-            pushed
-        };
-        let copy = tempfile::tempdir().unwrap();
-        copy_tree(folder.path(), copy.path());
+        let (copy, pushed) = left_by_a_kill(33, 15).await;
         // What was made of it before the kill is to be made again.
         for below in ["Mp4", "Flv", "M3u8", "M3u8-slices", "Cmaf", "Cmaf-slices"] {
             let _ = std::fs::remove_dir_all(copy.path().join("oss/bucket").join(below));
@@ -96,18 +89,7 @@ async fn a_hole_in_the_spool_costs_what_was_in_it_and_no_more() {
 /// The publisher comes back within DelayTime after the restart: one file goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_that_comes_back_after_a_restart_continues_its_file() {
-    let folder = tempfile::tempdir().unwrap();
-    {
-        let mut bench = Bench::open(folder.path()).await;
-        bench.rule(OnDemand::Automatic, 180).await;
-        let publisher = bench.publish().await;
-        bench.push(&publisher, 7);
-        publisher.recorder.flush();
-        bench.advance(0).await;
-        std::mem::forget(publisher);
-    }
-    let copy = tempfile::tempdir().unwrap();
-    copy_tree(folder.path(), copy.path());
+    let (copy, _) = left_by_a_kill(7, 180).await;
     let mut bench = Bench::open(copy.path()).await;
     let publisher = bench.publish().await;
     bench.push(&publisher, 5);
