@@ -1,0 +1,197 @@
+//! The listening sockets and the HTTP servers on them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App as WebApp, HttpServer};
+
+use crate::app::App;
+use crate::config::{Config, ConfigError};
+use crate::faults::{Faults, Strike};
+use crate::http;
+use crate::identity::KeyRing;
+use crate::objects::folder::FolderStore;
+use crate::objects::serve::{self, KeyEntry, KeyRing as ObjectKeys, ServeState};
+use crate::tls;
+
+/// Threads of each web server.
+const WORKERS: usize = 2;
+/// How long a peer may leave unread what it was sent.
+#[cfg(target_os = "linux")]
+const READ_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError> {
+    use std::net::ToSocketAddrs;
+    let addresses: Vec<SocketAddr> = addr
+        .to_socket_addrs()
+        .map_err(|e| ConfigError::new(setting, format!("{addr}: {e}")))?
+        .collect();
+    let listener = TcpListener::bind(addresses.as_slice()).map_err(|e| {
+        let problem = match e.kind() {
+            std::io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
+            _ => e.to_string(),
+        };
+        ConfigError::new(setting, format!("{addr}: {problem}"))
+    })?;
+    // Accepted sockets inherit it: a peer that reads nothing, or is gone without a word, does not hold its connection for ever.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket2::SockRef::from(&listener).set_tcp_user_timeout(Some(READ_PATIENCE))
+    {
+        tracing::warn!(%error, setting, "connections of peers that read nothing are kept");
+    }
+    Ok(listener)
+}
+
+pub(super) fn url(scheme: &str, listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(
+        |_| format!("{scheme}://?"),
+        |addr| format!("{scheme}://{addr}"),
+    )
+}
+
+pub(super) type Tasks = Vec<tokio::task::JoinHandle<()>>;
+
+pub(super) fn serve_api(
+    app: &Arc<App>,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
+    let shared = app.clone();
+    let server = HttpServer::new(move || WebApp::new().configure(http::configure(shared.clone())))
+        .workers(WORKERS)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(15))
+        .shutdown_timeout(3)
+        .listen(listener)
+        .map_err(|e| ConfigError::new("--api-addr", e))?
+        .run();
+    let handle = server.handle();
+    tasks.push(tokio::spawn(async move {
+        let _ = server.await;
+    }));
+    Ok(handle)
+}
+
+pub(super) fn serve_tls(
+    app: &Arc<App>,
+    config: &Config,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
+    let certificate = tls::certificate(&config.data_dir, config.public_host.as_deref())
+        .map_err(|e| ConfigError::new("--tls-addr", e))?;
+    tracing::info!(path = %certificate.path.display(), "HTTPS with a self-signed certificate; clients must be told to trust it");
+    let shared = app.clone();
+    let server = HttpServer::new(move || WebApp::new().configure(http::configure(shared.clone())))
+        .workers(WORKERS)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(15))
+        .shutdown_timeout(3)
+        .listen_rustls_0_23(listener, certificate.config)
+        .map_err(|e| ConfigError::new("--tls-addr", e))?
+        .run();
+    let handle = server.handle();
+    tasks.push(tokio::spawn(async move {
+        let _ = server.await;
+    }));
+    Ok(handle)
+}
+
+/// The access keys, as the object store asks for them.
+struct Keys(Arc<KeyRing>);
+
+impl ObjectKeys for Keys {
+    fn find(&self, access_key_id: &str) -> Option<KeyEntry> {
+        let found = self
+            .0
+            .find(access_key_id)
+            .filter(|found| !found.key.disabled)?;
+        Some(KeyEntry {
+            secret: found.key.secret,
+            security_token: found.key.token,
+        })
+    }
+}
+
+pub(super) fn serve_objects(
+    app: &Arc<App>,
+    folder: FolderStore,
+    keys: Arc<KeyRing>,
+    faults: Arc<Faults>,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
+    let service_clock = app.services.clock.clone();
+    let history = service_clock.clone();
+    let state = ServeState {
+        strict: app.config.auth == crate::config::Auth::Strict,
+        public_host: app.config.public_host.clone(),
+        store: folder,
+        keys: Arc::new(Keys(keys)),
+        clock: Arc::new(move || service_clock.now()),
+        offset_at: Arc::new(move |machine| history.offset_at(machine)),
+        faults: Arc::new(move |operation: &str| {
+            faults
+                .strike("store")
+                .or_else(|| {
+                    (operation == "PutObject")
+                        .then(|| faults.strike("object-put"))
+                        .flatten()
+                })
+                .map(injected)
+        }),
+    };
+    let server = HttpServer::new(move || WebApp::new().configure(serve::configure(state.clone())))
+        .workers(WORKERS)
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(15))
+        .shutdown_timeout(3)
+        .listen(listener)
+        .map_err(|e| ConfigError::new("--oss-addr", e))?
+        .run();
+    let handle = server.handle();
+    tasks.push(tokio::spawn(async move {
+        let _ = server.await;
+    }));
+    Ok(handle)
+}
+
+/// What the object store's port does when a fault strikes.
+fn injected(strike: Strike) -> serve::InjectedFault {
+    let status = match strike.code.as_deref() {
+        None => 0,
+        Some("AccessDenied") => 403,
+        Some("InternalError") => 500,
+        Some(code) if code.starts_with("NoSuch") => 404,
+        Some(_) => 503,
+    };
+    serve::InjectedFault {
+        status,
+        message: "injected fault".to_owned(),
+        code: strike.code.unwrap_or_default(),
+        delay_ms: strike.delay_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_without_a_code_only_delays() {
+        let status = |code: Option<&str>| {
+            let strike = Strike {
+                delay_ms: 5,
+                code: code.map(str::to_owned),
+            };
+            let fault = injected(strike);
+            assert_eq!(fault.delay_ms, 5);
+            fault.status
+        };
+        assert_eq!(status(None), 0);
+        assert_eq!(status(Some("InternalError")), 500);
+        assert_eq!(status(Some("NoSuchKey")), 404);
+        assert_eq!(status(Some("SlowDown")), 503);
+    }
+}
