@@ -3,6 +3,7 @@
 mod explain;
 mod faults;
 mod recordings;
+mod requests;
 mod snapshot;
 mod streams;
 
@@ -11,10 +12,8 @@ use subtle::ConstantTimeEq;
 
 use crate::actions;
 use crate::app::App;
-use crate::journal::{Entry, replay};
 use crate::model::wire_time;
 use crate::rpc::HttpParts;
-use crate::rpc::diagnosis::Evidence;
 use crate::spec::coverage::Coverage;
 
 pub use snapshot::apply_seed;
@@ -115,15 +114,14 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
     } else {
         route(app, parts).await
     };
-    let (status, value) = match outcome {
-        Ok(value) => (200, value),
-        Err(refused) => (refused.status, json!({"error": refused.message})),
+    let (status, body) = match outcome {
+        Ok(body) => (200, body),
+        Err(refused) => (refused.status, pretty(&json!({"error": refused.message}))),
     };
     let mut headers = vec![("content-type", "application/json".to_owned())];
     if status == 405 {
         headers.push(("allow", methods(&parts.path).join(", ")));
     }
-    let body = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
     Answer {
         status,
         headers,
@@ -151,7 +149,11 @@ fn allowed(app: &App, parts: &HttpParts) -> bool {
     token.as_bytes().ct_eq(given.as_bytes()).into()
 }
 
-async fn route(app: &App, parts: &HttpParts) -> Outcome {
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+async fn route(app: &App, parts: &HttpParts) -> Result<String, Refused> {
     let path = parts
         .path
         .strip_prefix("/_localyun")
@@ -159,13 +161,19 @@ async fn route(app: &App, parts: &HttpParts) -> Outcome {
         .trim_end_matches('/');
     let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
     match (parts.method.as_str(), segments.as_slice()) {
+        ("GET", ["requests"]) => Ok(pretty(&requests::newest(app, limit(parts)?).await)),
+        (method, segments) => Ok(pretty(&value(app, parts, method, segments).await?)),
+    }
+}
+
+async fn value(app: &App, parts: &HttpParts, method: &str, segments: &[&str]) -> Outcome {
+    match (method, segments) {
         ("GET", ["health"]) => health(app).await,
         ("POST", ["reset"]) => app
             .reset()
             .await
             .map(|()| json!({"reset": true}))
             .map_err(Refused::broken),
-        ("GET", ["requests"]) => Ok(requests(app, limit(parts)?).await),
         ("GET", ["streams"]) => Ok(streams::list(app)),
         ("POST", ["streams"]) => streams::publish(app, body(parts)?).await,
         ("DELETE", ["streams", domain, name @ .., stream]) if !name.is_empty() => {
@@ -298,57 +306,6 @@ async fn health(app: &App) -> Outcome {
         Ok(value)
     } else {
         Err(Refused::new(503, value))
-    }
-}
-
-/// The last API requests, each with the lines that make it again and, for a refused signature, what the client did wrong.
-async fn requests(app: &App, limit: usize) -> Value {
-    let entries = app.journal.recent(limit);
-    diagnose(app, &entries).await;
-    let entries = entries.into_iter().map(|entry| {
-        let mut shown = serde_json::to_value(&entry).unwrap_or_default();
-        if let Value::Object(fields) = &mut shown {
-            if let Some(diagnosis) = entry.evidence.as_ref().and_then(|e| e.diagnosis()) {
-                fields.insert("signature".to_owned(), json!(diagnosis));
-            }
-            fields.insert(
-                "again".to_owned(),
-                json!({
-                    "localyun": replay::as_command(&entry),
-                    "curl": replay::as_curl(&entry),
-                    "python": replay::as_python(&entry),
-                }),
-            );
-        }
-        shown
-    });
-    json!({"requests": entries.collect::<Vec<_>>()})
-}
-
-/// Refused signatures that one reading looks into: some milliseconds each, and a caller waits for them.
-const DIAGNOSED_AT_ONCE: usize = 8;
-
-/// Looks into the newest refused signatures that nobody has asked about before.
-async fn diagnose(app: &App, entries: &[Entry]) {
-    let secret_of = |evidence: &Evidence| Some(app.keys.find(&evidence.key_id()?)?.key.secret);
-    let open: Vec<_> = entries
-        .iter()
-        .filter_map(|entry| entry.evidence.clone())
-        .filter(|evidence| !evidence.is_examined())
-        .filter_map(|evidence| secret_of(&evidence).map(|secret| (evidence, secret)))
-        .take(DIAGNOSED_AT_ONCE)
-        .collect();
-    if open.is_empty() {
-        return;
-    }
-    // Streams need not wait for it.
-    let looked = tokio::task::spawn_blocking(move || {
-        for (evidence, secret) in &open {
-            evidence.examine(secret);
-        }
-    });
-    if let Err(error) = looked.await {
-        tracing::error!(%error, "looking into refused signatures broke off");
     }
 }
 

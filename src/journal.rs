@@ -2,13 +2,13 @@
 
 pub mod replay;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
-use crate::model::wire_time;
 use crate::rpc::diagnosis::Evidence;
 
 /// Entries kept.
@@ -31,18 +31,17 @@ const SECRET: [&str; 7] = [
 ];
 
 /// One request and its end.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub request_id: String,
-    #[serde(serialize_with = "as_time")]
     pub at: UnixMs,
     pub method: String,
     pub action: String,
     pub params: Vec<(String, String)>,
     pub caller: Option<String>,
-    pub scheme: &'static str,
+    pub scheme: Cow<'static, str>,
     /// `ok` or `refused` or `failed`.
-    pub verdict: &'static str,
+    pub verdict: Cow<'static, str>,
     pub status: u16,
     pub code: Option<String>,
     pub message: Option<String>,
@@ -52,18 +51,28 @@ pub struct Entry {
     pub ignored: Vec<String>,
     pub fault: bool,
     pub took_us: u64,
+}
+
+/// An entry as it is kept: one block of memory instead of the dozens of small ones that an [`Entry`] is, which would lie
+/// strewn among all that lives shorter and hold its pages.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    text: Arc<str>,
     /// The request itself, where its signature was refused.
-    #[serde(skip)]
     pub evidence: Option<Arc<Evidence>>,
 }
 
-fn as_time<S: serde::Serializer>(ms: &UnixMs, out: S) -> Result<S::Ok, S::Error> {
-    out.serialize_str(&wire_time::to_api(*ms))
+impl Kept {
+    /// The entry again.
+    #[must_use]
+    pub fn entry(&self) -> Option<Entry> {
+        serde_json::from_str(&self.text).ok()
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Journal {
-    entries: Mutex<VecDeque<Entry>>,
+    entries: Mutex<VecDeque<Kept>>,
 }
 
 /// Whether a parameter's value may not be shown.
@@ -96,11 +105,19 @@ pub fn presentable(pairs: &[(String, String)]) -> Vec<(String, String)> {
 }
 
 impl Journal {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn add(&self, entry: Entry) {
+    /// Adds an entry, and for a refused signature the request.
+    pub fn add(&self, entry: &Entry, evidence: Option<Evidence>) {
+        let Ok(text) = serde_json::to_string(entry) else {
+            return;
+        };
+        let entry = Kept {
+            text: text.into(),
+            evidence: evidence.map(Arc::new),
+        };
         let mut entries = self.lock();
         if entries.len() >= KEPT {
             entries.pop_front();
@@ -116,7 +133,7 @@ impl Journal {
 
     /// The newest entries first.
     #[must_use]
-    pub fn recent(&self, limit: usize) -> Vec<Entry> {
+    pub fn recent(&self, limit: usize) -> Vec<Kept> {
         self.lock().iter().rev().take(limit).cloned().collect()
     }
 
@@ -130,16 +147,16 @@ mod tests {
     use super::*;
     use crate::rpc::HttpParts;
 
-    fn entry(refused: bool) -> Entry {
+    fn entry(number: usize) -> Entry {
         Entry {
-            request_id: String::new(),
-            at: 0,
+            request_id: number.to_string(),
+            at: -1,
             method: "GET".to_owned(),
-            action: String::new(),
-            params: Vec::new(),
+            action: "\"\u{0}é".to_owned(),
+            params: vec![("Name".to_owned(), "value".to_owned())],
             caller: None,
-            scheme: "none",
-            verdict: "refused",
+            scheme: "none".into(),
+            verdict: "refused".into(),
             status: 400,
             code: None,
             message: None,
@@ -147,9 +164,6 @@ mod tests {
             ignored: Vec::new(),
             fault: false,
             took_us: 0,
-            evidence: refused
-                .then(|| Evidence::of(&HttpParts::default()).map(Arc::new))
-                .flatten(),
         }
     }
 
@@ -157,13 +171,13 @@ mod tests {
     fn a_flood_keeps_a_bounded_number_of_requests() {
         let journal = Journal::default();
         for number in 0..3 * KEPT {
-            journal.add(entry(number % 2 == 0));
+            let refused = number % 2 == 0;
+            let evidence = refused.then(|| Evidence::of(&HttpParts::default()));
+            journal.add(&entry(number), evidence.flatten());
         }
-        let kept: Vec<bool> = journal
-            .recent(KEPT)
-            .iter()
-            .map(|entry| entry.evidence.is_some())
-            .collect();
+        let recent = journal.recent(KEPT);
+        assert_eq!(recent[0].entry(), Some(entry(3 * KEPT - 1)));
+        let kept: Vec<bool> = recent.iter().map(|kept| kept.evidence.is_some()).collect();
         assert_eq!(kept.len(), KEPT);
         assert_eq!(kept.iter().filter(|kept| **kept).count(), EVIDENCE_KEPT);
         // The newest ones.

@@ -10,7 +10,6 @@ pub mod render;
 pub mod signature_v1;
 pub mod signature_v3;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -264,7 +263,7 @@ fn close(
         Some((told, _)) if mismatch => told.to_owned(),
         _ => error.message.to_string(),
     };
-    app.journal.add(Entry {
+    let entry = Entry {
         request_id,
         at: app.services.clock.now(),
         method: parts.method.clone(),
@@ -272,11 +271,12 @@ fn close(
             200..=299 => "ok",
             500.. if status != 501 => "failed",
             _ => "refused",
-        },
+        }
+        .into(),
         action: trace.action,
         params: trace.params,
         caller: trace.caller,
-        scheme: trace.scheme,
+        scheme: trace.scheme.into(),
         status,
         code,
         message: error.map(told),
@@ -284,6 +284,6 @@ fn close(
         ignored: trace.ignored,
         fault: trace.fault.is_some(),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        evidence: evidence.map(Arc::new),
-    });
+    };
+    app.journal.add(&entry, evidence);
 }

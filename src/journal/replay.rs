@@ -85,8 +85,8 @@ mod tests {
                 pair("StreamName", "it's"),
             ],
             caller: None,
-            scheme: "V1",
-            verdict: "ok",
+            scheme: "V1".into(),
+            verdict: "ok".into(),
             status: 200,
             code: None,
             message: None,
@@ -94,7 +94,6 @@ mod tests {
             ignored: Vec::new(),
             fault: false,
             took_us: 0,
-            evidence: None,
         };
         assert_eq!(
             as_command(&entry),

@@ -1,0 +1,74 @@
+//! The last API requests, each with the lines that make it again and, for a refused signature, what the client did wrong.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::journal::{Kept, replay};
+use crate::model::wire_time;
+use crate::rpc::diagnosis::Evidence;
+
+/// Refused signatures that one reading looks into: some milliseconds each, and a caller waits for them.
+const DIAGNOSED_AT_ONCE: usize = 8;
+
+/// The answer. Each entry is opened when it is written, so that a long answer takes little more than its own length.
+#[derive(Serialize)]
+pub struct Requests {
+    #[serde(serialize_with = "one_by_one")]
+    requests: Vec<Kept>,
+}
+
+fn one_by_one<S: Serializer>(kept: &[Kept], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(kept.iter().filter_map(shown))
+}
+
+fn shown(kept: &Kept) -> Option<Value> {
+    let entry = kept.entry()?;
+    let mut shown = serde_json::to_value(&entry).ok()?;
+    if let Value::Object(fields) = &mut shown {
+        fields.insert("at".to_owned(), wire_time::to_api(entry.at).into());
+        if let Some(diagnosis) = kept.evidence.as_ref().and_then(|e| e.diagnosis()) {
+            fields.insert("signature".to_owned(), json!(diagnosis));
+        }
+        fields.insert(
+            "again".to_owned(),
+            json!({
+                "localyun": replay::as_command(&entry),
+                "curl": replay::as_curl(&entry),
+                "python": replay::as_python(&entry),
+            }),
+        );
+    }
+    Some(shown)
+}
+
+/// The newest requests first.
+pub async fn newest(app: &App, limit: usize) -> Requests {
+    let requests = app.journal.recent(limit);
+    diagnose(app, &requests).await;
+    Requests { requests }
+}
+
+/// Looks into the newest refused signatures that nobody has asked about before.
+async fn diagnose(app: &App, entries: &[Kept]) {
+    let secret_of = |evidence: &Evidence| Some(app.keys.find(&evidence.key_id()?)?.key.secret);
+    let open: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| entry.evidence.clone())
+        .filter(|evidence| !evidence.is_examined())
+        .filter_map(|evidence| secret_of(&evidence).map(|secret| (evidence, secret)))
+        .take(DIAGNOSED_AT_ONCE)
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    // Streams need not wait for it.
+    let looked = tokio::task::spawn_blocking(move || {
+        for (evidence, secret) in &open {
+            evidence.examine(secret);
+        }
+    });
+    if let Err(error) = looked.await {
+        tracing::error!(%error, "looking into refused signatures broke off");
+    }
+}
