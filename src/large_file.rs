@@ -9,10 +9,12 @@ use std::io::{self, Seek, SeekFrom, Write};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Written past the cache at a time.
+/// Written past the cache at a time, where bytes have to be gathered for it.
 const BLOCK_BYTES: usize = 1024 * 1024;
-/// Boundary that addresses and offsets of such writes keep to.
-const ALIGN: usize = 4096;
+/// Boundary that addresses, offsets and lengths of such writes keep to.
+pub const ALIGN: usize = 4096;
+/// Less is not worth a way of its own.
+const LEAST_DIRECT: usize = 64 * 1024;
 /// Files that have a block at a time; the others stay with the page cache.
 const MOST_BLOCKS: usize = 16;
 
@@ -31,8 +33,8 @@ pub struct LargeFile {
 enum Way {
     /// Through the page cache, for now.
     Cached,
-    /// Past it.
-    Direct(Block),
+    /// Past it: from the writer's own memory where that is aligned, by way of a block where it is not.
+    Direct(Option<Block>),
     /// Through the page cache to the end: the file system has no other way, or too many files are under way.
     Only,
 }
@@ -76,6 +78,16 @@ impl Block {
     }
 }
 
+/// What may go straight to the disk, and what may not.
+fn split_direct(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let aligned = bytes.as_ptr().align_offset(ALIGN) == 0;
+    if aligned && bytes.len() >= LEAST_DIRECT {
+        bytes.split_at(bytes.len() / ALIGN * ALIGN)
+    } else {
+        (&[], bytes)
+    }
+}
+
 impl LargeFile {
     /// Begins an empty file; the first `cached` bytes go through the page cache.
     #[must_use]
@@ -101,20 +113,36 @@ impl LargeFile {
     /// Appends bytes.
     pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            bytes = match &mut self.way {
+            bytes = match std::mem::replace(&mut self.way, Way::Only) {
                 Way::Only => self.through_cache(bytes, bytes.len())?,
                 Way::Cached if self.offset < self.cached_to => {
+                    self.way = Way::Cached;
                     let room = usize::try_from(self.cached_to - self.offset).unwrap_or(usize::MAX);
                     self.through_cache(bytes, room.min(bytes.len()))?
                 }
                 Way::Cached => {
-                    self.leave_cache();
+                    if set_direct(&self.file, true).is_ok() {
+                        self.way = Way::Direct(None);
+                    }
                     bytes
                 }
-                Way::Direct(block) => {
+                Way::Direct(None) => match split_direct(bytes) {
+                    ([], rest) => {
+                        self.gather_from_now()?;
+                        rest
+                    }
+                    (whole, rest) => {
+                        if self.put(whole)? {
+                            self.way = Way::Direct(None);
+                        }
+                        rest
+                    }
+                },
+                Way::Direct(Some(mut block)) => {
                     let rest = block.take(bytes);
-                    if block.filled == BLOCK_BYTES {
-                        self.put_block()?;
+                    if block.filled < BLOCK_BYTES || self.put(block.bytes())? {
+                        block.filled %= BLOCK_BYTES;
+                        self.way = Way::Direct(Some(block));
                     }
                     rest
                 }
@@ -124,10 +152,35 @@ impl LargeFile {
     }
 
     /// Writes what has gathered; the file is complete then, and to be synced by whoever needs it to be.
-    pub fn finish(mut self) -> io::Result<File> {
+    pub fn finish(self) -> io::Result<File> {
+        self.finish_with(&[])
+    }
+
+    /// Appends the last bytes and what has gathered.
+    pub fn finish_with(mut self, mut last: &[u8]) -> io::Result<File> {
+        if let Way::Cached = self.way {
+            let room = self.cached_to.saturating_sub(self.offset);
+            last = self.through_cache(last, usize::try_from(room).unwrap_or(usize::MAX))?;
+            let worth_it = last.len() >= LEAST_DIRECT && set_direct(&self.file, true).is_ok();
+            self.way = if worth_it {
+                Way::Direct(None)
+            } else {
+                Way::Only
+            };
+        }
+        if let Way::Direct(Some(_)) = self.way {
+            self.write(last)?;
+            last = &[];
+        }
         if let Way::Direct(block) = std::mem::replace(&mut self.way, Way::Only) {
-            set_direct(&self.file, false)?;
-            self.through_cache(block.bytes(), block.filled)?;
+            let left = block.as_ref().map_or(last, Block::bytes);
+            let (whole, rest) = split_direct(left);
+            if whole.is_empty() || self.put(whole)? {
+                set_direct(&self.file, false)?;
+            }
+            self.through_cache(rest, rest.len())?;
+        } else {
+            self.through_cache(last, last.len())?;
         }
         Ok(self.file)
     }
@@ -139,37 +192,32 @@ impl LargeFile {
         Ok(later)
     }
 
-    fn leave_cache(&mut self) {
-        self.way = match Block::new() {
-            Some(block) if set_direct(&self.file, true).is_ok() => Way::Direct(block),
-            _ => Way::Only,
-        };
+    /// What comes now is not aligned.
+    fn gather_from_now(&mut self) -> io::Result<()> {
+        match Block::new() {
+            Some(block) => self.way = Way::Direct(Some(block)),
+            None => set_direct(&self.file, false)?,
+        }
+        Ok(())
     }
 
-    fn put_block(&mut self) -> io::Result<()> {
-        let Way::Direct(mut block) = std::mem::replace(&mut self.way, Way::Only) else {
-            return Ok(());
-        };
-        match self.file.write(block.bytes()) {
-            Ok(BLOCK_BYTES) => {
-                self.offset += BLOCK_BYTES as u64;
-                block.filled = 0;
-                self.way = Way::Direct(block);
-                Ok(())
+    /// Writes aligned bytes past the cache. False: that way is closed, and they took the other one.
+    fn put(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let written = match self.file.write(bytes) {
+            Ok(written) if written == bytes.len() => {
+                self.offset += written as u64;
+                return Ok(true);
             }
             // Cut short, or refused after all, as some file systems do only here.
-            outcome => {
-                let written = match outcome {
-                    Ok(written) => written,
-                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => 0,
-                    Err(error) => return Err(error),
-                };
-                set_direct(&self.file, false)?;
-                self.offset += written as u64;
-                let rest = block.bytes().get(written..).unwrap_or_default();
-                self.through_cache(rest, rest.len()).map(|_| ())
-            }
-        }
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => 0,
+            Err(error) => return Err(error),
+        };
+        set_direct(&self.file, false)?;
+        self.offset += written as u64;
+        let rest = bytes.get(written..).unwrap_or_default();
+        self.through_cache(rest, rest.len())?;
+        Ok(false)
     }
 }
 
@@ -233,6 +281,30 @@ mod tests {
                 "{length} in pieces of {piece}"
             );
         }
+    }
+
+    #[test]
+    fn aligned_memory_needs_no_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let mut memory = vec![0; 2 * BLOCK_BYTES + ALIGN];
+        let from = memory.as_ptr().align_offset(ALIGN);
+        let length = 2 * BLOCK_BYTES - 5;
+        memory[from..from + length].copy_from_slice(&bytes(length));
+        let content = &memory[from..from + length];
+        let all = BLOCKS.try_acquire_many(MOST_BLOCKS as u32);
+        for end in [
+            usize::try_from(CACHED).unwrap(),
+            LEAST_DIRECT,
+            BLOCK_BYTES,
+            BLOCK_BYTES + ALIGN,
+        ] {
+            let mut file = LargeFile::new(File::create(&path).unwrap(), CACHED);
+            file.write(&content[..end]).unwrap();
+            file.finish_with(&content[end..]).unwrap();
+            assert!(std::fs::read(&path).unwrap() == content, "{end}");
+        }
+        drop(all);
     }
 
     #[test]
