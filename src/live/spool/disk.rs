@@ -6,10 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 const THREADS: usize = 2;
+/// A thread that was woken lets this much time gather more, so that the publishers of one tick wake it once.
+const GATHER: Duration = Duration::from_millis(4);
 /// Buffers kept for use again, and the largest of them.
 const SPARE: usize = 16;
 const SPARE_BYTES: usize = 64 * 1024;
@@ -155,27 +158,35 @@ impl Disk {
 }
 
 fn serve(queue: &Receiver<Write>, spare: &Mutex<Vec<Vec<u8>>>) {
-    while let Ok(mut write) = queue.recv() {
-        let bytes = write.data.len() as u64;
-        if !write.progress.has_failed()
-            && let Err(error) = write.file.write_all_at(&write.data, write.offset)
-        {
-            tracing::error!(%error, "the spool cannot be written");
-            write.progress.full.store(
-                error.kind() == io::ErrorKind::StorageFull,
-                Ordering::Release,
-            );
-            write.progress.failed.store(true, Ordering::Release);
+    while let Ok(write) = queue.recv() {
+        carry_out(write, spare);
+        std::thread::sleep(GATHER);
+        while let Ok(write) = queue.try_recv() {
+            carry_out(write, spare);
         }
-        write.progress.written.fetch_add(bytes, Ordering::AcqRel);
-        write.progress.changed.notify_waiters();
-        write.data.clear();
-        // One that grew for a large frame is not kept.
-        if write.data.capacity() <= SPARE_BYTES {
-            let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
-            if spare.len() < SPARE {
-                spare.push(write.data);
-            }
+    }
+}
+
+fn carry_out(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>) {
+    let bytes = write.data.len() as u64;
+    if !write.progress.has_failed()
+        && let Err(error) = write.file.write_all_at(&write.data, write.offset)
+    {
+        tracing::error!(%error, "the spool cannot be written");
+        write.progress.full.store(
+            error.kind() == io::ErrorKind::StorageFull,
+            Ordering::Release,
+        );
+        write.progress.failed.store(true, Ordering::Release);
+    }
+    write.progress.written.fetch_add(bytes, Ordering::AcqRel);
+    write.progress.changed.notify_waiters();
+    write.data.clear();
+    // One that grew for a large frame is not kept.
+    if write.data.capacity() <= SPARE_BYTES {
+        let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE {
+            spare.push(write.data);
         }
     }
 }

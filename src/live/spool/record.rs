@@ -113,35 +113,41 @@ pub enum RecordError {
     Content,
 }
 
-fn put(out: &mut Vec<u8>, kind: u8, flags: u8, cts_ms: i32, dts_ms: i64, payload: &[u8]) {
-    let mut rest = [0u8; HEAD - 8];
+fn head(kind: u8, flags: u8, cts_ms: i32, dts_ms: i64, payload: &[u8]) -> [u8; HEAD] {
+    let mut head = [0u8; HEAD];
+    let (sums, rest) = head.split_at_mut(8);
     {
-        let mut head = &mut rest[..];
-        head.put_u8(kind);
-        head.put_u8(flags);
-        head.put_u16_le(0);
-        head.put_i32_le(cts_ms);
-        head.put_i64_le(dts_ms);
+        let mut rest = &mut rest[..];
+        rest.put_u8(kind);
+        rest.put_u8(flags);
+        rest.put_u16_le(0);
+        rest.put_i32_le(cts_ms);
+        rest.put_i64_le(dts_ms);
     }
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&rest);
+    crc.update(rest);
     crc.update(payload);
-    out.put_u32_le(u32::try_from(payload.len()).unwrap_or(u32::MAX));
-    out.put_u32_le(crc.finalize());
-    out.extend_from_slice(&rest);
+    let mut sums = &mut sums[..];
+    sums.put_u32_le(u32::try_from(payload.len()).unwrap_or(u32::MAX));
+    sums.put_u32_le(crc.finalize());
+    head
+}
+
+fn put(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+    out.extend_from_slice(&head(kind, 0, 0, 0, payload));
     out.extend_from_slice(payload);
 }
 
-/// Appends a frame.
-pub fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
-    put(
-        out,
+/// The head of a frame's record; its data follow.
+#[must_use]
+pub fn frame_head(frame: &Frame) -> [u8; HEAD] {
+    head(
         kind_of(frame.track),
         if frame.key { FLAG_KEY } else { 0 },
         frame.cts_ms,
         frame.dts_ms,
         &frame.data,
-    );
+    )
 }
 
 /// Appends the head of a frame alone, for a log that only lists. It has no checksum.
@@ -173,9 +179,6 @@ pub fn put_video_config(out: &mut Vec<u8>, config: &VideoConfig) {
     put(
         out,
         KIND_VIDEO_CONFIG,
-        0,
-        0,
-        0,
         &serde_json::to_vec(&stored).unwrap_or_default(),
     );
 }
@@ -191,9 +194,6 @@ pub fn put_audio_config(out: &mut Vec<u8>, config: &AudioConfig) {
     put(
         out,
         KIND_AUDIO_CONFIG,
-        0,
-        0,
-        0,
         &serde_json::to_vec(&stored).unwrap_or_default(),
     );
 }
@@ -203,9 +203,6 @@ pub fn put_mark(out: &mut Vec<u8>, mark: &Mark) {
     put(
         out,
         KIND_MARK,
-        0,
-        0,
-        0,
         &serde_json::to_vec(mark).unwrap_or_default(),
     );
 }
@@ -308,8 +305,7 @@ mod tests {
             key: true,
             data: Bytes::from_static(b"payload"),
         };
-        let mut bytes = Vec::new();
-        put_frame(&mut bytes, &frame);
+        let bytes = [&frame_head(&frame)[..], &frame.data].concat();
         let (head, payload) = split(&bytes);
         let Record::Frame(back) = parse(&head, payload).unwrap() else {
             panic!("no frame")

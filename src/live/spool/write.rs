@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::disk::{Disk, Handed, Progress, Write};
-use super::record::{HEAD, Mark, put_audio_config, put_frame, put_mark, put_video_config};
+use super::record::{Mark, frame_head, put_audio_config, put_mark, put_video_config};
 use super::{Position, segment_name};
 use crate::clock;
 use crate::descriptors;
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 
-/// A buffer of this size goes to disk before it would grow.
+/// Bytes go to disk when they reach a multiple of this in their segment: the page cache takes whole large pages at a fraction of the
+/// cost of small ones.
 const FLUSH_BYTES: usize = 64 * 1024;
 /// A buffer this old goes to disk.
 const FLUSH_AGE: Duration = Duration::from_millis(300);
@@ -110,43 +111,42 @@ impl SpoolWriter {
     }
 
     pub fn frame(&mut self, frame: &Frame) {
-        let size = HEAD + frame.data.len();
-        if self.buffer.len() + size > FLUSH_BYTES {
-            self.flush();
-        }
-        if size > FLUSH_BYTES {
-            // Goes by itself, so that the buffer keeps its size.
-            let mut alone = Vec::with_capacity(size);
-            put_frame(&mut alone, frame);
-            self.hand_over(alone);
-            return;
-        }
-        put_frame(&mut self.buffer, frame);
-        self.appended();
+        self.append(&frame_head(frame));
+        self.append(&frame.data);
     }
 
     pub fn video_config(&mut self, config: &VideoConfig) {
-        put_video_config(&mut self.buffer, config);
-        self.appended();
+        let mut record = Vec::new();
+        put_video_config(&mut record, config);
+        self.append(&record);
     }
 
     pub fn audio_config(&mut self, config: &AudioConfig) {
-        put_audio_config(&mut self.buffer, config);
-        self.appended();
+        let mut record = Vec::new();
+        put_audio_config(&mut record, config);
+        self.append(&record);
     }
 
     /// Marks go to disk at once.
     pub fn mark(&mut self, mark: &Mark) {
-        put_mark(&mut self.buffer, mark);
+        let mut record = Vec::new();
+        put_mark(&mut record, mark);
+        self.append(&record);
         self.flush();
     }
 
-    fn appended(&mut self) {
-        if self.oldest.is_none() {
-            self.oldest = Some(clock::monotonic());
-        }
-        if self.buffer.len() >= FLUSH_BYTES {
-            self.flush();
+    fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let into = (self.base + self.buffer.len() as u64) % FLUSH_BYTES as u64;
+            let room = FLUSH_BYTES - usize::try_from(into).unwrap_or(0);
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.buffer.extend_from_slice(now);
+            if now.len() == room {
+                self.flush();
+            } else if self.oldest.is_none() {
+                self.oldest = Some(clock::monotonic());
+            }
+            bytes = later;
         }
     }
 

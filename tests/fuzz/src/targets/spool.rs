@@ -10,7 +10,7 @@ use localyun::live::recovery::survey;
 use localyun::live::segmenter::Segmenter;
 use localyun::live::spool::read::SpoolReader;
 use localyun::live::spool::record::{
-    Checkpoint, HEAD, Mark, Opening, Record, parse, payload_length, put_audio_config, put_frame,
+    Checkpoint, HEAD, Mark, Opening, Record, frame_head, parse, payload_length, put_audio_config,
     put_mark, put_video_config,
 };
 use localyun::live::spool::{Position, segment_name};
@@ -150,7 +150,8 @@ fn put(input: &mut Input<'_>, last: &mut i64, out: &mut Vec<u8>) {
                 key: track == Track::Video && flags & 3 == 0,
                 data: Bytes::copy_from_slice(input.counted()),
             };
-            put_frame(out, &frame);
+            out.extend_from_slice(&frame_head(&frame));
+            out.extend_from_slice(&frame.data);
         }
     }
 }
