@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::access::{self, AccessError};
 use super::hub::{Hub, Publisher};
-use super::socket::{BLOCK, Socket};
+use super::socket::{BLOCK, Landing, Socket};
 use super::unreadable::Unreadable;
 use crate::clock::{self, Busy};
 use crate::media::flv::read::{Item, TagReader};
@@ -93,7 +92,7 @@ fn start(
         let mut connection = Connection {
             session: ServerSession::new(Limits::default(), id),
             reader: TagReader::new(),
-            buffer: BytesMut::new(),
+            left: Vec::new(),
             publisher: None,
             socket: Socket::Watched(socket),
             peer,
@@ -114,7 +113,8 @@ fn start(
 struct Connection {
     session: ServerSession,
     reader: TagReader,
-    buffer: BytesMut,
+    /// Bytes that were no whole chunk yet.
+    left: Vec<u8>,
     publisher: Option<Arc<Publisher>>,
     socket: Socket,
     peer: SocketAddr,
@@ -270,18 +270,23 @@ impl Connection {
     /// once more after the last bytes, to see whether the peer has closed behind them.
     async fn look(&mut self, thorough: bool) -> Result<(Look, bool), String> {
         let (mut read, mut media) = (0, false);
+        let mut landing = Landing::with(&self.left);
+        self.left.clear();
         loop {
-            let look = match self.socket.read(&mut self.buffer) {
+            let look = match self.socket.read(&mut landing) {
                 Ok(0) => Some(Look::Closed),
                 Ok(n) => {
                     read += n;
+                    let mut input = landing.as_slice();
                     loop {
-                        let fed = self.session.feed(&mut self.buffer);
+                        let fed = self.session.feed(&mut input);
                         media |= self.work_off().await;
                         if fed.map_err(|e| e.to_string())? == Fed::All {
                             break;
                         }
                     }
+                    let taken = landing.len() - input.len();
+                    landing.drain(..taken);
                     let empty = (n < BLOCK && !thorough).then_some(Look::Empty);
                     empty.or((read >= TURN).then_some(Look::More))
                 }
@@ -294,6 +299,7 @@ impl Connection {
                 }
             };
             if let Some(look) = look {
+                self.left.extend_from_slice(&landing);
                 return Ok((look, media));
             }
         }

@@ -3,21 +3,56 @@
 //! The runtime is woken by every packet of a watched socket, whether anybody waits for it or not. A recorder looks at its publishers in
 //! ticks, so while they publish that is all waste, and most of what a small stream costs.
 
-use std::cell::RefCell;
-use std::io::{self, Read, Write};
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
 use tokio::net::TcpStream;
 
 use crate::clock;
 
-/// Read at a time.
+/// Room for one reading at least.
 pub const BLOCK: usize = 64 * 1024;
 
 thread_local! {
-    /// Where bytes land first: a buffer of each connection's own, ready for as much, would be nearly empty as a rule.
-    static LANDING: RefCell<Vec<u8>> = RefCell::new(vec![0; BLOCK]);
+    static LANDING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Where bytes land, one for each thread: a buffer of each connection's own, ready for as much, would be nearly empty as a rule.
+pub struct Landing(Vec<u8>);
+
+impl Landing {
+    /// The thread's, with what a connection had left over.
+    #[must_use]
+    pub fn with(left: &[u8]) -> Self {
+        let mut bytes = LANDING.take();
+        bytes.clear();
+        bytes.extend_from_slice(left);
+        Self(bytes)
+    }
+}
+
+impl Deref for Landing {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Landing {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        LANDING.set(std::mem::take(&mut self.0));
+    }
 }
 
 /// Between two tries to write to a peer that takes nothing.
@@ -65,17 +100,16 @@ impl Socket {
         }
     }
 
-    /// Reads at most [`BLOCK`] bytes behind what the buffer holds, without waiting.
-    pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        LANDING.with_borrow_mut(|landing| {
-            let read = match self {
-                Self::Watched(stream) => stream.try_read(landing),
-                Self::LookedAt(stream) => stream.read(landing),
-                Self::Lost => Err(io::ErrorKind::NotConnected.into()),
-            }?;
-            buffer.extend_from_slice(landing.get(..read).unwrap_or_default());
-            Ok(read)
-        })
+    /// Reads what there is and room for, [`BLOCK`] bytes at least, behind what the buffer holds, without waiting.
+    pub fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        buffer.reserve(BLOCK);
+        match self {
+            Self::Watched(stream) => stream.try_read_buf(buffer),
+            Self::LookedAt(stream) => {
+                Ok(recv(stream, spare_capacity(buffer), RecvFlags::empty())?.0)
+            }
+            Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Writes everything, unless the peer takes nothing for `patience`.
@@ -116,7 +150,7 @@ mod tests {
             .await
             .unwrap();
         let mut socket = Socket::Watched(listener.accept().await.unwrap().0);
-        let mut buffer = BytesMut::new();
+        let mut buffer = Vec::new();
         for round in 0..4 {
             peer.write_all(b"media").await.unwrap();
             let mut read = 0;
@@ -127,7 +161,8 @@ mod tests {
             socket.write_all(b"ack", Duration::ZERO).await.unwrap();
             let mut ack = [0; 3];
             peer.read_exact(&mut ack).await.unwrap();
-            assert_eq!((&buffer.split()[..], &ack), (&b"media"[..], b"ack"));
+            assert_eq!((&buffer[..], &ack), (&b"media"[..], b"ack"));
+            buffer.clear();
             if round % 2 == 0 {
                 socket.stop_watching().unwrap();
             } else {

@@ -100,22 +100,21 @@ impl ChunkReader {
         }
     }
 
-    /// The next whole message, or none when more bytes are needed.
-    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<RawMessage>, RtmpError> {
+    /// The next whole message, or none when more bytes are needed. `input` is one piece of memory.
+    pub(super) fn next(&mut self, input: &mut impl Buf) -> Result<Option<RawMessage>, RtmpError> {
         loop {
             if let Some((index, left)) = self.open_chunk {
-                let taken = left.min(input.len());
+                let taken = left.min(input.remaining());
                 if taken == 0 {
                     return Ok(None);
                 }
-                let piece = input.split_to(taken);
                 self.open_chunk = (taken < left).then_some((index, left - taken));
-                match self.append(index, piece) {
+                match self.append(index, input, taken) {
                     Some(message) => return Ok(Some(message)),
                     None => continue,
                 }
             }
-            let Some(header) = self.header(input)? else {
+            let Some(header) = self.header(input.chunk())? else {
                 return Ok(None);
             };
             let known = self.position(header.stream);
@@ -124,18 +123,17 @@ impl ChunkReader {
                 _ => (0, header.length),
             };
             let payload = length.saturating_sub(done).min(self.chunk_size);
-            let available = input.len() - header.size;
+            let available = input.remaining() - header.size;
             if available < payload && payload <= WHOLE_CHUNK {
                 return Ok(None);
             }
             let index = self.apply(&header, known)?;
             input.advance(header.size);
             let taken = payload.min(available);
-            let piece = input.split_to(taken);
             if taken < payload {
                 self.open_chunk = Some((index, payload - taken));
             }
-            if let Some(message) = self.append(index, piece) {
+            if let Some(message) = self.append(index, input, taken) {
                 return Ok(Some(message));
             }
         }
@@ -271,27 +269,23 @@ impl ChunkReader {
         Ok(self.streams.len() - 1)
     }
 
-    /// Adds payload; the message when that was the last of it. A message in one piece is not copied.
-    fn append(&mut self, index: usize, piece: BytesMut) -> Option<RawMessage> {
+    /// Takes payload; the message when that was the last of it.
+    fn append(&mut self, index: usize, input: &mut impl Buf, taken: usize) -> Option<RawMessage> {
         let stream = self.streams.get_mut(index)?;
-        let payload = if stream.partial.is_empty() && piece.len() == stream.length {
-            piece
-        } else {
-            let left = stream.length.saturating_sub(stream.partial.len());
-            if stream.partial.capacity() - stream.partial.len() < piece.len() {
-                let room = if stream.partial.is_empty() {
-                    left.min(FIRST_ROOM.max(piece.len()))
-                } else {
-                    left
-                };
-                stream.partial.reserve(room);
-            }
-            stream.partial.put_slice(&piece);
-            if stream.partial.len() < stream.length {
-                return None;
-            }
-            std::mem::take(&mut stream.partial)
-        };
+        let left = stream.length.saturating_sub(stream.partial.len());
+        if stream.partial.capacity() - stream.partial.len() < taken {
+            let room = if stream.partial.is_empty() {
+                left.min(FIRST_ROOM.max(taken))
+            } else {
+                left
+            };
+            stream.partial.reserve(room);
+        }
+        stream.partial.put(input.take(taken));
+        if stream.partial.len() < stream.length {
+            return None;
+        }
+        let payload = std::mem::take(&mut stream.partial);
         stream.in_message = false;
         self.assembling = self.assembling.saturating_sub(stream.length);
         Some(RawMessage {

@@ -59,26 +59,25 @@ impl Handshake {
     /// Takes the packets that are there whole; true once the handshake is over.
     pub(super) fn feed(
         &mut self,
-        input: &mut BytesMut,
+        input: &mut impl Buf,
         output: &mut BytesMut,
     ) -> Result<bool, RtmpError> {
         if self.stage == Stage::Greeting {
-            if let Some(version) = input.first().copied()
+            if let Some(version) = input.chunk().first().copied()
                 && version != VERSION
             {
                 return Err(RtmpError::Version(version));
             }
-            if input.len() <= PACKET {
+            if input.remaining() <= PACKET {
                 return Ok(false);
             }
             input.advance(1);
-            let peer = input.split_to(PACKET);
             self.start_client(output); // the server's greeting, if it has not gone out
-            output.put_slice(&peer);
+            output.put(Buf::take(&mut *input, PACKET));
             self.stage = Stage::Echo;
         }
         if self.stage == Stage::Echo {
-            if input.len() < PACKET {
+            if input.remaining() < PACKET {
                 return Ok(false);
             }
             input.advance(PACKET);

@@ -12,7 +12,7 @@ mod commands;
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::chunk_read::ChunkReader;
 use super::chunk_write::ChunkWriter;
@@ -129,18 +129,18 @@ impl ServerSession {
         }
     }
 
-    /// Takes every whole chunk out of `input`, up to a `publish`, and leaves the rest for the next call: less than 65 KiB
+    /// Takes every whole chunk out of `input`, which is one piece of memory, up to a `publish`, and leaves the rest for the next call: less than 65 KiB
     /// where nothing waits for an answer. Events and output that came before an error are kept.
     ///
     /// # Errors
     /// When the peer breaks the protocol or a limit. The session is over then: the same error comes again.
-    pub fn feed(&mut self, input: &mut BytesMut) -> Result<Fed, RtmpError> {
+    pub fn feed(&mut self, input: &mut impl Buf) -> Result<Fed, RtmpError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let before = input.len();
+        let before = input.remaining();
         let result = self.read(input);
-        let taken = before.saturating_sub(input.len());
+        let taken = before.saturating_sub(input.remaining());
         // Sequence numbers are modulo 2^32.
         self.received = self
             .received
@@ -190,7 +190,7 @@ impl ServerSession {
         self.send_status(stream_id, status);
     }
 
-    fn read(&mut self, input: &mut BytesMut) -> Result<Fed, RtmpError> {
+    fn read(&mut self, input: &mut impl Buf) -> Result<Fed, RtmpError> {
         if !self.handshake.feed(input, &mut self.output)? {
             return Ok(Fed::All);
         }
