@@ -33,6 +33,7 @@ pub struct Metrics {
     slices: Counter,
     uploaded: Counter<u64, AtomicU64>,
     publishers: Gauge<i64, AtomicI64>,
+    recorders: Gauge<i64, AtomicI64>,
     media_bytes: Counter<u64, AtomicU64>,
     refused: Counter,
     upload_retries: Counter,
@@ -48,6 +49,7 @@ impl Default for Metrics {
             slices: Counter::default(),
             uploaded: Counter::default(),
             publishers: Gauge::default(),
+            recorders: Gauge::default(),
             media_bytes: Counter::default(),
             refused: Counter::default(),
             upload_retries: Counter::default(),
@@ -78,6 +80,11 @@ impl Default for Metrics {
             "publishers",
             "Streams being published now",
             metrics.publishers.clone(),
+        );
+        registry.register(
+            "recorders",
+            "Streams whose recorder is kept: those that are there, and some that were",
+            metrics.recorders.clone(),
         );
         registry.register(
             "media_bytes",
@@ -132,6 +139,10 @@ impl Metrics {
 
     pub fn publisher_went(&self) {
         self.publishers.dec();
+    }
+
+    pub fn recorders(&self, count: usize) {
+        self.recorders.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub fn media(&self, bytes: u64) {

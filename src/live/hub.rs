@@ -174,6 +174,7 @@ impl Hub {
             recorders.retain(|_, r| Arc::strong_count(r) > 1 || !r.is_idle());
         }
         recorders.insert(key.clone(), recorder.clone());
+        self.services.metrics.recorders(recorders.len());
         Ok(recorder)
     }
 
@@ -406,6 +407,7 @@ impl Hub {
     /// Drops the recorders; called when their work is done.
     pub fn drop_recorders(&self) {
         self.recorders().clear();
+        self.services.metrics.recorders(0);
     }
 }
 

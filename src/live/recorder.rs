@@ -137,7 +137,7 @@ impl Recorder {
     fn send(&self, effect: Effect) {
         let _ = self.effects.send(Job {
             busy: self.services.clock.busy(),
-            effect,
+            effect: Box::new(effect),
             open: self.open.clone(),
         });
     }

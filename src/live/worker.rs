@@ -70,13 +70,13 @@ pub fn spawn(
         ahead: Vec::new(),
     };
     tokio::spawn(async move {
-        let mut backlog: VecDeque<(Effect, Arc<()>)> = VecDeque::new();
+        let mut backlog: VecDeque<(Box<Effect>, Arc<()>)> = VecDeque::new();
         while let Some(job) = queue.recv().await {
             let mut busy = job.busy;
             backlog.push_back((job.effect, job.open));
             while let Some((effect, _open)) = backlog.pop_front() {
-                let work = worker.work_off(busy, effect);
-                tokio::pin!(work);
+                // Apart, since most workers of most streams have nothing to do.
+                let mut work = Box::pin(worker.work_off(busy, &effect));
                 // What waits behind holds no guard: while the first one rests between its tries, time must be able to pass.
                 let mut open = true;
                 busy = loop {
@@ -94,10 +94,10 @@ pub fn spawn(
 }
 
 impl Worker {
-    async fn work_off(&mut self, mut busy: Busy, effect: Effect) -> Busy {
+    async fn work_off(&mut self, mut busy: Busy, effect: &Effect) -> Busy {
         let mut tries = 0;
         loop {
-            match self.run(&effect).await {
+            match self.run(effect).await {
                 Ok(()) => return busy,
                 Err(Trouble::Passing(why)) => {
                     let wait = RETRY_MS
@@ -117,12 +117,12 @@ impl Worker {
                         .await;
                 }
                 Err(Trouble::Fatal(fault)) => {
-                    self.give_up(&effect, fault);
+                    self.give_up(effect, fault);
                     return busy;
                 }
                 Err(Trouble::Lost(why)) => {
                     tracing::error!(stream.key = %self.key, why, "a part of a recording could not be made");
-                    self.tell_lost(&effect).await;
+                    self.tell_lost(effect).await;
                     return busy;
                 }
             }

@@ -54,7 +54,8 @@ pub enum Effect {
 /// An effect on its way to the worker.
 pub struct Job {
     pub busy: Busy,
-    pub effect: Effect,
+    /// Apart, since a queue keeps room for dozens of jobs, and nearly every queue is empty.
+    pub effect: Box<Effect>,
     /// Held until the effect is done.
     pub open: Arc<()>,
 }
