@@ -3,7 +3,6 @@
 //! Exit status: 0 done, 1 it was tried and failed, 2 it was asked for wrongly. What a subcommand makes goes to standard
 //! output; what it has to say about that goes to standard error, in one line where it is a refusal.
 
-mod allocator;
 mod arguments;
 mod call;
 mod control;
@@ -77,9 +76,6 @@ pub fn main() -> ExitCode {
 }
 
 fn run(chosen: Chosen) -> Outcome {
-    if matches!(chosen, Chosen::Serve(_)) {
-        allocator::settle();
-    }
     // One TLS provider for every client and server of the process; a second call would find it there and do no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
