@@ -30,6 +30,9 @@ use doors::{bind, serve_api, serve_objects, serve_tls, url};
 /// Why the service did not start; the setting to blame is in it.
 pub type ServeError = ConfigError;
 
+/// How long a stop waits for publishers that send more and more.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A started service.
 pub struct Running {
     pub api: String,
@@ -195,7 +198,12 @@ impl Running {
 
     /// Publishers are closed, open recordings are finished and uploaded, queued callbacks are sent or stay in the outbox, ports are freed.
     pub async fn stop(self) {
+        // What publishers have sent is in their sockets up to a tick long.
+        let _ = clock::machine_timeout(DRAIN_PATIENCE, self.app.hub.drain()).await;
         self.app.hub.shutdown();
+        // Not every recording is finished by what `settle` waits for: an upload that fails rests, and its spool must be whole.
+        let _ =
+            clock::machine_timeout(Duration::from_secs(5), self.app.services.disk.settle()).await;
         self.app.services.clock.settle().await;
         for task in self.tasks {
             task.abort();

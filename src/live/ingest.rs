@@ -437,12 +437,8 @@ impl Connection {
                 recorder.audio_config(config);
             }
             Item::Metadata(metadata) => {
-                let kbps = metadata.video_kbps.unwrap_or(0);
-                recorder.bitrate(kbps);
-                publisher.note(|facts| {
-                    facts.video_kbps = kbps;
-                    facts.frame_rate = metadata.frame_rate.unwrap_or(0.0);
-                });
+                recorder.bitrate(metadata.video_kbps.unwrap_or(0));
+                publisher.note(|facts| facts.take_metadata(&metadata));
             }
             Item::Unsupported { track, codec } => {
                 tracing::warn!(stream.key = %publisher.key, ?track, codec, "the stream holds a codec that is not recorded");

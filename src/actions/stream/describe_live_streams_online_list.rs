@@ -172,7 +172,7 @@ fn details(publisher: &Publisher, server_ip: Option<&str>) -> Details {
         width: known(facts.width),
         height: known(facts.height),
         audio_codec_id: facts.audio_codec.as_deref().and_then(codec_id),
-        audio_data_rate: None,
+        audio_data_rate: known(facts.audio_kbps),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::actions::wire::testbed::Testbed;
+use crate::media::flv::read::Metadata;
 use crate::model::stream_key::{PushArgs, StreamKey};
 
 const DOMAIN: &str = "DomainName=push.example.com";
@@ -68,7 +69,12 @@ async fn publish(bed: &Testbed, app: &str, stream: &str) {
     publisher.unwrap().note(|facts| {
         facts.video_codec = Some("h264".to_owned());
         facts.width = 320;
-        facts.frame_rate = 24.6;
+        facts.take_metadata(&Metadata {
+            frame_rate: Some(24.6),
+            video_kbps: Some(900),
+            audio_kbps: Some(128),
+            ..Metadata::default()
+        });
     });
 }
 
@@ -124,7 +130,7 @@ async fn online_streams_are_listed_by_filter_and_page() {
         all["OnlineInfo"]["LiveStreamOnlineInfo"][0],
         json!({"DomainName": "play.example.com", "AppName": "live", "StreamName": "s1", "PublishTime": "2026-03-01T02:00:00Z",
             "PublishDomain": "push.example.com", "PublishType": "edge", "PublishUrl": "rtmp://push.example.com/live/s1",
-            "ClientIp": "10.0.0.1", "Transcoded": "no", "ServerIp": "127.0.0.1", "VideoCodecId": 7, "FrameRate": 25, "Width": 320})
+            "ClientIp": "10.0.0.1", "Transcoded": "no", "ServerIp": "127.0.0.1", "VideoCodecId": 7, "VideoDataRate": 900, "FrameRate": 25, "Width": 320, "AudioDataRate": 128})
     );
     for (more, count) in [
         ("&StreamName=s1", 3),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::media::flv::read::Metadata;
 use crate::media::frame::{AudioConfig, VideoConfig};
 
 /// Codecs that are shown of a stream that holds what is not recorded.
@@ -14,6 +15,7 @@ pub struct Facts {
     pub width: u32,
     pub height: u32,
     pub video_kbps: u32,
+    pub audio_kbps: u32,
     pub frame_rate: f64,
     pub sample_rate: u32,
     pub channels: u8,
@@ -32,6 +34,12 @@ impl Facts {
         self.audio_codec = Some(format!("{:?}", config.codec).to_ascii_lowercase());
         self.sample_rate = config.sample_rate;
         self.channels = config.channels;
+    }
+
+    pub fn take_metadata(&mut self, metadata: &Metadata) {
+        self.video_kbps = metadata.video_kbps.unwrap_or(0);
+        self.audio_kbps = metadata.audio_kbps.unwrap_or(0);
+        self.frame_rate = metadata.frame_rate.unwrap_or(0.0);
     }
 
     /// Some of them; a stream of many codecs is not to fill the memory.

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 const THREADS: usize = 2;
 /// A thread that was woken lets this much time gather more, so that the publishers of one tick wake it once.
@@ -95,10 +95,16 @@ pub struct Write {
     pub progress: Arc<Progress>,
 }
 
+enum Order {
+    Write(Write),
+    /// Says that everything before it is written.
+    Tell(oneshot::Sender<()>),
+}
+
 /// The writing threads and the buffers they give back.
 #[derive(Clone)]
 pub struct Disk {
-    queues: Arc<[Sender<Write>]>,
+    queues: Arc<[Sender<Order>]>,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
     segment_bytes: u64,
 }
@@ -139,9 +145,25 @@ impl Disk {
         let progress = write.progress.clone();
         progress.handed.fetch_add(bytes, Ordering::AcqRel);
         let queue = self.queues.get(lane % self.queues.len().max(1));
-        if queue.is_none_or(|queue| queue.send(write).is_err()) {
+        if queue.is_none_or(|queue| queue.send(Order::Write(write)).is_err()) {
             progress.failed.store(true, Ordering::Release);
             progress.changed.notify_waiters();
+        }
+    }
+
+    /// Waits until everything that was handed over is written, or has failed.
+    pub async fn settle(&self) {
+        let told: Vec<_> = self
+            .queues
+            .iter()
+            .map(|queue| {
+                let (tell, told) = oneshot::channel();
+                let _ = queue.send(Order::Tell(tell));
+                told
+            })
+            .collect();
+        for told in told {
+            let _ = told.await;
         }
     }
 
@@ -157,17 +179,26 @@ impl Disk {
     }
 }
 
-fn serve(queue: &Receiver<Write>, spare: &Mutex<Vec<Vec<u8>>>) {
-    while let Ok(write) = queue.recv() {
-        carry_out(write, spare);
+fn serve(queue: &Receiver<Order>, spare: &Mutex<Vec<Vec<u8>>>) {
+    while let Ok(order) = queue.recv() {
+        carry_out(order, spare);
         std::thread::sleep(GATHER);
-        while let Ok(write) = queue.try_recv() {
-            carry_out(write, spare);
+        while let Ok(order) = queue.try_recv() {
+            carry_out(order, spare);
         }
     }
 }
 
-fn carry_out(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>) {
+fn carry_out(order: Order, spare: &Mutex<Vec<Vec<u8>>>) {
+    match order {
+        Order::Write(write) => put(write, spare),
+        Order::Tell(tell) => {
+            let _ = tell.send(());
+        }
+    }
+}
+
+fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>) {
     let bytes = write.data.len() as u64;
     if !write.progress.has_failed()
         && let Err(error) = write.file.write_all_at(&write.data, write.offset)
@@ -188,5 +219,34 @@ fn carry_out(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>) {
         if spare.len() < SPARE {
             spare.push(write.data);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_handed_over_is_written_when_the_disk_has_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let file = Arc::new(File::create(&path).unwrap());
+        let disk = Disk::start().unwrap();
+        let progress = Arc::new(Progress::default());
+        for n in 0..200_u8 {
+            let data = vec![n; 1_000];
+            let offset = 1_000 * u64::from(n);
+            let (file, progress) = (file.clone(), progress.clone());
+            let write = Write {
+                file,
+                offset,
+                data,
+                progress,
+            };
+            disk.write(usize::from(n), write);
+        }
+        disk.settle().await;
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 200_000);
+        assert_eq!(progress.pending(), 0);
     }
 }
