@@ -8,7 +8,7 @@ use crate::clock::UnixMs;
 /// Prints an instant as the API does: `yyyy-MM-ddTHH:mm:ssZ`.
 #[must_use]
 pub fn to_api(ms: UnixMs) -> String {
-    timestamp(ms).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    format!("{:.0}", timestamp(ms))
 }
 
 /// Reads an API time. Only the documented form is accepted.
@@ -112,6 +112,8 @@ mod tests {
         assert_eq!(start.plain(), "2017-03-08-23:09:46");
         assert_eq!(start.escaped(), "2017-03-08-23-09-46");
         assert_eq!(to_api(1_488_985_786_000), "2017-03-08T15:09:46Z");
+        assert_eq!(to_api(1_488_985_786_999), "2017-03-08T15:09:46Z");
+        assert_eq!(to_api(-1), "1969-12-31T23:59:59Z");
     }
 
     #[test]
