@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App as WebApp, HttpServer};
 
 use crate::app::App;
@@ -21,6 +21,7 @@ const WORKERS: usize = 2;
 /// How long a peer may leave unread what it was sent.
 #[cfg(target_os = "linux")]
 const READ_PATIENCE: Duration = Duration::from_secs(20);
+
 pub(super) fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError> {
     use std::net::ToSocketAddrs;
     let addresses: Vec<SocketAddr> = addr
@@ -52,25 +53,37 @@ pub(super) fn url(scheme: &str, listener: &TcpListener) -> String {
 
 pub(super) type Tasks = Vec<tokio::task::JoinHandle<()>>;
 
+/// What all web servers have in common. A macro, since their type cannot be named.
+macro_rules! web_server {
+    ($routes:expr) => {
+        HttpServer::new(move || WebApp::new().configure($routes))
+            .workers(WORKERS)
+            .disable_signals()
+            .client_request_timeout(Duration::from_secs(15))
+            .shutdown_timeout(3)
+    };
+}
+
+/// Lets a server run until its handle stops it.
+fn keep(server: Server, tasks: &mut Tasks) -> ServerHandle {
+    let handle = server.handle();
+    tasks.push(tokio::spawn(async move {
+        let _ = server.await;
+    }));
+    handle
+}
+
 pub(super) fn serve_api(
     app: &Arc<App>,
     listener: TcpListener,
     tasks: &mut Tasks,
 ) -> Result<ServerHandle, ConfigError> {
     let shared = app.clone();
-    let server = HttpServer::new(move || WebApp::new().configure(http::configure(shared.clone())))
-        .workers(WORKERS)
-        .disable_signals()
-        .client_request_timeout(Duration::from_secs(15))
-        .shutdown_timeout(3)
+    let server = web_server!(http::configure(shared.clone()))
         .listen(listener)
         .map_err(|e| ConfigError::new("--api-addr", e))?
         .run();
-    let handle = server.handle();
-    tasks.push(tokio::spawn(async move {
-        let _ = server.await;
-    }));
-    Ok(handle)
+    Ok(keep(server, tasks))
 }
 
 pub(super) fn serve_tls(
@@ -83,19 +96,11 @@ pub(super) fn serve_tls(
         .map_err(|e| ConfigError::new("--tls-addr", e))?;
     tracing::info!(path = %certificate.path.display(), "HTTPS with a self-signed certificate; clients must be told to trust it");
     let shared = app.clone();
-    let server = HttpServer::new(move || WebApp::new().configure(http::configure(shared.clone())))
-        .workers(WORKERS)
-        .disable_signals()
-        .client_request_timeout(Duration::from_secs(15))
-        .shutdown_timeout(3)
+    let server = web_server!(http::configure(shared.clone()))
         .listen_rustls_0_23(listener, certificate.config)
         .map_err(|e| ConfigError::new("--tls-addr", e))?
         .run();
-    let handle = server.handle();
-    tasks.push(tokio::spawn(async move {
-        let _ = server.await;
-    }));
-    Ok(handle)
+    Ok(keep(server, tasks))
 }
 
 /// The access keys, as the object store asks for them.
@@ -142,19 +147,11 @@ pub(super) fn serve_objects(
                 .map(injected)
         }),
     };
-    let server = HttpServer::new(move || WebApp::new().configure(serve::configure(state.clone())))
-        .workers(WORKERS)
-        .disable_signals()
-        .client_request_timeout(Duration::from_secs(15))
-        .shutdown_timeout(3)
+    let server = web_server!(serve::configure(state.clone()))
         .listen(listener)
         .map_err(|e| ConfigError::new("--oss-addr", e))?
         .run();
-    let handle = server.handle();
-    tasks.push(tokio::spawn(async move {
-        let _ = server.await;
-    }));
-    Ok(handle)
+    Ok(keep(server, tasks))
 }
 
 /// What the object store's port does when a fault strikes.

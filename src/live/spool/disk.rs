@@ -13,9 +13,8 @@ use tokio::sync::{Notify, oneshot};
 const THREADS: usize = 2;
 /// A thread that was woken lets this much time gather more, so that the publishers of one tick wake it once.
 const GATHER: Duration = Duration::from_millis(4);
-/// Buffers kept for use again, and the largest of them.
+/// Buffers kept for use again.
 const SPARE: usize = 16;
-const SPARE_BYTES: usize = 64 * 1024;
 /// A spool segment this long is followed by a new one at the next cut point.
 const SEGMENT_BYTES: u64 = 64 << 20;
 
@@ -213,12 +212,9 @@ fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>) {
     write.progress.written.fetch_add(bytes, Ordering::AcqRel);
     write.progress.changed.notify_waiters();
     write.data.clear();
-    // One that grew for a large frame is not kept.
-    if write.data.capacity() <= SPARE_BYTES {
-        let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE {
-            spare.push(write.data);
-        }
+    let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+    if spare.len() < SPARE {
+        spare.push(write.data);
     }
 }
 
