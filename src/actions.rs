@@ -14,7 +14,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::clock::UnixMs;
 use crate::config::Config;
@@ -39,15 +38,16 @@ impl Context {
     }
 }
 
-/// An answer without its RequestId, written as JSON once and not looked at again on its way out.
-pub type Answer = Box<RawValue>;
+/// An answer with its RequestId, written as JSON once and not looked at again on its way out.
+pub type Answer = Vec<u8>;
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send + 'a>>;
 
 /// One implemented action.
 pub struct ActionDef {
     pub name: &'static str,
-    pub run: for<'a> fn(&'a Context, Value) -> Running<'a>,
+    /// What is asked, and the RequestId that the answer gets.
+    pub run: for<'a> fn(&'a Context, Value, &'a str) -> Running<'a>,
     #[cfg(test)]
     pub request: fn() -> schemars::Schema,
     #[cfg(test)]
@@ -59,12 +59,14 @@ macro_rules! action {
     ($name:literal, $module:ident) => {
         $crate::actions::ActionDef {
             name: $name,
-            run: |ctx, params| {
+            run: |ctx, params, request_id| {
+                static LIKELY: std::sync::atomic::AtomicUsize =
+                    std::sync::atomic::AtomicUsize::new(0);
                 Box::pin(async move {
                     let request: $module::Request = serde_json::from_value(params)
                         .map_err($crate::error::ApiError::internal)?;
                     let answer = $module::handle(ctx, request).await?;
-                    serde_json::value::to_raw_value(&answer)
+                    $crate::rpc::render::answer(request_id, &answer, &LIKELY)
                         .map_err($crate::error::ApiError::internal)
                 })
             },

@@ -14,16 +14,10 @@ use crate::actions;
 use crate::app::App;
 use crate::model::wire_time;
 use crate::rpc::HttpParts;
+use crate::rpc::render::Reply;
 use crate::spec::coverage::Coverage;
 
 pub use snapshot::apply_seed;
-
-/// An answer of the control plane.
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: String,
-}
 
 /// Why a control call is refused.
 #[derive(Debug)]
@@ -86,7 +80,7 @@ fn methods(path: &str) -> Vec<&'static str> {
 }
 
 /// Answers one control request. `over`: its body was too long.
-pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
+pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Reply {
     let metrics = parts.path == "/metrics";
     // Without a token the numbers are for every scraper that reaches the port.
     let may = allowed(app, parts) || (metrics && app.config.control_token.is_none());
@@ -106,10 +100,10 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
             "the control plane is for this machine; from others, set control-token and send it as a bearer token",
         ))
     } else if metrics {
-        return Answer {
+        return Reply {
             status: 200,
-            headers: vec![("content-type", METRICS_TYPE.to_owned())],
-            body: app.services.metrics.text(),
+            headers: vec![("content-type", METRICS_TYPE.into())],
+            body: app.services.metrics.text().into(),
         };
     } else {
         route(app, parts).await
@@ -118,15 +112,15 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Answer {
         Ok(body) => (200, body),
         Err(refused) => (refused.status, pretty(&json!({"error": refused.message}))),
     };
-    let mut headers = vec![("content-type", "application/json".to_owned())];
-    if status == 405 {
-        headers.push(("allow", methods(&parts.path).join(", ")));
-    }
-    Answer {
+    let mut reply = Reply {
         status,
-        headers,
-        body,
+        headers: vec![("content-type", "application/json".into())],
+        body: body.into(),
+    };
+    if status == 405 {
+        reply.header("allow", methods(&parts.path).join(", "));
     }
+    reply
 }
 
 /// Whether a request may bring a snapshot, which is longer than other bodies.

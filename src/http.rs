@@ -2,11 +2,13 @@
 
 pub mod unread;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -92,7 +94,7 @@ async fn answer(app: web::Data<App>, request: &HttpRequest, body: Option<Bytes>)
         else {
             return HttpResponse::InternalServerError().finish();
         };
-        return respond(reply.status, &reply.headers, reply.body);
+        return to_response(reply);
     }
     if over {
         // The signature over a body that was not kept cannot match; the size is the answer.
@@ -204,15 +206,19 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
 }
 
 fn to_response(reply: Reply) -> HttpResponse {
-    respond(reply.status, &reply.headers, reply.body)
-}
-
-fn respond(status: u16, headers: &[(&'static str, String)], body: String) -> HttpResponse {
-    let mut response = HttpResponse::build(
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-    );
-    for (name, value) in headers {
-        response.insert_header((*name, value.as_str()));
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::new(status).set_body(BoxBody::new(reply.body));
+    for (name, value) in reply.headers {
+        let value = match value {
+            Cow::Borrowed(fixed) => HeaderValue::from_static(fixed),
+            Cow::Owned(text) => match HeaderValue::from_maybe_shared(Bytes::from(text)) {
+                Ok(value) => value,
+                Err(_) => continue,
+            },
+        };
+        response
+            .headers_mut()
+            .append(HeaderName::from_static(name), value);
     }
-    response.body(body)
+    response
 }

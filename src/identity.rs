@@ -1,7 +1,7 @@
 //! Who may call: configured access keys and temporary ones that our own STS issued.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::clock::UnixMs;
 use crate::config::AccessKey;
@@ -12,22 +12,22 @@ const ISSUED_LIMIT: usize = 10_000;
 /// A key that was found.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found {
-    pub key: AccessKey,
+    pub key: Arc<AccessKey>,
     /// When temporary credentials end.
     pub expires: Option<UnixMs>,
 }
 
 #[derive(Default)]
 pub struct KeyRing {
-    configured: Vec<AccessKey>,
-    issued: RwLock<HashMap<String, (AccessKey, UnixMs)>>,
+    configured: Vec<Arc<AccessKey>>,
+    issued: RwLock<HashMap<String, (Arc<AccessKey>, UnixMs)>>,
 }
 
 impl KeyRing {
     #[must_use]
     pub fn new(configured: Vec<AccessKey>) -> Self {
         Self {
-            configured,
+            configured: configured.into_iter().map(Arc::new).collect(),
             issued: RwLock::default(),
         }
     }
@@ -54,14 +54,14 @@ impl KeyRing {
             issued.retain(|_, (_, expires)| *expires > now);
         }
         if issued.len() < ISSUED_LIMIT {
-            issued.insert(key.id.clone(), (key, expires));
+            issued.insert(key.id.clone(), (Arc::new(key), expires));
         }
     }
 
     /// The first configured key, for our own clients.
     #[must_use]
     pub fn first(&self) -> Option<&AccessKey> {
-        self.configured.first()
+        self.configured.first().map(Arc::as_ref)
     }
 }
 

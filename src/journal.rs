@@ -10,11 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
 use crate::rpc::diagnosis::Evidence;
+use crate::rpc::params::Pair;
 
 /// Entries kept.
 const KEPT: usize = 1_000;
 /// Bytes of a parameter's value that are kept.
 const VALUE_KEPT: usize = 1_024;
+/// Bytes of a parameter's name that are kept.
+const NAME_KEPT: usize = 256;
 /// Parameters of an entry that are kept.
 const PARAMS_KEPT: usize = 100;
 /// Refused signatures that are kept with their request, so that reading the journal has bounded work to do.
@@ -30,21 +33,24 @@ const SECRET: [&str; 7] = [
     "Functions",
 ];
 
+/// Bytes that an entry's text has as a rule.
+const LIKELY: usize = 1_024;
+
 /// One request and its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    pub request_id: String,
+pub struct Entry<'a> {
+    pub request_id: Cow<'a, str>,
     pub at: UnixMs,
-    pub method: String,
-    pub action: String,
-    pub params: Vec<(String, String)>,
-    pub caller: Option<String>,
-    pub scheme: Cow<'static, str>,
+    pub method: Cow<'a, str>,
+    pub action: Cow<'a, str>,
+    pub params: Vec<Pair<'a>>,
+    pub caller: Option<Cow<'a, str>>,
+    pub scheme: Cow<'a, str>,
     /// `ok` or `refused` or `failed`.
-    pub verdict: Cow<'static, str>,
+    pub verdict: Cow<'a, str>,
     pub status: u16,
-    pub code: Option<String>,
-    pub message: Option<String>,
+    pub code: Option<Cow<'a, str>>,
+    pub message: Option<Cow<'a, str>>,
     /// Why it failed inside; never sent to the caller.
     pub cause: Option<String>,
     /// Parameters that nothing read.
@@ -57,7 +63,7 @@ pub struct Entry {
 /// strewn among all that lives shorter and hold its pages.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    text: Arc<str>,
+    text: Arc<[u8]>,
     /// The request itself, where its signature was refused.
     pub evidence: Option<Arc<Evidence>>,
 }
@@ -65,8 +71,8 @@ pub struct Kept {
 impl Kept {
     /// The entry again.
     #[must_use]
-    pub fn entry(&self) -> Option<Entry> {
-        serde_json::from_str(&self.text).ok()
+    pub fn entry(&self) -> Option<Entry<'static>> {
+        serde_json::from_slice(&self.text).ok()
     }
 }
 
@@ -81,27 +87,32 @@ pub fn is_secret(name: &str) -> bool {
     SECRET.contains(&name)
 }
 
+/// The beginning of a text, as many whole characters as fit.
+fn beginning(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes))
+        .unwrap_or_default()
+}
+
 /// Parameters as the journal keeps them: short, and without secrets.
 #[must_use]
-pub fn presentable(pairs: &[(String, String)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .take(PARAMS_KEPT)
-        .map(|(name, value)| {
-            let value = if is_secret(name) {
-                "***".to_owned()
-            } else if value.len() > VALUE_KEPT {
-                format!(
-                    "{}… ({} bytes)",
-                    value.chars().take(VALUE_KEPT / 4).collect::<String>(),
-                    value.len()
-                )
-            } else {
-                value.clone()
-            };
-            (name.chars().take(256).collect(), value)
-        })
-        .collect()
+pub fn presentable<'a>(pairs: &[Pair<'a>]) -> Vec<Pair<'a>> {
+    let shown = pairs.iter().take(PARAMS_KEPT).map(|(name, value)| {
+        let value = if is_secret(name) {
+            Cow::Borrowed("***")
+        } else if value.len() > VALUE_KEPT {
+            let begins = beginning(value, VALUE_KEPT / 4);
+            Cow::Owned(format!("{begins}… ({} bytes)", value.len()))
+        } else {
+            value.clone()
+        };
+        let name = if name.len() > NAME_KEPT {
+            Cow::Owned(beginning(name, NAME_KEPT).to_owned())
+        } else {
+            name.clone()
+        };
+        (name, value)
+    });
+    shown.collect()
 }
 
 impl Journal {
@@ -110,12 +121,13 @@ impl Journal {
     }
 
     /// Adds an entry, and for a refused signature the request.
-    pub fn add(&self, entry: &Entry, evidence: Option<Evidence>) {
-        let Ok(text) = serde_json::to_string(entry) else {
+    pub fn add(&self, entry: &Entry<'_>, evidence: Option<Evidence>) {
+        let mut text = Vec::with_capacity(LIKELY);
+        if serde_json::to_writer(&mut text, entry).is_err() {
             return;
-        };
+        }
         let entry = Kept {
-            text: text.into(),
+            text: text.as_slice().into(),
             evidence: evidence.map(Arc::new),
         };
         let mut entries = self.lock();
@@ -147,13 +159,13 @@ mod tests {
     use super::*;
     use crate::rpc::HttpParts;
 
-    fn entry(number: usize) -> Entry {
+    fn entry(number: usize) -> Entry<'static> {
         Entry {
-            request_id: number.to_string(),
+            request_id: number.to_string().into(),
             at: -1,
-            method: "GET".to_owned(),
-            action: "\"\u{0}é".to_owned(),
-            params: vec![("Name".to_owned(), "value".to_owned())],
+            method: "GET".into(),
+            action: "\"\u{0}é".into(),
+            params: vec![("Name".into(), "value".into())],
             caller: None,
             scheme: "none".into(),
             verdict: "refused".into(),
@@ -186,13 +198,28 @@ mod tests {
 
     #[test]
     fn values_of_secret_parameters_are_not_kept() {
-        let pair = |name: &str| (name.to_owned(), "tell-nobody".to_owned());
+        let pair = |name: &'static str| (name.into(), "tell-nobody".into());
         let shown = presentable(&[
             pair("SecurityToken"),
             pair("AccessKeySecret"),
             pair("AppName"),
         ]);
-        let values: Vec<&str> = shown.iter().map(|(_, value)| value.as_str()).collect();
+        let values: Vec<&str> = shown.iter().map(|(_, value)| value.as_ref()).collect();
         assert_eq!(values, ["***", "***", "tell-nobody"]);
+    }
+    #[test]
+    fn long_names_and_values_are_cut_between_characters() {
+        let long = |length: usize| Cow::from("é".repeat(length));
+        let shown = presentable(&[(long(NAME_KEPT), long(VALUE_KEPT))]);
+        let [(name, value)] = shown.as_slice() else {
+            panic!("one parameter stays one")
+        };
+        assert_eq!(name.len(), NAME_KEPT);
+        assert_eq!(
+            *value,
+            format!("{}… (2048 bytes)", "é".repeat(VALUE_KEPT / 8))
+        );
+        let fits = (long(NAME_KEPT / 2), long(VALUE_KEPT / 2));
+        assert_eq!(presentable(std::slice::from_ref(&fits)), [fits]);
     }
 }

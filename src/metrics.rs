@@ -10,8 +10,8 @@ use prometheus_client::registry::Registry;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
-    action: String,
-    code: String,
+    action: &'static str,
+    code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,13 +106,9 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts an API request. Unknown action names share one label, so that callers cannot grow the table.
-    pub fn request(&self, action: &str, code: &str) {
-        self.requests
-            .get_or_create(&Request {
-                action: action.to_owned(),
-                code: code.to_owned(),
-            })
-            .inc();
+    pub fn request(&self, action: &'static str, code: &'static str) {
+        let request = Request { action, code };
+        self.requests.get_or_create(&request).inc();
     }
 
     pub fn callback(&self, success: bool) {

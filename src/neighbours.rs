@@ -22,17 +22,17 @@ const ACCOUNT: &str = "1000000000000001";
 pub async fn answer(
     app: &App,
     parts: &HttpParts,
-    pairs: &Pairs,
+    pairs: &Pairs<'_>,
     action: &str,
     version: &str,
 ) -> Option<Result<Value, ApiError>> {
-    let run: fn(&App, &HttpParts, &Pairs, &str) -> Result<Value, ApiError> = match (version, action)
-    {
-        (LOCATION, "DescribeEndpoints") => describe_endpoints,
-        (STS, "AssumeRole") => assume_role,
-        (STS, "GetCallerIdentity") => caller_identity,
-        _ => return None,
-    };
+    let run: fn(&App, &HttpParts, &Pairs<'_>, &str) -> Result<Value, ApiError> =
+        match (version, action) {
+            (LOCATION, "DescribeEndpoints") => describe_endpoints,
+            (STS, "AssumeRole") => assume_role,
+            (STS, "GetCallerIdentity") => caller_identity,
+            _ => return None,
+        };
     Some(
         auth::check(app, parts, pairs)
             .and_then(|caller| run(app, parts, pairs, caller.id().unwrap_or_default())),
@@ -42,7 +42,7 @@ pub async fn answer(
 fn describe_endpoints(
     app: &App,
     parts: &HttpParts,
-    pairs: &Pairs,
+    pairs: &Pairs<'_>,
     _: &str,
 ) -> Result<Value, ApiError> {
     let region = pairs.get("Id").unwrap_or("cn-shanghai");
@@ -72,7 +72,7 @@ fn describe_endpoints(
 }
 
 /// Whether a session name may stand in an ARN.
-fn session_name(pairs: &Pairs) -> Result<&str, ApiError> {
+fn session_name<'a>(pairs: &'a Pairs<'_>) -> Result<&'a str, ApiError> {
     let name = pairs
         .get("RoleSessionName")
         .filter(|v| !v.is_empty())
@@ -88,7 +88,7 @@ fn session_name(pairs: &Pairs) -> Result<&str, ApiError> {
     }
 }
 
-fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs, _: &str) -> Result<Value, ApiError> {
+fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs<'_>, _: &str) -> Result<Value, ApiError> {
     let role = pairs
         .get("RoleArn")
         .filter(|v| !v.is_empty())
@@ -135,7 +135,7 @@ fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs, _: &str) -> Result<Value
     }))
 }
 
-fn caller_identity(_: &App, _: &HttpParts, _: &Pairs, caller: &str) -> Result<Value, ApiError> {
+fn caller_identity(_: &App, _: &HttpParts, _: &Pairs<'_>, caller: &str) -> Result<Value, ApiError> {
     let (kind, arn) = if caller.starts_with("STS.") {
         (
             "AssumedRoleUser",

@@ -10,11 +10,11 @@ pub mod render;
 pub mod signature_v1;
 pub mod signature_v3;
 
+use std::borrow::Cow;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
-use serde_json::value::to_raw_value;
 
 use crate::actions::Answer;
 use crate::app::App;
@@ -26,11 +26,15 @@ use crate::journal::{Entry, presentable};
 use crate::spec::answer::validate;
 use crate::spec::check::check;
 use crate::spec::model::ActionSpec;
-use params::{Pairs, Tree, parse_pairs};
+use auth::Caller;
+use params::{Pair, Pairs, Tree, parse_pairs};
 use render::{Format, Reply};
 
 /// The version of the API.
 pub const VERSION: &str = "2016-11-01";
+
+/// Characters of an unknown action's name that the journal keeps.
+const ACTION_KEPT: usize = 100;
 
 /// A request, free of the web framework. Header names are in lower case.
 #[derive(Debug, Clone, Default)]
@@ -63,11 +67,12 @@ impl HttpParts {
 
 /// What is learned on the way, for the journal and for the form of the answer.
 #[derive(Default)]
-struct Trace {
-    action: String,
-    caller: Option<String>,
+struct Trace<'a> {
+    action: Cow<'static, str>,
+    spec: Option<&'static ActionSpec>,
+    caller: Option<Caller>,
     scheme: &'static str,
-    params: Vec<(String, String)>,
+    params: Vec<Pair<'a>>,
     ignored: Vec<String>,
     format: Format,
     /// Where a fault struck.
@@ -82,14 +87,20 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
         scheme: "none",
         ..Trace::default()
     };
-    let outcome = run(app, parts, &mut trace).await;
+    let outcome = run(app, parts, &request_id, &mut trace).await;
     let host = parts.header("host").unwrap_or("localyun");
-    let mut reply = match &outcome {
-        Ok(value) => render::success(trace.format, &trace.action, &request_id, value),
-        Err(error) => render::failure(trace.format, &request_id, host, error),
+    let (mut reply, error) = match outcome {
+        Ok(answer) => {
+            let reply = render::success(trace.format, &trace.action, &request_id, answer);
+            (reply, None)
+        }
+        Err(error) => {
+            let reply = render::failure(trace.format, &request_id, host, &error);
+            (reply, Some(error))
+        }
     };
     if let Some(at) = &trace.fault {
-        reply.header("x-localyun-fault", at.as_str());
+        reply.header("x-localyun-fault", at.clone());
     }
     if !trace.ignored.is_empty() {
         reply.header(
@@ -101,15 +112,20 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
         app,
         parts,
         trace,
-        request_id,
-        &outcome,
+        &request_id,
+        error.as_ref(),
         reply.status,
         began.elapsed(),
     );
     reply
 }
 
-async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, ApiError> {
+async fn run<'a>(
+    app: &App,
+    parts: &'a HttpParts,
+    request_id: &str,
+    trace: &mut Trace<'a>,
+) -> Result<Answer, ApiError> {
     // 1. The method, the parameters from query and form, and the form of the answer.
     let acs3 = auth::is_acs3(parts);
     trace.format = if acs3 { Format::Json } else { Format::Xml };
@@ -128,21 +144,24 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, 
 
     // 2. The action: is it one of this product and version?
     let action = named(parts, &pairs, acs3, "Action", "x-acs-action")?;
-    trace.action = action.chars().take(100).collect();
+    let spec = app.spec.action(action);
+    trace.spec = spec;
+    trace.action = spec.map_or_else(
+        || action.chars().take(ACTION_KEPT).collect(),
+        |spec| spec.action.as_str().into(),
+    );
     let version = named(parts, &pairs, acs3, "Version", "x-acs-version")?;
-    if let Some(answered) = crate::neighbours::answer(app, parts, &pairs, &action, &version).await {
-        return to_raw_value(&answered?).map_err(ApiError::internal);
+    if let Some(answered) = crate::neighbours::answer(app, parts, &pairs, action, version).await {
+        return render::answer(request_id, &answered?, &AtomicUsize::new(0))
+            .map_err(ApiError::internal);
     }
     if version != VERSION {
         return Err(ApiError::coded(Code::InvalidVersion));
     }
-    let spec = app
-        .spec
-        .action(&action)
-        .ok_or_else(|| unknown_action(app, &action))?;
+    let spec = spec.ok_or_else(|| unknown_action(app, action))?;
 
     // 3. An armed fault strikes before anything else is looked at.
-    if let Some(strike) = app.services.faults.strike_action(&action) {
+    if let Some(strike) = app.services.faults.strike_action(action) {
         trace.fault = Some(format!("api:{}", spec.action));
         if strike.delay_ms > 0 {
             clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(600_000))).await;
@@ -156,39 +175,39 @@ async fn run(app: &App, parts: &HttpParts, trace: &mut Trace) -> Result<Answer, 
     // 4. Who calls, and is the signature good?
     let caller = auth::check(app, parts, &pairs)?;
     trace.scheme = caller.scheme();
-    trace.caller = caller.id().map(str::to_owned);
-    app.quota.take(spec, &caller, app.services.clock.now())?;
+    let caller = trace.caller.insert(caller);
+    app.quota.take(spec, caller, app.services.clock.now())?;
 
     // 5. The parameters, by the spec.
     let tree = Tree::from_pairs(&pairs)?;
     let checked = check(spec, &tree).map_err(|problem| described(spec, problem.into()))?;
     trace.ignored = checked.unknown;
-    let without_effect =
-        crate::actions::ignored_by(&action).filter(|name| tree.get(name).is_some());
+    let without_effect = crate::actions::ignored_by(action).filter(|name| tree.get(name).is_some());
     trace.ignored.extend(without_effect.map(str::to_owned));
 
     // 6. The action itself.
-    let Some(def) = app.registry.get(action.as_str()) else {
-        return Err(ApiError::not_implemented(&action));
+    let Some(def) = app.registry.get(action) else {
+        return Err(ApiError::not_implemented(action));
     };
     let _busy = app.services.clock.busy();
-    let (outcome, struck) = faults::watched((def.run)(&app.context, checked.value)).await;
+    let running = (def.run)(&app.context, checked.value, request_id);
+    let (outcome, struck) = faults::watched(running).await;
     trace.fault = trace.fault.take().or(struck);
-    let value = outcome.map_err(|error| described(spec, error))?;
+    let answer = outcome.map_err(|error| described(spec, error))?;
     if app.checks_answers {
-        report_misfit(spec, value.get());
+        report_misfit(spec, &answer);
     }
-    Ok(value)
+    Ok(answer)
 }
 
 /// `Action` or `Version`: a V1 client's parameter wins over its header, an ACS3 client sends headers.
-fn named(
-    parts: &HttpParts,
-    pairs: &Pairs,
+fn named<'p>(
+    parts: &'p HttpParts,
+    pairs: &'p Pairs<'_>,
     acs3: bool,
     param: &'static str,
     header: &str,
-) -> Result<String, ApiError> {
+) -> Result<&'p str, ApiError> {
     let from_params = pairs.get(param).filter(|v| !v.is_empty());
     let from_header = parts.header(header).filter(|v| !v.is_empty());
     let found = if acs3 {
@@ -196,9 +215,7 @@ fn named(
     } else {
         from_params.or(from_header)
     };
-    found
-        .map(str::to_owned)
-        .ok_or_else(|| ApiError::missing(param))
+    found.ok_or_else(|| ApiError::missing(param))
 }
 
 fn unknown_action(app: &App, action: &str) -> ApiError {
@@ -218,12 +235,8 @@ fn described(spec: &ActionSpec, error: ApiError) -> ApiError {
     error.documented_as(status)
 }
 
-fn report_misfit(spec: &ActionSpec, answer: &str) {
-    let mut whole = serde_json::from_str(answer).unwrap_or(Value::Null);
-    if let Value::Object(fields) = &mut whole {
-        fields.insert("RequestId".to_owned(), Value::from("any"));
-    }
-    let problems = validate(spec, &whole);
+fn report_misfit(spec: &ActionSpec, answer: &[u8]) {
+    let problems = validate(spec, &serde_json::from_slice(answer).unwrap_or_default());
     if !problems.is_empty() {
         tracing::error!(action = %spec.action, ?problems, "the answer does not fit the spec");
     }
@@ -232,41 +245,35 @@ fn report_misfit(spec: &ActionSpec, answer: &str) {
 fn close(
     app: &App,
     parts: &HttpParts,
-    trace: Trace,
-    request_id: String,
-    outcome: &Result<Answer, ApiError>,
+    trace: Trace<'_>,
+    request_id: &str,
+    error: Option<&ApiError>,
     status: u16,
     took: Duration,
 ) {
-    let error = outcome.as_ref().err();
     let cause = error
         .and_then(std::error::Error::source)
         .map(ToString::to_string);
-    let code = error.map(|e| e.code.as_str().into_owned());
+    let code = error.map(|e| e.code.as_str());
     if status >= 500 && status != 501 {
         tracing::warn!(request.id = %request_id, action.name = %trace.action, ?code, ?cause, "request failed");
     } else {
         tracing::debug!(request.id = %request_id, action.name = %trace.action, ?code, status, "request");
     }
-    let known = if app.spec.action(&trace.action).is_some() {
-        trace.action.as_str()
-    } else {
-        "other"
-    };
-    app.services
-        .metrics
-        .request(known, if error.is_some() { "error" } else { "ok" });
+    let known = trace.spec.map_or("other", |spec| &spec.action);
+    let result = if error.is_some() { "error" } else { "ok" };
+    app.services.metrics.request(known, result);
     // The strings that were compared may hold secrets: the journal has them without, in the diagnosis.
     let mismatch = error.is_some_and(|e| e.code == Code::SignatureDoesNotMatch);
     let evidence = mismatch.then(|| diagnosis::Evidence::of(parts)).flatten();
-    let told = |error: &ApiError| match error.message.split_once(" server ") {
+    let told = |error: &'_ ApiError| match error.message.split_once(" server ") {
         Some((told, _)) if mismatch => told.to_owned(),
         _ => error.message.to_string(),
     };
     let entry = Entry {
-        request_id,
+        request_id: request_id.into(),
         at: app.services.clock.now(),
-        method: parts.method.clone(),
+        method: parts.method.as_str().into(),
         verdict: match status {
             200..=299 => "ok",
             500.. if status != 501 => "failed",
@@ -275,11 +282,11 @@ fn close(
         .into(),
         action: trace.action,
         params: trace.params,
-        caller: trace.caller,
+        caller: trace.caller.as_ref().and_then(Caller::id).map(Cow::from),
         scheme: trace.scheme.into(),
         status,
         code,
-        message: error.map(told),
+        message: error.map(|error| told(error).into()),
         cause,
         ignored: trace.ignored,
         fault: trace.fault.is_some(),

@@ -58,7 +58,8 @@ impl Params {
         let spec = Spec::embedded()
             .action(action)
             .ok_or_else(|| ApiError::not_implemented(action))?;
-        let tree = Tree::from_pairs(&self.0.into_iter().collect())?;
+        let pairs = self.0.into_iter().collect();
+        let tree = Tree::from_pairs(&pairs)?;
         let checked = check::check(spec, &tree)?;
         serde_json::from_value(checked.value).map_err(ApiError::internal)
     }

@@ -41,7 +41,9 @@ fn check(action: &str, pairs: &[(String, String)]) -> Result<(), CliError> {
         ));
     };
     // What has no readable shape, such as a list with a gap, is the server's to refuse.
-    if Tree::from_pairs(&pairs.iter().cloned().collect::<Pairs>()).is_err() {
+    let lent = pairs.iter();
+    let given: Pairs<'_> = lent.map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    if Tree::from_pairs(&given).is_err() {
         return Ok(());
     }
     for (name, _) in pairs {

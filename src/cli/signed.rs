@@ -10,6 +10,7 @@ use super::target::{Key, Target};
 use crate::clock::machine_now;
 use crate::ids;
 use crate::model::wire_time;
+use crate::rpc::params::Pairs;
 use crate::rpc::{percent, signature_v1, signature_v3};
 
 const VERSION: &str = "2016-11-01";
@@ -154,10 +155,12 @@ fn acs3(call: Call<'_>, target: &Target, stamp: Stamp) -> Result<Signed, CliErro
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
+    let lent = call.parameters.iter();
+    let query: Pairs<'_> = lent.map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let parts = signature_v3::Parts {
         method: call.method,
         path: "/",
-        query: call.parameters,
+        query: query.as_slice(),
         headers: &headers,
         body: b"",
     };

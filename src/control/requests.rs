@@ -51,12 +51,12 @@ pub async fn newest(app: &App, limit: usize) -> Requests {
 
 /// Looks into the newest refused signatures that nobody has asked about before.
 async fn diagnose(app: &App, entries: &[Kept]) {
-    let secret_of = |evidence: &Evidence| Some(app.keys.find(&evidence.key_id()?)?.key.secret);
+    let key_of = |evidence: &Evidence| Some(app.keys.find(&evidence.key_id()?)?.key);
     let open: Vec<_> = entries
         .iter()
         .filter_map(|entry| entry.evidence.clone())
         .filter(|evidence| !evidence.is_examined())
-        .filter_map(|evidence| secret_of(&evidence).map(|secret| (evidence, secret)))
+        .filter_map(|evidence| key_of(&evidence).map(|key| (evidence, key)))
         .take(DIAGNOSED_AT_ONCE)
         .collect();
     if open.is_empty() {
@@ -64,8 +64,8 @@ async fn diagnose(app: &App, entries: &[Kept]) {
     }
     // Streams need not wait for it.
     let looked = tokio::task::spawn_blocking(move || {
-        for (evidence, secret) in &open {
-            evidence.examine(secret);
+        for (evidence, key) in &open {
+            evidence.examine(&key.secret);
         }
     });
     if let Err(error) = looked.await {

@@ -18,11 +18,12 @@ const SIGNING: [&str; 12] = [
     "Version",
 ];
 
-fn business(entry: &Entry) -> impl Iterator<Item = &(String, String)> {
+fn business<'e>(entry: &'e Entry<'_>) -> impl Iterator<Item = (&'e str, &'e str)> {
     entry
         .params
         .iter()
-        .filter(|(name, _)| !SIGNING.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_ref(), value.as_ref()))
+        .filter(|(name, _)| !SIGNING.contains(name))
 }
 
 fn quoted(text: &str) -> String {
@@ -36,7 +37,7 @@ fn quoted(text: &str) -> String {
 
 /// `localyun call …`, which signs anew.
 #[must_use]
-pub fn as_command(entry: &Entry) -> String {
+pub fn as_command(entry: &Entry<'_>) -> String {
     let mut line = format!("localyun call {}", quoted(&entry.action));
     for (name, value) in business(entry) {
         line.push(' ');
@@ -47,14 +48,14 @@ pub fn as_command(entry: &Entry) -> String {
 
 /// A curl line; `localyun sign` makes the signed URL that it asks.
 #[must_use]
-pub fn as_curl(entry: &Entry) -> String {
+pub fn as_curl(entry: &Entry<'_>) -> String {
     let signed = as_command(entry).replacen("localyun call", "localyun sign", 1);
     format!("curl -X {} \"$({signed})\"", entry.method)
 }
 
 /// A call of the generic Python SDK client.
 #[must_use]
-pub fn as_python(entry: &Entry) -> String {
+pub fn as_python(entry: &Entry<'_>) -> String {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let query: Vec<String> = business(entry)
         .map(|(name, value)| format!("{}: {}", text(name), text(value)))
@@ -73,12 +74,12 @@ mod tests {
 
     #[test]
     fn an_entry_is_run_again_without_its_signature() {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let pair = |name: &'static str, value: &'static str| (name.into(), value.into());
         let entry = Entry {
-            request_id: String::new(),
+            request_id: "".into(),
             at: 0,
-            method: "POST".to_owned(),
-            action: "DescribeLiveRecordConfig".to_owned(),
+            method: "POST".into(),
+            action: "DescribeLiveRecordConfig".into(),
             params: vec![
                 pair("Signature", "***"),
                 pair("DomainName", "play.example.com"),

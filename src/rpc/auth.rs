@@ -1,5 +1,7 @@
 //! Who calls: picks the signature scheme, finds the key, checks time, nonce, token and signature, in the gateway's order.
 
+use std::sync::Arc;
+
 use subtle::ConstantTimeEq;
 
 use super::HttpParts;
@@ -8,7 +10,7 @@ use super::signature_v1;
 use super::signature_v3::{self, Authorization, Parts};
 use crate::app::App;
 use crate::clock;
-use crate::config::Auth;
+use crate::config::{AccessKey, Auth};
 use crate::error::{ApiError, Code};
 use crate::identity::{self, Found};
 use crate::model::wire_time;
@@ -20,7 +22,7 @@ const WINDOW_MS: i64 = 15 * 60 * 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     Key {
-        id: String,
+        key: Arc<AccessKey>,
         scheme: &'static str,
     },
     Bearer,
@@ -32,7 +34,7 @@ impl Caller {
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Key { id, .. } => Some(id),
+            Self::Key { key, .. } => Some(&key.id),
             Self::Bearer | Self::Anyone => None,
         }
     }
@@ -58,7 +60,7 @@ pub fn is_acs3(parts: &HttpParts) -> bool {
 
 /// The scheme that a request is signed by, whether the signature is good or not.
 #[must_use]
-pub fn recognised(parts: &HttpParts, pairs: &Pairs) -> &'static str {
+pub fn recognised(parts: &HttpParts, pairs: &Pairs<'_>) -> &'static str {
     if bearer_token(parts, pairs).is_some() {
         "bearer"
     } else if is_acs3(parts) {
@@ -70,7 +72,7 @@ pub fn recognised(parts: &HttpParts, pairs: &Pairs) -> &'static str {
     }
 }
 
-fn bearer_token<'a>(parts: &'a HttpParts, pairs: &'a Pairs) -> Option<&'a str> {
+fn bearer_token<'a>(parts: &'a HttpParts, pairs: &'a Pairs<'_>) -> Option<&'a str> {
     parts
         .header("x-acs-bearer-token")
         .or_else(|| pairs.get("BearerToken"))
@@ -78,7 +80,7 @@ fn bearer_token<'a>(parts: &'a HttpParts, pairs: &'a Pairs) -> Option<&'a str> {
 }
 
 /// Lets a caller in or says why not.
-pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiError> {
+pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
     if app.config.auth == Auth::Off {
         return Ok(Caller::Anyone);
     }
@@ -86,7 +88,7 @@ pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiE
         return check_bearer(app, token);
     }
     match parts.header("authorization") {
-        Some(header) if Authorization::is_acs3(header) => check_v3(app, parts, header),
+        Some(header) if Authorization::is_acs3(header) => check_v3(app, parts, pairs, header),
         _ => check_v1(app, parts, pairs),
     }
 }
@@ -155,7 +157,7 @@ fn check_token(app: &App, found: &Found, token: Option<&str>) -> Result<(), ApiE
     }
 }
 
-fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiError> {
+fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
     let needed = |name: &'static str| {
         pairs
             .get(name)
@@ -172,10 +174,15 @@ fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs) -> Result<Caller, ApiEr
     let found = find_key(app, id)?;
     check_token(app, &found, pairs.get("SecurityToken"))?;
     signature_v1::verify(&parts.method, pairs, &found.key.secret)?;
-    accept(app, id, nonce, "V1")
+    accept(app, found.key, nonce, "V1")
 }
 
-fn check_v3(app: &App, parts: &HttpParts, header: &str) -> Result<Caller, ApiError> {
+fn check_v3(
+    app: &App,
+    parts: &HttpParts,
+    pairs: &Pairs<'_>,
+    header: &str,
+) -> Result<Caller, ApiError> {
     let authorization = Authorization::parse(header)?;
     let needed = |name: &'static str, shown: &'static str| {
         parts
@@ -192,26 +199,35 @@ fn check_v3(app: &App, parts: &HttpParts, header: &str) -> Result<Caller, ApiErr
     check_time(app, date)?;
     let found = find_key(app, id)?;
     check_token(app, &found, parts.header("x-acs-security-token"))?;
-    let query = parse_pairs(&parts.query, None)?;
+    // A form's pairs are signed by the hash of the body.
+    let without_form = parts.is_form().then(|| parse_pairs(&parts.query, None));
+    let query = without_form.transpose()?;
     let signed = Parts {
         method: &parts.method,
         path: &parts.path,
-        query: query.as_slice(),
+        query: query.as_ref().unwrap_or(pairs).as_slice(),
         headers: &parts.headers,
         body: &parts.body,
     };
     signature_v3::verify(&signed, &authorization, &found.key.secret)?;
-    accept(app, id, nonce.unwrap_or(authorization.signature), "ACS3")
+    accept(
+        app,
+        found.key,
+        nonce.unwrap_or(authorization.signature),
+        "ACS3",
+    )
 }
 
 /// A nonce is used up only by a request whose signature is good, so that a failed try does not burn it. The product takes an empty one
 /// for one that was used.
-fn accept(app: &App, id: &str, nonce: &str, scheme: &'static str) -> Result<Caller, ApiError> {
-    if nonce.is_empty() || !app.nonces.use_once(id, nonce) {
+fn accept(
+    app: &App,
+    key: Arc<AccessKey>,
+    nonce: &str,
+    scheme: &'static str,
+) -> Result<Caller, ApiError> {
+    if nonce.is_empty() || !app.nonces.use_once(&key.id, nonce) {
         return Err(ApiError::coded(Code::SignatureNonceUsed));
     }
-    Ok(Caller::Key {
-        id: id.to_owned(),
-        scheme,
-    })
+    Ok(Caller::Key { key, scheme })
 }

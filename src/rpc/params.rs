@@ -7,6 +7,8 @@
 //! Why two steps: a signature covers every pair as it was sent, even the odd ones, while the spec check needs structure
 //! and no ambiguity. Every size is bounded, and every refusal is a typed error that names the pair.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 use super::percent::{self, DecodeError};
@@ -139,34 +141,49 @@ impl From<ParamError> for ApiError {
     }
 }
 
+/// A decoded name and its value, lent by the request where nothing had to be decoded.
+pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// Decoded pairs in the order they were sent, the query's before the form's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pairs {
-    items: Vec<(String, String)>,
+pub struct Pairs<'a> {
+    items: Vec<Pair<'a>>,
 }
 
-impl Pairs {
+impl<'a> Pairs<'a> {
     /// The first value of this exact name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.items
             .iter()
             .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| value.as_ref())
     }
 
     /// All pairs.
     #[must_use]
-    pub fn as_slice(&self) -> &[(String, String)] {
+    pub fn as_slice(&self) -> &[Pair<'a>] {
         &self.items
+    }
+
+    /// All pairs, to be kept longer than the request.
+    #[must_use]
+    pub fn into_owned(self) -> Vec<(String, String)> {
+        self.items
+            .into_iter()
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect()
     }
 }
 
-impl FromIterator<(String, String)> for Pairs {
+impl<'a, T: Into<Cow<'a, str>>> FromIterator<(T, T)> for Pairs<'a> {
     /// For our own client, which knows what it sends; nothing is bounded here.
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = (T, T)>>(pairs: I) -> Self {
+        let items = pairs.into_iter();
         Self {
-            items: pairs.into_iter().collect(),
+            items: items
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
         }
     }
 }
@@ -175,12 +192,13 @@ impl FromIterator<(String, String)> for Pairs {
 ///
 /// # Errors
 /// A bound is passed or a text does not decode.
-pub fn parse_pairs(query: &str, form: Option<&[u8]>) -> Result<Pairs, ParamError> {
+pub fn parse_pairs<'a>(query: &'a str, form: Option<&'a [u8]>) -> Result<Pairs<'a>, ParamError> {
     let form = form.unwrap_or_default();
     if query.len().saturating_add(form.len()) > MAX_TOTAL {
         return Err(ParamError::TooLarge);
     }
-    let mut items = Vec::new();
+    // What a signed request usually has.
+    let mut items = Vec::with_capacity(16);
     let raw_pairs = query
         .as_bytes()
         .split(|b| *b == b'&')
@@ -196,9 +214,18 @@ pub fn parse_pairs(query: &str, form: Option<&[u8]>) -> Result<Pairs, ParamError
             return Err(ParamError::LongName);
         }
         let value = match percent::decode(halves.next().unwrap_or_default()) {
-            Ok(value) if value.len() > MAX_VALUE => return Err(ParamError::LongValue { name }),
+            Ok(value) if value.len() > MAX_VALUE => {
+                return Err(ParamError::LongValue {
+                    name: name.into_owned(),
+                });
+            }
             Ok(value) => value,
-            Err(error) => return Err(ParamError::Value { name, error }),
+            Err(error) => {
+                return Err(ParamError::Value {
+                    name: name.into_owned(),
+                    error,
+                });
+            }
         };
         items.push((name, value));
     }
@@ -216,7 +243,7 @@ mod tests {
         let got: Vec<_> = pairs
             .as_slice()
             .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .map(|(k, v)| (k.as_ref(), v.as_ref()))
             .collect();
         assert_eq!(got, expected);
         assert_eq!(pairs.get("C"), Some("x y"));
@@ -248,7 +275,8 @@ mod tests {
             Err(ParamError::LongName)
         );
         assert!(parse_pairs(&format!("A={}", "v".repeat(MAX_VALUE)), None).is_ok());
-        let long = parse_pairs(&format!("A={}", "v".repeat(MAX_VALUE + 1)), None);
+        let query = format!("A={}", "v".repeat(MAX_VALUE + 1));
+        let long = parse_pairs(&query, None);
         assert_eq!(long, Err(ParamError::LongValue { name: "A".into() }));
         let ampersands = "&".repeat(MAX_TOTAL);
         assert_eq!(parse_pairs(&ampersands, None), Ok(Pairs::default()));

@@ -108,27 +108,30 @@ fn parse_rate(text: &str) -> Option<Rate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AccessKey;
     use crate::spec::Spec;
 
     #[test]
     fn the_documented_rate_holds_on_the_service_clock() {
         let quota = Quota::new(Limits::On);
         let spec = Spec::embedded().action("AddLiveAppRecordConfig").unwrap();
-        let caller = Caller::Key {
-            id: "a".into(),
+        let caller = |id: &str| Caller::Key {
+            key: Arc::new(AccessKey {
+                id: id.to_owned(),
+                secret: String::new(),
+                token: None,
+                disabled: false,
+            }),
             scheme: "V1",
         };
+        let (first, other) = (caller("a"), caller("b"));
         let taken = |now| {
             (0..50)
-                .filter(|_| quota.take(spec, &caller, now).is_ok())
+                .filter(|_| quota.take(spec, &first, now).is_ok())
                 .count()
         };
         assert_eq!(taken(1_000), 30);
         assert_eq!(taken(2_000), 30);
-        let other = Caller::Key {
-            id: "b".into(),
-            scheme: "V1",
-        };
         assert!(quota.take(spec, &other, 2_000).is_ok());
     }
 }

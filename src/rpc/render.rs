@@ -1,8 +1,13 @@
 //! The form of answers: JSON or XML, with RequestId, and the error envelope.
 
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::actions::Answer;
 use crate::error::{ApiError, Code};
 use crate::ids;
 
@@ -54,27 +59,27 @@ impl Format {
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: String,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    pub body: Bytes,
 }
 
 impl Reply {
-    pub fn header(&mut self, name: &'static str, value: impl Into<String>) {
+    pub fn header(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
         self.headers.push((name, value.into()));
     }
 
-    fn new(status: u16, format: Format, request_id: &str, body: String) -> Self {
+    fn new(status: u16, format: Format, request_id: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![
-            ("content-type", format.content_type().to_owned()),
-            ("access-control-allow-origin", "*".to_owned()),
-            ("access-control-expose-headers", "*".to_owned()),
-            ("x-acs-request-id", request_id.to_owned()),
-            ("x-acs-trace-id", ids::trace_id()),
+            ("content-type", format.content_type().into()),
+            ("access-control-allow-origin", "*".into()),
+            ("access-control-expose-headers", "*".into()),
+            ("x-acs-request-id", request_id.to_owned().into()),
+            ("x-acs-trace-id", ids::trace_id().into()),
         ];
         Self {
             status,
             headers,
-            body,
+            body: body.into(),
         }
     }
 }
@@ -88,38 +93,45 @@ pub fn header_text(text: &str) -> String {
         .collect()
 }
 
-/// A successful answer: RequestId first, then what the handler gave, which is a JSON object.
-#[must_use]
-pub fn success(format: Format, action: &str, request_id: &str, answer: &RawValue) -> Reply {
-    let body = match format {
-        Format::Json => with_request_id(request_id, answer.get()),
-        Format::Xml => {
-            let mut fields = Map::new();
-            fields.insert("RequestId".to_owned(), Value::from(request_id));
-            if let Ok(Value::Object(more)) = serde_json::from_str(answer.get()) {
-                fields.extend(more);
-            }
-            document(&format!("{action}Response"), &fields)
-        }
-    };
-    Reply::new(200, format, request_id, body)
+/// Writes what a handler gave, a JSON object, with RequestId before its members. `likely` keeps the length of an action's last
+/// answer, which its next one has too as a rule, so that the text seldom moves while it grows.
+///
+/// # Errors
+/// It has no form as JSON.
+pub fn answer(
+    request_id: &str,
+    given: &impl Serialize,
+    likely: &AtomicUsize,
+) -> serde_json::Result<Answer> {
+    let last = likely.load(Ordering::Relaxed);
+    let mut text = Vec::with_capacity(last + last / 8 + 128);
+    text.extend_from_slice(b"{\"RequestId\":\"");
+    // Our own ids need no escaping.
+    text.extend_from_slice(request_id.as_bytes());
+    text.push(b'"');
+    let brace = text.len();
+    serde_json::to_writer(&mut text, given)?;
+    if text.get(brace..) == Some(b"{}") {
+        text.truncate(brace);
+        text.push(b'}');
+    } else if let Some(byte) = text.get_mut(brace) {
+        *byte = b',';
+    }
+    likely.store(text.len(), Ordering::Relaxed);
+    Ok(text)
 }
 
-/// Our own ids need no escaping.
-fn with_request_id(request_id: &str, answer: &str) -> String {
-    let members = answer
-        .trim_start()
-        .strip_prefix('{')
-        .map_or("}", str::trim_start);
-    let mut body = String::with_capacity(answer.len() + request_id.len() + 20);
-    body.push_str("{\"RequestId\":\"");
-    body.push_str(request_id);
-    body.push('"');
-    if !members.starts_with('}') {
-        body.push(',');
+/// A successful answer.
+#[must_use]
+pub fn success(format: Format, action: &str, request_id: &str, answer: Answer) -> Reply {
+    match format {
+        Format::Json => Reply::new(200, format, request_id, answer),
+        Format::Xml => {
+            let fields = serde_json::from_slice(&answer).unwrap_or_default();
+            let body = document(&format!("{action}Response"), &fields);
+            Reply::new(200, format, request_id, body)
+        }
     }
-    body.push_str(members);
-    body
 }
 
 /// The error envelope.
@@ -209,11 +221,21 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn written(given: &Value) -> Answer {
+        answer("ID", given, &AtomicUsize::new(0)).unwrap()
+    }
+
     #[test]
     fn lists_are_repeated_elements_in_xml() {
         let value = json!({"LiveAppRecordList": {"LiveAppRecord": [{"AppName": "a<b"}, {"AppName": "c"}]}, "TotalNum": 2});
-        let value = serde_json::value::to_raw_value(&value).unwrap();
-        let xml = success(Format::Xml, "DescribeLiveRecordConfig", "ID", &value).body;
+        let body = success(
+            Format::Xml,
+            "DescribeLiveRecordConfig",
+            "ID",
+            written(&value),
+        )
+        .body;
+        let xml = std::str::from_utf8(&body).unwrap();
         assert_eq!(
             xml,
             "<?xml version='1.0' encoding='UTF-8'?><DescribeLiveRecordConfigResponse><RequestId>ID</RequestId>\
@@ -224,10 +246,7 @@ mod tests {
 
     #[test]
     fn the_request_id_leads_every_json_answer() {
-        let body = |answer: Value| {
-            let raw = serde_json::value::to_raw_value(&answer).unwrap();
-            success(Format::Json, "A", "ID", &raw).body
-        };
+        let body = |given: Value| success(Format::Json, "A", "ID", written(&given)).body;
         assert_eq!(body(json!({})), r#"{"RequestId":"ID"}"#);
         assert_eq!(body(json!({"A": {}})), r#"{"RequestId":"ID","A":{}}"#);
     }
@@ -236,10 +255,11 @@ mod tests {
     fn errors_carry_the_envelope_in_both_forms() {
         let error = ApiError::missing("DomainName");
         let json: Value =
-            serde_json::from_str(&failure(Format::Json, "ID", "h:1", &error).body).unwrap();
+            serde_json::from_slice(&failure(Format::Json, "ID", "h:1", &error).body).unwrap();
         assert_eq!(json["Code"], "MissingDomainName");
         assert_eq!(json["HostId"], "h:1");
-        let xml = failure(Format::Xml, "ID", "h:1", &error).body;
+        let body = failure(Format::Xml, "ID", "h:1", &error).body;
+        let xml = std::str::from_utf8(&body).unwrap();
         assert!(xml.starts_with("<?xml version='1.0' encoding='UTF-8'?><Error><RequestId>ID</RequestId><HostId>h:1</HostId><Code>"), "{xml}");
         assert!(
             xml.ends_with("requestId=ID]]></Recommend></Error>"),

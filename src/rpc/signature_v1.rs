@@ -76,13 +76,15 @@ impl From<SignatureError> for ApiError {
 
 /// The text that is signed.
 #[must_use]
-pub fn string_to_sign(http_method: &str, pairs: &[(String, String)]) -> String {
-    let mut sorted: Vec<&(String, String)> =
-        pairs.iter().filter(|(name, _)| name != SIGNATURE).collect();
+pub fn string_to_sign<S: AsRef<str> + Ord>(http_method: &str, pairs: &[(S, S)]) -> String {
+    let mut sorted: Vec<&(S, S)> = pairs
+        .iter()
+        .filter(|(name, _)| name.as_ref() != SIGNATURE)
+        .collect();
     sorted.sort_unstable();
     let payload: usize = sorted
         .iter()
-        .map(|(name, value)| name.len() + value.len() + 6)
+        .map(|(name, value)| name.as_ref().len() + value.as_ref().len() + 6)
         .sum();
     let mut out = String::with_capacity(http_method.len() + 8 + payload + payload / 4);
     out.push_str(http_method);
@@ -92,9 +94,9 @@ pub fn string_to_sign(http_method: &str, pairs: &[(String, String)]) -> String {
         if at > 0 {
             out.push_str("%26");
         }
-        percent::encode_twice_into(&mut out, name);
+        percent::encode_twice_into(&mut out, name.as_ref());
         out.push_str("%3D");
-        percent::encode_twice_into(&mut out, value);
+        percent::encode_twice_into(&mut out, value.as_ref());
     }
     out
 }
@@ -112,7 +114,7 @@ pub fn sign(method: Method, secret: &str, string_to_sign: &str) -> String {
 ///
 /// # Errors
 /// It is absent, asks for something unsupported, or does not match.
-pub fn verify(http_method: &str, pairs: &Pairs, secret: &str) -> Result<(), SignatureError> {
+pub fn verify(http_method: &str, pairs: &Pairs<'_>, secret: &str) -> Result<(), SignatureError> {
     let given = pairs
         .get(SIGNATURE)
         .filter(|s| !s.is_empty())
@@ -166,7 +168,7 @@ mod tests {
     }
 
     /// Query and form of a vector as pairs, with the signature that the vector names.
-    fn pairs_of(row: &Value) -> Pairs {
+    fn pairs_of(row: &Value) -> Pairs<'_> {
         let query = row["target"]
             .as_str()
             .unwrap()
@@ -179,10 +181,8 @@ mod tests {
             .filter(|(name, _)| name != SIGNATURE)
             .cloned()
             .collect();
-        pairs.push((
-            SIGNATURE.to_owned(),
-            row["signature"].as_str().unwrap().to_owned(),
-        ));
+        let signature = row["signature"].as_str().unwrap();
+        pairs.push((SIGNATURE.into(), signature.into()));
         pairs.into_iter().collect()
     }
 
@@ -210,11 +210,11 @@ mod tests {
             let secret = row["access_key_secret"].as_str().unwrap();
             for at in 0..pairs.as_slice().len() {
                 let mut changed = pairs.as_slice().to_vec();
-                match changed[at].0.as_str() {
+                match changed[at].0.as_ref() {
                     "SignatureMethod" | "SignatureVersion" => continue,
-                    _ => changed[at].1.push('x'),
+                    _ => changed[at].1.to_mut().push('x'),
                 }
-                let changed: Pairs = changed.into_iter().collect();
+                let changed: Pairs<'_> = changed.into_iter().collect();
                 assert!(matches!(
                     verify(method, &changed, secret),
                     Err(SignatureError::Mismatch { .. })
@@ -237,7 +237,7 @@ mod tests {
             SIGNATURE.into(),
             sign(Method::HmacSha256, "testsecret", &text),
         ));
-        let pairs: Pairs = pairs.into_iter().collect();
+        let pairs: Pairs<'_> = pairs.into_iter().collect();
         assert_eq!(verify("GET", &pairs, "testsecret"), Ok(()));
         assert_ne!(
             sign(Method::HmacSha1, "testsecret", &text),

@@ -113,8 +113,8 @@ impl ObjectKeys for Keys {
             .find(access_key_id)
             .filter(|found| !found.key.disabled)?;
         Some(KeyEntry {
-            secret: found.key.secret,
-            security_token: found.key.token,
+            secret: found.key.secret.clone(),
+            security_token: found.key.token.clone(),
         })
     }
 }

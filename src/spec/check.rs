@@ -167,7 +167,7 @@ impl From<Problem> for ApiError {
 ///
 /// # Errors
 /// The first parameter that is refused: absent mandatory ones before bad values, each in the order of the spec.
-pub fn check(action: &ActionSpec, params: &Tree) -> Result<Checked, Problem> {
+pub fn check(action: &ActionSpec, params: &Tree<'_>) -> Result<Checked, Problem> {
     let mut unknown = Vec::new();
     let mut value = Map::new();
     let known = || action.request.iter().filter(|param| !param.internal);
@@ -212,14 +212,14 @@ fn problem(param: &Param, path: &str, kind: ProblemKind) -> Problem {
     }
 }
 
-fn is_unset(param: &Param, node: &Node) -> bool {
+fn is_unset(param: &Param, node: &Node<'_>) -> bool {
     matches!(node, Node::Value(text) if scalar::is_unset(param, text))
 }
 
 /// A parameter or member that may be absent: its value, its default, or nothing.
 fn member(
     param: &Param,
-    node: Option<&Node>,
+    node: Option<&Node<'_>>,
     path: &str,
     unknown: &mut Vec<String>,
 ) -> Result<Option<Value>, Problem> {
@@ -238,7 +238,7 @@ fn absent(param: &Param, path: &str) -> Result<Option<Value>, Problem> {
 
 fn read(
     param: &Param,
-    node: &Node,
+    node: &Node<'_>,
     path: &str,
     unknown: &mut Vec<String>,
 ) -> Result<Value, Problem> {
@@ -271,8 +271,7 @@ fn read(
             };
             items
                 .iter()
-                .enumerate()
-                .map(|(at, node)| list_item(param, item, node, path, at + 1, unknown))
+                .map(|(index, node)| list_item(param, item, node, path, *index, unknown))
                 .collect()
         }
         (Kind::Object, _, Node::Object(_)) => object(param, node, path, unknown),
@@ -292,7 +291,7 @@ fn read(
 fn list_item(
     list: &Param,
     item: &Param,
-    node: &Node,
+    node: &Node<'_>,
     path: &str,
     index: usize,
     unknown: &mut Vec<String>,
@@ -309,7 +308,7 @@ fn list_item(
 
 fn object(
     param: &Param,
-    node: &Node,
+    node: &Node<'_>,
     path: &str,
     unknown: &mut Vec<String>,
 ) -> Result<Value, Problem> {
@@ -319,7 +318,7 @@ fn object(
     let mut value = Map::new();
     for field in &param.fields {
         let path = format!("{path}.{}", field.name);
-        if let Some(found) = member(field, members.get(&field.name), &path, unknown)? {
+        if let Some(found) = member(field, members.get(field.name.as_str()), &path, unknown)? {
             value.insert(field.name.clone(), found);
         }
     }

@@ -1,5 +1,7 @@
 //! Files out of the object store, by the signed URLs that OSS clients make (V1: the signature is in the query).
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -63,7 +65,8 @@ pub(super) fn slices(playlist_key: &str, playlist: &str) -> Vec<String> {
 
 fn resolve(folder: &str, uri: &str) -> String {
     let decode = |text: &str| {
-        percent::decode(text.replace('+', "%2B").as_bytes()).unwrap_or_else(|_| text.to_owned())
+        percent::decode(text.replace('+', "%2B").as_bytes())
+            .map_or_else(|_| text.to_owned(), Cow::into_owned)
     };
     let mut parts: Vec<String> = if uri.starts_with('/') {
         Vec::new()

@@ -7,7 +7,7 @@ use super::search::{Found, Mistake, Tried, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
 use crate::rpc::HttpParts;
-use crate::rpc::params::parse_pairs;
+use crate::rpc::params::{Pairs, parse_pairs};
 use crate::rpc::signature_v3::{self, ALGORITHM, Authorization};
 
 type Pair = (String, String);
@@ -165,11 +165,8 @@ impl Request {
         Some(Self {
             method: parts.method.clone(),
             path: parts.path.clone(),
-            query: parse_pairs(&parts.query, None).ok()?.as_slice().to_vec(),
-            form: form
-                .flatten()
-                .map(|pairs| pairs.as_slice().to_vec())
-                .unwrap_or_default(),
+            query: parse_pairs(&parts.query, None).ok()?.into_owned(),
+            form: form.flatten().map(Pairs::into_owned).unwrap_or_default(),
             headers: authorization
                 .signed_headers
                 .split(';')

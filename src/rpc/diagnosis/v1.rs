@@ -104,14 +104,12 @@ impl Request {
     fn read(parts: &HttpParts) -> Option<Self> {
         let form = parts.is_form().then_some(&parts.body[..]);
         let pairs = parse_pairs(&parts.query, form).ok()?;
-        let list = |pairs: Option<Pairs>| pairs.map(|p| p.as_slice().to_vec()).unwrap_or_default();
+        let list = |pairs: Option<Pairs<'_>>| pairs.map(Pairs::into_owned).unwrap_or_default();
         let only_form = list(form.and_then(|form| parse_pairs("", Some(form)).ok()));
         let literal = |text: &str| text.replace('+', "%2B");
         let form_text = form.map(|form| literal(&String::from_utf8_lossy(form)));
-        let plus = parse_pairs(
-            &literal(&parts.query),
-            form_text.as_deref().map(str::as_bytes),
-        );
+        let query_text = literal(&parts.query);
+        let plus = parse_pairs(&query_text, form_text.as_deref().map(str::as_bytes));
         Some(Self {
             method: parts.method.clone(),
             path: parts.path.clone(),
@@ -215,7 +213,7 @@ impl Request {
             && once != self.given
         {
             forms.push((
-                once,
+                once.into_owned(),
                 Some("the Signature was percent-encoded once too often when it was sent"),
             ));
         }
@@ -236,7 +234,7 @@ fn body_pairs(body: &[u8]) -> Vec<Pair> {
             .collect();
     }
     parse_pairs("", Some(body))
-        .map(|pairs| pairs.as_slice().to_vec())
+        .map(Pairs::into_owned)
         .unwrap_or_default()
 }
 

@@ -1,64 +1,56 @@
 //! Flat names to a tree: the dots and numbers of `RecordFormat.1.Format` read as members and list items.
 //!
-//! Pairs come in any order, so a draft is filled first and then closed: only then can a list say that an item is absent.
-//! A name that contradicts another one is refused, because a guess would let two readers see two different calls.
+//! Pairs come in any order, so only when all are in their places can a list say that an item is absent. A name that
+//! contradicts another one is refused, because a guess would let two readers see two different calls.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::{MAX_DEPTH, MAX_INDEX, Pairs, ParamError};
 
-/// One place in the tree.
+/// One place in the tree; all texts are the request's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Node {
+pub enum Node<'a> {
     /// A plain value.
-    Value(String),
-    /// Items 1, 2, … in order.
-    List(Vec<Node>),
+    Value(&'a str),
+    /// Items by their number, 1 to the last without a gap.
+    List(BTreeMap<usize, Node<'a>>),
     /// Members by name.
-    Object(BTreeMap<String, Node>),
+    Object(BTreeMap<&'a str, Node<'a>>),
 }
 
 /// Flat pairs as a tree; names keep their spelling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tree {
-    root: BTreeMap<String, Node>,
+pub struct Tree<'a> {
+    root: BTreeMap<&'a str, Node<'a>>,
 }
 
-impl Tree {
+impl<'a> Tree<'a> {
     /// Reads the dots of all names.
     ///
     /// # Errors
     /// Names that are malformed, given twice, contradict each other, or leave a gap in a list.
-    pub fn from_pairs(pairs: &Pairs) -> Result<Self, ParamError> {
+    pub fn from_pairs(pairs: &'a Pairs<'_>) -> Result<Self, ParamError> {
         let mut root = BTreeMap::new();
         for (name, value) in pairs.as_slice() {
             insert(&mut root, name, value)?;
         }
-        let root = root
-            .into_iter()
-            .map(|(name, draft)| Ok((name.clone(), draft.close(&name)?)))
-            .collect::<Result<_, ParamError>>()?;
+        for (name, node) in &root {
+            node.check_gaps(name)?;
+        }
         Ok(Self { root })
     }
 
     /// The parameter of this exact name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Node> {
+    pub fn get(&self, name: &str) -> Option<&Node<'a>> {
         self.root.get(name)
     }
 
     /// All parameters, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.root.iter().map(|(name, node)| (name.as_str(), node))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Node<'a>)> {
+        self.root.iter().map(|(name, node)| (*name, node))
     }
-}
-
-/// A node while pairs still come in, in any order.
-#[derive(Debug)]
-enum Draft {
-    Value(String),
-    List(BTreeMap<usize, Draft>),
-    Object(BTreeMap<String, Draft>),
 }
 
 enum Step<'a> {
@@ -66,7 +58,11 @@ enum Step<'a> {
     Member(&'a str),
 }
 
-fn insert(root: &mut BTreeMap<String, Draft>, name: &str, value: &str) -> Result<(), ParamError> {
+fn insert<'a>(
+    root: &mut BTreeMap<&'a str, Node<'a>>,
+    name: &'a str,
+    value: &'a str,
+) -> Result<(), ParamError> {
     let mut parts = name.split('.');
     let head = parts
         .next()
@@ -79,21 +75,17 @@ fn insert(root: &mut BTreeMap<String, Draft>, name: &str, value: &str) -> Result
         return Err(shape(name));
     }
     let Some((first, rest)) = steps.split_first() else {
-        return leaf(root, head.to_owned(), name, value);
+        return leaf(root, head, name, value);
     };
-    let mut here = root
-        .entry(head.to_owned())
-        .or_insert_with(|| empty_for(first));
+    let mut here = root.entry(head).or_insert_with(|| empty_for(first));
     let mut current = first;
     for next in rest {
         here = descend(here, current, next).ok_or_else(|| conflict(name))?;
         current = next;
     }
     match (here, current) {
-        (Draft::List(items), Step::Index(index)) => leaf(items, *index, name, value),
-        (Draft::Object(members), Step::Member(member)) => {
-            leaf(members, (*member).to_owned(), name, value)
-        }
+        (Node::List(items), Step::Index(index)) => leaf(items, *index, name, value),
+        (Node::Object(members), Step::Member(member)) => leaf(members, *member, name, value),
         _ => Err(conflict(name)),
     }
 }
@@ -116,41 +108,45 @@ fn step<'a>(name: &str, part: &'a str) -> Result<Step<'a>, ParamError> {
     }
 }
 
-fn leaf<K: Ord>(
-    map: &mut BTreeMap<K, Draft>,
+fn leaf<'a, K: Ord>(
+    map: &mut BTreeMap<K, Node<'a>>,
     key: K,
     name: &str,
-    value: &str,
+    value: &'a str,
 ) -> Result<(), ParamError> {
-    match map.get(&key) {
-        None => {
-            map.insert(key, Draft::Value(value.to_owned()));
+    match map.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert(Node::Value(value));
             Ok(())
         }
-        Some(Draft::Value(_)) => Err(ParamError::Duplicate {
-            name: name.to_owned(),
+        Entry::Occupied(place) => Err(match place.get() {
+            Node::Value(_) => ParamError::Duplicate {
+                name: name.to_owned(),
+            },
+            _ => conflict(name),
         }),
-        Some(_) => Err(conflict(name)),
     }
 }
 
-fn empty_for(step: &Step<'_>) -> Draft {
+fn empty_for<'a>(step: &Step<'_>) -> Node<'a> {
     match step {
-        Step::Index(_) => Draft::List(BTreeMap::new()),
-        Step::Member(_) => Draft::Object(BTreeMap::new()),
+        Step::Index(_) => Node::List(BTreeMap::new()),
+        Step::Member(_) => Node::Object(BTreeMap::new()),
     }
 }
 
-fn descend<'a>(here: &'a mut Draft, step: &Step<'_>, next: &Step<'_>) -> Option<&'a mut Draft> {
+fn descend<'m, 'a>(
+    here: &'m mut Node<'a>,
+    step: &Step<'a>,
+    next: &Step<'_>,
+) -> Option<&'m mut Node<'a>> {
     match (here, step) {
-        (Draft::List(items), Step::Index(index)) => {
+        (Node::List(items), Step::Index(index)) => {
             Some(items.entry(*index).or_insert_with(|| empty_for(next)))
         }
-        (Draft::Object(members), Step::Member(member)) => Some(
-            members
-                .entry((*member).to_owned())
-                .or_insert_with(|| empty_for(next)),
-        ),
+        (Node::Object(members), Step::Member(member)) => {
+            Some(members.entry(member).or_insert_with(|| empty_for(next)))
+        }
         _ => None,
     }
 }
@@ -167,34 +163,23 @@ fn conflict(name: &str) -> ParamError {
     }
 }
 
-impl Draft {
+impl Node<'_> {
     /// Depth is bounded by [`MAX_DEPTH`], so is this recursion.
-    fn close(self, name: &str) -> Result<Node, ParamError> {
-        Ok(match self {
-            Draft::Value(value) => Node::Value(value),
-            Draft::List(items) => {
-                let mut list = Vec::with_capacity(items.len());
-                for (index, draft) in items {
-                    let expected = list.len() + 1;
-                    if index != expected {
-                        return Err(ParamError::Gap {
-                            name: format!("{name}.{expected}"),
-                        });
-                    }
-                    list.push(draft.close(&format!("{name}.{index}"))?);
+    fn check_gaps(&self, name: &str) -> Result<(), ParamError> {
+        match self {
+            Node::Value(_) => Ok(()),
+            Node::List(items) => (1..).zip(items).try_for_each(|(expected, (index, node))| {
+                if *index != expected {
+                    return Err(ParamError::Gap {
+                        name: format!("{name}.{expected}"),
+                    });
                 }
-                Node::List(list)
-            }
-            Draft::Object(members) => Node::Object(
-                members
-                    .into_iter()
-                    .map(|(member, draft)| {
-                        let node = draft.close(&format!("{name}.{member}"))?;
-                        Ok((member, node))
-                    })
-                    .collect::<Result<_, ParamError>>()?,
-            ),
-        })
+                node.check_gaps(&format!("{name}.{index}"))
+            }),
+            Node::Object(members) => members
+                .iter()
+                .try_for_each(|(member, node)| node.check_gaps(&format!("{name}.{member}"))),
+        }
     }
 }
 
@@ -205,31 +190,28 @@ mod tests {
     use super::super::parse_pairs;
     use super::*;
 
-    fn tree(query: &str) -> Result<Tree, ParamError> {
-        Tree::from_pairs(&parse_pairs(query, None)?)
-    }
-
-    fn value(text: &str) -> Node {
-        Node::Value(text.to_owned())
+    fn pairs(query: &str) -> Pairs<'_> {
+        parse_pairs(query, None).unwrap()
     }
 
     #[test]
     fn dotted_names_become_lists_and_objects_in_any_order() {
-        let tree = tree(
+        let pairs = pairs(
             "R.2.Format=mp4&DomainName=d&R.1.Format=m3u8&R.1.CycleDuration=900&T.1=a&O.In.Side=x",
-        )
-        .unwrap();
+        );
+        let tree = Tree::from_pairs(&pairs).unwrap();
         let Some(Node::List(formats)) = tree.get("R") else {
             panic!("R is a list")
         };
         assert_eq!(formats.len(), 2);
-        let Some(Node::Object(first)) = formats.first() else {
+        let Some(Node::Object(first)) = formats.get(&1) else {
             panic!("R.1 is an object")
         };
-        assert_eq!(first.get("Format"), Some(&value("m3u8")));
-        assert_eq!(first.get("CycleDuration"), Some(&value("900")));
-        assert_eq!(tree.get("T"), Some(&Node::List(vec![value("a")])));
-        assert_eq!(tree.get("DomainName"), Some(&value("d")));
+        assert_eq!(first.get("Format"), Some(&Node::Value("m3u8")));
+        assert_eq!(first.get("CycleDuration"), Some(&Node::Value("900")));
+        let one = [(1, Node::Value("a"))].into();
+        assert_eq!(tree.get("T"), Some(&Node::List(one)));
+        assert_eq!(tree.get("DomainName"), Some(&Node::Value("d")));
         let Some(Node::Object(outer)) = tree.get("O") else {
             panic!("O is an object")
         };
@@ -285,7 +267,7 @@ mod tests {
             ),
         ];
         for (query, expected) in cases {
-            assert_eq!(tree(query), Err(expected), "{query}");
+            assert_eq!(Tree::from_pairs(&pairs(query)), Err(expected), "{query}");
         }
     }
 
@@ -295,13 +277,10 @@ mod tests {
             .map(|i| format!("A.{i}=x"))
             .collect::<Vec<_>>()
             .join("&");
-        let Ok(tree_of_list) = tree(&list) else {
-            panic!("a full list is fine")
-        };
-        assert!(
-            matches!(tree_of_list.get("A"), Some(Node::List(items)) if items.len() == MAX_INDEX)
-        );
-        assert!(tree("a.b.c.d.e.f.g.h=1").is_ok());
+        let full = pairs(&list);
+        let tree = Tree::from_pairs(&full).unwrap();
+        assert!(matches!(tree.get("A"), Some(Node::List(items)) if items.len() == MAX_INDEX));
+        assert!(Tree::from_pairs(&pairs("a.b.c.d.e.f.g.h=1")).is_ok());
     }
 
     proptest! {

@@ -59,7 +59,7 @@ impl Request {
         is_form.then_some(self.body.as_bytes())
     }
 
-    fn pairs(&self) -> Pairs {
+    fn pairs(&self) -> Pairs<'_> {
         parse_pairs(&self.query, self.form()).unwrap()
     }
 
