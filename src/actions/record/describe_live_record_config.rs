@@ -117,13 +117,14 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let (app, stream) = (given(request.app_name), given(request.stream_name));
     let rules = ctx.services.store.rules_of(&domain);
-    let mut found: Vec<usize> = rules
+    let places = rules
         .iter()
         .enumerate()
         .filter(|(_, rule)| passes(app.as_deref(), &rule.app))
         .filter(|(_, rule)| passes(stream.as_deref(), &rule.stream))
-        .map(|(at, _)| at)
-        .collect();
+        .map(|(at, _)| at);
+    let mut found = Vec::with_capacity(rules.len());
+    found.extend(places);
     if request.order == "desc" {
         found.reverse();
     }

@@ -63,19 +63,20 @@ fn insert<'a>(
     name: &'a str,
     value: &'a str,
 ) -> Result<(), ParamError> {
-    let mut parts = name.split('.');
-    let head = parts
-        .next()
-        .filter(|part| !part.is_empty())
-        .ok_or_else(|| shape(name))?;
-    let steps = parts
+    let (head, rest) = match name.split_once('.') {
+        None if !name.is_empty() => return leaf(root, name, name, value),
+        Some((head, rest)) if !head.is_empty() => (head, rest),
+        _ => return Err(shape(name)),
+    };
+    let steps = rest
+        .split('.')
         .map(|part| step(name, part))
         .collect::<Result<Vec<_>, _>>()?;
     if steps.len() >= MAX_DEPTH {
         return Err(shape(name));
     }
     let Some((first, rest)) = steps.split_first() else {
-        return leaf(root, head, name, value);
+        return Err(shape(name));
     };
     let mut here = root.entry(head).or_insert_with(|| empty_for(first));
     let mut current = first;

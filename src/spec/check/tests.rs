@@ -345,8 +345,11 @@ fn the_same_code_may_have_two_statuses() {
     assert_eq!(status("CreateLiveStreamRecordIndexFiles"), 400);
 }
 
-/// The calls of `fixtures/wire`: action, client variant, parameters.
-fn captured_calls() -> Vec<(String, String, Vec<(String, String)>)> {
+/// Action, client variant, parameters.
+type Call = (String, String, Vec<(String, String)>);
+
+/// The calls of `fixtures/wire`.
+fn captured_calls() -> Vec<Call> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wire");
     let mut calls = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
