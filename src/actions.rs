@@ -60,13 +60,13 @@ macro_rules! action {
         $crate::actions::ActionDef {
             name: $name,
             run: |ctx, params, request_id| {
-                static LIKELY: std::sync::atomic::AtomicUsize =
+                static LAST_LENGTH: std::sync::atomic::AtomicUsize =
                     std::sync::atomic::AtomicUsize::new(0);
                 Box::pin(async move {
                     let request: $module::Request = serde_json::from_value(params)
                         .map_err($crate::error::ApiError::internal)?;
                     let answer = $module::handle(ctx, request).await?;
-                    $crate::rpc::render::answer(request_id, &answer, &LIKELY)
+                    $crate::rpc::render::answer(request_id, &answer, &LAST_LENGTH)
                         .map_err($crate::error::ApiError::internal)
                 })
             },

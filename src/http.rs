@@ -213,7 +213,10 @@ fn to_response(reply: Reply) -> HttpResponse {
             Cow::Borrowed(fixed) => HeaderValue::from_static(fixed),
             Cow::Owned(text) => match HeaderValue::from_maybe_shared(Bytes::from(text)) {
                 Ok(value) => value,
-                Err(_) => continue,
+                Err(error) => {
+                    tracing::error!(%error, name, "a header of an answer cannot be sent");
+                    continue;
+                }
             },
         };
         response

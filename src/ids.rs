@@ -50,8 +50,7 @@ pub fn request_id() -> String {
 /// A trace id: 32 lower-case hex digits.
 #[must_use]
 pub fn trace_id() -> String {
-    let mut buffer = Uuid::encode_buffer();
-    random_uuid().simple().encode_lower(&mut buffer).to_owned()
+    simple(random_uuid())
 }
 
 /// The id of a recording session, a file or a callback: a UUID whose order in time is its order in text.
@@ -66,10 +65,15 @@ pub fn record_id() -> String {
     ordered_id()
 }
 
-/// A signature nonce for our own client.
+/// A signature nonce for our own client, and what credentials are made of: nothing of it is drawn before it is wanted.
 #[must_use]
 pub fn nonce() -> String {
-    trace_id()
+    simple(Uuid::new_v4())
+}
+
+fn simple(id: Uuid) -> String {
+    let mut buffer = Uuid::encode_buffer();
+    id.simple().encode_lower(&mut buffer).to_owned()
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use crate::rpc::params::Pair;
 
 /// Entries kept.
 const KEPT: usize = 1_000;
-/// Bytes of a parameter's value that are kept.
+/// Bytes of a parameter's value that are kept as they are.
 const VALUE_KEPT: usize = 1_024;
-/// Bytes of a parameter's name that are kept.
-const NAME_KEPT: usize = 256;
+/// Characters of a longer value that are kept. Names are short enough: a request with a longer one is refused before.
+const BEGINNING_KEPT: usize = VALUE_KEPT / 4;
 /// Parameters of an entry that are kept.
 const PARAMS_KEPT: usize = 100;
 /// Refused signatures that are kept with their request, so that reading the journal has bounded work to do.
@@ -33,8 +33,8 @@ const SECRET: [&str; 7] = [
     "Functions",
 ];
 
-/// Bytes that an entry's text has as a rule.
-const LIKELY: usize = 1_024;
+/// Bytes that an entry's text seldom passes.
+const TEXT: usize = 1_024;
 
 /// One request and its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,12 +87,6 @@ pub fn is_secret(name: &str) -> bool {
     SECRET.contains(&name)
 }
 
-/// The beginning of a text, as many whole characters as fit.
-fn beginning(text: &str, bytes: usize) -> &str {
-    text.get(..text.floor_char_boundary(bytes))
-        .unwrap_or_default()
-}
-
 /// Parameters as the journal keeps them: short, and without secrets.
 #[must_use]
 pub fn presentable<'a>(pairs: &[Pair<'a>]) -> Vec<Pair<'a>> {
@@ -100,17 +94,12 @@ pub fn presentable<'a>(pairs: &[Pair<'a>]) -> Vec<Pair<'a>> {
         let value = if is_secret(name) {
             Cow::Borrowed("***")
         } else if value.len() > VALUE_KEPT {
-            let begins = beginning(value, VALUE_KEPT / 4);
+            let begins: String = value.chars().take(BEGINNING_KEPT).collect();
             Cow::Owned(format!("{begins}… ({} bytes)", value.len()))
         } else {
             value.clone()
         };
-        let name = if name.len() > NAME_KEPT {
-            Cow::Owned(beginning(name, NAME_KEPT).to_owned())
-        } else {
-            name.clone()
-        };
-        (name, value)
+        (name.clone(), value)
     });
     shown.collect()
 }
@@ -122,7 +111,7 @@ impl Journal {
 
     /// Adds an entry, and for a refused signature the request.
     pub fn add(&self, entry: &Entry<'_>, evidence: Option<Evidence>) {
-        let mut text = Vec::with_capacity(LIKELY);
+        let mut text = Vec::with_capacity(TEXT);
         if serde_json::to_writer(&mut text, entry).is_err() {
             return;
         }
@@ -207,19 +196,13 @@ mod tests {
         let values: Vec<&str> = shown.iter().map(|(_, value)| value.as_ref()).collect();
         assert_eq!(values, ["***", "***", "tell-nobody"]);
     }
+
     #[test]
-    fn long_names_and_values_are_cut_between_characters() {
-        let long = |length: usize| Cow::from("é".repeat(length));
-        let shown = presentable(&[(long(NAME_KEPT), long(VALUE_KEPT))]);
-        let [(name, value)] = shown.as_slice() else {
-            panic!("one parameter stays one")
-        };
-        assert_eq!(name.len(), NAME_KEPT);
-        assert_eq!(
-            *value,
-            format!("{}… (2048 bytes)", "é".repeat(VALUE_KEPT / 8))
-        );
-        let fits = (long(NAME_KEPT / 2), long(VALUE_KEPT / 2));
-        assert_eq!(presentable(std::slice::from_ref(&fits)), [fits]);
+    fn long_values_are_cut_between_characters() {
+        let of = |length: usize| (Cow::from("Name"), Cow::from("中".repeat(length)));
+        let fits = of(VALUE_KEPT / 3);
+        let shown = presentable(&[fits.clone(), of(VALUE_KEPT / 3 + 1)]);
+        let cut = format!("{}… (1026 bytes)", "中".repeat(BEGINNING_KEPT));
+        assert_eq!(shown, [fits, ("Name".into(), cut.into())]);
     }
 }

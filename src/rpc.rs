@@ -266,10 +266,10 @@ fn close(
     // The strings that were compared may hold secrets: the journal has them without, in the diagnosis.
     let mismatch = error.is_some_and(|e| e.code == Code::SignatureDoesNotMatch);
     let evidence = mismatch.then(|| diagnosis::Evidence::of(parts)).flatten();
-    let told = |error: &'_ ApiError| match error.message.split_once(" server ") {
-        Some((told, _)) if mismatch => told.to_owned(),
-        _ => error.message.to_string(),
-    };
+    let message = error.map(|error| match error.message.split_once(" server ") {
+        Some((told, _)) if mismatch => told,
+        _ => &error.message,
+    });
     let entry = Entry {
         request_id: request_id.into(),
         at: app.services.clock.now(),
@@ -286,7 +286,7 @@ fn close(
         scheme: trace.scheme.into(),
         status,
         code,
-        message: error.map(|error| told(error).into()),
+        message: message.map(Cow::from),
         cause,
         ignored: trace.ignored,
         fault: trace.fault.is_some(),

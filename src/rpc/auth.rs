@@ -79,7 +79,7 @@ fn bearer_token<'a>(parts: &'a HttpParts, pairs: &'a Pairs<'_>) -> Option<&'a st
         .filter(|t| !t.is_empty())
 }
 
-/// Lets a caller in or says why not.
+/// Lets a caller in or says why not. `pairs` are the request's own: those of its query, and of its body where that is a form.
 pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
     if app.config.auth == Auth::Off {
         return Ok(Caller::Anyone);

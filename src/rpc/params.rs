@@ -177,7 +177,7 @@ impl<'a> Pairs<'a> {
 }
 
 impl<'a, T: Into<Cow<'a, str>>> FromIterator<(T, T)> for Pairs<'a> {
-    /// For our own client, which knows what it sends; nothing is bounded here.
+    /// For what we make ourselves and know; nothing is bounded here.
     fn from_iter<I: IntoIterator<Item = (T, T)>>(pairs: I) -> Self {
         let items = pairs.into_iter();
         Self {

@@ -155,6 +155,24 @@ mod tests {
         assert_eq!(decode(b"\xe4\xb8"), Err(DecodeError::NotUtf8));
     }
 
+    /// The plain way to decode.
+    fn byte_by_byte(text: &[u8]) -> Result<String, DecodeError> {
+        let (mut bytes, mut rest) = (Vec::new(), text.iter().copied());
+        while let Some(byte) = rest.next() {
+            bytes.push(match byte {
+                b'+' => b' ',
+                b'%' => {
+                    let mut digit = || char::from(rest.next()?).to_digit(16);
+                    let (high, low) = (digit(), digit());
+                    let value = high.zip(low).map(|(high, low)| high * 16 + low);
+                    u8::try_from(value.ok_or(DecodeError::BadEscape)?).unwrap()
+                }
+                plain => plain,
+            });
+        }
+        String::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8)
+    }
+
     proptest! {
         #[test]
         fn what_is_encoded_decodes_to_itself(text in "\\PC*") {
@@ -170,10 +188,13 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(text) = decode(&bytes) {
-                prop_assert!(text.len() <= bytes.len());
-            }
+        fn any_bytes_decode_as_byte_by_byte(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(decode(&bytes).map(Cow::into_owned), byte_by_byte(&bytes));
+        }
+
+        #[test]
+        fn any_escapes_decode_as_byte_by_byte(text in "[%+a-zA-Z0-9é]{0,40}") {
+            prop_assert_eq!(decode(text.as_bytes()).map(Cow::into_owned), byte_by_byte(text.as_bytes()));
         }
     }
 }

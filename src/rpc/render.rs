@@ -64,6 +64,7 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The name in lower case; both in visible ASCII.
     pub fn header(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
         self.headers.push((name, value.into()));
     }
@@ -93,31 +94,37 @@ pub fn header_text(text: &str) -> String {
         .collect()
 }
 
-/// Writes what a handler gave, a JSON object, with RequestId before its members. `likely` keeps the length of an action's last
+/// The most that is reserved for an answer before it is known how long it is.
+const RESERVED: usize = 64 * 1024;
+
+/// Writes what a handler gave, a JSON object, with RequestId before its members. `last_length` is that of the action's last
 /// answer, which its next one has too as a rule, so that the text seldom moves while it grows.
 ///
 /// # Errors
-/// It has no form as JSON.
+/// It is no JSON object.
 pub fn answer(
     request_id: &str,
     given: &impl Serialize,
-    likely: &AtomicUsize,
+    last_length: &AtomicUsize,
 ) -> serde_json::Result<Answer> {
-    let last = likely.load(Ordering::Relaxed);
-    let mut text = Vec::with_capacity(last + last / 8 + 128);
+    let last = last_length.load(Ordering::Relaxed);
+    let mut text = Vec::with_capacity((last + last / 8 + 128).min(RESERVED));
     text.extend_from_slice(b"{\"RequestId\":\"");
     // Our own ids need no escaping.
     text.extend_from_slice(request_id.as_bytes());
     text.push(b'"');
     let brace = text.len();
     serde_json::to_writer(&mut text, given)?;
-    if text.get(brace..) == Some(b"{}") {
-        text.truncate(brace);
-        text.push(b'}');
-    } else if let Some(byte) = text.get_mut(brace) {
-        *byte = b',';
+    match text.get_mut(brace..) {
+        Some([b'{', b'}']) => {
+            text.remove(brace);
+        }
+        Some([byte @ b'{', ..]) => *byte = b',',
+        _ => return Err(serde::ser::Error::custom("an answer is no JSON object")),
     }
-    likely.store(text.len(), Ordering::Relaxed);
+    if text.len() != last {
+        last_length.store(text.len(), Ordering::Relaxed);
+    }
     Ok(text)
 }
 
@@ -249,6 +256,12 @@ mod tests {
         let body = |given: Value| success(Format::Json, "A", "ID", written(&given)).body;
         assert_eq!(body(json!({})), r#"{"RequestId":"ID"}"#);
         assert_eq!(body(json!({"A": {}})), r#"{"RequestId":"ID","A":{}}"#);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_object_is_an_error() {
+        let refused = |given: Value| answer("ID", &given, &AtomicUsize::new(0)).is_err();
+        assert!(refused(Value::Null) && refused(json!([])) && !refused(json!({})));
     }
 
     #[test]

@@ -224,7 +224,10 @@ pub fn string_to_sign(canonical_request: &str) -> String {
     let mut out = String::with_capacity(ALGORITHM.len() + 65);
     out.push_str(ALGORITHM);
     out.push('\n');
-    push_hex(&mut out, &Sha256::digest(canonical_request.as_bytes()));
+    push_hex(
+        &mut out,
+        Sha256::digest(canonical_request.as_bytes()).into(),
+    );
     out
 }
 
@@ -232,7 +235,7 @@ pub fn string_to_sign(canonical_request: &str) -> String {
 #[must_use]
 pub fn body_hash(body: &[u8]) -> String {
     let mut out = String::with_capacity(64);
-    push_hex(&mut out, &Sha256::digest(body));
+    push_hex(&mut out, Sha256::digest(body).into());
     out
 }
 
@@ -294,17 +297,16 @@ fn require_signed(parts: &Parts<'_>, signed_headers: &str) -> Result<(), Signatu
             "SignedHeaders has upper-case letters",
         ));
     }
-    let signed = |name: &str| signed_headers.split(';').any(|listed| listed == name);
+    let signed = |name: &str| {
+        let mut listed = signed_headers.split(';');
+        listed.any(|listed| listed.eq_ignore_ascii_case(name))
+    };
     if let Some(name) = REQUIRED.into_iter().find(|name| !signed(name)) {
         return Err(SignatureError::Unsigned(name.to_owned()));
     }
     let acted_upon = |name: &str| {
         let start = name.get(..ACTED_UPON.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(ACTED_UPON))
-    };
-    let signed = |name: &str| {
-        let mut listed = signed_headers.split(';');
-        listed.any(|listed| listed.eq_ignore_ascii_case(name))
     };
     let names = parts.headers.iter().map(|(name, _)| name.as_str());
     match names.filter(|n| acted_upon(n)).find(|name| !signed(name)) {
@@ -318,14 +320,14 @@ pub(super) fn signature(secret: &str, string_to_sign: &str) -> String {
     // HMAC takes keys of every length (RFC 2104 section 2), so the error cannot occur; an empty text would match nothing.
     if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()) {
         mac.update(string_to_sign.as_bytes());
-        push_hex(&mut out, &mac.finalize().into_bytes());
+        push_hex(&mut out, mac.finalize().into_bytes().into());
     }
     out
 }
 
-fn push_hex(out: &mut String, digest: &[u8]) {
+/// The types say that the digits fit, so nothing is left out.
+fn push_hex(out: &mut String, digest: [u8; 32]) {
     let mut digits = [0; 64];
-    // SHA-256 has 32 bytes; of another length nothing is written, which would match nothing.
     if hex::encode_to_slice(digest, &mut digits).is_ok()
         && let Ok(digits) = std::str::from_utf8(&digits)
     {

@@ -13,7 +13,7 @@ use super::{MAX_DEPTH, MAX_INDEX, Pairs, ParamError};
 pub enum Node<'a> {
     /// A plain value.
     Value(&'a str),
-    /// Items by their number, 1 to the last without a gap.
+    /// Items by their number, from 1; in a [`Tree`] without a gap.
     List(BTreeMap<usize, Node<'a>>),
     /// Members by name.
     Object(BTreeMap<&'a str, Node<'a>>),
@@ -63,24 +63,22 @@ fn insert<'a>(
     name: &'a str,
     value: &'a str,
 ) -> Result<(), ParamError> {
-    let (head, rest) = match name.split_once('.') {
+    let (head, below) = match name.split_once('.') {
         None if !name.is_empty() => return leaf(root, name, name, value),
-        Some((head, rest)) if !head.is_empty() => (head, rest),
+        Some((head, below)) if !head.is_empty() => (head, below),
         _ => return Err(shape(name)),
     };
-    let steps = rest
+    let steps = below
         .split('.')
         .map(|part| step(name, part))
         .collect::<Result<Vec<_>, _>>()?;
-    if steps.len() >= MAX_DEPTH {
-        return Err(shape(name));
-    }
-    let Some((first, rest)) = steps.split_first() else {
-        return Err(shape(name));
+    let (first, more) = match steps.split_first() {
+        Some((first, more)) if steps.len() < MAX_DEPTH => (first, more),
+        _ => return Err(shape(name)),
     };
     let mut here = root.entry(head).or_insert_with(|| empty_for(first));
     let mut current = first;
-    for next in rest {
+    for next in more {
         here = descend(here, current, next).ok_or_else(|| conflict(name))?;
         current = next;
     }

@@ -51,7 +51,7 @@ fn v1(request: &Request<'_>) {
         .iter()
         .filter(|(name, _)| {
             !matches!(
-                name.as_str(),
+                name.as_ref(),
                 "Signature" | "SignatureMethod" | "SignatureVersion"
             )
         })
@@ -60,23 +60,23 @@ fn v1(request: &Request<'_>) {
     let text = signature_v1::string_to_sign(request.method, &items);
     assert!(text.is_ascii() || !request.method.is_ascii());
     let signature = signature_v1::sign(signature_v1::Method::HmacSha1, SECRET, &text);
-    items.push(("Signature".to_owned(), signature));
-    let signed: Pairs = items.iter().cloned().collect();
+    items.push(("Signature".into(), signature.into()));
+    let signed: Pairs<'_> = items.iter().cloned().collect();
     assert_eq!(
         signature_v1::verify(request.method, &signed, SECRET),
         Ok(())
     );
     let mut turned = items.clone();
     turned.reverse();
-    let turned: Pairs = turned.into_iter().collect();
+    let turned: Pairs<'_> = turned.into_iter().collect();
     assert_eq!(
         signature_v1::verify(request.method, &turned, SECRET),
         Ok(()),
         "the order does not count"
     );
     if let Some((_, value)) = items.first_mut().filter(|(name, _)| name != "Signature") {
-        value.push('x');
-        let changed: Pairs = items.into_iter().collect();
+        value.to_mut().push('x');
+        let changed: Pairs<'_> = items.into_iter().collect();
         assert!(signature_v1::verify(request.method, &changed, SECRET).is_err());
     }
 }

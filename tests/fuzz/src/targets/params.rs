@@ -12,14 +12,15 @@ use localyun::spec::{Spec, check};
 
 use crate::input::Input;
 
-fn leaves(node: &Node, name: &str, depth: usize, out: &mut Vec<(String, String)>) {
+fn leaves(node: &Node<'_>, name: &str, depth: usize, out: &mut Vec<(String, String)>) {
     assert!(depth <= MAX_DEPTH);
     match node {
-        Node::Value(value) => out.push((name.to_owned(), value.clone())),
+        Node::Value(value) => out.push((name.to_owned(), (*value).to_owned())),
         Node::List(items) => {
             assert!(!items.is_empty() && items.len() <= MAX_INDEX);
-            for (at, item) in items.iter().enumerate() {
-                leaves(item, &format!("{name}.{}", at + 1), depth + 1, out);
+            for (expected, (at, item)) in (1..).zip(items) {
+                assert_eq!(*at, expected);
+                leaves(item, &format!("{name}.{at}"), depth + 1, out);
             }
         }
         Node::Object(members) => {
@@ -67,7 +68,7 @@ pub fn run(data: &[u8]) {
     for (name, node) in tree.iter() {
         leaves(node, name, 1, &mut found);
     }
-    let mut wanted = items.to_vec();
+    let mut wanted = pairs.clone().into_owned();
     wanted.sort();
     found.sort();
     assert_eq!(found, wanted);
