@@ -22,7 +22,8 @@ pub(super) fn show(error: &Error) -> ExitCode {
 fn one_line(error: &Error) -> String {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
-        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        // The parser's guesses, the best one last.
+        Some(ContextValue::Strings(texts)) => texts.last().map(String::as_str),
         _ => None,
     };
     let (problem, near) = match error.kind() {
@@ -81,6 +82,10 @@ mod tests {
             (
                 "localyun publsh",
                 "unknown subcommand publsh; did you mean publish?",
+            ),
+            (
+                "localyun serv",
+                "unknown subcommand serv; did you mean serve?",
             ),
             (
                 "localyun serve --no-such-flag",
