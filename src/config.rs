@@ -110,6 +110,18 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// Named by where the setting was written, where that is not the flag: an error that shows late knows only the flag's name.
+    #[must_use]
+    pub fn named_as_written(mut self, shown: &[Shown]) -> Self {
+        let written = shown.iter().find(|shown| {
+            self.setting.strip_prefix("--") == Some(shown.name) && shown.source != "default"
+        });
+        if let Some(written) = written {
+            self.setting.clone_from(&written.source);
+        }
+        self
+    }
+
     #[must_use]
     pub fn new(setting: impl Into<String>, problem: impl std::fmt::Display) -> Self {
         // One line, whatever the cause said.

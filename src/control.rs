@@ -95,10 +95,19 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Reply {
             "the body is longer than 1 MiB (a snapshot: 64 MiB)",
         ))
     } else if !may {
-        Err(Refused::new(
-            401,
-            "the control plane is for this machine; from others, set control-token and send it as a bearer token",
-        ))
+        let given = parts.header("authorization").is_some();
+        let problem = match (&app.config.control_token, given) {
+            (None, _) => {
+                "the control plane is for this machine; from others, set control-token and send it as a bearer token"
+            }
+            (Some(_), false) => {
+                "send the control token as a bearer token (Authorization: Bearer TOKEN)"
+            }
+            (Some(_), true) => {
+                "the Authorization header does not hold the control token as a bearer token"
+            }
+        };
+        Err(Refused::new(401, problem))
     } else if metrics {
         return Reply {
             status: 200,

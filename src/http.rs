@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -55,6 +55,13 @@ async fn serve(
         }
         response
     };
+    // Another protocol is not spoken here (RFC 9110 section 7.8 lets a server go on as if none had been offered), but the web framework
+    // hands out such a connection as a stream without an end: only a body that is announced is read, and the connection is closed.
+    let offers_more = request.head().upgrade() || request.method() == Method::CONNECT;
+    if offers_more && !announces_body(&request) {
+        let response = marked(answer(app.clone(), &request, Some(Bytes::new())).await);
+        return unread::close_after(response, payload);
+    }
     let read = match machine_timeout(BODY_PATIENCE, read_body(&mut payload, limit)).await {
         Some(Some(read)) => read,
         Some(None) => return marked(HttpResponse::BadRequest().finish()),
@@ -64,11 +71,16 @@ async fn serve(
         }
     };
     let response = marked(answer(app.clone(), &request, read.kept).await);
-    if read.ended {
+    if read.ended && !offers_more {
         response
     } else {
         unread::close_after(response, payload)
     }
+}
+
+fn announces_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }
 
 fn is_control(path: &str) -> bool {
@@ -77,7 +89,7 @@ fn is_control(path: &str) -> bool {
 
 /// Bytes of a request's body that are kept. A snapshot comes back as large as it was given out, from whoever may send one.
 fn kept(app: &App, request: &HttpRequest) -> usize {
-    let snapshot = request.method() == actix_web::http::Method::PUT
+    let snapshot = request.method() == Method::PUT
         && control::takes_snapshot(app, &to_parts(request, Bytes::new()));
     if snapshot { BODY_READ } else { BODY_LIMIT }
 }

@@ -133,8 +133,10 @@ async fn run<'a>(
         trace.format = Format::guess(&parts.query, trace.format);
         return Err(ApiError::coded(Code::UnsupportedHttpMethod));
     }
-    trace.format = Format::guess(&parts.query, trace.format);
     let form = parts.is_form().then_some(&parts.body[..]);
+    let in_form = form.and_then(|form| std::str::from_utf8(form).ok());
+    trace.format = Format::guess(in_form.unwrap_or_default(), trace.format);
+    trace.format = Format::guess(&parts.query, trace.format);
     let pairs = parse_pairs(&parts.query, form)?;
     if let Some(format) = pairs.get("Format") {
         trace.format = Format::parse(format).unwrap_or(Ok(trace.format))?;

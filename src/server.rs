@@ -146,7 +146,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
 
 /// Runs the service in the foreground, with its ready line on standard output.
 pub async fn serve(config: Config) -> Result<(), ServeError> {
-    let running = start(config).await?;
+    let shown = config.shown.clone();
+    let named = |error: ServeError| error.named_as_written(&shown);
+    let running = start(config).await.map_err(named)?;
     let mut ready = serde_json::json!({
         "event": "ready",
         "version": env!("CARGO_PKG_VERSION"),

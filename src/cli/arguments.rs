@@ -138,7 +138,7 @@ pub(super) struct PublishArgs {
     /// More arguments of the push URL, such as auth_key=...
     #[arg(long, value_name = "NAME=VALUE&...")]
     pub(super) query: Option<String>,
-    /// The RTMP port [env: LOCALYUN_RTMP_ADDR] [default: 127.0.0.1:1935]
+    /// The RTMP port [env: LOCALYUN_RTMP_ADDR, else that of LOCALYUN_PUSH_URL] [default: 127.0.0.1:1935]
     #[arg(long, value_name = "ADDR")]
     pub(super) rtmp_addr: Option<String>,
 }
@@ -169,6 +169,11 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Chosen, 
     };
     if args.get(1).is_none_or(is_flag) {
         args.insert(1, "serve".into());
+    }
+    // `localyun help [TOOL]` is what many try first.
+    if args.get(1).is_some_and(|word| word == "help") {
+        args.remove(1);
+        args.push("--help".into());
     }
     let matches = command().try_get_matches_from(args)?;
     if let Some(("serve", flags)) = matches.subcommand() {

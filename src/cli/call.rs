@@ -31,12 +31,25 @@ pub(super) async fn run(args: &CallArgs) -> Outcome {
     if let Some(fault) = &answer.fault {
         complain(format!("this answer is an injected fault ({fault})"));
     }
+    if !is_of_an_api(&answer) {
+        return Err(CliError::failed(format!(
+            "{} is no API of localyun: it answers {} and {}",
+            target.endpoint.as_str().trim_end_matches('/'),
+            answer.status,
+            answer.brief()
+        )));
+    }
     say(pretty(&answer));
     Ok(if answer.is_success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// JSON or XML, as every answer of an action is.
+fn is_of_an_api(answer: &Answer) -> bool {
+    answer.body.starts_with(b"{") || answer.body.starts_with(b"<?xml")
 }
 
 /// An answer as people read it; what is no JSON stays as it is.

@@ -46,8 +46,9 @@ impl<'a> Control<'a> {
         if !answer.is_success() {
             let status = answer.status;
             return Err(CliError::failed(format!(
-                "/_localyun/{path} answers {status}: {}",
-                answer.text().trim()
+                "{} answers {status} to /_localyun/{path}: {}",
+                self.endpoint.as_str().trim_end_matches('/'),
+                answer.brief()
             )));
         }
         serde_json::from_slice(&answer.body).map_err(|error| {

@@ -1,5 +1,5 @@
 //! `env`: shell lines for `eval "$(localyun env)"`. The addresses come from the running server; without one they are the
-//! defaults, and a comment says so.
+//! defaults, and both a comment and a line on standard error say so.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,10 +10,17 @@ use url::Url;
 use super::arguments::TargetArgs;
 use super::control::Control;
 use super::target::{Key, Target};
-use super::{CliError, Outcome, http, say, variable};
+use super::{CliError, Outcome, complain, http, say, variable};
 use crate::clock::machine_timeout;
 
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the caller said by options, which the next command needs too.
+#[derive(Debug, Default)]
+struct Given<'a> {
+    key: Option<&'a str>,
+    ca_file: Option<&'a str>,
+}
 
 /// Where the parts of a server are.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,6 +30,7 @@ struct Addresses {
     /// Set where recordings go to a store outside.
     oss_region: Option<String>,
     note: String,
+    answered: bool,
 }
 
 pub(super) async fn run(args: &TargetArgs) -> Outcome {
@@ -38,12 +46,20 @@ pub(super) async fn run(args: &TargetArgs) -> Outcome {
         // The server does not tell the key of an outside store.
         (Some(_), pair) => pair.as_deref().and_then(Key::parse),
     };
-    let given_key = args.access_key.as_deref();
-    say(lines(&target, &addresses, store_key.as_ref(), given_key));
+    // `eval` does not show what stands in a comment.
+    if !addresses.answered {
+        complain(&addresses.note);
+    }
+    let given = Given {
+        key: args.access_key.as_deref(),
+        ca_file: args.ca_file.as_deref(),
+    };
+    say(lines(&target, &addresses, store_key.as_ref(), &given));
     Ok(ExitCode::SUCCESS)
 }
 
 fn addresses(endpoint: &Url, asked: Result<Value, CliError>) -> Addresses {
+    let answered = asked.is_ok();
     let (answer, note) = match asked {
         Ok(answer) => (answer, format!("localyun at {endpoint}")),
         Err(error) => (
@@ -67,6 +83,7 @@ fn addresses(endpoint: &Url, asked: Result<Value, CliError>) -> Addresses {
             .map(str::to_owned),
         // One line, whatever the cause said: the rest would be run by the shell.
         note: note.split_whitespace().collect::<Vec<_>>().join(" "),
+        answered,
     }
 }
 
@@ -74,7 +91,7 @@ fn lines(
     target: &Target,
     addresses: &Addresses,
     store_key: Option<&Key>,
-    given_key: Option<&str>,
+    given: &Given<'_>,
 ) -> String {
     let endpoint = target.endpoint.as_str().trim_end_matches('/');
     // SDKs take the host without a scheme.
@@ -111,7 +128,8 @@ fn lines(
             variables.extend(names.map(|name| (name, token.as_str())));
         }
     }
-    variables.extend(given_key.map(|pair| ("LOCALYUN_ACCESS_KEYS", pair)));
+    variables.extend(given.key.map(|pair| ("LOCALYUN_ACCESS_KEYS", pair)));
+    variables.extend(given.ca_file.map(|file| ("LOCALYUN_CA_FILE", file)));
     let mut out = format!("# {}", addresses.note);
     if store_key.is_none() {
         out.push_str("\n# the object store is another one; its key is not told here (LOCALYUN_OSS_ACCESS_KEY)");
@@ -150,7 +168,10 @@ mod tests {
             &target,
             &addresses(&target.endpoint, Ok(health)),
             Some(&target.key),
-            Some("id:it's"),
+            &Given {
+                key: Some("id:it's"),
+                ca_file: Some("cert.pem"),
+            },
         );
         for line in [
             "export ALIBABA_CLOUD_ENDPOINT='127.0.0.1:8080'",
@@ -159,6 +180,7 @@ mod tests {
             "export AWS_ENDPOINT_URL_S3='http://h:8'",
             "export AWS_SESSION_TOKEN='t'",
             r"export LOCALYUN_ACCESS_KEYS='id:it'\''s'",
+            "export LOCALYUN_CA_FILE='cert.pem'",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
@@ -169,12 +191,12 @@ mod tests {
         let health = serde_json::json!({"oss": "http://s3:1", "oss_region": "eu"});
         let target = target();
         let told = addresses(&target.endpoint, Ok(health));
-        let text = lines(&target, &told, None, None);
+        let text = lines(&target, &told, None, &Given::default());
         assert!(text.contains("export AWS_ENDPOINT_URL_S3='http://s3:1'"));
         assert!(text.contains("export AWS_REGION='eu'"));
         assert!(!text.contains("AWS_SECRET_ACCESS_KEY") && text.contains("# the object store"));
         let key = Key::parse("a:b").unwrap();
-        let text = lines(&target, &told, Some(&key), None);
+        let text = lines(&target, &told, Some(&key), &Given::default());
         assert!(text.contains("export AWS_SECRET_ACCESS_KEY='b'"));
     }
 
@@ -186,7 +208,7 @@ mod tests {
             &target,
             &addresses(&target.endpoint, refused),
             Some(&target.key),
-            None,
+            &Given::default(),
         );
         assert!(text.starts_with("# not running? these are the defaults: refused rm -rf\nexport "));
         assert!(text.contains("export OSS_ENDPOINT='http://127.0.0.1:9000'"));

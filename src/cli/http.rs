@@ -13,6 +13,9 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
 /// Largest answer that is taken into memory.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
+/// Characters of an answer that a message shows.
+const BRIEF: usize = 200;
+
 /// What came back.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -29,6 +32,17 @@ impl Answer {
 
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The beginning of the body on one line, for a message.
+    pub(super) fn brief(&self) -> String {
+        let text = self.text();
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match line.char_indices().nth(BRIEF) {
+            Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+            None if line.is_empty() => "nothing".to_owned(),
+            None => line,
+        }
     }
 }
 
@@ -95,7 +109,15 @@ fn failure(error: &reqwest::Error) -> CliError {
         .url()
         .map_or_else(String::new, |url| url.origin().ascii_serialization());
     let cause = cause(error);
-    CliError::Failed(if error.is_connect() {
+    CliError::Failed(if cause.contains("certificate") {
+        format!(
+            "{place}: {cause}; --ca-file names the certificate to trust (DATA-DIR/tls/cert.pem of serve --tls-addr)"
+        )
+    } else if cause.contains("InvalidContentType") {
+        format!("{place} speaks http:// and not https:// ({cause})")
+    } else if cause.contains("invalid HTTP version") {
+        format!("{place} does not speak http:// ({cause}); is it the port of https://?")
+    } else if error.is_connect() {
         format!("no connection to {place} ({cause}); is `localyun serve` running there?")
     } else if error.is_timeout() {
         format!(

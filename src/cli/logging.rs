@@ -8,23 +8,29 @@ use crate::config::{Config, ConfigError};
 
 /// Starts logging with the filter of the settings.
 pub(super) fn start(config: &Config) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(directives(&config.log)).map_err(|error| {
+    let wrong = |problem: String| {
         let source = config.shown.iter().find(|shown| shown.name == "log");
         let source = source.map_or("--log", |shown| shown.source.as_str());
-        ConfigError::new(
-            source,
-            format!("{:?} is no log filter: {error}", config.log),
-        )
-    })?;
+        ConfigError::new(source, problem)
+    };
+    let directives = directives(&config.log).map_err(wrong)?;
+    let filter = EnvFilter::try_new(directives)
+        .map_err(|error| wrong(format!("{:?} is no log filter: {error}", config.log)))?;
     start_with(filter);
     Ok(())
 }
 
-/// A level alone is for localyun's own parts; the libraries below would drown them, and speak from warn on.
-fn directives(wanted: &str) -> String {
-    match wanted {
-        "info" | "debug" | "trace" => format!("warn,localyun={wanted}"),
-        other => other.to_owned(),
+/// A level alone is for localyun's own parts; the libraries below would drown them, and speak from warn on. Another word alone
+/// would be the name of a part, and everything else silent: a misspelt level is far likelier.
+fn directives(wanted: &str) -> Result<String, String> {
+    let level = wanted.trim().to_ascii_lowercase();
+    match level.as_str() {
+        "info" | "debug" | "trace" => Ok(format!("warn,localyun={level}")),
+        "off" | "error" | "warn" => Ok(level),
+        _ if wanted.contains(['=', ',', '[']) => Ok(wanted.to_owned()),
+        _ => Err(format!(
+            "{wanted:?} is none of off, error, warn, info, debug, trace, and no filter such as warn,localyun=debug"
+        )),
     }
 }
 
@@ -50,9 +56,12 @@ mod tests {
 
     #[test]
     fn a_level_alone_leaves_the_libraries_quiet() {
-        assert_eq!(directives("info"), "warn,localyun=info");
-        assert_eq!(directives("error"), "error");
-        assert_eq!(directives("sqlx=debug"), "sqlx=debug");
+        let read = |wanted| directives(wanted).unwrap();
+        assert_eq!(read("info"), "warn,localyun=info");
+        assert_eq!(read("DEBUG"), "warn,localyun=debug");
+        assert_eq!(read("error"), "error");
+        assert_eq!(read("sqlx=debug"), "sqlx=debug");
+        assert!(directives("inof").is_err() && directives("").is_err());
     }
 
     #[test]

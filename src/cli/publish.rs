@@ -49,15 +49,20 @@ fn plan(args: PublishArgs) -> Result<PublishPlan, CliError> {
     // At full speed a push without an end would never come to one.
     let one_round = || std::time::Duration::from_millis(clip.period_ms()).as_secs_f64();
     let seconds = args.seconds.or_else(|| (args.speed == 0.0).then(one_round));
-    let addr = args
-        .rtmp_addr
-        .or_else(|| variable("LOCALYUN_RTMP_ADDR"))
-        .unwrap_or_else(|| DEFAULT_ADDR.to_owned());
+    let (addr, source) = match (args.rtmp_addr, variable("LOCALYUN_RTMP_ADDR")) {
+        (Some(flag), _) => (flag, "--rtmp-addr"),
+        (None, Some(set)) => (set, "LOCALYUN_RTMP_ADDR"),
+        (None, None) => (
+            variable("LOCALYUN_PUSH_URL").unwrap_or_else(|| DEFAULT_ADDR.to_owned()),
+            "LOCALYUN_PUSH_URL",
+        ),
+    };
     let plan = PublishPlan {
-        rtmp_addr: addr
-            .trim_start_matches("rtmp://")
-            .trim_end_matches('/')
-            .to_owned(),
+        rtmp_addr: authority(&addr).ok_or_else(|| {
+            CliError::Usage(format!(
+                "{source}: {addr:?} is no address; write HOST:PORT, for example {DEFAULT_ADDR}"
+            ))
+        })?,
         domain: args.domain,
         app: args.app,
         stream: args.stream,
@@ -69,6 +74,14 @@ fn plan(args: PublishArgs) -> Result<PublishPlan, CliError> {
     // Before anything is said, so that a refusal is all that there is to read.
     publisher::check(&plan).map_err(refused)?;
     Ok(plan)
+}
+
+/// Host and port of an address or of a push URL.
+fn authority(addr: &str) -> Option<String> {
+    let addr = addr.strip_prefix("rtmp://").unwrap_or(addr);
+    let addr = addr.split('/').next().unwrap_or_default();
+    let (host, port) = addr.rsplit_once(':')?;
+    (!host.is_empty() && port.parse::<u16>().is_ok()).then(|| addr.to_owned())
 }
 
 /// A refusal in the words of the command line.

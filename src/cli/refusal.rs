@@ -27,13 +27,15 @@ fn one_line(error: &Error) -> String {
         _ => None,
     };
     let (problem, near) = match error.kind() {
-        ErrorKind::UnknownArgument => (
-            format!(
-                "unknown option {}",
-                text(ContextKind::InvalidArg).unwrap_or_default()
-            ),
-            text(ContextKind::SuggestedArg),
-        ),
+        ErrorKind::UnknownArgument => {
+            let given = text(ContextKind::InvalidArg).unwrap_or_default();
+            let what = if given.starts_with('-') {
+                "unknown option"
+            } else {
+                "unexpected word"
+            };
+            (format!("{what} {given}"), text(ContextKind::SuggestedArg))
+        }
         ErrorKind::InvalidSubcommand => (
             format!(
                 "unknown subcommand {}",
@@ -88,12 +90,20 @@ mod tests {
                 "unknown subcommand serv; did you mean serve?",
             ),
             (
+                "localyun serve extra",
+                "unexpected word extra (--help shows what there is)",
+            ),
+            (
                 "localyun serve --no-such-flag",
                 "unknown option --no-such-flag (--help shows what there is)",
             ),
         ];
         for (line, words) in expected {
             assert_eq!(told(line), words);
+        }
+        for line in ["localyun help", "localyun help call", "localyun help serve"] {
+            let shown = parse(line.split_whitespace().map(Into::into)).unwrap_err();
+            assert_eq!(shown.kind(), ErrorKind::DisplayHelp, "{line}");
         }
         for (line, part) in [
             ("localyun rocket", "unknown subcommand rocket"),

@@ -10,6 +10,9 @@ use crate::clock::UnixMs;
 use crate::model::wire_time;
 use crate::objects::s3::Addressing;
 
+/// From this likeness on (1 is equal) a name is worth a "did you mean".
+const LIKENESS: f64 = 0.8;
+
 /// What was written, with where.
 #[derive(Debug, Clone, Default)]
 pub struct Raw(BTreeMap<&'static str, (String, String)>);
@@ -68,21 +71,27 @@ pub fn load(flags: &Raw, env: impl Fn(&str) -> Option<String>) -> Result<Config,
 fn read_file(raw: &mut Raw, path: &str, source: &str) -> Result<(), ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError::new(source, format!("{path} cannot be read: {e}")))?;
-    let table: toml::Table = toml::from_str(&text)
-        .map_err(|e| ConfigError::new(source, format!("{path} is no TOML: {}", e.message())))?;
+    let table: toml::Table = toml::from_str(&text).map_err(|e| {
+        let before = e.span().and_then(|span| text.get(..span.start));
+        let line = 1 + before.map_or(0, |before| before.matches('\n').count());
+        let problem = format!("{path}, line {line} is no TOML: {}", e.message());
+        ConfigError::new(source, problem)
+    })?;
     for (name, value) in table {
         let dashed = name.replace('_', "-");
         let Some(key) = find(&dashed).filter(|key| key.name != "config") else {
             let near = KEYS
                 .iter()
+                .filter(|key| key.name != "config")
                 .map(|key| key.name.replace('-', "_"))
-                .max_by(|a, b| {
-                    strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name))
-                })
+                .map(|known| (strsim::jaro_winkler(&known, &name), known))
+                .filter(|(likeness, _)| *likeness >= LIKENESS)
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .map(|(_, known)| format!("; did you mean {known}?"))
                 .unwrap_or_default();
             return Err(ConfigError::new(
                 format!("{name} in {path}"),
-                format!("there is no such setting; did you mean {near}?"),
+                format!("there is no such setting{near}"),
             ));
         };
         let value = match value {
@@ -136,7 +145,7 @@ fn access_key(raw: &Raw, name: &str, text: &str) -> Result<AccessKey, ConfigErro
         parts.next(),
     );
     if id.is_empty() || secret.is_empty() {
-        return Err(raw.wrong(name, "must be ID:SECRET pairs, separated by commas"));
+        return Err(raw.wrong(name, "must be ID:SECRET, or ID:SECRET:TOKEN"));
     }
     let disabled = rest == Some("disabled");
     Ok(AccessKey {

@@ -8,21 +8,31 @@ use crate::journal::{Kept, replay};
 use crate::model::wire_time;
 use crate::rpc::diagnosis::Evidence;
 
+/// Where the tools go by themselves.
+const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:8080";
 /// Refused signatures that one reading looks into: some milliseconds each, and a caller waits for them.
 const DIAGNOSED_AT_ONCE: usize = 8;
 
 /// The answer. Each entry is opened when it is written, so that a long answer takes little more than its own length.
 #[derive(Serialize)]
 pub struct Requests {
-    #[serde(serialize_with = "one_by_one")]
-    requests: Vec<Kept>,
+    requests: List,
 }
 
-fn one_by_one<S: Serializer>(kept: &[Kept], out: S) -> Result<S::Ok, S::Error> {
-    out.collect_seq(kept.iter().filter_map(shown))
+struct List {
+    kept: Vec<Kept>,
+    /// Our own address, where the tools would not go to it by themselves.
+    elsewhere: Option<String>,
 }
 
-fn shown(kept: &Kept) -> Option<Value> {
+impl Serialize for List {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let shown = |kept| shown(kept, self.elsewhere.as_deref());
+        out.collect_seq(self.kept.iter().filter_map(shown))
+    }
+}
+
+fn shown(kept: &Kept, elsewhere: Option<&str>) -> Option<Value> {
     let entry = kept.entry()?;
     let mut shown = serde_json::to_value(&entry).ok()?;
     if let Value::Object(fields) = &mut shown {
@@ -33,8 +43,8 @@ fn shown(kept: &Kept) -> Option<Value> {
         fields.insert(
             "again".to_owned(),
             json!({
-                "localyun": replay::as_command(&entry),
-                "curl": replay::as_curl(&entry),
+                "localyun": replay::as_command(&entry, elsewhere),
+                "curl": replay::as_curl(&entry, elsewhere),
                 "python": replay::as_python(&entry),
             }),
         );
@@ -44,9 +54,13 @@ fn shown(kept: &Kept) -> Option<Value> {
 
 /// The newest requests first.
 pub async fn newest(app: &App, limit: usize) -> Requests {
-    let requests = app.journal.recent(limit);
-    diagnose(app, &requests).await;
-    Requests { requests }
+    let kept = app.journal.recent(limit);
+    diagnose(app, &kept).await;
+    let own = app.public(&app.addresses.api);
+    let elsewhere = (own != DEFAULT_ENDPOINT).then_some(own);
+    Requests {
+        requests: List { kept, elsewhere },
+    }
 }
 
 /// Looks into the newest refused signatures that nobody has asked about before.

@@ -35,21 +35,33 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// `localyun call …`, which signs anew.
+/// `localyun call …`, which signs anew. `elsewhere`: the server's address, where it is not the one that the tools go to by themselves.
 #[must_use]
-pub fn as_command(entry: &Entry<'_>) -> String {
-    let mut line = format!("localyun call {}", quoted(&entry.action));
+pub fn as_command(entry: &Entry<'_>, elsewhere: Option<&str>) -> String {
+    line("call", entry, elsewhere)
+}
+
+fn line(tool: &str, entry: &Entry<'_>, elsewhere: Option<&str>) -> String {
+    let mut line = format!("localyun {tool} {}", quoted(&entry.action));
     for (name, value) in business(entry) {
         line.push(' ');
         line.push_str(&quoted(&format!("{name}={value}")));
+    }
+    if let Some(endpoint) = elsewhere {
+        line.push_str(" --endpoint ");
+        line.push_str(&quoted(endpoint));
     }
     line
 }
 
 /// A curl line; `localyun sign` makes the signed URL that it asks.
 #[must_use]
-pub fn as_curl(entry: &Entry<'_>) -> String {
-    let signed = as_command(entry).replacen("localyun call", "localyun sign", 1);
+pub fn as_curl(entry: &Entry<'_>, elsewhere: Option<&str>) -> String {
+    let mut signed = line("sign", entry, elsewhere);
+    // The method is signed too.
+    if entry.method == "POST" {
+        signed.push_str(" --method POST");
+    }
     format!("curl -X {} \"$({signed})\"", entry.method)
 }
 
@@ -97,10 +109,17 @@ mod tests {
             took_us: 0,
         };
         assert_eq!(
-            as_command(&entry),
+            as_command(&entry, None),
             "localyun call DescribeLiveRecordConfig DomainName=play.example.com 'StreamName=it'\\''s'"
         );
-        assert!(as_curl(&entry).starts_with("curl -X POST \"$(localyun sign Describe"));
+        let curl = as_curl(&entry, Some("http://h:1"));
+        assert!(curl.starts_with("curl -X POST \"$(localyun sign Describe"));
+        assert!(curl.ends_with(" --endpoint http://h:1 --method POST)\""));
+        let get = Entry {
+            method: "GET".into(),
+            ..entry.clone()
+        };
+        assert!(!as_curl(&get, None).contains("--method"));
         assert!(
             as_python(&entry)
                 .contains("{\"DomainName\": \"play.example.com\", \"StreamName\": \"it's\"}")

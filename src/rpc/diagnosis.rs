@@ -159,7 +159,7 @@ fn tell(recovered: Recovered) -> Diagnosis {
     let Some((mistakes, client)) = client else {
         return Diagnosis {
             finding: format!(
-                "None of {tries} known ways to sign gives this signature: the client has another secret, or signed another text; compare it with server_string."
+                "None of {tries} known ways to sign gives this signature: the client has another secret, or signed another text than the one that was to be signed."
             ),
             mistakes: Vec::new(),
             client_string: None,

@@ -117,11 +117,13 @@ impl Store {
             .rules
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        rules
+        let mut domains: Vec<String> = rules
             .iter()
             .filter(|(_, list)| !list.is_empty())
             .map(|(domain, _)| domain.clone())
-            .collect()
+            .collect();
+        domains.sort_unstable();
+        domains
     }
 
     fn change_rules(&self, domain: &str, change: impl FnOnce(&mut Vec<Rule>)) {

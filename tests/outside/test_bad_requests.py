@@ -156,6 +156,34 @@ def test_not_http(api, raw):
     assert answer == b"" or re.match(rb"HTTP/1\.[01] (4\d\d|505)", answer), answer[:100]
 
 
+@pytest.mark.parametrize("offer", ["h2c", "websocket"])
+def test_an_offered_upgrade_is_not_taken(api, offer):
+    """As curl --http2 and Java's client send it: the plain answer at once, and the end of the connection announced."""
+    flat = api.signed("DescribeLiveRecordConfig", DomainName="bad.example.com")
+    target = "/?" + "&".join(f"{escape(k)}={escape(v)}" for k, v in flat.items())
+    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": offer, "HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA"}
+    began = time.monotonic()
+    status, told, body = api.send("GET", target, headers=headers)
+    assert status == 200 and json.loads(body)["TotalNum"] == 0
+    assert told["connection"].lower() == "close"
+    assert time.monotonic() - began < AT_ONCE
+
+
+def test_a_tunnel_is_refused_at_once(api):
+    with socket.create_connection((api.host, api.port), timeout=10) as peer:
+        began = time.monotonic()
+        peer.sendall(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n")
+        answer = peer.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"UnsupportedHTTPMethod" in answer
+        assert time.monotonic() - began < AT_ONCE
+
+
+def test_format_of_a_form_that_cannot_be_read(api):
+    """Clients that send everything in the body get the form of error that they asked for there."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    refused(api.send("POST", "/", b"Format=JSON&Action=DescribeLiveRecordConfig&X=%zz", headers))
+
+
 @pytest.mark.parametrize("missing", ["Action", "Version", "AccessKeyId", "Signature", "Timestamp", "SignatureNonce"])
 def test_missing_system_parameter(api, missing):
     flat = api.signed("DescribeLiveRecordConfig", DomainName="bad.example.com")

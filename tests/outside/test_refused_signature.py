@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shlex
 import subprocess
 from urllib.parse import quote_plus
 
@@ -69,6 +70,21 @@ def test_an_sdk_with_a_wrong_secret_is_told_ours(server, kind):
     assert told["mistakes"] == [] and told["client_string"] is None and told["first_difference"] is None
     assert "another secret" in told["finding"]
     assert "sign.example.com" in told["server_string"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_journals_curl_line_asks_again(server, method):
+    api = Api(server.api)
+    flat = api.signed("DescribeLiveRecordConfig", method, DomainName="sign.example.com")
+    query = "&".join(f"{escape(name)}={escape(value)}" for name, value in flat.items())
+    assert api.send(method, f"/?{query}")[0] == 200
+    line = newest(server)["again"]["curl"]
+    begin, end = f'curl -X {method} "$(localyun sign ', ')"'
+    assert line.startswith(begin) and line.endswith(end), line
+    command = [str(binary()), "sign", *shlex.split(line.removeprefix(begin).removesuffix(end))]
+    signed = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean_environment(), check=True).stdout.strip()
+    assert signed.startswith(server.api)
+    assert api.send(method, signed.removeprefix(server.api))[0] == 200
 
 
 def test_a_good_signature_has_nothing_to_tell(server):

@@ -95,6 +95,24 @@ def test_bad_environment_value(free):
     refused(*free, names="LOCALYUN_AUTH", environment={"LOCALYUN_AUTH": "maybe"})
 
 
+@pytest.mark.parametrize("level", ["inof", "localyun", "localyun=loud", ""])
+def test_a_misspelt_log_level(free, level):
+    refused(*free, "--log", level, names="--log")
+
+
+def test_a_late_error_names_the_environment(free, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("a file where a folder should be")
+    at = free.index("--data-dir")
+    refused(*free[:at], *free[at + 2 :], names="LOCALYUN_DATA_DIR", environment={"LOCALYUN_DATA_DIR": str(blocker / "data")})
+
+
+def test_a_config_file_that_is_no_toml(free, tmp_path):
+    config = tmp_path / "localyun.toml"
+    config.write_text('domains = "any"\nauth = off\n')
+    refused(*free, "--config", str(config), names="line 2")
+
+
 def test_folder_that_cannot_be_written(free, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("a file where a folder should be")
