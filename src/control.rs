@@ -272,13 +272,13 @@ fn body(parts: &HttpParts) -> Result<Value, Refused> {
         .map_err(|e| Refused::bad(format!("the body is no JSON: {e}")))
 }
 
-/// A body's fields as a type; the error names the field.
+/// A body's fields as a type; the error says where in it the trouble is.
 fn fields<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refused> {
     // A list would fill a type's fields by position.
     if !body.is_object() {
         return Err(Refused::bad("the body must be a JSON object"));
     }
-    serde_json::from_value(body).map_err(Refused::bad)
+    serde_path_to_error::deserialize(body).map_err(Refused::bad)
 }
 
 async fn health(app: &App) -> Outcome {

@@ -10,7 +10,7 @@ use crate::error::{ApiError, Code};
 use crate::ids;
 use crate::model::wire_time;
 use crate::rpc::HttpParts;
-use crate::rpc::auth;
+use crate::rpc::auth::{self, Caller};
 use crate::rpc::params::Pairs;
 
 const LOCATION: &str = "2015-06-12";
@@ -18,13 +18,14 @@ const STS: &str = "2015-04-01";
 /// The account that everybody here belongs to.
 const ACCOUNT: &str = "1000000000000001";
 
-/// Answers a neighbour's action; `None` when it is none.
+/// Answers a neighbour's action and tells who called; `None` when it is none.
 pub async fn answer(
     app: &App,
     parts: &HttpParts,
     pairs: &Pairs<'_>,
     action: &str,
     version: &str,
+    caller: &mut Option<Caller>,
 ) -> Option<Result<Value, ApiError>> {
     let run: fn(&App, &HttpParts, &Pairs<'_>, &str) -> Result<Value, ApiError> =
         match (version, action) {
@@ -33,10 +34,10 @@ pub async fn answer(
             (STS, "GetCallerIdentity") => caller_identity,
             _ => return None,
         };
-    Some(
-        auth::check(app, parts, pairs)
-            .and_then(|caller| run(app, parts, pairs, caller.id().unwrap_or_default())),
-    )
+    Some(auth::check(app, parts, pairs).and_then(|known| {
+        let id = caller.insert(known).id().unwrap_or_default();
+        run(app, parts, pairs, id)
+    }))
 }
 
 fn describe_endpoints(

@@ -153,7 +153,9 @@ async fn run<'a>(
         |spec| spec.action.as_str().into(),
     );
     let version = named(parts, &pairs, acs3, "Version", "x-acs-version")?;
-    if let Some(answered) = crate::neighbours::answer(app, parts, &pairs, action, version).await {
+    let caller = &mut trace.caller;
+    let neighbour = crate::neighbours::answer(app, parts, &pairs, action, version, caller).await;
+    if let Some(answered) = neighbour {
         return render::answer(request_id, &answered?, &AtomicUsize::new(0))
             .map_err(ApiError::internal);
     }

@@ -34,6 +34,14 @@ def test_requests_journal(server):
     assert "testsecret" not in json.dumps(server.rows("/_localyun/requests?limit=100", "requests"))
 
 
+def test_the_journal_tells_who_asked_a_neighbour(server):
+    api = Api(server.api)
+    flat = api.signed("GetCallerIdentity", Version="2015-04-01")
+    assert api.send("GET", "/?" + "&".join(f"{escape(k)}={escape(v)}" for k, v in flat.items()))[0] == 200
+    (newest,) = server.rows("/_localyun/requests?limit=1", "requests")
+    assert (newest["action"], newest["verdict"], newest["caller"]) == ("GetCallerIdentity", "ok", "testid")
+
+
 def test_streams(stage):
     publisher = stage.publisher()
     publisher.push(4)

@@ -143,6 +143,12 @@ def test_seed_that_is_no_json(free, tmp_path):
     refused(*free, "--seed", str(seed), names="seed")
 
 
+def test_seed_with_a_misspelt_field_says_where(free, tmp_path):
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps({"rules": [{"domain": "play.example.com", "ap": "live"}]}))
+    refused(*free, "--seed", str(seed), names="rules[0].ap")
+
+
 def test_flag_wins_over_environment_over_file(tmp_path):
     config = tmp_path / "localyun.toml"
     config.write_text('auth = "off"\ndomains = "declared"\nbuckets = "existing"\n')
