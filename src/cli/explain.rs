@@ -21,6 +21,11 @@ pub(super) fn run(args: &SignArgs) -> Outcome {
             "a URL is no action; with --explain its signature is looked into",
         ));
     }
+    if let Some(extra) = args.request.parameters.first() {
+        return Err(CliError::Usage(format!(
+            "{extra}: a request to explain has its parameters in its URL, or in --data"
+        )));
+    }
     let target = Target::of(&args.request.target)?;
     let parts = parts(args)?;
     let unsigned = || CliError::usage("the request carries no signature that can be read");
