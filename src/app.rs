@@ -11,6 +11,7 @@ use crate::identity::KeyRing;
 use crate::journal::Journal;
 use crate::live::hub::Hub;
 use crate::objects::s3::Addressing;
+use crate::rpc::HttpParts;
 use crate::rpc::nonce::Nonces;
 use crate::rpc::quota::Quota;
 use crate::services::Services;
@@ -95,6 +96,22 @@ impl App {
             }
             _ => url.to_owned(),
         }
+    }
+
+    /// The API's URL for who sent a request: the public host where one is set, else the host by which the request came.
+    #[must_use]
+    pub fn endpoint_for(&self, parts: &HttpParts) -> String {
+        let host = parts.header("host");
+        let Some(host) = host.filter(|_| self.config.public_host.is_none()) else {
+            return self.public(&self.addresses.api);
+        };
+        let port = |authority: &str| authority.rsplit_once(':').map(|(_, port)| port.to_owned());
+        let tls = self.addresses.tls.as_deref().and_then(port);
+        let scheme = match tls {
+            Some(tls) if port(host).as_ref() == Some(&tls) => "https",
+            _ => "http",
+        };
+        format!("{scheme}://{host}")
     }
 
     /// Where the store is that recordings go to.

@@ -42,6 +42,9 @@ pub enum Limits {
     On,
 }
 
+/// Where the API is when no setting says otherwise; where the tools look for it.
+pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:8080";
+
 /// One access key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey {

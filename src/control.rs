@@ -164,7 +164,7 @@ async fn route(app: &App, parts: &HttpParts) -> Result<String, Refused> {
         .trim_end_matches('/');
     let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
     match (parts.method.as_str(), segments.as_slice()) {
-        ("GET", ["requests"]) => Ok(pretty(&requests::newest(app, limit(parts)?).await)),
+        ("GET", ["requests"]) => Ok(pretty(&requests::newest(app, parts, limit(parts)?).await)),
         (method, segments) => Ok(pretty(&value(app, parts, method, segments).await?)),
     }
 }

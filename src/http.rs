@@ -58,11 +58,16 @@ async fn serve(
     // Another protocol is not spoken here (RFC 9110 section 7.8 lets a server go on as if none had been offered), but the web framework
     // hands out such a connection as a stream without an end: only a body that is announced is read, and the connection is closed.
     let offers_more = request.head().upgrade() || request.method() == Method::CONNECT;
-    if offers_more && !announces_body(&request) {
-        let response = marked(answer(app.clone(), &request, Some(Bytes::new())).await);
-        return unread::close_after(response, payload);
-    }
-    let read = match machine_timeout(BODY_PATIENCE, read_body(&mut payload, limit)).await {
+    let reading = async {
+        if offers_more && !announces_body(&request) {
+            return Some(Read {
+                kept: Some(Bytes::new()),
+                ended: false,
+            });
+        }
+        read_body(&mut payload, limit).await
+    };
+    let read = match machine_timeout(BODY_PATIENCE, reading).await {
         Some(Some(read)) => read,
         Some(None) => return marked(HttpResponse::BadRequest().finish()),
         None => {

@@ -25,6 +25,7 @@ pub mod identity;
 pub mod ids;
 pub mod journal;
 mod large_file;
+pub mod likeness;
 pub mod live;
 pub mod media;
 pub mod metrics;

@@ -53,12 +53,10 @@ fn describe_endpoints(
             .with_message("Please check the parameters")
             .with_status(400));
     }
-    let own = app.public(&app.addresses.api);
-    let own = own.trim_start_matches("http://");
-    let endpoint = match &app.config.public_host {
-        Some(_) => own,
-        None => parts.header("host").unwrap_or(own),
-    };
+    let endpoint = app.endpoint_for(parts);
+    let endpoint = endpoint
+        .split_once("://")
+        .map_or(endpoint.as_str(), |(_, host)| host);
     Ok(json!({
         "Endpoints": {"Endpoint": [{
             "Protocols": {"Protocols": ["HTTP", "HTTPS"]},

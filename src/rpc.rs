@@ -134,10 +134,11 @@ async fn run<'a>(
         return Err(ApiError::coded(Code::UnsupportedHttpMethod));
     }
     let form = parts.is_form().then_some(&parts.body[..]);
-    let in_form = form.and_then(|form| std::str::from_utf8(form).ok());
-    trace.format = Format::guess(in_form.unwrap_or_default(), trace.format);
-    trace.format = Format::guess(&parts.query, trace.format);
-    let pairs = parse_pairs(&parts.query, form)?;
+    let pairs = parse_pairs(&parts.query, form).inspect_err(|_| {
+        let form = form.and_then(|form| std::str::from_utf8(form).ok());
+        trace.format = Format::guess(form.unwrap_or_default(), trace.format);
+        trace.format = Format::guess(&parts.query, trace.format);
+    })?;
     if let Some(format) = pairs.get("Format") {
         trace.format = Format::parse(format).unwrap_or(Ok(trace.format))?;
     }

@@ -33,8 +33,8 @@ pub(super) async fn run(args: &CallArgs) -> Outcome {
     }
     if !is_of_an_api(&answer) {
         return Err(CliError::failed(format!(
-            "{} is no API of localyun: it answers {} and {}",
-            target.endpoint.as_str().trim_end_matches('/'),
+            "{} answers {} and not as the API does ({}); is `localyun serve` running there?",
+            http::place(&target.endpoint),
             answer.status,
             answer.brief()
         )));

@@ -4,7 +4,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use url::Url;
 
-use super::http::fetch;
+use super::http::{fetch, place};
 use super::{CliError, variable};
 
 /// A client of the routes under `/_localyun`.
@@ -47,7 +47,7 @@ impl<'a> Control<'a> {
             let status = answer.status;
             return Err(CliError::failed(format!(
                 "{} answers {status} to /_localyun/{path}: {}",
-                self.endpoint.as_str().trim_end_matches('/'),
+                place(self.endpoint),
                 answer.brief()
             )));
         }

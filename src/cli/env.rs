@@ -1,6 +1,7 @@
 //! `env`: shell lines for `eval "$(localyun env)"`. The addresses come from the running server; without one they are the
 //! defaults, and both a comment and a line on standard error say so.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -50,9 +51,12 @@ pub(super) async fn run(args: &TargetArgs) -> Outcome {
     if !addresses.answered {
         complain(&addresses.note);
     }
+    // The next command may run in another folder.
+    let ca_file = args.ca_file.as_deref().map(std::path::absolute);
+    let ca_file = ca_file.transpose().map_err(CliError::failed)?;
     let given = Given {
         key: args.access_key.as_deref(),
-        ca_file: args.ca_file.as_deref(),
+        ca_file: ca_file.as_deref().and_then(Path::to_str),
     };
     say(lines(&target, &addresses, store_key.as_ref(), &given));
     Ok(ExitCode::SUCCESS)

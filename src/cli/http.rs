@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
+use url::Url;
 
 use super::arguments::TargetArgs;
 use super::{CliError, variable};
@@ -104,10 +105,13 @@ async fn body(mut response: Response) -> Result<Vec<u8>, CliError> {
     Ok(body)
 }
 
+/// A server as messages name it.
+pub(super) fn place(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
 fn failure(error: &reqwest::Error) -> CliError {
-    let place = error
-        .url()
-        .map_or_else(String::new, |url| url.origin().ascii_serialization());
+    let place = error.url().map_or_else(String::new, place);
     let cause = cause(error);
     CliError::Failed(if cause.contains("certificate") {
         format!(

@@ -2,13 +2,11 @@
 
 use super::CliError;
 use super::arguments::RequestArgs;
+use crate::likeness;
 use crate::rpc::params::{Pairs, Tree};
 use crate::spec::Spec;
 use crate::spec::check::SYSTEM;
 use crate::spec::model::{ActionSpec, Kind, Param};
-
-/// From this likeness on (1 is equal) a name is worth a "did you mean".
-const LIKENESS: f64 = 0.75;
 
 /// Splits the parameters and, unless told otherwise, checks every name.
 pub(super) fn parameters(args: &RequestArgs) -> Result<Vec<(String, String)>, CliError> {
@@ -98,15 +96,7 @@ fn find(action: &ActionSpec, full: &str) -> Result<(), Option<String>> {
 }
 
 fn closest<'a>(known: impl Iterator<Item = &'a Param>, name: &str) -> Option<&'a str> {
-    let wanted = name.to_ascii_lowercase();
-    known
-        .map(|param| {
-            let likeness = strsim::jaro_winkler(&param.name.to_ascii_lowercase(), &wanted);
-            (likeness, param.name.as_str())
-        })
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, name)| name)
+    likeness::closest(known.map(|param| param.name.as_str()), name)
 }
 
 #[cfg(test)]

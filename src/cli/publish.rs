@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::PublishArgs;
 use super::{CliError, Outcome, complain, interrupted, say, variable};
 use crate::clock::monotonic;
+use crate::config::host;
 use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan};
 
 const DEFAULT_ADDR: &str = "127.0.0.1:1935";
@@ -80,8 +81,7 @@ fn plan(args: PublishArgs) -> Result<PublishPlan, CliError> {
 fn authority(addr: &str) -> Option<String> {
     let addr = addr.strip_prefix("rtmp://").unwrap_or(addr);
     let addr = addr.split('/').next().unwrap_or_default();
-    let (host, port) = addr.rsplit_once(':')?;
-    (!host.is_empty() && port.parse::<u16>().is_ok()).then(|| addr.to_owned())
+    host::has_port(addr).then(|| addr.to_owned())
 }
 
 /// A refusal in the words of the command line.

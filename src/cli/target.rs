@@ -4,8 +4,8 @@ use url::Url;
 
 use super::arguments::TargetArgs;
 use super::{CliError, variable};
+use crate::config::DEFAULT_ENDPOINT;
 
-const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:8080";
 const DEFAULT_KEY: &str = "testid:testsecret";
 
 /// An access key as a client has it.

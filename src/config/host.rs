@@ -18,6 +18,13 @@ pub fn host(text: &str) -> Option<String> {
     domain(text)
 }
 
+/// Whether a text is `HOST:PORT`.
+#[must_use]
+pub fn has_port(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 /// A domain name in lower case.
 #[must_use]
 pub fn domain(text: &str) -> Option<String> {

@@ -7,11 +7,9 @@ use super::host;
 use super::keys::{KEYS, Key, find};
 use super::{AccessKey, Auth, Buckets, Config, ConfigError, Domains, Limits, OutsideStore, Shown};
 use crate::clock::UnixMs;
+use crate::likeness;
 use crate::model::wire_time;
 use crate::objects::s3::Addressing;
-
-/// From this likeness on (1 is equal) a name is worth a "did you mean".
-const LIKENESS: f64 = 0.8;
 
 /// What was written, with where.
 #[derive(Debug, Clone, Default)]
@@ -80,14 +78,9 @@ fn read_file(raw: &mut Raw, path: &str, source: &str) -> Result<(), ConfigError>
     for (name, value) in table {
         let dashed = name.replace('_', "-");
         let Some(key) = find(&dashed).filter(|key| key.name != "config") else {
-            let near = KEYS
-                .iter()
-                .filter(|key| key.name != "config")
-                .map(|key| key.name.replace('-', "_"))
-                .map(|known| (strsim::jaro_winkler(&known, &name), known))
-                .filter(|(likeness, _)| *likeness >= LIKENESS)
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .map(|(_, known)| format!("; did you mean {known}?"))
+            let known = KEYS.iter().map(|key| key.name);
+            let near = likeness::closest(known.filter(|known| *known != "config"), &dashed)
+                .map(|near| format!("; did you mean {}?", near.replace('-', "_")))
                 .unwrap_or_default();
             return Err(ConfigError::new(
                 format!("{name} in {path}"),
@@ -125,16 +118,13 @@ fn choice<T: Copy>(raw: &Raw, name: &str, options: &[(&str, T)]) -> Result<T, Co
 
 fn address(raw: &Raw, name: &str) -> Result<String, ConfigError> {
     let value = raw.get(name).unwrap_or_default();
-    let port = value
-        .rsplit_once(':')
-        .and_then(|(host, port)| (!host.is_empty()).then_some(port));
-    match port.map(str::parse::<u16>) {
-        Some(Ok(_)) => Ok(value.to_owned()),
-        _ => Err(raw.wrong(
-            name,
-            format!("{value:?} is no address; write HOST:PORT, for example 127.0.0.1:8080"),
-        )),
+    if host::has_port(value) {
+        return Ok(value.to_owned());
     }
+    Err(raw.wrong(
+        name,
+        format!("{value:?} is no address; write HOST:PORT, for example 127.0.0.1:8080"),
+    ))
 }
 
 fn access_key(raw: &Raw, name: &str, text: &str) -> Result<AccessKey, ConfigError> {

@@ -4,12 +4,12 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::config::DEFAULT_ENDPOINT;
 use crate::journal::{Kept, replay};
 use crate::model::wire_time;
+use crate::rpc::HttpParts;
 use crate::rpc::diagnosis::Evidence;
 
-/// Where the tools go by themselves.
-const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:8080";
 /// Refused signatures that one reading looks into: some milliseconds each, and a caller waits for them.
 const DIAGNOSED_AT_ONCE: usize = 8;
 
@@ -21,7 +21,7 @@ pub struct Requests {
 
 struct List {
     kept: Vec<Kept>,
-    /// Our own address, where the tools would not go to it by themselves.
+    /// The address by which the reader reached us, where the tools would not go to it by themselves.
     elsewhere: Option<String>,
 }
 
@@ -53,10 +53,10 @@ fn shown(kept: &Kept, elsewhere: Option<&str>) -> Option<Value> {
 }
 
 /// The newest requests first.
-pub async fn newest(app: &App, limit: usize) -> Requests {
+pub async fn newest(app: &App, parts: &HttpParts, limit: usize) -> Requests {
     let kept = app.journal.recent(limit);
     diagnose(app, &kept).await;
-    let own = app.public(&app.addresses.api);
+    let own = app.endpoint_for(parts);
     let elsewhere = (own != DEFAULT_ENDPOINT).then_some(own);
     Requests {
         requests: List { kept, elsewhere },
