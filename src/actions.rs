@@ -3,8 +3,10 @@
 //! A handler file holds `Request`, `Answer` and `handle`, in that order; [`action!`] makes its entry. The gateway has checked the
 //! request against the spec before a handler sees it, so handlers hold only the rules of meaning.
 
+pub mod declined;
 pub mod domain;
 pub mod record;
+pub mod retired;
 pub mod stored;
 pub mod stream;
 pub mod wire;
@@ -101,9 +103,6 @@ fn ignores() -> impl Iterator<Item = &'static (&'static str, Ignores)> {
 
 /// Parameters with the reasons why they have no effect here.
 pub type Ignores = &'static [(&'static str, &'static str)];
-
-/// Actions that will not be built, with the reason.
-pub const DECLINED: &[(&str, &str)] = &[];
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {

@@ -344,7 +344,7 @@ async fn advance(app: &App, body: Value) -> Outcome {
 
 fn coverage(app: &App) -> Outcome {
     let implemented: Vec<&str> = actions::all().map(|def| def.name).collect();
-    Coverage::of(app.spec, &implemented, actions::DECLINED)
+    Coverage::of(app.spec, &implemented, &actions::declined::all(app.spec))
         .map(|c| c.to_json())
         .map_err(Refused::broken)
 }

@@ -49,10 +49,18 @@ impl ApiError {
         Self::coded(Code::Invalid(param.into()))
     }
 
-    /// A documented action that has no handler here.
+    /// A documented action that has no handler here, because of `declined` or because nobody wrote it yet. Its status is 4xx: clients
+    /// take 5xx for a passing fault and try again for minutes.
     #[must_use]
-    pub fn not_implemented(action: &str) -> Self {
-        Self::coded(Code::ActionNotImplemented).filled("{Action}", action)
+    pub fn not_implemented(action: &str, declined: Option<&str>) -> Self {
+        let error = Self::coded(Code::ActionNotImplemented).filled("{Action}", action);
+        let hint = match declined {
+            Some(reason) => format!("it will not be built: {reason}"),
+            None => "it is not built yet".to_owned(),
+        };
+        error.with_hint(format!(
+            "{hint}; what is there: `localyun coverage`, GET /_localyun/coverage"
+        ))
     }
 
     /// A failure of ours; the caller learns only that it happened.
@@ -81,6 +89,13 @@ impl ApiError {
         Self::coded(Code::IncompleteSignature).with_message(format!(
             "The request signature does not conform to Aliyun standards. {detail}"
         ))
+    }
+
+    /// What localyun has to say beside the message, in brackets behind it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl fmt::Display) -> Self {
+        self.message = format!("{} ({hint})", self.message).into();
+        self
     }
 
     /// Another message than the code's own.
@@ -152,9 +167,11 @@ mod tests {
             invalid.message,
             "Specified parameter CycleDuration is not valid."
         );
-        let not_implemented = ApiError::not_implemented("StartCaster");
-        assert_eq!(not_implemented.status, 501);
-        assert!(not_implemented.message.contains("StartCaster"));
+        let not_implemented = ApiError::not_implemented("StartCaster", Some("no studio"));
+        assert_eq!(not_implemented.status, 400);
+        for part in ["StartCaster", "no studio", "/_localyun/coverage"] {
+            assert!(not_implemented.message.contains(part), "{part}");
+        }
     }
 
     #[test]

@@ -118,12 +118,11 @@ async fn answer(app: web::Data<App>, request: &HttpRequest, body: Option<Bytes>)
         parts.headers.retain(|(name, _)| name != "content-type");
         let error = crate::error::ApiError::coded(crate::error::Code::RequestEntityTooLarge);
         let format = rpc::render::Format::guess(&parts.query, rpc::render::Format::Json);
-        let reply = rpc::render::failure(
-            format,
-            &crate::ids::request_id(),
-            parts.header("host").unwrap_or("localyun"),
-            &error,
-        );
+        let request_id = crate::ids::request_id();
+        let endpoint = app.endpoint_for(&parts);
+        let help = rpc::render::Help::of(&error.code, &endpoint, &request_id);
+        let host = parts.header("host").unwrap_or("localyun");
+        let reply = rpc::render::failure(format, &request_id, host, &help, &error);
         return to_response(reply);
     }
     match on_runtime(

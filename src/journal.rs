@@ -55,6 +55,8 @@ pub struct Entry<'a> {
     pub cause: Option<String>,
     /// Parameters that nothing read.
     pub ignored: Vec<String>,
+    /// What was done otherwise than asked, or taken beyond the reference.
+    pub notes: Vec<String>,
     pub fault: bool,
     pub took_us: u64,
 }
@@ -64,6 +66,8 @@ pub struct Entry<'a> {
 #[derive(Debug, Clone)]
 pub struct Kept {
     text: Arc<[u8]>,
+    /// It has notes, so that whoever looks for those need not open the others.
+    noted: bool,
     /// The request itself, where its signature was refused.
     pub evidence: Option<Arc<Evidence>>,
 }
@@ -117,6 +121,7 @@ impl Journal {
         }
         let entry = Kept {
             text: text.as_slice().into(),
+            noted: !entry.notes.is_empty(),
             evidence: evidence.map(Arc::new),
         };
         let mut entries = self.lock();
@@ -136,6 +141,16 @@ impl Journal {
     #[must_use]
     pub fn recent(&self, limit: usize) -> Vec<Kept> {
         self.lock().iter().rev().take(limit).cloned().collect()
+    }
+
+    /// The newest entries with notes first.
+    #[must_use]
+    pub fn noted(&self) -> Vec<Entry<'static>> {
+        let kept: Vec<Kept> = {
+            let entries = self.lock();
+            entries.iter().rev().filter(|e| e.noted).cloned().collect()
+        };
+        kept.iter().filter_map(Kept::entry).collect()
     }
 
     pub fn clear(&self) {
@@ -163,6 +178,7 @@ mod tests {
             message: None,
             cause: None,
             ignored: Vec::new(),
+            notes: Vec::new(),
             fault: false,
             took_us: 0,
         }

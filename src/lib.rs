@@ -31,6 +31,7 @@ pub mod media;
 pub mod metrics;
 pub mod model;
 pub mod neighbours;
+pub mod notes;
 pub mod notify;
 pub mod objects;
 pub mod publisher;

@@ -16,13 +16,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::actions::Answer;
+use crate::actions::{Answer, declined, retired};
 use crate::app::App;
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::faults;
 use crate::ids;
 use crate::journal::{Entry, presentable};
+use crate::notes;
 use crate::spec::answer::validate;
 use crate::spec::check::check;
 use crate::spec::model::ActionSpec;
@@ -74,6 +75,7 @@ struct Trace<'a> {
     scheme: &'static str,
     params: Vec<Pair<'a>>,
     ignored: Vec<String>,
+    notes: Vec<String>,
     format: Format,
     /// Where a fault struck.
     fault: Option<String>,
@@ -95,7 +97,8 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
             (reply, None)
         }
         Err(error) => {
-            let reply = render::failure(trace.format, &request_id, host, &error);
+            let help = render::Help::of(&error.code, &app.endpoint_for(parts), &request_id);
+            let reply = render::failure(trace.format, &request_id, host, &help, &error);
             (reply, Some(error))
         }
     };
@@ -106,6 +109,12 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
         reply.header(
             "x-localyun-ignored",
             render::header_text(&trace.ignored.join(",")),
+        );
+    }
+    if !trace.notes.is_empty() {
+        reply.header(
+            "x-localyun-note",
+            render::header_sentence(&trace.notes.join("; ")),
         );
     }
     close(
@@ -183,26 +192,37 @@ async fn run<'a>(
     let caller = trace.caller.insert(caller);
     app.quota.take(spec, caller, app.services.clock.now())?;
 
-    // 5. The parameters, by the spec.
-    let tree = Tree::from_pairs(&pairs)?;
-    let checked = check(spec, &tree).map_err(|problem| described(spec, problem.into()))?;
-    trace.ignored = checked.unknown;
-    let without_effect = crate::actions::ignored_by(action).filter(|name| tree.get(name).is_some());
-    trace.ignored.extend(without_effect.map(str::to_owned));
-
-    // 6. The action itself.
-    let Some(def) = app.registry.get(action) else {
-        return Err(ApiError::not_implemented(action));
-    };
-    let _busy = app.services.clock.busy();
-    let running = (def.run)(&app.context, checked.value, request_id);
-    let (outcome, struck) = faults::watched(running).await;
+    // 5. The parameters, by the spec, and 6. the action itself; what they have to tell is collected.
+    let acted = act(app, spec, &pairs, request_id, trace);
+    let ((outcome, struck), told) = notes::collected(faults::watched(acted)).await;
     trace.fault = trace.fault.take().or(struck);
+    trace.notes = told.iter().map(ToString::to_string).collect();
     let answer = outcome.map_err(|error| described(spec, error))?;
     if app.checks_answers {
         report_misfit(spec, &answer);
     }
     Ok(answer)
+}
+
+/// Checks the parameters by the spec and runs the action.
+async fn act(
+    app: &App,
+    spec: &'static ActionSpec,
+    pairs: &Pairs<'_>,
+    request_id: &str,
+    trace: &mut Trace<'_>,
+) -> Result<Answer, ApiError> {
+    let action = spec.action.as_str();
+    let tree = Tree::from_pairs(pairs)?;
+    let checked = check(spec, &tree)?;
+    trace.ignored = checked.unknown;
+    let without_effect = crate::actions::ignored_by(action).filter(|name| tree.get(name).is_some());
+    trace.ignored.extend(without_effect.map(str::to_owned));
+    let Some(def) = app.registry.get(action) else {
+        return Err(ApiError::not_implemented(action, declined::reason(spec)));
+    };
+    let _busy = app.services.clock.busy();
+    (def.run)(&app.context, checked.value, request_id).await
 }
 
 /// `Action` or `Version`: a V1 client's parameter wins over its header, an ACS3 client sends headers.
@@ -225,11 +245,12 @@ fn named<'p>(
 
 fn unknown_action(app: &App, action: &str) -> ApiError {
     let error = ApiError::coded(Code::InvalidActionNotFound);
-    match app.spec.closest(action) {
-        Some(near) => {
-            let message = format!("{} (did you mean {near}?)", error.message);
-            error.with_message(message)
-        }
+    let near = || {
+        let near = app.spec.closest(action)?;
+        Some(format!("did you mean {near}?"))
+    };
+    match retired::told(action).or_else(near) {
+        Some(hint) => error.with_hint(hint),
         None => error,
     }
 }
@@ -260,7 +281,7 @@ fn close(
         .and_then(std::error::Error::source)
         .map(ToString::to_string);
     let code = error.map(|e| e.code.as_str());
-    if status >= 500 && status != 501 {
+    if status >= 500 {
         tracing::warn!(request.id = %request_id, action.name = %trace.action, ?code, ?cause, "request failed");
     } else {
         tracing::debug!(request.id = %request_id, action.name = %trace.action, ?code, status, "request");
@@ -281,7 +302,7 @@ fn close(
         method: parts.method.as_str().into(),
         verdict: match status {
             200..=299 => "ok",
-            500.. if status != 501 => "failed",
+            500.. => "failed",
             _ => "refused",
         }
         .into(),
@@ -294,6 +315,7 @@ fn close(
         message: message.map(Cow::from),
         cause,
         ignored: trace.ignored,
+        notes: trace.notes,
         fault: trace.fault.is_some(),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     };

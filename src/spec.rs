@@ -13,6 +13,7 @@ use include_dir::{Dir, include_dir};
 pub mod answer;
 pub mod check;
 pub mod coverage;
+pub mod loose_json;
 pub mod model;
 pub mod openapi;
 mod patch;

@@ -57,7 +57,7 @@ impl Params {
     fn request<T: DeserializeOwned>(self, action: &'static str) -> Result<T, ApiError> {
         let spec = Spec::embedded()
             .action(action)
-            .ok_or_else(|| ApiError::not_implemented(action))?;
+            .ok_or_else(|| ApiError::not_implemented(action, None))?;
         let pairs = self.0.into_iter().collect();
         let tree = Tree::from_pairs(&pairs)?;
         let checked = check::check(spec, &tree)?;

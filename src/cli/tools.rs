@@ -18,8 +18,12 @@ const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
 /// Every documented action and how it stands.
 pub(super) fn coverage(args: &CoverageArgs) -> Outcome {
     let implemented: Vec<&str> = actions::all().map(|action| action.name).collect();
-    let table = Coverage::of(Spec::embedded(), &implemented, actions::DECLINED)
-        .map_err(CliError::failed)?;
+    let table = Coverage::of(
+        Spec::embedded(),
+        &implemented,
+        &actions::declined::all(Spec::embedded()),
+    )
+    .map_err(CliError::failed)?;
     if args.json {
         say(format!("{:#}", table.to_json()));
     } else {

@@ -4,13 +4,44 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Refused, query};
 use crate::app::App;
+use crate::journal::Entry;
 use crate::live::access::Domain;
 use crate::model::on_demand::{ingest_parameter_wants, question_url};
-use crate::model::rule::{OnDemand, Window, choose, verdicts};
+use crate::model::rule::{ANY, OnDemand, Window, choose, verdicts};
 use crate::model::stream_key::{PushArgs, StreamKey, check_name};
 use crate::model::wire_time;
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
+
+/// Notes that an answer shows.
+const NOTES: usize = 20;
+
+/// What calls about this stream were told, the newest first.
+fn notes(app: &App, domains: &[&str], app_name: &str, stream: &str) -> Vec<Value> {
+    let about = |entry: &Entry<'_>| {
+        let given = |wanted: &str| {
+            let found = entry.params.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.as_ref()).unwrap_or_default()
+        };
+        let named = given("DomainNames").split(',').chain([given("DomainName")]);
+        let fits = |given: &str, asked: &str| given.is_empty() || given == ANY || given == asked;
+        named
+            .map(|name| name.trim().to_ascii_lowercase())
+            .any(|name| domains.contains(&name.as_str()))
+            && fits(given("AppName"), app_name)
+            && fits(given("StreamName"), stream)
+    };
+    let noted = app.journal.noted().into_iter().filter(about).take(NOTES);
+    let shown = noted.map(|entry| {
+        json!({
+            "at": wire_time::to_api(entry.at),
+            "request_id": entry.request_id,
+            "action": entry.action,
+            "notes": entry.notes,
+        })
+    });
+    shown.collect()
+}
 
 pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
     let needed = |name: &str| {
@@ -142,5 +173,6 @@ pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
         "callbacks": notify.map(|n| json!({"notify_url": n.notify_url, "on_demand_url": n.on_demand_url, "status_events": n.need_status_notify})),
         "live": publisher.map(|p| json!({"since": wire_time::to_api(p.since), "recorder": p.recorder.view(), "media": p.facts()})),
         "note": live_note,
+        "notes": notes(app, &[&asked, &domain], &app_name, &stream),
     }))
 }

@@ -72,7 +72,7 @@ ContentMd5NotMatched = "ContentMD5NotMatched", 400, "The Content-MD5 header does
 ContentLengthDoesNotMatch = "ContentLengthDoesNotMatch", 400, "The Content-Length header does not fit the request body.";
 MissingParameter = "MissingParameter", 400, "A mandatory parameter of this action is absent.";
 // localyun itself.
-ActionNotImplemented = "ActionNotImplemented", 501, "The action {Action} is a documented one and passed the checks of its parameters, but localyun does not implement it.";
+ActionNotImplemented = "ActionNotImplemented", 400, "The action {Action} is a documented one and passed the checks of its parameters, but localyun does not implement it.";
 InvalidParameter = "InvalidParameter", 400, "A parameter of the request is not valid.";
 RequestEntityTooLarge = "RequestEntityTooLarge", 413, "The request is larger than this service accepts.";
 // The product.
@@ -158,6 +158,15 @@ impl Code {
     #[must_use]
     pub fn status(&self) -> u16 {
         self.row().map_or(400, |(_, status, _)| status)
+    }
+
+    /// Whether only localyun answers with it: the cloud's own help knows nothing of such a code.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Code::ActionNotImplemented | Code::InvalidParameter | Code::RequestEntityTooLarge
+        )
     }
 
     /// The default message; placeholders such as `{StringToSign}` are left for [`super::ApiError`] to fill.

@@ -105,6 +105,7 @@ mod tests {
             message: None,
             cause: None,
             ignored: Vec::new(),
+            notes: Vec::new(),
             fault: false,
             took_us: 0,
         };

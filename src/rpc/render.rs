@@ -94,6 +94,40 @@ pub fn header_text(text: &str) -> String {
         .collect()
 }
 
+/// A sentence that may stand in a header.
+#[must_use]
+pub fn header_sentence(text: &str) -> String {
+    text.chars()
+        .take(1_000)
+        .map(|c| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        })
+        .collect()
+}
+
+/// Where a caller finds help with an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Help(String);
+
+impl Help {
+    /// The cloud's troubleshooter for the cloud's codes. For ours, which it does not know, this server's own pages.
+    #[must_use]
+    pub fn of(code: &Code, endpoint: &str, request_id: &str) -> Self {
+        Self(match code {
+            Code::ActionNotImplemented => format!("{endpoint}/_localyun/coverage"),
+            code if code.is_ours() => format!("{endpoint}/_localyun/requests?limit=10"),
+            code => format!(
+                "https://api.aliyun.com/troubleshoot?q={}&product=live&requestId={request_id}",
+                code.as_str()
+            ),
+        })
+    }
+}
+
 /// The most that is reserved for an answer before it is known how long it is.
 const RESERVED: usize = 64 * 1024;
 
@@ -143,10 +177,15 @@ pub fn success(format: Format, action: &str, request_id: &str, answer: Answer) -
 
 /// The error envelope.
 #[must_use]
-pub fn failure(format: Format, request_id: &str, host: &str, error: &ApiError) -> Reply {
+pub fn failure(
+    format: Format,
+    request_id: &str,
+    host: &str,
+    help: &Help,
+    error: &ApiError,
+) -> Reply {
     let code = error.code.as_str();
-    let recommend =
-        format!("https://api.aliyun.com/troubleshoot?q={code}&product=live&requestId={request_id}");
+    let recommend = help.0.as_str();
     let mut fields = Map::new();
     fields.insert("RequestId".to_owned(), Value::from(request_id));
     fields.insert("HostId".to_owned(), Value::from(host));
@@ -267,16 +306,31 @@ mod tests {
     #[test]
     fn errors_carry_the_envelope_in_both_forms() {
         let error = ApiError::missing("DomainName");
+        let help = Help::of(&error.code, "http://h:1", "ID");
         let json: Value =
-            serde_json::from_slice(&failure(Format::Json, "ID", "h:1", &error).body).unwrap();
+            serde_json::from_slice(&failure(Format::Json, "ID", "h:1", &help, &error).body)
+                .unwrap();
         assert_eq!(json["Code"], "MissingDomainName");
         assert_eq!(json["HostId"], "h:1");
-        let body = failure(Format::Xml, "ID", "h:1", &error).body;
+        let body = failure(Format::Xml, "ID", "h:1", &help, &error).body;
         let xml = std::str::from_utf8(&body).unwrap();
         assert!(xml.starts_with("<?xml version='1.0' encoding='UTF-8'?><Error><RequestId>ID</RequestId><HostId>h:1</HostId><Code>"), "{xml}");
         assert!(
             xml.ends_with("requestId=ID]]></Recommend></Error>"),
             "{xml}"
         );
+    }
+
+    #[test]
+    fn help_with_our_own_codes_is_ours() {
+        let help = |code| Help::of(&code, "http://h:1", "ID").0;
+        assert_eq!(
+            help(Code::ActionNotImplemented),
+            "http://h:1/_localyun/coverage"
+        );
+        for code in Code::all() {
+            let cloud = help(code.clone()).starts_with("https://api.aliyun.com/");
+            assert_eq!(cloud, !code.is_ours(), "{code}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::model::{ActionSpec, Encoding, Kind, Param};
-use super::scalar;
+use super::{loose_json, scalar};
 use crate::error::{ApiError, Code};
 use crate::rpc::params::{Node, Tree};
 
@@ -261,7 +261,7 @@ fn read(
         }
         (Kind::Array | Kind::Object | Kind::Map, Some(Encoding::Json), Node::Value(text)) => {
             let value: Value =
-                serde_json::from_str(text).map_err(|_| refused(ProblemKind::Json))?;
+                loose_json::read(path, text).map_err(|_| refused(ProblemKind::Json))?;
             json::read(param, &value, path, unknown)
         }
         (Kind::Array, Some(Encoding::Repeat), Node::List(items)) => {

@@ -16,7 +16,7 @@ pub enum Standing {
     Implemented,
     /// It has none, for this reason.
     Declined(&'static str),
-    /// Its parameters are checked, then the answer is 501.
+    /// Its parameters are checked, then the answer is ActionNotImplemented.
     SpecOnly,
 }
 

@@ -202,8 +202,50 @@ def test_unimplemented_action(api, server):
     """Actions that the product documents and localyun does not implement say so, after the usual checks."""
     assert "DescribeLiveShiftConfigs" in json.dumps(server.get("/_localyun/coverage"))
     refused(get(api, api.signed("DescribeLiveShiftConfigs")), "MissingDomainName")
-    body = refused(get(api, api.signed("DescribeLiveShiftConfigs", DomainName="bad.example.com")), "ActionNotImplemented", statuses=(501,))
+    body = refused(get(api, api.signed("DescribeLiveShiftConfigs", DomainName="bad.example.com")), "ActionNotImplemented")
     assert "DescribeLiveShiftConfigs" in body["Message"]
+    # And what to do: the list of what is there, by command and by address.
+    assert "localyun coverage" in body["Message"]
+    assert body["Recommend"] == f"{server.api}/_localyun/coverage"
+    (entry,) = server.rows("/_localyun/requests?limit=1", "requests")
+    assert (entry["verdict"], entry["status"]) == ("refused", 400)
+
+
+def test_no_documented_action_answers_5xx(api, server):
+    """Clients take 5xx for a passing fault and try for minutes; whatever is not there has to say so for good."""
+    names = [row["action"] for row in server.get("/_localyun/coverage")["actions"] if row["standing"] != "implemented"]
+    assert len(names) > 390
+    for name in names:
+        status, _, body = get(api, api.signed(name))
+        assert 400 <= status < 500, (name, status, body)
+
+
+def test_declined_action(api, server):
+    """An action of a family that will not be built says why."""
+    rows = {row["action"]: row for row in server.get("/_localyun/coverage")["actions"]}
+    for name in ("DescribeCasters", "ListMessageApp", "ListEventSub", "DescribeLiveUserBillPrediction"):
+        reason = rows[name]["reason"]
+        assert rows[name]["standing"] == "declined" and len(reason) > 20
+        status, body = api.ask(name, StartTime="2026-03-01T00:00:00Z", EndTime="2026-03-01T01:00:00Z", AppId="a", PageNumber=1)
+        assert status == 400 and body["Code"] == "ActionNotImplemented", (name, body)
+        assert reason in body["Message"]
+
+
+@pytest.mark.parametrize(
+    ("action", "successor"),
+    [
+        ("DescribeLiveStreamOnlineUserNum", "DescribeLiveDomainOnlineUserNum"),
+        ("DescribeLiveStreamsFrameRateAndBitRateData", "DescribeLiveStreamDetailFrameRateAndBitRateData"),
+        ("DescribeLiveDomainTranscodeData", "DescribeLiveDomainStreamTranscodeData"),
+        ("StartMixStreamsService", "CreateMixStream"),
+        ("CreateBoard", "nothing has taken its place"),
+    ],
+)
+def test_retired_action(api, action, successor):
+    """Released SDKs still have what the product retired; the answer names the successor."""
+    body = refused(get(api, api.signed(action, DomainName="bad.example.com")), "InvalidAction.NotFound", statuses=(404,))
+    assert body["Message"].startswith("Specified api is not found, please check your url and method. (")
+    assert f"{action} was retired" in body["Message"] and successor in body["Message"]
 
 
 def test_missing_business_parameter(api):

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::actions::wire::{malformed, names};
 use crate::error::ApiError;
 use crate::live::access::Function;
+use crate::spec::loose_json;
 
 /// Functions of one call, arguments of a function, functions of a domain.
 const MOST_FUNCTIONS: usize = 50;
@@ -46,7 +47,8 @@ struct Arg {
 
 /// Reads the parameter Functions.
 pub fn read(text: &str) -> Result<Vec<Setting>, ApiError> {
-    let settings: Vec<Setting> = serde_json::from_str(text)
+    let settings: Vec<Setting> = loose_json::read("Functions", text)
+        .and_then(serde_json::from_value)
         .map_err(|error| refused(&format!("it is no list of functions: {error}")))?;
     if settings.is_empty() || settings.len() > MOST_FUNCTIONS {
         return Err(refused(&format!(
