@@ -294,9 +294,9 @@ fn described(upload: &Upload<'_>) -> NewObject {
 fn put_error(error: FolderError) -> PutError {
     match error {
         FolderError::NoSuchBucket(_) => PutError::NoSuchBucket,
-        FolderError::InvalidBucketName(_) | FolderError::InvalidKey(_) => {
-            PutError::Denied(error.to_string())
-        }
+        FolderError::InvalidBucketName(_)
+        | FolderError::InvalidKey(_)
+        | FolderError::KeyTooLong => PutError::Denied(error.to_string()),
         FolderError::AlreadyExists(_) => PutError::Taken,
         other => PutError::Failed(other.to_string()),
     }

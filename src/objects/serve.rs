@@ -19,6 +19,7 @@ mod body;
 mod buckets;
 mod checksum;
 mod chunked;
+mod code;
 mod cors;
 mod dialect;
 mod error;
@@ -39,6 +40,7 @@ mod xml;
 use answer::Answer;
 use auth::Caller;
 use body::Body;
+use code::Code;
 use dialect::Dialect;
 use error::ServeError;
 use request::Request;
@@ -167,7 +169,7 @@ async fn entry(
         Err(error) => {
             payload.drain().await;
             let error = dialect::reword(error, dialect);
-            tracing::debug!(%id, method = %http.method(), target, status = error.status, %error, "refused");
+            tracing::debug!(%id, method = %http.method(), target, status = error.code.status(), %error, "refused");
             let host = request
                 .as_ref()
                 .and_then(|request| request.header("host"))
@@ -220,10 +222,11 @@ async fn answer(
     if let Some(fault) = &fault {
         machine_sleep(Duration::from_millis(fault.delay_ms)).await;
         if fault.status >= 300 {
-            return Err(
-                ServeError::new(fault.status, fault.code.clone(), fault.message.clone())
-                    .with_header(FAULT_HEADER, operation.name().to_owned()),
-            );
+            return Err(ServeError::new(
+                Code::Other(fault.status, fault.code.clone()),
+                fault.message.clone(),
+            )
+            .with_header(FAULT_HEADER, operation.name().to_owned()));
         }
     }
     let context = Context {

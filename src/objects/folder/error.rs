@@ -19,6 +19,8 @@ pub enum FolderError {
     NoSuchKey(String),
     #[error("object {0} exists already")]
     AlreadyExists(String),
+    #[error("object name is longer than 1024 bytes")]
+    KeyTooLong,
     #[error("object name is not valid: {0}")]
     InvalidKey(&'static str),
     #[error("multipart upload {0} does not exist")]

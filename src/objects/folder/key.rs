@@ -53,7 +53,7 @@ pub fn encode(key: &str) -> Result<EncodedKey, FolderError> {
         return Err(FolderError::InvalidKey("it is empty"));
     }
     if key.len() > MAX_KEY_BYTES {
-        return Err(FolderError::InvalidKey("it is longer than 1024 bytes"));
+        return Err(FolderError::KeyTooLong);
     }
     if key.contains('\0') {
         return Err(FolderError::InvalidKey("it holds a NUL character"));

@@ -9,6 +9,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use futures_util::Stream;
 
+use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::xml::Xml;
@@ -64,11 +65,11 @@ impl Answer {
 
     pub fn error(error: &ServeError, document: String, dialect: Dialect) -> Self {
         let mut answer = Self {
-            status: error.status,
+            status: error.code.status(),
             headers: Vec::new(),
             body: Body::Text(document),
         };
-        if error.status == 304 {
+        if error.code == Code::NotModified {
             answer.body = Body::Empty;
         } else {
             answer = answer.header("content-type", "application/xml");
@@ -76,7 +77,7 @@ impl Answer {
         for (name, value) in &error.headers {
             answer = answer.header(*name, value);
         }
-        match error.ec() {
+        match error.code.ec() {
             Some(ec) if dialect == Dialect::Oss => answer.header("x-oss-ec", ec),
             _ => answer,
         }

@@ -2,6 +2,7 @@
 
 use super::address::{Reading, readings};
 use super::chunked::Framing;
+use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::request::Request;
@@ -96,12 +97,7 @@ pub fn authenticate(
         });
     }
     let entry = keys.find(key_id).ok_or_else(|| {
-        ServeError::new(
-            403,
-            "InvalidAccessKeyId",
-            "The OSS Access Key Id you provided does not exist in our records.",
-        )
-        .with("OSSAccessKeyId", key_id.clone())
+        ServeError::of(Code::InvalidAccessKeyId).with("OSSAccessKeyId", key_id.clone())
     })?;
     check_times(&claim, now)?;
     check_token(request, &entry)?;
@@ -218,11 +214,7 @@ fn check_token(request: &Request, entry: &KeyEntry) -> Result<(), ServeError> {
         .or_else(|| request.param("X-Amz-Security-Token"));
     match given {
         Some(given) if super::sign::same(wanted, given) => Ok(()),
-        _ => Err(ServeError::new(
-            403,
-            "InvalidSecurityToken",
-            "The security token you provided is invalid.",
-        )),
+        _ => Err(ServeError::of(Code::InvalidSecurityToken)),
     }
 }
 

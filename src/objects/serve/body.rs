@@ -11,6 +11,7 @@ use super::Context;
 use super::auth::Payload;
 use super::checksum::Checks;
 use super::chunked::Unframer;
+use super::code::Code;
 use super::error::ServeError;
 use crate::clock::{machine_timeout, monotonic};
 use crate::objects::folder::{Draft, Finished, FolderError};
@@ -66,8 +67,7 @@ impl Body {
                 Some(Ok(bytes))
             }
             Some(Some(Err(error))) => Some(Err(ServeError::new(
-                400,
-                "IncompleteBody",
+                Code::IncompleteBody,
                 format!("The request body broke off: {error}."),
             ))),
             Some(None) => {
@@ -76,11 +76,7 @@ impl Body {
             }
             None => {
                 self.timed_out = true;
-                Some(Err(ServeError::new(
-                    400,
-                    "RequestTimeout",
-                    "Your socket connection to the server was not read from or written to within the timeout period.",
-                )))
+                Some(Err(ServeError::of(Code::RequestTimeout)))
             }
         }
     }
@@ -132,11 +128,7 @@ pub async fn object(context: &Context<'_>, payload: &mut Body) -> Result<Finishe
         ));
     }
     if announced.is_none() && context.request.header("transfer-encoding").is_none() {
-        return Err(ServeError::new(
-            411,
-            "MissingContentLength",
-            "You must provide the Content-Length HTTP header.",
-        ));
+        return Err(ServeError::of(Code::MissingContentLength));
     }
     let mut draft = context.store().draft().await?;
     let mut intake = Intake::new(context);
@@ -152,8 +144,7 @@ pub async fn object(context: &Context<'_>, payload: &mut Body) -> Result<Finishe
         && draft.size() != wanted
     {
         return Err(ServeError::new(
-            400,
-            "IncompleteBody",
+            Code::IncompleteBody,
             "You did not provide the number of bytes specified by the x-amz-decoded-content-length HTTP header.",
         ));
     }
@@ -163,8 +154,7 @@ pub async fn object(context: &Context<'_>, payload: &mut Body) -> Result<Finishe
         && wanted != finished.crc64.to_string()
     {
         return Err(ServeError::new(
-            400,
-            "InvalidArgument",
+            Code::InvalidArgument,
             "The x-oss-hash-crc64ecma you specified did not match the bytes received.",
         ));
     }
@@ -181,8 +171,8 @@ pub async fn store_part(draft: &mut Draft, part: Bytes) -> Result<(), ServeError
     Ok(draft.write(part).await?)
 }
 
-pub fn too_large(message: &str) -> ServeError {
-    ServeError::new(400, "EntityTooLarge", message)
+pub fn too_large(message: &'static str) -> ServeError {
+    ServeError::new(Code::EntityTooLarge, message)
 }
 
 fn md5_of(body: &[u8]) -> [u8; 16] {
@@ -249,8 +239,7 @@ impl Intake {
         self.checks.finish(|name| trailers.get(name).cloned())?;
         match self.md5 {
             Some(wanted) if wanted != STANDARD.encode(md5) => Err(ServeError::new(
-                400,
-                "InvalidDigest",
+                Code::ContentMd5Mismatch,
                 "The Content-MD5 you specified was invalid.",
             )
             .with("Content-MD5", wanted)),

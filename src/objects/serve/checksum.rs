@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use super::code::Code;
 use super::error::ServeError;
 
 /// A table-driven reflected CRC of up to 64 bits, eight bytes a step.
@@ -148,26 +149,20 @@ impl Checks {
         for (name, expected, running) in self.running {
             let Some(expected) = expected.or_else(|| trailer(&name)) else {
                 return Err(ServeError::new(
-                    400,
-                    "MalformedTrailerError",
+                    Code::MalformedTrailer,
                     format!("The trailer {name} was announced and did not come."),
                 ));
             };
             let digest = running.finish();
             if name == "x-amz-content-sha256" {
                 if hex::encode(&digest) != expected {
-                    return Err(ServeError::new(
-                        400,
-                        "XAmzContentSHA256Mismatch",
-                        "The provided 'x-amz-content-sha256' header does not match what was computed.",
-                    )
-                    .with("ClientComputedContentSHA256", expected)
-                    .with("S3ComputedContentSHA256", hex::encode(digest)));
+                    return Err(ServeError::of(Code::XAmzContentSha256Mismatch)
+                        .with("ClientComputedContentSHA256", expected)
+                        .with("S3ComputedContentSHA256", hex::encode(digest)));
                 }
             } else if STANDARD.encode(&digest) != expected {
                 return Err(ServeError::new(
-                    400,
-                    "BadDigest",
+                    Code::BadDigest,
                     format!("The {name} you specified did not match the calculated checksum."),
                 )
                 .with("CalculatedDigest", STANDARD.encode(digest)));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use bytes::{Buf, Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 
+use super::code::Code;
 use super::error::ServeError;
 use super::sign::{hmac_sha256, same, v4};
 
@@ -274,8 +275,7 @@ impl Unframer {
             given,
         ) {
             return Err(ServeError::new(
-                403,
-                "SignatureDoesNotMatch",
+                Code::SignatureDoesNotMatch,
                 "The signature of a chunk does not match.",
             )
             .with("SignatureProvided", given.to_owned())
@@ -303,8 +303,7 @@ impl Unframer {
 
 fn broken(what: &str) -> ServeError {
     ServeError::new(
-        400,
-        "IncompleteBody",
+        Code::IncompleteBody,
         format!("The aws-chunked body is broken: {what}."),
     )
 }

@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::body;
+use super::code::Code;
 use super::error::ServeError;
 use super::request::Request;
 use super::xml::{self, Cors};
@@ -14,11 +15,7 @@ const METHODS: &[&str] = &["GET", "PUT", "DELETE", "POST", "HEAD"];
 pub async fn get_bucket_cors(context: &Context<'_>) -> Result<Answer, ServeError> {
     let rules = context.store().bucket(context.bucket()).await?.cors;
     if rules.is_empty() {
-        return Err(ServeError::new(
-            404,
-            "NoSuchCORSConfiguration",
-            "The CORS Configuration does not exist.",
-        ));
+        return Err(ServeError::of(Code::NoSuchCorsConfiguration));
     }
     let mut xml = context.dialect().document("CORSConfiguration");
     for rule in rules {
@@ -93,8 +90,7 @@ pub async fn preflight(context: &Context<'_>) -> Result<Answer, ServeError> {
     let need = |name: &str| {
         request.header(name).ok_or_else(|| {
             ServeError::new(
-                400,
-                "BadRequest",
+                Code::BadRequest,
                 format!("Insufficient information. {name} request header needed."),
             )
         })
@@ -105,13 +101,7 @@ pub async fn preflight(context: &Context<'_>) -> Result<Answer, ServeError> {
         .unwrap_or_default();
     let rules = context.store().bucket(context.bucket()).await?.cors;
     let Some(rule) = find(&rules, origin, method, asked) else {
-        return Err(ServeError::new(
-            403,
-            "AccessForbidden",
-            "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request \
-             method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the \
-             resource's CORS spec.",
-        ));
+        return Err(ServeError::of(Code::AccessForbidden));
     };
     let mut answer = with_rule(Answer::empty(200), rule, origin);
     if !asked.is_empty() {

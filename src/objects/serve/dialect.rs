@@ -68,7 +68,7 @@ impl Dialect {
         path: &str,
     ) -> String {
         let mut xml = Xml::new("Error", None);
-        xml.text("Code", &error.code)
+        xml.text("Code", error.code.as_str())
             .text("Message", &error.message);
         if self == Self::S3 {
             xml.text("Resource", path);
@@ -78,28 +78,19 @@ impl Dialect {
             xml.text(name, value);
         }
         if self == Self::Oss {
-            xml.maybe("EC", error.ec());
+            xml.maybe("EC", error.code.ec());
         }
         xml.finish()
     }
 }
 
-/// Turns a refusal of one wording into S3's where the two products differ.
+/// Turns a refusal into S3's words where the two products differ.
 pub fn reword(mut error: ServeError, dialect: Dialect) -> ServeError {
-    if dialect == Dialect::S3 {
-        match error.code.as_str() {
-            "FileAlreadyExists" => {
-                error.status = 412;
-                error.code = "PreconditionFailed".into();
-                error.message =
-                    "At least one of the pre-conditions you specified did not hold".into();
-            }
-            "InvalidDigest" => error.code = "BadDigest".into(),
-            "InvalidObjectName" if error.message.contains("longer than") => {
-                error.code = "KeyTooLongError".into();
-            }
-            _ => {}
-        }
+    if dialect == Dialect::S3
+        && let Some(code) = error.code.in_s3()
+    {
+        error.message = code.text().into();
+        error.code = code;
     }
     error
 }

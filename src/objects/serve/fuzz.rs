@@ -23,7 +23,7 @@ impl From<ServeError> for Refusal {
     fn from(error: ServeError) -> Self {
         let mut details = error.details.into_iter();
         Self {
-            code: error.code,
+            code: error.code.as_str().to_owned(),
             string_to_sign: details
                 .find(|(name, _)| *name == "StringToSign")
                 .map(|(_, text)| text),

@@ -4,6 +4,7 @@ use super::Context;
 use super::answer::Answer;
 use super::body;
 use super::buckets::{OWNER, bucket_acl, owner};
+use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::xml::{self, Tagging};
@@ -70,8 +71,7 @@ pub async fn put_bucket_acl(context: &Context<'_>) -> Result<Answer, ServeError>
 
 fn acl_missing(header: &str) -> ServeError {
     ServeError::new(
-        400,
-        "MissingArgument",
+        Code::MissingArgument,
         format!(
             "The ACL is set by the header x-oss-{header} or x-amz-acl; grants in the body are not implemented."
         ),
@@ -180,7 +180,7 @@ pub fn tags_in_header(text: &str) -> Result<Vec<(String, String)>, ServeError> {
 }
 
 fn checked(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>, ServeError> {
-    let invalid = |message: &str| Err(ServeError::new(400, "InvalidTag", message));
+    let invalid = |message: &'static str| Err(ServeError::new(Code::InvalidTag, message));
     if tags.len() > MAX_TAGS {
         return invalid("An object can have 10 tags at most.");
     }

@@ -5,6 +5,7 @@ use futures_util::StreamExt;
 use super::Context;
 use super::answer::Answer;
 use super::body;
+use super::code::Code;
 use super::error::ServeError;
 use super::object_read::{Wanted, of_copy_source, wanted};
 use super::object_write::{copy_source, new_object, replace};
@@ -88,11 +89,7 @@ pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeErro
             match wanted(range, info.size, true) {
                 Wanted::Whole => Ok((0, info.size)),
                 Wanted::Part { start, length } => Ok((start, length)),
-                Wanted::Nothing => Err(ServeError::new(
-                    416,
-                    "InvalidRange",
-                    "The requested range cannot be satisfied.",
-                )),
+                Wanted::Nothing => Err(ServeError::of(Code::InvalidRange)),
             }
         })
         .await?;

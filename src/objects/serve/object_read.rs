@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::answer::Answer;
+use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::metadata::no_such_key;
@@ -70,12 +71,7 @@ impl Conditions {
         };
         let modified = info.last_modified_ms / 1000;
         let failed = |condition: &str| {
-            Err(ServeError::new(
-                412,
-                "PreconditionFailed",
-                "At least one of the pre-conditions you specified did not hold",
-            )
-            .with("Condition", condition.to_owned()))
+            Err(ServeError::of(Code::PreconditionFailed).with("Condition", condition.to_owned()))
         };
         match request.header(self.if_match) {
             Some(list) if !names_it(list) => return failed("If-Match"),
@@ -90,7 +86,7 @@ impl Conditions {
             None => seconds(self.if_modified).is_some_and(|since| modified <= since),
         };
         if unchanged {
-            return Err(ServeError::new(304, "NotModified", "Not Modified")
+            return Err(ServeError::of(Code::NotModified)
                 .with_header("etag", dialect.etag(&info.etag))
                 .with_header("last-modified", http_date(info.last_modified_ms)));
         }
@@ -169,13 +165,9 @@ fn standard_ranges(context: &Context<'_>) -> bool {
 }
 
 fn out_of_range(size: u64) -> ServeError {
-    ServeError::new(
-        416,
-        "InvalidRange",
-        "The requested range cannot be satisfied.",
-    )
-    .with("ActualObjectSize", size.to_string())
-    .with_header("content-range", format!("bytes */{size}"))
+    ServeError::of(Code::InvalidRange)
+        .with("ActualObjectSize", size.to_string())
+        .with_header("content-range", format!("bytes */{size}"))
 }
 
 /// `GetObject`.
@@ -295,8 +287,7 @@ fn overrides(context: &Context<'_>, mut answer: Answer) -> Result<Answer, ServeE
         }
         if context.caller.key_id.is_none() && context.state.strict {
             return Err(ServeError::new(
-                400,
-                "InvalidRequest",
+                Code::InvalidRequest,
                 "Anonymous requests cannot override response headers.",
             ));
         }

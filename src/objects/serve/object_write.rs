@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::Context;
 use super::answer::Answer;
 use super::body;
+use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::metadata::{object_acl, tags_in_header};
@@ -56,11 +57,7 @@ pub fn new_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
         .map(|(name, value)| name.len() + value.len())
         .sum();
     if size > MAX_USER_METADATA {
-        return Err(ServeError::new(
-            400,
-            "MetadataTooLarge",
-            "Your metadata headers exceed the maximum allowed size.",
-        ));
+        return Err(ServeError::of(Code::MetadataTooLarge));
     }
     Ok(NewObject {
         content_type: request
@@ -271,7 +268,7 @@ pub async fn delete_multiple(
                 let error = ServeError::from(error);
                 xml.nest("Error", |xml| {
                     xml.text("Key", name(&object.key))
-                        .text("Code", &error.code)
+                        .text("Code", error.code.as_str())
                         .text("Message", &error.message);
                 });
             }

@@ -6,6 +6,7 @@ use actix_web::web::Bytes;
 use bytes::{Buf, BytesMut};
 
 use super::answer::Answer;
+use super::code::Code;
 use super::error::ServeError;
 use super::object_write::KEPT_HEADERS;
 use super::post_policy::{self, Fields};
@@ -35,8 +36,7 @@ struct Head {
 
 fn malformed(what: &str) -> ServeError {
     ServeError::new(
-        400,
-        "MalformedPOSTRequest",
+        Code::MalformedPostRequest,
         format!("The body of your POST request is not well-formed: {what}."),
     )
 }
@@ -82,11 +82,7 @@ impl<'a> Form<'a> {
                 return Ok(taken);
             }
             if self.buffer.len() > limit + mark.len() {
-                return Err(ServeError::new(
-                    400,
-                    "FieldItemTooLong",
-                    "The fields of the form are longer than 64 KB.",
-                ));
+                return Err(ServeError::of(Code::FieldItemTooLong));
             }
             self.more().await?;
         }
@@ -149,8 +145,7 @@ impl<'a> Form<'a> {
         }
         if draft.size() < least {
             return Err(ServeError::new(
-                400,
-                "EntityTooSmall",
+                Code::EntityTooSmall,
                 "Your proposed upload is smaller than the minimum allowed size",
             ));
         }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::KeyRing;
+use super::code::Code;
 use super::error::ServeError;
 use super::sign::{Now, hmac_sha1, hmac_sha256, mismatch, same};
 
@@ -83,23 +84,14 @@ pub fn check(
         )
     };
     let entry = keys.find(id).ok_or_else(|| {
-        ServeError::new(
-            403,
-            "InvalidAccessKeyId",
-            "The OSS Access Key Id you provided does not exist in our records.",
-        )
-        .with("OSSAccessKeyId", id.to_owned())
+        ServeError::of(Code::InvalidAccessKeyId).with("OSSAccessKeyId", id.to_owned())
     })?;
     if !same(&computed(&entry.secret), given) {
         return Err(mismatch(id, given, policy, None));
     }
     let token = field("x-oss-security-token").or(field("x-amz-security-token"));
     if entry.security_token.is_some() && entry.security_token.as_deref() != token {
-        return Err(ServeError::new(
-            403,
-            "InvalidSecurityToken",
-            "The security token you provided is invalid.",
-        ));
+        return Err(ServeError::of(Code::InvalidSecurityToken));
     }
     conditions(fields, bucket, policy, now)
 }
@@ -110,13 +102,7 @@ fn conditions(
     policy: &str,
     now: Now<'_>,
 ) -> Result<(u64, u64), ServeError> {
-    let malformed = || {
-        ServeError::new(
-            400,
-            "InvalidPolicyDocument",
-            "Invalid Policy: the document is not valid JSON.",
-        )
-    };
+    let malformed = || ServeError::of(Code::InvalidPolicyDocument);
     let bytes = STANDARD.decode(policy.trim()).map_err(|_| malformed())?;
     let policy: Policy = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
     let expires: jiff::Timestamp = policy.expiration.parse().map_err(|_| malformed())?;

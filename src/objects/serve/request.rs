@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::code::Code;
 use super::error::ServeError;
 
 /// Bytes of a request target at most.
@@ -29,11 +30,7 @@ impl Request {
         headers: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, ServeError> {
         if target.len() > MAX_TARGET_BYTES {
-            return Err(ServeError::new(
-                414,
-                "URITooLong",
-                "The request target is longer than 16 KB.",
-            ));
+            return Err(ServeError::of(Code::UriTooLong));
         }
         let (raw_path, raw_query) = target.split_once('?').unwrap_or((target, ""));
         let mut query = Vec::new();
@@ -48,8 +45,7 @@ impl Request {
         for (name, value) in headers {
             let value = String::from_utf8(value.to_vec()).map_err(|_| {
                 ServeError::new(
-                    400,
-                    "InvalidArgument",
+                    Code::InvalidArgument,
                     format!("The header {name} is not UTF-8."),
                 )
             })?;
@@ -126,13 +122,7 @@ impl Request {
 }
 
 fn decode(text: &str) -> Result<String, ServeError> {
-    let invalid = || {
-        ServeError::new(
-            400,
-            "InvalidURI",
-            "The request target is not percent-encoded UTF-8.",
-        )
-    };
+    let invalid = || ServeError::of(Code::InvalidUri);
     percent_decode_str(text)
         .decode_utf8()
         .map(Into::into)
@@ -166,8 +156,8 @@ mod tests {
         let at_limit = format!("/{}", "a".repeat(MAX_TARGET_BYTES - 1));
         assert!(request(&at_limit).is_ok());
         assert_eq!(
-            request(&(at_limit + "a")).expect_err("too long").status,
-            414
+            request(&(at_limit + "a")).expect_err("too long").code,
+            Code::UriTooLong
         );
     }
 

@@ -2,6 +2,7 @@
 
 use super::address::Reading;
 use super::auth::Caller;
+use super::code::Code;
 use super::error::ServeError;
 use super::request::Request;
 
@@ -165,14 +166,7 @@ pub fn operation(request: &Request, caller: &Caller) -> Result<Operation, ServeE
         Reading::Bucket { key, .. } if key.is_empty() => bucket(request, method),
         Reading::Bucket { .. } => object(request, caller, method),
     };
-    found.ok_or_else(|| {
-        ServeError::new(
-            405,
-            "MethodNotAllowed",
-            "The specified method is not allowed against this resource.",
-        )
-        .with("Method", method.to_owned())
-    })
+    found.ok_or_else(|| ServeError::of(Code::MethodNotAllowed).with("Method", method.to_owned()))
 }
 
 fn service(method: &str) -> Option<Operation> {

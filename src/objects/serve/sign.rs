@@ -7,6 +7,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::code::Code;
 use super::error::ServeError;
 
 pub mod oss_v1;
@@ -50,13 +51,9 @@ impl Now<'_> {
         if self.near(date_ms).abs_diff(date_ms) <= MAX_SKEW_MS.unsigned_abs() {
             return Ok(());
         }
-        Err(ServeError::new(
-            403,
-            "RequestTimeTooSkewed",
-            "The difference between the request time and the current time is too large.",
-        )
-        .with("RequestTime", timestamp(date_ms))
-        .with("ServerTime", timestamp(self.service_ms)))
+        Err(ServeError::of(Code::RequestTimeTooSkewed)
+            .with("RequestTime", timestamp(date_ms))
+            .with("ServerTime", timestamp(self.service_ms)))
     }
 
     /// Refuses a signed URL that ended.
@@ -64,7 +61,7 @@ impl Now<'_> {
         if !self.ended(signed_ms, expires_ms) {
             return Ok(());
         }
-        Err(ServeError::denied("Request has expired.")
+        Err(ServeError::of(Code::RequestExpired)
             .with("Expires", timestamp(expires_ms))
             .with("ServerTime", timestamp(self.service_ms)))
     }
@@ -160,14 +157,10 @@ pub fn mismatch(
     string_to_sign: &str,
     canonical_request: Option<&str>,
 ) -> ServeError {
-    let error = ServeError::new(
-        403,
-        "SignatureDoesNotMatch",
-        "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
-    )
-    .with("OSSAccessKeyId", key_id.to_owned())
-    .with("SignatureProvided", given.to_owned())
-    .with("StringToSign", string_to_sign.to_owned());
+    let error = ServeError::of(Code::SignatureDoesNotMatch)
+        .with("OSSAccessKeyId", key_id.to_owned())
+        .with("SignatureProvided", given.to_owned())
+        .with("StringToSign", string_to_sign.to_owned());
     match canonical_request {
         Some(canonical) => error.with("CanonicalRequest", canonical.to_owned()),
         None => error,

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{encode, encode_path, hmac_sha256, mismatch, parse_basic_date, same};
 use crate::objects::serve::address::Reading;
+use crate::objects::serve::code::Code;
 use crate::objects::serve::error::ServeError;
 use crate::objects::serve::request::Request;
 
@@ -326,8 +327,7 @@ impl Claim {
 
 fn malformed(family: &Family, need: &str) -> ServeError {
     ServeError::new(
-        400,
-        "AuthorizationHeaderMalformed",
+        Code::AuthorizationHeaderMalformed,
         format!("The signature {} {need}.", family.algorithm),
     )
 }
