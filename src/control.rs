@@ -222,7 +222,7 @@ async fn value(app: &App, parts: &HttpParts, method: &str, segments: &[&str]) ->
     }
 }
 
-const ROUTES: &[&str] = &[
+pub const ROUTES: &[&str] = &[
     "GET /_localyun/health",
     "POST /_localyun/reset",
     "GET /_localyun/requests?limit=N",

@@ -1,4 +1,4 @@
-//! The table of settings: name, environment variable, default, help. `--help`, the config file and `docs/config.md` follow it.
+//! The table of settings: name, environment variable, default, help. `--help`, the config file and docs/cli.md follow it.
 
 /// One setting of `serve`.
 #[derive(Debug, Clone, Copy)]

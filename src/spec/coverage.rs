@@ -1,6 +1,6 @@
 //! What of the documented API is there: implemented, declined with a reason, or known by its spec alone.
 //!
-//! The `coverage` subcommand, the control plane and `docs/coverage.md` are all this one table.
+//! The `coverage` subcommand and the control plane's route show this one table.
 
 use std::fmt::Write as _;
 

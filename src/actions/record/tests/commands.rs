@@ -1,4 +1,4 @@
-//! RealTimeRecordCommand.
+//! RealTimeRecordCommand, through its handler.
 
 use super::*;
 use crate::live::machine::State;

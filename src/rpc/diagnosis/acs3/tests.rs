@@ -1,3 +1,5 @@
+//! What clients do wrong with ACS3, each planted and found.
+
 use std::collections::HashSet;
 
 use super::super::{Diagnosis, examine};

@@ -1,3 +1,5 @@
+//! What clients do wrong with signature V1, each planted and found.
+
 use std::collections::HashSet;
 
 use hmac::{Hmac, KeyInit, Mac};

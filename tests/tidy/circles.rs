@@ -1,0 +1,58 @@
+//! Import circles between files: a group of files of which each reaches each other by what it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::arrows::Source;
+use crate::map::Map;
+
+/// The circles that the map does not name, and those that it names and that are open by now.
+pub fn against(map: &Map, source: &Source) -> Vec<String> {
+    let named: BTreeSet<Vec<String>> = map.circles().collect();
+    let found = of(source);
+    let unnamed = found
+        .difference(&named)
+        .map(|circle| format!("an import circle: {}", circle.join(", ")));
+    let gone = named.difference(&found).map(|circle| {
+        format!(
+            "map.toml names a circle that is open: {}",
+            circle.join(", ")
+        )
+    });
+    unnamed.chain(gone).collect()
+}
+
+/// Every circle, its modules by name. A module that takes from its own parent, and the parent from it, make a circle too.
+pub fn of(source: &Source) -> BTreeSet<Vec<String>> {
+    let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for arrow in &source.arrows {
+        next.entry(&arrow.from).or_default().insert(&arrow.to);
+    }
+    let reaches: BTreeMap<&str, BTreeSet<&str>> = next
+        .keys()
+        .map(|from| (*from, reached(&next, from)))
+        .collect();
+    let mut circles = BTreeSet::new();
+    for (from, reached) in &reaches {
+        if !reached.contains(from) {
+            continue;
+        }
+        let circle: Vec<String> = reached
+            .iter()
+            .filter(|to| reaches.get(*to).is_some_and(|back| back.contains(from)))
+            .map(|module| (*module).to_owned())
+            .collect();
+        circles.insert(circle);
+    }
+    circles
+}
+
+fn reached<'a>(next: &BTreeMap<&'a str, BTreeSet<&'a str>>, from: &str) -> BTreeSet<&'a str> {
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<&str> = next.get(from).into_iter().flatten().copied().collect();
+    while let Some(module) = open.pop() {
+        if seen.insert(module) {
+            open.extend(next.get(module).into_iter().flatten());
+        }
+    }
+    seen
+}

@@ -1,0 +1,113 @@
+//! What rules the house, checked: who may use whom, that every module has a place and a head, that no import circle closes, that every
+//! link and file name in the documents leads somewhere, and that every setting and control route stands in its document.
+//!
+//! `map.toml` is the code map as data. docs/architecture.md shows it as a table, which `TIDY=write cargo test --test tidy` writes anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::allow_attributes,
+    reason = "tests fail by panicking"
+)]
+
+mod arrows;
+mod circles;
+mod documents;
+mod map;
+mod planted;
+
+use std::path::{Path, PathBuf};
+
+use arrows::Source;
+use documents::Documents;
+use map::Map;
+
+/// The top folder of the project.
+fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `folder` whose name ends in `ending`, in the order of their names.
+fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Fails with all complaints at once, so that one run shows everything that is to be mended.
+fn no_complaints(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n  {}\n", complaints.join("\n  "));
+}
+
+#[test]
+fn every_arrow_is_on_the_map() {
+    no_complaints(&Map::of_the_project().arrows_against(&Source::of_the_project()));
+}
+
+#[test]
+fn the_map_has_no_row_and_no_permission_that_nothing_needs() {
+    no_complaints(&Map::of_the_project().idle_against(&Source::of_the_project()));
+}
+
+#[test]
+fn no_import_circle_closes_that_the_map_does_not_name() {
+    no_complaints(&circles::against(
+        &Map::of_the_project(),
+        &Source::of_the_project(),
+    ));
+}
+
+#[test]
+fn every_module_says_at_its_head_what_it_is() {
+    no_complaints(&Source::of_the_project().without_head());
+}
+
+#[test]
+fn the_web_framework_and_the_database_library_are_named_where_the_map_says() {
+    no_complaints(&Map::of_the_project().libraries_against(&Source::of_the_project()));
+}
+
+#[test]
+fn the_table_of_the_architecture_is_the_map() {
+    Map::of_the_project().table_in_document();
+}
+
+#[test]
+fn every_link_and_file_name_in_the_documents_leads_somewhere() {
+    no_complaints(&Documents::of_the_project().dead_links());
+}
+
+#[test]
+fn every_file_name_in_a_comment_of_the_code_leads_somewhere() {
+    no_complaints(&Documents::of_the_project().dead_names_in_comments());
+}
+
+#[test]
+fn every_document_is_reached_from_the_readme() {
+    no_complaints(&Documents::of_the_project().unreached());
+}
+
+#[test]
+fn every_setting_stands_in_its_document() {
+    no_complaints(&Documents::of_the_project().settings_missing());
+}
+
+#[test]
+fn every_control_route_stands_in_its_document() {
+    no_complaints(&Documents::of_the_project().routes_missing());
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    no_complaints(&Documents::of_the_project().dependencies_missing());
+}

@@ -1,0 +1,171 @@
+//! The checks themselves are checked: each finds what is planted for it, and passes the same house without it.
+
+use std::path::PathBuf;
+
+use crate::arrows::Source;
+use crate::circles;
+use crate::documents::{Document, Documents};
+use crate::map::Map;
+
+const MAP: &str = r#"
+[[room]]
+name = "door"
+job = "takes what comes"
+uses = ["kitchen"]
+
+[[room]]
+name = "kitchen"
+job = "makes it"
+
+[[library]]
+name = "stove"
+modules = ["kitchen"]
+"#;
+
+fn house(files: &[(&str, &str)]) -> Source {
+    Source::of(files.iter().map(|(file, text)| {
+        (
+            (*file).to_owned(),
+            format!("//! A room of the house for tests.\n{text}"),
+        )
+    }))
+}
+
+#[test]
+fn an_arrow_down_passes_and_one_up_does_not() {
+    let map = Map::read(MAP);
+    let down = house(&[("door.rs", "use crate::kitchen::cook;"), ("kitchen.rs", "")]);
+    assert_eq!(map.arrows_against(&down), Vec::<String>::new());
+    for up in [
+        "use crate::door::bell;",
+        "use super::door;",
+        "fn ring() { crate::door::bell() }",
+        "fn ring() { say!(\"{}\", crate::door::bell()) }",
+        "pub(in crate::door) fn ring() {}",
+        "use crate::{door::{bell}};",
+    ] {
+        let planted = house(&[("door.rs", "use crate::kitchen;"), ("kitchen.rs", up)]);
+        let complaints = map.arrows_against(&planted);
+        assert_eq!(complaints.len(), 1, "{up}: {complaints:?}");
+        assert!(complaints[0].starts_with("an arrow up from kitchen to door"));
+    }
+}
+
+#[test]
+fn what_is_for_tests_alone_draws_no_arrow() {
+    let map = Map::read(MAP);
+    let tests = house(&[
+        ("door.rs", "use crate::kitchen;"),
+        (
+            "kitchen.rs",
+            "#[cfg(test)] mod tests { use crate::door::bell; } #[cfg(test)] mod tasting;",
+        ),
+        ("kitchen/tasting.rs", "use crate::door::bell;"),
+        ("kitchen/tasting/spoon.rs", "use crate::door::bell;"),
+    ]);
+    assert_eq!(map.arrows_against(&tests), Vec::<String>::new());
+}
+
+#[test]
+fn an_arrow_that_no_row_allows_and_a_module_without_a_room_are_told() {
+    let map = Map::read(&MAP.replace("uses = [\"kitchen\"]", ""));
+    let source = house(&[
+        ("door.rs", "use crate::kitchen;"),
+        ("kitchen.rs", ""),
+        ("cellar.rs", ""),
+    ]);
+    let complaints = map.arrows_against(&source);
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+    assert!(complaints[0].contains("cellar.rs lies in no room"));
+    assert!(complaints[1].contains("does not let door use kitchen"));
+}
+
+#[test]
+fn an_idle_permission_and_an_empty_room_are_told() {
+    let map = Map::read(MAP);
+    let complaints = map.idle_against(&house(&[("kitchen.rs", "")]));
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+}
+
+#[test]
+fn a_library_in_the_wrong_room_is_told() {
+    let map = Map::read(MAP);
+    let right = house(&[("door.rs", ""), ("kitchen/pan.rs", "use stove::Fire;")]);
+    assert_eq!(map.libraries_against(&right), Vec::<String>::new());
+    let wrong = house(&[
+        ("door.rs", "fn f() { stove::light() }"),
+        ("kitchen.rs", "use stove::Fire;"),
+    ]);
+    assert_eq!(map.libraries_against(&wrong).len(), 1);
+}
+
+#[test]
+fn a_circle_of_three_is_found_and_named_once() {
+    let source = house(&[
+        ("a.rs", "use crate::b::B;"),
+        ("b.rs", "use crate::c::C;"),
+        ("c.rs", "use crate::a::A;"),
+        ("d.rs", "use crate::a::A;"),
+    ]);
+    let found: Vec<Vec<String>> = circles::of(&source).into_iter().collect();
+    assert_eq!(found, [["a", "b", "c"]]);
+    assert_eq!(circles::against(&Map::read(MAP), &source).len(), 1);
+}
+
+fn papers(text: &str) -> Documents {
+    Documents {
+        root: crate::project(),
+        documents: vec![Document {
+            path: PathBuf::from("docs/planted.md"),
+            text: text.to_owned(),
+        }],
+        code: vec![Document {
+            path: PathBuf::from("src/planted.rs"),
+            text: text.to_owned(),
+        }],
+    }
+}
+
+#[test]
+fn dead_links_and_dead_file_names_are_told() {
+    let alive = "[a](../README.md) [b](media.md#codecs) `src/lib.rs` `docs/media.md`\n// see docs/media.md.\n";
+    assert_eq!(papers(alive).dead_links(), Vec::<String>::new());
+    assert_eq!(papers(alive).dead_names_in_comments(), Vec::<String>::new());
+    for dead in [
+        "[a](nowhere.md)",
+        "[a](../docs/nowhere.md)",
+        "[a](media.md#no-such-heading)",
+        "see `src/nowhere.rs`",
+    ] {
+        assert_eq!(papers(dead).dead_links().len(), 1, "{dead}");
+    }
+    assert_eq!(
+        papers("// as docs/nowhere.md says.")
+            .dead_names_in_comments()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_setting_and_a_route_that_no_document_has_are_told() {
+    let nothing = papers("");
+    assert!(
+        nothing
+            .settings_missing()
+            .iter()
+            .any(|missing| missing.contains("--data-dir"))
+    );
+    assert!(
+        nothing
+            .routes_missing()
+            .iter()
+            .any(|missing| missing.contains("/_localyun/reset"))
+    );
+    assert!(
+        nothing
+            .dependencies_missing()
+            .iter()
+            .any(|missing| missing.contains("sea-orm"))
+    );
+}
