@@ -3,13 +3,13 @@
 //! A handler file holds `Request`, `Answer` and `handle`, in that order; [`action!`] makes its entry. The gateway has checked the
 //! request against the spec before a handler sees it, so handlers hold only the rules of meaning.
 
+pub mod arguments;
 pub mod declined;
 pub mod domain;
 pub mod record;
 pub mod retired;
 pub mod stored;
 pub mod stream;
-pub mod wire;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +23,7 @@ use crate::error::{ApiError, Code};
 use crate::live::hub::Hub;
 use crate::services::Services;
 use crate::store::StoreError;
+use crate::wire::render::Answer;
 
 /// What a handler may use.
 pub struct Context {
@@ -39,9 +40,6 @@ impl Context {
         self.services.clock.now()
     }
 }
-
-/// An answer with its RequestId, written as JSON once and not looked at again on its way out.
-pub type Answer = Vec<u8>;
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send + 'a>>;
 
@@ -68,7 +66,7 @@ macro_rules! action {
                     let request: $module::Request = serde_json::from_value(params)
                         .map_err($crate::error::ApiError::internal)?;
                     let answer = $module::handle(ctx, request).await?;
-                    $crate::rpc::render::answer(request_id, &answer, &LAST_LENGTH)
+                    $crate::wire::render::answer(request_id, &answer, &LAST_LENGTH)
                         .map_err($crate::error::ApiError::internal)
                 })
             },

@@ -8,14 +8,14 @@ use crate::actions::{self, ActionDef, Context};
 use crate::clock::{self, UnixMs};
 use crate::config::{Config, host};
 use crate::identity::KeyRing;
-use crate::journal::Journal;
 use crate::live::hub::Hub;
 use crate::objects::s3::Addressing;
-use crate::rpc::HttpParts;
+use crate::rpc::journal::Journal;
 use crate::rpc::nonce::Nonces;
 use crate::rpc::quota::Quota;
 use crate::services::Services;
 use crate::spec::Spec;
+use crate::wire::http_parts::HttpParts;
 
 /// Machine time in which the database must take the clock's new offset; an advance goes on without it.
 const KEEP_CLOCK: Duration = Duration::from_secs(2);

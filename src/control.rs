@@ -13,9 +13,9 @@ use subtle::ConstantTimeEq;
 use crate::actions;
 use crate::app::App;
 use crate::model::wire_time;
-use crate::rpc::HttpParts;
-use crate::rpc::render::Reply;
 use crate::spec::coverage::Coverage;
+use crate::wire::http_parts::HttpParts;
+use crate::wire::render::Reply;
 
 pub use snapshot::apply_seed;
 

@@ -3,12 +3,12 @@
 //! Code map, one line a part; `docs/architecture.md` tells the flows and the invariants.
 //!
 //! - `cli` the subcommands; `server` starts and stops everything; `config` the settings
-//! - `http` where the web framework begins and ends; `rpc` the life of one API call; `spec` what the documented API is;
-//!   `error` the one error of the wire; `actions` one file an action; `neighbours` what SDKs ask other products for
+//! - `web` where the web framework begins and ends; `rpc` the life of one API call; `wire` what travels in it; `spec` what the documented
+//!   API is; `error` the one error of the wire; `actions` one file an action; `diagnosis` what a client did wrong when it signed
 //! - `control` the routes under `/_localyun`
 //! - `live` ingest, recorder, spool and what is derived from it; `media` the formats, pure
 //! - `notify` callbacks; `objects` the object store; `store` the database; `model` the nouns, pure
-//! - `clock` the service clock with the one scheduler; `identity` who may call; `large_file` writing gigabytes; `faults`, `journal`, `metrics`
+//! - `clock` the service clock with the one scheduler; `identity` who may call; `disk` large files and who writes them; `faults`, `metrics`
 #![forbid(unsafe_code)]
 
 pub mod actions;
@@ -17,20 +17,17 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
-pub mod descriptors;
+pub mod diagnosis;
+pub mod disk;
 pub mod error;
 pub mod faults;
-pub mod http;
 pub mod identity;
 pub mod ids;
-pub mod journal;
-mod large_file;
 pub mod likeness;
 pub mod live;
 pub mod media;
 pub mod metrics;
 pub mod model;
-pub mod neighbours;
 pub mod notes;
 pub mod notify;
 pub mod objects;
@@ -41,3 +38,5 @@ pub mod services;
 pub mod spec;
 pub mod store;
 pub mod tls;
+pub mod web;
+pub mod wire;

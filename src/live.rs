@@ -4,23 +4,11 @@
 //! segmenter) → `spool` (append-only, on disk within half a second). A file's life: the segmenter says where a slice or a file ends →
 //! `worker` (one per stream, in order) → `derive` (mux from spool ranges) → `objects` → rows and callbacks in the store.
 
-pub mod access;
-mod ahead;
-pub mod cmaf;
-mod cut_short;
+pub mod decide;
 pub mod derive;
 pub mod hub;
 pub mod ingest;
-pub mod machine;
-mod output;
-pub mod playlist;
-pub mod question;
 pub mod recorder;
 pub mod recovery;
-pub mod segmenter;
-pub mod session;
-mod socket;
 pub mod spool;
-pub mod timeline;
-mod unreadable;
 pub mod worker;

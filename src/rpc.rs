@@ -1,12 +1,10 @@
 //! The life of one API call, on one page: [`answer`] lists its steps in order.
 
 pub mod auth;
-pub mod diagnosis;
+pub mod journal;
+pub mod neighbours;
 pub mod nonce;
-pub mod params;
-pub mod percent;
 pub mod quota;
-pub mod render;
 pub mod signature_v1;
 pub mod signature_v3;
 
@@ -14,57 +12,27 @@ use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::actions::{Answer, declined, retired};
+use crate::actions::{declined, retired};
 use crate::app::App;
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::faults;
 use crate::ids;
-use crate::journal::{Entry, presentable};
 use crate::notes;
+use crate::rpc::journal::{Entry, presentable};
 use crate::spec::answer::validate;
 use crate::spec::check::check;
 use crate::spec::model::ActionSpec;
+use crate::wire::http_parts::HttpParts;
+use crate::wire::params::{Pair, Pairs, Tree, parse_pairs};
+use crate::wire::render::{self, Answer, Format, Reply};
 use auth::Caller;
-use params::{Pair, Pairs, Tree, parse_pairs};
-use render::{Format, Reply};
 
 /// The version of the API.
 pub const VERSION: &str = "2016-11-01";
 
 /// Characters of an unknown action's name that the journal keeps.
 const ACTION_KEPT: usize = 100;
-
-/// A request, free of the web framework. Header names are in lower case.
-#[derive(Debug, Clone, Default)]
-pub struct HttpParts {
-    pub method: String,
-    pub path: String,
-    pub query: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Bytes,
-    /// The caller is on this machine.
-    pub local: bool,
-}
-
-impl HttpParts {
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
-    }
-
-    fn is_form(&self) -> bool {
-        self.header("content-type").is_some_and(|t| {
-            t.to_ascii_lowercase()
-                .starts_with("application/x-www-form-urlencoded")
-        })
-    }
-}
 
 /// What is learned on the way, for the journal and for the form of the answer.
 #[derive(Default)]
@@ -164,7 +132,8 @@ async fn run<'a>(
     );
     let version = named(parts, &pairs, acs3, "Version", "x-acs-version")?;
     let caller = &mut trace.caller;
-    let neighbour = crate::neighbours::answer(app, parts, &pairs, action, version, caller).await;
+    let neighbour =
+        crate::rpc::neighbours::answer(app, parts, &pairs, action, version, caller).await;
     if let Some(answered) = neighbour {
         return render::answer(request_id, &answered?, &AtomicUsize::new(0))
             .map_err(ApiError::internal);
@@ -291,7 +260,9 @@ fn close(
     app.services.metrics.request(known, result);
     // The strings that were compared may hold secrets: the journal has them without, in the diagnosis.
     let mismatch = error.is_some_and(|e| e.code == Code::SignatureDoesNotMatch);
-    let evidence = mismatch.then(|| diagnosis::Evidence::of(parts)).flatten();
+    let evidence = mismatch
+        .then(|| crate::diagnosis::Evidence::of(parts))
+        .flatten();
     let message = error.map(|error| match error.message.split_once(" server ") {
         Some((told, _)) if mismatch => told,
         _ => &error.message,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::disk::writers::Disk;
 use crate::faults::Faults;
-use crate::live::spool::disk::Disk;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::objects::Objects;

@@ -3,17 +3,17 @@
 
 use serde::de::DeserializeOwned;
 
+use super::arguments::domain_name;
 use super::domain::add_live_domain;
 use super::record::{add_live_app_record_config, add_live_record_notify_config, config};
 use super::stream::set_live_streams_notify_url_config;
-use super::wire::domain_name;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
-use crate::live::access::Domain;
+use crate::live::ingest::admission::Domain;
 use crate::model::rule::{FormatRule, Rule};
 use crate::notify::config::{RecordNotify, StreamNotify};
-use crate::rpc::params::Tree;
 use crate::spec::{Spec, check};
+use crate::wire::params::Tree;
 
 /// The latest instant that an API time can name: the end of the year 9999.
 const LATEST: UnixMs = 253_402_300_799_999;

@@ -7,8 +7,8 @@ use url::Url;
 use super::arguments::SignArgs;
 use super::target::Target;
 use super::{CliError, Outcome, say};
-use crate::rpc::HttpParts;
-use crate::rpc::diagnosis::{self, Diagnosis};
+use crate::diagnosis::{self, Diagnosis};
+use crate::wire::http_parts::HttpParts;
 
 /// Whether what stands in the action's place is a request to look into.
 pub(super) fn is_request(action: &str) -> bool {
@@ -104,8 +104,8 @@ fn words(diagnosis: &Diagnosis) -> String {
 mod tests {
     use super::*;
     use crate::cli::arguments::{RequestArgs, TargetArgs};
-    use crate::rpc::percent;
     use crate::rpc::signature_v1::{Method, sign};
+    use crate::wire::percent;
 
     fn args(url: &str) -> SignArgs {
         SignArgs {

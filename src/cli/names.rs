@@ -3,10 +3,10 @@
 use super::CliError;
 use super::arguments::RequestArgs;
 use crate::likeness;
-use crate::rpc::params::{Pairs, Tree};
 use crate::spec::Spec;
 use crate::spec::check::SYSTEM;
 use crate::spec::model::{ActionSpec, Kind, Param};
+use crate::wire::params::{Pairs, Tree};
 
 /// Splits the parameters and, unless told otherwise, checks every name.
 pub(super) fn parameters(args: &RequestArgs) -> Result<Vec<(String, String)>, CliError> {

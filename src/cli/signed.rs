@@ -10,8 +10,9 @@ use super::target::{Key, Target};
 use crate::clock::machine_now;
 use crate::ids;
 use crate::model::wire_time;
-use crate::rpc::params::Pairs;
-use crate::rpc::{percent, signature_v1, signature_v3};
+use crate::rpc::{signature_v1, signature_v3};
+use crate::wire::params::Pairs;
+use crate::wire::percent;
 
 const VERSION: &str = "2016-11-01";
 
@@ -205,7 +206,7 @@ fn with_query(endpoint: &Url, pairs: &[(String, String)]) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::params::parse_pairs;
+    use crate::wire::params::parse_pairs;
 
     const SECRET: &str = "testsecret";
 

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::{Outcome, Refused, query};
 use crate::app::App;
-use crate::journal::Entry;
-use crate::live::access::Domain;
+use crate::live::ingest::admission::Domain;
 use crate::model::on_demand::{ingest_parameter_wants, question_url};
 use crate::model::rule::{ANY, OnDemand, Window, choose, verdicts};
 use crate::model::stream_key::{PushArgs, StreamKey, check_name};
 use crate::model::wire_time;
 use crate::notify::config::RecordNotify;
+use crate::rpc::journal::Entry;
 use crate::store::documents::Kind;
 
 /// Notes that an answer shows.

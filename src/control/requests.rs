@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::config::DEFAULT_ENDPOINT;
-use crate::journal::{Kept, replay};
+use crate::diagnosis::Evidence;
 use crate::model::wire_time;
-use crate::rpc::HttpParts;
-use crate::rpc::diagnosis::Evidence;
+use crate::rpc::journal::{Kept, replay};
+use crate::wire::http_parts::HttpParts;
 
 /// Refused signatures that one reading looks into: some milliseconds each, and a caller waits for them.
 const DIAGNOSED_AT_ONCE: usize = 8;

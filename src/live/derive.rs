@@ -3,21 +3,27 @@
 //! Two passes where a container wants its index in front: the first reads the records' heads into a layout, the second copies payloads.
 //! Work runs on blocking threads, a few at a time; files appear in the session's folder and are handed to the object store from there.
 
+mod cmaf;
+pub mod disk_full;
+pub mod long_mp4;
+pub mod output;
+pub mod playlist;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::BufMut;
 use tokio::sync::Semaphore;
 
-use crate::live::output::{Output, Written};
-use crate::live::segmenter::{File, Output as Decided, Slice, Span};
+use crate::live::decide::segmenter::{File, Output as Decided, Slice, Span};
+use crate::live::derive::output::{Output, Written};
 use crate::live::spool::read::{Listed, ReadError, SpoolReader};
 use crate::live::spool::record::Record;
 use crate::live::spool::{Position, read};
+use crate::media::flv;
 use crate::media::frame::{AudioConfig, Frame, SampleInfo, VideoConfig};
 use crate::media::mp4;
 use crate::media::mpegts::{Continuity, MuxError, PACKET, TsMuxer};
-use crate::media::{cmaf, flv};
 use crate::model::rule::Format;
 
 /// Slices are at least this long.
@@ -65,7 +71,7 @@ pub struct Made {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Carry {
     pub ts: Continuity,
-    pub cmaf: cmaf::Position,
+    pub cmaf: crate::media::cmaf::Position,
 }
 
 impl Made {
@@ -101,7 +107,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// A slice or file of a spool that a full disk cut short, with the length that it really has.
 pub async fn shortened(folder: PathBuf, mut output: Decided) -> Result<Decided, DeriveError> {
     blocking(move || {
-        super::cut_short::fit(&folder, &mut output)?;
+        disk_full::fit(&folder, &mut output)?;
         Ok(output)
     })
     .await
@@ -271,8 +277,7 @@ pub async fn cmaf_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<M
         let path = folder.join(format!("slice-{}-{}.m4s", slice.lane, slice.sequence));
         let configs = Tracks::at(&folder, slice.span)?;
         let (width, height) = configs.pixels();
-        let (written, next) =
-            super::cmaf::write_fragment(&folder, &path, &slice, &configs, start.cmaf)?;
+        let (written, next) = cmaf::write_fragment(&folder, &path, &slice, &configs, start.cmaf)?;
         Ok(Made {
             path,
             size: written.size,
@@ -294,7 +299,7 @@ pub async fn cmaf_init(folder: PathBuf, file: File) -> Result<Made, DeriveError>
         let path = folder.join(format!("init-{}-{}.mp4", file.lane, file.number));
         let configs = Tracks::at(&folder, file.header.unwrap_or(file.span))?;
         let (width, height) = configs.pixels();
-        let written = super::cmaf::write_init(&path, &configs)?;
+        let written = cmaf::write_init(&path, &configs)?;
         Ok(Made {
             path,
             size: written.size,

@@ -3,6 +3,10 @@
 //! Nobody watches a recording live, so a publisher's socket is read in ticks and in large blocks, and always until it is empty: unread
 //! bytes at close would make the kernel reset the connection and lose the tail of a fast push.
 
+pub mod admission;
+mod socket;
+mod unreadable_track;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,15 +16,15 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::access::{self, AccessError};
-use super::hub::{Hub, Publisher};
-use super::socket::{BLOCK, Landing, Socket};
-use super::unreadable::Unreadable;
 use crate::clock::{self, Busy};
+use crate::live::hub::{Hub, Publisher};
 use crate::media::flv::read::{Item, TagReader};
 use crate::media::frame::{Frame, Track};
 use crate::media::rtmp::server::{Event, Fed, ServerSession};
 use crate::media::rtmp::{Limits, Message};
+use admission::AccessError;
+use socket::{BLOCK, Landing, Socket};
+use unreadable_track::Unreadable;
 
 /// Between two looks at a publisher's socket; all publishers' looks come together.
 const TICK: Duration = Duration::from_millis(50);
@@ -349,7 +353,7 @@ impl Connection {
             }
         }
         let push =
-            match access::resolve(&services, self.default_domain.as_deref(), tc_url, app, name)
+            match admission::resolve(&services, self.default_domain.as_deref(), tc_url, app, name)
                 .await
             {
                 Ok(push) => push,

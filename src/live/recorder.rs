@@ -3,6 +3,9 @@
 //! All state lies behind one mutex that is never held across an await. What takes time (questions, uploads, rows, callbacks)
 //! is handed to tasks: each stream has one worker that takes [`Effect`]s in order.
 
+pub mod effect;
+pub mod on_demand;
+pub mod session;
 mod steps;
 mod tell;
 
@@ -12,9 +15,10 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::clock::UnixMs;
-use crate::live::machine::{self, Cause, Input, Refusal, State};
-use crate::live::session::{Session, Taken};
-use crate::live::worker::{self, Effect, Job};
+use crate::live::decide::machine::{self, Cause, Input, Refusal, State};
+use crate::live::recorder::effect::{Effect, Job};
+use crate::live::recorder::session::{Session, Taken};
+use crate::live::worker;
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;

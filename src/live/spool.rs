@@ -5,7 +5,6 @@
 //! the media: the session's beginning with its rule, pauses, resumes, cuts and the end. A new segment starts with a checkpoint,
 //! so that old ones can go as soon as what was made of them is committed.
 
-pub mod disk;
 pub mod read;
 pub mod record;
 pub mod write;

@@ -3,7 +3,6 @@
 //! Everything is idempotent by a name that the spool's content decides ("session:format:number"), so that a restart may run it all again.
 //! A store that fails is tried again until it works; the spool is given up only after the commit.
 
-mod effect;
 mod head_start;
 mod upload;
 
@@ -11,18 +10,17 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use effect::Trouble;
-pub use effect::{Effect, Job, Status};
 use tokio::sync::mpsc;
 
 use crate::clock::{Busy, UnixMs};
-use crate::descriptors;
+use crate::disk::descriptors;
 use crate::ids;
-use crate::live::ahead::Ahead;
-use crate::live::cut_short;
+use crate::live::decide::segmenter::{File, Output, Slice};
+use crate::live::derive::disk_full;
+use crate::live::derive::long_mp4::Ahead;
 use crate::live::derive::{self, Carry};
 use crate::live::recorder::Recorder;
-use crate::live::segmenter::{File, Output, Slice};
+use crate::live::recorder::effect::{Effect, Job, Status, Trouble};
 use crate::live::spool::record::Opening;
 use crate::live::spool::{read, segment_name};
 use crate::model::event::{self, Fault, Kind};
@@ -194,7 +192,7 @@ impl Worker {
                     Output::File(file) => {
                         if cut_short && file.slices.is_some() {
                             let rows = self.slices_of(opening, file).await?;
-                            cut_short::fit_to_slices(file, &rows);
+                            disk_full::fit_to_slices(file, &rows);
                         }
                         self.file(opening, folder, file).await?;
                     }

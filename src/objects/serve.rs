@@ -47,8 +47,8 @@ use request::Request;
 use route::Operation;
 
 use crate::clock::{machine_now, machine_sleep};
-use crate::http::unread::close_after;
 use crate::objects::folder::FolderStore;
+use crate::web::unread::close_after;
 
 /// Looks up access keys.
 pub trait KeyRing: Send + Sync {

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
-use super::HttpParts;
-use super::params::{Pairs, parse_pairs};
 use super::signature_v1;
 use super::signature_v3::{self, Authorization, Parts};
 use crate::app::App;
@@ -14,6 +12,8 @@ use crate::config::{AccessKey, Auth};
 use crate::error::{ApiError, Code};
 use crate::identity::{self, Found};
 use crate::model::wire_time;
+use crate::wire::http_parts::HttpParts;
+use crate::wire::params::{Pairs, parse_pairs};
 
 /// A timestamp may be this far from the service clock or the machine's.
 const WINDOW_MS: i64 = 15 * 60 * 1000;

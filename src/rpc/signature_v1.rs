@@ -15,9 +15,9 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use super::params::Pairs;
-use super::percent;
 use crate::error::{ApiError, Code};
+use crate::wire::params::Pairs;
+use crate::wire::percent;
 
 const SIGNATURE: &str = "Signature";
 
@@ -138,7 +138,7 @@ pub fn verify(http_method: &str, pairs: &Pairs<'_>, secret: &str) -> Result<(), 
 }
 
 /// The digest of a text under a whole key.
-pub(super) fn digest(method: Method, key: &[u8], text: &str) -> Vec<u8> {
+pub(crate) fn digest(method: Method, key: &[u8], text: &str) -> Vec<u8> {
     match method {
         Method::HmacSha1 => mac::<Hmac<Sha1>>(key, text),
         Method::HmacSha256 => mac::<Hmac<Sha256>>(key, text),
@@ -159,7 +159,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::rpc::params::parse_pairs;
+    use crate::wire::params::parse_pairs;
 
     fn rows() -> Vec<Value> {
         let text = include_str!("../../fixtures/signature/rpc-v1.json");

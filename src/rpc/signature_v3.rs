@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use super::params::Pair;
-use super::percent;
 use crate::error::{ApiError, Code};
+use crate::wire::params::Pair;
+use crate::wire::percent;
 
 /// The one algorithm that is supported; also the scheme word of the header.
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
@@ -315,7 +315,7 @@ fn require_signed(parts: &Parts<'_>, signed_headers: &str) -> Result<(), Signatu
     }
 }
 
-pub(super) fn signature(secret: &str, string_to_sign: &str) -> String {
+pub(crate) fn signature(secret: &str, string_to_sign: &str) -> String {
     let mut out = String::with_capacity(64);
     // HMAC takes keys of every length (RFC 2104 section 2), so the error cannot occur; an empty text would match nothing.
     if let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()) {

@@ -10,11 +10,11 @@ use actix_web::{App as WebApp, HttpServer};
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::faults::{Faults, Strike};
-use crate::http;
 use crate::identity::KeyRing;
 use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, KeyEntry, KeyRing as ObjectKeys, ServeState};
 use crate::tls;
+use crate::web::api;
 
 /// Threads of each web server.
 const WORKERS: usize = 2;
@@ -79,7 +79,7 @@ pub(super) fn serve_api(
     tasks: &mut Tasks,
 ) -> Result<ServerHandle, ConfigError> {
     let shared = app.clone();
-    let server = web_server!(http::configure(shared.clone()))
+    let server = web_server!(api::configure(shared.clone()))
         .listen(listener)
         .map_err(|e| ConfigError::new("--api-addr", e))?
         .run();
@@ -96,7 +96,7 @@ pub(super) fn serve_tls(
         .map_err(|e| ConfigError::new("--tls-addr", e))?;
     tracing::info!(path = %certificate.path.display(), "HTTPS with a self-signed certificate; clients must be told to trust it");
     let shared = app.clone();
-    let server = web_server!(http::configure(shared.clone()))
+    let server = web_server!(api::configure(shared.clone()))
         .listen_rustls_0_23(listener, certificate.config)
         .map_err(|e| ConfigError::new("--tls-addr", e))?
         .run();

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::model::{ActionSpec, Encoding, Kind, Param};
 use super::{loose_json, scalar};
 use crate::error::{ApiError, Code};
-use crate::rpc::params::{Node, Tree};
+use crate::wire::params::{Node, Tree};
 
 mod json;
 

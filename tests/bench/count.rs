@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use localyun::live::spool::disk::Disk;
+use localyun::disk::writers::Disk;
 use localyun::live::spool::write::SpoolWriter;
 use localyun::media::cmaf::{Fragmenter, Position};
 use localyun::media::flv;
@@ -25,8 +25,9 @@ use localyun::media::mpegts::{Continuity, TsMuxer};
 use localyun::media::rtmp::client::ClientSession;
 use localyun::media::rtmp::server::{Event, ServerSession};
 use localyun::media::rtmp::{Limits, Message};
-use localyun::rpc::params::parse_pairs;
-use localyun::rpc::{percent, signature_v1, signature_v3};
+use localyun::rpc::{signature_v1, signature_v3};
+use localyun::wire::params::parse_pairs;
+use localyun::wire::percent;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 

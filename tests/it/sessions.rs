@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use localyun::live::machine::{Input, State};
+use localyun::live::decide::machine::{Input, State};
 use localyun::model::rule::OnDemand;
 use proptest::prelude::*;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -31,13 +32,17 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn of_the_project() -> Self {
-        let root = project().join("src");
-        let read = |path: &Path| {
-            let file = path.strip_prefix(&root).unwrap().to_str().unwrap();
-            (file.to_owned(), std::fs::read_to_string(path).unwrap())
-        };
-        Self::of(files_below(&root, ".rs").iter().map(|path| read(path)))
+    /// Read once for all tests of the process.
+    pub fn of_the_project() -> &'static Self {
+        static SOURCE: LazyLock<Source> = LazyLock::new(|| {
+            let root = project().join("src");
+            let read = |path: &Path| {
+                let file = path.strip_prefix(&root).unwrap().to_str().unwrap();
+                (file.to_owned(), std::fs::read_to_string(path).unwrap())
+            };
+            Source::of(files_below(&root, ".rs").iter().map(|path| read(path)))
+        });
+        &SOURCE
     }
 
     /// Of files by their names below `src`.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::arrows::Source;
+use crate::arrows::{Source, lies_in};
 use crate::map::Map;
 
 /// The circles that the map does not name, and those that it names and that are open by now.
@@ -21,10 +21,15 @@ pub fn against(map: &Map, source: &Source) -> Vec<String> {
     unnamed.chain(gone).collect()
 }
 
-/// Every circle, its modules by name. A module that takes from its own parent, and the parent from it, make a circle too.
+/// Every circle, its modules by name. That a module leans on what its parent holds for all its children closes none: they are one thing
+/// in several files.
 pub fn of(source: &Source) -> BTreeSet<Vec<String>> {
     let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for arrow in &source.arrows {
+    for arrow in source
+        .arrows
+        .iter()
+        .filter(|arrow| !lies_in(&arrow.from, &arrow.to))
+    {
         next.entry(&arrow.from).or_default().insert(&arrow.to);
     }
     let reaches: BTreeMap<&str, BTreeSet<&str>> = next

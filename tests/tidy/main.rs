@@ -51,19 +51,19 @@ fn no_complaints(complaints: &[String]) {
 
 #[test]
 fn every_arrow_is_on_the_map() {
-    no_complaints(&Map::of_the_project().arrows_against(&Source::of_the_project()));
+    no_complaints(&Map::of_the_project().arrows_against(Source::of_the_project()));
 }
 
 #[test]
 fn the_map_has_no_row_and_no_permission_that_nothing_needs() {
-    no_complaints(&Map::of_the_project().idle_against(&Source::of_the_project()));
+    no_complaints(&Map::of_the_project().idle_against(Source::of_the_project()));
 }
 
 #[test]
 fn no_import_circle_closes_that_the_map_does_not_name() {
     no_complaints(&circles::against(
         &Map::of_the_project(),
-        &Source::of_the_project(),
+        Source::of_the_project(),
     ));
 }
 
@@ -74,7 +74,7 @@ fn every_module_says_at_its_head_what_it_is() {
 
 #[test]
 fn the_web_framework_and_the_database_library_are_named_where_the_map_says() {
-    no_complaints(&Map::of_the_project().libraries_against(&Source::of_the_project()));
+    no_complaints(&Map::of_the_project().libraries_against(Source::of_the_project()));
 }
 
 #[test]

@@ -105,7 +105,8 @@ fn a_circle_of_three_is_found_and_named_once() {
         ("a.rs", "use crate::b::B;"),
         ("b.rs", "use crate::c::C;"),
         ("c.rs", "use crate::a::A;"),
-        ("d.rs", "use crate::a::A;"),
+        ("d.rs", "use crate::a::A; use crate::d::e::E;"),
+        ("d/e.rs", "use super::D;"),
     ]);
     let found: Vec<Vec<String>> = circles::of(&source).into_iter().collect();
     assert_eq!(found, [["a", "b", "c"]]);

@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::wire::domain_name;
+use crate::actions::arguments::domain_name;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
-use crate::live::access::Domain;
+use crate::live::ingest::admission::Domain;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.

@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::wire::domain_name;
+use crate::actions::arguments::domain_name;
 use crate::error::{ApiError, Code};
-use crate::live::access::Domain;
+use crate::live::ingest::admission::Domain;
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind;
 use crate::actions::Context;
-use crate::actions::wire::domain_name;
+use crate::actions::arguments::domain_name;
 use crate::error::{ApiError, Code};
 use crate::store::documents::Kind;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::error::ApiError;
-use crate::live::access::Domain;
+use crate::live::ingest::admission::Domain;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::wire::{Paging, given, length, passes};
+use crate::actions::arguments::{Paging, given, length, passes};
 use crate::error::ApiError;
-use crate::live::access::Domain;
+use crate::live::ingest::admission::Domain;
 use crate::model::wire_time::to_api;
 use crate::store::documents::Kind;
 

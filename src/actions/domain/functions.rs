@@ -5,9 +5,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::actions::wire::{malformed, names};
+use crate::actions::arguments::{malformed, names};
 use crate::error::ApiError;
-use crate::live::access::Function;
+use crate::live::ingest::admission::Function;
 use crate::spec::loose_json;
 
 /// Functions of one call, arguments of a function, functions of a domain.

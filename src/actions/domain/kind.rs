@@ -2,7 +2,7 @@
 
 use crate::actions::Context;
 use crate::error::{ApiError, Code};
-use crate::live::access::Domain;
+use crate::live::ingest::admission::Domain;
 use crate::store::documents::Kind;
 
 /// A streaming (play) domain.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::actions::wire::testbed::Testbed;
+use crate::actions::arguments::testbed::Testbed;
 
 const PUSH: &str = "DomainName=Push.example.com&LiveDomainType=liveEdge&Region=cn-shanghai";
 const PLAY: &str =

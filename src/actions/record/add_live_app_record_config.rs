@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{self, NewFormat};
 use super::target;
 use crate::actions::Context;
-use crate::actions::wire::{domain_name, given, instant};
+use crate::actions::arguments::{domain_name, given, instant};
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
 use crate::model::rule::{DEFAULT_DELAY_S, Rule};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notify;
 use crate::actions::Context;
-use crate::actions::wire::given;
+use crate::actions::arguments::given;
 use crate::error::ApiError;
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;

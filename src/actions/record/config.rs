@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::actions::wire::malformed;
+use crate::actions::arguments::malformed;
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
 use crate::model::object_name::{

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::rendered::Texts;
 use crate::actions::Context;
-use crate::actions::wire::{Paging, given, length, passes};
+use crate::actions::arguments::{Paging, given, length, passes};
 use crate::error::ApiError;
 use crate::model::rule::{FormatRule, Rule};
 use crate::model::wire_time::to_api;

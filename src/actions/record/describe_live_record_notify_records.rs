@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::wire::{DAY_MS, Paging, Period, given};
+use crate::actions::arguments::{DAY_MS, Paging, Period, given};
 use crate::error::ApiError;
 use crate::model::event::Kind;
 use crate::model::wire_time::to_api;

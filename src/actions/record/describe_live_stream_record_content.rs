@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::wire::{LONGEST_QUERY_MS, Period, RECORDS_KEPT_MS};
+use crate::actions::arguments::{LONGEST_QUERY_MS, Period, RECORDS_KEPT_MS};
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::model::event::seconds;

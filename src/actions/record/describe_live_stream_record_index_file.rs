@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index_info::IndexInfo;
 use crate::actions::Context;
-use crate::actions::wire::RECORDS_KEPT_MS;
+use crate::actions::arguments::RECORDS_KEPT_MS;
 use crate::error::{ApiError, Code};
 use crate::model::stream_key::StreamKey;
 

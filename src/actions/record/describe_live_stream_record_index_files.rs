@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index_info::IndexInfo;
 use crate::actions::Context;
-use crate::actions::wire::{LONGEST_QUERY_MS, Paging, Period, RECORDS_KEPT_MS};
+use crate::actions::arguments::{LONGEST_QUERY_MS, Paging, Period, RECORDS_KEPT_MS};
 use crate::error::ApiError;
 use crate::model::stream_key::StreamKey;
 

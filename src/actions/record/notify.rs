@@ -1,6 +1,6 @@
 //! The recording callbacks of a domain: what AddLiveRecordNotifyConfig and UpdateLiveRecordNotifyConfig check alike.
 
-use crate::actions::wire::is_callback_url;
+use crate::actions::arguments::is_callback_url;
 use crate::error::{ApiError, Code};
 use crate::notify::config::RecordNotify;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::error::{ApiError, Code};
-use crate::live::machine::{Input, Refusal, State};
+use crate::live::decide::machine::{Input, Refusal, State};
 use crate::live::recorder::Recorder;
 use crate::model::rule::{ANY, Rule, Window, choose};
 use crate::model::stream_key::StreamKey;

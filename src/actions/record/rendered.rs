@@ -63,7 +63,7 @@ impl Rendered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actions::wire::testbed::Testbed;
+    use crate::actions::arguments::testbed::Testbed;
 
     #[tokio::test]
     async fn a_text_lives_as_long_as_the_list_it_was_made_from() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::actions::wire::testbed::Testbed;
+use crate::actions::arguments::testbed::Testbed;
 use crate::model::stream_key::{PushArgs, StreamKey};
 
 mod commands;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{self, FormatMembers};
 use super::target;
 use crate::actions::Context;
-use crate::actions::wire::{given, instant};
+use crate::actions::arguments::{given, instant};
 use crate::error::{ApiError, Code};
 
 #[derive(Debug, Deserialize)]

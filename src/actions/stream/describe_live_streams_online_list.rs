@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::wire::{Paging, given, length, passes};
+use crate::actions::arguments::{Paging, given, length, passes};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::hub::Publisher;

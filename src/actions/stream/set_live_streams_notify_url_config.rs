@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::wire::{given, is_callback_url};
+use crate::actions::arguments::{given, is_callback_url};
 use crate::error::{ApiError, Code};
 use crate::notify::config::StreamNotify;
 use crate::store::documents::Kind;

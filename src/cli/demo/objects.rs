@@ -11,7 +11,7 @@ use sha1::Sha1;
 use crate::cli::CliError;
 use crate::cli::http::fetch;
 use crate::cli::target::Key;
-use crate::rpc::percent;
+use crate::wire::percent;
 
 /// Seconds that a signed URL holds; as long as the common clients make it by default.
 const LIFETIME_S: i64 = 1_800;

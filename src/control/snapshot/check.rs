@@ -11,7 +11,7 @@ use crate::actions::record::config::check_room;
 use crate::actions::stored;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
-use crate::live::access::{Domain, Function};
+use crate::live::ingest::admission::{Domain, Function};
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
 use crate::notify::config::{RecordNotify, StreamNotify};
@@ -67,7 +67,7 @@ pub fn checked(snapshot: Snapshot, now: UnixMs) -> Result<State, String> {
         domain_configs: named("domain_configs", snapshot.domain_configs, |part| {
             let (name, functions) = part.read();
             let checked = functions::check_stored(&functions)
-                .and_then(|()| crate::actions::wire::domain_name("DomainName", &name))
+                .and_then(|()| crate::actions::arguments::domain_name("DomainName", &name))
                 .map(|domain| (domain, functions));
             (name, checked)
         })?,

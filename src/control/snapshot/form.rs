@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secrets::{hidden, is_secret};
 use crate::clock::UnixMs;
-use crate::live::access::{Domain, Function};
+use crate::live::ingest::admission::{Domain, Function};
 use crate::model::rule::Rule;
 use crate::notify::config::{RecordNotify, StreamNotify};
 use crate::store::records::{FileRow, SessionRow, SliceRow};

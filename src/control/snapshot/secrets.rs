@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::check::State;
-use crate::live::access::Function;
+use crate::live::ingest::admission::Function;
 use crate::notify::config::{RecordNotify, StreamNotify};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};

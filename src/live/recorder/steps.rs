@@ -3,11 +3,11 @@
 use super::{CUT_PATIENCE_MS, Inner, Recorder, stop};
 use crate::clock::UnixMs;
 use crate::ids;
-use crate::live::machine::{self, Cause, Input, State, Step};
-use crate::live::question;
-use crate::live::session::Session;
+use crate::live::decide::machine::{self, Cause, Input, State, Step};
+use crate::live::recorder::effect::Effect;
+use crate::live::recorder::on_demand;
+use crate::live::recorder::session::Session;
 use crate::live::spool::record::Opening;
-use crate::live::worker::Effect;
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
 use crate::model::rule::{FormatRule, Rule, Window};
@@ -110,7 +110,7 @@ impl Recorder {
                     ))
                 }
             };
-            let answer = question::ask(&services, &key, &rule.formats, describe, busy).await;
+            let answer = on_demand::ask(&services, &key, &rule.formats, describe, busy).await;
             if let Some(recorder) = me.upgrade() {
                 recorder.answered(answer.0);
             }

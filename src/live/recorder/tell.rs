@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Inner, Recorder};
-use crate::live::segmenter::with_needs;
-use crate::live::session::Session;
-use crate::live::worker::{Effect, Status};
+use crate::live::decide::segmenter::with_needs;
+use crate::live::recorder::effect::{Effect, Status};
+use crate::live::recorder::session::Session;
 use crate::model::event::{Fault, Kind};
 
 impl Recorder {

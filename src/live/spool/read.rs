@@ -10,7 +10,7 @@ use rustix::io::{Errno, pread};
 
 use super::record::{HEAD, Record, RecordError, frame_of, parse, payload_length};
 use super::{Position, segment_name, segment_number};
-use crate::live::segmenter::Span;
+use crate::live::decide::segmenter::Span;
 use crate::media::frame::SampleInfo;
 
 /// Bytes read from disk at a time.
@@ -276,7 +276,7 @@ pub fn segments(folder: &Path) -> io::Result<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::spool::disk::Disk;
+    use crate::disk::writers::Disk;
     use crate::live::spool::record::Mark;
     use crate::live::spool::write::SpoolWriter;
     use crate::media::frame::{Frame, Track};

@@ -6,9 +6,9 @@ use bytes::{BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
-use crate::live::machine::Cause;
-use crate::live::segmenter::Segmenter;
-use crate::live::timeline::Timeline;
+use crate::live::decide::machine::Cause;
+use crate::live::decide::segmenter::Segmenter;
+use crate::live::decide::timeline::Timeline;
 use crate::media::frame::{
     AudioCodec, AudioConfig, Frame, SampleInfo, Track, VideoCodec, VideoConfig,
 };

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::disk::{Disk, Handed, Progress, Write};
 use super::record::{Mark, frame_head, put_audio_config, put_mark, put_video_config};
 use super::{Position, segment_name};
 use crate::clock;
-use crate::descriptors;
+use crate::disk::descriptors;
+use crate::disk::writers::{Disk, Handed, Progress, Write};
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 
 /// Bytes go to disk when they reach a multiple of this in their segment: the page cache takes whole large pages at a fraction of the

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::Worker;
-use crate::live::ahead::Ahead;
+use crate::disk::writers::Handed;
+use crate::live::decide::segmenter::File;
 use crate::live::derive::Made;
-use crate::live::segmenter::File;
-use crate::live::session::Grown;
-use crate::live::spool::disk::Handed;
+use crate::live::derive::long_mp4::Ahead;
+use crate::live::recorder::session::Grown;
 
 impl Worker {
     /// Takes a spool segment into its file. What fails here is no loss: the file is then made from the spool at its end.

@@ -1,10 +1,11 @@
 //! Putting files into the bucket: under their name, or beside it when a foreign object holds the name.
 
-use super::{NAMES, Trouble, Worker, slice_lane};
+use super::{NAMES, Worker, slice_lane};
+use crate::live::decide::segmenter::File;
 use crate::live::derive::Made;
-use crate::live::segmenter::File;
+use crate::live::derive::{self, playlist};
+use crate::live::recorder::effect::Trouble;
 use crate::live::spool::record::Opening;
-use crate::live::{derive, playlist};
 use crate::model::object_name;
 use crate::model::rule::Format;
 use crate::objects::folder::Adopted;

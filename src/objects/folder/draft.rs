@@ -17,7 +17,7 @@ use super::error::FolderError;
 use super::lane::{Batch, Lane};
 use super::layout::remove_file;
 use super::record::Stamp;
-use crate::large_file::LargeFile;
+use crate::disk::large_file::LargeFile;
 
 /// Bytes gathered before they go on.
 const BATCH_BYTES: usize = 256 * 1024;

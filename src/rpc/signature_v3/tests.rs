@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::rpc::params::parse_pairs;
+use crate::wire::params::parse_pairs;
 
 type Headers = Vec<(String, String)>;
 

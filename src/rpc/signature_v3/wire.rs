@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::rpc::HttpParts;
-use crate::rpc::diagnosis::examine;
-use crate::rpc::params::{Pairs, Tree, parse_pairs};
+use crate::diagnosis::examine;
 use crate::rpc::{signature_v1, signature_v3};
+use crate::wire::http_parts::HttpParts;
+use crate::wire::params::{Pairs, Tree, parse_pairs};
 
 const SECRET: &str = "testsecret";
 

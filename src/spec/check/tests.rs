@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::rpc::params::{Pairs, parse_pairs};
 use crate::spec::Spec;
+use crate::wire::params::{Pairs, parse_pairs};
 
 const ADD: &str = "AddLiveAppRecordConfig";
 const BASE: &str =

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use localyun::clock::Clock;
+use localyun::disk::writers::Disk;
 use localyun::faults::Faults;
 use localyun::live::hub::{Hub, Publisher};
-use localyun::live::spool::disk::Disk;
 use localyun::media::flv::file::FlvFile;
 use localyun::media::flv::read::{Item, TagReader};
 use localyun::media::frame::{Frame, Track, VideoConfig};

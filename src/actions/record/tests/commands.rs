@@ -1,7 +1,7 @@
 //! RealTimeRecordCommand, through its handler.
 
 use super::*;
-use crate::live::machine::State;
+use crate::live::decide::machine::State;
 
 async fn command(bed: &Testbed, command: &str) -> Result<Value, (String, u16)> {
     bed.call(

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 use super::*;
-use crate::actions::wire::testbed::START;
-use crate::actions::wire::{DAY_MS, RECORDS_KEPT_MS};
+use crate::actions::arguments::testbed::START;
+use crate::actions::arguments::{DAY_MS, RECORDS_KEPT_MS};
 use crate::model::wire_time::to_api;
 use crate::objects::folder::{FolderError, FolderStore, ObjectInfo};
 use crate::objects::{Store as ObjectStore, Upload};

@@ -1,7 +1,7 @@
 //! The recording callbacks' configuration and their log.
 
 use super::*;
-use crate::actions::wire::testbed::START;
+use crate::actions::arguments::testbed::START;
 use crate::model::event::Kind;
 use crate::store::callbacks::{Attempt, NewCallback, State};
 

@@ -1,6 +1,6 @@
 //! The API's signatures: what is signed here verifies, one changed byte does not, and nothing verifies under another secret.
 
-use localyun::rpc::params::{Pairs, parse_pairs};
+use localyun::wire::params::{Pairs, parse_pairs};
 use localyun::rpc::signature_v1;
 use localyun::rpc::signature_v3::{self, Authorization, Parts};
 

@@ -4,10 +4,10 @@
 use std::sync::Once;
 
 use localyun::error::ApiError;
-use localyun::rpc::params::{
+use localyun::wire::params::{
     MAX_DEPTH, MAX_INDEX, MAX_NAME, MAX_PAIRS, MAX_VALUE, Node, Tree, parse_pairs,
 };
-use localyun::rpc::percent;
+use localyun::wire::percent;
 use localyun::spec::{Spec, check};
 
 use crate::input::Input;

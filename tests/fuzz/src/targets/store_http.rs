@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use localyun::objects::folder::{Acl, FolderStore};
 use localyun::objects::serve::{KeyEntry, KeyRing, ServeState, configure};
-use localyun::rpc::percent;
+use localyun::wire::percent;
 use sha1::Sha1;
 use tempfile::TempDir;
 

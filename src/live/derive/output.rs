@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::{Buf, BytesMut};
 
-use crate::large_file::{ALIGN, LargeFile};
+use crate::disk::large_file::{ALIGN, LargeFile};
 
 /// Written at a time.
 const BLOCK: usize = 1024 * 1024;

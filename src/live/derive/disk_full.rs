@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use crate::clock::UnixMs;
+use crate::live::decide::segmenter::{File, Output, Span};
+use crate::live::decide::timeline::Timeline;
 use crate::live::derive::DeriveError;
-use crate::live::segmenter::{File, Output, Span};
 use crate::live::spool::read::SpoolReader;
 use crate::live::spool::record::{Mark, Record};
-use crate::live::timeline::Timeline;
 use crate::store::records::SliceRow;
 
 /// The media that a range really holds.
@@ -93,8 +93,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::live::machine::Cause;
-    use crate::live::spool::disk::Disk;
+    use crate::disk::writers::Disk;
+    use crate::live::decide::machine::Cause;
     use crate::live::spool::segment_name;
     use crate::live::spool::write::SpoolWriter;
     use crate::media::frame::{Frame, Track};

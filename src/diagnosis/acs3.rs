@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::search::{Found, Mistake, Tried, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
-use crate::rpc::HttpParts;
-use crate::rpc::params::{Pairs, parse_pairs};
 use crate::rpc::signature_v3::{self, ALGORITHM, Authorization};
+use crate::wire::http_parts::HttpParts;
+use crate::wire::params::{Pairs, parse_pairs};
 
 type Pair = (String, String);
 

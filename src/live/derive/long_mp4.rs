@@ -9,12 +9,12 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::derive::{DeriveError, Made, Tracks, blocking, file_path, mp4_layout, sample};
 use super::output::Output;
-use super::segmenter::{File, OpenMp4};
-use super::spool::read::SpoolReader;
-use super::spool::record::{Record, put_audio_config, put_frame_head, put_video_config};
-use super::spool::{Position, segment_name};
+use super::{DeriveError, Made, Tracks, blocking, file_path, mp4_layout, sample};
+use crate::live::decide::segmenter::{File, OpenMp4};
+use crate::live::spool::read::SpoolReader;
+use crate::live::spool::record::{Record, put_audio_config, put_frame_head, put_video_config};
+use crate::live::spool::{Position, segment_name};
 use crate::media::mp4::HEAD_BLOCK;
 use crate::model::rule::Format;
 use crate::objects::folder::combine_crc64;
@@ -177,9 +177,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::disk::writers::Disk;
+    use crate::live::decide::segmenter::{Configs, Span};
     use crate::live::derive;
-    use crate::live::segmenter::{Configs, Span};
-    use crate::live::spool::disk::Disk;
     use crate::live::spool::record::Mark;
     use crate::live::spool::write::SpoolWriter;
     use crate::media::frame::{AudioCodec, AudioConfig, Frame, Track};

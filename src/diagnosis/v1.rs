@@ -6,10 +6,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use super::search::{Found, Mistake, Tried, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
-use crate::rpc::HttpParts;
-use crate::rpc::params::{Pairs, parse_pairs};
-use crate::rpc::percent;
 use crate::rpc::signature_v1::{self, Method};
+use crate::wire::http_parts::HttpParts;
+use crate::wire::params::{Pairs, parse_pairs};
+use crate::wire::percent;
 
 type Pair = (String, String);
 

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
-use crate::rpc::diagnosis::Evidence;
-use crate::rpc::params::Pair;
+use crate::diagnosis::Evidence;
+use crate::wire::params::Pair;
 
 /// Entries kept.
 const KEPT: usize = 1_000;
@@ -161,7 +161,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::HttpParts;
+    use crate::wire::http_parts::HttpParts;
 
     fn entry(number: usize) -> Entry<'static> {
         Entry {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::derive::{DeriveError, Tracks, for_each, list};
 use super::output::{Output, Written};
-use super::segmenter::Slice;
-use super::spool::read::{Listed, SpoolReader};
-use super::spool::record::Record;
+use super::{DeriveError, Tracks, for_each, list};
+use crate::live::decide::segmenter::Slice;
+use crate::live::spool::read::{Listed, SpoolReader};
+use crate::live::spool::record::Record;
 use crate::media::cmaf::{Fragmenter, Position, init_segment};
 use crate::media::frame::SampleInfo;
 

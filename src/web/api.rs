@@ -1,7 +1,5 @@
 //! Where the web framework begins and ends: routes, body limits, conversion.
 
-pub mod unread;
-
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,8 +17,10 @@ use crate::app::App;
 use crate::clock::machine_timeout;
 use crate::config::Auth;
 use crate::control;
-use crate::rpc::render::Reply;
-use crate::rpc::{self, HttpParts};
+use crate::rpc;
+use crate::web::unread;
+use crate::wire::http_parts::HttpParts;
+use crate::wire::render::{self, Reply};
 
 /// Bytes of a body that are kept; a longer one is refused.
 const BODY_LIMIT: usize = 1 << 20;
@@ -117,12 +117,12 @@ async fn answer(app: web::Data<App>, request: &HttpRequest, body: Option<Bytes>)
         // The signature over a body that was not kept cannot match; the size is the answer.
         parts.headers.retain(|(name, _)| name != "content-type");
         let error = crate::error::ApiError::coded(crate::error::Code::RequestEntityTooLarge);
-        let format = rpc::render::Format::guess(&parts.query, rpc::render::Format::Json);
+        let format = render::Format::guess(&parts.query, render::Format::Json);
         let request_id = crate::ids::request_id();
         let endpoint = app.endpoint_for(&parts);
-        let help = rpc::render::Help::of(&error.code, &endpoint, &request_id);
+        let help = render::Help::of(&error.code, &endpoint, &request_id);
         let host = parts.header("host").unwrap_or("localyun");
-        let reply = rpc::render::failure(format, &request_id, host, &help, &error);
+        let reply = render::failure(format, &request_id, host, &help, &error);
         return to_response(reply);
     }
     match on_runtime(

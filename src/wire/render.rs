@@ -7,7 +7,6 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::actions::Answer;
 use crate::error::{ApiError, Code};
 use crate::ids;
 
@@ -127,6 +126,8 @@ impl Help {
         })
     }
 }
+/// An answer with its RequestId, written as JSON once and not looked at again on its way out.
+pub type Answer = Vec<u8>;
 
 /// The most that is reserved for an answer before it is known how long it is.
 const RESERVED: usize = 64 * 1024;

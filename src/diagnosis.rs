@@ -19,11 +19,11 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::HttpParts;
-use super::auth::is_acs3;
-use super::params::parse_pairs;
-use super::signature_v3::Authorization;
-use crate::journal::is_secret;
+use crate::rpc::auth::is_acs3;
+use crate::rpc::journal::is_secret;
+use crate::rpc::signature_v3::Authorization;
+use crate::wire::http_parts::HttpParts;
+use crate::wire::params::parse_pairs;
 
 /// Bytes of a request that are kept; nothing is said about a larger one.
 const KEPT: usize = 16 * 1024;

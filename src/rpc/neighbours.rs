@@ -9,9 +9,9 @@ use crate::config::AccessKey;
 use crate::error::{ApiError, Code};
 use crate::ids;
 use crate::model::wire_time;
-use crate::rpc::HttpParts;
 use crate::rpc::auth::{self, Caller};
-use crate::rpc::params::Pairs;
+use crate::wire::http_parts::HttpParts;
+use crate::wire::params::Pairs;
 
 const LOCATION: &str = "2015-06-12";
 const STS: &str = "2015-04-01";

@@ -6,13 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::clock::UnixMs;
-use crate::live::machine::Cause;
-use crate::live::segmenter::{OpenMp4, Output, Segmenter};
+use crate::disk::writers::Disk;
+use crate::live::decide::machine::Cause;
+use crate::live::decide::segmenter::{OpenMp4, Output, Segmenter};
+use crate::live::decide::timeline::Timeline;
 use crate::live::spool::Position;
-use crate::live::spool::disk::Disk;
 use crate::live::spool::record::{Checkpoint, Mark, Opening};
 use crate::live::spool::write::SpoolWriter;
-use crate::live::timeline::Timeline;
 use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
 use crate::model::rule::ANY;
 

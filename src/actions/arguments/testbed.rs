@@ -9,18 +9,18 @@ use serde_json::Value;
 use crate::actions::{Context, all};
 use crate::clock::{Clock, UnixMs};
 use crate::config::{Config, Raw, load};
+use crate::disk::writers::Disk;
 use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::live::hub::Hub;
-use crate::live::spool::disk::Disk;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore};
-use crate::rpc::params::{Tree, parse_pairs};
 use crate::services::Services;
 use crate::spec::{Spec, answer, check};
 use crate::store::Store;
+use crate::wire::params::{Tree, parse_pairs};
 
 /// The service clock's start: 2026-03-01T02:00:00Z.
 pub const START: UnixMs = 1_772_330_400_000;

@@ -1,6 +1,6 @@
 //! How clients spell and order parameters when they sign: the right way and the known wrong ones.
 
-use crate::rpc::percent;
+use crate::wire::percent;
 
 /// A way to percent-encode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::{Busy, UnixMs};
+use crate::disk::writers::Handed;
+use crate::live::decide::segmenter::Output;
 use crate::live::derive::DeriveError;
-use crate::live::segmenter::Output;
-use crate::live::session::Grown;
-use crate::live::spool::disk::Handed;
+use crate::live::recorder::session::Grown;
 use crate::live::spool::record::Opening;
 use crate::model::event::{Fault, Kind};
 use crate::objects::PutError;
@@ -61,7 +61,7 @@ pub struct Job {
 }
 
 /// Why an effect did not come about.
-pub(super) enum Trouble {
+pub enum Trouble {
     /// Try again.
     Passing(String),
     /// The recording cannot go on.

@@ -1,0 +1,5 @@
+//! The disk as the recorder and the object store use it: descriptors that are kept back, large files, the threads that write spools.
+
+pub mod descriptors;
+pub(crate) mod large_file;
+pub mod writers;

@@ -1,0 +1,35 @@
+//! A request, free of the web framework.
+
+use bytes::Bytes;
+
+/// A request, free of the web framework. Header names are in lower case.
+#[derive(Debug, Clone, Default)]
+pub struct HttpParts {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    /// The caller is on this machine.
+    pub local: bool,
+}
+
+impl HttpParts {
+    /// The first value of the header of that name, which is given in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// Whether the body is a form.
+    #[must_use]
+    pub fn is_form(&self) -> bool {
+        self.header("content-type").is_some_and(|t| {
+            t.to_ascii_lowercase()
+                .starts_with("application/x-www-form-urlencoded")
+        })
+    }
+}
