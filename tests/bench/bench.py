@@ -16,7 +16,6 @@ sys.path.insert(0, str(HERE.parent / "scenarios"))
 from bench import hour, instructions, long, media, procs, profile, recording, report, requests, startup  # noqa: E402
 
 PROJECT = HERE.parents[1]
-FORMATS = [("flv",), ("mp4",), ("m3u8",), ("cmaf",), ("m3u8", "mp4", "flv")]
 PARTS = ("start", "api", "profile", "instructions", "recording", "long", "hour")
 
 
@@ -25,12 +24,20 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def numbers(text: str) -> list[int]:
+    """A list as the command line has it."""
+    return [int(word) for word in text.split(",")]
+
+
 def options() -> argparse.Namespace:
     """The command line."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--parts", default="start,api,recording", help=f"of {','.join(PARTS)}, or all")
-    asked.add_argument("--seconds", type=int, default=30, help="recording: media a stream")
-    asked.add_argument("--streams", default="1,10,50,100", help="recording: numbers of publishers")
+    asked.add_argument("--streams", type=numbers, default="50,10,100", help="recording: numbers of publishers, the first with everything")
+    asked.add_argument("--chunks", type=numbers, default="4096,128,60000", help="recording: bytes of a publisher's RTMP chunk, likewise")
+    asked.add_argument("--slices", type=numbers, default="5,30", help="recording: seconds of a slice, likewise")
+    asked.add_argument("--seconds", type=numbers, default="60,15", help="recording: media a stream, likewise")
+    asked.add_argument("--product", action="store_true", help="recording: every recorder under every combination")
     asked.add_argument("--requests", type=int, default=20000, help="api: requests a kind")
     asked.add_argument("--depth", type=int, default=1, help="api: open requests a connection; more than 1 is pipelining")
     asked.add_argument("--long-streams", type=int, default=200)
@@ -76,9 +83,9 @@ def main() -> int:
         if asked.write_counts:
             instructions.write(counts, committed)
     if "recording" in parts:
-        rows = recording.runs(FORMATS, [int(n) for n in asked.streams.split(",")], asked.seconds, tools, run / "media", say)
-        lost = [f"{row.recorder}, {row.streams} streams: {row.lost} frames lost" for row in rows if row.lost and row.recorder.startswith("localyun")]
-        section(f"Recording, {asked.seconds} s of media a stream", report.recording(rows), lost)
+        conditions = recording.conditions(asked.streams, asked.chunks, asked.slices, asked.seconds, asked.product)
+        rows = recording.runs(conditions, asked.product, tools, run / "media", say)
+        section("Recording", report.recording(rows), recording.failures(rows))
     if "long" in parts:
         seen = long.measure(asked.long_streams, asked.long_seconds, tools, run / "media", say)
         section("Many streams for long", report.long(seen), seen.failures())

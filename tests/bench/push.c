@@ -2,11 +2,12 @@
  * made once and shared, so that sending is one write per publisher and tick. Behind its end the file begins again, with
  * timestamps that run on.
  *
- *   push HOST PORT APP NAME QUERY N SECONDS FILE.flv [SPEED]
+ *   push HOST PORT APP NAME QUERY N SECONDS FILE.flv [SPEED [CHUNK]]
  *
  * Publisher i has the stream name NAMEi followed by QUERY ("?vhost=..." or ""). Publishers start spread over two seconds, so
  * that key frames do not come all at once. SPEED 1 is real time, 30 half an hour in a minute, 0 as fast as the server reads.
- * One line of JSON at the end: frames sent a publisher, bytes, how late the socket took the latest frame and how many frames it took
+ * CHUNK is the payload of an RTMP chunk: 128 bytes until a publisher says otherwise, 4096 (the default here) in OBS and many others.
+ * One line of JSON at the end: frames sent a publisher, bytes of media, how late the socket took the latest frame and how many frames it took
  * over a second late, how long this program itself once slept through (that is no fault of the server), and its CPU time.
  * RTMP: Adobe's specification 1.0, sections 5.2 (handshake), 5.3 (chunks) and 7.2 (commands). */
 #include <arpa/inet.h>
@@ -25,12 +26,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 60000, MAX_N = 1000, MAX_ROUNDS = 100000, TICK_MS = 10, SPREAD_MS = 2000, STREAM = 1, LATE_MS = 1000 };
+enum { FIRST_CHUNK = 128, MAX_CHUNK = 65535, MAX_N = 1000, MAX_ROUNDS = 100000, TICK_MS = 10, SPREAD_MS = 2000, STREAM = 1, LATE_MS = 1000 };
 /* A timestamp has 24 bits without an extension. */
 enum { MAX_MS = 0xFFFFFE };
 
 /* A message of the clip: where its chunks begin and end and when it is due. */
-struct mark { size_t begin, end; uint32_t ms; int kind; };
+struct mark { size_t begin, end, media; uint32_t ms; int kind; };
 struct peer { int fd; size_t at; size_t next; uint32_t round; double start; };
 
 /* The clip's chunks in each of its rounds, while some publisher needs them; the first is `wire`. */
@@ -41,6 +42,7 @@ static size_t first_frame;
 static uint32_t period_ms, end_ms;
 static double speed = 1;
 static int n;
+static size_t chunk_size = 4096;
 static struct mark *marks;
 static struct peer peers[MAX_N];
 static size_t stalls, late_frames;
@@ -91,16 +93,16 @@ static void load(const char *path) {
         int kind = data[at];
         if (at + 11 + size > len) break;
         if (kind == 8 || kind == 9) {
-            size_t most = size + 12 + size / CHUNK + 1;
+            size_t most = size + 12 + size / chunk_size + 1;
             if (wire_len + most > wire_cap) wire = realloc(wire, wire_cap = (wire_len + most) * 2);
             if (marks_len == marks_cap) marks = realloc(marks, (marks_cap = marks_cap * 2 + 64) * sizeof *marks);
             if (!wire || !marks) die("no memory");
             const uint8_t *body = data + at + 11;
             size_t begin = wire_len;
-            wire_len += chunk(wire + wire_len, kind == 8 ? 5 : 6, kind, STREAM, ms, body, size, CHUNK);
+            wire_len += chunk(wire + wire_len, kind == 8 ? 5 : 6, kind, STREAM, ms, body, size, chunk_size);
             /* Sequence headers are no frames. */
             int header = kind == 9 ? (body[0] & 15) == 7 && body[1] != 1 : body[0] >> 4 == 10 && body[1] == 0;
-            marks[marks_len++] = (struct mark){begin, wire_len, ms, header ? 0 : kind};
+            marks[marks_len++] = (struct mark){begin, wire_len, size, ms, header ? 0 : kind};
         }
         at += size + 15;
     }
@@ -160,7 +162,7 @@ static void all(int fd, const void *data, size_t len) {
 
 static void command(int fd, uint32_t stream, const uint8_t *body, size_t len) {
     uint8_t out[2048];
-    all(fd, out, chunk(out, 3, 20, stream, 0, body, len, 128));
+    all(fd, out, chunk(out, 3, 20, stream, 0, body, len, FIRST_CHUNK));
 }
 
 /* Reads until `word` was seen: enough of a client for servers that answer in order. */
@@ -191,7 +193,7 @@ static void publish(struct peer *peer, const char *host, int port, const char *a
         have += n;
     }
     all(fd, answer + 1, 1536);
-    uint8_t size[4] = {0, 0, CHUNK >> 8, CHUNK & 255}, out[64], body[1024], *p;
+    uint8_t size[4] = {0, 0, chunk_size >> 8, chunk_size & 255}, out[64], body[1024], *p;
     char url[256];
     snprintf(url, sizeof url, "rtmp://%s:%d/%s", host, port, app);
     p = text(number(text(body, "connect", 1), 1) + 1, "app", 0);
@@ -209,7 +211,7 @@ static void publish(struct peer *peer, const char *host, int port, const char *a
     p = text(text(p, name, 1), "live", 1);
     command(fd, STREAM, body, p - body);
     expect(fd, "NetStream.Publish.Start");
-    all(fd, out, chunk(out, 2, 1, 0, 0, size, 4, 128));
+    all(fd, out, chunk(out, 2, 1, 0, 0, size, 4, FIRST_CHUNK));
     fcntl(fd, F_SETFL, O_NONBLOCK);
     peer->fd = fd;
 }
@@ -256,10 +258,12 @@ static double feed(struct peer *peer, double time, int *busy) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 9 && argc != 10) die("push HOST PORT APP NAME QUERY N SECONDS FILE.flv [SPEED]");
+    if (argc < 9 || argc > 11) die("push HOST PORT APP NAME QUERY N SECONDS FILE.flv [SPEED [CHUNK]]");
     n = atoi(argv[6]);
     if (n < 1 || n > MAX_N) die("N is 1 to %d", MAX_N);
-    if (argc == 10) speed = atof(argv[9]);
+    if (argc > 9) speed = atof(argv[9]);
+    if (argc > 10) chunk_size = atoi(argv[10]);
+    if (chunk_size < 1 || chunk_size > MAX_CHUNK) die("CHUNK is 1 to %d", MAX_CHUNK);
     if (atof(argv[7]) * 1000 > MAX_MS || speed < 0) die("SECONDS is at most %d, SPEED not negative", MAX_MS / 1000);
     end_ms = atof(argv[7]) * 1000;
     load(argv[8]);
@@ -288,7 +292,7 @@ int main(int argc, char **argv) {
     for (uint32_t round = 0; (double)round * period_ms < end_ms; round++)
         for (size_t i = round ? first_frame : 0; i < marks_len && marks[i].ms + (double)round * period_ms < end_ms; i++) {
             count[marks[i].kind]++;
-            bytes += marks[i].end - marks[i].begin;
+            bytes += marks[i].media;
         }
     uint8_t body[64], *p;
     for (int i = 0; i < n; i++) {

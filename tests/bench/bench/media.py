@@ -10,6 +10,8 @@ from pathlib import Path
 # The suffixes of a format's file and of its media, where they are not the format's name.
 FILE_SUFFIX = {"cmaf": "m3u8"}
 MEDIA_SUFFIX = {"m3u8": "ts", "cmaf": "m4s"}
+# Payload of an RTMP chunk as OBS and many other publishers send it.
+CHUNK = 4096
 # Files a call of the counter.
 AT_ONCE = 2000
 STREAM = re.compile(r"s(\d+)")
@@ -33,14 +35,14 @@ class Tools:
         return cls(*(folder / name for name in names))
 
 
-def push_command(program: Path, host: str, port: int, query: str, streams: int, seconds: float, clip: Path, speed: float = 1) -> list[str]:
+def push_command(program: Path, host: str, port: int, query: str, streams: int, seconds: float, clip: Path, speed: float = 1, chunk: int = CHUNK) -> list[str]:
     """The load maker's command line."""
-    return [str(word) for word in (program, host, port, "live", "s", query, streams, seconds, clip, speed)]
+    return [str(word) for word in (program, host, port, "live", "s", query, streams, seconds, clip, speed, chunk)]
 
 
-def push(program: Path, host: str, port: int, query: str, streams: int, seconds: float, clip: Path, speed: float = 1) -> dict:
+def push(program: Path, host: str, port: int, query: str, streams: int, seconds: float, clip: Path, speed: float = 1, chunk: int = CHUNK) -> dict:
     """Runs the load maker to its end."""
-    command = push_command(program, host, port, query, streams, seconds, clip, speed)
+    command = push_command(program, host, port, query, streams, seconds, clip, speed, chunk)
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
     if done.returncode != 0:
         raise RuntimeError(f"push: {done.stderr.strip()}")

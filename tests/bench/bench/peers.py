@@ -17,11 +17,12 @@ ABSENT = "not found on PATH, left out"
 
 @dataclass(frozen=True)
 class Peer:
-    """A recorder: its name in the tables, how it is started, and the suffix of its files (none: they hold no container)."""
+    """A recorder: its name in the tables, how it is started, the suffix of its files (none: they hold no container), and whether ours is compared with it everywhere."""
 
     name: str
     start: Callable[[Path], AbstractContextManager[tuple[int, int]]]
     suffix: str | None
+    compared: bool = False
 
 
 def _free_port() -> int:
@@ -49,7 +50,7 @@ def _running(command: list[str | Path], name: str, port: int, folder: Path) -> I
 
 
 def _nginx(media: Path) -> AbstractContextManager[tuple[int, int]]:
-    """nginx with the RTMP module of Debian, recording FLV: one worker, no log."""
+    """nginx with the RTMP module of Debian, recording FLV: one worker, no log. Its `chunk_size` is of what it sends; what it reads is the publishers' affair."""
     port, folder = _free_port(), media.parent
     config = folder / "nginx.conf"
     config.write_text(
@@ -104,7 +105,7 @@ def found(sink_program: Path, say: Callable[[str], None]) -> list[Peer]:
     """The peers of this machine; those that are not there are told."""
     peers = [sink(sink_program, "through"), sink(sink_program, "buffer")]
     if shutil.which("nginx") and NGINX_MODULE.exists():
-        peers.insert(0, Peer("nginx-rtmp flv", _nginx, "flv"))
+        peers.insert(0, Peer("nginx-rtmp flv", _nginx, "flv", compared=True))
     for command, peer in (("srs", Peer("SRS flv", _srs, "flv")), ("mediamtx", Peer("MediaMTX fmp4", _mediamtx, "mp4"))):
         if shutil.which(command):
             peers.append(peer)

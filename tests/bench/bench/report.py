@@ -5,7 +5,7 @@ from pathlib import Path
 from .hour import Hour
 from .instructions import Count
 from .long import SAY_SECONDS, Long
-from .recording import Row
+from .recording import Condition, Row, floor
 from .requests import BARE, RULES, Rate
 
 BEGIN, END = "<!-- newest run: begin -->", "<!-- newest run: end -->"
@@ -19,27 +19,29 @@ def _table(head: str, rows: list[list[str]]) -> list[str]:
 
 
 def recording(rows: list[Row]) -> list[str]:
-    """CPU as ratios to nginx-rtmp and to the sinks at the same number of streams."""
+    """CPU as ratios to nginx-rtmp and to the sinks under the same condition."""
+    nginx, through, buffer = (floor(rows, name) for name in ("nginx", "sink through", "sink buffer"))
 
-    def floor(name: str) -> dict[int, float]:
-        return {row.streams: row.cpu for row in rows if row.recorder.startswith(name)}
-
-    floors = [floor("nginx"), floor("sink through"), floor("sink buffer")]
-
-    def ratio(row: Row, base: dict[int, float], cpu: float) -> str:
-        return f"{cpu / base[row.streams]:.2f}" if base.get(row.streams) else "-"
+    def ratio(row: Row, base: dict[Condition, float], cpu: float) -> str:
+        return f"{cpu / base[row.at]:.2f}" if base.get(row.at) else "-"
 
     return _table(
-        "recorder | streams | CPU-s per stream-minute | of it while live | to nginx FLV | live part to nginx FLV | to sink through | to sink buffer | peak RSS MB | bytes out / in | frames lost | load",
+        "recorder | streams | chunk | slice s | run s | CPU-s per stream-minute | of it in the kernel | of it while live | to nginx FLV | live part to nginx FLV "
+        "| to sink through | to sink buffer | peak RSS MB | bytes out / in | frames lost | load",
         [
             [
                 row.recorder,
-                str(row.streams),
+                str(row.at.streams),
+                str(row.at.chunk),
+                str(row.at.slice) if row.sliced else "-",
+                str(row.at.seconds),
                 f"{row.cpu:.3f}",
+                f"{row.system:.3f}",
                 f"{row.live:.3f}",
-                ratio(row, floors[0], row.cpu),
-                ratio(row, floors[0], row.live),
-                *(ratio(row, base, row.cpu) for base in floors[1:]),
+                ratio(row, nginx, row.cpu),
+                ratio(row, nginx, row.live),
+                ratio(row, through, row.cpu),
+                ratio(row, buffer, row.cpu),
                 f"{row.peak_rss:.0f}",
                 f"{row.bytes_ratio:.3f}",
                 "-" if row.lost is None else str(row.lost),
