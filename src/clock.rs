@@ -11,13 +11,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, oneshot};
 
+mod beat;
 mod jumps;
 
+pub use beat::{Beat, Listener};
 use jumps::Jumps;
 
 /// Milliseconds since the Unix epoch, on the service clock unless a name says otherwise.
@@ -372,16 +374,6 @@ pub async fn machine_sleep(wait: Duration) {
         reason = "the one way to wait in machine time"
     )]
     tokio::time::sleep(wait).await;
-}
-
-/// Waits for the next multiple of `tick` in machine time. All who wait so wake together, which costs the processor one wake
-/// instead of one for each.
-pub async fn machine_tick(tick: Duration) {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    let origin = *ORIGIN.get_or_init(monotonic);
-    let into = origin.elapsed().as_nanos() % tick.as_nanos().max(1);
-    let into = Duration::from_nanos(u64::try_from(into).unwrap_or(0));
-    machine_sleep(tick.saturating_sub(into)).await;
 }
 
 /// Runs `work` for at most `limit` of machine time.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::clock::{self, Busy};
+use crate::clock::{self, Beat, Busy, Listener};
 use crate::live::hub::{Hub, Publisher};
 use crate::media::flv::read::{Item, TagReader};
 use crate::media::frame::{Frame, Track};
@@ -45,6 +45,20 @@ const MAX_CONNECTIONS: usize = 12_000;
 pub async fn run(listener: TcpListener, hub: Arc<Hub>, default_domain: Option<String>) {
     let open = Arc::new(AtomicUsize::new(0));
     let default_domain: Option<Arc<str>> = default_domain.map(Into::into);
+    let beat = Beat::new(TICK);
+    tokio::select! {
+        () = accept(&listener, &hub, &open, default_domain, &beat) => {}
+        () = beat.run() => {}
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    hub: &Arc<Hub>,
+    open: &Arc<AtomicUsize>,
+    default_domain: Option<Arc<str>>,
+    beat: &Arc<Beat>,
+) {
     let (id, mut drain) = hub.connected();
     loop {
         let accepted = tokio::select! {
@@ -52,15 +66,15 @@ pub async fn run(listener: TcpListener, hub: Arc<Hub>, default_domain: Option<St
             accepted = listener.accept() => accepted,
             _ = drain.changed() => {
                 let request = *drain.borrow_and_update();
-                while let Some(Ok((socket, peer))) = accept_waiting(&listener).await {
-                    start(&hub, &open, socket, peer, default_domain.clone());
+                while let Some(Ok((socket, peer))) = accept_waiting(listener).await {
+                    start(hub, open, socket, peer, default_domain.clone(), beat);
                 }
                 hub.drained(id, request);
                 continue;
             }
         };
         match accepted {
-            Ok((socket, peer)) => start(&hub, &open, socket, peer, default_domain.clone()),
+            Ok((socket, peer)) => start(hub, open, socket, peer, default_domain.clone(), beat),
             Err(error) => {
                 // Out of descriptors, as a rule: others may go on, new ones wait.
                 tracing::warn!(%error, "a connection cannot be accepted");
@@ -84,6 +98,7 @@ fn start(
     socket: TcpStream,
     peer: SocketAddr,
     default_domain: Option<Arc<str>>,
+    beat: &Arc<Beat>,
 ) {
     if hub.is_stopping() || open.load(Ordering::Acquire) >= MAX_CONNECTIONS {
         return;
@@ -91,7 +106,7 @@ fn start(
     open.fetch_add(1, Ordering::AcqRel);
     let _ = socket.set_nodelay(true);
     let (id, drain) = hub.connected();
-    let (hub, open) = (hub.clone(), open.clone());
+    let (hub, open, beat) = (hub.clone(), open.clone(), beat.clone());
     tokio::spawn(async move {
         let mut connection = Connection {
             session: ServerSession::new(Limits::default(), id),
@@ -104,6 +119,8 @@ fn start(
             default_domain,
             broken_tags: 0,
             unreadable: Unreadable::default(),
+            beat,
+            ticks: None,
         };
         if let Err(end) = connection.serve(id, drain).await {
             tracing::debug!(peer = %connection.peer, end = %end, "connection ended");
@@ -126,6 +143,9 @@ struct Connection {
     default_domain: Option<Arc<str>>,
     broken_tags: u64,
     unreadable: Unreadable,
+    beat: Arc<Beat>,
+    /// While it publishes.
+    ticks: Option<Listener>,
 }
 
 /// What one look at the socket brought.
@@ -146,6 +166,7 @@ impl Connection {
         let mut last_heard = clock::monotonic();
         let silent = service_clock.sleep_until(silence_from + SILENT_MS);
         let mut silent = Box::pin(silent);
+        let mut more = false;
         loop {
             let publisher = self.publisher.clone();
             let kicked = async {
@@ -169,11 +190,9 @@ impl Connection {
                     return Err("kicked".to_owned());
                 }
                 busy = &mut silent => fell_due = Some(busy),
-                ready = self.socket.readable() => ready.map_err(|e| e.to_string())?,
-                () = clock::machine_sleep(if publisher.is_some() { Duration::from_millis(300) } else { waited_out }) => {
-                    if publisher.is_none() {
-                        return Err("nothing published in time".to_owned());
-                    }
+                ready = self.next_look(more) => ready.map_err(|e| e.to_string())?,
+                () = clock::machine_sleep(waited_out), if publisher.is_none() => {
+                    return Err("nothing published in time".to_owned());
                 }
             }
             let look = loop {
@@ -220,37 +239,37 @@ impl Connection {
                     publisher.recorder.flush();
                     self.hub.drained(id, request);
                 }
-                match look {
-                    Look::Empty if request.is_none() => {
-                        tokio::select! {
-                            () = clock::machine_tick(TICK) => {}
-                            _ = self.changed(&mut drain) => {}
-                        }
-                    }
-                    _ => {}
-                }
             } else if let Some(request) = request {
                 self.hub.drained(id, request);
             }
-            if let Look::Closed = look {
-                return Ok(());
+            match look {
+                Look::More => more = true,
+                Look::Empty => more = false,
+                Look::Closed => return Ok(()),
             }
         }
+    }
+
+    /// Waits until it is time to look at the socket: at once while there is more, else at the next tick of a publisher, and when
+    /// something comes from anybody else.
+    async fn next_look(&self, more: bool) -> io::Result<()> {
+        match &self.ticks {
+            _ if more => tokio::task::yield_now().await,
+            Some(ticks) => ticks.next().await,
+            None => return self.socket.readable().await,
+        }
+        Ok(())
     }
 
     /// A publisher is looked at in ticks; anybody else is to be noticed at once.
     fn change_watch(&mut self) -> io::Result<()> {
         if self.publisher.is_some() {
+            self.ticks = Some(self.beat.listen());
             self.socket.stop_watching()
         } else {
+            self.ticks = None;
             self.socket.watch()
         }
-    }
-
-    /// Resolves when a drain is asked for, without marking it as seen.
-    async fn changed(&self, drain: &mut watch::Receiver<u64>) {
-        let mut peek = drain.clone();
-        let _ = peek.changed().await;
     }
 
     /// The clock was moved over a publisher's silence: one that is alive shows itself within a moment of machine time.
