@@ -37,10 +37,18 @@ impl TempFile {
     pub fn path(&self) -> &Path {
         &self.0
     }
+
+    /// Somebody moved it away: there is nothing to remove.
+    pub fn moved(mut self) {
+        self.0 = PathBuf::new();
+    }
 }
 
 impl Drop for TempFile {
     fn drop(&mut self) {
+        if self.0.as_os_str().is_empty() {
+            return;
+        }
         if let Err(error) = remove_file(&self.0) {
             tracing::warn!(path = %self.0.display(), %error, "a temporary file stays behind");
         }

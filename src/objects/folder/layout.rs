@@ -107,7 +107,8 @@ impl Layout {
         Ok((found(&base.join(&beside))? == Found::File).then_some(beside))
     }
 
-    /// Path, below the bucket, where a key's file goes; makes the folders on the way there, for data and metadata.
+    /// Path, below the bucket, where a key's file goes; makes the folders on the way there, for data. Those for metadata are made by the
+    /// writer when it finds none.
     /// The caller holds the bucket's name lock.
     pub fn place(&self, bucket: &str, key: &EncodedKey) -> Result<PathBuf, FolderError> {
         let base = self.data(bucket);
@@ -131,7 +132,6 @@ impl Layout {
                 }
             };
         }
-        fs::create_dir_all(self.meta(bucket).join(&place))?;
         let beside = place.join(format!("{}{FILE_BESIDE_DIR}", key.file));
         let plain = place.join(&key.file);
         let taken = found(&base.join(&plain))? == Found::Folder

@@ -164,9 +164,6 @@ impl Inner {
     ) -> Result<ObjectInfo, FolderError> {
         self.layout.check_bucket(bucket)?;
         key::encode(key)?;
-        if replace == Replace::Never && self.load(bucket, key)?.is_some() {
-            return Err(FolderError::AlreadyExists(key.to_owned()));
-        }
         let (temp, moved) = self.take_over(path)?;
         let result = File::options()
             .append(true)
@@ -190,6 +187,9 @@ impl Inner {
             (Err(_), true) => fs::rename(temp.path(), path)?,
             (Ok(_), false) => layout::remove_file(path)?,
             _ => {}
+        }
+        if result.is_ok() || moved {
+            temp.moved();
         }
         result
     }
@@ -257,10 +257,11 @@ impl Inner {
                 self.layout.data(bucket).join(&place),
                 self.layout.meta_of(bucket, &place),
             );
-            fs::rename(side.path(), &paths.1)?;
+            rename_into(side.path(), &paths.1)?;
             fs::rename(temp, &paths.0)?;
             paths
         };
+        side.moved();
         sync_parent(&meta)?;
         sync_parent(&data)?;
         let record = sidecar.current;
@@ -295,6 +296,19 @@ impl Inner {
             return Err(FolderError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
         Ok(())
+    }
+}
+
+/// Renames, and makes the folders on the way when there are none: as a rule there are.
+fn rename_into(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if layout::is_absent(&error) => {
+            if let Some(parent) = to.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::rename(from, to)
+        }
+        other => other,
     }
 }
 
