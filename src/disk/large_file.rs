@@ -110,6 +110,13 @@ impl LargeFile {
         })
     }
 
+    /// Sends all of it through the page cache, however much comes.
+    pub fn keep_to_cache(&mut self) {
+        if let Way::Cached = self.way {
+            self.way = Way::Only;
+        }
+    }
+
     /// Appends bytes.
     pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {

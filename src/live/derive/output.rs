@@ -17,8 +17,8 @@ const BLOCK: usize = 1024 * 1024;
 const STRIDE: usize = 64 * 1024;
 /// What a muxer may add to a nearly full block without making the buffer grow.
 const SLACK: usize = 128 * 1024;
-/// The front of a file that goes through the page cache: small ones are read again at once.
-const CACHED: u64 = 256 * 1024;
+/// A file of no more than this goes through the page cache: small ones are read again at once.
+const CACHED: usize = 256 * 1024;
 /// Buffers kept for use again: as many as files are made at a time.
 const SPARE: usize = 2;
 
@@ -72,7 +72,7 @@ impl Output {
     /// Begins a file.
     pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            file: LargeFile::new(File::create(path)?, CACHED),
+            file: LargeFile::new(File::create(path)?, 0),
             buffer: aligned_buffer(),
             summed: 0,
             size: 0,
@@ -89,7 +89,7 @@ impl Output {
         buffer.resize(from, 0);
         buffer.advance(from);
         Ok(Self {
-            file: LargeFile::resume(file, size, CACHED)?,
+            file: LargeFile::resume(file, size, 0)?,
             buffer,
             summed: 0,
             size,
@@ -164,6 +164,9 @@ impl Output {
     fn close(mut self) -> io::Result<(File, u64, crc64fast::Digest)> {
         self.sum();
         let size = self.size();
+        if self.size == 0 && self.buffer.len() <= CACHED {
+            self.file.keep_to_cache();
+        }
         let file = self.file.finish_with(&self.buffer)?;
         give_back(self.buffer);
         Ok((file, size, self.crc64))

@@ -36,6 +36,8 @@ pub struct SpoolReader {
     at: Position,
     end: Option<Position>,
     buffer: Bytes,
+    /// Memory of an earlier block, empty.
+    spare: Vec<u8>,
     block: usize,
     /// The segment's length when it was opened: records passed over must lie within.
     length: u64,
@@ -81,6 +83,7 @@ impl SpoolReader {
             at,
             end: None,
             buffer: Bytes::new(),
+            spare: Vec::new(),
             block: BLOCK,
             length: 0,
             heads_only: false,
@@ -232,7 +235,8 @@ impl SpoolReader {
             return Ok(false);
         };
         let missing = (wanted - self.buffer.len()).max(self.block);
-        let mut bytes = Vec::with_capacity(self.buffer.len() + missing);
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.reserve_exact(self.buffer.len() + missing);
         bytes.extend_from_slice(&self.buffer);
         while bytes.len() < wanted {
             let offset = self.at.offset + bytes.len() as u64;
@@ -242,7 +246,12 @@ impl SpoolReader {
                 Err(error) => return Err(io::Error::from(error).into()),
             }
         }
-        self.buffer = bytes.into();
+        // The block before can be filled again when no frame of it is held any more.
+        let before = std::mem::replace(&mut self.buffer, bytes.into());
+        if let Ok(mut before) = before.try_into_mut() {
+            before.clear();
+            self.spare = before.into();
+        }
         Ok(self.buffer.len() >= wanted)
     }
 
