@@ -51,7 +51,8 @@ fn main() -> Outcome<()> {
         "mp4" => mp4(&clip, rounds)?,
         "flv" => flv(&clip, rounds)?,
         "cmaf" => cmaf(&clip, rounds)?,
-        "chunks" => chunks(&clip, rounds)?,
+        "chunks" => chunks(&clip, rounds, published(&clip)?)?,
+        "small" => chunks(&clip, rounds, in_small_chunks(&clip)?)?,
         "tags" => tags(&clip, rounds)?,
         "spool" => spool(&clip, rounds, Path::new(folder))?,
         "v1" => v1(rounds)?,
@@ -283,8 +284,37 @@ fn published(clip: &Clip) -> Outcome<(ServerSession, Bytes)> {
     Ok((server, wire.freeze()))
 }
 
-fn chunks(clip: &Clip, rounds: usize) -> Outcome<usize> {
-    let (mut server, wire) = published(clip)?;
+/// The same in chunks of 128 bytes, which is what a publisher sends that sets no size.
+fn in_small_chunks(clip: &Clip) -> Outcome<(ServerSession, Bytes)> {
+    let (mut server, _) = published(clip)?;
+    let size = [2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 128];
+    server.feed(&mut &size[..])?;
+    let mut wire = BytesMut::new();
+    for frame in &clip.frames {
+        let body = Clip::body(frame);
+        let (channel, kind) = match frame.track {
+            Track::Video => (6, 9),
+            Track::Audio => (5, 8),
+        };
+        let time = u32::try_from(frame.dts_ms)?.to_be_bytes();
+        let length = u32::try_from(body.len())?.to_be_bytes();
+        wire.extend_from_slice(&[channel, time[1], time[2], time[3]]);
+        wire.extend_from_slice(&[length[1], length[2], length[3], kind, 1, 0, 0, 0]);
+        for (n, part) in body.chunks(128).enumerate() {
+            if n > 0 {
+                wire.extend_from_slice(&[0xC0 | channel]);
+            }
+            wire.extend_from_slice(part);
+        }
+    }
+    Ok((server, wire.freeze()))
+}
+
+fn chunks(
+    clip: &Clip,
+    rounds: usize,
+    (mut server, wire): (ServerSession, Bytes),
+) -> Outcome<usize> {
     let mut buffer = BytesMut::with_capacity(2 * BLOCK);
     let mut messages = 0;
     for _ in 0..rounds {

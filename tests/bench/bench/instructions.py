@@ -11,6 +11,7 @@ from pathlib import Path
 
 PARTS = {
     "chunks": "RTMP chunks to messages, payload copied once",
+    "small": "the same, chunks of 128 bytes",
     "tags": "messages to frames",
     "spool": "frames into the spool, with checksums",
     "ts": "MPEG-TS, payload included",
