@@ -1,7 +1,7 @@
 //! One timer for all who wait in ticks.
 //!
 //! A timer of each one's own would be set and fire with the others', but setting it wakes the thread that waits for the earliest one,
-//! so that fifty publishers looked at twenty times a second cost a thousand wakes. Here they cost twenty.
+//! so that fifty publishers looked at ten times a second cost five hundred wakes. Here they cost ten.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

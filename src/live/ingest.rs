@@ -27,7 +27,7 @@ use socket::{BLOCK, Landing, Socket};
 use unreadable_track::Unreadable;
 
 /// Between two looks at a publisher's socket; all publishers' looks come together.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(100);
 /// Read before other work of the connection gets its turn.
 const TURN: usize = 1 << 20;
 /// Machine time in which a connection must begin to publish.

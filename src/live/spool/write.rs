@@ -16,8 +16,9 @@ use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 /// Bytes go to disk when they reach a multiple of this in their segment: the page cache takes whole large pages at a fraction of the
 /// cost of small ones.
 const FLUSH_BYTES: usize = 64 * 1024;
-/// A buffer this old goes to disk.
-const FLUSH_AGE: Duration = Duration::from_millis(300);
+/// A buffer this old goes to disk. Whoever asks does so in ticks of a tenth of a second, and so does who reads the socket: all that a
+/// publisher sent is on disk within half a second.
+const FLUSH_AGE: Duration = Duration::from_millis(250);
 
 /// The writing end of one session's spool. Positions are known at once; bytes follow within [`FLUSH_AGE`].
 pub struct SpoolWriter {
