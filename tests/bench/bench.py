@@ -13,10 +13,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 
-from bench import hour, instructions, long, media, procs, profile, recording, report, requests, startup  # noqa: E402
+from bench import hour, instructions, long, media, procs, profile, recording, report, requests, startup, store  # noqa: E402
 
 PROJECT = HERE.parents[1]
-PARTS = ("start", "api", "profile", "instructions", "recording", "long", "hour")
+PARTS = ("start", "api", "profile", "instructions", "recording", "store", "long", "hour")
 
 
 def say(line: str) -> None:
@@ -40,6 +40,7 @@ def options() -> argparse.Namespace:
     asked.add_argument("--product", action="store_true", help="recording: every recorder under every combination")
     asked.add_argument("--requests", type=int, default=20000, help="api: requests a kind")
     asked.add_argument("--depth", type=int, default=1, help="api: open requests a connection; more than 1 is pipelining")
+    asked.add_argument("--objects", type=int, default=100000, help="store: in one folder")
     asked.add_argument("--long-streams", type=int, default=200)
     asked.add_argument("--long-seconds", type=int, default=600)
     asked.add_argument("--hour-seconds", type=int, default=3600, help="media of the long MP4")
@@ -86,6 +87,9 @@ def main() -> int:
         conditions = recording.conditions(asked.streams, asked.chunks, asked.slices, asked.seconds, asked.product)
         rows = recording.runs(conditions, asked.product, tools, run / "media", say)
         section("Recording", report.recording(rows), recording.failures(rows))
+    if "store" in parts:
+        small = store.measure(tools.fire, run, asked.objects, say)
+        section("Object store", report.store(small), small.failures())
     if "long" in parts:
         seen = long.measure(asked.long_streams, asked.long_seconds, tools, run / "media", say)
         section("Many streams for long", report.long(seen), seen.failures())

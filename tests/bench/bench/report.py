@@ -7,6 +7,7 @@ from .instructions import Count
 from .long import SAY_SECONDS, Long
 from .recording import Condition, Row, floor
 from .requests import BARE, RULES, Rate
+from .store import PAGE, SMALL, Store
 
 BEGIN, END = "<!-- newest run: begin -->", "<!-- newest run: end -->"
 # What the project set itself: signed reads as a part of the bare framework's rate, and durable writes a second.
@@ -132,6 +133,18 @@ def hour(seen: Hour) -> list[str]:
         ["peak RSS", f"{seen.peak_rss:.0f} MB"],
     ]
     return _table(f"MP4 of {seen.media_seconds:.0f} s, load {seen.load:.1f} | ", rows)
+
+
+def store(seen: Store) -> list[str]:
+    """Small reads, and listings."""
+    rows = [
+        [f"HEAD of {SMALL} bytes on a kept connection, median and 99th of a hundred", f"{seen.head[0]:.2f} ms, {seen.head[1]:.2f} ms"],
+        ["GET of the same", f"{seen.get[0]:.2f} ms, {seen.get[1]:.2f} ms"],
+        ["GET as a multiple of HEAD", f"{seen.get[0] / seen.head[0]:.2f}"],
+    ]
+    for at in seen.listings:
+        rows.append([f"{at.objects} objects of one folder in {at.pages} pages of {PAGE}", f"{at.cpu:.2f} CPU-s ({at.us_each:.1f} µs an object), {at.seconds:.1f} s"])
+    return _table(f"object store, load {seen.load:.1f} | ", rows)
 
 
 def start(seen: dict[str, float]) -> list[str]:
