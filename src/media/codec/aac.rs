@@ -31,6 +31,8 @@ pub struct Asc {
     pub channel_config: u8,
     /// Number of channels.
     pub channels: u8,
+    /// The channels are one element, as channel configuration 1 or 2 says as well.
+    pub is_one_element: bool,
     /// Samples per channel in one frame.
     pub frame_samples: u32,
     /// Hertz after spectral band replication where that is signalled explicitly, else `sample_rate`.
@@ -44,6 +46,60 @@ pub struct Asc {
 /// # Errors
 /// When it ends early, or the rate or the channel configuration is a reserved value.
 pub fn parse_asc(config: &[u8]) -> Result<Asc, CodecError> {
+    Ok(parse(config)?.0)
+}
+
+/// The program_config_element of an AudioSpecificConfig that has one, as the syntactic element of a raw data block (clause 4.4.2.1,
+/// table 4.2). It ends at a byte, so that a raw data block goes on behind it as it is.
+///
+/// # Errors
+/// When the configuration cannot be read.
+pub fn program_config(config: &[u8]) -> Result<Option<Vec<u8>>, CodecError> {
+    const ID_PCE: u8 = 5;
+    const ID_BITS: usize = 3;
+    let (_, Some(at)) = parse(config)? else {
+        return Ok(None);
+    };
+    let mut r = BitReader::new(config, "program_config_element");
+    r.skip(at)?;
+    let before = r.remaining();
+    program_config_channels(&mut r)?;
+    let fields = before - r.remaining();
+    // Aligned from the beginning of the configuration, as the copy will be from that of the raw data block.
+    r.skip(r.remaining() % 8)?;
+    let comment = r.byte(8)?;
+    let mut out = vec![0_u8; (ID_BITS + fields).div_ceil(8)];
+    let mut from = BitReader::new(config, "program_config_element");
+    from.skip(at)?;
+    let set = |out: &mut Vec<u8>, bit: usize| {
+        if let Some(byte) = out.get_mut(bit / 8) {
+            *byte |= 0x80 >> (bit % 8);
+        }
+    };
+    for bit in (0..ID_BITS).filter(|bit| ID_PCE >> (ID_BITS - 1 - bit) & 1 == 1) {
+        set(&mut out, bit);
+    }
+    for bit in ID_BITS..ID_BITS + fields {
+        if from.bit()? {
+            set(&mut out, bit);
+        }
+    }
+    out.push(comment);
+    for _ in 0..comment {
+        out.push(r.byte(8)?);
+    }
+    Ok(Some(out))
+}
+
+/// Whether a raw data block begins with a program_config_element of its own.
+#[must_use]
+pub fn begins_with_program_config(raw: &[u8]) -> bool {
+    raw.first().is_some_and(|byte| byte >> 5 == 5)
+}
+
+/// The configuration, and the bit at which its program_config_element begins.
+fn parse(config: &[u8]) -> Result<(Asc, Option<usize>), CodecError> {
+    let mut program_config_at = None;
     let mut r = BitReader::new(config, "AudioSpecificConfig");
     let mut object_type = object_type(&mut r)?;
     let (frequency_index, sample_rate) = frequency(&mut r)?;
@@ -55,6 +111,7 @@ pub fn parse_asc(config: &[u8]) -> Result<Asc, CodecError> {
         object_type = self::object_type(&mut r)?;
     }
     let mut channels = channels_of(channel_config)?;
+    let mut is_one_element = matches!(channel_config, 1 | 2);
     let frame_samples = match object_type {
         // The bits after the channel configuration of these types are a GASpecificConfig (clause 4.4.1).
         1..=4 | 6 | 7 | 17 | 19..=23 => {
@@ -64,7 +121,8 @@ pub fn parse_asc(config: &[u8]) -> Result<Asc, CodecError> {
             }
             r.bit()?; // extensionFlag
             if channel_config == 0 {
-                channels = program_config_channels(&mut r)?;
+                program_config_at = Some(config.len() * 8 - r.remaining());
+                (channels, is_one_element) = program_config_channels(&mut r)?;
             }
             match (object_type == LOW_DELAY, short) {
                 (false, false) => 1024,
@@ -85,16 +143,18 @@ pub fn parse_asc(config: &[u8]) -> Result<Asc, CodecError> {
     if channels == 0 {
         return Err(CodecError::invalid("AAC channel count", channels));
     }
-    Ok(Asc {
+    let asc = Asc {
         object_type,
         frequency_index,
         sample_rate,
         channel_config,
         channels,
+        is_one_element,
         frame_samples,
         output_sample_rate,
         parametric_stereo,
-    })
+    };
+    Ok((asc, program_config_at))
 }
 
 fn object_type(r: &mut BitReader<'_>) -> Result<u8, CodecError> {
@@ -136,12 +196,13 @@ fn channels_of(channel_config: u8) -> Result<u8, CodecError> {
     }
 }
 
-/// Counts the channels of a program_config_element (clause 4.4.1.1).
-fn program_config_channels(r: &mut BitReader<'_>) -> Result<u8, CodecError> {
+/// Counts the channels of a program_config_element (clause 4.4.1.1), tells whether they are one element, and reads it as far as its alignment.
+fn program_config_channels(r: &mut BitReader<'_>) -> Result<(u8, bool), CodecError> {
     r.skip(10)?; // element_instance_tag, object_type, sampling_frequency_index
     let elements = r.byte(4)? + r.byte(4)? + r.byte(4)?; // front, side, back: at most 45
     let low_frequency = r.byte(2)?;
-    r.skip(7)?; // associated data and coupling elements
+    let data = usize::from(r.byte(3)?);
+    let coupling = usize::from(r.byte(4)?);
     for mixdown_bits in [4, 4, 3] {
         if r.bit()? {
             r.skip(mixdown_bits)?;
@@ -152,7 +213,8 @@ fn program_config_channels(r: &mut BitReader<'_>) -> Result<u8, CodecError> {
         channels += if r.bit()? { 2 } else { 1 };
         r.skip(4)?; // element tag
     }
-    Ok(channels)
+    r.skip(4 * (usize::from(low_frequency) + data) + 5 * coupling)?;
+    Ok((channels, elements + low_frequency == 1))
 }
 
 #[cfg(test)]
@@ -218,6 +280,23 @@ mod tests {
             parse_asc(&pack(none)),
             Err(CodecError::invalid("AAC channel count", 0_u8))
         );
+    }
+
+    #[test]
+    fn a_program_config_element_goes_into_a_raw_data_block() {
+        // FFmpeg, four channels, with its name as the comment.
+        let config = hex::decode("12000504040021100d4c61766335392e33372e31303056e500").unwrap();
+        let element = program_config(&config).unwrap().unwrap();
+        // The identifier 101, 44 bits as in the configuration, up to a whole byte, then the comment.
+        let bits = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:08b}")).collect() };
+        let fields = &bits(&config)[16..16 + 44];
+        assert_eq!(&bits(&element)[..47], format!("101{fields}"));
+        assert_eq!(&element[6..], [&[13][..], b"Lavc59.37.100"].concat());
+        assert!(begins_with_program_config(&element));
+        assert_eq!(program_config(&[0x12, 0x10]).unwrap(), None);
+        for end in 0..config.len() - 3 {
+            assert!(program_config(&config[..end]).is_err(), "{end} bytes");
+        }
     }
 
     #[test]

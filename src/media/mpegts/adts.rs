@@ -38,6 +38,11 @@ impl Adts {
         })
     }
 
+    /// The channel layout has to stand in the raw data block.
+    pub fn needs_program_config(self) -> bool {
+        self.channels == 0
+    }
+
     /// The header of a raw frame of `size` bytes.
     pub fn header(self, size: usize) -> Result<[u8; HEADER], MuxError> {
         let length = match u16::try_from(size) {
@@ -63,13 +68,16 @@ impl Adts {
     }
 }
 
-/// The three bits of channel_configuration. A programme config element of one or two channels says no more than 1 or 2.
+/// The three bits of channel_configuration. A programme config element of one channel or one pair says no more than 1 or 2; any other
+/// stands in the raw data block, as 0 tells (clause 4.5.1.2).
 fn channel_configuration(asc: &Asc) -> Result<u8, MuxError> {
     match (asc.channel_config, asc.channels) {
-        (known @ 1..=7, _) | (0, known @ 1..=2) => Ok(known),
-        (_, channels) => Err(MuxError::Adts {
-            what: "a channel layout of its own, channels",
-            value: channels.into(),
+        (known @ 1..=7, _) => Ok(known),
+        (0, known @ 1..=2) if asc.is_one_element => Ok(known),
+        (0, _) => Ok(0),
+        (other, _) => Err(MuxError::Adts {
+            what: "channel configuration",
+            value: other.into(),
         }),
     }
 }
@@ -122,5 +130,30 @@ mod tests {
             }
         );
         assert!(matches!(Adts::new(&[]), Err(MuxError::Codec(_))));
+    }
+
+    #[test]
+    fn a_layout_of_its_own_is_channel_configuration_0() {
+        // Two elements of two channels; a single pair of channels; two single channels.
+        for (elements, wanted) in [("0010 11", 0), ("0001 1", 2), ("0010 00", 0)] {
+            let (count, kinds) = elements.split_once(' ').unwrap();
+            let tags: String = kinds.chars().map(|kind| format!("{kind}0000")).collect();
+            let bits = format!(
+                "00010 0100 0000 000 0000 01 0100 {count} 0000 0000 00 000 0000 0 0 0 {tags}"
+            );
+            let bits: String = bits.chars().filter(|c| *c != ' ').collect();
+            let mut config: Vec<u8> = bits
+                .as_bytes()
+                .chunks(8)
+                .map(|byte| {
+                    byte.iter()
+                        .enumerate()
+                        .fold(0, |sum, (n, bit)| sum | (bit - b'0') << (7 - n))
+                })
+                .collect();
+            config.push(0);
+            let header = Adts::new(&config).unwrap().header(1).unwrap();
+            assert_eq!((header[2] & 1) << 2 | header[3] >> 6, wanted, "{elements}");
+        }
     }
 }

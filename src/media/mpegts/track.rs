@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::MuxError;
 use super::adts::{self, Adts};
-use crate::media::codec::{h264, h265, mpeg4};
+use crate::media::codec::{aac, h264, h265, mpeg4};
 use crate::media::frame::{AudioCodec, AudioConfig, Frame, VideoCodec, VideoConfig};
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
@@ -204,6 +204,9 @@ impl Seen {
 pub(super) struct AudioTrack {
     /// `None` for MP3, whose frames have their own header.
     adts: Option<Adts>,
+    /// The channel layout as the first element of a raw data block; empty where the header tells it. Each frame has it, so that
+    /// decoding can begin with any.
+    program_config: Vec<u8>,
     sample_rate: u32,
 }
 
@@ -213,8 +216,13 @@ impl AudioTrack {
             AudioCodec::Aac => Some(Adts::new(&config.record)?),
             AudioCodec::Mp3 => None,
         };
+        let program_config = match adts {
+            Some(adts) if adts.needs_program_config() => aac::program_config(&config.record)?,
+            _ => None,
+        };
         Ok(Self {
             adts,
+            program_config: program_config.unwrap_or_default(),
             sample_rate: config.sample_rate,
         })
     }
@@ -236,12 +244,18 @@ impl AudioTrack {
                 limit: MAX_AUDIO,
             });
         }
-        let adts = self.adts.map(|adts| adts.header(data.len())).transpose()?;
+        let headers = if aac::begins_with_program_config(data) {
+            &[]
+        } else {
+            self.program_config.as_slice()
+        };
+        let size = headers.len() + data.len();
+        let adts = self.adts.map(|adts| adts.header(size)).transpose()?;
         Ok(Unit {
-            len: adts.map_or(0, |header| header.len()) + data.len(),
+            len: adts.map_or(0, |header| header.len()) + size,
             adts,
             delimiter: &[],
-            headers: &[],
+            headers,
             body: Body::AsIs(data),
         })
     }
