@@ -3,6 +3,7 @@
 //! Pure code: no socket, no file, no clock, no randomness of its own lives below this folder, so that every
 //! part can be driven by bytes in a test. It may use only `std`, `bytes`, `serde`, `thiserror`, `mp4-atom` and itself.
 
+pub mod access_unit;
 pub mod amf0;
 pub mod cmaf;
 pub mod codec;

@@ -51,6 +51,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let began = clock::monotonic();
     let config = Arc::new(config);
     descriptors::prepare();
+    live_with_size_limits();
     let lock = lock_data_dir(&config)?;
     let api = bind("--api-addr", &config.api_addr)?;
     let rtmp = bind("--rtmp-addr", &config.rtmp_addr)?;
@@ -172,6 +173,16 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 )]
 fn print_line(line: &str) {
     println!("{line}");
+}
+
+/// A file that reaches the process's size limit (RLIMIT_FSIZE) is the error of one write, and not the end of the process.
+fn live_with_size_limits() {
+    const SIGXFSZ: i32 = 25;
+    use tokio::signal::unix::{SignalKind, signal};
+    // The handler stays when the stream of signals goes.
+    if let Err(error) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        tracing::warn!(%error, "SIGXFSZ cannot be watched");
+    }
 }
 
 impl Running {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +24,9 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 pub struct Progress {
     handed: AtomicU64,
     written: AtomicU64,
-    failed: AtomicBool,
-    full: AtomicBool,
+    failure: OnceLock<io::Error>,
+    /// Somebody tells the failure.
+    told: AtomicBool,
     changed: Notify,
 }
 
@@ -39,13 +41,18 @@ impl Progress {
 
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        self.failure.get().is_some()
     }
 
-    /// The failure was "no space left".
+    /// Why a write failed; nothing is written after that.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::Acquire)
+    pub fn failure(&self) -> Option<&io::Error> {
+        self.failure.get()
+    }
+
+    /// True for the first that asks: a failure is told once, by whoever meets it first.
+    pub fn is_mine_to_tell(&self) -> bool {
+        !self.told.swap(true, Ordering::AcqRel)
     }
 
     /// Waits until everything is written.
@@ -83,6 +90,12 @@ impl Handed {
             }
             changed.await;
         }
+    }
+
+    /// What has become of the session's writes.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 }
 
@@ -145,7 +158,9 @@ impl Disk {
         progress.handed.fetch_add(bytes, Ordering::AcqRel);
         let queue = self.queues.get(lane % self.queues.len().max(1));
         if queue.is_none_or(|queue| queue.send(Order::Write(write)).is_err()) {
-            progress.failed.store(true, Ordering::Release);
+            let _ = progress
+                .failure
+                .set(io::Error::other("the writing threads have ended"));
             progress.changed.notify_waiters();
         }
     }
@@ -203,11 +218,7 @@ fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>) {
         && let Err(error) = write.file.write_all_at(&write.data, write.offset)
     {
         tracing::error!(%error, "the spool cannot be written");
-        write.progress.full.store(
-            error.kind() == io::ErrorKind::StorageFull,
-            Ordering::Release,
-        );
-        write.progress.failed.store(true, Ordering::Release);
+        let _ = write.progress.failure.set(error);
     }
     write.progress.written.fetch_add(bytes, Ordering::AcqRel);
     write.progress.changed.notify_waiters();

@@ -4,6 +4,7 @@
 //! bytes at close would make the kernel reset the connection and lose the tail of a fast push.
 
 pub mod admission;
+mod foreign;
 mod socket;
 mod unreadable_track;
 
@@ -18,10 +19,11 @@ use tokio::sync::watch;
 
 use crate::clock::{self, Beat, Busy, Listener};
 use crate::live::hub::{Hub, Publisher};
+use crate::media::access_unit::Arrived;
 use crate::media::flv::read::{Item, TagReader};
 use crate::media::frame::{Frame, Track};
 use crate::media::rtmp::server::{Event, Fed, ServerSession};
-use crate::media::rtmp::{Limits, Message};
+use crate::media::rtmp::{Limits, Message, RtmpError};
 use admission::AccessError;
 use socket::{BLOCK, Landing, Socket};
 use unreadable_track::Unreadable;
@@ -304,8 +306,13 @@ impl Connection {
                     loop {
                         let fed = self.session.feed(&mut input);
                         media |= self.work_off().await;
-                        if fed.map_err(|e| e.to_string())? == Fed::All {
-                            break;
+                        match fed {
+                            Ok(Fed::All) => break,
+                            Ok(Fed::UntilAnswered) => {}
+                            Err(error) => {
+                                let first = input.to_vec();
+                                return Err(self.broken_off(&error, &first).await);
+                            }
                         }
                     }
                     let taken = landing.len() - input.len();
@@ -326,6 +333,26 @@ impl Connection {
                 return Ok((look, media));
             }
         }
+    }
+
+    /// The peer speaks no RTMP, or breaks its rules: whoever looks for the reason finds it in the log.
+    async fn broken_off(&mut self, error: &RtmpError, first: &[u8]) -> String {
+        if let Some(publisher) = &self.publisher {
+            tracing::warn!(stream.key = %publisher.key, peer = %self.peer, %error, "the publisher breaks the rules of RTMP; its push ends here");
+        } else if let RtmpError::Version(_) = error {
+            let foreign = foreign::name(first);
+            if foreign.is_due() {
+                tracing::warn!(peer = %self.peer, what = foreign.what, cure = foreign.cure, "no RTMP comes to the RTMP port");
+            }
+            if foreign.is_http {
+                let answer = foreign.http_answer();
+                let _ = self
+                    .socket
+                    .write_all(answer.as_bytes(), READ_PATIENCE)
+                    .await;
+            }
+        }
+        error.to_string()
     }
 
     async fn work_off(&mut self) -> bool {
@@ -381,7 +408,7 @@ impl Connection {
                         AccessError::Auth(_) => "NetStream.Publish.Denied",
                         _ => "NetStream.Publish.BadName",
                     };
-                    tracing::info!(peer = %self.peer, %error, "push refused");
+                    tracing::warn!(peer = %self.peer, %error, "push refused");
                     services.metrics.publish_refused();
                     self.session.refuse_publish(code, &error.to_string());
                     return;
@@ -406,7 +433,7 @@ impl Connection {
                 self.session.accept_publish();
             }
             Err(error) => {
-                tracing::info!(stream.key = %push.key, peer = %self.peer, %error, "push refused");
+                tracing::warn!(stream.key = %push.key, peer = %self.peer, %error, "push refused");
                 services.metrics.publish_refused();
                 self.session.refuse_publish(
                     "NetStream.Publish.BadName",
@@ -421,6 +448,8 @@ impl Connection {
             return;
         };
         let recorder = &publisher.recorder;
+        let at = self.hub.services().clock.now();
+        let mut joined = Ok(());
         let mut sink = |item: Item| match item {
             Item::Video {
                 timestamp,
@@ -428,8 +457,8 @@ impl Connection {
                 key,
                 data,
             } => {
-                recorder.frame(
-                    Frame {
+                joined = recorder.message(Arrived {
+                    frame: Frame {
                         track: Track::Video,
                         dts_ms: 0,
                         cts_ms,
@@ -437,11 +466,12 @@ impl Connection {
                         data,
                     },
                     timestamp,
-                );
+                    at,
+                });
             }
             Item::Audio { timestamp, data } => {
-                recorder.frame(
-                    Frame {
+                joined = recorder.message(Arrived {
+                    frame: Frame {
                         track: Track::Audio,
                         dts_ms: 0,
                         cts_ms: 0,
@@ -449,7 +479,8 @@ impl Connection {
                         data,
                     },
                     timestamp,
-                );
+                    at,
+                });
             }
             Item::VideoConfig(config) => {
                 publisher.note_video(&config);
@@ -463,10 +494,15 @@ impl Connection {
                 recorder.bitrate(metadata.video_kbps.unwrap_or(0));
                 publisher.note(|facts| facts.take_metadata(&metadata));
             }
-            Item::Unsupported { track, codec } => {
-                tracing::warn!(stream.key = %publisher.key, ?track, codec, "the stream holds a codec that is not recorded");
+            Item::Unsupported { track, codec, cure } => {
+                let cure = cure.unwrap_or("encode pictures as H.264 or H.265 and sound as AAC");
+                tracing::warn!(stream.key = %publisher.key, ?track, codec, cure, "the stream holds what is not recorded");
                 publisher.note(|facts| facts.add_unsupported(codec));
                 recorder.unsupported();
+            }
+            Item::Ignored { what } => {
+                tracing::warn!(stream.key = %publisher.key, what, "of several tracks of a kind, the default one is recorded");
+                publisher.note(|facts| facts.add_unsupported(what));
             }
             Item::End { .. } => {}
         };
@@ -475,6 +511,12 @@ impl Connection {
             .reader
             .read(kind, timestamp, message.payload, &mut sink);
         let lasts = self.unreadable.note(kind, timestamp, read.is_ok());
+        if let Err(error) = joined {
+            self.broken_tags += 1;
+            if self.broken_tags.is_power_of_two() {
+                tracing::warn!(stream.key = %publisher.key, %error, count = self.broken_tags, "a message is left out");
+            }
+        }
         if let Err(error) = read {
             self.broken_tags += 1;
             if self.broken_tags.is_power_of_two() {

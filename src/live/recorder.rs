@@ -4,6 +4,7 @@
 //! is handed to tasks: each stream has one worker that takes [`Effect`]s in order.
 
 pub mod effect;
+mod keyless;
 pub mod on_demand;
 pub mod session;
 mod steps;
@@ -11,15 +12,20 @@ mod tell;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::clock::UnixMs;
+use crate::clock::{self, UnixMs};
+use crate::disk::writers::Progress;
 use crate::live::decide::machine::{self, Cause, Input, Refusal, State};
 use crate::live::recorder::effect::{Effect, Job};
+use crate::live::recorder::keyless::Keyless;
 use crate::live::recorder::session::{Session, Taken};
 use crate::live::worker;
-use crate::media::frame::{AudioConfig, Frame, VideoConfig};
+use crate::media::access_unit::{AccessUnits, Arrived, UnitError};
+use crate::media::frame::{AudioConfig, Track, VideoConfig};
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
 use crate::model::rule::{Choice, Rule, choose};
@@ -33,6 +39,11 @@ const EDGE_MS: i64 = 5_000;
 /// A wanted cut that no key frame brings within this time is made where the stream stands.
 const CUT_PATIENCE_MS: i64 = 2_000;
 
+/// The newest picture waits this long for more of it or for the next one.
+const HELD: Duration = Duration::from_millis(250);
+/// The same for a publisher that sends pictures in parts, where a stop of the network may lie between two of them.
+const HELD_IN_PARTS: Duration = Duration::from_secs(2);
+
 /// The publisher's side as the recorder knows it.
 #[derive(Default)]
 struct Publisher {
@@ -45,6 +56,8 @@ struct Publisher {
     fresh: bool,
     choice: Choice,
     unsupported_told: bool,
+    units: AccessUnits,
+    keyless: Keyless,
 }
 
 struct Inner {
@@ -56,6 +69,10 @@ struct Inner {
     window: Option<AbortHandle>,
     question: Option<AbortHandle>,
     last_fault: Option<Fault>,
+    /// Frames between the access units and the session; empty between two calls.
+    ready: Vec<Arrived>,
+    /// The held picture that the last tick saw, and since when.
+    held: Option<(u64, Instant)>,
 }
 
 pub struct Recorder {
@@ -98,6 +115,8 @@ impl Recorder {
                 window: None,
                 question: None,
                 last_fault: None,
+                ready: Vec::new(),
+                held: None,
             }),
         });
         worker::spawn(
@@ -183,6 +202,7 @@ impl Recorder {
     /// The publisher is gone.
     pub fn lost(&self) {
         let mut inner = self.lock();
+        self.settle(&mut inner);
         inner.publisher.present = false;
         stop(&mut inner.window);
         self.apply(&mut inner, Input::Lost);
@@ -190,6 +210,9 @@ impl Recorder {
 
     pub fn video_config(&self, config: VideoConfig) {
         let mut inner = self.lock();
+        self.arrange(&mut inner, |units, ready| {
+            units.configure(&config, &mut |frame| ready.push(frame));
+        });
         if let Some(session) = &mut inner.session {
             session.video_config(&config);
         }
@@ -198,6 +221,7 @@ impl Recorder {
 
     pub fn audio_config(&self, config: AudioConfig) {
         let mut inner = self.lock();
+        self.settle(&mut inner);
         if let Some(session) = &mut inner.session {
             session.audio_config(&config);
         }
@@ -209,15 +233,57 @@ impl Recorder {
         self.lock().publisher.kbps = kbps;
     }
 
-    /// Takes a frame with the publisher's own timestamp.
-    pub fn frame(&self, frame: Frame, raw: u32) {
+    /// Takes what a message held: a picture or a part of one, or a frame of sound.
+    ///
+    /// # Errors
+    /// When it cannot become part of a picture; it is dropped.
+    pub fn message(&self, message: Arrived) -> Result<(), UnitError> {
         let mut inner = self.lock();
+        if message.frame.track == Track::Audio {
+            self.arrange(&mut inner, |units, ready| {
+                units.audio(message, &mut |frame| ready.push(frame));
+            });
+            return Ok(());
+        }
+        let (timestamp, at) = (message.timestamp, message.at);
+        let taken = self.arrange(&mut inner, |units, ready| {
+            units.video(message, &mut |frame| ready.push(frame))
+        });
+        self.look_for_key(&mut inner, timestamp, at);
+        taken
+    }
+
+    /// The newest picture is taken for whole.
+    fn settle(&self, inner: &mut Inner) {
+        self.arrange(inner, |units, ready| {
+            units.settle(&mut |frame| ready.push(frame));
+        });
+    }
+
+    /// Works on the access units and takes the frames that come of it.
+    fn arrange<T>(
+        &self,
+        inner: &mut Inner,
+        work: impl FnOnce(&mut AccessUnits, &mut Vec<Arrived>) -> T,
+    ) -> T {
+        let mut ready = std::mem::take(&mut inner.ready);
+        let outcome = work(&mut inner.publisher.units, &mut ready);
+        for frame in ready.drain(..) {
+            self.take(inner, frame);
+        }
+        inner.ready = ready;
+        outcome
+    }
+
+    fn take(&self, inner: &mut Inner, arrived: Arrived) {
         inner.publisher.fresh = false;
+        if arrived.frame.key {
+            inner.publisher.keyless.key();
+        }
         let Some(session) = &mut inner.session else {
             return;
         };
-        let now = self.services.clock.now();
-        match session.frame(frame, raw, now) {
+        match session.frame(arrived.frame, arrived.timestamp, arrived.at) {
             Taken::No | Taken::Yes => {}
             Taken::First => {
                 self.tell_session(session, "recording");
@@ -230,16 +296,40 @@ impl Recorder {
         }
         // A push that runs ahead of the clock reaches the window's end before the clock does.
         let is_over = session.is_past_window();
-        self.emit_outputs(&mut inner);
+        self.emit_outputs(inner);
         if is_over {
-            self.apply(&mut inner, Input::WindowClosed);
+            self.apply(inner, Input::WindowClosed);
         }
+    }
+
+    /// Pictures that come while a key frame is waited for are no recording: after a while that is said.
+    fn look_for_key(&self, inner: &mut Inner, timestamp: u32, at: UnixMs) {
+        let Some(session) = &mut inner.session else {
+            return;
+        };
+        if !session.awaits_key() {
+            inner.publisher.keyless.found();
+            return;
+        }
+        session.note_keyless();
+        let Some(waited_ms) = inner.publisher.keyless.note(timestamp, at) else {
+            return;
+        };
+        inner.publisher.keyless.found();
+        tracing::warn!(stream.key = %self.key, waited_ms, "no key frame (IDR or IRAP picture) among the pictures: the encoder must send one every few seconds");
+        let input = if session.has_pictures() {
+            Input::Failed
+        } else {
+            Input::Unrecordable
+        };
+        self.fail_as(inner, Fault::StreamFormatError, input);
     }
 
     /// Work between batches of frames: flushes, and looks whether the disk still takes what is written.
     /// False: the publisher is too far ahead of the disk and must wait.
     pub fn tick(&self) -> bool {
         let mut inner = self.lock();
+        self.end_wait(&mut inner);
         let Some(session) = &mut inner.session else {
             return true;
         };
@@ -247,15 +337,43 @@ impl Recorder {
         let progress = session.spool.progress();
         let held = session.holds_back(BACKLOG_LIMIT);
         if progress.has_failed() {
-            self.fail(&mut inner, Fault::StorageFull);
+            self.fail_by_disk(&mut inner, &progress);
             return true;
         }
         !held
     }
 
-    /// Pushes everything taken so far towards the disk.
+    /// A picture that nothing follows goes to disk in time.
+    fn end_wait(&self, inner: &mut Inner) {
+        let Some(number) = inner.publisher.units.held() else {
+            inner.held = None;
+            return;
+        };
+        let patience = if inner.publisher.units.are_in_parts() {
+            HELD_IN_PARTS
+        } else {
+            HELD
+        };
+        match inner.held {
+            Some((seen, since)) if seen == number => {
+                if since.elapsed() >= patience {
+                    self.settle(inner);
+                    if let Some(session) = &mut inner.session {
+                        session.spool.flush();
+                    }
+                }
+            }
+            _ => inner.held = Some((number, clock::monotonic())),
+        }
+    }
+
+    /// Pushes everything taken so far towards the disk. Of a publisher that sends pictures in parts, more of the newest may be on its way.
     pub fn flush(&self) {
-        if let Some(session) = &mut self.lock().session {
+        let mut inner = self.lock();
+        if !inner.publisher.units.are_in_parts() {
+            self.settle(&mut inner);
+        }
+        if let Some(session) = &mut inner.session {
             session.spool.flush();
         }
     }
@@ -283,15 +401,38 @@ impl Recorder {
         self.fail_as(&mut inner, Fault::StreamFormatError, input);
     }
 
-    /// The recording of `session` cannot go on.
-    pub fn failed(&self, session: &str, fault: Fault) {
+    /// The recording of `session` cannot go on. False: it is over already, and nobody has been told of the fault.
+    pub fn failed(&self, session: &str, fault: Fault) -> bool {
         let mut inner = self.lock();
-        if inner
+        let is_current = inner
             .session
             .as_ref()
-            .is_some_and(|s| s.opening.session == session)
-        {
+            .is_some_and(|s| s.opening.session == session);
+        if is_current {
             self.fail(&mut inner, fault);
+        }
+        is_current
+    }
+
+    /// The disk took no more of `session`. False as of [`Recorder::failed`].
+    pub fn failed_by_disk(&self, session: &str, progress: &Progress) -> bool {
+        let mut inner = self.lock();
+        let is_current = inner
+            .session
+            .as_ref()
+            .is_some_and(|s| s.opening.session == session);
+        if is_current {
+            self.fail_by_disk(&mut inner, progress);
+        }
+        is_current
+    }
+
+    fn fail_by_disk(&self, inner: &mut Inner, progress: &Progress) {
+        let fault = Fault::of_writing(progress.failure());
+        if progress.is_mine_to_tell() {
+            self.fail(inner, fault);
+        } else {
+            self.apply(inner, Input::Failed);
         }
     }
 
@@ -301,10 +442,7 @@ impl Recorder {
 
     fn fail_as(&self, inner: &mut Inner, fault: Fault, input: Input) {
         tracing::warn!(stream.key = %self.key, code = fault.code(), "recording failed");
-        inner.last_fault = Some(fault);
-        if let Some(session) = &mut inner.session {
-            self.tell_as(session, Kind::RecordError, Some(fault));
-        }
+        self.tell_fault(inner, fault);
         self.apply(inner, input);
     }
 
@@ -313,6 +451,10 @@ impl Recorder {
     /// Runs a RealTimeRecordCommand; the caller has checked that the stream is live and names a rule for a session to come.
     pub fn command(&self, input: Input, rule: Option<Rule>) -> Result<(), Refusal> {
         let mut inner = self.lock();
+        // What came before the command is before it. A restart cuts at the next key frame in any case.
+        if (input, inner.state) != (Input::Restart, State::Recording) {
+            self.settle(&mut inner);
+        }
         if let (Some(rule), None) = (rule, &inner.session) {
             inner.publisher.choice.winner = Some(rule);
         }
@@ -335,6 +477,7 @@ impl Recorder {
     /// The service stops: whatever is recorded is finished now.
     pub fn shutdown(&self) {
         let mut inner = self.lock();
+        self.settle(&mut inner);
         self.apply(&mut inner, Input::Shutdown);
     }
 

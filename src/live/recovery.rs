@@ -13,7 +13,7 @@ use super::hub::Hub;
 use super::spool::read::{ReadError, SpoolReader, segments};
 use super::spool::record::{Checkpoint, Mark, Opening, Record};
 use super::spool::write::SpoolWriter;
-use super::spool::{Position, segment_name};
+use super::spool::{Position, put_aside, segment_name};
 use crate::clock::UnixMs;
 use crate::live::decide::machine::Cause;
 use crate::live::decide::segmenter::{Output, Segmenter, with_needs};
@@ -55,7 +55,7 @@ pub async fn run(hub: &Arc<Hub>) -> Result<usize, StoreError> {
                 // Frames that waited for an answer, or nothing at all: never part of a recording.
                 let _ = std::fs::remove_dir_all(&folder);
             }
-            Err(error) => put_aside(&folder, &error),
+            Err(error) => put_aside(&folder, &error.to_string()),
         }
     }
     close_rows(hub).await?;
@@ -74,20 +74,6 @@ fn folders(spool: &Path) -> Vec<PathBuf> {
     // Session ids sort by time.
     folders.sort();
     folders
-}
-
-fn put_aside(folder: &Path, error: &io::Error) {
-    let aside = folder
-        .parent()
-        .and_then(Path::parent)
-        .map(|data| data.join("spool-damaged"));
-    tracing::error!(folder = %folder.display(), %error, "a spool cannot be read; it is put aside");
-    if let (Some(aside), Some(name)) = (aside, folder.file_name()) {
-        let _ = std::fs::create_dir_all(&aside);
-        if let Err(error) = std::fs::rename(folder, aside.join(name)) {
-            tracing::error!(%error, "it cannot be moved either and stays where it is");
-        }
-    }
 }
 
 fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
@@ -366,7 +352,7 @@ async fn take_up(
     let spool = match SpoolWriter::resume(services.disk.clone(), folder.clone(), 0, story.end) {
         Ok(spool) => spool,
         Err(error) => {
-            put_aside(&folder, &error);
+            put_aside(&folder, &error.to_string());
             return Ok(());
         }
     };

@@ -9,6 +9,8 @@ pub mod read;
 pub mod record;
 pub mod write;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 /// A place in a session's spool.
@@ -28,4 +30,19 @@ pub fn segment_name(segment: u32) -> String {
 #[must_use]
 pub fn segment_number(name: &str) -> Option<u32> {
     name.strip_suffix(".spool")?.parse().ok()
+}
+
+/// Moves a session's spool out of the way, where nothing takes it up again.
+pub fn put_aside(folder: &Path, why: &str) {
+    let aside = folder
+        .parent()
+        .and_then(Path::parent)
+        .map(|data| data.join("spool-damaged"));
+    tracing::error!(folder = %folder.display(), why, "a spool cannot be read; it is put aside");
+    if let (Some(aside), Some(name)) = (aside, folder.file_name()) {
+        let _ = std::fs::create_dir_all(&aside);
+        if let Err(error) = std::fs::rename(folder, aside.join(name)) {
+            tracing::error!(%error, "it cannot be moved either and stays where it is");
+        }
+    }
 }

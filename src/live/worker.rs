@@ -7,13 +7,14 @@ mod head_start;
 mod upload;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::mpsc;
 
 use crate::clock::{Busy, UnixMs};
 use crate::disk::descriptors;
+use crate::disk::writers::Handed;
 use crate::ids;
 use crate::live::decide::segmenter::{File, Output, Slice};
 use crate::live::derive::disk_full;
@@ -22,7 +23,7 @@ use crate::live::derive::{self, Carry};
 use crate::live::recorder::Recorder;
 use crate::live::recorder::effect::{Effect, Job, Status, Trouble};
 use crate::live::spool::record::Opening;
-use crate::live::spool::{read, segment_name};
+use crate::live::spool::{self, read, segment_name};
 use crate::model::event::{self, Fault, Kind};
 use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::rule::Format;
@@ -35,6 +36,8 @@ use crate::store::records::{FileRow, SessionRow, SliceRow};
 const SLICE_LIMIT: u64 = 100 << 20;
 /// Waits between tries of a store that fails, in milliseconds; the last one repeats.
 const RETRY_MS: [i64; 6] = [200, 500, 1_000, 2_000, 5_000, 10_000];
+/// Tries of what is not likely to pass: two and a half minutes.
+const DOUBTFUL_TRIES: usize = 20;
 /// Names tried beside one that a foreign object holds.
 const NAMES: u32 = 100;
 
@@ -47,6 +50,8 @@ struct Worker {
     carry_of: String,
     /// Sessions whose bucket or media failed: nothing more is made of them.
     given_up: HashSet<String>,
+    /// Spools that something could not be made of and that may still be of use to somebody.
+    kept: HashSet<PathBuf>,
     /// Long files that are being written while their recording goes on.
     ahead: Vec<Ahead>,
 }
@@ -65,6 +70,7 @@ pub fn spawn(
         carry: HashMap::new(),
         carry_of: String::new(),
         given_up: HashSet::new(),
+        kept: HashSet::new(),
         ahead: Vec::new(),
     };
     tokio::spawn(async move {
@@ -97,7 +103,14 @@ impl Worker {
         loop {
             match self.run(effect).await {
                 Ok(()) => return busy,
-                Err(Trouble::Passing(why)) => {
+                Err(Trouble::Doubtful(why)) if tries >= DOUBTFUL_TRIES => {
+                    if let Effect::Output { folder, .. } = effect {
+                        self.kept.insert(folder.clone());
+                    }
+                    self.lose(effect, &why).await;
+                    return busy;
+                }
+                Err(Trouble::Passing(why) | Trouble::Doubtful(why)) => {
                     let wait = RETRY_MS
                         .get(tries)
                         .or(RETRY_MS.last())
@@ -115,27 +128,69 @@ impl Worker {
                         .await;
                 }
                 Err(Trouble::Fatal(fault)) => {
-                    self.give_up(effect, fault);
+                    self.give_up(effect, fault).await;
                     return busy;
                 }
                 Err(Trouble::Lost(why)) => {
-                    tracing::error!(stream.key = %self.key, why, "a part of a recording could not be made");
-                    self.tell_lost(effect).await;
+                    self.lose(effect, &why).await;
                     return busy;
                 }
             }
         }
     }
 
-    fn give_up(&mut self, effect: &Effect, fault: Fault) {
+    async fn lose(&self, effect: &Effect, why: &str) {
+        tracing::error!(stream.key = %self.key, why, "a part of a recording could not be made");
+        // Of a disk that took no more there has been one event for all that is missing.
+        if let Effect::Output {
+            handed: Some(handed),
+            ..
+        } = effect
+            && handed.progress().has_failed()
+        {
+            return;
+        }
+        self.tell_lost(effect).await;
+    }
+
+    async fn give_up(&mut self, effect: &Effect, fault: Fault) {
         let Effect::Output { opening, .. } = effect else {
             return;
         };
         tracing::warn!(stream.key = %self.key, session = opening.session, code = fault.code(), "recording given up");
         self.given_up.insert(opening.session.clone());
-        if let Some(recorder) = self.recorder.upgrade() {
-            recorder.failed(&opening.session, fault);
+        let recorder = self.recorder.upgrade();
+        if !recorder.is_some_and(|recorder| recorder.failed(&opening.session, fault)) {
+            self.tell_fault(&opening.session, fault).await;
         }
+    }
+
+    /// Tells the fault of a session that is over for its recorder.
+    async fn tell_fault(&self, session: &str, fault: Fault) {
+        tracing::warn!(stream.key = %self.key, session, code = fault.code(), "a recording that is over has failed");
+        let kind = Kind::RecordError;
+        let dedupe = format!("{session}:{}:{}", kind.as_str(), fault.code());
+        if let Err(Trouble::Passing(why) | Trouble::Doubtful(why) | Trouble::Lost(why)) =
+            self.tell_event(kind, dedupe).await
+        {
+            tracing::error!(stream.key = %self.key, why, "the fault cannot be told");
+        }
+    }
+
+    /// Waits for the disk to have taken what was handed over. False: it did not, and that is told.
+    async fn is_on_disk(&self, session: &str, handed: &Handed) -> bool {
+        if handed.written().await {
+            return true;
+        }
+        let progress = handed.progress();
+        let recorder = self.recorder.upgrade();
+        if !recorder.is_some_and(|recorder| recorder.failed_by_disk(session, progress))
+            && progress.is_mine_to_tell()
+        {
+            let fault = Fault::of_writing(progress.failure());
+            self.tell_fault(session, fault).await;
+        }
+        false
     }
 
     /// What cannot be made is told, like any fault of the recording: nobody should have to find out by a missing file.
@@ -154,7 +209,8 @@ impl Worker {
             Output::File(file) => (file.lane, file.number, Kind::TransformatError),
         };
         let dedupe = format!("{}:{}:lost:{lane}:{number}", opening.session, kind.as_str());
-        if let Err(Trouble::Passing(why) | Trouble::Lost(why)) = self.tell_event(kind, dedupe).await
+        if let Err(Trouble::Passing(why) | Trouble::Doubtful(why) | Trouble::Lost(why)) =
+            self.tell_event(kind, dedupe).await
         {
             tracing::error!(stream.key = %self.key, why, "the fault cannot be told");
         }
@@ -181,7 +237,7 @@ impl Worker {
                 let mut output = output.clone();
                 let mut cut_short = false;
                 if let Some(handed) = handed {
-                    cut_short = !handed.written().await;
+                    cut_short = !self.is_on_disk(&opening.session, handed).await;
                 }
                 if cut_short {
                     self.ahead.clear();
@@ -200,6 +256,10 @@ impl Worker {
                 drop_segments(folder, *keep_from);
                 Ok(())
             }
+            Effect::Check { session, handed } => {
+                self.is_on_disk(session, handed).await;
+                Ok(())
+            }
             Effect::Ahead {
                 folder,
                 grown,
@@ -216,6 +276,10 @@ impl Worker {
                 }
                 self.carry.clear();
                 self.carry_of.clear();
+                if self.kept.remove(folder) {
+                    spool::put_aside(folder, "a part of it could not be read");
+                    return Ok(());
+                }
                 match std::fs::remove_dir_all(folder) {
                     Err(error) if descriptors::are_short(&error) => {
                         return Err(Trouble::Passing(error.to_string()));

@@ -1,5 +1,7 @@
 //! Callback events: one constructor a kind, the body exactly as the product sends it.
 
+use std::io;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -48,6 +50,14 @@ pub enum Fault {
     TsSegmenterFail,
     /// Ours: the disk under the data folder is full.
     StorageFull,
+    /// Ours: a file of the recording is longer than the process or the file system may have one.
+    StorageFileTooLarge,
+    /// Ours: the data folder may not be written.
+    StorageDenied,
+    /// Ours: no descriptor is left.
+    StorageNoDescriptors,
+    /// Ours: the disk under the data folder fails in another way.
+    StorageFailed,
 }
 
 impl Fault {
@@ -59,6 +69,10 @@ impl Fault {
             Self::StreamFormatError => "StreamFormatError",
             Self::TsSegmenterFail => "TsSegmenterFail",
             Self::StorageFull => "StorageFull",
+            Self::StorageFileTooLarge => "StorageFileTooLarge",
+            Self::StorageDenied => "StorageDenied",
+            Self::StorageNoDescriptors => "StorageNoDescriptors",
+            Self::StorageFailed => "StorageFailed",
         }
     }
 
@@ -70,6 +84,36 @@ impl Fault {
             Self::StreamFormatError => "video stream format error",
             Self::TsSegmenterFail => "ts segmenter error",
             Self::StorageFull => "no space left for the recording",
+            Self::StorageFileTooLarge => "a file of the recording is larger than the system allows",
+            Self::StorageDenied => "the data folder of the recording may not be written",
+            Self::StorageNoDescriptors => "too many open files to go on with the recording",
+            Self::StorageFailed => "the disk of the recording fails",
+        }
+    }
+
+    /// The same of a write whose error is known as a rule.
+    #[must_use]
+    pub fn of_writing(error: Option<&io::Error>) -> Self {
+        error.map_or(Self::StorageFailed, Self::of_storage)
+    }
+
+    /// What an error of the data folder means for the recordings in it.
+    #[must_use]
+    pub fn of_storage(error: &io::Error) -> Self {
+        const NO_DESCRIPTORS: [i32; 2] = [23, 24]; // ENFILE, EMFILE
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
+            io::ErrorKind::FileTooLarge => Self::StorageFileTooLarge,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::StorageDenied
+            }
+            _ if error
+                .raw_os_error()
+                .is_some_and(|n| NO_DESCRIPTORS.contains(&n)) =>
+            {
+                Self::StorageNoDescriptors
+            }
+            _ => Self::StorageFailed,
         }
     }
 }
@@ -126,6 +170,25 @@ pub fn seconds(ms: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_the_disk_is_what_it_is() {
+        for (number, wanted) in [
+            (28, Fault::StorageFull),          // ENOSPC
+            (122, Fault::StorageFull),         // EDQUOT
+            (27, Fault::StorageFileTooLarge),  // EFBIG
+            (13, Fault::StorageDenied),        // EACCES
+            (1, Fault::StorageDenied),         // EPERM
+            (30, Fault::StorageDenied),        // EROFS
+            (23, Fault::StorageNoDescriptors), // ENFILE
+            (24, Fault::StorageNoDescriptors), // EMFILE
+            (5, Fault::StorageFailed),         // EIO
+            (20, Fault::StorageFailed),        // ENOTDIR
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(Fault::of_storage(&error), wanted, "{error}");
+        }
+    }
 
     #[test]
     fn the_documented_file_event_comes_out() {

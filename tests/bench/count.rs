@@ -14,6 +14,7 @@ use std::path::Path;
 use bytes::{Bytes, BytesMut};
 use localyun::disk::writers::Disk;
 use localyun::live::spool::write::SpoolWriter;
+use localyun::media::access_unit::{AccessUnits, Arrived};
 use localyun::media::cmaf::{Fragmenter, Position};
 use localyun::media::flv;
 use localyun::media::flv::TagKind;
@@ -54,6 +55,7 @@ fn main() -> Outcome<()> {
         "chunks" => chunks(&clip, rounds, published(&clip)?)?,
         "small" => chunks(&clip, rounds, in_small_chunks(&clip)?)?,
         "tags" => tags(&clip, rounds)?,
+        "units" => units(&clip, rounds)?,
         "spool" => spool(&clip, rounds, Path::new(folder))?,
         "v1" => v1(rounds)?,
         "acs3" => acs3(rounds)?,
@@ -168,6 +170,7 @@ fn picture_data(size: usize, key: bool) -> Bytes {
     let length = u32::try_from(size - 4).unwrap_or_default().to_be_bytes();
     data[..4].copy_from_slice(&length);
     data[4] = if key { 0x65 } else { 0x41 };
+    data[5] |= 0x80; // first_mb_in_slice 0
     data.into()
 }
 
@@ -373,6 +376,31 @@ fn tags(clip: &Clip, rounds: usize) -> Outcome<usize> {
     }
     if frames != rounds * clip.frames.len() {
         return Err(format!("{frames} frames and {no_frames} others came out").into());
+    }
+    Ok(clip.frames.len())
+}
+
+/// One message is one picture, as nearly all encoders have it.
+fn units(clip: &Clip, rounds: usize) -> Outcome<usize> {
+    let mut reader = AccessUnits::default();
+    let mut frames = 0;
+    reader.configure(&clip.video, &mut |_| {});
+    for round in 0..rounds {
+        for frame in clip.in_round(round)? {
+            let message = Arrived {
+                timestamp: u32::try_from(frame.dts_ms)?,
+                at: frame.dts_ms,
+                frame,
+            };
+            match message.frame.track {
+                Track::Video => reader.video(message, &mut |_| frames += 1)?,
+                Track::Audio => reader.audio(message, &mut |_| frames += 1),
+            }
+        }
+    }
+    reader.settle(&mut |_| frames += 1);
+    if frames != rounds * clip.frames.len() {
+        return Err(format!("{frames} frames came out").into());
     }
     Ok(clip.frames.len())
 }

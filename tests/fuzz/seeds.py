@@ -75,6 +75,23 @@ def flv_and_codec() -> None:
     seed("amf0", "kinds", b"\x0b\x42\x70\0\0\0\0\0\0\0\0\x0c\0\0\0\x02ab\x10\0\x01C\0\x01a\x05\0\0\x09\x08\0\0\0\x01\0\x01k\x06\0\0\x09\x01\x01")
 
 
+def units() -> None:
+    def unit(head: bytes, size: int) -> bytes:
+        return head + bytes([size]) + bytes(range(size))
+
+    idr, p, rest, sei, aud = (unit(bytes.fromhex(head), 5) for head in ("658800", "41c000", "414000", "060501", "09f000"))
+    alone, sound, step = b"\x03", b"\x02", b"\x0b\x28"
+    apart = b"".join(alone + u for u in (aud, sei, idr, rest, rest)) + sound + b"".join(step + u + alone + rest for u in (p, p))
+    seed("units", "h264_apart", b"\x00" + apart)
+    seed("units", "h264_whole", b"\x00" + b"".join(b"\x4b\x28" + aud + sei + u for u in (idr, p, p)) + b"\x00")
+    fields = b"".join(alone + unit(bytes.fromhex(head), 2) for head in ("41eb01", "41eb81"))
+    seed("units", "h264_fields", b"\x00" + fields + step + fields[1:])
+    irap, more, sei5, aud5 = (unit(bytes.fromhex(head), 5) for head in ("260180", "260140", "4e0105", "460150"))
+    seed("units", "h265_apart", b"\x01" + b"".join(alone + u for u in (aud5, sei5, irap, more)) + step + irap)
+    vop, header = b"\x23" + counted(b"\x10abc"), b"\x03" + counted(b"\x00\x00\x01\xb0\x01")
+    seed("units", "mpeg4_apart", b"\x02" + header + vop + b"\x03" + counted(b"rest") + vop + b"\xe1\x00" + alone + idr)
+
+
 def mux() -> None:
     def frames(picture: bytes, sound: bytes, sound_config: int, picture_config: int) -> bytes:
         body = b"\x00\x00" + bytes([picture_config]) + counted(b"") + b"\x01" + bytes([sound_config]) + counted(b"")
@@ -229,6 +246,7 @@ def push(clip: str, upstream: tuple[str, int]) -> None:
 
 if __name__ == "__main__":
     flv_and_codec()
+    units()
     mux()
     captures()
     store()

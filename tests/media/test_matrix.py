@@ -12,6 +12,7 @@ from harness.stage import Stage
 
 from matrix import witness
 from matrix.frames import Frame
+from matrix.messages import MESSAGES
 from matrix.sources import SOURCES, Source
 
 SLICE_SECONDS = 5
@@ -141,10 +142,13 @@ def check(recording: Recording, form: str) -> None:
         assert slices >= 2, "the clip is long enough for an edge between slices"
 
 
-@pytest.mark.parametrize("name", SOURCES)
+ALL = SOURCES | MESSAGES
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_frame(stage, tmp_path, name):
     folder = tmp_path.resolve()
-    recording = record(stage, SOURCES[name](folder), folder)
+    recording = record(stage, ALL[name](folder), folder)
     wrong = []
     for form in ("m3u8", "mp4", "flv", "cmaf"):
         try:

@@ -14,6 +14,9 @@ use crate::store::documents;
 /// How long a signed push URL stays valid after its timestamp, in seconds, unless the domain says otherwise.
 const DEFAULT_VALIDITY_S: i64 = 1_800;
 
+/// Characters of a refused name that are shown.
+const SHOWN: usize = 100;
+
 /// A declared domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,6 +67,11 @@ pub enum AccessError {
     NoDomain,
     #[error("{0}")]
     Name(#[from] NameError),
+    /// The usual mistake: the domain as a folder of the URL.
+    #[error(
+        "{what} `{name}` holds a slash: a push URL is rtmp://HOST/APP/STREAM with one name each, and a domain that is not HOST is named behind the stream name, as in STREAM?vhost=DOMAIN"
+    )]
+    Slash { what: &'static str, name: String },
     #[error("auth_key is {0}")]
     Auth(&'static str),
     #[error("the store failed: {0}")]
@@ -120,8 +128,16 @@ pub async fn resolve(
         PushArgs::parse(tc_query),
     ];
     let argument = |wanted: &str| around.iter().find_map(|a| a.get(wanted)).map(str::to_owned);
-    check_name("the application name", app_name)?;
-    check_name("the stream name", stream)?;
+    for (what, name) in [
+        ("the application name", app_name),
+        ("the stream name", stream),
+    ] {
+        if name.contains('/') {
+            let name = name.chars().take(SHOWN).collect();
+            return Err(AccessError::Slash { what, name });
+        }
+        check_name(what, name)?;
+    }
 
     let host = url_host(tc_url);
     let named = argument("vhost")

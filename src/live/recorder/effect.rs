@@ -1,9 +1,11 @@
 //! What the recorder hands to its worker, and why it may not come about.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::{Busy, UnixMs};
+use crate::disk::descriptors;
 use crate::disk::writers::Handed;
 use crate::live::decide::segmenter::Output;
 use crate::live::derive::DeriveError;
@@ -39,6 +41,11 @@ pub enum Effect {
         handed: Option<Handed>,
         keep_from: u32,
     },
+    /// The session's media has ended for now: what the disk did not take is told.
+    Check {
+        session: String,
+        handed: Handed,
+    },
     /// A spool segment more of an MP4 file is there.
     Ahead {
         folder: PathBuf,
@@ -64,6 +71,8 @@ pub struct Job {
 pub enum Trouble {
     /// Try again.
     Passing(String),
+    /// Try again, but not for ever: it is not likely to pass.
+    Doubtful(String),
     /// The recording cannot go on.
     Fatal(Fault),
     /// Nothing to be done; told in the log.
@@ -89,8 +98,25 @@ impl From<PutError> for Trouble {
 impl From<DeriveError> for Trouble {
     fn from(error: DeriveError) -> Self {
         match error {
-            DeriveError::Io(error) => Self::Passing(error.to_string()),
+            DeriveError::Io(error) if passes(&error) => Self::Passing(error.to_string()),
+            DeriveError::Io(error) => Self::Doubtful(error.to_string()),
             other => Self::Lost(other.to_string()),
         }
     }
+}
+
+/// Whether an error of the data folder may be over when others have made room. A file that is too long, a folder that may not be
+/// entered or a block that cannot be read stays so.
+fn passes(error: &io::Error) -> bool {
+    descriptors::are_short(error)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::OutOfMemory
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::WouldBlock
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::ResourceBusy
+        )
 }

@@ -75,6 +75,12 @@ pub struct Session {
     /// The service clock when the stream was lost.
     lost_at: Option<UnixMs>,
     resuming: bool,
+    /// A picture is in the recording.
+    has_pictures: bool,
+    /// Pictures came before any key frame.
+    keyless: bool,
+    /// The segment is full and no new one could be begun.
+    goes_on_long: bool,
     outputs: Vec<Output>,
     grown: Vec<Grown>,
 }
@@ -120,6 +126,9 @@ impl Session {
             statuses: 0,
             lost_at: None,
             resuming: false,
+            has_pictures: false,
+            keyless: false,
+            goes_on_long: false,
             outputs: Vec::new(),
             grown: Vec::new(),
         })
@@ -141,6 +150,9 @@ impl Session {
             statuses: checkpoint.statuses,
             lost_at: Some(lost_at),
             resuming: false,
+            has_pictures: true,
+            keyless: false,
+            goes_on_long: false,
             outputs: Vec::new(),
             grown: Vec::new(),
         }
@@ -226,6 +238,7 @@ impl Session {
             }
             if frame.track == Track::Video {
                 self.gate = Gate::Open;
+                self.has_pictures = true;
             }
         }
         if self.gate == Gate::Closed {
@@ -275,6 +288,28 @@ impl Session {
             segmenter.frame(at, frame.track, times, frame.key, &mut self.outputs);
         }
         taken
+    }
+
+    /// Whether pictures are of no use until a key frame comes.
+    #[must_use]
+    pub fn awaits_key(&self) -> bool {
+        matches!(self.gate, Gate::Waiting { .. })
+    }
+
+    /// Pictures come, and none of them is a key frame.
+    pub fn note_keyless(&mut self) {
+        self.keyless = true;
+    }
+
+    #[must_use]
+    pub fn has_pictures(&self) -> bool {
+        self.has_pictures
+    }
+
+    /// So far it is half a recording: sound alone of a stream that has pictures.
+    #[must_use]
+    pub fn is_half(&self) -> bool {
+        self.keyless && !self.has_pictures
     }
 
     fn open(&mut self) {
@@ -363,9 +398,13 @@ impl Session {
             statuses: self.statuses,
         }));
         if let Err(error) = self.spool.next_segment(&checkpoint) {
-            tracing::error!(%error, "a new spool segment cannot be opened; the old one goes on");
+            // At each key frame again, and told once.
+            if !std::mem::replace(&mut self.goes_on_long, true) {
+                tracing::error!(%error, "a new spool segment cannot be opened; the old one goes on");
+            }
             return;
         }
+        self.goes_on_long = false;
         let to = Position {
             segment: self.spool.position().segment,
             offset: 0,

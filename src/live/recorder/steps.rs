@@ -4,7 +4,7 @@ use super::{CUT_PATIENCE_MS, Inner, Recorder, stop};
 use crate::clock::UnixMs;
 use crate::ids;
 use crate::live::decide::machine::{self, Cause, Input, State, Step};
-use crate::live::recorder::effect::Effect;
+use crate::live::recorder::effect::{Effect, Status};
 use crate::live::recorder::on_demand;
 use crate::live::recorder::session::Session;
 use crate::live::spool::record::Opening;
@@ -47,7 +47,7 @@ impl Recorder {
 
     pub(super) fn begin(&self, inner: &mut Inner, rule: Rule, undecided: bool) -> bool {
         let session = ids::ordered_id();
-        let folder = self.services.spool.join(&session);
+        let (name, folder) = (session.clone(), self.services.spool.join(&session));
         let opening = Opening {
             session,
             key: self.key.clone(),
@@ -70,8 +70,16 @@ impl Recorder {
                 true
             }
             Err(error) => {
-                tracing::error!(stream.key = %self.key, %error, "no spool can be opened");
-                inner.last_fault = Some(Fault::StorageFull);
+                let fault = Fault::of_storage(&error);
+                tracing::error!(stream.key = %self.key, %error, code = fault.code(), "no spool can be opened: the stream is not recorded");
+                self.send(Effect::Status(Status {
+                    session: name,
+                    number: 0,
+                    kind: Kind::RecordError,
+                    fault: Some(fault),
+                    at: self.services.clock.now(),
+                }));
+                inner.last_fault = Some(fault);
                 inner.state = State::Idle;
                 false
             }
@@ -170,9 +178,12 @@ impl Recorder {
         };
         let paused = session.pause(cause, now);
         self.emit_outputs(inner);
-        if paused && let Some(session) = &mut inner.session {
-            self.tell_session(session, "paused");
-            self.tell(session, Kind::RecordPaused);
+        if let Some(session) = &mut inner.session {
+            if paused {
+                self.tell_session(session, "paused");
+                self.tell(session, Kind::RecordPaused);
+            }
+            self.check_disk(session);
         }
     }
 
@@ -191,6 +202,14 @@ impl Recorder {
 
     pub(super) fn finalise(&self, inner: &mut Inner) {
         stop(&mut inner.delay);
+        if inner.session.as_ref().is_some_and(Session::is_half) {
+            if inner.last_fault.is_none() {
+                tracing::warn!(stream.key = %self.key, "the push ended without a key frame among its pictures");
+                self.tell_fault(inner, Fault::StreamFormatError);
+            }
+            self.discard(inner);
+            return;
+        }
         if let Some(session) = &mut inner.session {
             session.finish();
         }
@@ -198,6 +217,7 @@ impl Recorder {
         let Some(session) = inner.session.take() else {
             return;
         };
+        self.check_disk(&session);
         inner.next_sequence = session.next_sequence();
         if session.is_open() {
             self.tell_session(&session, "ended");
@@ -229,6 +249,7 @@ impl Recorder {
             let _busy = clock.rest_until(busy, due).await;
             let Some(recorder) = me.upgrade() else { return };
             let mut inner = recorder.lock();
+            recorder.settle(&mut inner);
             if let Some(session) = inner
                 .session
                 .as_mut()
@@ -296,6 +317,7 @@ impl Recorder {
             let _busy = clock.rest_until(busy, end).await;
             if let Some(recorder) = me.upgrade() {
                 let mut inner = recorder.lock();
+                recorder.settle(&mut inner);
                 recorder.apply(&mut inner, Input::WindowClosed);
             }
         });

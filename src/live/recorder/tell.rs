@@ -13,7 +13,8 @@ impl Recorder {
         let Some(session) = &mut inner.session else {
             return;
         };
-        if !session.is_open() {
+        // What may turn out to be half a recording waits until that is decided.
+        if !session.is_open() || session.is_half() {
             return;
         }
         for grown in session.take_grown() {
@@ -56,6 +57,22 @@ impl Recorder {
             fault,
             at: self.services.clock.now(),
         }));
+    }
+
+    /// Nobody looks at a session any more when its push is over: the worker waits for the disk to have taken it all.
+    pub(super) fn check_disk(&self, session: &Session) {
+        self.send(Effect::Check {
+            session: session.opening.session.clone(),
+            handed: session.spool.handed(),
+        });
+    }
+
+    /// A fault is told once, whatever comes of the session then.
+    pub(super) fn tell_fault(&self, inner: &mut Inner, fault: Fault) {
+        inner.last_fault = Some(fault);
+        if let Some(session) = &mut inner.session {
+            self.tell_as(session, Kind::RecordError, Some(fault));
+        }
     }
 
     pub(super) fn tell_session(&self, session: &Session, state: &'static str) {

@@ -37,6 +37,17 @@ pub struct Sps {
     pub width: u32,
     /// Pixels after cropping.
     pub height: u32,
+    /// Where pictures may be fields: how their slices tell.
+    pub fields: Option<FieldSyntax>,
+}
+
+/// What must be known to find the field flags in a slice header (clause 7.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldSyntax {
+    /// Bits of frame_num.
+    pub frame_num_bits: u32,
+    /// separate_colour_plane_flag.
+    pub separate_planes: bool,
 }
 
 /// Reads a configuration record; the parameter sets share its memory.
@@ -99,7 +110,10 @@ pub fn parse_sps(nal: &[u8]) -> Result<Sps, CodecError> {
     } else {
         Chroma::YUV420
     };
-    r.ue()?; // log2_max_frame_num_minus4
+    let frame_num_bits = r.ue()?.saturating_add(4);
+    if frame_num_bits > 16 {
+        return Err(CodecError::invalid("log2_max_frame_num", frame_num_bits));
+    }
     picture_order_count(&mut r)?;
     r.ue()?; // max_num_ref_frames
     r.bit()?; // gaps_in_frame_num_value_allowed_flag
@@ -127,6 +141,10 @@ pub fn parse_sps(nal: &[u8]) -> Result<Sps, CodecError> {
             chroma.crop_y * field_factor,
             [top, bottom],
         )?,
+        fields: (!frames_only).then_some(FieldSyntax {
+            frame_num_bits,
+            separate_planes: chroma.separate_planes,
+        }),
     })
 }
 
@@ -134,12 +152,14 @@ pub fn parse_sps(nal: &[u8]) -> Result<Sps, CodecError> {
 struct Chroma {
     crop_x: u32,
     crop_y: u32,
+    separate_planes: bool,
 }
 
 impl Chroma {
     const YUV420: Self = Self {
         crop_x: 2,
         crop_y: 2,
+        separate_planes: false,
     };
 }
 
@@ -153,21 +173,13 @@ fn has_chroma_fields(profile: u8) -> bool {
 
 fn chroma_fields(r: &mut BitReader<'_>) -> Result<Chroma, CodecError> {
     let format = r.ue()?;
-    let chroma = match format {
-        0 | 3 => Chroma {
-            crop_x: 1,
-            crop_y: 1,
-        },
-        1 => Chroma::YUV420,
-        2 => Chroma {
-            crop_x: 2,
-            crop_y: 1,
-        },
+    let (crop_x, crop_y) = match format {
+        0 | 3 => (1, 1),
+        1 => (2, 2),
+        2 => (2, 1),
         other => return Err(CodecError::invalid("chroma_format_idc", other)),
     };
-    if format == 3 {
-        r.bit()?; // separate_colour_plane_flag
-    }
+    let separate_planes = format == 3 && r.bit()?;
     r.ue()?; // bit_depth_luma_minus8
     r.ue()?; // bit_depth_chroma_minus8
     r.bit()?; // qpprime_y_zero_transform_bypass_flag
@@ -179,7 +191,11 @@ fn chroma_fields(r: &mut BitReader<'_>) -> Result<Chroma, CodecError> {
             }
         }
     }
-    Ok(chroma)
+    Ok(Chroma {
+        crop_x,
+        crop_y,
+        separate_planes,
+    })
 }
 
 fn skip_scaling_list(r: &mut BitReader<'_>, size: u32) -> Result<(), CodecError> {

@@ -79,6 +79,12 @@ pub fn leading_headers(data: &[u8]) -> &[u8] {
     if useful { headers } else { &[] }
 }
 
+/// Whether `data` holds a picture, and not headers alone.
+#[must_use]
+pub fn has_picture(data: &[u8]) -> bool {
+    start_codes(data).any(|(code, _)| code == VOP)
+}
+
 /// True when the first picture in `data` is intra coded.
 #[must_use]
 pub fn is_intra(data: &[u8]) -> bool {

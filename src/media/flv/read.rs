@@ -4,6 +4,7 @@
 //! understood; whatever the product cannot record is named in [`Item::Unsupported`] instead of being dropped in silence.
 
 mod audio;
+mod extended;
 mod metadata;
 mod nal;
 mod video;
@@ -25,15 +26,16 @@ pub enum Item {
     VideoConfig(VideoConfig),
     /// The first or a changed configuration of the audio track.
     AudioConfig(AudioConfig),
-    /// One coded picture, in the form of [`Frame::data`](crate::media::frame::Frame::data).
+    /// What a message holds of coded pictures, in the form of [`Frame::data`](crate::media::frame::Frame::data): one as a rule, a part
+    /// of one from some encoders. [`AccessUnits`](crate::media::access_unit::AccessUnits) makes pictures of it.
     Video {
         /// Decoding time as sent, in milliseconds.
         timestamp: u32,
         /// Presentation time minus decoding time, in milliseconds.
         cts_ms: i32,
-        /// Decoding can start here.
+        /// The publisher says that decoding can start here.
         key: bool,
-        /// The picture.
+        /// NAL units with 4-byte lengths, or MPEG-4 part 2 with its start codes.
         data: Bytes,
     },
     /// One audio frame.
@@ -51,6 +53,13 @@ pub enum Item {
         track: Track,
         /// Name of the codec or form.
         codec: String,
+        /// What the publisher can do about it, where there is something to know.
+        cure: Option<&'static str>,
+    },
+    /// A further track of the publish, which is not recorded beside the default one. Said once a track.
+    Ignored {
+        /// Its kind, number and codec.
+        what: String,
     },
     /// The encoder closed the track's sequence.
     End {
@@ -156,11 +165,22 @@ struct UnsupportedNotice {
 
 impl UnsupportedNotice {
     fn say(&mut self, track: Track, codec: &str, sink: &mut impl FnMut(Item)) {
+        self.say_with_cure(track, codec, None, sink);
+    }
+
+    fn say_with_cure(
+        &mut self,
+        track: Track,
+        codec: &str,
+        cure: Option<&'static str>,
+        sink: &mut impl FnMut(Item),
+    ) {
         if self.said.as_deref() != Some(codec) {
             self.said = Some(codec.to_owned());
             sink(Item::Unsupported {
                 track,
                 codec: codec.to_owned(),
+                cure,
             });
         }
     }

@@ -13,6 +13,7 @@ PARTS = {
     "chunks": "RTMP chunks to messages, payload copied once",
     "small": "the same, chunks of 128 bytes",
     "tags": "messages to frames",
+    "units": "messages' pictures put together",
     "spool": "frames into the spool, with checksums",
     "ts": "MPEG-TS, payload included",
     "mp4": "MP4 index",

@@ -13,6 +13,7 @@ mod store_http;
 mod store_keys;
 mod store_sign;
 mod store_xml;
+mod units;
 
 /// One target.
 pub struct Target {
@@ -38,6 +39,7 @@ pub const ALL: &[Target] = &[
     target("rtmp", rtmp::run, 12 * 1024, 512),
     target("amf0", amf0::run, 64, 512),
     target("flv", flv::run, 256, 64),
+    target("units", units::run, 64, 256),
     target("codec", codec::run, 64, 64),
     target("mux", mux::run, 8 * 1024, 1024),
     target("params", params::run, 1024, 512),

@@ -9,6 +9,7 @@ use localyun::clock::Clock;
 use localyun::disk::writers::Disk;
 use localyun::faults::Faults;
 use localyun::live::hub::{Hub, Publisher};
+use localyun::media::access_unit::Arrived;
 use localyun::media::flv::file::FlvFile;
 use localyun::media::flv::read::{Item, TagReader};
 use localyun::media::frame::{Frame, Track, VideoConfig};
@@ -148,7 +149,12 @@ impl Bench {
                 key: n % RATE == 0,
                 data: numbered(self.next_frame, n % RATE == 0),
             };
-            publisher.recorder.frame(frame, self.raw);
+            let message = Arrived {
+                frame,
+                timestamp: self.raw,
+                at: self.services.clock.now(),
+            };
+            publisher.recorder.message(message).unwrap();
             self.raw += 40;
             self.next_frame += 1;
         }
@@ -185,6 +191,7 @@ impl Bench {
 fn numbered(number: u64, key: bool) -> Bytes {
     let mut nal = BytesMut::new();
     nal.put_u8(if key { 0x65 } else { 0x41 });
+    nal.put_u8(0x88); // first_mb_in_slice 0, slice_type 7
     nal.put_slice(MARK);
     nal.put_u64(number);
     nal.put_bytes(0x77, 40);

@@ -31,15 +31,19 @@ class Source:
     """One row of the matrix: `prefix` is the size of NAL unit lengths, `noise` what ffmpeg says of the sent stream itself.
 
     `headers` is how many CMAF files there are: one header serves one file, so a changed configuration begins another.
+    `expected` is there where the messages are not frames one by one.
     """
 
     sent: tuple[Sent, ...]
     prefix: int = 4
     noise: str = ""
     headers: int = 1
+    expected: tuple[Frame, ...] | None = None
 
     def frames(self) -> list[Frame]:
         """The frames that a recording has to hold."""
+        if self.expected is not None:
+            return list(self.expected)
         return [of_tag(item.tag, item.at, self.prefix) for item in self.sent if item.at is not None]
 
 

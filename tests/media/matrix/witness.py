@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import imageio_ffmpeg
-from harness.clip import AUDIO, VIDEO, Tag, read_tags, write_flv
+from harness.clip import AUDIO, VIDEO, Tag, read_tags
 
 from .frames import Frame, bare_mpeg4, bare_units, of_tag, units, units_annex_b, video_codec
 
@@ -21,19 +21,6 @@ def _run(command: list[str], noise: str = "") -> bytes:
     said = "\n".join(line for line in lines if line.strip() and not (noise and re.fullmatch(noise, line)))
     assert done.returncode == 0 and not said, f"{' '.join(command[:3])}: {said[-2000:]}"
     return done.stdout
-
-
-def _enhanced(path: Path) -> Path:
-    """A copy in which HEVC as codec id 12, which no ffmpeg reads, has the extended header with FourCC `hvc1`."""
-    tags = []
-    for tag in read_tags(path.read_bytes()):
-        if tag.kind == VIDEO and tag.body[0] & 0x0F == 12:
-            head = bytes([0x80 | tag.body[0] & 0x70 | tag.body[1]]) + b"hvc1"
-            tag = Tag(VIDEO, tag.timestamp, head + (tag.body[2:] if tag.body[1] == 1 else tag.body[5:]))
-        tags.append(tag)
-    copy = path.with_suffix(".enhanced.flv")
-    copy.write_bytes(write_flv(tags))
-    return copy
 
 
 def is_hevc_flv(path: Path) -> bool:
@@ -51,7 +38,7 @@ def decodes(path: Path, noise: str = "") -> None:
     """The whole file decodes and ffmpeg says nothing."""
     program, file = "ffmpeg", path
     if is_hevc_flv(path):
-        program, file = imageio_ffmpeg.get_ffmpeg_exe(), _enhanced(path)
+        program = imageio_ffmpeg.get_ffmpeg_exe()
     elif tags := _mpeg4_tags(path):
         file = path.with_suffix(".m4v")
         file.write_bytes(b"".join(tag.body[5:] for tag in tags if tag.kind == VIDEO and tag.body[1] < 2))
@@ -70,8 +57,32 @@ def _bare(codec: str, data: bytes, annex_b: bool) -> bytes:
         return bare_mpeg4(data)
     if codec == "aac" and annex_b:
         assert data[0] == 0xFF and data[1] & 0xF6 == 0xF0, "no ADTS header"
-        return data[7 if data[1] & 1 else 9 :]
+        raw = data[7 if data[1] & 1 else 9 :]
+        # Without a channel configuration, the layout stands in the raw data block itself (ISO/IEC 14496-3, 1.A.3.2 and 4.5.1.2).
+        return raw if (data[2] & 1) << 2 | data[3] >> 6 else raw[_layout_size(raw) :]
     return data
+
+
+def _layout_size(raw: bytes) -> int:
+    """Bytes of the programme config element (ISO/IEC 14496-3, table 4.2) that a raw data block begins with."""
+    bits = "".join(f"{byte:08b}" for byte in raw[:300])
+    at = 0
+
+    def take(count: int) -> int:
+        nonlocal at
+        at += count
+        return int(bits[at - count : at], 2)
+
+    assert take(3) == 5, "no programme config element"
+    take(10)
+    pairs = [take(4) for _ in range(3)]
+    low, data, coupling = take(2), take(3), take(4)
+    for mixdown in (4, 4, 3):
+        at += mixdown * take(1)
+    at += 5 * (sum(pairs) + coupling) + 4 * (low + data)
+    at += -at % 8
+    comment = take(8)
+    return at // 8 + comment
 
 
 def frames(path: Path, noise: str = "") -> list[Frame]:
@@ -80,10 +91,10 @@ def frames(path: Path, noise: str = "") -> list[Frame]:
         return [of_tag(tag, tag.timestamp) for tag in tags if tag.body[1] == 1]
     file = path
     if is_hevc_flv(path):
-        # The newer ffmpeg hands the packets to ffprobe in Matroska, which keeps milliseconds and payloads as they are.
+        # Only the newer ffmpeg knows codec id 12. It hands the packets to ffprobe in Matroska, which keeps milliseconds and payloads as they are.
         file = path.with_suffix(".mkv")
         newer = imageio_ffmpeg.get_ffmpeg_exe()
-        _run([newer, "-y", "-nostdin", "-v", "error", "-i", str(_enhanced(path)), "-map", "0", "-c", "copy", "-copyts", "-f", "matroska", str(file)])
+        _run([newer, "-y", "-nostdin", "-v", "error", "-i", str(path), "-map", "0", "-c", "copy", "-copyts", "-f", "matroska", str(file)])
     command = ["ffprobe", "-v", "error", "-show_streams", "-show_packets", "-show_data", "-of", "json", str(file)]
     shown = json.loads(_run(command, noise))
     codecs = {stream["index"]: stream["codec_name"] for stream in shown["streams"]}

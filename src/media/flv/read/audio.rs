@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
+use super::extended::{self, Forms, OtherTracks, Share};
 use super::{Item, TagError, UnsupportedNotice, fourcc_name, own_record};
 use crate::media::codec::{aac, mp3};
 use crate::media::frame::{AudioCodec, AudioConfig, Track};
@@ -13,14 +14,18 @@ mod packet {
     pub(super) const SEQUENCE_START: u8 = 0;
     pub(super) const CODED_FRAMES: u8 = 1;
     pub(super) const SEQUENCE_END: u8 = 2;
-    pub(super) const MULTITRACK: u8 = 5;
-    pub(super) const MOD_EX: u8 = 7;
 }
+
+const FORMS: Forms = Forms {
+    multitrack: 5,
+    mod_ex: 7,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct AudioReader {
     config: Option<AudioConfig>,
     unsupported: UnsupportedNotice,
+    others: OtherTracks,
 }
 
 impl AudioReader {
@@ -34,6 +39,9 @@ impl AudioReader {
             return Ok(());
         }
         let first = body.get_u8();
+        if first >> 4 != 9 {
+            self.others.see_default();
+        }
         match first >> 4 {
             9 => self.read_extended(first & 0x0F, timestamp, body, sink),
             10 => {
@@ -59,17 +67,34 @@ impl AudioReader {
         mut body: Bytes,
         sink: &mut impl FnMut(Item),
     ) -> Result<(), TagError> {
-        if packet_type == packet::MOD_EX || packet_type == packet::MULTITRACK {
-            let form = if packet_type == packet::MOD_EX {
-                "Enhanced RTMP audio with ModEx"
-            } else {
-                "Enhanced RTMP audio with several tracks"
-            };
-            self.unsupported.say(TRACK, form, sink);
-            return Ok(());
-        }
-        let fourcc = *body.first_chunk().ok_or(TagError::Truncated(TRACK))?;
-        body.advance(4);
+        let packet_type = extended::skip_mod_ex(FORMS, TRACK, packet_type, &mut body)?;
+        extended::shares(FORMS, TRACK, packet_type, body, &mut |share| {
+            if share.number == 0 {
+                self.others.see_default();
+                return self.read_share(timestamp, share, sink);
+            }
+            let name = || extended_name(share.fourcc);
+            if self.others.say(TRACK, share.number, name, timestamp, sink) {
+                let form = "sound that is in no default track (number 0)";
+                self.unsupported.say(TRACK, form, sink);
+            }
+            Ok(())
+        })
+    }
+
+    /// What is for the default track.
+    fn read_share(
+        &mut self,
+        timestamp: u32,
+        share: Share,
+        sink: &mut impl FnMut(Item),
+    ) -> Result<(), TagError> {
+        let Share {
+            packet_type,
+            fourcc,
+            body,
+            ..
+        } = share;
         match (&fourcc, packet_type) {
             (b"mp4a", packet::SEQUENCE_START) => self.aac_config(&body, sink),
             (b"mp4a", packet::CODED_FRAMES) => self.aac_frame(timestamp, body, sink),
@@ -81,14 +106,7 @@ impl AudioReader {
             // Speaker layouts and packet types to come say nothing of the frames.
             (b"mp4a" | b".mp3", _) => Ok(()),
             _ => {
-                let name = match &fourcc {
-                    b"Opus" => "Opus".to_owned(),
-                    b"fLaC" => "FLAC".to_owned(),
-                    b"ac-3" => "AC-3".to_owned(),
-                    b"ec-3" => "E-AC-3".to_owned(),
-                    _ => fourcc_name(fourcc),
-                };
-                self.unsupported.say(TRACK, &name, sink);
+                self.unsupported.say(TRACK, &extended_name(fourcc), sink);
                 Ok(())
             }
         }
@@ -178,6 +196,18 @@ fn codec_error(source: crate::media::codec::CodecError) -> TagError {
     TagError::Codec {
         track: TRACK,
         source,
+    }
+}
+
+fn extended_name(fourcc: [u8; 4]) -> String {
+    match &fourcc {
+        b"mp4a" => "AAC".to_owned(),
+        b".mp3" => "MP3".to_owned(),
+        b"Opus" => "Opus".to_owned(),
+        b"fLaC" => "FLAC".to_owned(),
+        b"ac-3" => "AC-3".to_owned(),
+        b"ec-3" => "E-AC-3".to_owned(),
+        _ => fourcc_name(fourcc),
     }
 }
 

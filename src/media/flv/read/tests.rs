@@ -145,13 +145,11 @@ fn mpeg4_part_2_with_a_record_or_with_headers_in_the_picture() {
     let mut reader = TagReader::new();
     assert_eq!(video(&mut reader, &[0x19, 0, 0, 0, 0], &[]).unwrap(), []);
     let items = video(&mut reader, &[0x29, 1, 0, 0, 0], &picture).unwrap();
-    assert_eq!(
-        items,
-        [unsupported(
-            Track::Video,
-            "MPEG-4 part 2 without decoder headers"
-        )]
-    );
+    let [Item::Unsupported { codec, cure, .. }] = &items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!(codec, "MPEG-4 part 2 without decoder headers");
+    assert!(cure.unwrap().contains("-flags:v -global_header"));
     let both = [&headers[..], &picture[..]].concat();
     let items = video(&mut reader, &[0x19, 1, 0, 0, 0], &both).unwrap();
     assert!(
@@ -235,8 +233,9 @@ fn unsupported_codecs_are_named_once() {
         (b"\x90av01", "AV1"),
         (b"\x90vp09", "VP9"),
         (b"\x90\x01\xFFx ", "..x "),
-        (b"\x96\x11hvc1", "Enhanced RTMP video with several tracks"),
-        (b"\x97\x02", "Enhanced RTMP video with ModEx"),
+        // The default track of several, and behind a ModEx packet of three bytes.
+        (b"\x96\x00av01\x00", "AV1"),
+        (b"\x97\x02\0\0\x01\x00vp09", "VP9"),
     ] {
         let mut reader = TagReader::new();
         let first = video(&mut reader, head, &[0; 8]).unwrap();
@@ -250,8 +249,8 @@ fn unsupported_codecs_are_named_once() {
         (b"\x90Opus", "Opus"),
         (b"\x91fLaC", "FLAC"),
         (b"\x91ac-3", "AC-3"),
-        (b"\x95\x11mp4a", "Enhanced RTMP audio with several tracks"),
-        (b"\x97\x02", "Enhanced RTMP audio with ModEx"),
+        (b"\x95\x00Opus\x00", "Opus"),
+        (b"\x97\x02\0\0\x01\x00fLaC", "FLAC"),
     ] {
         let mut reader = TagReader::new();
         let first = audio(&mut reader, head, &[0; 8]).unwrap();
@@ -357,6 +356,111 @@ fn clips_of_real_encoders() {
     }
 }
 
+/// AVC and AAC headers and a frame of each in track `number` of a multitrack message of `kind`.
+fn in_track(kind: u8, number: u8, packet_type: u8, fourcc: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind << 4 | packet_type];
+    if kind != 2 {
+        out.extend(fourcc);
+    }
+    out.extend(share(kind, number, fourcc, body));
+    out
+}
+
+fn share(kind: u8, number: u8, fourcc: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    if kind == 2 {
+        out.extend(fourcc);
+    }
+    out.push(number);
+    if kind != 0 {
+        out.extend(&u32::try_from(body.len()).unwrap().to_be_bytes()[1..]);
+    }
+    out.extend(body);
+    out
+}
+
+#[test]
+fn of_several_tracks_the_default_one_is_read_and_the_others_are_named_once() {
+    for kind in 0..3 {
+        let mut reader = TagReader::new();
+        let config = in_track(kind, 0, 0, b"avc1", AVCC);
+        let items = video(&mut reader, &[0x96], &config).unwrap();
+        assert!(matches!(&items[..], [Item::VideoConfig(_)]), "{items:?}");
+        let mut picture = in_track(kind, 0, 3, b"avc1", &[0, 0, 0, 1, 0x65]);
+        if kind != 0 {
+            picture.extend(share(kind, 3, b"avc1", &[1, 2]));
+        }
+        let items = video(&mut reader, &[0x96], &picture).unwrap();
+        assert!(
+            matches!(&items[0], Item::Video { data, key: true, .. } if data[..] == [0, 0, 0, 1, 0x65])
+        );
+        let named = Item::Ignored {
+            what: "video track 3 (H.264)".to_owned(),
+        };
+        assert_eq!(&items[1..], &[named][..usize::from(kind != 0)]);
+        let again = video(&mut reader, &[0x96], &picture).unwrap();
+        assert_eq!(again.len(), 1);
+        // Cut anywhere in the header of a track it is broken, and the next one is read.
+        for end in 1..picture.len().min(10) {
+            let _ = video(&mut reader, &[0x96], &picture[..end]);
+        }
+        assert_eq!(video(&mut reader, &[0x96], &picture).unwrap().len(), 1);
+    }
+    let mut reader = TagReader::new();
+    let other = in_track(0, 1, 1, b"Opus", &[1, 2, 3]);
+    let items = audio(&mut reader, &[0x95], &other).unwrap();
+    let named = Item::Ignored {
+        what: "audio track 1 (Opus)".to_owned(),
+    };
+    assert_eq!(items, [named]);
+    assert_eq!(audio(&mut reader, &[0x95], &other).unwrap(), []);
+    // A form to come has its tracks elsewhere.
+    assert_eq!(audio(&mut reader, &[0x95], &[0x31, 1, 2]).unwrap(), []);
+}
+
+#[test]
+fn tracks_without_a_default_one_are_no_recording() {
+    let mut reader = TagReader::new();
+    let mut items = Vec::new();
+    for n in 0..200_u32 {
+        let mut body = vec![0x95];
+        body.extend(in_track(0, 2, 1, b"mp4a", &[7]));
+        let mut sink = |item| items.push(item);
+        reader
+            .read(
+                TagKind::Audio,
+                (u32::MAX - 999).wrapping_add(n * 23),
+                body.into(),
+                &mut sink,
+            )
+            .unwrap();
+    }
+    let said = "sound that is in no default track (number 0)";
+    assert!(matches!(&items[0], Item::Ignored { .. }));
+    assert_eq!(items[1..], [unsupported(Track::Audio, said)]);
+}
+
+#[test]
+fn mod_ex_of_any_size_is_passed_over() {
+    for size in [1_usize, 3, 255, 256, 65_536] {
+        let mut body = match size {
+            ..256 => vec![u8::try_from(size - 1).unwrap()],
+            _ => [&[255][..], &u16::try_from(size - 1).unwrap().to_be_bytes()].concat(),
+        };
+        body.extend(vec![7; size]);
+        body.push(0x10); // a type to come, then the sequence start
+        body.extend(b"avc1");
+        body.extend(AVCC);
+        let mut reader = TagReader::new();
+        let items = video(&mut reader, &[0x97], &body).unwrap();
+        assert!(matches!(&items[..], [Item::VideoConfig(_)]), "{size}");
+        assert_eq!(
+            video(&mut reader, &[0x97], &body[..size]),
+            Err(TagError::Truncated(Track::Video))
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn any_tags_give_an_answer(
@@ -398,6 +502,7 @@ fn unsupported(track: Track, codec: &str) -> Item {
     Item::Unsupported {
         track,
         codec: codec.to_owned(),
+        cure: None,
     }
 }
 

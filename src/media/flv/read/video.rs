@@ -5,6 +5,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::extended::{self, Forms, OtherTracks, Share};
 use super::nal::with_long_lengths;
 use super::{Item, TagError, UnsupportedNotice, fourcc_name, own_record};
 use crate::media::codec::{CodecError, h264, h265, mpeg4};
@@ -21,14 +22,22 @@ mod packet {
     pub(super) const CODED_FRAMES: u8 = 1;
     pub(super) const SEQUENCE_END: u8 = 2;
     pub(super) const CODED_FRAMES_X: u8 = 3;
-    pub(super) const MULTITRACK: u8 = 6;
-    pub(super) const MOD_EX: u8 = 7;
 }
+
+const FORMS: Forms = Forms {
+    multitrack: 6,
+    mod_ex: 7,
+};
+
+/// FFmpeg with a global header writes MPEG-4 part 2 in a form of its own, which leaves the decoder's headers out.
+const SEND_HEADERS: &str =
+    "let the encoder put its headers into the stream; with ffmpeg: -flags:v -global_header";
 
 #[derive(Debug, Default)]
 pub(super) struct VideoReader {
     config: Option<CurrentConfig>,
     unsupported: UnsupportedNotice,
+    others: OtherTracks,
 }
 
 #[derive(Debug)]
@@ -55,6 +64,7 @@ impl VideoReader {
         if first & 0x80 != 0 {
             return self.read_extended(frame_type, first & 0x0F, timestamp, body, sink);
         }
+        self.others.see_default();
         if frame_type == COMMAND_FRAME {
             return Ok(());
         }
@@ -88,20 +98,38 @@ impl VideoReader {
         mut body: Bytes,
         sink: &mut impl FnMut(Item),
     ) -> Result<(), TagError> {
-        if packet_type == packet::MOD_EX || packet_type == packet::MULTITRACK {
-            let form = if packet_type == packet::MOD_EX {
-                "Enhanced RTMP video with ModEx"
-            } else {
-                "Enhanced RTMP video with several tracks"
-            };
-            self.unsupported.say(TRACK, form, sink);
-            return Ok(());
-        }
+        let packet_type = extended::skip_mod_ex(FORMS, TRACK, packet_type, &mut body)?;
         if frame_type == COMMAND_FRAME {
             return Ok(());
         }
-        let fourcc = *body.first_chunk().ok_or(TagError::Truncated(TRACK))?;
-        body.advance(4);
+        extended::shares(FORMS, TRACK, packet_type, body, &mut |share| {
+            if share.number == 0 {
+                self.others.see_default();
+                return self.read_share(frame_type, timestamp, share, sink);
+            }
+            let name = || extended_name(share.fourcc);
+            if self.others.say(TRACK, share.number, name, timestamp, sink) {
+                let form = "pictures that are in no default track (number 0)";
+                self.unsupported.say(TRACK, form, sink);
+            }
+            Ok(())
+        })
+    }
+
+    /// What is for the default track.
+    fn read_share(
+        &mut self,
+        frame_type: u8,
+        timestamp: u32,
+        share: Share,
+        sink: &mut impl FnMut(Item),
+    ) -> Result<(), TagError> {
+        let Share {
+            packet_type,
+            fourcc,
+            mut body,
+            ..
+        } = share;
         let codec = match &fourcc {
             b"avc1" => VideoCodec::H264,
             b"hvc1" => VideoCodec::H265,
@@ -211,7 +239,8 @@ impl VideoReader {
         };
         if headers.is_empty() {
             let form = "MPEG-4 part 2 without decoder headers";
-            self.unsupported.say(TRACK, form, sink);
+            self.unsupported
+                .say_with_cure(TRACK, form, Some(SEND_HEADERS), sink);
             return Ok(false);
         }
         self.configure(VideoCodec::Mpeg4, headers, sink)?;
@@ -300,6 +329,9 @@ fn codec_name(codec_id: u8) -> &'static str {
 
 fn extended_name(fourcc: [u8; 4]) -> String {
     match &fourcc {
+        b"avc1" => "H.264".to_owned(),
+        b"hvc1" => "H.265".to_owned(),
+        b"mp4v" => "MPEG-4 part 2".to_owned(),
         b"av01" => "AV1".to_owned(),
         b"vp08" => "VP8".to_owned(),
         b"vp09" => "VP9".to_owned(),
