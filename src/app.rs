@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actions::{self, ActionDef, Context};
-use crate::clock::{self, UnixMs};
+use crate::clock::{self, Advanced};
 use crate::config::{Config, host};
 use crate::identity::KeyRing;
 use crate::live::hub::Hub;
@@ -139,14 +139,24 @@ impl App {
     }
 
     /// Moves the service clock: first everything that has arrived already is worked off, then what falls due, in order.
-    pub async fn advance(&self, ms: i64) -> UnixMs {
+    pub async fn advance(&self, ms: i64) -> Advanced {
         let _one = self.moving.lock().await;
-        self.hub.drain().await;
+        self.services.notifier.patience.renew();
+        let mut drained = self.hub.drain().await;
         self.keep_clock(ms).await;
-        let now = self.services.clock.advance(ms).await;
-        self.hub.drain().await;
-        self.services.clock.settle().await;
-        now
+        let advanced = self.services.clock.advance(ms).await;
+        drained &= self.hub.drain().await;
+        // What did not end within the advance's own patience is not waited for once more.
+        let clock = &self.services.clock;
+        let settled = if advanced.settled {
+            clock.settle().await && clock.is_settled()
+        } else {
+            false
+        };
+        Advanced {
+            settled: settled && drained,
+            ..advanced
+        }
     }
 
     /// Writes down how far an advance may bring the clock, before any row has a time of it.

@@ -25,7 +25,8 @@ use jumps::Jumps;
 /// Milliseconds since the Unix epoch, on the service clock unless a name says otherwise.
 pub type UnixMs = i64;
 
-/// How long, in machine time, `advance` waits for work that does not end (a receiver that hangs) before it goes on.
+/// How long, in machine time, `advance` waits for work that does not end (a store that hangs) before it goes on. It does so once:
+/// what did not end then is not waited for again at each due time.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A handle to the service clock; clones share it.
@@ -35,6 +36,7 @@ pub struct Clock {
 }
 
 struct Inner {
+    patience: Duration,
     origin: Instant,
     machine_at_origin: UnixMs,
     /// The offset before any advance.
@@ -46,6 +48,10 @@ struct Inner {
     jumps: Mutex<Jumps>,
     changed: Notify,
     busy: AtomicU64,
+    /// Guards that an advance under way waited for in vain.
+    not_waited_for: AtomicU64,
+    /// Work that nobody waits for and that is not done.
+    under_way: AtomicU64,
     idle: Notify,
     advancing: tokio::sync::Mutex<()>,
     in_advance: AtomicBool,
@@ -57,6 +63,25 @@ struct Timers {
     due: BTreeMap<(UnixMs, u64), oneshot::Sender<Busy>>,
 }
 
+/// Where an advance has brought the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advanced {
+    pub now: UnixMs,
+    /// Everything that fell due on the way is done.
+    pub settled: bool,
+}
+
+/// Held while something is under way that nobody waits for any more.
+pub struct UnderWay {
+    inner: Arc<Inner>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.inner.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Held while work is under way that a caller of `advance` must be able to wait for.
 pub struct Busy {
     inner: Arc<Inner>,
@@ -64,7 +89,9 @@ pub struct Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if self.inner.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // Whoever waits may wait for less than all of it.
+        let left = self.inner.busy.fetch_sub(1, Ordering::AcqRel) - 1;
+        if left <= self.inner.not_waited_for.load(Ordering::Acquire) {
             self.inner.idle.notify_waiters();
         }
     }
@@ -104,10 +131,15 @@ impl Clock {
     /// A clock that starts at `start` (or at the machine's time) and runs on from there.
     #[must_use]
     pub fn new(start: Option<UnixMs>) -> Self {
+        Self::with_patience(start, PATIENCE)
+    }
+
+    fn with_patience(start: Option<UnixMs>, patience: Duration) -> Self {
         let machine = machine_now();
         let first_offset = start.map_or(0, |s| s - machine);
         Self {
             inner: Arc::new(Inner {
+                patience,
                 origin: monotonic(),
                 machine_at_origin: machine,
                 first_offset,
@@ -117,6 +149,8 @@ impl Clock {
                 jumps: Mutex::new(Jumps::default()),
                 changed: Notify::new(),
                 busy: AtomicU64::new(0),
+                not_waited_for: AtomicU64::new(0),
+                under_way: AtomicU64::new(0),
                 idle: Notify::new(),
                 advancing: tokio::sync::Mutex::new(()),
                 in_advance: AtomicBool::new(false),
@@ -163,6 +197,15 @@ impl Clock {
     pub fn busy(&self) -> Busy {
         self.inner.busy.fetch_add(1, Ordering::AcqRel);
         Busy {
+            inner: self.inner.clone(),
+        }
+    }
+
+    /// Marks something as under way that nobody need wait for: an advance goes on without it, and says so.
+    #[must_use]
+    pub fn under_way(&self) -> UnderWay {
+        self.inner.under_way.fetch_add(1, Ordering::AcqRel);
+        UnderWay {
             inner: self.inner.clone(),
         }
     }
@@ -262,11 +305,11 @@ impl Clock {
         }
     }
 
-    /// Moves the clock forward by `ms`, waking what falls due on the way, in order; returns the new time when everything
-    /// that fell due has been worked off. Calls queue behind each other.
-    pub async fn advance(&self, ms: i64) -> UnixMs {
+    /// Moves the clock forward by `ms`, waking what falls due on the way, in order; returns when everything that fell due has been
+    /// worked off, or says that it has not. Calls queue behind each other.
+    pub async fn advance(&self, ms: i64) -> Advanced {
         let _one = self.inner.advancing.lock().await;
-        self.settle().await;
+        self.settle_once().await;
         let start = self.now();
         let target = start + ms.max(0);
         self.inner.in_advance.store(true, Ordering::Release);
@@ -283,7 +326,7 @@ impl Clock {
                         .frozen
                         .store(due.max(self.now()), Ordering::Release);
                     self.fire_until(self.now());
-                    self.settle().await;
+                    self.settle_once().await;
                 }
                 _ => break,
             }
@@ -297,8 +340,19 @@ impl Clock {
         self.inner.frozen.store(i64::MIN, Ordering::Release);
         self.inner.in_advance.store(false, Ordering::Release);
         self.inner.changed.notify_one();
-        self.settle().await;
-        target
+        self.settle_once().await;
+        self.inner.not_waited_for.store(0, Ordering::Release);
+        Advanced {
+            now: target,
+            settled: self.is_settled(),
+        }
+    }
+
+    /// Whether no work is under way at all.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let nothing = |count: &AtomicU64| count.load(Ordering::Acquire) == 0;
+        nothing(&self.inner.busy) && nothing(&self.inner.under_way)
     }
 
     /// Takes up the offset that the advances of an earlier run left, where it lies ahead.
@@ -321,17 +375,31 @@ impl Clock {
         self.settle().await;
     }
 
-    /// Waits until no work is under way, within the patience that a hanging peer is given.
-    pub async fn settle(&self) {
+    /// As [`Clock::settle`], but what was waited for in vain once is not waited for again in this advance.
+    async fn settle_once(&self) {
+        if !self.settle().await {
+            let left = self.inner.busy.load(Ordering::Acquire);
+            self.inner.not_waited_for.store(left, Ordering::Release);
+        }
+    }
+
+    /// Waits until no work is under way, within the patience that work without an end is given. False: it has not ended.
+    pub async fn settle(&self) -> bool {
+        let is_idle = || {
+            let busy = self.inner.busy.load(Ordering::Acquire);
+            // What ends after all is one less that is not waited for.
+            let given_up = &self.inner.not_waited_for;
+            busy <= given_up.fetch_min(busy, Ordering::AcqRel)
+        };
         let wait = async {
             loop {
                 let idle = self.inner.idle.notified();
                 tokio::pin!(idle);
                 idle.as_mut().enable();
-                if self.inner.busy.load(Ordering::Acquire) == 0 {
+                if is_idle() {
                     // Wakers that were sent but whose tasks have not run yet hold guards themselves.
                     tokio::task::yield_now().await;
-                    if self.inner.busy.load(Ordering::Acquire) == 0 {
+                    if is_idle() {
                         return;
                     }
                     continue;
@@ -343,13 +411,14 @@ impl Clock {
             clippy::disallowed_methods,
             reason = "patience is measured in machine time"
         )]
-        let settled = tokio::time::timeout(PATIENCE, wait).await;
+        let settled = tokio::time::timeout(self.inner.patience, wait).await;
         if settled.is_err() {
             tracing::warn!(
                 busy = self.inner.busy.load(Ordering::Acquire),
                 "work does not end; the clock goes on without it"
             );
         }
+        settled.is_ok()
     }
 
     fn jumps(&self) -> MutexGuard<'_, Jumps> {
@@ -418,7 +487,7 @@ mod tests {
         }
         let before = clock.now();
         let after = clock.advance(15_000).await;
-        assert!(after - before >= 15_000);
+        assert!(after.settled && after.now - before >= 15_000);
         assert_eq!(*log.lock().unwrap(), [("a", 0)]);
         clock.advance(15_000).await;
         assert_eq!(*log.lock().unwrap(), [("a", 0), ("b", 0)]);
@@ -476,6 +545,40 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let end = clock.advance(5_500).await;
-        assert!(woken.await.unwrap() <= end);
+        assert!(woken.await.unwrap() <= end.now);
+    }
+
+    #[tokio::test]
+    async fn an_advance_says_when_something_is_still_under_way() {
+        let clock = Clock::new(None);
+        let peer = clock.under_way();
+        assert!(!clock.advance(1_000).await.settled);
+        drop(peer);
+        assert!(clock.advance(1_000).await.settled);
+    }
+
+    #[tokio::test]
+    async fn work_without_an_end_is_waited_for_once() {
+        let patience = Duration::from_millis(300);
+        let clock = Clock::with_patience(None, patience);
+        let stuck = clock.busy();
+        for after in 1..=100 {
+            let sleeper = clock.clone();
+            tokio::spawn(async move {
+                let _busy = sleeper.sleep(after * 1_000).await;
+                // Ordinary work at the due time is waited for all the same.
+                machine_sleep(Duration::from_millis(5)).await;
+            });
+        }
+        while clock.waiting() < 100 {
+            tokio::task::yield_now().await;
+        }
+        let began = monotonic();
+        let end = clock.advance(3_600_000).await;
+        assert!(!end.settled && clock.waiting() == 0);
+        // Once for each of the hundred due times would be half a minute.
+        assert!(began.elapsed() < patience * 20);
+        drop(stuck);
+        assert!(clock.advance(1_000).await.settled);
     }
 }

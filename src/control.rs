@@ -338,8 +338,12 @@ async fn advance(app: &App, body: Value) -> Outcome {
     }
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
     let ms = (seconds * 1000.0) as i64;
-    app.advance(ms).await;
-    Ok(clock(app))
+    let advanced = app.advance(ms).await;
+    let mut shown = clock(app);
+    if let Value::Object(fields) = &mut shown {
+        fields.insert("settled".to_owned(), advanced.settled.into());
+    }
+    Ok(shown)
 }
 
 fn coverage(app: &App) -> Outcome {

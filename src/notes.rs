@@ -25,12 +25,22 @@ pub enum Note {
         /// The parameter's full name.
         parameter: String,
     },
+    /// Parameters were taken without effect here.
+    WithoutEffect {
+        parameters: &'static [&'static str],
+        because: &'static str,
+    },
+    /// Something was done that the current reference does not offer.
+    Beyond {
+        /// What, as a sentence without its full stop.
+        what: &'static str,
+    },
     /// What the current reference requires was absent and was filled in.
     FilledIn {
         /// The parameters.
         parameters: Vec<&'static str>,
         /// With what.
-        from: String,
+        from: &'static str,
     },
 }
 
@@ -44,6 +54,11 @@ impl fmt::Display for Note {
                 f,
                 "{parameter} is no JSON but a list or dictionary as Python prints it; it was taken as that, JSON needs double quotes"
             ),
+            Note::WithoutEffect {
+                parameters,
+                because,
+            } => write!(f, "{} without effect: {because}", parameters.join(", ")),
+            Note::Beyond { what } => f.write_str(what),
             Note::FilledIn { parameters, from } => write!(
                 f,
                 "{} absent, which the current reference requires: filled in from {from}",

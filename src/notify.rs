@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod deliver;
+pub mod patience;
 pub mod sign;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -18,6 +19,7 @@ use crate::store::StoreError;
 use crate::store::callbacks::NewCallback;
 use crate::store::documents;
 use config::{RecordNotify, StreamNotify};
+use patience::Patience;
 
 /// The client for callbacks and questions: no proxy, no redirects, the product's own name; like the product's it asks for gzip and
 /// unpacks it. Makes ring the process's TLS provider.
@@ -43,6 +45,8 @@ const LATE: i64 = 256;
 pub struct Notifier {
     wake: mpsc::UnboundedSender<(Busy, Wake)>,
     start: Arc<OnceLock<()>>,
+    /// How long an advance of the clock waits for receivers.
+    pub patience: Arc<Patience>,
 }
 
 enum Wake {
@@ -69,6 +73,7 @@ impl Notifier {
             Self {
                 wake,
                 start: Arc::default(),
+                patience: Arc::default(),
             },
             Inbox(inbox),
         )

@@ -3,10 +3,55 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// What every certificate is for beside `--public-host`: this machine, and every name by which clients look for the API when nobody tells
+/// them an endpoint. A star stands for one label, so the regions are named one by one.
+const NAMES: [&str; 4] = ["localhost", "127.0.0.1", "::1", "*.aliyuncs.com"];
+
+/// The regions that SDKs of the product know.
+const REGIONS: [&str; 37] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "cn-beijing",
+    "cn-beijing-finance-1",
+    "cn-chengdu",
+    "cn-fuzhou",
+    "cn-guangzhou",
+    "cn-hangzhou",
+    "cn-hangzhou-finance",
+    "cn-heyuan",
+    "cn-hongkong",
+    "cn-huhehaote",
+    "cn-nanjing",
+    "cn-north-2-gov-1",
+    "cn-qingdao",
+    "cn-shanghai",
+    "cn-shanghai-finance-1",
+    "cn-shenzhen",
+    "cn-shenzhen-finance-1",
+    "cn-wuhan-lr",
+    "cn-wulanchabu",
+    "cn-zhangjiakou",
+    "cn-zhengzhou-jva",
+    "eu-central-1",
+    "eu-west-1",
+    "me-central-1",
+    "me-east-1",
+    "na-south-1",
+    "us-east-1",
+    "us-west-1",
+];
 
 /// A certificate ready to serve.
 pub struct Certificate {
@@ -23,6 +68,12 @@ pub fn certificate(data_dir: &Path, public_host: Option<&str>) -> io::Result<Cer
         make(&path, &key_path, public_host)?;
     }
     let certificate = CertificateDer::from_pem_file(&path).map_err(io::Error::other)?;
+    if let Some(name) = lacks(&certificate, &names(public_host)) {
+        tracing::warn!(
+            path = %path.display(),
+            "the certificate is not for {name}; a new one is made when it and its key are moved away"
+        );
+    }
     let key = PrivateKeyDer::from_pem_file(&key_path).map_err(io::Error::other)?;
     let config = ServerConfig::builder()
         .with_no_client_auth()
@@ -31,18 +82,32 @@ pub fn certificate(data_dir: &Path, public_host: Option<&str>) -> io::Result<Cer
     Ok(Certificate { path, config })
 }
 
+/// Every name of the certificate.
+fn names(public_host: Option<&str>) -> Vec<String> {
+    let regional = REGIONS.map(|region| format!("live.{region}.aliyuncs.com"));
+    let fixed = NAMES.map(str::to_owned).into_iter().chain(regional);
+    fixed.chain(public_host.map(str::to_owned)).collect()
+}
+
+/// A name that a certificate is not for. Host names stand in it as they are (RFC 5280 section 4.2.1.6), addresses do not.
+fn lacks<'a>(certificate: &[u8], names: &'a [String]) -> Option<&'a str> {
+    let mut hosts = names
+        .iter()
+        .filter(|name| name.parse::<std::net::IpAddr>().is_err());
+    let missing = hosts.find(|name| {
+        let name = name.as_bytes();
+        !certificate.windows(name.len()).any(|part| part == name)
+    });
+    missing.map(String::as_str)
+}
+
 fn make(path: &Path, key_path: &Path, public_host: Option<&str>) -> io::Result<()> {
-    let mut names: Vec<String> = [
-        "localhost",
-        "127.0.0.1",
-        "::1",
-        "live.aliyuncs.com",
-        "location-readonly.aliyuncs.com",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    names.extend(public_host.map(str::to_owned));
-    let params = CertificateParams::new(names).map_err(io::Error::other)?;
+    let mut params = CertificateParams::new(names(public_host)).map_err(io::Error::other)?;
+    // What a person sees who looks through the certificates that a machine trusts.
+    params.distinguished_name.push(
+        DnType::CommonName,
+        "localyun (self-signed, this machine only)",
+    );
     let key = KeyPair::generate().map_err(io::Error::other)?;
     let certificate = params.self_signed(&key).map_err(io::Error::other)?;
     write_private(key_path, &key.serialize_pem())?;
@@ -59,4 +124,23 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_for_every_name_or_says_which_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = certificate(folder.path(), Some("machine.example.com")).unwrap();
+        let der = CertificateDer::from_pem_file(&made.path).unwrap();
+        assert_eq!(lacks(&der, &names(Some("machine.example.com"))), None);
+        assert_eq!(lacks(&der, &names(Some("10.0.0.1"))), None);
+        assert_eq!(
+            lacks(&der, &names(Some("other.example.com"))),
+            Some("other.example.com")
+        );
+        assert!(names(None).contains(&"live.ap-southeast-5.aliyuncs.com".to_owned()));
+    }
 }

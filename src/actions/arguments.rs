@@ -86,8 +86,13 @@ impl Context {
 /// `Invalid{Param}.Malformed`, the product's form for a value that breaks a rule of meaning.
 #[must_use]
 pub fn malformed(param: &'static str) -> ApiError {
-    ApiError::coded(Code::from_wire(&format!("Invalid{param}.Malformed")))
-        .with_message(format!("Specified parameter {param} is not valid."))
+    let code = Code::from_wire(&format!("Invalid{param}.Malformed"));
+    let is_known = !matches!(code, Code::Other(_));
+    let error = ApiError::coded(code);
+    if is_known {
+        return error;
+    }
+    error.with_message(format!("Specified parameter {param} is not valid."))
 }
 
 /// A domain name in lower case; a leading dot stands for a wildcard domain.

@@ -89,8 +89,8 @@ pub fn rule(given: &Rule, now: UnixMs) -> Result<Rule, ApiError> {
         .end_time
         .map(|at| instant("EndTime", at))
         .transpose()?;
-    (rule.start_time, rule.end_time) =
-        config::window(&rule.stream, start, end, start.unwrap_or(now))?;
+    let window = config::window(Some(&rule.stream), start, end, start.unwrap_or(now))?;
+    (rule.start_time, rule.end_time) = window.unwrap_or_default();
     rule.created_at = instant("created_at", given.created_at)?;
     Ok(rule)
 }
@@ -159,9 +159,8 @@ pub fn instant(what: &'static str, at: UnixMs) -> Result<UnixMs, ApiError> {
     if (0..=LATEST).contains(&at) {
         Ok(at)
     } else {
-        Err(ApiError::invalid(what).with_message(format!(
-            "{what} must be milliseconds since 1970, up to the year 9999."
-        )))
+        Err(ApiError::invalid(what)
+            .with_hint("expected milliseconds since 1970, up to the year 9999"))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::{self, UnixMs};
@@ -342,7 +343,9 @@ impl Hub {
     }
 
     /// Waits until every connection has worked off what its socket holds, for at most a few seconds of machine time.
-    pub async fn drain(&self) {
+    /// False: some did not come to rest.
+    pub async fn drain(&self) -> bool {
+        let mut all = true;
         // First what waits to be accepted, then what those connections bring.
         for _ in 0..2 {
             let request = {
@@ -371,8 +374,10 @@ impl Hub {
                 .is_none()
             {
                 tracing::warn!("some connections did not come to rest");
+                all = false;
             }
         }
+        all
     }
 
     /// Whether the service is stopping: no push is taken any more.
@@ -411,22 +416,31 @@ impl Hub {
     }
 }
 
-/// The query of a publish callback, with usrargs unescaped as the product sends it.
-fn publish_query(publisher: &Publisher, kind: Kind, now: UnixMs) -> String {
+/// What a value of a query is written with: everything but the unreserved characters of RFC 3986 is escaped.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The query of a publish callback. Everything in it that a publisher chose is escaped, the arguments of the push as one value: they
+/// could name the callback's own parameters otherwise. `at` is when the push began or ended, whenever that is told.
+fn publish_query(publisher: &Publisher, kind: Kind, at: UnixMs) -> String {
     let ip = publisher
         .address
         .rsplit_once(':')
         .map_or(publisher.address.as_str(), |(ip, _)| ip);
     let key = &publisher.key;
+    let value = |text| utf8_percent_encode(text, QUERY_VALUE);
     let mut query = format!(
         "action={}&ip={}&id={}&app={}&appname={}&time={}&usrargs={}&node=localyun",
         kind.as_str(),
-        ip.trim_matches(['[', ']']),
-        percent_encoding::utf8_percent_encode(&key.stream, percent_encoding::NON_ALPHANUMERIC),
-        publisher.ingest_domain,
-        percent_encoding::utf8_percent_encode(&key.app, percent_encoding::NON_ALPHANUMERIC),
-        unix_seconds(now),
-        publisher.args.raw,
+        value(ip.trim_matches(['[', ']'])),
+        value(&key.stream),
+        value(&publisher.ingest_domain),
+        value(&key.app),
+        unix_seconds(at),
+        value(&publisher.args.raw),
     );
     if kind == Kind::Publish {
         let facts = publisher.facts();
@@ -437,7 +451,11 @@ fn publish_query(publisher: &Publisher, kind: Kind, now: UnixMs) -> String {
 
 async fn announce(services: &Services, publisher: &Publisher, kind: Kind) {
     let now = services.clock.now();
-    let query = publish_query(publisher, kind, now);
+    let at = match kind {
+        Kind::Publish => publisher.since,
+        _ => now,
+    };
+    let query = publish_query(publisher, kind, at);
     let dedupe = format!("{}:{}", ids::ordered_id(), kind.as_str());
     let domains = [
         publisher.ingest_domain.as_str(),

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use crate::clock::{self, UnixMs};
 use crate::disk::writers::Progress;
-use crate::live::decide::machine::{self, Cause, Input, Refusal, State};
+use crate::live::decide::machine::{self, Cause, Done, Input, Refusal, State};
 use crate::live::recorder::effect::{Effect, Job};
 use crate::live::recorder::keyless::Keyless;
 use crate::live::recorder::session::{Session, Taken};
@@ -449,18 +449,20 @@ impl Recorder {
     // ---- commands and time ----
 
     /// Runs a RealTimeRecordCommand; the caller has checked that the stream is live and names a rule for a session to come.
-    pub fn command(&self, input: Input, rule: Option<Rule>) -> Result<(), Refusal> {
+    pub fn command(&self, input: Input, rule: Option<Rule>) -> Result<Done, Refusal> {
         let mut inner = self.lock();
         // What came before the command is before it. A restart cuts at the next key frame in any case.
         if (input, inner.state) != (Input::Restart, State::Recording) {
             self.settle(&mut inner);
         }
-        if let (Some(rule), None) = (rule, &inner.session) {
+        let before = inner.state;
+        let (next, steps) = machine::step(before, inner.publisher.present, input)?;
+        let acted = !steps.is_empty();
+        if let (Some(rule), None, true) = (rule, &inner.session, acted) {
             inner.publisher.choice.winner = Some(rule);
         }
-        let (next, steps) = machine::step(inner.state, inner.publisher.present, input)?;
         self.carry_out(&mut inner, next, steps);
-        Ok(())
+        Ok(Done { before, acted })
     }
 
     /// The rule in force for the stream as it is published now.

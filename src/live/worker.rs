@@ -171,7 +171,7 @@ impl Worker {
         let kind = Kind::RecordError;
         let dedupe = format!("{session}:{}:{}", kind.as_str(), fault.code());
         if let Err(Trouble::Passing(why) | Trouble::Doubtful(why) | Trouble::Lost(why)) =
-            self.tell_event(kind, dedupe).await
+            self.tell_event(kind, dedupe, Some((fault, self.services.clock.now()))).await
         {
             tracing::error!(stream.key = %self.key, why, "the fault cannot be told");
         }
@@ -201,16 +201,30 @@ impl Worker {
         else {
             return;
         };
-        let (lane, number, kind) = match output {
-            Output::Slice(slice) => (slice.lane, slice.sequence, Kind::RecordError),
-            Output::File(file) if file.slices.is_some() => {
-                (file.lane, file.number, Kind::RecordError)
-            }
-            Output::File(file) => (file.lane, file.number, Kind::TransformatError),
+        let (lane, number, kind, fault) = match output {
+            Output::Slice(slice) => (
+                slice.lane,
+                slice.sequence,
+                Kind::RecordError,
+                Fault::TsSegmenterFail,
+            ),
+            Output::File(file) if file.slices.is_some() => (
+                file.lane,
+                file.number,
+                Kind::RecordError,
+                Fault::TsSegmenterFail,
+            ),
+            Output::File(file) => (
+                file.lane,
+                file.number,
+                Kind::TransformatError,
+                Fault::ContentBad,
+            ),
         };
+        let fault = Some((fault, self.services.clock.now()));
         let dedupe = format!("{}:{}:lost:{lane}:{number}", opening.session, kind.as_str());
         if let Err(Trouble::Passing(why) | Trouble::Doubtful(why) | Trouble::Lost(why)) =
-            self.tell_event(kind, dedupe).await
+            self.tell_event(kind, dedupe, fault).await
         {
             tracing::error!(stream.key = %self.key, why, "the fault cannot be told");
         }
@@ -328,11 +342,17 @@ impl Worker {
             status.kind.as_str(),
             status.number
         );
-        self.tell_event(status.kind, dedupe).await
+        let fault = status.fault.map(|fault| (fault, status.at));
+        self.tell_event(status.kind, dedupe, fault).await
     }
 
-    async fn tell_event(&self, kind: Kind, dedupe: String) -> Result<(), Trouble> {
-        let body = event::status(&self.key, kind);
+    async fn tell_event(
+        &self,
+        kind: Kind,
+        dedupe: String,
+        fault: Option<(Fault, UnixMs)>,
+    ) -> Result<(), Trouble> {
+        let body = event::status(&self.key, kind, fault);
         let services = &self.services;
         if let Some(callback) =
             notify::recording_event(services, &self.key, kind, dedupe, body).await?

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::UnixMs;
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time::unix_seconds;
+use crate::model::wire_time::{to_api, unix_seconds};
 
 /// What a callback tells; the name is that of DescribeLiveRecordNotifyRecords' NotifyType.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,6 +48,8 @@ pub enum Fault {
     AccessDenied,
     StreamFormatError,
     TsSegmenterFail,
+    /// What an MP4 or FLV is made from is damaged or gone.
+    ContentBad,
     /// Ours: the disk under the data folder is full.
     StorageFull,
     /// Ours: a file of the recording is longer than the process or the file system may have one.
@@ -68,6 +70,7 @@ impl Fault {
             Self::AccessDenied => "AccessDenied",
             Self::StreamFormatError => "StreamFormatError",
             Self::TsSegmenterFail => "TsSegmenterFail",
+            Self::ContentBad => "InvalidParameter.ResourceContentBad",
             Self::StorageFull => "StorageFull",
             Self::StorageFileTooLarge => "StorageFileTooLarge",
             Self::StorageDenied => "StorageDenied",
@@ -83,6 +86,7 @@ impl Fault {
             Self::AccessDenied => "Bucket not belong config userId",
             Self::StreamFormatError => "video stream format error",
             Self::TsSegmenterFail => "ts segmenter error",
+            Self::ContentBad => "The resource operated InputFile is bad",
             Self::StorageFull => "no space left for the recording",
             Self::StorageFileTooLarge => "a file of the recording is larger than the system allows",
             Self::StorageDenied => "the data folder of the recording may not be written",
@@ -118,11 +122,17 @@ impl Fault {
     }
 }
 
-/// The body of a status event: exactly these four fields.
+/// The body of a status event: four fields, and on an event that tells a fault what and when it was.
 #[must_use]
-pub fn status(key: &StreamKey, kind: Kind) -> String {
-    json!({"domain": key.domain, "app": key.app, "stream": key.stream, "event": kind.as_str()})
-        .to_string()
+pub fn status(key: &StreamKey, kind: Kind, fault: Option<(Fault, UnixMs)>) -> String {
+    let mut body =
+        json!({"domain": key.domain, "app": key.app, "stream": key.stream, "event": kind.as_str()});
+    if let (Some((fault, at)), Value::Object(fields)) = (fault, &mut body) {
+        let info = json!({"code": fault.code(), "message": fault.message()});
+        fields.insert("error_info".to_owned(), info);
+        fields.insert("time".to_owned(), to_api(at).into());
+    }
+    body.to_string()
 }
 
 /// The body of a file event.
@@ -200,6 +210,20 @@ mod tests {
             format!(
                 r#"{{"domain":"aliyundoc.com","app":"live","stream":"teststream","uri":"{uri}","duration":69.403,"start_time":1488985786,"stop_time":1488985840}}"#
             )
+        );
+    }
+
+    #[test]
+    fn only_events_of_faults_say_what_was_wrong() {
+        let key = StreamKey::new("d", "a", "s");
+        assert_eq!(
+            status(&key, Kind::RecordPaused, None),
+            r#"{"domain":"d","app":"a","stream":"s","event":"record_paused"}"#
+        );
+        let fault = Some((Fault::BucketNotFound, 1_737_367_500_000));
+        assert_eq!(
+            status(&key, Kind::RecordError, fault),
+            r#"{"domain":"d","app":"a","stream":"s","event":"record_error","error_info":{"code":"BucketNotFound","message":"Bucket not found"},"time":"2025-01-20T10:05:00Z"}"#
         );
     }
 

@@ -8,8 +8,6 @@ use crate::clock::UnixMs;
 pub const MAX_WINDOW_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Seconds that an interruption may last before the recording ends, when a rule does not say.
 pub const DEFAULT_DELAY_S: i64 = 180;
-/// Seconds a file may last, when a rule does not say.
-pub const DEFAULT_CYCLE_S: i64 = 21_600;
 /// Seconds of a slice, when a rule does not say.
 pub const DEFAULT_SLICE_S: i64 = 30;
 
@@ -50,6 +48,15 @@ impl Format {
     #[must_use]
     pub fn is_sliced(self) -> bool {
         matches!(self, Self::M3u8 | Self::Cmaf)
+    }
+
+    /// Seconds a file may last, when a rule does not say.
+    #[must_use]
+    pub fn default_cycle_s(self) -> i64 {
+        match self {
+            Self::M3u8 | Self::Cmaf => 21_600,
+            Self::Mp4 | Self::Flv => 3_600,
+        }
     }
 
     /// The suffix of the file that an event announces.
@@ -171,9 +178,6 @@ impl Rule {
     /// The rule's window, clipped to the longest one that the product keeps.
     #[must_use]
     pub fn window_at(&self, now: UnixMs) -> Window {
-        if self.stream == ANY {
-            return Window::Open;
-        }
         if let Some(end) = self.end_time
             && now >= end
         {
@@ -306,6 +310,13 @@ pub mod tests {
         windowed.start_time = Some(100);
         windowed.end_time = Some(200);
         let rules = [windowed.clone(), rule("*", "*")];
+        // A rule for every stream has one as well.
+        let every = Rule {
+            stream: ANY.to_owned(),
+            ..windowed.clone()
+        };
+        assert_eq!(every.window_at(99), Window::Ahead(100));
+        assert_eq!(every.window_at(200), Window::Past);
         let before = choose(&rules, "live", "s1", 99);
         assert_eq!(before.winner, Some(rules[1].clone()));
         assert_eq!(before.upcoming, Some(windowed.clone()));

@@ -1,12 +1,12 @@
 //! Sending one callback: at most six requests, 5 s each, a second apart, every attempt on record.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use super::patience::receiver_of;
 use super::sign;
-use crate::clock::{self, Busy, Clock, UnixMs};
+use crate::clock::{self, Busy, UnixMs};
 use crate::model::wire_time::unix_seconds;
 use crate::services::Services;
 use crate::store::callbacks::{Attempt, Row, State};
@@ -17,8 +17,6 @@ pub const TIMEOUT_MS: i64 = 5_000;
 pub const RETRY_MS: i64 = 1_000;
 /// The product's own name for its HTTP client.
 pub const USER_AGENT: &str = "Go-http-client/1.1";
-/// Machine time that an `advance` of the clock waits for a receiver before it goes on without it.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of an answer that are kept on record.
 const RESPONSE_KEPT: usize = 1024;
 
@@ -122,7 +120,7 @@ async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Bu
             Err(error) => Err(cause(&error)),
         })
     };
-    let (outcome, busy) = within(&services.clock, busy, at + TIMEOUT_MS, outcome).await;
+    let (outcome, busy) = within(services, &row.url, busy, at + TIMEOUT_MS, outcome).await;
     match outcome {
         Some(Ok((status, response))) => {
             attempt.status = Some(status);
@@ -158,18 +156,27 @@ pub async fn read_limited(response: reqwest::Response, limit: usize) -> Option<V
     Some(body)
 }
 
-/// Runs outside work until a deadline of the service clock. The guard is held while the peer is prompt and given up while it
+/// Asks the receiver at `url` until a deadline of the service clock. The guard is held while it is prompt and given up while it
 /// hangs, so that an `advance` waits for the one and not for the other.
 pub async fn within<T>(
-    clock: &Clock,
+    services: &Services,
+    url: &str,
     busy: Busy,
     deadline: UnixMs,
     work: impl Future<Output = Option<T>>,
 ) -> (Option<T>, Busy) {
+    let (clock, patience) = (&services.clock, &services.notifier.patience);
+    let receiver = receiver_of(url);
+    let began = clock::monotonic();
     tokio::pin!(work);
-    if let Some(done) = clock::machine_timeout(PATIENCE, work.as_mut()).await {
+    let prompt = clock::machine_timeout(patience.with(receiver), work.as_mut()).await;
+    if let Some(done) = prompt {
+        patience.answered(receiver);
         return (done, busy);
     }
+    patience.in_vain(receiver, began, clock::monotonic());
+    // Who asks whether everything is done hears of it all the same.
+    let _under_way = clock.under_way();
     tokio::select! {
         done = work => (done, clock.busy()),
         busy = clock.rest_until(busy, deadline) => (None, busy),

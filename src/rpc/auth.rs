@@ -103,7 +103,7 @@ fn check_bearer(app: &App, token: &str) -> Result<Caller, ApiError> {
         return Ok(Caller::Bearer);
     }
     Err(ApiError::coded(Code::InvalidSecurityTokenMalformed)
-        .with_message("Specified bearer token is not known here (setting --bearer-tokens)."))
+        .with_hint("no bearer token of the setting --bearer-tokens"))
 }
 
 fn check_time(app: &App, text: &str) -> Result<(), ApiError> {
@@ -123,11 +123,9 @@ fn find_key(app: &App, id: &str) -> Result<Found, ApiError> {
             tracing::warn!(
                 "a key that looks like a real account's was sent here; if it is one, its secret may be leaking"
             );
-            let message = format!(
-                "{} It looks like a real account's key: localyun is not the cloud, check your endpoint and credentials.",
-                error.message
-            );
-            return Err(error.with_message(message));
+            return Err(error.with_hint(
+                "It looks like a real account's key: localyun is not the cloud, check your endpoint and credentials",
+            ));
         }
         return Err(error);
     };

@@ -62,7 +62,7 @@ impl From<SignatureError> for ApiError {
     fn from(error: SignatureError) -> Self {
         match error {
             SignatureError::Algorithm(_) => {
-                ApiError::coded(Code::InvalidSignatureMethod).with_message(error.to_string())
+                ApiError::coded(Code::InvalidSignatureMethod).with_hint(error)
             }
             SignatureError::Mismatch {
                 string_to_sign,

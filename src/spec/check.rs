@@ -155,11 +155,13 @@ impl From<Problem> for ApiError {
             .map_or(Code::Invalid(problem.name.into()), |code| {
                 Code::from_wire(&code)
             });
-        let message = format!(
-            "Specified parameter {} is not valid. ({})",
-            problem.param, problem.kind
-        );
-        ApiError::coded(code).with_message(message)
+        let error = ApiError::coded(code);
+        // The gateway's own sentence names the parameter; a sentence of the product's stays as it is.
+        if !error.message.starts_with("Specified parameter ") {
+            return error.with_hint(format!("{}: {}", problem.param, problem.kind));
+        }
+        let named = format!("Specified parameter {} is not valid.", problem.param);
+        error.with_message(named).with_hint(problem.kind)
     }
 }
 

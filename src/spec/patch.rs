@@ -1,7 +1,7 @@
 //! Corrections to the imported files: `api-spec/patches.json`, applied when an action is loaded.
 //!
 //! What: a patch names actions and either a parameter (members by dots, list items without a number: `RecordFormat.Format`)
-//! with the keys to set (`null` removes one), or error facts to add or replace. Why on the JSON: a patch can then say
+//! with the keys to set (`null` removes one), fields of the answer to add, or error facts to add or replace. Why on the JSON: a patch can then say
 //! everything a file can say, and the typed reading afterwards refuses a word that the format does not know.
 
 use serde::Deserialize;
@@ -44,6 +44,9 @@ struct Patch {
     parameter: Option<String>,
     #[serde(default)]
     set: Map<String, Value>,
+    /// Fields that answers have and the imported file does not know, each by its path.
+    #[serde(default)]
+    response: Map<String, Value>,
     #[serde(default)]
     errors: Vec<Value>,
     /// For readers of the file, and to make sure that there is one.
@@ -91,6 +94,16 @@ fn apply(json: &mut Value, patch: &Patch, action: &str) -> Result<(), SpecError>
             }
         }
     }
+    for (path, shape) in &patch.response {
+        let target = || SpecError::Target {
+            action: action.to_owned(),
+            parameter: path.clone(),
+        };
+        let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let fields = json.get_mut("response").ok_or_else(target)?;
+        let fields = members(fields, parent).ok_or_else(target)?;
+        fields.insert(name.to_owned(), shape.clone());
+    }
     let Some(errors) = json.get_mut("errors").and_then(Value::as_array_mut) else {
         return Ok(());
     };
@@ -99,6 +112,18 @@ fn apply(json: &mut Value, patch: &Patch, action: &str) -> Result<(), SpecError>
         errors.push(fact.clone());
     }
     Ok(())
+}
+
+/// The fields under a path of an answer; a list stands for its item.
+fn members<'a>(fields: &'a mut Value, path: &str) -> Option<&'a mut Map<String, Value>> {
+    let mut at = fields;
+    for name in path.split('.').filter(|name| !name.is_empty()) {
+        at = at.get_mut(name)?;
+        if at.is_array() {
+            at = at.get_mut(0)?;
+        }
+    }
+    at.as_object_mut()
 }
 
 fn find<'a>(params: &'a mut Value, path: &str) -> Option<&'a mut Map<String, Value>> {
@@ -148,6 +173,28 @@ mod tests {
         assert_eq!(action.request[1].default, Some(Value::from(3)));
         assert_eq!(action.error_status("E"), Some(400));
         assert_eq!(action.errors.len(), 1);
+    }
+
+    #[test]
+    fn fields_are_added_to_answers() {
+        const LISTED: &[u8] =
+            br#"{"action":"A","family":"f","access":"read","methods":["GET"],"request":[],
+            "response":{"L":{"I":[{"F":"string"}]}},"errors":[]}"#;
+        let with = |path: &str| {
+            let patch = format!(
+                r#"{{"patches":[{{"actions":["A"],"response":{{"{path}":"int32"}},"reason":"r"}}]}}"#
+            );
+            load("A", LISTED, &patch)
+        };
+        assert!(with("Top").unwrap().response.get("Top").is_some());
+        let shape = |action: &ActionSpec| format!("{:?}", action.response);
+        assert!(shape(&with("L.I.New").unwrap()).contains("New"));
+        for gone in ["X.New", "L.I.F.New"] {
+            assert!(
+                matches!(with(gone), Err(SpecError::Target { .. })),
+                "{gone}"
+            );
+        }
     }
 
     #[test]

@@ -134,10 +134,7 @@ impl From<ParamError> for ApiError {
             (_, Some(part)) => Code::Invalid(part.to_owned().into()),
             (_, None) => Code::InvalidParameter,
         };
-        let message = format!("The parameters of the request cannot be read: {error}.");
-        ApiError::coded(code)
-            .with_message(message)
-            .with_source(error)
+        ApiError::coded(code).with_hint(&error).with_source(error)
     }
 }
 

@@ -5,27 +5,12 @@ import uuid
 
 import pytest
 
-from harness.api import Api, escape
+from harness.api import Api
+from harness.notes import explained, noted
 
 FUNCTIONS = [
     {"functionName": "aliauth", "functionArgs": [{"argName": "auth_type", "argValue": "type_a"}, {"argName": "auth_key1", "argValue": 'it\'s "x" \\ 中'}]}
 ]
-
-
-def noted(server, action: str, **params: object) -> tuple[int, dict, str | None]:
-    """One call: its status, its body and its note; the journal has to say the same."""
-    api = Api(server.api)
-    flat = api.signed(action, **params)
-    status, headers, body = api.send("GET", "/?" + "&".join(f"{escape(name)}={escape(value)}" for name, value in flat.items()))
-    (entry,) = server.rows("/_localyun/requests?limit=1", "requests")
-    note = headers.get("x-localyun-note")
-    assert "; ".join(entry["notes"]) == (note or ""), entry
-    return status, json.loads(body), note
-
-
-def explained(server, domain: str, app: str = "live", stream: str = "s1") -> list[str]:
-    """The notes of `explain`, the newest first."""
-    return [note for row in server.get(f"/_localyun/explain?domain={domain}&app={app}&stream={stream}")["notes"] for note in row["notes"]]
 
 
 def test_functions_as_python_prints_them(server):

@@ -1,15 +1,15 @@
 //! AddLiveDomain: declares a streaming or an ingest domain, which is online at once.
 //!
-//! The product checks who owns the name and wants a CNAME record afterwards; neither makes sense on one machine. Its code for a
-//! name that is there already is not known; here it is ConfigAlreadyExists.
+//! The product checks who owns the name and wants a CNAME record afterwards; neither makes sense on one machine.
 
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::clock::UnixMs;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::live::ingest::admission::Domain;
+use crate::store::StoreError;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.
@@ -37,10 +37,15 @@ pub struct Answer {}
 /// Declares the domain.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let (name, domain) = domain(request, ctx.now())?;
-    ctx.services
+    let inserted = ctx
+        .services
         .store
         .insert_document(Kind::Domain, &name, &domain)
-        .await?;
+        .await;
+    inserted.map_err(|error| match error {
+        StoreError::Duplicate => ApiError::coded(Code::DomainAlreadyExist),
+        other => other.into(),
+    })?;
     ctx.roles.forget();
     Ok(Answer {})
 }

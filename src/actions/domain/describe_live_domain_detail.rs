@@ -53,13 +53,13 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         .ok_or_else(|| ApiError::coded(Code::InvalidDomainNotFound))?;
     Ok(Answer {
         domain_detail: Detail {
+            cname: kind::cname(&name),
             domain_name: name,
             live_domain_type: domain.kind,
             domain_status: "online".to_owned(),
             region: domain.region,
             scope: domain.scope,
             description: String::new(),
-            cname: String::new(),
             gmt_created: to_api(domain.created_at),
             gmt_modified: to_api(domain.created_at),
             resource_group_id: String::new(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::kind;
 use crate::actions::Context;
 use crate::actions::arguments::{Paging, given, length, passes};
 use crate::error::ApiError;
@@ -105,12 +106,12 @@ fn matches(search: &str, name: &str, word: &str) -> bool {
 
 fn page_data((name, domain): (String, Domain)) -> PageData {
     PageData {
+        cname: kind::cname(&name),
         domain_name: name,
         live_domain_type: domain.kind,
         live_domain_status: ONLINE.to_owned(),
         region_name: domain.region,
         description: String::new(),
-        cname: String::new(),
         gmt_created: to_api(domain.created_at),
         gmt_modified: to_api(domain.created_at),
         resource_group_id: String::new(),

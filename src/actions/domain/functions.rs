@@ -92,9 +92,7 @@ pub fn function_names(list: &str) -> Result<Vec<&str>, ApiError> {
 }
 
 fn refused(why: &str) -> ApiError {
-    malformed("Functions").with_message(format!(
-        "Specified parameter Functions is not valid: {why}."
-    ))
+    malformed("Functions").with_hint(why)
 }
 
 impl Setting {

@@ -10,6 +10,15 @@ pub const STREAMING: &str = "liveVideo";
 /// An ingest (push) domain.
 pub const INGEST: &str = "liveEdge";
 
+/// What a domain is to be a CNAME of. The product makes one as soon as a domain is online, and programs wait for it; where it leads,
+/// nobody asks on one machine, so its top level is one that no name server has.
+#[must_use]
+pub fn cname(domain: &str) -> String {
+    // A wildcard domain begins with a dot.
+    let all = if domain.starts_with('.') { "all" } else { "" };
+    format!("{all}{domain}.w.localyun.test")
+}
+
 /// A declared domain, or none.
 pub async fn declared(ctx: &Context, domain: &str) -> Result<Option<Domain>, ApiError> {
     Ok(ctx

@@ -69,11 +69,8 @@ impl Context {
     async fn check_role(&self, name: &str, wrong: &str) -> Result<String, ApiError> {
         let domain = self.check_domain(name).await?;
         if self.roles.of(self, &domain).await? == wrong {
-            return Err(
-                ApiError::coded(Code::IllegalOperation).with_message(format!(
-                    "The operation is not possible on {domain}, which is declared as {wrong}."
-                )),
-            );
+            return Err(ApiError::coded(Code::IllegalOperation)
+                .with_hint(format!("{domain} is declared as {wrong}")));
         }
         Ok(domain)
     }

@@ -16,7 +16,7 @@ async fn domains_are_declared_listed_shown_and_forgotten() {
     bed.ok("AddLiveDomain", PLAY).await;
     assert_eq!(
         bed.refused("AddLiveDomain", PLAY).await,
-        ("ConfigAlreadyExists".to_owned(), 400)
+        ("DomainAlreadyExist".to_owned(), 400)
     );
     let listed = bed
         .ok("DescribeLiveUserDomains", "LiveDomainType=liveEdge")

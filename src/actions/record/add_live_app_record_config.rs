@@ -73,7 +73,8 @@ pub fn rule(request: Request, now: UnixMs) -> Result<Rule, ApiError> {
     let time = |param, text| given(text).map(|text| instant(param, &text)).transpose();
     let start = time("StartTime", request.start_time)?;
     let end = time("EndTime", request.end_time)?;
-    let (start_time, end_time) = config::window(&stream, start, end, now)?;
+    let window = config::window(request.stream_name.as_deref(), start, end, now)?;
+    let (start_time, end_time) = window.unwrap_or_default();
     Ok(Rule {
         domain,
         app,

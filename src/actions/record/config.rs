@@ -8,10 +8,9 @@ use crate::error::{ApiError, Code};
 use crate::model::object_name::{
     DEFAULT_OBJECT_PREFIX, DEFAULT_SLICE_PREFIX, check_file_prefix, check_slice_prefix,
 };
-use crate::model::rule::{
-    ANY, DEFAULT_CYCLE_S, DEFAULT_SLICE_S, Format, FormatRule, MAX_WINDOW_MS, OnDemand,
-};
+use crate::model::rule::{ANY, DEFAULT_SLICE_S, Format, FormatRule, MAX_WINDOW_MS, OnDemand};
 use crate::model::stream_key::{MAX_NAME, check_name};
+use crate::notes::{self, Note};
 
 /// Seconds that a slice may be asked to last.
 const SLICE_S: std::ops::RangeInclusive<i64> = 5..=30;
@@ -39,11 +38,8 @@ fn name(param: &'static str, name: &str) -> Result<String, ApiError> {
 /// Refuses one rule too many.
 pub fn check_room(rules: usize) -> Result<(), ApiError> {
     if rules >= MOST_RULES {
-        return Err(
-            ApiError::coded(Code::ResourceNumberExceed).with_message(format!(
-                "The domain has {MOST_RULES} configurations already."
-            )),
-        );
+        return Err(ApiError::coded(Code::ResourceNumberExceed)
+            .with_hint(format!("the domain has {MOST_RULES} configurations")));
     }
     Ok(())
 }
@@ -86,7 +82,9 @@ impl FormatMembers {
             object_prefix,
             slice_prefix,
             slice_s: slice_duration(format, self.slice_duration)?,
-            cycle_s: self.cycle_duration.unwrap_or(DEFAULT_CYCLE_S),
+            cycle_s: self
+                .cycle_duration
+                .unwrap_or_else(|| format.default_cycle_s()),
         })
     }
 }
@@ -127,7 +125,7 @@ fn format_of(name: Option<&str>, before: &[FormatRule]) -> Result<Format, ApiErr
     let refused = || ApiError::coded(Code::InvalidFormatMalformed);
     let format = Format::parse(name).ok_or_else(refused)?;
     if before.iter().any(|rule| rule.format == format) {
-        return Err(refused().with_message(format!("The format {name} is given twice.")));
+        return Err(refused().with_hint(format!("{name} is given twice")));
     }
     Ok(format)
 }
@@ -138,8 +136,7 @@ fn object_prefix(given: Option<String>) -> Result<String, ApiError> {
         .unwrap_or_else(|| DEFAULT_OBJECT_PREFIX.to_owned());
     match check_file_prefix(&prefix) {
         Ok(()) => Ok(prefix),
-        Err(error) => Err(ApiError::coded(Code::InvalidOssObjectPrefixMalformed)
-            .with_message(format!("Specified OssObjectPrefix is not valid: {error}."))),
+        Err(error) => Err(ApiError::coded(Code::InvalidOssObjectPrefixMalformed).with_hint(error)),
     }
 }
 
@@ -153,10 +150,9 @@ fn slice_prefix(format: Format, given: Option<String>) -> Result<Option<String>,
         .unwrap_or_else(|| DEFAULT_SLICE_PREFIX.to_owned());
     match check_slice_prefix(&prefix) {
         Ok(()) => Ok(Some(prefix)),
-        Err(error) => Err(ApiError::coded(Code::InvalidSliceOssObjectPrefixMalformed)
-            .with_message(format!(
-                "Specified SliceOssObjectPrefix is not valid: {error}."
-            ))),
+        Err(error) => {
+            Err(ApiError::coded(Code::InvalidSliceOssObjectPrefixMalformed).with_hint(error))
+        }
     }
 }
 
@@ -165,9 +161,7 @@ fn slice_duration(format: Format, given: Option<i64>) -> Result<i64, ApiError> {
     match given.filter(|_| format.is_sliced()) {
         Some(seconds) if !SLICE_S.contains(&seconds) => {
             let (least, most) = (SLICE_S.start(), SLICE_S.end());
-            Err(ApiError::invalid("SliceDuration").with_message(format!(
-                "Specified parameter SliceDuration is not valid. (expected {least} to {most})"
-            )))
+            Err(ApiError::invalid("SliceDuration").with_hint(format!("expected {least} to {most}")))
         }
         given => Ok(given.unwrap_or(DEFAULT_SLICE_S)),
     }
@@ -192,29 +186,36 @@ pub fn on_demand(code: i64) -> Result<OnDemand, ApiError> {
 /// A rule's window as it is stored.
 pub type Window = (Option<UnixMs>, Option<UnixMs>);
 
-/// The window of a rule for `stream`, checked and clipped. Only a rule of one stream has one; elsewhere it is left out.
+/// The window of a rule, checked and clipped. It counts where StreamName is given, `*` or not; elsewhere there is none and the
+/// caller is told.
 pub fn window(
-    stream: &str,
+    stream: Option<&str>,
     start: Option<UnixMs>,
     end: Option<UnixMs>,
     now: UnixMs,
-) -> Result<Window, ApiError> {
-    if stream == ANY {
-        return Ok((None, None));
+) -> Result<Option<Window>, ApiError> {
+    if stream.is_none_or(str::is_empty) {
+        if start.is_some() || end.is_some() {
+            notes::tell(Note::WithoutEffect {
+                parameters: &["StartTime", "EndTime"],
+                because: "they count where StreamName is given; for every stream say StreamName=*",
+            });
+        }
+        return Ok(None);
     }
     if start.is_some_and(|start| start > now + MAX_WINDOW_MS) {
         return Err(ApiError::coded(Code::InvalidStartTimeMalformed)
-            .with_message("StartTime is more than 7 days ahead."));
+            .with_hint("it is more than 7 days ahead"));
     }
     let Some(end) = end else {
-        return Ok((start, None));
+        return Ok(Some((start, None)));
     };
     let start = start.unwrap_or(now);
     if end <= start {
         return Err(ApiError::coded(Code::InvalidEndTimeMalformed)
-            .with_message("EndTime must be later than StartTime."));
+            .with_hint("it must be later than StartTime"));
     }
-    Ok((Some(start), Some(end.min(start + MAX_WINDOW_MS))))
+    Ok(Some((Some(start), Some(end.min(start + MAX_WINDOW_MS)))))
 }
 
 #[cfg(test)]
@@ -256,7 +257,9 @@ mod tests {
             )
         );
         assert_eq!(mp4.slice_prefix, None);
-        assert_eq!(mp4.cycle_s, 21_600);
+        assert_eq!(mp4.cycle_s, 3_600);
+        let others = new_formats(vec![member("flv"), member("cmaf")]).unwrap();
+        assert_eq!([others[0].cycle_s, others[1].cycle_s], [3_600, 21_600]);
     }
 
     #[test]
@@ -334,27 +337,36 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_checked_clipped_and_for_one_stream_only() {
+    fn windows_are_checked_clipped_and_for_named_streams_only() {
         const NOW: UnixMs = 1_000_000_000;
         let week = MAX_WINDOW_MS;
+        for unnamed in [None, Some("")] {
+            assert_eq!(
+                window(unnamed, Some(NOW), Some(NOW + 1), NOW).unwrap(),
+                None
+            );
+        }
         assert_eq!(
-            window("*", Some(NOW), Some(NOW + 1), NOW).unwrap(),
-            (None, None)
+            window(Some("*"), Some(NOW), Some(NOW + 1), NOW).unwrap(),
+            Some((Some(NOW), Some(NOW + 1)))
         );
         assert_eq!(
-            window("s", Some(NOW + week), Some(NOW + 3 * week), NOW).unwrap(),
-            (Some(NOW + week), Some(NOW + 2 * week))
+            window(Some("s"), Some(NOW + week), Some(NOW + 3 * week), NOW).unwrap(),
+            Some((Some(NOW + week), Some(NOW + 2 * week)))
         );
         assert_eq!(
-            window("s", None, Some(NOW + 5), NOW).unwrap(),
-            (Some(NOW), Some(NOW + 5))
+            window(Some("s"), None, Some(NOW + 5), NOW).unwrap(),
+            Some((Some(NOW), Some(NOW + 5)))
         );
-        assert_eq!(window("s", Some(7), None, NOW).unwrap(), (Some(7), None));
         assert_eq!(
-            window("s", Some(7), Some(8), NOW).unwrap(),
-            (Some(7), Some(8))
+            window(Some("s"), Some(7), None, NOW).unwrap(),
+            Some((Some(7), None))
         );
-        let code = |start, end| window("s", start, end, NOW).unwrap_err().code;
+        assert_eq!(
+            window(Some("s"), Some(7), Some(8), NOW).unwrap(),
+            Some((Some(7), Some(8)))
+        );
+        let code = |start, end| window(Some("s"), start, end, NOW).unwrap_err().code;
         assert_eq!(
             code(Some(NOW + week + 1), None),
             Code::InvalidStartTimeMalformed

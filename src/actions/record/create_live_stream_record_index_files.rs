@@ -2,6 +2,7 @@
 //!
 //! A slice belongs when it was uploaded after StartTime and before EndTime; EndTimeIncluded adds the next one. The answer's StartTime and
 //! EndTime are those of the slices. Variables of OssObject are filled with StartTime in UTC+8, which the product leaves open.
+//! The manual's own sample names neither bucket nor object: they are then those of the rule that recorded, under a name by its prefix.
 //! An object that is there already is replaced only when an index call for the same stream made it; any other one is kept, and
 //! the call refused with InvalidOssObject.Malformed.
 
@@ -10,14 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::index_info::RecordInfo;
 use super::target;
 use crate::actions::Context;
-use crate::actions::arguments::{LONGEST_QUERY_MS, Period, SLICES_KEPT_MS};
+use crate::actions::arguments::{LONGEST_QUERY_MS, Period, SLICES_KEPT_MS, given};
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
 use crate::ids;
 use crate::live::derive::playlist;
-use crate::model::object_name::{Values, check_index_object, fill};
-use crate::model::rule::Format;
+use crate::model::object_name::{DEFAULT_OBJECT_PREFIX, Values, beside, check_index_object, fill};
+use crate::model::rule::{Format, choose};
 use crate::model::stream_key::StreamKey;
+use crate::notes::{self, Note};
 use crate::objects::{PutError, Upload};
 use crate::store::records::{FileRow, SliceRow};
 
@@ -25,6 +27,8 @@ use crate::store::records::{FileRow, SliceRow};
 const MOST_SLICES: u64 = 100_000;
 /// The longest object name, in bytes.
 const LONGEST_OBJECT: usize = 1_023;
+/// Names that are tried beside one that is taken.
+const MOST_BESIDE: u32 = 100;
 /// Slices looked at for the one that EndTimeIncluded adds.
 const NEXT_SLICES: u64 = 16;
 
@@ -35,9 +39,9 @@ pub struct Request {
     pub domain_name: String,
     pub app_name: String,
     pub stream_name: String,
-    pub oss_endpoint: String,
-    pub oss_bucket: String,
-    pub oss_object: String,
+    pub oss_endpoint: Option<String>,
+    pub oss_bucket: Option<String>,
+    pub oss_object: Option<String>,
     pub start_time: String,
     pub end_time: String,
     #[serde(default)]
@@ -60,29 +64,123 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         &request.end_time,
         Some(LONGEST_QUERY_MS),
     )?;
-    let bucket = target::bucket_name(&request.oss_bucket)?;
-    let endpoint = target::endpoint(&request.oss_endpoint)?;
-    let object = object_name(&request.oss_object, &key, period.from)?;
+    let wanted = Wanted::read(&request, &key, period.from)?;
     let store = &ctx.services.store;
     if ctx.hub.find(&key).is_none() && !store.stream_was_recorded(&key.hash()).await? {
         return Err(ApiError::coded(Code::InvalidStreamNotFound));
     }
     let slices = select(ctx, &key, period, request.end_time_included).await?;
-    target::ensure_bucket(ctx, bucket).await?;
-    let text = playlist::text(&slices, &object, bucket, None);
-    let size = text.len();
-    put(ctx, &key, bucket, &object, text).await?;
-    let row = file_row(key, &slices, (bucket, endpoint, object), size, ctx.now());
+    let place = wanted.place(ctx, &key, &slices);
+    target::ensure_bucket(ctx, &place.bucket).await?;
+    let (object, size) = put(ctx, &key, &place, &slices).await?;
+    let at = (place.bucket.as_str(), place.endpoint, object);
+    let row = file_row(key, &slices, at, size, ctx.now());
     store.replace_file(row.clone()).await?;
     Ok(Answer {
         record_info: row.into(),
     })
 }
 
+/// Where a request wants its file; what it does not say is not there.
+struct Wanted {
+    bucket: Option<String>,
+    endpoint: Option<String>,
+    object: Option<String>,
+}
+
+/// Where the file goes.
+struct Place {
+    bucket: String,
+    endpoint: String,
+    object: String,
+    /// The name is ours: one beside it does as well where it is taken.
+    derived: bool,
+}
+
+impl Wanted {
+    fn read(request: &Request, key: &StreamKey, from: UnixMs) -> Result<Self, ApiError> {
+        let named = |text: &Option<String>| given(text.clone());
+        let bucket = named(&request.oss_bucket);
+        if let Some(bucket) = &bucket {
+            target::bucket_name(bucket)?;
+        }
+        let endpoint = named(&request.oss_endpoint).map(|text| target::endpoint(&text));
+        let object = named(&request.oss_object).map(|text| object_name(&text, key, from));
+        Ok(Self {
+            bucket,
+            endpoint: endpoint.transpose()?,
+            object: object.transpose()?,
+        })
+    }
+
+    /// Fills in what is absent; `slices` are those of the playlist, all of one bucket.
+    fn place(self, ctx: &Context, key: &StreamKey, slices: &[SliceRow]) -> Place {
+        let absent: Vec<&'static str> = [
+            (self.bucket.is_none(), "OssBucket"),
+            (self.endpoint.is_none(), "OssEndpoint"),
+            (self.object.is_none(), "OssObject"),
+        ]
+        .into_iter()
+        .filter_map(|(absent, name)| absent.then_some(name))
+        .collect();
+        if !absent.is_empty() {
+            notes::tell(Note::FilledIn {
+                parameters: absent,
+                from: "the rule that recorded",
+            });
+        }
+        let recorded = |of: fn(&SliceRow) -> &String| slices.first().map(of).cloned();
+        let (bucket, endpoint) = (
+            recorded(|slice| &slice.bucket),
+            recorded(|slice| &slice.endpoint),
+        );
+        Place {
+            bucket: self.bucket.or(bucket).unwrap_or_default(),
+            endpoint: self.endpoint.or(endpoint).unwrap_or_default(),
+            derived: self.object.is_none(),
+            object: self.object.unwrap_or_else(|| {
+                fill(&prefix(ctx, key), span(key, slices), Format::M3u8.suffix())
+            }),
+        }
+    }
+}
+
+/// The template by which the stream's rule names its playlists.
+fn prefix(ctx: &Context, key: &StreamKey) -> String {
+    let recorder = ctx.hub.find_recorder(key);
+    let rule = recorder.and_then(|recorder| recorder.rule_in_force());
+    let rule = rule.or_else(|| {
+        let rules = ctx.services.store.rules_of(&key.domain);
+        choose(&rules, &key.app, &key.stream, ctx.now()).winner
+    });
+    let formats = rule.map(|rule| rule.formats).unwrap_or_default();
+    let playlists = formats.into_iter().find(|rule| rule.format == Format::M3u8);
+    playlists.map_or_else(
+        || DEFAULT_OBJECT_PREFIX.to_owned(),
+        |rule| rule.object_prefix,
+    )
+}
+
+/// What a name by the rule's template is filled with.
+fn span<'a>(key: &'a StreamKey, slices: &[SliceRow]) -> Values<'a> {
+    let start = slices.first().map_or(0, |slice| slice.started_at);
+    Values {
+        app: &key.app,
+        stream: &key.stream,
+        sequence: 0,
+        start,
+        end: slices
+            .iter()
+            .map(|slice| slice.ended_at)
+            .max()
+            .unwrap_or(start),
+    }
+}
+
 fn object_name(template: &str, key: &StreamKey, start: UnixMs) -> Result<String, ApiError> {
     let refused = || ApiError::coded(Code::InvalidOssObjectMalformed);
     if let Err(error) = check_index_object(template) {
-        return Err(refused().with_message(format!("Specified OssObject is not valid: {error}.")));
+        return Err(refused().with_hint(error));
     }
     let values = Values {
         app: &key.app,
@@ -116,11 +214,8 @@ async fn select(
         Vec::new()
     };
     if u64::try_from(slices.len()).is_ok_and(|count| count > MOST_SLICES) {
-        return Err(
-            ApiError::coded(Code::InvalidEndTimeMismatch).with_message(format!(
-                "More than {MOST_SLICES} slices lie within the specified period."
-            )),
-        );
+        return Err(ApiError::coded(Code::InvalidEndTimeMismatch)
+            .with_hint(format!("more than {MOST_SLICES} slices lie between")));
     }
     slices.retain(is_ts);
     let Some(first) = slices.first() else {
@@ -145,25 +240,33 @@ fn is_ts(slice: &SliceRow) -> bool {
     slice.object.ends_with(".ts")
 }
 
+/// Puts the playlist and tells under which name, and how long it is.
 async fn put(
     ctx: &Context,
     key: &StreamKey,
-    bucket: &str,
-    object: &str,
-    text: String,
-) -> Result<(), ApiError> {
-    let upload = Upload {
-        bucket,
-        key: object,
-        content_type: Format::M3u8.content_type(),
-        tag: &format!("index:{}", key.hash()),
-    };
-    match ctx.services.objects.replace_text(&upload, text).await {
-        Ok(()) => Ok(()),
-        Err(PutError::Taken) => Err(ApiError::coded(Code::InvalidOssObjectMalformed)
-            .with_message("The bucket holds an object of another origin under this OssObject.")),
-        Err(error) => Err(target::store_error(error)),
+    place: &Place,
+    slices: &[SliceRow],
+) -> Result<(String, usize), ApiError> {
+    let tag = format!("index:{}", key.hash());
+    let mut object = place.object.clone();
+    for n in 1..=MOST_BESIDE {
+        let text = playlist::text(slices, &object, &place.bucket, None);
+        let size = text.len();
+        let upload = Upload {
+            bucket: &place.bucket,
+            key: &object,
+            content_type: Format::M3u8.content_type(),
+            tag: &tag,
+        };
+        match ctx.services.objects.replace_text(&upload, text).await {
+            Ok(()) => return Ok((object, size)),
+            Err(PutError::Taken) if place.derived => object = beside(&place.object, n),
+            Err(PutError::Taken) => break,
+            Err(error) => return Err(target::store_error(error)),
+        }
     }
+    Err(ApiError::coded(Code::InvalidOssObjectMalformed)
+        .with_hint("the bucket holds an object of another origin under this name"))
 }
 
 fn file_row(

@@ -1,16 +1,18 @@
 //! RealTimeRecordCommand: starts, pauses, ends or restarts the recording of one live stream by hand.
 //!
 //! Needs a live stream and a rule in effect for it, of whatever mode; stop and cancel_delay also act on a recording whose stream is
-//! lost but whose file is still open. A stop with nothing to stop is a success, for which the product documents no code.
+//! lost but whose file is still open. Restart is for what was started or stopped, stop for what was started, cancel_delay for what was
+//! stopped; elsewhere nothing happens, for which the product documents no code: the answer is a success, and a note says so.
 
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::error::{ApiError, Code};
-use crate::live::decide::machine::{Input, Refusal, State};
+use crate::live::decide::machine::{Cause, Done, Input, Refusal, State};
 use crate::live::recorder::Recorder;
 use crate::model::rule::{ANY, Rule, Window, choose};
 use crate::model::stream_key::StreamKey;
+use crate::notes::{self, Note};
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
@@ -38,9 +40,9 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         ("StreamName", &request.stream_name),
     ] {
         if name.contains(ANY) {
-            return Err(ApiError::invalid(param).with_message(format!(
-                "{param} must name one stream; wildcards are not allowed here."
-            )));
+            return Err(
+                ApiError::invalid(param).with_hint("it must name one stream, without wildcards")
+            );
         }
     }
     let key = StreamKey::new(&domain, &request.app_name, &request.stream_name);
@@ -55,7 +57,12 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let rule = rule_in_effect(ctx, &recorder)
         .ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
     match recorder.command(input, Some(rule)) {
-        Ok(()) => Ok(Answer {}),
+        Ok(done) => {
+            if let Some(note) = note(input, done) {
+                notes::tell(note);
+            }
+            Ok(Answer {})
+        }
         Err(Refusal::TaskAlreadyStarted) => Err(ApiError::coded(Code::TaskAlreadyStarted)),
     }
 }
@@ -68,6 +75,31 @@ fn input(command: &str) -> Result<Input, ApiError> {
         "restart" => Ok(Input::Restart),
         _ => Err(ApiError::invalid("Command")),
     }
+}
+
+/// What the caller has to know beside that it succeeded.
+fn note(input: Input, done: Done) -> Option<Note> {
+    let command = match input {
+        Input::Stop => "stop",
+        Input::CancelDelay => "cancel_delay",
+        _ => "restart",
+    };
+    let because = match done.before {
+        State::Recording if input == Input::CancelDelay => {
+            return Some(Note::Beyond {
+                what: "cancel_delay is for a recording that was stopped; this one was still going on and was ended at once",
+            });
+        }
+        _ if done.acted => return None,
+        State::Idle => "no recording of this stream was started",
+        State::Asking => {
+            "no recording of this stream was started: the on-demand question is not answered yet"
+        }
+        State::Paused(Cause::Lost) => "the recording is paused already: its stream is lost",
+        State::Paused(Cause::Command) => "the recording is stopped already",
+        State::Recording => "the recording goes on",
+    };
+    Some(Note::NothingToDo { command, because })
 }
 
 fn ends(input: Input) -> bool {

@@ -68,7 +68,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let end = time("EndTime", request.end_time)?;
     if start.is_some() || end.is_some() {
         let (start, end) = (start.or(rule.start_time), end.or(rule.end_time));
-        (rule.start_time, rule.end_time) = config::window(&stream, start, end, ctx.now())?;
+        let window = config::window(request.stream_name.as_deref(), start, end, ctx.now())?;
+        if let Some(window) = window {
+            (rule.start_time, rule.end_time) = window;
+        }
     }
     if store.replace_rule(rule).await? {
         Ok(Answer {})

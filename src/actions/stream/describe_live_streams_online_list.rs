@@ -1,4 +1,4 @@
-//! DescribeLiveStreamsOnlineList: the streams of a streaming domain that are being published.
+//! DescribeLiveStreamsOnlineList: the streams of a streaming domain that are being published, or those published at an ingest domain.
 //!
 //! Only pushed streams exist here, so a list of transcoded ones is empty. Codec ids are those of FLV. What the publisher did not
 //! announce is left out.
@@ -69,11 +69,16 @@ pub struct Stream {
 #[serde(rename_all = "PascalCase")]
 pub struct Details {
     pub publish_domain: String,
+    pub push_domain: String,
+    pub play_domain: String,
     pub publish_type: String,
     pub publish_url: String,
     pub client_ip: String,
     /// A text, not a boolean.
     pub transcoded: String,
+    /// The templates that the stream is transcoded by, joined by commas, and whether each is protected: none here.
+    pub transcode_id: String,
+    pub transcode_drm: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_ip: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +113,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         .into_iter()
         .filter(|publisher| {
             !transcoded_only
-                && publisher.key.domain == domain
+                && (publisher.key.domain == domain || publisher.ingest_domain == domain)
                 && passes(app.as_deref(), &publisher.key.app)
                 && named(&publisher.key.stream)
         })
@@ -158,6 +163,8 @@ fn details(publisher: &Publisher, server_ip: Option<&str>) -> Details {
     let key = &publisher.key;
     Details {
         publish_domain: publisher.ingest_domain.clone(),
+        push_domain: publisher.ingest_domain.clone(),
+        play_domain: key.domain.clone(),
         publish_type: "edge".to_owned(),
         publish_url: format!(
             "rtmp://{}/{}/{}",
@@ -165,6 +172,8 @@ fn details(publisher: &Publisher, server_ip: Option<&str>) -> Details {
         ),
         client_ip: ip_of(&publisher.address).to_owned(),
         transcoded: "no".to_owned(),
+        transcode_id: String::new(),
+        transcode_drm: String::new(),
         server_ip: server_ip.map(str::to_owned),
         video_codec_id: facts.video_codec.as_deref().and_then(codec_id),
         video_data_rate: known(facts.video_kbps),

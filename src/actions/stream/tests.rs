@@ -129,8 +129,8 @@ async fn online_streams_are_listed_by_filter_and_page() {
     assert_eq!(
         all["OnlineInfo"]["LiveStreamOnlineInfo"][0],
         json!({"DomainName": "play.example.com", "AppName": "live", "StreamName": "s1", "PublishTime": "2026-03-01T02:00:00Z",
-            "PublishDomain": "push.example.com", "PublishType": "edge", "PublishUrl": "rtmp://push.example.com/live/s1",
-            "ClientIp": "10.0.0.1", "Transcoded": "no", "ServerIp": "127.0.0.1", "VideoCodecId": 7, "VideoDataRate": 900, "FrameRate": 25, "Width": 320, "AudioDataRate": 128})
+            "PublishDomain": "push.example.com", "PushDomain": "push.example.com", "PlayDomain": "play.example.com", "PublishType": "edge", "PublishUrl": "rtmp://push.example.com/live/s1",
+            "ClientIp": "10.0.0.1", "Transcoded": "no", "TranscodeId": "", "TranscodeDrm": "", "ServerIp": "127.0.0.1", "VideoCodecId": 7, "VideoDataRate": 900, "FrameRate": 25, "Width": 320, "AudioDataRate": 128})
     );
     for (more, count) in [
         ("&StreamName=s1", 3),

@@ -76,6 +76,15 @@ pub enum Step {
     DisarmDelay,
 }
 
+/// How a command went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// Where the recording stood before.
+    pub before: State,
+    /// There was something to do.
+    pub acted: bool,
+}
+
 /// Why a command is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -113,18 +122,18 @@ pub fn step(state: State, live: bool, input: Input) -> Result<(State, &'static [
         (Asking, I::AnswerNo) => (Idle, &[S::Discard]),
         (_, I::AnswerYes | I::AnswerNo) => (state, &[]),
 
-        // RealTimeRecordCommand.
+        // RealTimeRecordCommand: restart, stop and cancel_delay are for what was started.
         (Recording, I::Start) => return Err(Refusal::TaskAlreadyStarted),
-        (Idle, I::Start | I::Restart) => (Recording, &[S::Open]),
-        (Asking, I::Start | I::Restart) => (Recording, &[S::Adopt]),
+        (Idle, I::Start) => (Recording, &[S::Open]),
+        (Asking, I::Start) => (Recording, &[S::Adopt]),
+        (Idle | Asking, I::Restart | I::Stop | I::CancelDelay) => (state, &[]),
         (Paused(_), I::Start) | (Paused(Command), I::Restart) => {
             (Recording, &[S::DisarmDelay, S::Resume])
         }
         (Paused(ByLoss), I::Restart) => (Recording, &[S::DisarmDelay, S::Finalise, S::Open]),
         (Recording, I::Restart) => (Recording, &[S::CutFiles]),
         (Recording, I::Stop) => (Paused(Command), &[S::Pause, S::ArmDelay]),
-        (Asking, I::Stop | I::CancelDelay) => (Idle, &[S::Discard]),
-        (Idle | Paused(_), I::Stop) | (Idle, I::CancelDelay) => (state, &[]),
+        (Paused(_), I::Stop) => (state, &[]),
         (Recording, I::CancelDelay) => (Idle, &[S::Pause, S::Finalise]),
         (Paused(_), I::CancelDelay) => (Idle, &[S::DisarmDelay, S::Finalise]),
 
@@ -210,6 +219,16 @@ mod tests {
             step(State::Recording, true, Input::Start),
             Err(Refusal::TaskAlreadyStarted)
         );
+    }
+
+    #[test]
+    fn where_nothing_was_started_only_a_start_does_something() {
+        for state in [State::Idle, State::Asking] {
+            for input in [Input::Restart, Input::Stop, Input::CancelDelay] {
+                assert_eq!(step(state, true, input), Ok((state, &[][..])), "{input:?}");
+            }
+            assert_eq!(step(state, true, Input::Start).unwrap().0, State::Recording);
+        }
     }
 
     fn any_input() -> impl Strategy<Value = Input> {

@@ -83,5 +83,5 @@ async fn one_try(
         let body = crate::notify::deliver::read_limited(response, BODY_LIMIT).await?;
         read_answer(&body, formats)
     };
-    crate::notify::deliver::within(&services.clock, busy, deadline, request).await
+    crate::notify::deliver::within(services, url, busy, deadline, request).await
 }

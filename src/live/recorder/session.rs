@@ -14,7 +14,6 @@ use crate::live::spool::Position;
 use crate::live::spool::record::{Checkpoint, Mark, Opening};
 use crate::live::spool::write::SpoolWriter;
 use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
-use crate::model::rule::ANY;
 
 /// Whether frames are let into the recording yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -437,8 +436,7 @@ impl Session {
     /// When the rule's window ends; only a rule for one stream has one.
     #[must_use]
     pub fn window_end(&self) -> Option<UnixMs> {
-        let rule = &self.opening.rule;
-        rule.end_time.filter(|_| rule.stream != ANY)
+        self.opening.rule.end_time
     }
 
     /// Whether the media has reached the end of the rule's window.
