@@ -170,8 +170,9 @@ impl Worker {
         tracing::warn!(stream.key = %self.key, session, code = fault.code(), "a recording that is over has failed");
         let kind = Kind::RecordError;
         let dedupe = format!("{session}:{}:{}", kind.as_str(), fault.code());
-        if let Err(Trouble::Passing(why) | Trouble::Doubtful(why) | Trouble::Lost(why)) =
-            self.tell_event(kind, dedupe, Some((fault, self.services.clock.now()))).await
+        if let Err(Trouble::Passing(why) | Trouble::Doubtful(why) | Trouble::Lost(why)) = self
+            .tell_event(kind, dedupe, Some((fault, self.services.clock.now())))
+            .await
         {
             tracing::error!(stream.key = %self.key, why, "the fault cannot be told");
         }

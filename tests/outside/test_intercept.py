@@ -98,7 +98,7 @@ def certificate(server: Server) -> str:
 )
 def test_an_sdk_with_its_own_endpoint(apart, code):
     trusted = certificate(apart)
-    assert inside(apart, sys.executable, "-c", code, REQUESTS_CA_BUNDLE=trusted, ALIBABA_CLOUD_CA_BUNDLE=trusted) == "0"
+    assert inside(apart, sys.executable, "-c", code, REQUESTS_CA_BUNDLE=trusted, SSL_CERT_FILE=trusted, ALIBABA_CLOUD_CA_BUNDLE=trusted) == "0"
 
 
 def test_the_certificate_is_for_the_regions_too(apart):
