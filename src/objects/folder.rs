@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 mod buckets;
+mod condition;
 mod digest;
 mod draft;
 mod error;
@@ -23,6 +24,7 @@ mod list;
 mod locks;
 mod model;
 mod multipart;
+mod names;
 mod objects;
 mod read;
 mod record;
@@ -32,13 +34,14 @@ mod walk;
 mod write;
 
 pub use buckets::{MAX_BUCKETS, MAX_CORS_RULES};
+pub use condition::{Condition, Tags};
 pub use digest::combine_crc64;
 pub use draft::{Draft, Finished};
 pub use error::FolderError;
 pub use key::{MAX_KEY_BYTES, is_bucket_name};
 pub use model::{
     Acl, BucketInfo, CorsRule, ListPage, ListQuery, NewObject, ObjectInfo, ObjectKind,
-    guess_content_type,
+    StorageClass, guess_content_type,
 };
 pub use multipart::{
     MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartPage, Upload, UploadPage, UploadQuery,
@@ -63,6 +66,8 @@ struct Inner {
     locks: Locks,
     /// For the bytes of all drafts.
     room: draft::Room,
+    /// What listings read of folders and may need again.
+    runs: names::Runs,
     clock: Clock,
 }
 
@@ -84,6 +89,7 @@ impl FolderStore {
             layout,
             locks: Locks::default(),
             room: draft::Room::default(),
+            runs: names::Runs::default(),
             clock,
         };
         Ok(Self {
@@ -184,62 +190,53 @@ impl Inner {
 
     /// What readers see of a loaded object; digests it first if nobody has yet.
     fn info(&self, bucket: &str, key: &str, loaded: &Loaded) -> Result<ObjectInfo, FolderError> {
-        let record = &loaded.record;
-        let (etag, crc64) = match (&record.etag, record.crc64) {
-            (Some(etag), Some(crc64)) => (etag.clone(), crc64),
-            _ => self.digest(bucket, key, loaded)?,
-        };
-        Ok(ObjectInfo {
-            key: key.to_owned(),
-            size: record.stamp.size,
-            last_modified_ms: record.last_modified_ms,
-            etag,
-            crc64,
-            kind: record.kind,
-            content_type: record
-                .meta
-                .content_type
-                .clone()
-                .unwrap_or_else(|| guess_content_type(key).to_owned()),
-            meta: record.meta.clone(),
-        })
+        if loaded.record.etag.is_some() && loaded.record.crc64.is_some() {
+            return self.info_locked(bucket, key, loaded);
+        }
+        let (etag, crc64) = digest_of(loaded)?;
+        let _key = self.locks.key(bucket, key);
+        self.keep_digest(bucket, key, loaded, &etag, crc64)?;
+        Ok(described(key, loaded, etag, crc64))
     }
 
-    /// Reads the bytes once for their digests and keeps the result, unless the object was replaced meanwhile.
-    fn digest(
+    /// As `info`, for callers that hold the key lock.
+    fn info_locked(
         &self,
         bucket: &str,
         key: &str,
         loaded: &Loaded,
-    ) -> Result<(String, u64), FolderError> {
-        use std::io::{Read, Seek};
-        let mut file = loaded.file.try_clone()?;
-        file.rewind()?;
-        let mut limited = file.take(loaded.record.stamp.size);
-        let mut digests = digest::Digests::default();
-        let mut block = vec![0; 128 * 1024];
-        loop {
-            match limited.read(&mut block) {
-                Ok(0) => break,
-                Ok(count) => digests.update(block.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
+    ) -> Result<ObjectInfo, FolderError> {
+        let (etag, crc64) = match (&loaded.record.etag, loaded.record.crc64) {
+            (Some(etag), Some(crc64)) => (etag.clone(), crc64),
+            _ => {
+                let (etag, crc64) = digest_of(loaded)?;
+                self.keep_digest(bucket, key, loaded, &etag, crc64)?;
+                (etag, crc64)
             }
+        };
+        Ok(described(key, loaded, etag, crc64))
+    }
+
+    /// Keeps what was computed of an object's bytes, unless it was replaced meanwhile. The caller holds the key lock.
+    fn keep_digest(
+        &self,
+        bucket: &str,
+        key: &str,
+        loaded: &Loaded,
+        etag: &str,
+        crc64: u64,
+    ) -> Result<(), FolderError> {
+        match self.load(bucket, key)? {
+            Some(now) if now.record.stamp == loaded.record.stamp => {
+                let record = record::Record {
+                    etag: Some(etag.to_owned()),
+                    crc64: Some(crc64),
+                    ..now.record
+                };
+                self.store_record(bucket, &now.place, record, !now.bare)
+            }
+            _ => Ok(()),
         }
-        let (md5, crc64) = digests.finish();
-        let etag = hex::encode(md5);
-        let _key = self.locks.key(bucket, key);
-        if let Some(now) = self.load(bucket, key)?
-            && now.record.stamp == loaded.record.stamp
-        {
-            let record = record::Record {
-                etag: Some(etag.clone()),
-                crc64: Some(crc64),
-                ..now.record
-            };
-            self.store_record(bucket, &now.place, record, !now.bare)?;
-        }
-        Ok((etag, crc64))
     }
 
     /// Replaces the metadata of bytes that stay; without `durable` it may be lost with the power, which is fine for
@@ -267,5 +264,43 @@ impl Inner {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads an object's bytes once for their digests.
+fn digest_of(loaded: &Loaded) -> Result<(String, u64), FolderError> {
+    use std::io::{Read, Seek};
+    let mut file = loaded.file.try_clone()?;
+    file.rewind()?;
+    let mut limited = file.take(loaded.record.stamp.size);
+    let mut digests = digest::Digests::default();
+    let mut block = vec![0; 128 * 1024];
+    loop {
+        match limited.read(&mut block) {
+            Ok(0) => break,
+            Ok(count) => digests.update(block.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (md5, crc64) = digests.finish();
+    Ok((hex::encode(md5), crc64))
+}
+
+fn described(key: &str, loaded: &Loaded, etag: String, crc64: u64) -> ObjectInfo {
+    let record = &loaded.record;
+    ObjectInfo {
+        key: key.to_owned(),
+        size: record.stamp.size,
+        last_modified_ms: record.last_modified_ms,
+        etag,
+        crc64,
+        kind: record.kind,
+        content_type: record
+            .meta
+            .content_type
+            .clone()
+            .unwrap_or_else(|| guess_content_type(key).to_owned()),
+        meta: record.meta.clone(),
     }
 }

@@ -5,12 +5,15 @@
 //! `object_read.rs`, `object_write.rs`, `multipart.rs`, `metadata.rs`, `post_form.rs`). All of them are written once;
 //! `dialect.rs` holds the words in which OSS and S3 differ.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::ConnectionType;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 mod access;
+mod acl;
 mod address;
 mod answer;
 mod auth;
@@ -35,19 +38,22 @@ mod post_policy;
 mod request;
 mod route;
 mod sign;
+mod unsupported;
 mod xml;
 
 use answer::Answer;
 use auth::Caller;
 use body::Body;
 use code::Code;
-use dialect::Dialect;
+use dialect::{Dialect, Scheme};
 use error::ServeError;
 use request::Request;
 use route::Operation;
 
 use crate::clock::{machine_now, machine_sleep};
 use crate::objects::folder::FolderStore;
+use crate::web::connection::Line;
+use crate::web::framing::original_name;
 use crate::web::unread::close_after;
 
 /// Looks up access keys.
@@ -140,6 +146,9 @@ async fn entry(
     payload: web::Payload,
     state: web::Data<ServeState>,
 ) -> HttpResponse {
+    let line = http.conn_data::<Rc<Line>>().cloned();
+    // From here on the request is worked off, though its sender should be gone.
+    let _working = line.as_ref().map(Line::work);
     let id: String = uuid::Uuid::new_v4()
         .simple()
         .to_string()
@@ -154,8 +163,13 @@ async fn entry(
     let headers = http
         .headers()
         .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let mut payload = Body::new(payload);
+        .map(|(name, value)| (original_name(name.as_str()), value.as_bytes()));
+    let renamed = |wanted: &str| {
+        let mut names = http.headers().keys().map(|name| name.as_str());
+        names.any(|name| name != wanted && original_name(name) == wanted)
+    };
+    let held_back = renamed("expect");
+    let mut payload = Body::new(payload, line.clone(), held_back);
     let (request, dialect, result) = match Request::new(http.method().as_str(), target, headers) {
         Ok(request) => {
             let result = answer(&state, &request, &mut payload).await;
@@ -184,8 +198,14 @@ async fn entry(
     if !state.strict {
         answer = answer.header("x-localyun-auth", "off");
     }
-    let response =
+    let mut response =
         answer.into_response(&id, dialect, http.method() == actix_web::http::Method::HEAD);
+    if renamed("content-length") {
+        // RFC 9112 section 6.3: whoever is in between may have counted otherwise.
+        response
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
     match payload.into_unread() {
         Some(unread) if carries_body(&http) => close_after(response, unread),
         _ => response,
@@ -217,6 +237,11 @@ async fn answer(
         &buckets,
         host_bucket.as_deref(),
     )?;
+    // What an unsigned URL carries is nobody's word.
+    let moved = (Scheme::of(request) == Some(Scheme::AwsV4Url))
+        .then(|| request.with_moved_headers())
+        .flatten();
+    let request = moved.as_ref().unwrap_or(request);
     let operation = route::operation(request, &caller)?;
     let fault = (state.faults)(operation.name());
     if let Some(fault) = &fault {
@@ -235,6 +260,7 @@ async fn answer(
         caller: &caller,
     };
     access::check(&context, operation).await?;
+    unsupported::check(&context)?;
     let answer = perform(&context, operation, payload, now).await?;
     Ok(match fault {
         Some(_) => answer.header(FAULT_HEADER, operation.name()),
@@ -257,7 +283,7 @@ async fn perform(
         Operation::GetBucketLocation => buckets::get_bucket_location(context).await,
         Operation::GetBucketVersioning => buckets::get_bucket_versioning(context).await,
         Operation::GetBucketAcl => metadata::get_bucket_acl(context).await,
-        Operation::PutBucketAcl => metadata::put_bucket_acl(context).await,
+        Operation::PutBucketAcl => metadata::put_bucket_acl(context, payload).await,
         Operation::GetBucketCors => cors::get_bucket_cors(context).await,
         Operation::PutBucketCors => cors::put_bucket_cors(context, payload).await,
         Operation::DeleteBucketCors => cors::delete_bucket_cors(context).await,
@@ -281,7 +307,7 @@ async fn perform(
         Operation::AbortMultipartUpload => multipart::abort(context).await,
         Operation::ListParts => multipart::list_parts(context).await,
         Operation::GetObjectAcl => metadata::get_object_acl(context).await,
-        Operation::PutObjectAcl => metadata::put_object_acl(context).await,
+        Operation::PutObjectAcl => metadata::put_object_acl(context, payload).await,
         Operation::GetObjectTagging => metadata::get_tagging(context).await,
         Operation::PutObjectTagging => metadata::put_tagging(context, payload).await,
         Operation::DeleteObjectTagging => metadata::delete_tagging(context).await,

@@ -4,8 +4,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::{HttpService, Request, Response};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt as _, map_config};
+use actix_web::body::BoxBody;
+use actix_web::dev::{AppConfig, Server, ServerHandle, Service, ServiceFactory, fn_service};
 use actix_web::{App as WebApp, HttpServer};
+use tokio::net::TcpStream;
 
 use crate::app::App;
 use crate::config::{Config, ConfigError};
@@ -15,9 +19,14 @@ use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, KeyEntry, KeyRing as ObjectKeys, ServeState};
 use crate::tls;
 use crate::web::api;
+use crate::web::connection::Wire;
 
 /// Threads of each web server.
 const WORKERS: usize = 2;
+/// How long the first head of a connection may take.
+const HEAD_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a stop waits for answers under way.
+const SHUTDOWN_SECONDS: u64 = 3;
 /// How long a peer may leave unread what it was sent.
 #[cfg(target_os = "linux")]
 const READ_PATIENCE: Duration = Duration::from_secs(20);
@@ -59,8 +68,10 @@ macro_rules! web_server {
         HttpServer::new(move || WebApp::new().configure($routes))
             .workers(WORKERS)
             .disable_signals()
-            .client_request_timeout(Duration::from_secs(15))
-            .shutdown_timeout(3)
+            // The end of an answer is not held back until the peer has confirmed what came before (it may wait 40 ms with that).
+            .tcp_nodelay(true)
+            .client_request_timeout(HEAD_PATIENCE)
+            .shutdown_timeout(SHUTDOWN_SECONDS)
     };
 }
 
@@ -147,11 +158,57 @@ pub(super) fn serve_objects(
                 .map(injected)
         }),
     };
-    let server = web_server!(serve::configure(state.clone()))
-        .listen(listener)
-        .map_err(|e| ConfigError::new("--oss-addr", e))?
-        .run();
+    let server = wired(listener, move || {
+        WebApp::new().configure(serve::configure(state.clone()))
+    })
+    .map_err(|e| ConfigError::new("--oss-addr", e))?;
     Ok(keep(server, tasks))
+}
+
+/// As [`web_server`], with our own connection under it (`web::connection`).
+fn wired<F, A, B>(listener: TcpListener, app: F) -> std::io::Result<Server>
+where
+    F: Fn() -> A + Clone + Send + 'static,
+    A: IntoServiceFactory<B, Request>,
+    B: ServiceFactory<Request, Config = AppConfig> + 'static,
+    B::Error: Into<actix_web::Error> + 'static,
+    B::InitError: std::fmt::Debug,
+    B::Response: Into<Response<BoxBody>> + 'static,
+    <B::Service as Service<Request>>::Future: 'static,
+    B::Service: 'static,
+{
+    let builder = Server::build()
+        .workers(WORKERS)
+        .disable_signals()
+        .shutdown_timeout(SHUTDOWN_SECONDS);
+    let stop = builder.graceful_shutdown_signal();
+    let connections = move || {
+        let stop = stop.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stop = stop.clone();
+                async move { stop.notified().await }
+            })
+            .client_request_timeout(HEAD_PATIENCE)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .on_connect_ext(|wire: &Wire<TcpStream>, data| {
+                data.insert(wire.line());
+            })
+            .h1(map_config(
+                app()
+                    .into_factory()
+                    .map_err(|error| error.into().error_response()),
+                |()| AppConfig::default(),
+            ));
+        fn_service(|stream: TcpStream| async move {
+            // As in `web_server`.
+            let _ = stream.set_nodelay(true);
+            let peer = stream.peer_addr().ok();
+            Ok((Wire::new(stream), peer))
+        })
+        .and_then(http)
+    };
+    Ok(builder.listen("objects", listener, connections)?.run())
 }
 
 /// What the object store's port does when a fault strikes.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::draft::TempFile;
 use super::error::FolderError;
 use super::model::{Acl, BucketInfo, CorsRule};
+use super::names::holds_objects;
 use super::record::write_json;
-use super::walk::Walk;
 use super::{FolderStore, Inner, key, layout};
 
 /// Buckets that one store holds at most.
@@ -100,7 +100,7 @@ impl FolderStore {
             let _names = store.locks.names(&name);
             store.layout.check_bucket(&name)?;
             let data = store.layout.data(&name);
-            if Walk::new(data.clone(), "", "").next_key()?.is_some() {
+            if holds_objects(data.clone())? {
                 return Err(FolderError::BucketNotEmpty(name));
             }
             fs::remove_dir_all(data)?;

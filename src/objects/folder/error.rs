@@ -21,6 +21,8 @@ pub enum FolderError {
     AlreadyExists(String),
     #[error("object name is longer than 1024 bytes")]
     KeyTooLong,
+    #[error("the condition {0} does not hold")]
+    ConditionFailed(&'static str),
     #[error("object name is not valid: {0}")]
     InvalidKey(&'static str),
     #[error("multipart upload {0} does not exist")]

@@ -81,6 +81,11 @@ pub fn encode(key: &str) -> Result<EncodedKey, FolderError> {
     Err(FolderError::InvalidKey("it is empty"))
 }
 
+/// The folders below which all keys lie that begin with `text`, which ends in `/`.
+pub fn folders_of(text: &str) -> Result<Vec<Folder>, FolderError> {
+    Ok(encode(text)?.folders)
+}
+
 /// Escapes the start of a segment; the second value is what is left when the cut was reached.
 fn escape_head(segment: &str) -> (String, Option<&str>) {
     match segment {

@@ -107,6 +107,19 @@ impl Layout {
         Ok((found(&base.join(&beside))? == Found::File).then_some(beside))
     }
 
+    /// The folder that a key's folders lead to, if it is there.
+    pub fn folder(&self, bucket: &str, folders: &[Folder]) -> Result<Option<PathBuf>, FolderError> {
+        let base = self.data(bucket);
+        let mut place = PathBuf::new();
+        for folder in folders {
+            match existing_folder(&base, &place, folder)? {
+                Some(next) => place = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(base.join(place)))
+    }
+
     /// Path, below the bucket, where a key's file goes; makes the folders on the way there, for data. Those for metadata are made by the
     /// writer when it finds none.
     /// The caller holds the bucket's name lock.

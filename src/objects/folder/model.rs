@@ -66,6 +66,21 @@ impl ObjectKind {
     }
 }
 
+/// What an object costs to keep and to read, in the product. Here it is kept and told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageClass {
+    #[default]
+    Standard,
+    InfrequentAccess,
+}
+
+impl StorageClass {
+    fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
+}
+
 /// What a writer says about an object besides its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -81,6 +96,8 @@ pub struct NewObject {
     pub acl: Acl,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "StorageClass::is_standard")]
+    pub storage_class: StorageClass,
 }
 
 /// A stored object as its readers see it.

@@ -215,7 +215,7 @@ impl FolderStore {
             let record = store.join(temp.path(), &parts, manifest.meta)?;
             // The commit takes the object's lock, which may be the same stripe.
             drop(upload_lock);
-            let info = store.commit(&bucket, &key, temp.path(), record, replace)?;
+            let info = store.commit(&bucket, &key, temp.path(), record, &replace)?;
             layout::remove_tree(&folder)?;
             Ok(info)
         })

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
 
+use super::condition::Condition;
 use super::digest::{combine_crc64, md5_of};
 use super::draft::Finished;
 use super::error::FolderError;
@@ -51,8 +52,18 @@ impl FolderStore {
 
     /// Removes an object; tells whether there was one.
     pub async fn delete(&self, bucket: &str, key: &str) -> Result<bool, FolderError> {
+        self.delete_if(bucket, key, Condition::default()).await
+    }
+
+    /// Removes an object that meets conditions; tells whether there was one. Where there is none, nothing is refused.
+    pub async fn delete_if(
+        &self,
+        bucket: &str,
+        key: &str,
+        condition: Condition,
+    ) -> Result<bool, FolderError> {
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
-        self.blocking(move |store| store.delete(&bucket, &key))
+        self.blocking(move |store| store.delete_if(&bucket, &key, &condition))
             .await
     }
 
@@ -116,10 +127,20 @@ impl FolderStore {
 }
 
 impl Inner {
-    pub(super) fn delete(&self, bucket: &str, key: &str) -> Result<bool, FolderError> {
+    fn delete_if(
+        &self,
+        bucket: &str,
+        key: &str,
+        condition: &Condition,
+    ) -> Result<bool, FolderError> {
         self.layout.check_bucket(bucket)?;
         let encoded = key::encode(key)?;
         let _key = self.locks.key(bucket, key);
+        if !condition.is_empty()
+            && let Some(there) = self.load(bucket, key)?
+        {
+            condition.check(&self.info_locked(bucket, key, &there)?)?;
+        }
         let _names = self.locks.names(bucket);
         let Some(place) = self.layout.find(bucket, &encoded)? else {
             return Ok(false);
@@ -169,7 +190,7 @@ impl Inner {
                 meta,
                 ..Record::of_bare_file(finished.stamp)
             };
-            return self.commit_locked(bucket, key, finished.temp.path(), record, Replace::Always);
+            return self.commit_locked(bucket, key, finished.temp.path(), record, &Replace::Always);
         };
         let old = loaded.record;
         if old.kind != ObjectKind::Appendable {

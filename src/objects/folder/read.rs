@@ -34,6 +34,24 @@ impl ObjectReader {
         self.length
     }
 
+    /// All bytes at once, for a part that is small.
+    pub async fn into_bytes(self) -> io::Result<Bytes> {
+        let Self {
+            mut file,
+            start,
+            length,
+        } = self;
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let read = spawn_blocking(move || {
+            file.seek(SeekFrom::Start(start))?;
+            read_block(file, length)
+        });
+        let (_, bytes) = read.await.map_err(io::Error::other)??;
+        Ok(bytes)
+    }
+
     /// The bytes, in blocks; a file that turns out shorter than recorded is an error.
     pub fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let Self {

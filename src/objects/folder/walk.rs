@@ -1,28 +1,42 @@
 //! Keys of a bucket in order of their UTF-8 bytes, straight from the folders, in bounded memory.
 //!
-//! A folder's entries sort by the key text they stand for, a `/` at the end of folders, so depth first is key order.
-//! Of each folder only the next few hundred names are held; when they are used up it is read again from there. Folders
-//! that lie outside the prefix, before the start or inside a skipped prefix are not entered.
+//! A folder's entries sort by the key text they stand for, a `/` at the end of folders, so depth first is key order. The walk begins in
+//! the folder that the prefix names, goes in it to the place behind the start (`names.rs`), and enters no folder that lies outside the
+//! prefix, before the start or inside a common prefix.
 
-use std::collections::BinaryHeap;
-use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::error::FolderError;
-use super::key::{Entry, decode};
-use super::layout::is_absent;
-
-/// Names of one folder held at a time.
-const WINDOW: usize = 1200;
+use super::names::{Place, Run, Runs, Side, holds_objects};
 
 /// Folder levels entered at most; a key of 1024 bytes cannot need more.
 const MAX_DEPTH: usize = 1100;
 
+/// Where a walk begins, and what it passes over.
+#[derive(Debug, Clone, Default)]
+pub struct Route {
+    /// Only keys with this prefix.
+    pub prefix: String,
+    /// Only keys behind this one.
+    pub after: String,
+    /// A folder behind the prefix is told and not entered.
+    pub fold: bool,
+}
+
+/// What a walk meets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Key(String),
+    /// All keys below a folder, which holds some.
+    Folder(String),
+}
+
 /// A walk over the keys with a prefix, after a given key.
-pub struct Walk {
+pub struct Walk<'a> {
+    runs: &'a Runs,
     stack: Vec<Level>,
-    prefix: String,
-    after: String,
+    route: Route,
     /// Keys with this prefix are passed over.
     skip: Option<String>,
 }
@@ -32,36 +46,27 @@ struct Level {
     folder: PathBuf,
     /// Key text that all names below share.
     text: String,
-    /// Next names, the last one first.
-    window: Vec<Name>,
-    /// Sort text of the last name taken; reading again starts behind it.
-    taken: Option<String>,
-    more: bool,
+    /// Names, and the next of them.
+    run: Option<(Arc<Run>, usize)>,
+    /// Where the run that comes next begins.
+    place: Place,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
-    text: String,
-    folder: bool,
-    file_name: String,
-}
-
-impl Walk {
-    /// A walk below `folder`, a bucket's data folder.
-    pub fn new(folder: PathBuf, prefix: &str, after: &str) -> Self {
-        let root = Level {
-            folder,
-            text: String::new(),
-            window: Vec::new(),
-            taken: None,
-            more: true,
-        };
-        Self {
-            stack: vec![root],
-            prefix: prefix.to_owned(),
-            after: after.to_owned(),
+impl<'a> Walk<'a> {
+    /// A walk from `folder` on, whose keys all begin with `text`.
+    pub fn new(runs: &'a Runs, folder: PathBuf, text: String, route: Route) -> Self {
+        let mut walk = Self {
+            runs,
+            stack: Vec::new(),
+            route,
             skip: None,
+        };
+        let route = &walk.route;
+        // Everything below sorts before the start otherwise.
+        if text > route.after || route.after.starts_with(&text) {
+            walk.enter(folder, text);
         }
+        walk
     }
 
     /// Passes over all further keys with this prefix.
@@ -69,38 +74,56 @@ impl Walk {
         self.skip = Some(prefix);
     }
 
-    /// The next key.
-    pub fn next_key(&mut self) -> Result<Option<String>, FolderError> {
+    fn enter(&mut self, folder: PathBuf, text: String) {
+        let rest_of = |whole: &str| whole.strip_prefix(text.as_str()).map(str::to_owned);
+        let prefix = rest_of(&self.route.prefix).unwrap_or_default();
+        let place = match rest_of(&self.route.after) {
+            Some(after) if after >= prefix => Place {
+                text: after,
+                side: Side::Behind,
+            },
+            _ => Place {
+                text: prefix,
+                side: Side::From,
+            },
+        };
+        self.stack.push(Level {
+            folder,
+            text,
+            run: None,
+            place,
+        });
+    }
+
+    /// The next key, or folder of keys.
+    pub fn next_step(&mut self) -> Result<Option<Step>, FolderError> {
         while let Some(level) = self.stack.last_mut() {
-            let Some(name) = level.window.pop() else {
-                if level.more {
-                    level.refill(&self.prefix, &self.after)?;
-                } else {
-                    self.stack.pop();
-                }
+            let skipped = self.skip.as_ref();
+            if skipped.is_some_and(|skip| level.text.starts_with(skip.as_str())) {
+                self.stack.pop();
+                continue;
+            }
+            let Some((text, folder, path)) = level.next(self.runs, &self.route.prefix)? else {
+                self.stack.pop();
                 continue;
             };
-            let text = format!("{}{}", level.text, name.text);
-            let path = level.folder.join(&name.file_name);
-            level.taken = Some(name.text);
-            if self
-                .skip
-                .as_ref()
-                .is_some_and(|skip| text.starts_with(skip.as_str()))
-            {
+            if skipped.is_some_and(|skip| text.starts_with(skip.as_str())) {
                 continue;
             }
-            if !name.folder {
-                return Ok(Some(text));
+            if !folder {
+                return Ok(Some(Step::Key(text)));
             }
-            if self.stack.len() < MAX_DEPTH {
-                self.stack.push(Level {
-                    folder: path,
-                    text,
-                    window: Vec::new(),
-                    taken: None,
-                    more: true,
-                });
+            let route = &self.route;
+            let told = route.fold
+                && text.len() > route.prefix.len()
+                && text.ends_with('/')
+                && !route.after.starts_with(&text);
+            if told {
+                if holds_objects(path)? {
+                    return Ok(Some(Step::Folder(text)));
+                }
+            } else if self.stack.len() < MAX_DEPTH {
+                self.enter(path, text);
             }
         }
         Ok(None)
@@ -108,57 +131,47 @@ impl Walk {
 }
 
 impl Level {
-    /// Reads the folder for the next names in order.
-    fn refill(&mut self, prefix: &str, after: &str) -> Result<(), FolderError> {
-        self.more = false;
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            // Emptied and removed since it was seen.
-            Err(error) if is_absent(&error) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        let mut nearest = BinaryHeap::new();
-        for entry in entries {
-            let entry = entry?;
-            let Ok(file_name) = entry.file_name().into_string() else {
+    /// Text, kind and path of the next name with the prefix; none at the end.
+    fn next(
+        &mut self,
+        runs: &Runs,
+        prefix: &str,
+    ) -> Result<Option<(String, bool, PathBuf)>, FolderError> {
+        loop {
+            let Some((run, at)) = &mut self.run else {
+                let Some(run) = runs.read(&self.folder, &self.place)? else {
+                    return Ok(None);
+                };
+                let at = run.seek(&self.place);
+                self.run = Some((run, at));
                 continue;
             };
-            let kind = entry.file_type()?;
-            if !kind.is_file() && !kind.is_dir() {
-                continue;
-            }
-            let folder = kind.is_dir();
-            let Some(Entry::File(text) | Entry::Folder(text)) = decode(&file_name, folder) else {
+            let Some(name) = run.get(*at) else {
+                if !run.more {
+                    return Ok(None);
+                }
+                let Some(last) = at.checked_sub(1).and_then(|at| run.get(at)) else {
+                    return Ok(None);
+                };
+                self.place = Place {
+                    text: last.text.to_string(),
+                    side: Side::Past,
+                };
+                self.run = None;
                 continue;
             };
-            if self.taken.as_ref().is_some_and(|taken| text <= *taken)
-                || !self.wants(&text, folder, prefix, after)
-            {
-                continue;
+            *at += 1;
+            let text = format!("{}{}", self.text, name.text);
+            if text.starts_with(prefix) || (name.folder && prefix.starts_with(&text)) {
+                return Ok(Some((
+                    text,
+                    name.folder,
+                    self.folder.join(name.file_name()),
+                )));
             }
-            nearest.push(Name {
-                text,
-                folder,
-                file_name,
-            });
-            if nearest.len() > WINDOW {
-                nearest.pop();
-                self.more = true;
+            if text.as_str() > prefix {
+                return Ok(None);
             }
-        }
-        self.window = nearest.into_sorted_vec();
-        self.window.reverse();
-        Ok(())
-    }
-
-    /// Whether a name can hold keys with the prefix and behind the start.
-    fn wants(&self, name: &str, folder: bool, prefix: &str, after: &str) -> bool {
-        let text = format!("{}{name}", self.text);
-        if folder {
-            (text.starts_with(prefix) || prefix.starts_with(&text))
-                && (text.as_str() > after || after.starts_with(&text))
-        } else {
-            text.starts_with(prefix) && text.as_str() > after
         }
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::Semaphore;
 
+use super::condition::Condition;
 use super::digest::adopted_etag;
 use super::draft::{Finished, TempFile};
 use super::error::FolderError;
@@ -19,12 +20,14 @@ use super::{FolderStore, Inner, key, layout};
 static ADOPTING: Semaphore = Semaphore::const_new(4);
 
 /// What a write does to an object that is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Replace {
     #[default]
     Always,
     /// Refuses with [`FolderError::AlreadyExists`].
     Never,
+    /// Refuses with [`FolderError::ConditionFailed`], or with [`FolderError::NoSuchKey`] where an object was demanded and there is none.
+    If(Condition),
 }
 
 /// A local file to be moved in.
@@ -87,7 +90,7 @@ impl FolderStore {
                 meta,
                 append_from: None,
             };
-            store.commit(&bucket, &key, finished.temp.path(), record, replace)
+            store.commit(&bucket, &key, finished.temp.path(), record, &replace)
         })
         .await
     }
@@ -105,7 +108,7 @@ impl FolderStore {
         let (bucket, key, path) = (bucket.to_owned(), key.to_owned(), file.path.to_owned());
         let crc64 = file.crc64;
         let _turn = ADOPTING.acquire().await.map_err(io::Error::other)?;
-        self.blocking(move |store| store.adopt(&bucket, &key, &path, crc64, meta, replace))
+        self.blocking(move |store| store.adopt(&bucket, &key, &path, crc64, meta, &replace))
             .await
     }
 
@@ -146,7 +149,7 @@ impl FolderStore {
                 meta: meta.unwrap_or_else(|| kept(info.meta)),
                 append_from: None,
             };
-            store.commit(&to.0, &to.1, temp.path(), record, replace)
+            store.commit(&to.0, &to.1, temp.path(), record, &replace)
         })
         .await
     }
@@ -160,7 +163,7 @@ impl Inner {
         path: &Path,
         crc64: u64,
         meta: NewObject,
-        replace: Replace,
+        replace: &Replace,
     ) -> Result<ObjectInfo, FolderError> {
         self.layout.check_bucket(bucket)?;
         key::encode(key)?;
@@ -220,7 +223,7 @@ impl Inner {
         key: &str,
         temp: &Path,
         record: Record,
-        replace: Replace,
+        replace: &Replace,
     ) -> Result<ObjectInfo, FolderError> {
         let _key = self.locks.key(bucket, key);
         self.commit_locked(bucket, key, temp, record, replace)
@@ -233,12 +236,17 @@ impl Inner {
         key: &str,
         temp: &Path,
         record: Record,
-        replace: Replace,
+        replace: &Replace,
     ) -> Result<ObjectInfo, FolderError> {
         let encoded = key::encode(key)?;
         let existing = self.load(bucket, key)?;
-        if replace == Replace::Never && existing.is_some() {
-            return Err(FolderError::AlreadyExists(key.to_owned()));
+        match (replace, &existing) {
+            (Replace::Never, Some(_)) => return Err(FolderError::AlreadyExists(key.to_owned())),
+            (Replace::If(condition), Some(there)) => {
+                condition.check(&self.info_locked(bucket, key, there)?)?;
+            }
+            (Replace::If(condition), None) => condition.check_absent(key)?,
+            (Replace::Always, _) | (Replace::Never, None) => {}
         }
         if let Some(existing) = &existing {
             self.settle(bucket, existing)?;

@@ -15,6 +15,9 @@ use super::error::ServeError;
 use super::xml::Xml;
 use crate::objects::folder::ObjectReader;
 
+/// The longest body that is read before its answer begins.
+const SMALL_BYTES: u64 = 64 * 1024;
+
 /// Status, headers and body.
 pub struct Answer {
     status: u16,
@@ -26,6 +29,8 @@ enum Body {
     Empty,
     Text(String),
     Object(ObjectReader),
+    /// A small part of an object, which leaves with the head of the answer in one piece.
+    Small(Bytes),
     /// What HEAD tells of a body that does not come.
     Absent(u64),
 }
@@ -47,12 +52,17 @@ impl Answer {
         }
     }
 
-    pub fn object(status: u16, reader: ObjectReader) -> Self {
-        Self {
+    pub async fn object(status: u16, reader: ObjectReader) -> std::io::Result<Self> {
+        let body = if reader.length() <= SMALL_BYTES {
+            Body::Small(reader.into_bytes().await?)
+        } else {
+            Body::Object(reader)
+        };
+        Ok(Self {
             status,
             headers: Vec::new(),
-            body: Body::Object(reader),
-        }
+            body,
+        })
     }
 
     pub fn head(length: u64) -> Self {
@@ -112,6 +122,8 @@ impl Answer {
             Body::Text(text) if head => response.body(Silence(text.len() as u64)),
             Body::Text(text) => response.body(text),
             Body::Absent(length) => response.body(Silence(length)),
+            Body::Small(bytes) if head => response.body(Silence(bytes.len() as u64)),
+            Body::Small(bytes) => response.body(bytes),
             Body::Object(reader) if head => response.body(Silence(reader.length())),
             Body::Object(reader) => {
                 let length = reader.length();

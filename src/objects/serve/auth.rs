@@ -3,10 +3,10 @@
 use super::address::{Reading, readings};
 use super::chunked::Framing;
 use super::code::Code;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Scheme};
 use super::error::ServeError;
 use super::request::Request;
-use super::sign::{Now, oss_v1, parse_http_date, v4};
+use super::sign::{Now, aws_v2, oss_v1, parse_http_date, v4};
 use super::{KeyEntry, KeyRing};
 
 /// Buckets whose names are tried for a request that names none (CNAME).
@@ -34,6 +34,8 @@ pub enum Payload {
 
 enum Claim {
     V1(oss_v1::Claim),
+    /// S3's; it carries the same.
+    V2(oss_v1::Claim),
     V4(v4::Claim),
 }
 
@@ -78,7 +80,7 @@ pub fn authenticate(
         });
     };
     let key_id = match &claim {
-        Claim::V1(claim) => &claim.key_id,
+        Claim::V1(claim) | Claim::V2(claim) => &claim.key_id,
         Claim::V4(claim) => &claim.key_id,
     };
     let v4 = if let Claim::V4(claim) = &claim {
@@ -112,10 +114,12 @@ pub fn authenticate(
     for reading in choices {
         let checked = match &claim {
             Claim::V1(claim) => oss_v1::verify(request, claim, &reading, &entry.secret),
+            Claim::V2(claim) => aws_v2::verify(request, claim, &reading, &entry.secret),
             Claim::V4(claim) => claim.verify(request, &reading, &entry.secret),
         };
         match checked {
             Ok(()) => {
+                check_headers_are_signed(request, &claim)?;
                 let payload = payload(request, v4, Some(&entry), true)?;
                 return Ok(Caller {
                     key_id: Some(key_id.clone()),
@@ -144,42 +148,59 @@ fn likeliest(choices: Vec<Reading>, known: impl Fn(&str) -> bool) -> Reading {
 }
 
 fn find_claim(request: &Request) -> Result<Option<Claim>, ServeError> {
-    if let Some(authorization) = request.header("authorization") {
-        let (scheme, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
-        return match scheme {
-            "OSS" => oss_v1::claim_in_header(request, rest).map(|claim| Some(Claim::V1(claim))),
-            "OSS4-HMAC-SHA256" => {
-                v4::Claim::in_header(&v4::OSS4, request, rest).map(|claim| Some(Claim::V4(claim)))
-            }
-            "AWS4-HMAC-SHA256" => {
-                v4::Claim::in_header(&v4::AWS4, request, rest).map(|claim| Some(Claim::V4(claim)))
-            }
-            other => {
-                let scheme: String = other.chars().take(32).collect();
-                Err(ServeError::argument(
-                    "Authorization",
-                    &scheme,
-                    "The signature is none of OSS, OSS4-HMAC-SHA256 and AWS4-HMAC-SHA256.",
-                ))
-            }
-        };
+    let authorization = request.header("authorization").unwrap_or_default();
+    let (scheme, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    let v1 = |claim: Result<_, _>| claim.map(|claim| Some(Claim::V1(claim)));
+    let v2 = |claim: Result<_, _>| claim.map(|claim| Some(Claim::V2(claim)));
+    let v4 = |claim: Result<_, _>| claim.map(|claim| Some(Claim::V4(claim)));
+    match Scheme::of(request) {
+        None => Ok(None),
+        Some(Scheme::OssV1Header) => v1(oss_v1::claim_in_header(request, rest)),
+        Some(Scheme::AwsV2Header) => v2(aws_v2::claim_in_header(request, rest)),
+        Some(Scheme::AwsV2Url) => v2(aws_v2::claim_in_url(request)),
+        Some(Scheme::OssV4Header) => v4(v4::Claim::in_header(&v4::OSS4, request, rest)),
+        Some(Scheme::AwsV4Header) => v4(v4::Claim::in_header(&v4::AWS4, request, rest)),
+        Some(Scheme::OssV1Url) => v1(oss_v1::claim_in_url(request)),
+        Some(Scheme::OssV4Url) => v4(v4::Claim::in_url(&v4::OSS4, request)),
+        Some(Scheme::AwsV4Url) => v4(v4::Claim::in_url(&v4::AWS4, request)),
+        Some(Scheme::OtherHeader) => {
+            let scheme: String = scheme.chars().take(32).collect();
+            Err(ServeError::argument(
+                "Authorization",
+                &scheme,
+                "The signature is none of OSS, OSS4-HMAC-SHA256, AWS and AWS4-HMAC-SHA256.",
+            ))
+        }
     }
-    if request.has("x-oss-signature-version") || request.has("x-oss-signature") {
-        return v4::Claim::in_url(&v4::OSS4, request).map(|claim| Some(Claim::V4(claim)));
+}
+
+/// Refuses headers of either product that the signature does not cover: whoever holds a signed address, or sees a signed request, could
+/// add them, and they decide what the request does.
+fn check_headers_are_signed(request: &Request, claim: &Claim) -> Result<(), ServeError> {
+    let mut unsigned: Vec<_> = request
+        .headers()
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("x-amz-") || name.starts_with("x-oss-"))
+        .filter(|name| match claim {
+            Claim::V1(_) => !name.starts_with("x-oss-"),
+            Claim::V2(_) => !name.starts_with("x-amz-"),
+            Claim::V4(claim) => !claim.covers(name),
+        })
+        .collect();
+    unsigned.dedup();
+    if unsigned.is_empty() {
+        return Ok(());
     }
-    if request.has("X-Amz-Algorithm") || request.has("X-Amz-Signature") {
-        return v4::Claim::in_url(&v4::AWS4, request).map(|claim| Some(Claim::V4(claim)));
-    }
-    if request.has("OSSAccessKeyId") || (request.has("Signature") && request.has("Expires")) {
-        return oss_v1::claim_in_url(request).map(|claim| Some(Claim::V1(claim)));
-    }
-    Ok(None)
+    Err(
+        ServeError::denied("There were headers present in the request which were not signed")
+            .with("HeadersNotSigned", unsigned.join(", ")),
+    )
 }
 
 /// Expiry comes before the signature, as in the product.
 fn check_times(claim: &Claim, now: Now<'_>) -> Result<(), ServeError> {
     match claim {
-        Claim::V1(claim) if claim.in_url => {
+        Claim::V1(claim) | Claim::V2(claim) if claim.in_url => {
             let expires = claim
                 .date
                 .parse::<i64>()
@@ -189,9 +210,13 @@ fn check_times(claim: &Claim, now: Now<'_>) -> Result<(), ServeError> {
                 .ok_or_else(|| ServeError::denied("Expires must be a time in Unix seconds."))?;
             now.check_expiry(None, expires)
         }
-        Claim::V1(claim) => {
-            let date = parse_http_date(&claim.date)
-                .ok_or_else(|| ServeError::denied("OSS authentication requires a valid Date."))?;
+        Claim::V1(of_header) | Claim::V2(of_header) => {
+            let date = parse_http_date(&of_header.date).ok_or_else(|| {
+                ServeError::denied(match claim {
+                    Claim::V2(_) => "AWS authentication requires a valid Date or x-amz-date header",
+                    _ => "OSS authentication requires a valid Date.",
+                })
+            })?;
             now.check_date(date)
         }
         Claim::V4(claim) => match claim.expires_ms() {

@@ -1,7 +1,11 @@
 //! Request bodies: documents read whole up to a limit, objects streamed into the store with their digests checked.
 
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
+use actix_web::error::PayloadError;
 use actix_web::web::{self, Bytes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +19,7 @@ use super::code::Code;
 use super::error::ServeError;
 use crate::clock::{machine_timeout, monotonic};
 use crate::objects::folder::{Draft, Finished, FolderError};
+use crate::web::connection::Line;
 
 /// Largest XML document.
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
@@ -35,6 +40,9 @@ const LEAST_RATE: u64 = 1024;
 /// A request's body as it arrives. A client that sends a byte at a time does not hold its connection for ever.
 pub struct Body {
     payload: web::Payload,
+    line: Option<Rc<Line>>,
+    /// The client waits to be asked.
+    held_back: bool,
     began: Instant,
     read: u64,
     ended: bool,
@@ -42,9 +50,12 @@ pub struct Body {
 }
 
 impl Body {
-    pub fn new(payload: web::Payload) -> Self {
+    /// `held_back`: the client sends it only when asked (`Expect: 100-continue`).
+    pub fn new(payload: web::Payload, line: Option<Rc<Line>>, held_back: bool) -> Self {
         Self {
             payload,
+            line,
+            held_back,
             began: monotonic(),
             read: 0,
             ended: false,
@@ -57,11 +68,22 @@ impl Body {
         (!self.ended).then_some(self.payload)
     }
 
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        let polled = self.payload.poll_next_unpin(cx);
+        if let Some(line) = &self.line {
+            line.wait_for_body(polled.is_pending());
+            if polled.is_pending() && std::mem::take(&mut self.held_back) {
+                line.ask_for_body();
+            }
+        }
+        polled
+    }
+
     /// The next bytes, none at the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, ServeError>> {
         let due = FIRST_PATIENCE + Duration::from_secs(self.read / LEAST_RATE);
         let patience = PAUSE.min(due.saturating_sub(self.began.elapsed()));
-        match machine_timeout(patience, self.payload.next()).await {
+        match machine_timeout(patience, poll_fn(|cx| self.poll(cx))).await {
             Some(Some(Ok(bytes))) => {
                 self.read += bytes.len() as u64;
                 Some(Ok(bytes))
@@ -81,14 +103,14 @@ impl Body {
         }
     }
 
-    /// Reads and drops what is left, within bounds.
+    /// Reads and drops what is left, within bounds. Whoever was not asked for a body has sent none.
     pub async fn drain(&mut self) {
-        if self.timed_out {
+        if self.timed_out || self.held_back {
             return;
         }
         let reading = async {
             let mut dropped = 0;
-            while let Some(Ok(bytes)) = self.payload.next().await {
+            while let Some(Ok(bytes)) = poll_fn(|cx| self.poll(cx)).await {
                 dropped += bytes.len();
                 if dropped > MAX_DRAINED_BYTES {
                     return false;
@@ -103,7 +125,7 @@ impl Body {
 /// Reads a document whole and checks its announced digests.
 pub async fn document(context: &Context<'_>, payload: &mut Body) -> Result<Vec<u8>, ServeError> {
     let mut body = Vec::new();
-    let mut intake = Intake::new(context);
+    let mut intake = Intake::new(context)?;
     while let Some(bytes) = payload.next().await {
         for part in intake.take(bytes?)? {
             if body.len() + part.len() > MAX_DOCUMENT_BYTES {
@@ -131,7 +153,7 @@ pub async fn object(context: &Context<'_>, payload: &mut Body) -> Result<Finishe
         return Err(ServeError::of(Code::MissingContentLength));
     }
     let mut draft = context.store().draft().await?;
-    let mut intake = Intake::new(context);
+    let mut intake = Intake::new(context)?;
     while let Some(bytes) = payload.next().await {
         for part in intake.take(bytes?)? {
             store_part(&mut draft, part).await?;
@@ -188,7 +210,7 @@ struct Intake {
 }
 
 impl Intake {
-    fn new(context: &Context<'_>) -> Self {
+    fn new(context: &Context<'_>) -> Result<Self, ServeError> {
         let request = context.request;
         let mut checks = Checks::default();
         if let Payload::Sha256(hash) = &context.caller.payload {
@@ -213,11 +235,22 @@ impl Intake {
             }
             Payload::Unsigned | Payload::Sha256(_) => None,
         };
-        Self {
+        // A header that is no digest at all is another mistake than one of other bytes, and S3 tells them apart.
+        let md5 = match request.header("content-md5") {
+            None => None,
+            Some(text) => match STANDARD.decode(text) {
+                Ok(digest) if digest.len() == 16 => Some(text.to_owned()),
+                _ => {
+                    return Err(ServeError::of(Code::ContentMd5Malformed)
+                        .with("Content-MD5", text.to_owned()));
+                }
+            },
+        };
+        Ok(Self {
             unframer,
             checks,
-            md5: request.header("content-md5").map(str::to_owned),
-        }
+            md5,
+        })
     }
 
     fn take(&mut self, bytes: Bytes) -> Result<Vec<Bytes>, ServeError> {
@@ -238,11 +271,9 @@ impl Intake {
         };
         self.checks.finish(|name| trailers.get(name).cloned())?;
         match self.md5 {
-            Some(wanted) if wanted != STANDARD.encode(md5) => Err(ServeError::new(
-                Code::ContentMd5Mismatch,
-                "The Content-MD5 you specified was invalid.",
-            )
-            .with("Content-MD5", wanted)),
+            Some(wanted) if wanted != STANDARD.encode(md5) => {
+                Err(ServeError::of(Code::ContentMd5Mismatch).with("Content-MD5", wanted))
+            }
             _ => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
 //! Operations on the service and on buckets as such.
 
 use super::Context;
+use super::acl::{self, Target};
 use super::answer::Answer;
 use super::dialect::Dialect;
 use super::error::ServeError;
@@ -83,10 +84,7 @@ pub async fn get_service(context: &Context<'_>) -> Result<Answer, ServeError> {
 /// `PutBucket`. Making one's own bucket again is no error; a list named with it is set.
 pub async fn put_bucket(context: &Context<'_>) -> Result<Answer, ServeError> {
     let name = context.bucket();
-    let acl = match context.own_header("acl") {
-        Some(word) => Some(bucket_acl(word)?),
-        None => None,
-    };
+    let acl = acl::in_headers(context, Target::Bucket)?;
     match context
         .store()
         .create_bucket(name, acl.unwrap_or(Acl::Private))
@@ -101,19 +99,6 @@ pub async fn put_bucket(context: &Context<'_>) -> Result<Answer, ServeError> {
         Err(error) => return Err(error.into()),
     }
     Ok(Answer::empty(200).header("location", format!("/{name}")))
-}
-
-/// A bucket's list, in the product's words.
-pub fn bucket_acl(word: &str) -> Result<Acl, ServeError> {
-    Acl::parse(word)
-        .filter(|acl| *acl != Acl::Default)
-        .ok_or_else(|| {
-            ServeError::argument(
-                "x-oss-acl",
-                word,
-                "The ACL must be private, public-read or public-read-write.",
-            )
-        })
 }
 
 /// `DeleteBucket`.

@@ -47,6 +47,7 @@ InvalidRequest = "InvalidRequest", 400, "", "The request is not valid.";
 InvalidUri = "InvalidURI", 400, "", "The request target is not percent-encoded UTF-8.";
 UriTooLong = "URITooLong", 414, "", "The request target is longer than 16 KB.";
 MethodNotAllowed = "MethodNotAllowed", 405, "", "The specified method is not allowed against this resource.";
+MissingSecurityHeader = "MissingSecurityHeader", 400, "", "Your request was missing a required header.";
 NotImplemented = "NotImplemented", 501, "", "localyun does not implement this.";
 MissingArgument = "MissingArgument", 400, "", "An argument is missing.";
 MissingContentLength = "MissingContentLength", 411, "", "You must provide the Content-Length HTTP header.";

@@ -3,6 +3,7 @@
 use super::error::ServeError;
 use super::request::Request;
 use super::xml::Xml;
+use crate::objects::folder::StorageClass;
 
 /// Which product's words a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,17 +13,19 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// What an unverified request looks like: S3 where it carries S3's words, OSS otherwise.
+    /// The dialect of a request: what its signature says. Only a request that brings none is judged by its headers, since whoever holds a
+    /// signed address can add any header to it.
     pub fn of(request: &Request) -> Self {
-        let authorization = request.header("authorization").unwrap_or_default();
-        let s3 = authorization.starts_with("AWS")
-            || request.has("X-Amz-Algorithm")
-            || request.has("AWSAccessKeyId")
-            || (authorization.is_empty()
-                && request
-                    .headers()
-                    .any(|(name, _)| name.starts_with("x-amz-")));
-        if s3 { Self::S3 } else { Self::Oss }
+        match Scheme::of(request) {
+            Some(scheme) => scheme.dialect(),
+            None if request
+                .headers()
+                .any(|(name, _)| name.starts_with(Self::S3.prefix())) =>
+            {
+                Self::S3
+            }
+            None => Self::Oss,
+        }
     }
 
     /// Prefix of the dialect's own headers.
@@ -44,6 +47,28 @@ impl Dialect {
             Self::Oss => format!("\"{}\"", etag.to_uppercase()),
             Self::S3 => format!("\"{etag}\""),
         }
+    }
+
+    /// The dialect's word for a storage class.
+    pub fn storage_class(self, class: StorageClass) -> &'static str {
+        match (self, class) {
+            (Self::Oss, StorageClass::Standard) => "Standard",
+            (Self::Oss, StorageClass::InfrequentAccess) => "IA",
+            (Self::S3, StorageClass::Standard) => "STANDARD",
+            (Self::S3, StorageClass::InfrequentAccess) => "STANDARD_IA",
+        }
+    }
+
+    /// Reads the dialect's word for a storage class. Classes whose objects cannot be read at once, or that promise something else, are
+    /// not there.
+    pub fn read_storage_class(self, word: &str) -> Result<StorageClass, ServeError> {
+        [StorageClass::Standard, StorageClass::InfrequentAccess]
+            .into_iter()
+            .find(|class| self.storage_class(*class).eq_ignore_ascii_case(word))
+            .ok_or_else(|| {
+                let word: String = word.chars().take(32).collect();
+                ServeError::not_implemented(&format!("{}storage-class: {word}", self.prefix()))
+            })
     }
 
     /// Namespace of documents.
@@ -84,6 +109,57 @@ impl Dialect {
     }
 }
 
+/// How a request is signed, by what it carries; nothing is verified yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    OssV1Header,
+    OssV4Header,
+    AwsV2Header,
+    AwsV4Header,
+    /// An `Authorization` header of another kind.
+    OtherHeader,
+    OssV1Url,
+    OssV4Url,
+    AwsV2Url,
+    AwsV4Url,
+}
+
+impl Scheme {
+    /// A header wins over a URL, and in a URL the newer version over the older.
+    pub fn of(request: &Request) -> Option<Self> {
+        if let Some(authorization) = request.header("authorization") {
+            let (scheme, _) = authorization.split_once(' ').unwrap_or((authorization, ""));
+            return Some(match scheme {
+                "OSS" => Self::OssV1Header,
+                "AWS" => Self::AwsV2Header,
+                "OSS4-HMAC-SHA256" => Self::OssV4Header,
+                "AWS4-HMAC-SHA256" => Self::AwsV4Header,
+                _ => Self::OtherHeader,
+            });
+        }
+        if request.has("x-oss-signature-version") || request.has("x-oss-signature") {
+            return Some(Self::OssV4Url);
+        }
+        if request.has("X-Amz-Algorithm") || request.has("X-Amz-Signature") {
+            return Some(Self::AwsV4Url);
+        }
+        if request.has("OSSAccessKeyId") {
+            return Some(Self::OssV1Url);
+        }
+        if request.has("AWSAccessKeyId") {
+            return Some(Self::AwsV2Url);
+        }
+        (request.has("Signature") && request.has("Expires")).then_some(Self::OssV1Url)
+    }
+
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::AwsV2Header | Self::AwsV4Header | Self::AwsV2Url | Self::AwsV4Url => Dialect::S3,
+            _ => Dialect::Oss,
+        }
+    }
+}
+
 /// Turns a refusal into S3's words where the two products differ.
 pub fn reword(mut error: ServeError, dialect: Dialect) -> ServeError {
     if dialect == Dialect::S3
@@ -93,4 +169,45 @@ pub fn reword(mut error: ServeError, dialect: Dialect) -> ServeError {
         error.code = code;
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialect(target: &str, headers: &[(&str, &str)]) -> Dialect {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()));
+        Dialect::of(&Request::new("PUT", target, headers).expect("a request"))
+    }
+
+    #[test]
+    fn the_signature_says_the_dialect_and_an_unsigned_header_never_does() {
+        let copy = [("x-amz-copy-source", "/b/k")];
+        let v1 = "/b/k?OSSAccessKeyId=a&Expires=1&Signature=s";
+        for oss in [
+            v1.to_owned(),
+            format!("{v1}&AWSAccessKeyId=a"),
+            "/b/k?Expires=1&Signature=s".to_owned(),
+            "/b/k?x-oss-signature-version=OSS4-HMAC-SHA256".to_owned(),
+            "/b/k?x-oss-signature=s&X-Amz-Signature=s".to_owned(),
+        ] {
+            assert_eq!(dialect(&oss, &copy), Dialect::Oss, "{oss}");
+        }
+        for authorization in ["OSS a:s", "OSS4-HMAC-SHA256 Credential=x"] {
+            let headers = [("authorization", authorization), copy[0]];
+            assert_eq!(dialect("/b/k", &headers), Dialect::Oss);
+        }
+        for authorization in ["AWS4-HMAC-SHA256 Credential=x", "AWS a:s"] {
+            let aws = [("authorization", authorization)];
+            assert_eq!(dialect("/b/k", &aws), Dialect::S3);
+        }
+        let v2 = "/b/k?AWSAccessKeyId=a&Expires=1&Signature=s";
+        assert_eq!(dialect(v2, &[("x-oss-date", "x")]), Dialect::S3);
+        let oss_header = [("x-oss-object-acl", "private")];
+        assert_eq!(dialect("/b/k?X-Amz-Signature=s", &oss_header), Dialect::S3);
+        assert_eq!(dialect("/b/k", &copy), Dialect::S3);
+        assert_eq!(dialect("/b/k", &[]), Dialect::Oss);
+    }
 }

@@ -47,6 +47,11 @@ impl ServeError {
         Self::new(Code::AccessDenied, message)
     }
 
+    /// 412 `PreconditionFailed`, naming the condition.
+    pub fn precondition(condition: &str) -> Self {
+        Self::of(Code::PreconditionFailed).with("Condition", condition.to_owned())
+    }
+
     /// 501 `NotImplemented`, naming the operation.
     pub fn not_implemented(operation: &str) -> Self {
         Self::new(
@@ -93,6 +98,7 @@ impl From<FolderError> for ServeError {
             }
             FolderError::NoSuchKey(key) => Self::of(Code::NoSuchKey).with("Key", key),
             FolderError::AlreadyExists(key) => Self::of(Code::FileAlreadyExists).with("Key", key),
+            FolderError::ConditionFailed(condition) => Self::precondition(condition),
             FolderError::KeyTooLong => Self::of(Code::KeyTooLong),
             FolderError::InvalidKey(reason) => Self::new(
                 Code::InvalidObjectName,

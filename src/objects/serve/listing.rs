@@ -45,6 +45,11 @@ impl Names {
         }
     }
 
+    /// OSS tells a delimiter that nobody asked for, as an empty one; S3 tells none.
+    fn delimiter(&self, asked: &str) -> Option<String> {
+        (self.dialect == Dialect::Oss || !asked.is_empty()).then(|| self.write(asked))
+    }
+
     fn declare(&self, xml: &mut Xml) {
         if self.encoded {
             xml.text("EncodingType", "url");
@@ -107,11 +112,7 @@ fn entry(xml: &mut Xml, names: &Names, object: &ObjectInfo, dialect: Dialect, wi
     }
     xml.text("Size", object.size).text(
         "StorageClass",
-        if dialect == Dialect::Oss {
-            "Standard"
-        } else {
-            "STANDARD"
-        },
+        dialect.storage_class(object.meta.storage_class),
     );
     if with_owner {
         owner(xml);
@@ -133,7 +134,7 @@ pub async fn list_objects(context: &Context<'_>) -> Result<Answer, ServeError> {
         .text("Prefix", names.write(&query.prefix))
         .text("Marker", names.write(marker))
         .text("MaxKeys", query.max_keys)
-        .text("Delimiter", names.write(&query.delimiter))
+        .maybe("Delimiter", names.delimiter(&query.delimiter))
         .text("IsTruncated", page.next.is_some());
     names.declare(&mut xml);
     xml.maybe(
@@ -176,7 +177,7 @@ pub async fn list_objects_v2(context: &Context<'_>) -> Result<Answer, ServeError
     xml.text("Name", context.bucket())
         .text("Prefix", names.write(&query.prefix))
         .text("MaxKeys", query.max_keys)
-        .text("Delimiter", names.write(&query.delimiter));
+        .maybe("Delimiter", names.delimiter(&query.delimiter));
     if !start_after.is_empty() {
         xml.text("StartAfter", names.write(start_after));
     }
@@ -226,7 +227,7 @@ pub async fn list_uploads(context: &Context<'_>) -> Result<Answer, ServeError> {
         .text("UploadIdMarker", &query.upload_id_marker)
         .text("NextKeyMarker", names.write(&next_key))
         .text("NextUploadIdMarker", next_id)
-        .text("Delimiter", names.write(&query.delimiter))
+        .maybe("Delimiter", names.delimiter(&query.delimiter))
         .text("Prefix", names.write(&query.prefix))
         .text("MaxUploads", query.max_uploads)
         .text("IsTruncated", page.next.is_some());

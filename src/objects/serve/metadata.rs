@@ -1,14 +1,15 @@
 //! Access control lists and tags.
 
 use super::Context;
+use super::acl::{self, Target};
 use super::answer::Answer;
 use super::body;
-use super::buckets::{OWNER, bucket_acl, owner};
+use super::buckets::{OWNER, owner};
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::xml::{self, Tagging};
-use crate::objects::folder::Acl;
+use crate::objects::folder::{Acl, FolderError};
 
 /// Tags of one object, their keys and their values at most, as in the product.
 const MAX_TAGS: usize = 10;
@@ -57,47 +58,21 @@ pub async fn get_bucket_acl(context: &Context<'_>) -> Result<Answer, ServeError>
     Ok(acl_document(context, acl))
 }
 
-/// `PutBucketAcl`.
-pub async fn put_bucket_acl(context: &Context<'_>) -> Result<Answer, ServeError> {
-    let word = context
-        .own_header("acl")
-        .ok_or_else(|| acl_missing("acl"))?;
-    context
-        .store()
-        .set_bucket_acl(context.bucket(), bucket_acl(word)?)
-        .await?;
-    Ok(Answer::empty(200))
-}
-
-fn acl_missing(header: &str) -> ServeError {
-    ServeError::new(
-        Code::MissingArgument,
-        format!(
-            "The ACL is set by the header x-oss-{header} or x-amz-acl; grants in the body are not implemented."
-        ),
-    )
-}
-
-/// Name of the header that carries an object's list, behind the prefix.
-fn object_acl_header(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Oss => "object-acl",
-        Dialect::S3 => "acl",
+/// `PutBucketAcl`. OSS makes the bucket where there is none.
+pub async fn put_bucket_acl(
+    context: &Context<'_>,
+    payload: &mut body::Body,
+) -> Result<Answer, ServeError> {
+    let body = body::document(context, payload).await?;
+    let acl = acl::asked(context, Target::Bucket, &body)?;
+    let bucket = context.bucket();
+    match context.store().set_bucket_acl(bucket, acl).await {
+        Err(FolderError::NoSuchBucket(_)) if context.dialect() == Dialect::Oss => {
+            context.store().create_bucket(bucket, acl).await?;
+        }
+        other => other?,
     }
-}
-
-/// The list that a request gives to an object it makes.
-pub fn object_acl(context: &Context<'_>) -> Result<Option<Acl>, ServeError> {
-    let Some(word) = context.own_header(object_acl_header(context.dialect())) else {
-        return Ok(None);
-    };
-    Acl::parse(word).map(Some).ok_or_else(|| {
-        ServeError::argument(
-            "x-oss-object-acl",
-            word,
-            "The ACL must be default, private, public-read or public-read-write.",
-        )
-    })
+    Ok(Answer::empty(200))
 }
 
 /// `GetObjectACL`.
@@ -110,8 +85,12 @@ pub async fn get_object_acl(context: &Context<'_>) -> Result<Answer, ServeError>
 }
 
 /// `PutObjectACL`.
-pub async fn put_object_acl(context: &Context<'_>) -> Result<Answer, ServeError> {
-    let acl = object_acl(context)?.ok_or_else(|| acl_missing("object-acl"))?;
+pub async fn put_object_acl(
+    context: &Context<'_>,
+    payload: &mut body::Body,
+) -> Result<Answer, ServeError> {
+    let body = body::document(context, payload).await?;
+    let acl = acl::asked(context, Target::Object, &body)?;
     context
         .store()
         .set_acl(context.bucket(), context.key(), acl)
@@ -120,7 +99,7 @@ pub async fn put_object_acl(context: &Context<'_>) -> Result<Answer, ServeError>
 }
 
 pub fn no_such_key(context: &Context<'_>) -> ServeError {
-    crate::objects::folder::FolderError::NoSuchKey(context.key().to_owned()).into()
+    FolderError::NoSuchKey(context.key().to_owned()).into()
 }
 
 /// `GetObjectTagging`.
@@ -146,16 +125,10 @@ pub async fn put_tagging(
     context: &Context<'_>,
     payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
-    let document: Tagging = xml::parse(&body::document(context, payload).await?)?;
-    let tags = document
-        .set
-        .tags
-        .into_iter()
-        .map(|tag| (tag.key, tag.value))
-        .collect();
+    let tags = tags_in_document(&body::document(context, payload).await?)?;
     context
         .store()
-        .set_tags(context.bucket(), context.key(), checked(tags)?)
+        .set_tags(context.bucket(), context.key(), tags)
         .await?;
     Ok(Answer::empty(200))
 }
@@ -167,6 +140,13 @@ pub async fn delete_tagging(context: &Context<'_>) -> Result<Answer, ServeError>
         .set_tags(context.bucket(), context.key(), Vec::new())
         .await?;
     Ok(Answer::empty(204))
+}
+
+/// The tags of a document.
+pub fn tags_in_document(body: &[u8]) -> Result<Vec<(String, String)>, ServeError> {
+    let document: Tagging = xml::parse(body)?;
+    let tags = document.set.tags.into_iter();
+    checked(tags.map(|tag| (tag.key, tag.value)).collect())
 }
 
 /// The tags of an `x-oss-tagging` header, written like a query.

@@ -6,8 +6,9 @@ use super::Context;
 use super::answer::Answer;
 use super::body;
 use super::code::Code;
+use super::dialect::Dialect;
 use super::error::ServeError;
-use super::object_read::{Wanted, of_copy_source, wanted};
+use super::object_read::{Wanted, exact_range, of_copy_source, wanted};
 use super::object_write::{copy_source, new_object, replace};
 use super::sign::timestamp;
 use super::xml::{self, Complete};
@@ -86,6 +87,9 @@ pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeErro
         .store()
         .read(&bucket, &key, |info| {
             of_copy_source(context.dialect()).check(context.request, info, context.dialect())?;
+            if let (Some(range), Dialect::S3) = (range, context.dialect()) {
+                return exact_range(range, info.size);
+            }
             match wanted(range, info.size, true) {
                 Wanted::Whole => Ok((0, info.size)),
                 Wanted::Part { start, length } => Ok((start, length)),

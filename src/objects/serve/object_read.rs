@@ -8,7 +8,7 @@ use super::error::ServeError;
 use super::metadata::no_such_key;
 use super::request::Request;
 use super::sign::parse_http_date;
-use crate::objects::folder::ObjectInfo;
+use crate::objects::folder::{ObjectInfo, StorageClass};
 
 /// Header names of a set of conditions.
 pub struct Conditions {
@@ -16,6 +16,14 @@ pub struct Conditions {
     if_none_match: &'static str,
     if_modified: &'static str,
     if_unmodified: &'static str,
+    /// The answer where the object is what the client has already: a reader need not read it again, a copy is refused (S3).
+    unchanged: Unchanged,
+}
+
+#[derive(Clone, Copy)]
+enum Unchanged {
+    NotModified,
+    Refused,
 }
 
 /// The conditions of HTTP on the object that is read.
@@ -24,6 +32,7 @@ pub const OF_HTTP: Conditions = Conditions {
     if_none_match: "if-none-match",
     if_modified: "if-modified-since",
     if_unmodified: "if-unmodified-since",
+    unchanged: Unchanged::NotModified,
 };
 
 /// The conditions on the source of a copy.
@@ -34,12 +43,14 @@ pub const fn of_copy_source(dialect: Dialect) -> Conditions {
             if_none_match: "x-oss-copy-source-if-none-match",
             if_modified: "x-oss-copy-source-if-modified-since",
             if_unmodified: "x-oss-copy-source-if-unmodified-since",
+            unchanged: Unchanged::NotModified,
         },
         Dialect::S3 => Conditions {
             if_match: "x-amz-copy-source-if-match",
             if_none_match: "x-amz-copy-source-if-none-match",
             if_modified: "x-amz-copy-source-if-modified-since",
             if_unmodified: "x-amz-copy-source-if-unmodified-since",
+            unchanged: Unchanged::Refused,
         },
     }
 }
@@ -70,9 +81,7 @@ impl Conditions {
                 .any(|tag| tag == "*" || tag.eq_ignore_ascii_case(&info.etag))
         };
         let modified = info.last_modified_ms / 1000;
-        let failed = |condition: &str| {
-            Err(ServeError::of(Code::PreconditionFailed).with("Condition", condition.to_owned()))
-        };
+        let failed = |condition: &str| Err(ServeError::precondition(condition));
         match request.header(self.if_match) {
             Some(list) if !names_it(list) => return failed("If-Match"),
             Some(_) => {}
@@ -85,6 +94,9 @@ impl Conditions {
             Some(list) => names_it(list),
             None => seconds(self.if_modified).is_some_and(|since| modified <= since),
         };
+        if unchanged && matches!(self.unchanged, Unchanged::Refused) {
+            return failed("If-None-Match");
+        }
         if unchanged {
             return Err(ServeError::of(Code::NotModified)
                 .with_header("etag", dialect.etag(&info.etag))
@@ -135,10 +147,7 @@ pub fn wanted(range: Option<&str>, size: u64, standard: bool) -> Wanted {
     } else {
         Wanted::Whole
     };
-    let (start, end) = match (
-        start.trim().parse::<u64>().ok(),
-        end.trim().parse::<u64>().ok(),
-    ) {
+    let (start, end) = match (position(start), position(end)) {
         (Some(first), Some(last)) if first <= last => (first, last),
         (Some(first), None) if end.trim().is_empty() => (first, size.saturating_sub(1)),
         (None, Some(0)) if start.trim().is_empty() => return outside,
@@ -158,6 +167,36 @@ pub fn wanted(range: Option<&str>, size: u64, standard: bool) -> Wanted {
         start,
         length: end - start + 1,
     }
+}
+
+/// A position of a range; one that no number holds lies behind every object.
+fn position(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+/// The bytes `bytes=first-last` of a source, which must be all there.
+pub fn exact_range(text: &str, size: u64) -> Result<(u64, u64), ServeError> {
+    let malformed = || {
+        ServeError::argument(
+            "x-amz-copy-source-range",
+            text,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based \
+             offsets of the first and last bytes to copy",
+        )
+    };
+    let (first, last) = text
+        .trim()
+        .strip_prefix("bytes=")
+        .and_then(|spec| spec.split_once('-'))
+        .and_then(|(first, last)| Some((position(first)?, position(last)?)))
+        .filter(|(first, last)| first <= last)
+        .ok_or_else(malformed)?;
+    if last >= size {
+        return Err(out_of_range(size));
+    }
+    Ok((first, last - first + 1))
 }
 
 fn standard_ranges(context: &Context<'_>) -> bool {
@@ -189,8 +228,8 @@ pub async fn get_object(context: &Context<'_>) -> Result<Answer, ServeError> {
         })
         .await?;
     let mut answer = match part {
-        None => Answer::object(200, reader),
-        Some((start, length)) => Answer::object(206, reader).header(
+        None => Answer::object(200, reader).await?,
+        Some((start, length)) => Answer::object(206, reader).await?.header(
             "content-range",
             format!("bytes {start}-{}/{}", start + length - 1, info.size),
         ),
@@ -218,6 +257,7 @@ pub async fn head_object(context: &Context<'_>) -> Result<Answer, ServeError> {
                 format!("bytes {start}-{}/{}", start + length - 1, info.size),
             )
         }
+        Wanted::Nothing => return Err(out_of_range(info.size)),
         _ => Answer::head(info.size),
     };
     overrides(context, describe(context, answer, &info))
@@ -256,11 +296,18 @@ fn describe(context: &Context<'_>, mut answer: Answer, info: &ObjectInfo) -> Ans
             info.meta.tags.len().to_string(),
         );
     }
+    if dialect == Dialect::S3 && info.meta.storage_class != StorageClass::Standard {
+        let word = dialect.storage_class(info.meta.storage_class);
+        answer = answer.header("x-amz-storage-class", word);
+    }
     if dialect == Dialect::Oss {
         answer = answer
             .header("x-oss-object-type", info.kind.as_str())
             .header("x-oss-hash-crc64ecma", info.crc64.to_string())
-            .header("x-oss-storage-class", "Standard");
+            .header(
+                "x-oss-storage-class",
+                dialect.storage_class(info.meta.storage_class),
+            );
         if info.kind == crate::objects::folder::ObjectKind::Appendable {
             answer = answer.header("x-oss-next-append-position", info.size.to_string());
         }
@@ -308,6 +355,18 @@ mod tests {
             ("bytes=500-999", part(500, 500), part(500, 500)),
             ("bytes=500-", part(500, 500), part(500, 500)),
             ("bytes=-300", part(700, 300), part(700, 300)),
+            (
+                "bytes=990-99999999999999999999",
+                part(990, 10),
+                Wanted::Whole,
+            ),
+            (
+                "bytes=99999999999999999999-",
+                Wanted::Nothing,
+                Wanted::Whole,
+            ),
+            ("bytes=-99999999999999999999", part(0, 1000), part(0, 1000)),
+            ("bytes=+1-2", Wanted::Whole, Wanted::Whole),
             ("bytes=-3000", part(0, 1000), part(0, 1000)),
             ("bytes=500-2000", part(500, 500), Wanted::Whole),
             ("bytes=1000-", Wanted::Nothing, Wanted::Whole),
@@ -322,6 +381,32 @@ mod tests {
         }
         assert_eq!(wanted(Some("bytes=0-"), 0, true), Wanted::Nothing);
         assert_eq!(wanted(Some("bytes=-5"), 0, false), Wanted::Whole);
+    }
+
+    #[test]
+    fn the_range_of_a_copy_is_exact() {
+        assert_eq!(exact_range("bytes=0-9", 10).expect("all"), (0, 10));
+        assert_eq!(exact_range("bytes=3-3", 10).expect("one"), (3, 1));
+        for text in ["bytes=0-10", "bytes=10-10", "bytes=0-99999999999999999999"] {
+            assert_eq!(exact_range(text, 10).expect_err(text).code.status(), 416);
+        }
+        for text in [
+            "0-2",
+            "bytes=0",
+            "bytes=-2",
+            "bytes=2-",
+            "bytes=5-2",
+            "bytes=a-b",
+            "bytes=0-1,3-4",
+            "",
+        ] {
+            let refused = exact_range(text, 10).expect_err(text);
+            assert_eq!(
+                (refused.code.status(), refused.code.as_str()),
+                (400, "InvalidArgument"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 
 use super::Context;
+use super::acl::{self, Target};
 use super::answer::Answer;
 use super::body;
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
-use super::metadata::{object_acl, tags_in_header};
+use super::metadata::tags_in_header;
 use super::object_read::of_copy_source;
-use super::sign::{encode, encode_path, timestamp};
-use super::xml::{self, Delete};
-use crate::objects::folder::{FolderError, NewObject, ObjectInfo, Replace};
+use super::sign::{encode, encode_path, parse_http_date, timestamp};
+use super::xml::{self, Delete, DeleteKey};
+use crate::objects::folder::{
+    Condition, FolderError, NewObject, ObjectInfo, Replace, StorageClass, Tags,
+};
 
 /// Bytes of user metadata at most, names and values together (OSS: 8 KB).
 const MAX_USER_METADATA: usize = 8 * 1024;
@@ -66,41 +69,104 @@ pub fn new_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
             .map(str::to_owned),
         user_metadata,
         headers,
-        acl: object_acl(context)?.unwrap_or_default(),
+        acl: acl::in_headers(context, Target::Object)?.unwrap_or_default(),
         tags: context
             .own_header("tagging")
             .map_or(Ok(Vec::new()), tags_in_header)?,
+        storage_class: context
+            .own_header("storage-class")
+            .map_or(Ok(StorageClass::default()), |word| {
+                context.dialect().read_storage_class(word)
+            })?,
     })
 }
 
 /// Whether the request may replace an object.
 pub fn replace(context: &Context<'_>) -> Replace {
-    let forbidden = context.own_header("forbid-overwrite") == Some("true")
-        || (context.dialect() == Dialect::S3
-            && context.request.header("if-none-match") == Some("*"));
-    if forbidden {
-        Replace::Never
-    } else {
-        Replace::Always
+    if context.own_header("forbid-overwrite") == Some("true") {
+        return Replace::Never;
     }
+    let condition = condition(context);
+    if condition.is_empty() {
+        Replace::Always
+    } else {
+        Replace::If(condition)
+    }
+}
+
+/// S3's conditions on the object that is there already; OSS has none.
+fn condition(context: &Context<'_>) -> Condition {
+    if context.dialect() == Dialect::Oss {
+        return Condition::default();
+    }
+    let tags = |name: &str| context.request.header(name).map(tags);
+    Condition {
+        matches: tags("if-match"),
+        none_matches: tags("if-none-match"),
+        ..Condition::default()
+    }
+}
+
+/// What `DeleteObject` demands besides.
+fn condition_of_delete(context: &Context<'_>) -> Result<Condition, ServeError> {
+    let mut condition = condition(context);
+    condition.none_matches = None;
+    if context.dialect() == Dialect::Oss {
+        return Ok(condition);
+    }
+    if let Some(text) = context.own_header("if-match-last-modified-time") {
+        condition.last_modified_s = Some(seconds("x-amz-if-match-last-modified-time", text)?);
+    }
+    if let Some(text) = context.own_header("if-match-size") {
+        condition.size = Some(size("x-amz-if-match-size", text)?);
+    }
+    Ok(condition)
+}
+
+fn tags(list: &str) -> Tags {
+    if list.trim() == "*" {
+        return Tags::Any;
+    }
+    let tags = list.split(',').map(|tag| tag.trim().trim_matches('"'));
+    Tags::OneOf(tags.map(str::to_owned).collect())
+}
+
+/// A date as HTTP or ISO 8601 writes it.
+fn seconds(argument: &'static str, text: &str) -> Result<i64, ServeError> {
+    let iso = || {
+        let moment: jiff::Timestamp = text.trim().parse().ok()?;
+        Some(moment.as_millisecond())
+    };
+    parse_http_date(text)
+        .or_else(iso)
+        .map(|ms| ms.div_euclid(1000))
+        .ok_or_else(|| ServeError::argument(argument, text, format!("{argument} must be a date.")))
+}
+
+fn size(argument: &'static str, text: &str) -> Result<u64, ServeError> {
+    text.trim()
+        .parse()
+        .map_err(|_| ServeError::argument(argument, text, format!("{argument} must be a number.")))
 }
 
 /// Refuses before the body is read what would be refused after it.
 async fn check_target(context: &Context<'_>) -> Result<(), ServeError> {
-    context
-        .store()
-        .check_target(context.bucket(), context.key())
-        .await?;
-    if replace(context) == Replace::Never
-        && context
-            .store()
-            .acl(context.bucket(), context.key())
-            .await?
-            .is_some()
-    {
-        return Err(FolderError::AlreadyExists(context.key().to_owned()).into());
+    let (bucket, key) = (context.bucket(), context.key());
+    context.store().check_target(bucket, key).await?;
+    match replace(context) {
+        Replace::Always => Ok(()),
+        Replace::Never => match context.store().acl(bucket, key).await? {
+            Some(_) => Err(FolderError::AlreadyExists(key.to_owned()).into()),
+            None => Ok(()),
+        },
+        Replace::If(condition) => {
+            match context.store().head(bucket, key).await? {
+                Some(there) => condition.check(&there)?,
+                None => condition.check_absent(key)?,
+            }
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// The headers that tell of a stored object.
@@ -183,12 +249,21 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
         )),
     };
     let said = new_object(context)?;
-    let mut meta = if replaces("metadata-directive")? {
-        said.clone()
-    } else {
-        source.meta
-    };
+    let replaced = replaces("metadata-directive")?;
+    let unchanged = !replaced && said.storage_class == source.meta.storage_class;
+    if context.dialect() == Dialect::S3
+        && unchanged
+        && (bucket.as_str(), key.as_str()) == (context.bucket(), context.key())
+    {
+        return Err(ServeError::new(
+            Code::InvalidRequest,
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's \
+             metadata, storage class, website redirect location or encryption attributes.",
+        ));
+    }
+    let mut meta = if replaced { said.clone() } else { source.meta };
     meta.acl = said.acl;
+    meta.storage_class = said.storage_class;
     if replaces("tagging-directive")? {
         meta.tags = said.tags;
     }
@@ -212,7 +287,11 @@ pub async fn append_object(
 ) -> Result<Answer, ServeError> {
     let position = context.request.number("position", 0..=u64::MAX / 2)?;
     let position = position.ok_or_else(|| {
-        ServeError::argument("position", "", "AppendObject needs the parameter position.")
+        ServeError::new(
+            Code::MissingArgument,
+            "AppendObject needs the parameter position.",
+        )
+        .with("ArgumentName", "position".to_owned())
     })?;
     context
         .store()
@@ -231,7 +310,11 @@ pub async fn append_object(
 pub async fn delete_object(context: &Context<'_>) -> Result<Answer, ServeError> {
     context
         .store()
-        .delete(context.bucket(), context.key())
+        .delete_if(
+            context.bucket(),
+            context.key(),
+            condition_of_delete(context)?,
+        )
         .await?;
     Ok(Answer::empty(204))
 }
@@ -257,15 +340,14 @@ pub async fn delete_multiple(
         xml.text("EncodingType", "url");
     }
     for object in document.objects {
-        match context.store().delete(context.bucket(), &object.key).await {
-            Ok(_) if document.quiet => {}
-            Ok(_) => {
+        match delete_one(context, &object).await {
+            Ok(()) if document.quiet => {}
+            Ok(()) => {
                 xml.nest("Deleted", |xml| {
                     xml.text("Key", name(&object.key));
                 });
             }
             Err(error) => {
-                let error = ServeError::from(error);
                 xml.nest("Error", |xml| {
                     xml.text("Key", name(&object.key))
                         .text("Code", error.code.as_str())
@@ -275,4 +357,23 @@ pub async fn delete_multiple(
         }
     }
     Ok(Answer::xml(xml))
+}
+
+/// Deletes one object of a list, if it is as the list says.
+async fn delete_one(context: &Context<'_>, object: &DeleteKey) -> Result<(), ServeError> {
+    let mut condition = Condition::default();
+    if context.dialect() == Dialect::S3 {
+        condition.matches = object.etag.as_deref().map(tags);
+        if let Some(text) = &object.last_modified {
+            condition.last_modified_s = Some(seconds("LastModifiedTime", text)?);
+        }
+        if let Some(text) = &object.size {
+            condition.size = Some(size("Size", text)?);
+        }
+    }
+    context
+        .store()
+        .delete_if(context.bucket(), &object.key, condition)
+        .await?;
+    Ok(())
 }

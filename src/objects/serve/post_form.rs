@@ -1,19 +1,21 @@
 //! `PostObject`: a browser's form (multipart/form-data, RFC 7578) whose last field is the file.
 
-use std::collections::BTreeMap;
-
 use actix_web::web::Bytes;
 use bytes::{Buf, BytesMut};
 
+use super::acl::{Target, canned_acl};
 use super::answer::Answer;
 use super::code::Code;
+use super::dialect::Dialect;
 use super::error::ServeError;
+use super::metadata::{tags_in_document, tags_in_header};
 use super::object_write::KEPT_HEADERS;
-use super::post_policy::{self, Fields};
+use super::post_policy::{self, Acting, Fields};
 use super::sign::Now;
+use super::unsupported::is_unsupported;
 use super::xml::Xml;
 use super::{Context, access, body};
-use crate::objects::folder::{Acl, Finished, NewObject, Replace};
+use crate::objects::folder::{Finished, NewObject, Replace};
 
 /// Bytes of all fields before the file, names and headers included.
 const MAX_FIELDS_BYTES: usize = 64 * 1024;
@@ -153,14 +155,46 @@ impl<'a> Form<'a> {
     }
 }
 
-/// A quoted parameter of a Content-Disposition.
+/// A parameter of a Content-Disposition. A value in quotes may hold what would end one without; `\"` and `\\` stand for the character
+/// behind, and any other backslash for itself, since browsers write the paths of Windows so.
 fn parameter(text: &str, wanted: &str) -> Option<String> {
-    let value = text
-        .split(';')
-        .filter_map(|part| part.trim().split_once('='))
-        .find(|(name, _)| *name == wanted)?
-        .1;
-    Some(value.trim_matches('"').to_owned())
+    let mut rest = text.split_once(';')?.1;
+    loop {
+        let (name, behind) = rest.split_once('=')?;
+        let behind = behind.trim_start();
+        let (value, after) = match behind.strip_prefix('"') {
+            Some(quoted) => unquote(quoted)?,
+            None => {
+                let end = behind.find(';').unwrap_or(behind.len());
+                let (value, after) = behind.split_at(end);
+                (value.trim_end().to_owned(), after)
+            }
+        };
+        if name
+            .trim_matches([' ', '\t', ';'])
+            .eq_ignore_ascii_case(wanted)
+        {
+            return Some(value);
+        }
+        rest = after;
+    }
+}
+
+/// The text up to the closing quote, and what follows it.
+fn unquote(quoted: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = quoted.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, quoted.get(at + 1..)?)),
+            '\\' => match characters.next_if(|(_, next)| matches!(next, '"' | '\\')) {
+                Some((_, escaped)) => value.push(escaped),
+                None => value.push(character),
+            },
+            plain => value.push(plain),
+        }
+    }
+    None
 }
 
 /// `PostObject`.
@@ -195,17 +229,6 @@ pub async fn post_object(
             return Err(malformed("it has more than 100 fields"));
         }
     };
-    let field = |name: &str| fields.get(name).map(String::as_str);
-    let (least, most) = if field("policy").is_some() && context.state.strict {
-        post_policy::check(&fields, context.bucket(), context.state.keys.as_ref(), now)?
-    } else {
-        if context.state.strict {
-            access::write(context).await?;
-        }
-        (0, u64::MAX)
-    };
-    let key = field("key")
-        .ok_or_else(|| ServeError::argument("key", "", "The form has no field key."))?;
     let base_name = file
         .file_name
         .as_deref()
@@ -213,8 +236,30 @@ pub async fn post_object(
         .rsplit(['/', '\\'])
         .next()
         .unwrap_or_default();
-    let key = key.replace("${filename}", base_name);
-    let meta = new_object(&fields, file.content_type)?;
+    let key = fields
+        .get("key")
+        .filter(|key| !key.is_empty())
+        .ok_or_else(|| ServeError::argument("key", "", "The form has no field key."))?
+        .replace("${filename}", base_name);
+    let dialect = post_policy::dialect(&fields);
+    if let Some(name) = fields.keys().find(|name| is_unsupported(dialect, name)) {
+        return Err(ServeError::not_implemented(name));
+    }
+    let (least, most) = if fields.contains_key("policy") && context.state.strict {
+        let acting = Acting {
+            bucket: context.bucket(),
+            key: &key,
+            file_type: file.content_type.as_deref(),
+        };
+        post_policy::check(&fields, acting, context.state.keys.as_ref(), now)?
+    } else {
+        if context.state.strict {
+            access::write(context).await?;
+        }
+        (0, u64::MAX)
+    };
+    let field = |name: &str| fields.get(name).map(String::as_str);
+    let meta = new_object(&fields, file.content_type, dialect)?;
     let never = field("x-oss-forbid-overwrite") == Some("true");
     context.store().check_target(context.bucket(), &key).await?;
     let finished = form.file(context, least, most).await?;
@@ -266,31 +311,77 @@ pub async fn post_object(
         .header("x-oss-hash-crc64ecma", info.crc64.to_string()))
 }
 
-fn new_object(fields: &Fields, file_type: Option<String>) -> Result<NewObject, ServeError> {
+/// What the form says of the object; only words of its own dialect count, which are those that its policy speaks of.
+fn new_object(
+    fields: &Fields,
+    file_type: Option<String>,
+    dialect: Dialect,
+) -> Result<NewObject, ServeError> {
     let mut meta = NewObject {
         content_type: fields.get("content-type").cloned().or(file_type),
         ..NewObject::default()
     };
-    let mut user_metadata = BTreeMap::new();
+    let metadata = format!("{}meta-", dialect.prefix());
     for (name, value) in fields {
-        if let Some(own) = name
-            .strip_prefix("x-oss-meta-")
-            .or(name.strip_prefix("x-amz-meta-"))
-        {
-            user_metadata.insert(own.to_owned(), value.clone());
+        if let Some(own) = name.strip_prefix(&metadata) {
+            meta.user_metadata.insert(own.to_owned(), value.clone());
         } else if KEPT_HEADERS.contains(&name.as_str()) {
             meta.headers.insert(name.clone(), value.clone());
         }
     }
-    meta.user_metadata = user_metadata;
-    if let Some(word) = fields.get("x-oss-object-acl").or(fields.get("acl")) {
-        meta.acl = Acl::parse(word).ok_or_else(|| {
-            ServeError::argument(
-                "x-oss-object-acl",
-                word,
-                "The ACL is not one of the product's.",
-            )
-        })?;
+    let (acl, tags) = match dialect {
+        Dialect::Oss => ("x-oss-object-acl", fields.get("x-oss-tagging")),
+        Dialect::S3 => ("acl", None),
+    };
+    if let Some(word) = fields.get(acl) {
+        meta.acl = canned_acl(dialect, Target::Object, acl, word)?;
+    }
+    if let Some(word) = fields.get(&format!("{}storage-class", dialect.prefix())) {
+        meta.storage_class = dialect.read_storage_class(word)?;
+    }
+    if let Some(text) = tags {
+        meta.tags = tags_in_header(text)?;
+    }
+    if let (Dialect::S3, Some(document)) = (dialect, fields.get("tagging")) {
+        meta.tags = tags_in_document(document.as_bytes())?;
     }
     Ok(meta)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parameter;
+
+    #[test]
+    fn a_quoted_name_may_hold_what_ends_one_without_quotes() {
+        let name = |text: &str| parameter(text, "filename");
+        for (text, wanted) in [
+            ("form-data; name=\"file\"; filename=\"a;b.txt\"", "a;b.txt"),
+            (
+                "form-data; filename=\"a=b; name=x\"; name=\"file\"",
+                "a=b; name=x",
+            ),
+            ("form-data; name=file; filename=plain.txt", "plain.txt"),
+            ("form-data;name=file;filename = plain.txt ", "plain.txt"),
+            (
+                "form-data; filename=\"say \\\"hi\\\".txt\"",
+                "say \"hi\".txt",
+            ),
+            ("form-data; filename=\"C:\\dir\\a.txt\"", "C:\\dir\\a.txt"),
+            ("form-data; filename=\"\"", ""),
+            ("form-data; Filename=\"A.txt\"", "A.txt"),
+        ] {
+            assert_eq!(name(text).as_deref(), Some(wanted), "{text}");
+            if text.contains("name=\"file\"") {
+                assert_eq!(parameter(text, "name").as_deref(), Some("file"), "{text}");
+            }
+        }
+        for text in [
+            "form-data",
+            "form-data; name=\"x\"",
+            "form-data; filename=\"open",
+        ] {
+            assert_eq!(name(text), None, "{text}");
+        }
+    }
 }

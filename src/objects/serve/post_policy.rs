@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::KeyRing;
 use super::code::Code;
+use super::dialect::Dialect;
 use super::error::ServeError;
 use super::sign::{Now, hmac_sha1, hmac_sha256, mismatch, same};
 
@@ -28,6 +29,46 @@ struct Policy {
 /// Computes a form's signature from a secret.
 type Compute<'a> = Box<dyn Fn(&str) -> String + 'a>;
 
+/// What a form does, as far as its fields alone do not say it.
+#[derive(Clone, Copy)]
+pub struct Acting<'a> {
+    pub bucket: &'a str,
+    /// The key with the file's name in it.
+    pub key: &'a str,
+    /// The media type that the part of the file carries; it counts where no field names one.
+    pub file_type: Option<&'a str>,
+}
+
+impl Acting<'_> {
+    /// What a condition on `name` is held against.
+    fn value<'v>(&'v self, fields: &'v Fields, name: &str) -> &'v str {
+        let field = fields.get(name).map(String::as_str);
+        match name {
+            "bucket" => self.bucket,
+            "key" => self.key,
+            "content-type" => field.or(self.file_type).unwrap_or_default(),
+            _ => field.unwrap_or_default(),
+        }
+    }
+}
+
+/// Whose words a form speaks, by the key that signed its policy.
+pub fn dialect(fields: &Fields) -> Dialect {
+    let has = |name: &str| fields.contains_key(name);
+    if has("x-oss-credential") {
+        return Dialect::Oss;
+    }
+    if has("x-amz-credential") || (has("awsaccesskeyid") && !has("ossaccesskeyid")) {
+        return Dialect::S3;
+    }
+    Dialect::Oss
+}
+
+/// Whether a field opens an object to others, in the words of either product.
+fn opens(name: &str) -> bool {
+    name == "acl" || name.ends_with("-acl") || name.contains("-grant-")
+}
+
 /// Fields that no condition needs to name.
 fn is_exempt(name: &str) -> bool {
     matches!(
@@ -39,13 +80,14 @@ fn is_exempt(name: &str) -> bool {
             | "file"
             | "x-oss-signature"
             | "x-amz-signature"
+            | "x-amz-security-token"
     ) || name.starts_with("x-ignore-")
 }
 
 /// Checks who sends a form; gives the key's id and the bounds that the policy puts on the file's length.
 pub fn check(
     fields: &Fields,
-    bucket: &str,
+    acting: Acting<'_>,
     keys: &dyn KeyRing,
     now: Now<'_>,
 ) -> Result<(u64, u64), ServeError> {
@@ -93,12 +135,12 @@ pub fn check(
     if entry.security_token.is_some() && entry.security_token.as_deref() != token {
         return Err(ServeError::of(Code::InvalidSecurityToken));
     }
-    conditions(fields, bucket, policy, now)
+    conditions(fields, acting, policy, now)
 }
 
 fn conditions(
     fields: &Fields,
-    bucket: &str,
+    acting: Acting<'_>,
     policy: &str,
     now: Now<'_>,
 ) -> Result<(u64, u64), ServeError> {
@@ -117,13 +159,7 @@ fn conditions(
     }
     let (mut least, mut most) = (0, u64::MAX);
     let mut named = Vec::new();
-    let value = |name: &str| {
-        if name == "bucket" {
-            bucket
-        } else {
-            fields.get(name).map_or("", String::as_str)
-        }
-    };
+    let value = |name: &str| acting.value(fields, name);
     for condition in &policy.conditions {
         let fits = match condition {
             Value::Object(pairs) => pairs.iter().all(|(name, wanted)| {
@@ -138,10 +174,9 @@ fn conditions(
                 {
                     let number =
                         |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
-                    (least, most) = (
-                        number(low).ok_or_else(malformed)?,
-                        number(high).ok_or_else(malformed)?,
-                    );
+                    // Several hold together.
+                    least = least.max(number(low).ok_or_else(malformed)?);
+                    most = most.min(number(high).ok_or_else(malformed)?);
                     true
                 }
                 [Value::String(verb), Value::String(name), wanted] => {
@@ -171,17 +206,22 @@ fn conditions(
             )));
         }
     }
-    // S3 wants every field named by the policy, OSS does not; the laxer one is kept for both, except for the list that
-    // would open the object to everybody.
-    match fields
-        .keys()
-        .find(|name| name.ends_with("-acl") && !is_exempt(name) && !named.contains(name))
-    {
-        Some(extra) => Err(ServeError::denied(format!(
-            "Invalid according to Policy: Extra input fields: {extra}"
-        ))),
+    // In S3 a field that the policy does not speak of is refused; in OSS it passes, but here none that opens the object to others.
+    let of_s3 = dialect(fields) == Dialect::S3;
+    let unbound = |name: &&String| {
+        !is_exempt(name) && (of_s3 || opens(name)) && !named.iter().any(|named| named == *name)
+    };
+    match fields.keys().find(unbound) {
+        Some(extra) => Err(extra_field(extra)),
+        None if of_s3 && !named.iter().any(|named| named == "bucket") => Err(extra_field("bucket")),
         None => Ok((least, most)),
     }
+}
+
+fn extra_field(name: &str) -> ServeError {
+    ServeError::denied(format!(
+        "Invalid according to Policy: Extra input fields: {name}"
+    ))
 }
 
 #[cfg(test)]
@@ -206,6 +246,12 @@ mod tests {
         offset_at: &|_| 0,
     };
 
+    const IN_B: Acting<'static> = Acting {
+        bucket: "b",
+        key: "user/a.jpg",
+        file_type: Some("image/jpeg"),
+    };
+
     fn form(policy: &str, more: &[(&str, &str)]) -> Fields {
         let policy = STANDARD.encode(policy);
         let signature = STANDARD.encode(hmac_sha1(b"testsecret", policy.as_bytes()));
@@ -225,24 +271,32 @@ mod tests {
     fn a_policy_bounds_key_bucket_and_length() {
         let policy = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[{"bucket":"b"},["starts-with","$key","user/"],["content-length-range",1,10]]}"#;
         assert_eq!(
-            check(&form(policy, &[]), "b", &One, NOW).expect("allowed"),
+            check(&form(policy, &[]), IN_B, &One, NOW).expect("allowed"),
             (1, 10)
         );
         assert_eq!(
-            check(&form(policy, &[]), "other", &One, NOW)
-                .expect_err("bucket")
-                .code,
+            check(
+                &form(policy, &[]),
+                Acting {
+                    bucket: "other",
+                    ..IN_B
+                },
+                &One,
+                NOW
+            )
+            .expect_err("bucket")
+            .code,
             "AccessDenied"
         );
         assert_eq!(
-            check(&form(policy, &[("key", "x")]), "b", &One, NOW)
+            check(&form(policy, &[]), Acting { key: "x", ..IN_B }, &One, NOW)
                 .expect_err("key")
                 .code,
             "AccessDenied"
         );
         let open = form(policy, &[("x-oss-object-acl", "public-read")]);
         assert_eq!(
-            check(&open, "b", &One, NOW).expect_err("acl").code,
+            check(&open, IN_B, &One, NOW).expect_err("acl").code,
             "AccessDenied"
         );
     }
@@ -251,7 +305,7 @@ mod tests {
     fn expired_forged_and_broken_policies_are_refused() {
         let late = r#"{"expiration":"2026-11-22T15:00:00Z","conditions":[]}"#;
         assert!(
-            check(&form(late, &[]), "b", &One, NOW)
+            check(&form(late, &[]), IN_B, &One, NOW)
                 .expect_err("late")
                 .message
                 .contains("expired")
@@ -259,19 +313,72 @@ mod tests {
         let good = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[]}"#;
         let forged = form(good, &[("signature", "AAAA")]);
         assert_eq!(
-            check(&forged, "b", &One, NOW).expect_err("forged").code,
+            check(&forged, IN_B, &One, NOW).expect_err("forged").code,
             "SignatureDoesNotMatch"
         );
         let nobody = form(good, &[("ossaccesskeyid", "nobody")]);
         assert_eq!(
-            check(&nobody, "b", &One, NOW).expect_err("nobody").code,
+            check(&nobody, IN_B, &One, NOW).expect_err("nobody").code,
             "InvalidAccessKeyId"
         );
         assert_eq!(
-            check(&form("{", &[]), "b", &One, NOW)
+            check(&form("{", &[]), IN_B, &One, NOW)
                 .expect_err("broken")
                 .code,
             "InvalidPolicyDocument"
         );
+    }
+
+    #[test]
+    fn every_field_that_opens_an_object_is_bound_by_the_policy() {
+        let free = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[{"bucket":"b"}]}"#;
+        for name in ["acl", "x-oss-object-acl", "x-amz-acl", "x-amz-grant-read"] {
+            let open = form(free, &[(name, "public-read")]);
+            let refused = check(&open, IN_B, &One, NOW).expect_err(name);
+            assert!(refused.message.contains(name), "{refused}");
+            let bound = format!(
+                r#"{{"expiration":"2026-11-22T16:00:00Z","conditions":[{{"bucket":"b"}},["eq","${name}","public-read"]]}}"#
+            );
+            let bound = form(&bound, &[(name, "public-read")]);
+            assert!(check(&bound, IN_B, &One, NOW).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn s3_wants_every_field_named() {
+        let policy = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[{"bucket":"b"},["starts-with","$key","user/"]]}"#;
+        let as_s3 = |more: &[(&str, &str)]| {
+            let mut fields = form(policy, more);
+            let id = fields.remove("ossaccesskeyid").expect("an id");
+            fields.insert("awsaccesskeyid".into(), id);
+            check(&fields, IN_B, &One, NOW)
+        };
+        assert!(as_s3(&[]).is_ok());
+        assert!(as_s3(&[("x-ignore-this", "1")]).is_ok());
+        for name in ["content-type", "x-amz-meta-a", "success_action_status"] {
+            let refused = as_s3(&[(name, "1")]).expect_err(name);
+            assert!(refused.message.contains(name), "{refused}");
+        }
+    }
+
+    #[test]
+    fn all_bounds_of_the_length_hold_together() {
+        let policy = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[["content-length-range",5,10],["content-length-range",0,100],["content-length-range",2,50]]}"#;
+        let bounds = check(&form(policy, &[]), IN_B, &One, NOW).expect("bounds");
+        assert_eq!(bounds, (5, 10));
+    }
+
+    #[test]
+    fn conditions_are_held_against_what_the_form_does() {
+        let policy = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[["starts-with","$content-type","image/"],["eq","$key","user/a.jpg"]]}"#;
+        let named = form(policy, &[("key", "user/${filename}")]);
+        assert!(check(&named, IN_B, &One, NOW).is_ok());
+        let of_the_field = form(policy, &[("content-type", "text/html")]);
+        assert!(check(&of_the_field, IN_B, &One, NOW).is_err());
+        let without = Acting {
+            file_type: None,
+            ..IN_B
+        };
+        assert!(check(&named, without, &One, NOW).is_err());
     }
 }

@@ -8,6 +8,18 @@ use super::error::ServeError;
 /// Bytes of a request target at most.
 const MAX_TARGET_BYTES: usize = 16 * 1024;
 
+/// Parameters of a URL that are its signature, not words of the operation; in lower case.
+const OF_A_SIGNATURE: &[&str] = &[
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
 /// A request without its body.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -88,6 +100,28 @@ impl Request {
         self.param(name).is_some()
     }
 
+    /// The request with the `x-amz-*` parameters of its query among its headers: SDKs that sign a URL move the headers of the operation
+    /// there, and they mean the same. A digest that was taken when there was no body yet does not come along.
+    pub fn with_moved_headers(&self) -> Option<Self> {
+        let moved: Vec<_> = self
+            .query
+            .iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .filter(|(name, _)| {
+                name.starts_with("x-amz-")
+                    && !OF_A_SIGNATURE.contains(&name.as_str())
+                    && !name.starts_with("x-amz-checksum-")
+                    && self.header(name).is_none()
+            })
+            .map(|(name, value)| (name, value.clone()))
+            .collect();
+        (!moved.is_empty()).then(|| {
+            let mut request = self.clone();
+            request.headers.extend(moved);
+            request
+        })
+    }
+
     /// Host without its port.
     pub fn host(&self) -> &str {
         let host = self.header("host").unwrap_or_default();
@@ -159,6 +193,21 @@ mod tests {
             request(&(at_limit + "a")).expect_err("too long").code,
             Code::UriTooLong
         );
+    }
+
+    #[test]
+    fn headers_that_a_signed_url_carries_in_its_query_are_headers() {
+        let signed = request(
+            "/b/k?X-Amz-Signature=s&X-Amz-Date=d&x-amz-acl=public-read&x-amz-meta-a=1&x-amz-checksum-crc32=AAAAAA%3D%3D",
+        )
+        .expect("valid");
+        let moved = signed.with_moved_headers().expect("there are some");
+        assert_eq!(moved.header("x-amz-acl"), Some("public-read"));
+        assert_eq!(moved.header("x-amz-meta-a"), Some("1"));
+        assert_eq!(moved.header("x-amz-date"), None);
+        assert_eq!(moved.header("x-amz-checksum-crc32"), None);
+        let plain = request("/b/k?X-Amz-Signature=s").expect("valid");
+        assert!(plain.with_moved_headers().is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Signatures: `oss_v1.rs` the OSS header and URL form of version 1, `v4.rs` the forms that OSS4 and AWS4 share.
+//! Signatures: `oss_v1.rs` the OSS header and URL form of version 1, `aws_v2.rs` S3's of version 2, `v4.rs` the forms that OSS4 and AWS4 share.
 //! This file holds what both need.
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 use super::code::Code;
 use super::error::ServeError;
 
+pub mod aws_v2;
 pub mod oss_v1;
 pub mod v4;
 #[cfg(test)]

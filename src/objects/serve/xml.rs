@@ -114,6 +114,13 @@ pub struct Delete {
 pub struct DeleteKey {
     #[serde(rename = "Key")]
     pub key: String,
+    /// S3's conditions.
+    #[serde(rename = "ETag")]
+    pub etag: Option<String>,
+    #[serde(rename = "LastModifiedTime")]
+    pub last_modified: Option<String>,
+    #[serde(rename = "Size")]
+    pub size: Option<String>,
 }
 
 /// `CompleteMultipartUpload`.
@@ -150,6 +157,38 @@ pub struct Tag {
     pub key: String,
     #[serde(rename = "Value", default)]
     pub value: String,
+}
+
+/// A list of grants in S3's form.
+#[derive(Debug, Deserialize)]
+pub struct AccessControlPolicy {
+    #[serde(rename = "AccessControlList", default)]
+    pub list: Grants,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Grants {
+    #[serde(rename = "Grant", default)]
+    pub grants: Vec<Grant>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Grant {
+    #[serde(rename = "Grantee")]
+    pub grantee: Grantee,
+    #[serde(rename = "Permission")]
+    pub permission: String,
+}
+
+/// One of the three is there.
+#[derive(Debug, Deserialize)]
+pub struct Grantee {
+    #[serde(rename = "ID")]
+    pub id: Option<String>,
+    #[serde(rename = "URI")]
+    pub uri: Option<String>,
+    #[serde(rename = "EmailAddress")]
+    pub email: Option<String>,
 }
 
 /// `PutBucketCors`.

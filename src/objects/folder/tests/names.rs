@@ -176,6 +176,77 @@ async fn listing_follows_utf8_order_across_folders() {
     assert_eq!(bench.keys(inside).await, ["a/b/c", "a0"]);
 }
 
+/// Draws numbers that look random and are the same in every run.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % limit
+    }
+
+    fn text(&mut self, longest: usize) -> String {
+        let letters = ["a", "b", "/", "/", "-", "%", "长", "."];
+        let length = self.below(longest + 1);
+        (0..length)
+            .map(|_| letters[self.below(letters.len())])
+            .collect()
+    }
+}
+
+/// What a listing says by its definition: keys, and prefixes once, behind `after`.
+fn by_definition(keys: &[String], query: &ListQuery) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for key in keys {
+        if !key.starts_with(&query.prefix) || *key <= query.after {
+            continue;
+        }
+        let rest = &key[query.prefix.len()..];
+        let rolled = match rest.find(&query.delimiter) {
+            Some(at) if !query.delimiter.is_empty() => {
+                key[..query.prefix.len() + at + query.delimiter.len()].to_owned()
+            }
+            _ => key.clone(),
+        };
+        if rolled != query.after && told.last() != Some(&rolled) {
+            told.push(rolled);
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn listings_are_what_their_definition_says() {
+    let mut draws = Draws(7);
+    for _ in 0..6 {
+        let bench = bench().await;
+        let mut keys: Vec<String> = Vec::new();
+        for _ in 0..25 {
+            let key = draws.text(7);
+            if !key.is_empty() {
+                bench.put(&key, b"x").await;
+                keys.push(key);
+            }
+        }
+        keys.sort();
+        keys.dedup();
+        for _ in 0..120 {
+            let delimiters = ["", "/", "-", "//", "a"];
+            let query = ListQuery {
+                prefix: draws.text(3),
+                delimiter: delimiters[draws.below(delimiters.len())].to_owned(),
+                after: draws.text(5),
+                max_keys: 1 + draws.below(4),
+            };
+            let told = bench.keys(query.clone()).await;
+            assert_eq!(told, by_definition(&keys, &query), "{query:?} of {keys:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_folder_larger_than_the_window_is_listed_whole() {
     let bench = bench().await;

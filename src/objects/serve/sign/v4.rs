@@ -210,6 +210,17 @@ impl Claim {
         self.family.signing_key(secret, &self.scope)
     }
 
+    /// Whether the signature covers a header, by its lower-case name. The date and the digest of the body stand in the signed text
+    /// besides the headers.
+    pub fn covers(&self, name: &str) -> bool {
+        let elsewhere = if self.family == &AWS4 {
+            name == "x-amz-content-sha256" || (name == "x-amz-date" && self.expires.is_none())
+        } else {
+            name.starts_with(self.family.headers)
+        };
+        elsewhere || self.listed.iter().any(|listed| listed == name)
+    }
+
     /// What the canonical request says of the body.
     pub fn payload_hash<'a>(&self, request: &'a Request) -> &'a str {
         let header = if self.family == &AWS4 {

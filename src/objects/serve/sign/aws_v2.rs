@@ -1,0 +1,253 @@
+//! S3's signature version 2, which s3cmd signs addresses with, and older SDKs: `Authorization: AWS id:signature`, and URLs with
+//! `AWSAccessKeyId`, `Expires`, `Signature`. It is OSS's version 1 with other words, and signs the path as it is sent.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::oss_v1::Claim;
+use super::{encode_path, hmac_sha1, mismatch, same};
+use crate::objects::serve::address::Reading;
+use crate::objects::serve::error::ServeError;
+use crate::objects::serve::request::Request;
+
+/// Query parameters that count as part of the resource.
+const SUB_RESOURCES: &[&str] = &[
+    "accelerate",
+    "acl",
+    "analytics",
+    "cors",
+    "delete",
+    "encryption",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "partNumber",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+    "restore",
+    "retention",
+    "select",
+    "select-type",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versionId",
+    "versioning",
+    "versions",
+    "website",
+];
+
+/// The claim of an `Authorization: AWS ...` header.
+pub fn claim_in_header(request: &Request, value: &str) -> Result<Claim, ServeError> {
+    let (key_id, signature) = value.trim().split_once(':').ok_or_else(|| {
+        ServeError::argument(
+            "Authorization",
+            value,
+            "The Authorization header must read: AWS id:signature.",
+        )
+    })?;
+    let date = request
+        .header("x-amz-date")
+        .or_else(|| request.header("date"))
+        .unwrap_or_default();
+    if date.is_empty() {
+        return Err(ServeError::denied(
+            "AWS authentication requires a valid Date or x-amz-date header",
+        ));
+    }
+    Ok(Claim {
+        key_id: key_id.into(),
+        signature: signature.into(),
+        date: date.into(),
+        in_url: false,
+    })
+}
+
+/// The claim of a signed URL.
+pub fn claim_in_url(request: &Request) -> Result<Claim, ServeError> {
+    let need = |name: &str| {
+        let value = request.param(name).filter(|value| !value.is_empty());
+        value.ok_or_else(|| {
+            ServeError::denied(
+                "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
+            )
+        })
+    };
+    Ok(Claim {
+        key_id: need("AWSAccessKeyId")?.into(),
+        signature: need("Signature")?.into(),
+        date: need("Expires")?.into(),
+        in_url: true,
+    })
+}
+
+/// The text that is signed for a path.
+fn string_to_sign(request: &Request, claim: &Claim, path: &str) -> String {
+    let header = |name| request.header(name).unwrap_or_default();
+    let mut own: Vec<(&str, String)> = Vec::new();
+    for (name, value) in request.headers() {
+        if name.starts_with("x-amz-") {
+            match own.iter_mut().find(|(held, _)| *held == name) {
+                Some((_, held)) => *held = format!("{held},{value}"),
+                None => own.push((name, value.to_owned())),
+            }
+        }
+    }
+    own.sort_unstable();
+    // The date stands among the headers where it is one of them.
+    let date = if !claim.in_url && request.header("x-amz-date").is_some() {
+        ""
+    } else {
+        &claim.date
+    };
+    let mut text = format!(
+        "{}\n{}\n{}\n{date}\n",
+        request.method,
+        header("content-md5"),
+        header("content-type"),
+    );
+    for (name, value) in own {
+        text.push_str(&format!("{name}:{value}\n"));
+    }
+    text.push_str(path);
+    let mut parts: Vec<_> = request
+        .query
+        .iter()
+        .filter(|(name, _)| SUB_RESOURCES.contains(&name.as_str()))
+        .collect();
+    parts.sort_unstable();
+    for (at, (name, value)) in parts.into_iter().enumerate() {
+        text.push(if at == 0 { '?' } else { '&' });
+        text.push_str(name);
+        if !value.is_empty() {
+            text.push('=');
+            text.push_str(value);
+        }
+    }
+    text
+}
+
+/// Checks the claim under one reading.
+pub fn verify(
+    request: &Request,
+    claim: &Claim,
+    reading: &Reading,
+    secret: &str,
+) -> Result<(), ServeError> {
+    // A bucket that the host names stands before the path.
+    let before = match reading.bucket() {
+        Some(bucket) if Reading::whole_path(request, bucket) == *reading => format!("/{bucket}"),
+        _ => String::new(),
+    };
+    let mut refusal = None;
+    // Some HTTP libraries write the path differently from what was signed.
+    for path in [request.raw_path.clone(), encode_path(&request.path)] {
+        let text = string_to_sign(request, claim, &format!("{before}{path}"));
+        if same(
+            &STANDARD.encode(hmac_sha1(secret.as_bytes(), text.as_bytes())),
+            &claim.signature,
+        ) {
+            return Ok(());
+        }
+        refusal.get_or_insert_with(|| mismatch(&claim.key_id, &claim.signature, &text, None));
+    }
+    Err(refusal.unwrap_or_else(|| mismatch(&claim.key_id, &claim.signature, "", None)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    fn checks(method: &str, target: &str, headers: &[(&str, &str)], bucket: &str) -> bool {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()));
+        let request = Request::new(method, target, headers).expect("a request");
+        let claim = match request.header("authorization") {
+            Some(value) => claim_in_header(&request, value.trim_start_matches("AWS ")),
+            None => claim_in_url(&request),
+        };
+        let reading = Reading::whole_path(&request, bucket);
+        verify(&request, &claim.expect("a claim"), &reading, SECRET).is_ok()
+    }
+
+    /// Worked examples of Amazon's documentation of this version.
+    #[test]
+    fn the_published_vectors_verify() {
+        let host = ("Host", "awsexamplebucket1.us-west-1.s3.amazonaws.com");
+        let get = [
+            host,
+            ("Date", "Tue, 27 Mar 2007 19:36:42 +0000"),
+            (
+                "Authorization",
+                "AWS AKIAIOSFODNN7EXAMPLE:qgk2+6Sv9/oM7G3qLEjTH1a1l1g=",
+            ),
+        ];
+        assert!(checks(
+            "GET",
+            "/photos/puppy.jpg",
+            &get,
+            "awsexamplebucket1"
+        ));
+        assert!(!checks(
+            "GET",
+            "/photos/kitty.jpg",
+            &get,
+            "awsexamplebucket1"
+        ));
+        assert!(!checks(
+            "PUT",
+            "/photos/puppy.jpg",
+            &get,
+            "awsexamplebucket1"
+        ));
+        let list = [
+            host,
+            ("Date", "Tue, 27 Mar 2007 19:42:41 +0000"),
+            (
+                "Authorization",
+                "AWS AKIAIOSFODNN7EXAMPLE:m0WP8eCtspQl5Ahe6L1SozdX9YA=",
+            ),
+        ];
+        let target = "/?prefix=photos&max-keys=50&marker=puppy";
+        assert!(checks("GET", target, &list, "awsexamplebucket1"));
+    }
+
+    #[test]
+    fn headers_of_s3_are_signed() {
+        let headers = [
+            ("Host", "b.example"),
+            ("x-amz-date", "Tue, 27 Mar 2007 19:36:42 +0000"),
+            ("x-amz-acl", "private"),
+        ];
+        let request = |headers: &[(&str, &str)]| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (*name, value.as_bytes()));
+            Request::new("PUT", "/k%20+", headers).expect("a request")
+        };
+        let claim = claim_in_header(&request(&headers), "id:s").expect("a claim");
+        assert_eq!(
+            string_to_sign(&request(&headers), &claim, "/b/k%20+"),
+            "PUT\n\n\n\nx-amz-acl:private\nx-amz-date:Tue, 27 Mar 2007 19:36:42 +0000\n/b/k%20+"
+        );
+    }
+}

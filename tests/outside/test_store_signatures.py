@@ -1,0 +1,147 @@
+"""What a signed address lets its holder do: what was signed, and nothing that is added to it."""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+
+import oss2
+import pytest
+import requests
+
+SECRET = b"secret recording"
+
+
+@pytest.fixture
+def private(stage):
+    """A bucket with an object that only its owner may read."""
+    stage.s3.put_object(Bucket=stage.bucket.name, Key="private", Body=SECRET)
+    return stage
+
+
+def signed_put(stage, kind: str, key: str) -> str:
+    """An address for one upload."""
+    if kind == "s3-v4":
+        return stage.s3.generate_presigned_url("put_object", Params={"Bucket": stage.bucket.name, "Key": key}, ExpiresIn=600)
+    auth = oss2.Auth("testid", "testsecret") if kind == "oss-v1" else oss2.AuthV4("testid", "testsecret")
+    bucket = oss2.Bucket(auth, stage.server.oss, stage.bucket.name, region="cn-shanghai" if kind == "oss-v4" else None)
+    return bucket.sign_url("PUT", key, 600, slash_safe=True)
+
+
+def public(stage, key: str) -> bool:
+    """Whether anybody may read an object."""
+    return requests.get(f"{stage.server.oss}/{stage.bucket.name}/{key}", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["x-amz-", "x-oss-"])
+@pytest.mark.parametrize("kind", ["s3-v4", "oss-v1", "oss-v4"])
+def test_a_header_that_was_not_signed_does_nothing(private, kind, prefix):
+    """A copy of a private object, made public, by somebody who may upload one."""
+    source = f"/{private.bucket.name}/private"
+    for headers in [
+        {f"{prefix}copy-source": source},
+        {f"{prefix}copy-source": source, f"{prefix}acl": "public-read", f"{prefix}object-acl": "public-read"},
+        {f"{prefix}acl": "public-read"},
+        {f"{prefix}object-acl": "public-read"},
+        {f"{prefix}meta-owner": "somebody"},
+        {f"{prefix}tagging": "a=b"},
+        {f"{prefix}storage-class": "IA"},
+        {f"{prefix}metadata-directive": "REPLACE", f"{prefix}copy-source": source},
+    ]:
+        answer = requests.put(signed_put(private, kind, "upload"), data=b"", headers=headers, timeout=10)
+        assert answer.status_code == 403, (headers, answer.text)
+        assert not public(private, "upload")
+    keys = [item["Key"] for item in private.s3.list_objects_v2(Bucket=private.bucket.name)["Contents"]]
+    assert "upload" not in keys
+
+
+@pytest.mark.parametrize("kind", ["s3-v4", "oss-v1", "oss-v4"])
+def test_an_address_works_as_it_was_signed(private, kind):
+    """The other side of it; a parameter that names the other product does not change who speaks."""
+    answer = requests.put(signed_put(private, kind, "upload"), data=b"mine", timeout=10)
+    assert answer.status_code == 200, answer.text
+    assert private.s3.get_object(Bucket=private.bucket.name, Key="upload")["Body"].read() == b"mine"
+    assert not public(private, "upload")
+
+
+def test_the_signature_says_who_speaks(private):
+    """An answer to an OSS signature is OSS's, whatever else the request carries."""
+    for kind in ("oss-v1", "oss-v4"):
+        url = signed_put(private, kind, "absent").replace("PUT", "GET")
+        answer = requests.delete(url, headers={"x-amz-date": "20260101T000000Z"}, timeout=10)
+        assert "x-oss-request-id" in answer.headers
+    headers = {"x-oss-date": "x"}
+    answer = requests.delete(signed_put(private, "s3-v4", "absent"), headers=headers, timeout=10)
+    assert "x-amz-request-id" in answer.headers
+    # A version 1 signature does not cover this parameter.
+    answer = requests.delete(signed_put(private, "oss-v1", "absent") + "&AWSAccessKeyId=testid", timeout=10)
+    assert "x-oss-request-id" in answer.headers
+
+
+def test_words_that_an_sdk_moved_into_a_signed_address_count(private):
+    """Newer SDKs sign the headers of an upload as parameters of its address."""
+    from botocore.auth import S3SigV4QueryAuth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    url = f"{private.server.oss}/{private.bucket.name}/moved?x-amz-acl=public-read&x-amz-meta-who=me"
+    request = AWSRequest("PUT", url)
+    S3SigV4QueryAuth(Credentials("testid", "testsecret"), "s3", "cn-shanghai", expires=600).add_auth(request)
+    answer = requests.put(request.url, data=b"moved", timeout=10)
+    assert answer.status_code == 200, answer.text
+    assert public(private, "moved")
+    assert private.s3.head_object(Bucket=private.bucket.name, Key="moved")["Metadata"] == {"who": "me"}
+
+
+def form(stage, conditions: list, fields: dict, file: tuple, dialect: str = "oss") -> requests.Response:
+    """An upload by a browser's form."""
+    end = (datetime.now(UTC) + timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    policy = base64.b64encode(json.dumps({"expiration": end, "conditions": conditions}).encode())
+    signature = base64.b64encode(hmac.new(b"testsecret", policy, hashlib.sha1).digest()).decode()
+    own = {"OSSAccessKeyId": "testid", "Signature": signature} if dialect == "oss" else {"AWSAccessKeyId": "testid", "signature": signature}
+    every = {**own, "policy": policy.decode(), **fields}
+    return requests.post(f"{stage.server.oss}/{stage.bucket.name}", data=every, files={"file": file}, timeout=10)
+
+
+@pytest.mark.parametrize("name", ["acl", "x-oss-object-acl", "x-amz-acl", "x-amz-grant-read"])
+@pytest.mark.parametrize("dialect", ["oss", "s3"])
+def test_no_field_of_a_form_opens_more_than_its_policy(stage, dialect, name):
+    """The policy speaks of bucket and key; whoever fills in the form adds an access list."""
+    conditions = [{"bucket": stage.bucket.name}, ["starts-with", "$key", "user/"]]
+    value = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"' if "grant" in name else "public-read"
+    answer = form(stage, conditions, {"key": "user/a", name: value}, ("a.txt", b"x"), dialect)
+    assert answer.status_code == 403, answer.text
+    assert not public(stage, "user/a")
+
+
+def test_a_list_that_the_policy_allows_counts(stage):
+    """In the words of the form's own product."""
+    for dialect, name in [("oss", "x-oss-object-acl"), ("s3", "acl")]:
+        conditions = [{"bucket": stage.bucket.name}, ["starts-with", "$key", "user/"], {name: "public-read"}]
+        answer = form(stage, conditions, {"key": f"user/{dialect}", name: "public-read"}, ("a.txt", b"x"), dialect)
+        assert answer.status_code == 204, answer.text
+        assert public(stage, f"user/{dialect}")
+
+
+def test_all_bounds_of_the_length_hold(stage):
+    """Of two ranges the narrower counts, wherever it stands."""
+    narrow, wide = ["content-length-range", 2, 4], ["content-length-range", 0, 100]
+    for conditions in ([narrow, wide], [wide, narrow]):
+        for size, status in [(1, 400), (2, 204), (4, 204), (5, 400)]:
+            answer = form(stage, conditions, {"key": "sized"}, ("a.txt", b"x" * size))
+            assert answer.status_code == status, (conditions, size, answer.text)
+
+
+def test_names_of_files_come_through(stage):
+    """A name may hold what ends a parameter, and a condition on the key is held against the key that is stored."""
+    for name in ["a;b.txt", "a=b; name=file.txt", "空 格.txt", "plain.txt"]:
+        conditions = [["eq", "$key", f"up/{name}"], ["starts-with", "$content-type", "text/"]]
+        answer = form(stage, conditions, {"key": "up/${filename}"}, (name, b"x", "text/plain"))
+        assert answer.status_code == 204, (name, answer.text)
+        head = stage.s3.head_object(Bucket=stage.bucket.name, Key=f"up/{name}")
+        assert head["ContentType"] == "text/plain"
+    outside = form(stage, [["starts-with", "$key", "up/a"]], {"key": "up/${filename}"}, ("b.txt", b"x"))
+    assert outside.status_code == 403
+    other = form(stage, [["starts-with", "$content-type", "image/"]], {"key": "up/x"}, ("b.txt", b"x", "text/html"))
+    assert other.status_code == 403

@@ -1,0 +1,265 @@
+"""Words of S3 and OSS that the object store either means or refuses: none is taken and forgotten."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import oss2
+import pytest
+import requests
+from botocore.exceptions import ClientError
+
+PART = 5 * 1024 * 1024
+
+
+@pytest.fixture
+def s3(stage):
+    return stage.s3
+
+
+@pytest.fixture
+def name(stage) -> str:
+    return stage.bucket.name
+
+
+def refused(call, *more, **words) -> tuple[int, str]:
+    """Status and code of a refusal."""
+    with pytest.raises(ClientError) as error:
+        call(*more, **words)
+    answer = error.value.response
+    return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"]
+
+
+def uploaded(s3, name: str, key: str, body: bytes = b"part") -> dict:
+    """An upload of one part, to be completed."""
+    upload = s3.create_multipart_upload(Bucket=name, Key=key)["UploadId"]
+    etag = s3.upload_part(Bucket=name, Key=key, UploadId=upload, PartNumber=1, Body=body)["ETag"]
+    return {"Bucket": name, "Key": key, "UploadId": upload, "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": etag}]}}
+
+
+class Writers:
+    """The three ways to write an object, each with conditions."""
+
+    def __init__(self, s3, name: str):
+        self.s3, self.name = s3, name
+        s3.put_object(Bucket=name, Key="source", Body=b"from the source")
+
+    def put(self, key: str, **conditions) -> dict:
+        return self.s3.put_object(Bucket=self.name, Key=key, Body=b"put", **conditions)
+
+    def complete(self, key: str, **conditions) -> dict:
+        return self.s3.complete_multipart_upload(**uploaded(self.s3, self.name, key), **conditions)
+
+    def copy(self, key: str, **conditions) -> dict:
+        result = self.s3.copy_object(Bucket=self.name, Key=key, CopySource=f"{self.name}/source", **conditions)
+        return result["CopyObjectResult"]
+
+
+@pytest.mark.parametrize("writer", ["put", "complete", "copy"])
+def test_a_write_holds_to_its_conditions(s3, name, writer):
+    """If-Match and If-None-Match of every writer; an absent object matches nothing."""
+    write = getattr(Writers(s3, name), writer)
+    assert refused(write, "k", IfMatch="*") == (404, "NoSuchKey")
+    assert refused(write, "k", IfMatch='"00"') == (404, "NoSuchKey")
+    etag = write("k", IfNoneMatch="*")["ETag"]
+    assert refused(write, "k", IfNoneMatch="*") == (412, "PreconditionFailed")
+    assert refused(write, "k", IfNoneMatch=etag) == (412, "PreconditionFailed")
+    assert refused(write, "k", IfMatch='"00"') == (412, "PreconditionFailed")
+    etag = write("k", IfMatch=etag)["ETag"]
+    etag = write("k", IfMatch="*")["ETag"]
+    assert write("k", IfNoneMatch='"00"')["ETag"] == etag
+    assert s3.head_object(Bucket=name, Key="k")["ETag"] == etag
+
+
+def test_of_writers_with_one_condition_one_wins(s3, name):
+    """A counter that sixteen raise, each by what it read, ends at what they say they did."""
+    s3.put_object(Bucket=name, Key="counter", Body=b"0")
+
+    def raise_it(_: int) -> int:
+        done = 0
+        for _ in range(8):
+            read = s3.get_object(Bucket=name, Key="counter")
+            value = int(read["Body"].read())
+            try:
+                s3.put_object(Bucket=name, Key="counter", Body=str(value + 1).encode(), IfMatch=read["ETag"])
+                done += 1
+            except ClientError as error:
+                assert error.response["Error"]["Code"] == "PreconditionFailed"
+        return done
+
+    with ThreadPoolExecutor(16) as pool:
+        done = sum(pool.map(raise_it, range(16)))
+    assert int(s3.get_object(Bucket=name, Key="counter")["Body"].read()) == done > 0
+
+
+def test_a_delete_holds_to_its_conditions(s3, name):
+    """Where there is no object, there is nothing to refuse."""
+    etag = s3.put_object(Bucket=name, Key="k", Body=b"12345")["ETag"]
+    modified = s3.head_object(Bucket=name, Key="k")["LastModified"]
+    other = datetime(2015, 1, 1, tzinfo=UTC)
+    for words in [{"IfMatch": '"00"'}, {"IfMatchSize": 4}, {"IfMatchLastModifiedTime": other}]:
+        assert refused(s3.delete_object, Bucket=name, Key="k", **words) == (412, "PreconditionFailed")
+    s3.delete_object(Bucket=name, Key="k", IfMatch=etag, IfMatchSize=5, IfMatchLastModifiedTime=modified)
+    s3.delete_object(Bucket=name, Key="k", IfMatch=etag)
+    keys = [s3.put_object(Bucket=name, Key=f"k{number}", Body=b"x")["ETag"] for number in range(4)]
+    listed = [
+        {"Key": "k0", "ETag": keys[0]},
+        {"Key": "k1", "ETag": "00"},
+        {"Key": "k2", "Size": 9},
+        {"Key": "k3", "LastModifiedTime": other},
+    ]
+    answer = s3.delete_objects(Bucket=name, Delete={"Objects": listed})
+    assert [item["Key"] for item in answer["Deleted"]] == ["k0"]
+    assert [(item["Key"], item["Code"]) for item in answer["Errors"]] == [(f"k{number}", "PreconditionFailed") for number in (1, 2, 3)]
+
+
+def test_a_copy_holds_to_the_conditions_on_its_source(s3, name):
+    """A source that is what it should not be refuses the copy; it is no answer of `not modified`."""
+    etag = s3.put_object(Bucket=name, Key="source", Body=b"0123456789")["ETag"]
+    copy = {"Bucket": name, "Key": "copy", "CopySource": f"{name}/source"}
+    assert refused(s3.copy_object, **copy, CopySourceIfNoneMatch=etag) == (412, "PreconditionFailed")
+    assert refused(s3.copy_object, **copy, CopySourceIfMatch='"00"') == (412, "PreconditionFailed")
+    s3.copy_object(**copy, CopySourceIfMatch=etag)
+    itself = copy | {"Key": "source"}
+    assert refused(s3.copy_object, **itself) == (400, "InvalidRequest")
+    s3.copy_object(**itself, MetadataDirective="REPLACE", Metadata={"a": "b"})
+    assert s3.head_object(Bucket=name, Key="source")["Metadata"] == {"a": "b"}
+
+
+def test_the_range_of_a_copied_part_is_exact(s3, name):
+    """A malformed one copies nothing, and one beyond the end is not cut."""
+    s3.put_object(Bucket=name, Key="source", Body=b"0123456789")
+    upload = s3.create_multipart_upload(Bucket=name, Key="k")["UploadId"]
+    part = {"Bucket": name, "Key": "k", "UploadId": upload, "PartNumber": 1, "CopySource": f"{name}/source"}
+    for text in ["bytes=0", "0-2", "bytes=hello-2", "bytes=5-2", "bytes=-2", "bytes=2-"]:
+        assert refused(s3.upload_part_copy, **part, CopySourceRange=text) == (400, "InvalidArgument"), text
+    for text in ["bytes=0-10", "bytes=99-100"]:
+        assert refused(s3.upload_part_copy, **part, CopySourceRange=text) == (416, "InvalidRange"), text
+    etag = s3.upload_part_copy(**part, CopySourceRange="bytes=2-5")["CopyPartResult"]["ETag"]
+    done = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    s3.complete_multipart_upload(Bucket=name, Key="k", UploadId=upload, MultipartUpload=done)
+    assert s3.get_object(Bucket=name, Key="k")["Body"].read() == b"2345"
+
+
+def test_ranges_of_a_read(s3, name):
+    """A range beyond what a number holds ends where the object does; a HEAD has the status of its GET."""
+    s3.put_object(Bucket=name, Key="k", Body=b"0123456789")
+    read = s3.get_object(Bucket=name, Key="k", Range="bytes=0-99999999999999999999")
+    assert (read["ResponseMetadata"]["HTTPStatusCode"], read["ContentRange"]) == (206, "bytes 0-9/10")
+    for call in (s3.get_object, s3.head_object):
+        assert refused(call, Bucket=name, Key="k", Range="bytes=10-20")[0] == 416
+        assert refused(call, Bucket=name, Key="k", Range="bytes=99999999999999999999-")[0] == 416
+
+
+EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
+
+
+def grants(s3, name: str, key: str | None = None) -> set[tuple[str, str]]:
+    """Who may do what."""
+    acl = s3.get_object_acl(Bucket=name, Key=key) if key else s3.get_bucket_acl(Bucket=name)
+    return {(grant["Grantee"].get("URI", "owner"), grant["Permission"]) for grant in acl["Grants"]}
+
+
+def test_lists_of_grants_that_come_to_a_canned_one(s3, name):
+    """As `s3cmd setacl` and `cp` send them, in the body and in headers."""
+    s3.put_object(Bucket=name, Key="k", Body=b"x")
+    policy = s3.get_object_acl(Bucket=name, Key="k")
+    policy = {"Owner": policy["Owner"], "Grants": policy["Grants"]}
+    everybody = {"Grantee": {"Type": "Group", "URI": EVERYBODY}, "Permission": "READ"}
+    owner = ("owner", "FULL_CONTROL")
+    s3.put_object_acl(Bucket=name, Key="k", AccessControlPolicy=policy | {"Grants": [*policy["Grants"], everybody]})
+    assert grants(s3, name, "k") == {owner, (EVERYBODY, "READ")}
+    s3.put_object_acl(Bucket=name, Key="k", AccessControlPolicy=policy)
+    assert grants(s3, name, "k") == {owner}
+    s3.put_object(Bucket=name, Key="k", Body=b"x", GrantRead=f'uri="{EVERYBODY}"')
+    assert grants(s3, name, "k") == {owner, (EVERYBODY, "READ")}
+    s3.put_bucket_acl(Bucket=name, GrantRead=f'uri="{EVERYBODY}"', GrantWrite=f'uri="{EVERYBODY}"')
+    assert grants(s3, name) == {owner, (EVERYBODY, "READ"), (EVERYBODY, "WRITE")}
+    s3.put_bucket_acl(Bucket=name, ACL="private")
+    stranger = {"Grantee": {"Type": "CanonicalUser", "ID": "stranger"}, "Permission": "READ"}
+    other = policy | {"Grants": [*policy["Grants"], stranger]}
+    assert refused(s3.put_object_acl, Bucket=name, Key="k", AccessControlPolicy=other) == (501, "NotImplemented")
+    assert refused(s3.put_object, Bucket=name, Key="new", Body=b"", GrantRead='id="stranger"') == (501, "NotImplemented")
+    assert refused(s3.put_object, Bucket=name, Key="new", Body=b"", ACL="authenticated-read") == (501, "NotImplemented")
+    s3.put_object(Bucket=name, Key="k", Body=b"x", ACL="bucket-owner-full-control")
+
+
+def test_what_s3_asks_for_and_is_not_done_is_refused(s3, name):
+    """Encryption, locks and the like, by name; nothing is stored."""
+    key = "0" * 32
+    put = {"Bucket": name, "Key": "asked", "Body": b"x"}
+    for words in [
+        {"ServerSideEncryption": "AES256"},
+        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"},
+        {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key},
+        {"StorageClass": "GLACIER"},
+        {"StorageClass": "DEEP_ARCHIVE"},
+        {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime(2030, 1, 1, tzinfo=UTC)},
+        {"WebsiteRedirectLocation": "/other"},
+    ]:
+        if "SSECustomerKey" in words:
+            # The SDK does not send a key over plain HTTP by itself.
+            continue
+        assert refused(s3.put_object, **put, **words) == (501, "NotImplemented"), words
+        if "ObjectLockMode" not in words:
+            upload = {"Bucket": name, "Key": "asked"}
+            assert refused(s3.create_multipart_upload, **upload, **words) == (501, "NotImplemented"), words
+    assert refused(s3.put_object, **put, ExpectedBucketOwner="000000000000") == (403, "AccessDenied")
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=name)["Contents"]]
+    assert "asked" not in keys
+
+
+def test_what_oss_asks_for_and_is_not_done_is_refused(stage, name):
+    """Callbacks, encryption, limits of the rate, by name."""
+    bucket = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, name)
+    for words in [
+        {"x-oss-callback": "e30="},
+        {"x-oss-server-side-encryption": "KMS"},
+        {"x-oss-server-side-encryption": "AES256"},
+        {"x-oss-storage-class": "Archive"},
+        {"x-oss-traffic-limit": "819200"},
+    ]:
+        with pytest.raises(oss2.exceptions.ServerError) as error:
+            bucket.put_object("asked", b"x", headers=words)
+        assert (error.value.status, error.value.code) == (501, "NotImplemented"), words
+    with pytest.raises(oss2.exceptions.NotFound):
+        bucket.head_object("asked")
+
+
+def test_a_storage_class_is_kept_and_told(stage, s3, name):
+    """In both products' words."""
+    bucket = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, name)
+    s3.put_object(Bucket=name, Key="a", Body=b"x", StorageClass="STANDARD_IA")
+    bucket.put_object("b", b"x", headers={"x-oss-storage-class": "IA"})
+    upload = s3.create_multipart_upload(Bucket=name, Key="c", StorageClass="STANDARD_IA")["UploadId"]
+    etag = s3.upload_part(Bucket=name, Key="c", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    done = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    s3.complete_multipart_upload(Bucket=name, Key="c", UploadId=upload, MultipartUpload=done)
+    for key in "abc":
+        assert s3.head_object(Bucket=name, Key=key)["StorageClass"] == "STANDARD_IA"
+        assert bucket.head_object(key).headers["x-oss-storage-class"] == "IA"
+    classes = {item["Key"]: item["StorageClass"] for item in s3.list_objects_v2(Bucket=name)["Contents"]}
+    assert {classes[key] for key in "abc"} == {"STANDARD_IA"}
+    s3.copy_object(Bucket=name, Key="a", CopySource=f"{name}/a", StorageClass="STANDARD")
+    assert "StorageClass" not in s3.head_object(Bucket=name, Key="a")
+    assert bucket.head_object("a").headers["x-oss-storage-class"] == "Standard"
+
+
+def test_small_words(stage, s3, name):
+    """Digests that are none, delimiters that nobody asked for, a position that is missing."""
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=name, Key="k", Body=b"x", ContentMD5="nonsense")
+    assert error.value.response["Error"]["Code"] == "InvalidDigest"
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=name, Key="k", Body=b"x", ContentMD5="rL0Y20zC+Fzt72VPzMSk2A==")
+    assert error.value.response["Error"]["Code"] == "BadDigest"
+    for call in ("list_objects", "list_objects_v2"):
+        url = s3.generate_presigned_url(call, Params={"Bucket": name})
+        assert "<Delimiter" not in requests.get(url, timeout=10).text
+    bucket = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, name)
+    url = bucket.sign_url("POST", "appended", 60, params={"append": ""}, slash_safe=True)
+    answer = requests.post(url, data=b"x", timeout=10)
+    assert (answer.status_code, "<Code>MissingArgument</Code>" in answer.text) == (400, True), answer.text
+    fresh = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, f"{name}-made")
+    fresh.put_bucket_acl("public-read")
+    assert fresh.get_bucket_acl().acl == "public-read"
+    fresh.delete_bucket()
