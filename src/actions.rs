@@ -8,6 +8,9 @@ pub mod declined;
 pub mod domain;
 pub mod record;
 pub mod retired;
+pub mod scope;
+#[cfg(test)]
+mod serial;
 pub mod stored;
 pub mod stream;
 
@@ -32,6 +35,10 @@ pub struct Context {
     pub config: Arc<Config>,
     pub rendered: record::rendered::Rendered,
     pub roles: domain::roles::Roles,
+    /// Held to write by who forgets stored objects, to read by who makes sure that there are some before noting them.
+    pub forgetting: tokio::sync::RwLock<()>,
+    /// Turns at objects that calls make and remove.
+    pub objects: record::turns::Turns,
 }
 
 impl Context {

@@ -63,6 +63,8 @@ impl App {
             config: config.clone(),
             rendered: Default::default(),
             roles: Default::default(),
+            forgetting: Default::default(),
+            objects: Default::default(),
         };
         Arc::new(Self {
             registry: actions::all().map(|def| (def.name, def)).collect(),
@@ -185,17 +187,13 @@ impl App {
         self.services.notifier.reset(self.services.clock.busy());
         // What the recorders hand over now goes to a store that is about to be cleared.
         self.services.clock.settle().await;
-        self.services
-            .store
-            .clear()
-            .await
-            .map_err(|e| e.to_string())?;
+        let forgetting = self.context.forgetting.write().await;
+        let cleared = self.services.store.clear().await;
         self.context.roles.forget();
-        self.services
-            .objects
-            .clear()
-            .await
-            .map_err(|e| e.to_string())?;
+        cleared.map_err(|e| e.to_string())?;
+        let cleared = self.services.objects.clear().await;
+        drop(forgetting);
+        cleared.map_err(|e| e.to_string())?;
         self.services
             .store
             .forget_clock_offset()

@@ -4,23 +4,27 @@
 //! SQLite has one writing connection (writers queue in the pool instead of failing with "database is locked") and several reading ones.
 
 pub mod callbacks;
+pub mod change;
 mod clock;
 pub mod documents;
 mod entity;
+mod failure;
+pub mod lease;
 mod migration;
 mod patience;
 pub mod records;
 pub mod rules;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
-    EntityTrait, QueryFilter, SqlErr,
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter, SqlErr,
 };
-use sea_orm_migration::MigratorTrait;
 
-use patience::Patient;
+use lease::{Lease, Me};
+use patience::{Dead, Patient};
 
 /// Why a store call failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +37,28 @@ pub enum StoreError {
     Duplicate,
     #[error("the call that carried this write out was broken off")]
     Interrupted,
+    #[error("the change looks at {0} {1:?} without saying so")]
+    Unseen(&'static str, String),
+    #[error("{0}")]
+    Held(String),
+    #[error("another process took the database over")]
+    TakenOver,
 }
 
 impl StoreError {
+    /// The same for one more caller.
+    fn again(&self) -> Self {
+        match self {
+            Self::Database(error) => Self::Database(error.clone()),
+            Self::Document(error) => Self::Database(DbErr::Json(error.to_string())),
+            Self::Duplicate => Self::Duplicate,
+            Self::Interrupted => Self::Interrupted,
+            Self::Unseen(kind, name) => Self::Unseen(kind, name.clone()),
+            Self::Held(who) => Self::Held(who.clone()),
+            Self::TakenOver => Self::TakenOver,
+        }
+    }
+
     fn from_insert(error: DbErr) -> Self {
         match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => Self::Duplicate,
@@ -50,33 +73,68 @@ pub struct Store {
     write: Patient<DatabaseConnection>,
     read: Patient<DatabaseConnection>,
     rules: rules::Cache,
+    queue: change::Queue,
+    /// Held by whoever changes settings or reads the rules into memory.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    holder: lease::Holder,
 }
 
+/// Connections to a database over the network, beside the one that keeps the lease.
+const CONNECTIONS: u32 = 16;
+
 impl Store {
-    /// Connects, migrates and fills the caches.
+    /// Connects, migrates and fills the caches. Whoever calls sees to it that nobody else writes: see [`Store::open_alone`].
     pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Self::open_as(url, None).await
+    }
+
+    /// As [`Store::open`], and as the one process that does so: a database over the network by its lease, a file by the lock on it,
+    /// which the caller holds.
+    pub async fn open_alone(url: &str, me: Me) -> Result<Self, StoreError> {
+        Self::open_as(url, Some(me)).await
+    }
+
+    async fn open_as(url: &str, me: Option<Me>) -> Result<Self, StoreError> {
+        let dead = Dead::default();
+        let mut held = None;
         let (write, read) = if url.starts_with("sqlite:") {
             let write = Database::connect(sqlite(url, 1)).await?;
-            migration::Migrator::up(&write, None).await?;
+            migration::up(&write).await?;
             let read = Database::connect(sqlite(url, 4)).await?;
             (write, read)
         } else {
-            let shared = Database::connect(patience::options(url)).await?;
-            migration::Migrator::up(&shared, None).await?;
+            let first = Database::connect(patience::options(url, 1, &dead)).await?;
+            migration::up(&first).await?;
+            match me {
+                Some(me) => held = Some(Lease::take(first, me).await?),
+                None => first.close().await?,
+            }
+            let shared = Database::connect(patience::options(url, CONNECTIONS, &dead)).await?;
             (shared.clone(), shared)
         };
         let store = Self {
-            write: Patient::new(write),
-            read: Patient::new(read),
+            write: Patient::new(write, dead.clone(), held.clone()),
+            read: Patient::new(read, dead, None),
             rules: rules::Cache::default(),
+            queue: change::Queue::default(),
+            turn: Arc::default(),
+            holder: lease::Holder(held),
         };
         store.fill_rules().await?;
         Ok(store)
     }
 
-    /// Whether the database answers.
+    /// Comes when another process took the database over, with a sentence about it.
+    pub async fn taken_over(&self) -> String {
+        match &self.holder.0 {
+            Some(lease) => lease.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether the database answers, and is this process's.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.read.ping().await?)
+        Ok(self.write.ping().await?)
     }
 
     /// Whether rows become visible in the order of their numbers: one connection writes.
@@ -96,35 +154,55 @@ impl Store {
         }
     }
 
-    /// Forgets everything but the clock, which goes on.
+    /// Forgets everything but the clock, which goes on: all of it or nothing.
     pub async fn clear(&self) -> Result<(), StoreError> {
-        entity::record_rule::Entity::delete_many()
-            .exec(&self.write)
-            .await?;
-        entity::document::Entity::delete_many()
-            .filter(entity::document::Column::Kind.ne(documents::Kind::Clock.as_str()))
-            .exec(&self.write)
-            .await?;
-        entity::record_session::Entity::delete_many()
-            .exec(&self.write)
-            .await?;
-        entity::record_slice::Entity::delete_many()
-            .exec(&self.write)
-            .await?;
-        entity::record_file::Entity::delete_many()
-            .exec(&self.write)
-            .await?;
-        entity::callback::Entity::delete_many()
-            .exec(&self.write)
-            .await?;
-        self.fill_rules().await
+        let _turn = self.turn.lock().await;
+        let locked = self.lock().await?;
+        forget_all(&locked.tx).await?;
+        let version = locked.commit(true, true).await.inspect_err(|_| {
+            self.rules.doubt();
+            self.reread_if_doubtful();
+        })?;
+        self.rules.fill(Vec::new(), version);
+        Ok(())
     }
 
     /// Closes the connections, so that SQLite leaves no write-ahead log behind.
     pub async fn close(&self) {
         let _ = self.read.close().await;
         let _ = self.write.close().await;
+        if let Some(lease) = &self.holder.0 {
+            lease.give_back().await;
+        }
     }
+}
+
+/// Rows that one statement deletes where a database over the network would take too long with all of them.
+const DELETED_AT_ONCE: u64 = 20_000;
+
+/// Deletes every row of everything but the clock.
+async fn forget_all(tx: &Patient<DatabaseTransaction>) -> Result<(), DbErr> {
+    for table in [
+        "record_rule",
+        "record_session",
+        "record_slice",
+        "record_file",
+        "callback",
+    ] {
+        let sql = match tx.get_database_backend() {
+            DbBackend::Postgres => format!(
+                "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} LIMIT {DELETED_AT_ONCE})"
+            ),
+            DbBackend::MySql => format!("DELETE FROM {table} LIMIT {DELETED_AT_ONCE}"),
+            _ => format!("DELETE FROM {table}"),
+        };
+        while tx.execute_unprepared(&sql).await?.rows_affected() >= DELETED_AT_ONCE {}
+    }
+    entity::document::Entity::delete_many()
+        .filter(entity::document::Column::Kind.ne(documents::Kind::Clock.as_str()))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 fn sqlite(url: &str, connections: u32) -> ConnectOptions {

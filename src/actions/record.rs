@@ -22,6 +22,7 @@ pub mod rendered;
 pub mod target;
 #[cfg(test)]
 mod tests;
+pub mod turns;
 pub mod update_live_app_record_config;
 pub mod update_live_record_notify_config;
 

@@ -6,13 +6,17 @@ mod check;
 mod form;
 mod secrets;
 
+use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{Outcome, Refused, fields};
+use crate::actions::record::config::check_room;
 use crate::actions::record::target::bucket_for;
 use crate::app::App;
 use crate::config::Buckets;
 use crate::services::Services;
+use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};
 use check::State;
@@ -143,7 +147,47 @@ pub async fn apply_seed(services: &Services, text: &str) -> Result<(), String> {
     make_buckets(services, &state)
         .await
         .map_err(|refused| refused.message)?;
-    put(store, state).await.map_err(|error| error.to_string())
+    let rows = (
+        std::mem::take(&mut state.sessions),
+        std::mem::take(&mut state.slices),
+        std::mem::take(&mut state.files),
+    );
+    let looks = Kind::ALL.into_iter().fold(Looks::default(), Looks::at_all);
+    let added = store.change(looks, move |view| add_new(view, &state));
+    added.await.map_err(|error| error.to_string())??;
+    store
+        .import_records(rows.0, rows.1, rows.2)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// Puts what is not there yet; all of it or nothing.
+fn add_new(view: &mut View<'_>, state: &State) -> Result<(), String> {
+    for rule in &state.rules {
+        if view.rule(&rule.domain, &rule.app, &rule.stream).is_none() {
+            check_room(view.rule_count(&rule.domain)).map_err(|error| error.message.to_string())?;
+            view.add_rule(rule.clone());
+        }
+    }
+    add_each(view, Kind::RecordNotify, &state.record_notify)
+        .and_then(|()| add_each(view, Kind::StreamNotify, &state.stream_notify))
+        .and_then(|()| add_each(view, Kind::Domain, &state.domains))
+        .and_then(|()| add_each(view, Kind::DomainConfig, &state.domain_configs))
+        .map_err(|error| error.to_string())
+}
+
+fn add_each<T: Serialize>(
+    view: &mut View<'_>,
+    kind: Kind,
+    list: &[(String, T)],
+) -> Result<(), StoreError> {
+    for (name, config) in list {
+        let known: Option<IgnoredAny> = view.document(kind, name)?;
+        if known.is_none() {
+            view.put(kind, name, config)?;
+        }
+    }
+    Ok(())
 }
 
 /// Leaves out what exists already.

@@ -1,7 +1,8 @@
 //! Settings that hang on a name, one JSON document each: notify configurations, push authentication, declared domains.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    sea_query::OnConflict,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use super::entity::document;
 use super::{Store, StoreError};
 
 /// What a document is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// The recording callbacks of a streaming domain.
     RecordNotify,
@@ -58,21 +59,7 @@ impl Store {
         })
     }
 
-    /// Stores a new document; [`StoreError::Duplicate`] when the name is taken.
-    pub async fn insert_document(
-        &self,
-        kind: Kind,
-        name: &str,
-        body: &impl Serialize,
-    ) -> Result<(), StoreError> {
-        document::Entity::insert(Self::document_row(kind, name, body)?)
-            .exec_without_returning(&self.write)
-            .await
-            .map_err(StoreError::from_insert)?;
-        Ok(())
-    }
-
-    /// Creates or replaces a document.
+    /// Creates or replaces a document, whatever there was. What depends on what there was goes through [`Store::change`].
     pub async fn put_document(
         &self,
         kind: Kind,
@@ -106,21 +93,21 @@ impl Store {
         &self,
         kind: Kind,
     ) -> Result<Vec<(String, T)>, StoreError> {
-        let rows = document::Entity::find()
-            .filter(document::Column::Kind.eq(kind.as_str()))
-            .order_by_asc(document::Column::Name)
-            .all(&self.read)
-            .await?;
-        rows.into_iter()
-            .map(|row| Ok((row.name, serde_json::from_str(&row.body)?)))
-            .collect()
+        list_on(&self.read, kind).await
     }
+}
 
-    /// False when there was none.
-    pub async fn delete_document(&self, kind: Kind, name: &str) -> Result<bool, StoreError> {
-        let done = document::Entity::delete_by_id((kind.as_str().to_owned(), name.to_owned()))
-            .exec(&self.write)
-            .await?;
-        Ok(done.rows_affected > 0)
-    }
+/// As [`Store::list_documents`], within a transaction.
+pub(super) async fn list_on<T: DeserializeOwned>(
+    db: &impl ConnectionTrait,
+    kind: Kind,
+) -> Result<Vec<(String, T)>, StoreError> {
+    let rows = document::Entity::find()
+        .filter(document::Column::Kind.eq(kind.as_str()))
+        .order_by_asc(document::Column::Name)
+        .all(db)
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok((row.name, serde_json::from_str(&row.body)?)))
+        .collect()
 }

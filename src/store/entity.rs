@@ -113,3 +113,25 @@ table!(callback, "callback", {
     next_at: i64,
     done_at: i64,
 });
+
+/// The only row of `cluster`.
+pub const ONLY: i64 = 1;
+
+table!(cluster, "cluster", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: i64,
+    generation: i64,
+    rules_version: i64,
+    documents_version: i64,
+});
+
+table!(node, "node", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: String,
+    incarnation: String,
+    address: String,
+    version: String,
+    state: String,
+    data_lock: String,
+    expires_at: i64,
+});

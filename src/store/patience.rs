@@ -3,14 +3,19 @@
 //! The drivers have no time limit of their own, and the kernel gives a silent connection up after a quarter of an hour only. Each
 //! statement is therefore limited here, and a connection that comes back from a statement that was given up is tried before it is used again.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::Connection;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, QueryResult, Statement, TransactionTrait,
+    ExecResult, IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 
+use super::failure::{self, Failure};
+use super::lease::Lease;
 use crate::clock;
 
 /// For one statement, the wait for a connection included.
@@ -23,6 +28,53 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 pub struct Patient<C> {
     inner: C,
     limited: bool,
+    dead: Dead,
+    /// What has to hold for each statement: a lease, where this writes to a database over the network.
+    lease: Option<Arc<Lease>>,
+}
+
+/// When it last showed that connections lead to a server that is no use any more: all that were made before then are closed.
+#[derive(Clone)]
+pub struct Dead {
+    began: Instant,
+    /// Microseconds since `began`.
+    since: Arc<AtomicU64>,
+}
+
+/// A server that takes no writes for a while shows it by every write; the connections to it are not made anew each time.
+const ONCE_IN: Duration = Duration::from_millis(500);
+
+impl Default for Dead {
+    fn default() -> Self {
+        Self {
+            began: clock::monotonic(),
+            since: Arc::default(),
+        }
+    }
+}
+
+impl Dead {
+    fn micros(&self, before: Duration) -> u64 {
+        let at = self.began.elapsed().saturating_sub(before);
+        u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Looks at an error for what it says about the connections.
+    fn note(&self, error: &DbErr) {
+        if matches!(failure::of(error), Failure::ReadOnly | Failure::Gone) {
+            let last = self.since.load(Ordering::Acquire);
+            if last == 0 || last < self.micros(ONCE_IN) {
+                self.since
+                    .store(self.micros(Duration::ZERO), Ordering::Release);
+            }
+        }
+    }
+
+    /// Whether a connection of this age may be used.
+    fn is_alive(&self, age: Duration) -> bool {
+        let since = self.since.load(Ordering::Acquire);
+        since == 0 || self.micros(age) > since
+    }
 }
 
 async fn within<T>(
@@ -35,30 +87,66 @@ async fn within<T>(
     clock::machine_timeout(PATIENCE, work)
         .await
         .unwrap_or_else(|| {
-            Err(DbErr::Custom(format!(
-                "no answer within {} s",
-                PATIENCE.as_secs()
-            )))
+            let silence = format!("no answer within {} s", PATIENCE.as_secs());
+            Err(DbErr::Conn(RuntimeErr::Internal(silence)))
         })
 }
 
 impl<C: ConnectionTrait> Patient<C> {
-    pub fn new(inner: C) -> Self {
+    pub fn new(inner: C, dead: Dead, lease: Option<Arc<Lease>>) -> Self {
         let limited = inner.get_database_backend() != DbBackend::Sqlite;
-        Self { inner, limited }
+        Self {
+            inner,
+            limited,
+            dead,
+            lease,
+        }
+    }
+
+    /// Work that may only be done while the lease holds, in time.
+    async fn watched<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        if let Some(lease) = &self.lease {
+            lease.check()?;
+        }
+        within(self.limited, work)
+            .await
+            .inspect_err(|error| self.dead.note(error))
     }
 }
 
 impl Patient<DatabaseConnection> {
+    /// Whether the database answers, and takes what this process writes.
     pub async fn ping(&self) -> Result<(), DbErr> {
-        within(self.limited, self.inner.ping()).await
+        self.watched(self.inner.ping()).await
     }
 
+    /// A transaction; SQLite and others begin it as they do.
     pub async fn begin(&self) -> Result<Patient<DatabaseTransaction>, DbErr> {
-        let inner = within(self.limited, self.inner.begin()).await?;
+        self.begin_as(TransactionOptions::default()).await
+    }
+
+    /// A transaction that is going to write what depends on what it reads: SQLite has no other writer beside it from its beginning,
+    /// and on MySQL each statement sees what was committed before it, as on PostgreSQL.
+    pub async fn begin_changing(&self) -> Result<Patient<DatabaseTransaction>, DbErr> {
+        let mysql = self.get_database_backend() == DbBackend::MySql;
+        self.begin_as(TransactionOptions {
+            isolation_level: mysql.then_some(IsolationLevel::ReadCommitted),
+            access_mode: None,
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        })
+        .await
+    }
+
+    async fn begin_as(
+        &self,
+        options: TransactionOptions,
+    ) -> Result<Patient<DatabaseTransaction>, DbErr> {
+        let inner = self.watched(self.inner.begin_with_options(options)).await?;
         Ok(Patient {
             inner,
             limited: self.limited,
+            dead: self.dead.clone(),
+            lease: self.lease.clone(),
         })
     }
 
@@ -71,7 +159,12 @@ impl Patient<DatabaseConnection> {
 impl Patient<DatabaseTransaction> {
     /// An error leaves it open whether the transaction came about.
     pub async fn commit(self) -> Result<(), DbErr> {
-        within(self.limited, self.inner.commit()).await
+        if let Some(lease) = &self.lease {
+            lease.check()?;
+        }
+        within(self.limited, self.inner.commit())
+            .await
+            .inspect_err(|error| self.dead.note(error))
     }
 }
 
@@ -82,46 +175,78 @@ impl<C: ConnectionTrait + Send> ConnectionTrait for Patient<C> {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        within(self.limited, self.inner.execute_raw(statement)).await
+        self.watched(self.inner.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        within(self.limited, self.inner.execute_unprepared(sql)).await
+        self.watched(self.inner.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        within(self.limited, self.inner.query_one_raw(statement)).await
+        self.watched(self.inner.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        within(self.limited, self.inner.query_all_raw(statement)).await
+        self.watched(self.inner.query_all_raw(statement)).await
     }
 }
 
-/// A connection that does not answer when it is given back is closed, so that the pool does not fill with dead ones.
+/// A connection that does not answer when it is given back is closed, so that the pool does not fill with dead ones; so is one that leads
+/// to a server of which another connection has shown that it is no use.
 macro_rules! closing_dead_ones {
-    ($pool:expr) => {
-        $pool.after_release(|connection, _| {
-            Box::pin(async move {
-                match clock::machine_timeout(SIGN_OF_LIFE, connection.ping()).await {
-                    Some(alive) => alive.map(|()| true),
-                    None => Err(sea_orm::sqlx::Error::PoolTimedOut),
-                }
+    ($pool:expr, $dead:expr) => {{
+        let (taken, given_back) = ($dead.clone(), $dead);
+        $pool
+            .before_acquire(move |_, made| {
+                let alive = taken.is_alive(made.age);
+                Box::pin(async move { Ok(alive) })
             })
-        })
-    };
+            .after_release(move |connection, made| {
+                let alive = given_back.is_alive(made.age);
+                Box::pin(async move {
+                    if !alive {
+                        return Ok(false);
+                    }
+                    match clock::machine_timeout(SIGN_OF_LIFE, connection.ping()).await {
+                        Some(alive) => alive.map(|()| true),
+                        None => Err(sea_orm::sqlx::Error::PoolTimedOut),
+                    }
+                })
+            })
+    }};
 }
 
 /// The options of a database over the network.
-pub fn options(url: &str) -> ConnectOptions {
+pub fn options(url: &str, connections: u32, dead: &Dead) -> ConnectOptions {
+    let (postgres, mysql) = (dead.clone(), dead.clone());
     let mut options = ConnectOptions::new(url);
     options
-        .max_connections(16)
+        .max_connections(connections)
         .connect_timeout(Duration::from_secs(10))
         .acquire_timeout(Duration::from_secs(10))
         .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .sqlx_logging(false)
-        .map_sqlx_postgres_pool_opts(|pool| closing_dead_ones!(pool))
-        .map_sqlx_mysql_pool_opts(|pool| closing_dead_ones!(pool));
+        .map_sqlx_postgres_pool_opts(move |pool| closing_dead_ones!(pool, postgres.clone()))
+        .map_sqlx_mysql_pool_opts(move |pool| closing_dead_ones!(pool, mysql.clone()));
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_from_before_a_switchover_are_not_used_again() {
+        let dead = Dead::default();
+        assert!(dead.is_alive(Duration::ZERO));
+        std::thread::sleep(Duration::from_millis(2));
+        let data = DbErr::RecordNotUpdated;
+        dead.note(&data);
+        assert!(dead.is_alive(Duration::from_millis(1)));
+        let gone = DbErr::Conn(RuntimeErr::Internal("no answer".to_owned()));
+        dead.note(&gone);
+        assert!(!dead.is_alive(Duration::from_millis(1)));
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(dead.is_alive(Duration::from_millis(1)));
+    }
 }

@@ -1,15 +1,15 @@
 //! Recording rules. All of them lie in memory too, grouped by domain and replaced as a whole on change, so that a read
-//! never waits for a writer; the database row is written first.
+//! never waits for a writer; the database row is written first. Changes come by [`Store::change`].
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
-use tokio::sync::oneshot;
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryOrder};
 
-use super::entity::record_rule;
+use super::change::Looks;
+use super::entity::{ONLY, cluster, record_rule};
 use super::{Store, StoreError};
 use crate::clock;
 use crate::model::rule::Rule;
@@ -17,13 +17,125 @@ use crate::model::stream_key::StreamKey;
 
 type ByDomain = HashMap<String, Arc<Vec<Rule>>>;
 
+/// What a rule is for; no two rules have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Triple {
+    pub domain: String,
+    pub app: String,
+    pub stream: String,
+}
+
+impl Triple {
+    pub fn new(domain: &str, app: &str, stream: &str) -> Self {
+        Self {
+            domain: domain.to_owned(),
+            app: app.to_owned(),
+            stream: stream.to_owned(),
+        }
+    }
+
+    pub fn of(rule: &Rule) -> Self {
+        Self::new(&rule.domain, &rule.app, &rule.stream)
+    }
+
+    /// Whether a rule of the same domain is this one.
+    pub fn is_of(&self, rule: &Rule) -> bool {
+        rule.app == self.app && rule.stream == self.stream
+    }
+
+    fn hash_text(&self) -> String {
+        StreamKey::new(&self.domain, &self.app, &self.stream).hash()
+    }
+}
+
+/// What became of a rule in a batch of changes.
+pub(super) struct Edited {
+    pub triple: Triple,
+    /// It was there before.
+    pub stored: bool,
+    pub rule: Option<Rule>,
+    /// It went at some point; what has its name now stands at the end.
+    pub removed: bool,
+    /// Its place among those that were added.
+    pub added: usize,
+}
+
+/// What a batch does to the stored rules, and to those in memory.
+#[derive(Default)]
+pub(super) struct Changes {
+    removed: Vec<String>,
+    replaced: Vec<(String, String)>,
+    added: Vec<record_rule::ActiveModel>,
+    of: HashMap<String, DomainChanges>,
+}
+
+#[derive(Default)]
+struct DomainChanges {
+    removed: HashSet<(String, String)>,
+    replaced: HashMap<(String, String), Rule>,
+    added: Vec<Rule>,
+}
+
+impl Changes {
+    /// What edits come to.
+    pub fn of(edits: impl Iterator<Item = Edited>) -> Result<Self, StoreError> {
+        let mut changes = Self::default();
+        let mut added = Vec::new();
+        for edit in edits {
+            let triple = edit.triple;
+            if !edit.stored && edit.rule.is_none() {
+                continue;
+            }
+            let of = changes.of.entry(triple.domain.clone()).or_default();
+            let name = || (triple.app.clone(), triple.stream.clone());
+            if edit.stored && edit.removed {
+                changes.removed.push(triple.hash_text());
+                of.removed.insert(name());
+            }
+            match edit.rule {
+                Some(rule) if edit.stored && !edit.removed => {
+                    let body = serde_json::to_string(&rule)?;
+                    changes.replaced.push((triple.hash_text(), body));
+                    of.replaced.insert(name(), rule);
+                }
+                Some(rule) => added.push((edit.added, triple, rule)),
+                None => {}
+            }
+        }
+        added.sort_by_key(|(place, ..)| *place);
+        for (_, triple, rule) in added {
+            changes.added.push(row(&triple, &rule)?);
+            let of = changes.of.entry(triple.domain).or_default();
+            of.added.push(rule);
+        }
+        Ok(changes)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// The hashes of rows that go.
+    pub fn removed(&self) -> &[String] {
+        &self.removed
+    }
+
+    /// Hashes and new bodies of rows that stay.
+    pub fn replaced(&self) -> &[(String, String)] {
+        &self.replaced
+    }
+
+    /// New rows, in order.
+    pub fn added(&self) -> &[record_rule::ActiveModel] {
+        &self.added
+    }
+}
+
 #[derive(Clone, Default)]
 pub(super) struct Cache {
     rules: Arc<RwLock<ByDomain>>,
-    /// Held from the row to the memory, so that both see changes in the same order.
-    writing: Arc<tokio::sync::Mutex<()>>,
-    /// New rules that came while another write was under way; the next to hold `writing` stores them together.
-    waiting: Arc<Mutex<VecDeque<Waiting>>>,
+    /// The version that lies in memory.
+    version: Arc<AtomicI64>,
     /// A write ended without its outcome being known: what lies in memory may not be what the database holds.
     doubtful: Arc<AtomicBool>,
 }
@@ -31,92 +143,116 @@ pub(super) struct Cache {
 /// Between two tries to read the rules after a write of unknown outcome.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
 
-struct Waiting {
-    rule: Rule,
-    told: oneshot::Sender<Result<(), StoreError>>,
-}
-
-/// Rows that one statement inserts at most: SQLite takes 32,766 values, each row has three.
-const BATCH: usize = 500;
-
-fn hash(domain: &str, app: &str, stream: &str) -> String {
-    StreamKey::new(domain, app, stream).hash()
-}
-
-fn row(rule: &Rule) -> Result<record_rule::ActiveModel, StoreError> {
+fn row(triple: &Triple, rule: &Rule) -> Result<record_rule::ActiveModel, StoreError> {
     Ok(record_rule::ActiveModel {
-        key_hash: Set(hash(&rule.domain, &rule.app, &rule.stream)),
+        key_hash: Set(triple.hash_text()),
         domain: Set(rule.domain.clone()),
         body: Set(serde_json::to_string(rule)?),
         ..Default::default()
     })
 }
 
-impl Store {
-    pub(super) async fn fill_rules(&self) -> Result<(), StoreError> {
-        let rows = record_rule::Entity::find()
-            .order_by_asc(record_rule::Column::Id)
-            .all(&self.read)
-            .await?;
+/// Every rule by domain, in order of creation.
+pub(super) async fn all(db: &impl ConnectionTrait) -> Result<Vec<Rule>, StoreError> {
+    let rows = record_rule::Entity::find()
+        .order_by_asc(record_rule::Column::Id)
+        .all(db)
+        .await?;
+    rows.iter()
+        .map(|row| Ok(serde_json::from_str(&row.body)?))
+        .collect()
+}
+
+impl Cache {
+    fn read(&self) -> RwLockReadGuard<'_, ByDomain> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, ByDomain> {
+        self.rules.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn version(&self) -> i64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Notes that the database may hold other rules than memory does.
+    pub fn doubt(&self) {
+        self.version.store(0, Ordering::Release);
+        self.doubtful.store(true, Ordering::Release);
+    }
+
+    /// Replaces all rules.
+    pub fn fill(&self, rules: Vec<Rule>, version: i64) {
         let mut by_domain: HashMap<String, Vec<Rule>> = HashMap::new();
-        for row in rows {
-            let rule: Rule = serde_json::from_str(&row.body)?;
+        for rule in rules {
             by_domain.entry(rule.domain.clone()).or_default().push(rule);
         }
         let filled = by_domain
             .into_iter()
             .map(|(domain, rules)| (domain, Arc::new(rules)))
             .collect();
-        *self
-            .rules
-            .rules
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = filled;
+        *self.write() = filled;
+        self.version.store(version, Ordering::Release);
+    }
+
+    /// Brings memory to what was committed.
+    pub fn apply(&self, changes: Changes, version: i64) {
+        let mut rules = self.write();
+        for (domain, mut of) in changes.of {
+            let shared = rules.entry(domain.clone()).or_default();
+            let list = Arc::make_mut(shared);
+            if !of.removed.is_empty() || !of.replaced.is_empty() {
+                let name = |rule: &Rule| (rule.app.clone(), rule.stream.clone());
+                list.retain(|rule| !of.removed.contains(&name(rule)));
+                for rule in list.iter_mut() {
+                    if let Some(new) = of.replaced.remove(&name(rule)) {
+                        *rule = new;
+                    }
+                }
+            }
+            list.append(&mut of.added);
+            if list.is_empty() {
+                rules.remove(&domain);
+            }
+        }
+        drop(rules);
+        self.version.store(version, Ordering::Release);
+    }
+}
+
+impl Store {
+    /// Reads all rules. A change that comes between version and rules shows by its own version, and they are read again.
+    pub(super) async fn fill_rules(&self) -> Result<(), StoreError> {
+        let row = cluster::Entity::find_by_id(ONLY).one(&self.read).await?;
+        let version = row.map_or(0, |row| row.rules_version);
+        self.rules.fill(all(&self.read).await?, version);
         Ok(())
     }
 
     /// The rules of a domain in order of creation.
     #[must_use]
     pub fn rules_of(&self, domain: &str) -> Arc<Vec<Rule>> {
-        let rules = self
-            .rules
-            .rules
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        rules.get(domain).cloned().unwrap_or_default()
+        self.rules.read().get(domain).cloned().unwrap_or_default()
     }
 
-    /// Every rule, by domain.
+    /// Every rule, in order of creation.
     #[must_use]
     pub fn all_rules(&self) -> Vec<Rule> {
-        let rules = self
-            .rules
-            .rules
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let rules = self.rules.read();
         let mut all: Vec<Rule> = rules
             .values()
             .flat_map(|list| list.iter().cloned())
             .collect();
-        all.sort_by(|a, b| {
-            (a.created_at, &a.domain, &a.app, &a.stream).cmp(&(
-                b.created_at,
-                &b.domain,
-                &b.app,
-                &b.stream,
-            ))
-        });
+        drop(rules);
+        sort(&mut all);
         all
     }
 
     /// The domains that have a rule.
     #[must_use]
     pub fn domains_with_rules(&self) -> Vec<String> {
-        let rules = self
-            .rules
-            .rules
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let rules = self.rules.read();
         let mut domains: Vec<String> = rules
             .iter()
             .filter(|(_, list)| !list.is_empty())
@@ -126,83 +262,20 @@ impl Store {
         domains
     }
 
-    fn change_rules(&self, domain: &str, change: impl FnOnce(&mut Vec<Rule>)) {
-        let mut rules = self
-            .rules
-            .rules
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let list = rules.entry(domain.to_owned()).or_default();
-        change(Arc::make_mut(list));
-    }
-
-    /// Stores a new rule; [`StoreError::Duplicate`] when the triple is taken. Calls that come together share a commit.
+    /// Stores a new rule; [`StoreError::Duplicate`] when the triple is taken.
     pub async fn insert_rule(&self, rule: Rule) -> Result<(), StoreError> {
-        let (told, outcome) = oneshot::channel();
-        let waiting = || {
-            let waiting = self.rules.waiting.lock();
-            waiting.unwrap_or_else(PoisonError::into_inner)
-        };
-        waiting().push_back(Waiting { rule, told });
-        {
-            let _turn = self.rules.writing.lock().await;
-            let batch: Vec<Waiting> = {
-                let mut waiting = waiting();
-                let size = waiting.len().min(BATCH);
-                waiting.drain(..size).collect()
-            };
-            self.insert_batch(batch).await;
-            self.reread_if_doubtful();
-        }
-        outcome.await.unwrap_or(Err(StoreError::Interrupted))
-    }
-
-    async fn insert_batch(&self, batch: Vec<Waiting>) {
-        let rows: Result<Vec<_>, _> = batch.iter().map(|new| row(&new.rule)).collect();
-        let together = match rows {
-            Ok(rows) if rows.len() > 1 => record_rule::Entity::insert_many(rows)
-                .exec_without_returning(&self.write)
-                .await
-                .is_ok(),
-            _ => false,
-        };
-        for Waiting { rule, told } in batch {
-            // One that is refused refuses all: then each is tried by itself.
-            let stored = if together {
+        self.change(Looks::default(), move |view| {
+            if view.add_rule(rule.clone()) {
                 Ok(())
             } else {
-                self.insert_row(&rule).await
-            };
-            if stored.is_ok() {
-                let domain = rule.domain.clone();
-                self.change_rules(&domain, |list| list.push(rule));
+                Err(StoreError::Duplicate)
             }
-            let _ = told.send(stored);
-        }
-    }
-
-    async fn insert_row(&self, rule: &Rule) -> Result<(), StoreError> {
-        let done = record_rule::Entity::insert(row(rule)?)
-            .exec_without_returning(&self.write)
-            .await
-            .map_err(StoreError::from_insert);
-        let is_doubtful = match &done {
-            Ok(_) => false,
-            // A write that was given up came about later.
-            Err(StoreError::Duplicate) => !self
-                .rules_of(&rule.domain)
-                .iter()
-                .any(|known| known.app == rule.app && known.stream == rule.stream),
-            Err(_) => true,
-        };
-        if is_doubtful {
-            self.rules.doubtful.store(true, Ordering::Release);
-        }
-        done.map(|_| ())
+        })
+        .await?
     }
 
     /// Reads the rules again as soon as the database answers, where a write may have come about after all.
-    fn reread_if_doubtful(&self) {
+    pub(super) fn reread_if_doubtful(&self) {
         if !self.rules.doubtful.swap(false, Ordering::AcqRel) {
             return;
         }
@@ -210,7 +283,7 @@ impl Store {
         tokio::spawn(async move {
             loop {
                 clock::machine_sleep(REREAD_AFTER).await;
-                let _turn = store.rules.writing.lock().await;
+                let _turn = store.turn.lock().await;
                 match store.fill_rules().await {
                     Ok(()) => return,
                     Err(error) => tracing::debug!(%error, "the rules cannot be read yet"),
@@ -218,56 +291,18 @@ impl Store {
             }
         });
     }
+}
 
-    /// The outcome of a change, noted where it is unknown.
-    fn noted<T>(&self, done: Result<T, sea_orm::DbErr>) -> Result<T, StoreError> {
-        if done.is_err() {
-            self.rules.doubtful.store(true, Ordering::Release);
-            self.reread_if_doubtful();
-        }
-        Ok(done?)
-    }
-
-    /// Replaces the rule of the same triple; false when there is none.
-    pub async fn replace_rule(&self, rule: Rule) -> Result<bool, StoreError> {
-        let _turn = self.rules.writing.lock().await;
-        let body = sea_orm::sea_query::Expr::value(serde_json::to_string(&rule)?);
-        let done = record_rule::Entity::update_many()
-            .col_expr(record_rule::Column::Body, body)
-            .filter(record_rule::Column::KeyHash.eq(hash(&rule.domain, &rule.app, &rule.stream)))
-            .exec(&self.write)
-            .await;
-        let done = self.noted(done)?;
-        let domain = rule.domain.clone();
-        self.change_rules(&domain, |list| {
-            if let Some(old) = list
-                .iter_mut()
-                .find(|r| r.app == rule.app && r.stream == rule.stream)
-            {
-                *old = rule;
-            }
-        });
-        Ok(done.rows_affected > 0)
-    }
-
-    /// Removes the rule of exactly this triple; false when there is none.
-    pub async fn delete_rule(
-        &self,
-        domain: &str,
-        app: &str,
-        stream: &str,
-    ) -> Result<bool, StoreError> {
-        let _turn = self.rules.writing.lock().await;
-        let done = record_rule::Entity::delete_many()
-            .filter(record_rule::Column::KeyHash.eq(hash(domain, app, stream)))
-            .exec(&self.write)
-            .await;
-        let done = self.noted(done)?;
-        self.change_rules(domain, |list| {
-            list.retain(|r| !(r.app == app && r.stream == stream));
-        });
-        Ok(done.rows_affected > 0)
-    }
+/// In the order that a snapshot lists them.
+pub(super) fn sort(rules: &mut [Rule]) {
+    rules.sort_by(|a, b| {
+        (a.created_at, &a.domain, &a.app, &a.stream).cmp(&(
+            b.created_at,
+            &b.domain,
+            &b.app,
+            &b.stream,
+        ))
+    });
 }
 
 #[cfg(test)]

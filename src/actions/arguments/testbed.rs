@@ -27,7 +27,7 @@ pub const START: UnixMs = 1_772_330_400_000;
 
 pub struct Testbed {
     pub ctx: Context,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A code and a status.
@@ -42,10 +42,12 @@ impl Testbed {
     pub async fn with(settings: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ctx = context(folder.path(), settings).await;
-        Self {
-            ctx,
-            _folder: folder,
-        }
+        Self { ctx, folder }
+    }
+
+    /// The URL of its database.
+    pub fn database(&self) -> String {
+        database(self.folder.path())
     }
 
     /// Makes a call; names and values are as in a query, encoded.
@@ -84,20 +86,23 @@ impl Testbed {
     }
 }
 
+fn database(folder: &Path) -> String {
+    format!("sqlite://{}/test.db?mode=rwc", folder.display())
+}
+
 async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
     let mut raw = Raw::default();
     for (name, value) in settings {
         raw.set(name, *value, "test");
     }
     let config: Config = load(&raw, |_| None).unwrap();
-    let database = format!("sqlite://{}/test.db?mode=rwc", folder.display());
     let faults = Arc::new(Faults::default());
     let objects = FolderStore::open(folder.join("oss")).unwrap();
     // Handlers make no requests of their own; the client needs a provider to be built at all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let services = Arc::new(Services {
         clock: Clock::new(Some(START)),
-        store: Store::open(&database).await.unwrap(),
+        store: Store::open(&database(folder)).await.unwrap(),
         objects: Objects::new(ObjectStore::Embedded(objects), faults.clone()),
         notifier: Notifier::new().0,
         disk: Disk::start().unwrap(),
@@ -112,5 +117,7 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
         config: Arc::new(config),
         rendered: Default::default(),
         roles: Default::default(),
+        forgetting: Default::default(),
+        objects: Default::default(),
     }
 }

@@ -9,7 +9,7 @@ use crate::actions::arguments::domain_name;
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
 use crate::live::ingest::admission::Domain;
-use crate::store::StoreError;
+use crate::store::change::Looks;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.
@@ -37,15 +37,17 @@ pub struct Answer {}
 /// Declares the domain.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let (name, domain) = domain(request, ctx.now())?;
-    let inserted = ctx
+    let added = ctx
         .services
         .store
-        .insert_document(Kind::Domain, &name, &domain)
-        .await;
-    inserted.map_err(|error| match error {
-        StoreError::Duplicate => ApiError::coded(Code::DomainAlreadyExist),
-        other => other.into(),
-    })?;
+        .change(Looks::default().at(Kind::Domain, &name), move |view| {
+            let known: Option<Domain> = view.document(Kind::Domain, &name)?;
+            if known.is_some() {
+                return Err(ApiError::coded(Code::DomainAlreadyExist));
+            }
+            Ok(view.put(Kind::Domain, &name, &domain)?)
+        });
+    added.await??;
     ctx.roles.forget();
     Ok(Answer {})
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::actions::arguments::domain_name;
 use crate::error::{ApiError, Code};
 use crate::live::ingest::admission::Domain;
@@ -30,26 +31,28 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let pull = domain_name("PullDomain", &request.pull_domain)?;
     ctx.check_declared(&push).await?;
     ctx.check_declared(&pull).await?;
-    let streaming = kind::declared(ctx, &pull).await?;
-    let ingest = kind::declared(ctx, &push).await?;
-    kind::check(ingest.as_ref(), kind::INGEST)?;
-    kind::check(streaming.as_ref(), kind::STREAMING)?;
-    if push == pull {
-        return Err(ApiError::coded(Code::DomainTypeMalformed));
-    }
-    let mut ingest = ingest.unwrap_or_else(|| Domain {
-        created_at: ctx.now(),
-        ..Domain::default()
+    let now = ctx.now();
+    let scope = Scope::domains(&[push.clone(), pull.clone()]);
+    let mapped = ctx.change(scope, move |view| {
+        let streaming: Option<Domain> = view.document(Kind::Domain, &pull)?;
+        let ingest: Option<Domain> = view.document(Kind::Domain, &push)?;
+        kind::check(ingest.as_ref(), kind::INGEST)?;
+        kind::check(streaming.as_ref(), kind::STREAMING)?;
+        if push == pull {
+            return Err(ApiError::coded(Code::DomainTypeMalformed));
+        }
+        let mut ingest = ingest.unwrap_or_else(|| Domain {
+            created_at: now,
+            ..Domain::default()
+        });
+        if ingest.play_domain.is_some() {
+            return Err(ApiError::coded(Code::ConfigAlreadyExists));
+        }
+        ingest.kind = kind::INGEST.to_owned();
+        ingest.play_domain = Some(pull.clone());
+        Ok(view.put(Kind::Domain, &push, &ingest)?)
     });
-    if ingest.play_domain.is_some() {
-        return Err(ApiError::coded(Code::ConfigAlreadyExists));
-    }
-    ingest.kind = kind::INGEST.to_owned();
-    ingest.play_domain = Some(pull);
-    ctx.services
-        .store
-        .put_document(Kind::Domain, &push, &ingest)
-        .await?;
+    mapped.await?;
     ctx.roles.forget();
     Ok(Answer {})
 }

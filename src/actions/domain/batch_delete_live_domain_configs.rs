@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::functions;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::error::ApiError;
 use crate::live::ingest::admission::Function;
 use crate::store::documents::Kind;
@@ -24,21 +25,22 @@ pub struct Answer {}
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domains = ctx.check_domains(&request.domain_names).await?;
     let unwanted = functions::function_names(&request.function_names)?;
-    let store = &ctx.services.store;
-    for domain in domains {
-        let stored: Option<Vec<Function>> =
-            store.find_document(Kind::DomainConfig, &domain).await?;
-        let Some(mut functions) = stored else {
-            continue;
-        };
-        functions.retain(|function| !unwanted.contains(&function.name.as_str()));
-        if functions.is_empty() {
-            store.delete_document(Kind::DomainConfig, &domain).await?;
-        } else {
-            store
-                .put_document(Kind::DomainConfig, &domain, &functions)
-                .await?;
+    let unwanted: Vec<String> = unwanted.into_iter().map(str::to_owned).collect();
+    let scope = Scope::domains(&domains).with(Kind::DomainConfig);
+    ctx.change(scope, move |view| {
+        for domain in &domains {
+            let stored: Option<Vec<Function>> = view.document(Kind::DomainConfig, domain)?;
+            let Some(mut functions) = stored else {
+                continue;
+            };
+            functions.retain(|function| !unwanted.contains(&function.name));
+            if functions.is_empty() {
+                view.remove(Kind::DomainConfig, domain)?;
+            } else {
+                view.put(Kind::DomainConfig, domain, &functions)?;
+            }
         }
-    }
-    Ok(Answer {})
+        Ok(Answer {})
+    })
+    .await
 }

@@ -1,11 +1,12 @@
 //! BatchSetLiveDomainConfigs: sets functions on domains; aliauth governs publishing on an ingest domain, the rest is only kept.
 //!
-//! Everything is checked before the first domain is changed. DryRun stops there.
+//! All domains are changed, or none. DryRun only checks.
 
 use serde::{Deserialize, Serialize};
 
 use super::functions;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::error::ApiError;
 use crate::live::ingest::admission::Function;
 use crate::store::documents::Kind;
@@ -28,21 +29,18 @@ pub struct Answer {}
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domains = ctx.check_domains(&request.domain_names).await?;
     let settings = functions::read(&request.functions)?;
-    let store = &ctx.services.store;
-    let mut changed: Vec<(String, Vec<Function>)> = Vec::with_capacity(domains.len());
-    for domain in domains {
-        let stored: Option<Vec<Function>> =
-            store.find_document(Kind::DomainConfig, &domain).await?;
-        let mut stored = stored.unwrap_or_default();
-        functions::apply(&mut stored, &settings, ctx.now())?;
-        changed.push((domain, stored));
-    }
-    if !request.dry_run {
-        for (domain, functions) in changed {
-            store
-                .put_document(Kind::DomainConfig, &domain, &functions)
-                .await?;
+    let (now, dry_run) = (ctx.now(), request.dry_run);
+    let scope = Scope::domains(&domains).with(Kind::DomainConfig);
+    ctx.change(scope, move |view| {
+        for domain in &domains {
+            let stored: Option<Vec<Function>> = view.document(Kind::DomainConfig, domain)?;
+            let mut stored = stored.unwrap_or_default();
+            functions::apply(&mut stored, &settings, now)?;
+            if !dry_run {
+                view.put(Kind::DomainConfig, domain, &stored)?;
+            }
         }
-    }
-    Ok(Answer {})
+        Ok(Answer {})
+    })
+    .await
 }

@@ -8,6 +8,8 @@ use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::error::{ApiError, Code};
 use crate::live::ingest::admission::Domain;
+use crate::store::StoreError;
+use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]
@@ -24,30 +26,44 @@ pub struct Answer {}
 /// Removes the domain.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = domain_name("DomainName", &request.domain_name)?;
-    let store = &ctx.services.store;
-    let mut known = false;
-    for kind in [
-        Kind::RecordNotify,
-        Kind::StreamNotify,
-        Kind::DomainConfig,
-        Kind::Domain,
-    ] {
-        known |= store.delete_document(kind, &domain).await?;
+    let looks = SETTINGS
+        .into_iter()
+        .fold(Looks::default(), |looks, kind| looks.at(kind, &domain));
+    let forgotten = ctx
+        .services
+        .store
+        .change(looks.at_all(Kind::Domain), move |view| {
+            if forget(view, &domain)? {
+                Ok(Answer {})
+            } else {
+                Err(ApiError::coded(Code::InvalidDomainNotFound))
+            }
+        })
+        .await?;
+    ctx.roles.forget();
+    forgotten
+}
+
+/// Everything that hangs on a domain's name beside its rules.
+const SETTINGS: [Kind; 4] = [
+    Kind::RecordNotify,
+    Kind::StreamNotify,
+    Kind::DomainConfig,
+    Kind::Domain,
+];
+
+/// False when nothing of the domain was known.
+fn forget(view: &mut View<'_>, domain: &str) -> Result<bool, StoreError> {
+    let mut known = view.remove_rules(domain);
+    for kind in SETTINGS {
+        known |= view.remove(kind, domain)?;
     }
-    for rule in store.rules_of(&domain).iter() {
-        known |= store.delete_rule(&domain, &rule.app, &rule.stream).await?;
-    }
-    for (name, mut other) in store.list_documents::<Domain>(Kind::Domain).await? {
-        if other.play_domain.as_deref() == Some(domain.as_str()) {
+    for (name, mut other) in view.documents::<Domain>(Kind::Domain)? {
+        if other.play_domain.as_deref() == Some(domain) {
             other.play_domain = None;
-            store.put_document(Kind::Domain, &name, &other).await?;
+            view.put(Kind::Domain, &name, &other)?;
             known = true;
         }
     }
-    ctx.roles.forget();
-    if known {
-        Ok(Answer {})
-    } else {
-        Err(ApiError::coded(Code::InvalidDomainNotFound))
-    }
+    Ok(known)
 }

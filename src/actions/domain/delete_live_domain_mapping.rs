@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::kind;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::actions::arguments::domain_name;
 use crate::error::{ApiError, Code};
+use crate::live::ingest::admission::Domain;
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]
@@ -26,17 +28,18 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let pull = domain_name("PullDomain", &request.pull_domain)?;
     ctx.check_declared(&push).await?;
     ctx.check_declared(&pull).await?;
-    let ingest = kind::declared(ctx, &push).await?;
-    let streaming = kind::declared(ctx, &pull).await?;
-    kind::check(ingest.as_ref(), kind::INGEST)?;
-    kind::check(streaming.as_ref(), kind::STREAMING)?;
-    let mapped = ingest.filter(|domain| domain.play_domain.as_ref() == Some(&pull));
-    let mut ingest = mapped.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
-    ingest.play_domain = None;
-    ctx.services
-        .store
-        .put_document(Kind::Domain, &push, &ingest)
-        .await?;
+    let scope = Scope::domains(&[push.clone(), pull.clone()]);
+    let removed = ctx.change(scope, move |view| {
+        let ingest: Option<Domain> = view.document(Kind::Domain, &push)?;
+        let streaming: Option<Domain> = view.document(Kind::Domain, &pull)?;
+        kind::check(ingest.as_ref(), kind::INGEST)?;
+        kind::check(streaming.as_ref(), kind::STREAMING)?;
+        let mapped = ingest.filter(|domain| domain.play_domain.as_ref() == Some(&pull));
+        let mut ingest = mapped.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+        ingest.play_domain = None;
+        Ok(view.put(Kind::Domain, &push, &ingest)?)
+    });
+    removed.await?;
     ctx.roles.forget();
     Ok(Answer {})
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::kind;
+pub use super::kind::{INGEST, STREAMING};
 use crate::actions::Context;
 use crate::error::{ApiError, Code};
 
@@ -68,10 +69,16 @@ impl Context {
 
     async fn check_role(&self, name: &str, wrong: &str) -> Result<String, ApiError> {
         let domain = self.check_domain(name).await?;
-        if self.roles.of(self, &domain).await? == wrong {
-            return Err(ApiError::coded(Code::IllegalOperation)
-                .with_hint(format!("{domain} is declared as {wrong}")));
-        }
+        check(&domain, &self.roles.of(self, &domain).await?, wrong)?;
         Ok(domain)
     }
+}
+
+/// Refuses a domain that is declared with the wrong role.
+pub fn check(domain: &str, kind: &str, wrong: &str) -> Result<(), ApiError> {
+    if kind == wrong {
+        return Err(ApiError::coded(Code::IllegalOperation)
+            .with_hint(format!("{domain} is declared as {wrong}")));
+    }
+    Ok(())
 }

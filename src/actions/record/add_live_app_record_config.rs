@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{self, NewFormat};
 use super::target;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::actions::arguments::{domain_name, given, instant};
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
@@ -45,7 +46,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let store = &ctx.services.store;
     {
         let rules = store.rules_of(&rule.domain);
-        // A refused request creates no bucket; the insert below decides between two calls at the same time.
+        // A refused request creates no bucket; the change below decides between two calls at the same time.
         if rules
             .iter()
             .any(|known| known.app == rule.app && known.stream == rule.stream)
@@ -54,8 +55,16 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         }
         config::check_room(rules.len())?;
     }
+    let _bucket_stays = ctx.forgetting.read().await;
     target::ensure_bucket(ctx, &rule.oss_bucket).await?;
-    store.insert_rule(rule).await?;
+    let added = ctx.change(Scope::streaming(&rule.domain), move |view| {
+        let room = config::check_room(view.rule_count(&rule.domain));
+        if !view.add_rule(rule.clone()) {
+            return Err(ApiError::coded(Code::ConfigAlreadyExists));
+        }
+        room
+    });
+    added.await?;
     Ok(Answer {})
 }
 

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::notify;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::actions::arguments::given;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
 
@@ -32,11 +33,16 @@ pub struct Answer {}
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let config = config(request)?;
-    ctx.services
-        .store
-        .insert_document(Kind::RecordNotify, &domain, &config)
-        .await?;
-    Ok(Answer {})
+    let scope = Scope::streaming(&domain).with(Kind::RecordNotify);
+    ctx.change(scope, move |view| {
+        let known: Option<RecordNotify> = view.document(Kind::RecordNotify, &domain)?;
+        if known.is_some() {
+            return Err(ApiError::coded(Code::ConfigAlreadyExists));
+        }
+        view.put(Kind::RecordNotify, &domain, &config)?;
+        Ok(Answer {})
+    })
+    .await
 }
 
 /// The configuration that a request asks for.

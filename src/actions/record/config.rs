@@ -15,7 +15,7 @@ use crate::notes::{self, Note};
 /// Seconds that a slice may be asked to last.
 const SLICE_S: std::ops::RangeInclusive<i64> = 5..=30;
 /// Rules that one domain may have; the product names no number.
-const MOST_RULES: usize = 10_000;
+pub const MOST_RULES: usize = 10_000;
 
 /// AppName and StreamName as a rule keeps them. No stream name addresses every stream of the application.
 pub fn names(app: &str, stream: Option<&str>) -> Result<(String, String), ApiError> {

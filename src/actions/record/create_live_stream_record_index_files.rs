@@ -71,6 +71,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     }
     let slices = select(ctx, &key, period, request.end_time_included).await?;
     let place = wanted.place(ctx, &key, &slices);
+    let _bucket_stays = ctx.forgetting.read().await;
+    let _turn = ctx.objects.at(&place.bucket).await;
     target::ensure_bucket(ctx, &place.bucket).await?;
     let (object, size) = put(ctx, &key, &place, &slices).await?;
     let at = (place.bucket.as_str(), place.endpoint, object);

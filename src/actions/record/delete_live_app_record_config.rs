@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
 
 #[derive(Debug, Deserialize)]
@@ -25,14 +26,12 @@ pub struct Answer {}
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let (app, stream) = config::names(&request.app_name, request.stream_name.as_deref())?;
-    if ctx
-        .services
-        .store
-        .delete_rule(&domain, &app, &stream)
-        .await?
-    {
-        Ok(Answer {})
-    } else {
-        Err(ApiError::coded(Code::InvalidConfigNotFound))
-    }
+    ctx.change(Scope::streaming(&domain), move |view| {
+        if view.remove_rule(&domain, &app, &stream) {
+            Ok(Answer {})
+        } else {
+            Err(ApiError::coded(Code::InvalidConfigNotFound))
+        }
+    })
+    .await
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
 use crate::store::documents::Kind;
 
@@ -20,14 +21,13 @@ pub struct Answer {}
 /// Removes the configuration.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_streaming_domain(&request.domain_name).await?;
-    if ctx
-        .services
-        .store
-        .delete_document(Kind::RecordNotify, &domain)
-        .await?
-    {
-        Ok(Answer {})
-    } else {
-        Err(ApiError::coded(Code::InvalidConfigNotFound))
-    }
+    let scope = Scope::streaming(&domain).with(Kind::RecordNotify);
+    ctx.change(scope, move |view| {
+        if view.remove(Kind::RecordNotify, &domain)? {
+            Ok(Answer {})
+        } else {
+            Err(ApiError::coded(Code::InvalidConfigNotFound))
+        }
+    })
+    .await
 }

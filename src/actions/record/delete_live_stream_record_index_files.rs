@@ -83,6 +83,11 @@ async fn delete(
     let Some(row) = found.filter(|row| row.stream_hash == hash) else {
         return Ok("FileNotFound");
     };
+    let _turn = ctx.objects.at(&row.bucket).await;
+    // Another call may have put a new file, with its record, in the place of this one meanwhile; or removed it.
+    if store.find_file(id).await?.is_none() {
+        return Ok("FileNotFound");
+    }
     let mut there = true;
     if with_object {
         match ctx.services.objects.delete(&row.bucket, &row.object).await {

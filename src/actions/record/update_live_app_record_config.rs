@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::config::{self, FormatMembers};
 use super::target;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::actions::arguments::{given, instant};
+use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
+use crate::model::rule::Rule;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
@@ -39,13 +42,19 @@ pub struct Answer {}
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let (app, stream) = config::names(&request.app_name, request.stream_name.as_deref())?;
-    let store = &ctx.services.store;
-    let missing = || ApiError::coded(Code::InvalidConfigNotFound);
-    let rules = store.rules_of(&domain);
-    let stored = rules
-        .iter()
-        .find(|rule| rule.app == app && rule.stream == stream);
-    let mut rule = stored.cloned().ok_or_else(missing)?;
+    let now = ctx.now();
+    ctx.change(Scope::streaming(&domain), move |view| {
+        let stored = view
+            .rule(&domain, &app, &stream)
+            .ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+        view.replace_rule(changed(stored, request.clone(), now)?);
+        Ok(Answer {})
+    })
+    .await
+}
+
+/// The rule with what a request changes.
+fn changed(mut rule: Rule, request: Request, now: UnixMs) -> Result<Rule, ApiError> {
     rule.oss_endpoint = target::endpoint(&request.oss_endpoint)?;
     if let Some(code) = request.on_demand {
         rule.on_demand = config::on_demand(code)?;
@@ -68,14 +77,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let end = time("EndTime", request.end_time)?;
     if start.is_some() || end.is_some() {
         let (start, end) = (start.or(rule.start_time), end.or(rule.end_time));
-        let window = config::window(request.stream_name.as_deref(), start, end, ctx.now())?;
+        let window = config::window(request.stream_name.as_deref(), start, end, now)?;
         if let Some(window) = window {
             (rule.start_time, rule.end_time) = window;
         }
     }
-    if store.replace_rule(rule).await? {
-        Ok(Answer {})
-    } else {
-        Err(missing())
-    }
+    Ok(rule)
 }

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::notify;
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::actions::arguments::given;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Request {
@@ -28,7 +29,19 @@ pub struct Answer {}
 /// Replaces the stored configuration by the changed one.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_streaming_domain(&request.domain_name).await?;
-    let mut config: RecordNotify = ctx.config_of(Kind::RecordNotify, &domain).await?;
+    let scope = Scope::streaming(&domain).with(Kind::RecordNotify);
+    ctx.change(scope, move |view| {
+        let stored: Option<RecordNotify> = view.document(Kind::RecordNotify, &domain)?;
+        let stored = stored.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+        let config = changed(stored, request.clone())?;
+        view.put(Kind::RecordNotify, &domain, &config)?;
+        Ok(Answer {})
+    })
+    .await
+}
+
+/// The configuration with what a request changes.
+fn changed(mut config: RecordNotify, request: Request) -> Result<RecordNotify, ApiError> {
     if let Some(url) = given(request.notify_url) {
         notify::notify_url(&url)?;
         config.notify_url = Some(url);
@@ -51,9 +64,5 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         config.notify_auth_key = key;
     }
     notify::check_auth(&config)?;
-    ctx.services
-        .store
-        .put_document(Kind::RecordNotify, &domain, &config)
-        .await?;
-    Ok(Answer {})
+    Ok(config)
 }

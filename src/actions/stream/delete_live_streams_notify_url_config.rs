@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
 use crate::store::documents::Kind;
 
@@ -25,14 +26,13 @@ pub struct Answer {}
 /// Removes the configuration.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_domain(&request.domain_name).await?;
-    if ctx
-        .services
-        .store
-        .delete_document(Kind::StreamNotify, &domain)
-        .await?
-    {
-        Ok(Answer {})
-    } else {
-        Err(ApiError::coded(Code::InvalidConfigNotFound))
-    }
+    let scope = Scope::domain(&domain).with(Kind::StreamNotify);
+    ctx.change(scope, move |view| {
+        if view.remove(Kind::StreamNotify, &domain)? {
+            Ok(Answer {})
+        } else {
+            Err(ApiError::coded(Code::InvalidConfigNotFound))
+        }
+    })
+    .await
 }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
+use crate::actions::scope::Scope;
 use crate::actions::arguments::{given, is_callback_url};
 use crate::error::{ApiError, Code};
 use crate::notify::config::StreamNotify;
@@ -35,11 +36,11 @@ pub struct Answer {}
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_ingest_domain(&request.domain_name).await?;
     let config = config(request)?;
-    ctx.services
-        .store
-        .put_document(Kind::StreamNotify, &domain, &config)
-        .await?;
-    Ok(Answer {})
+    ctx.change(Scope::ingest(&domain), move |view| {
+        view.put(Kind::StreamNotify, &domain, &config)?;
+        Ok(Answer {})
+    })
+    .await
 }
 
 /// The configuration that a request asks for.

@@ -2,25 +2,11 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, boolean, integer, string_len, text};
-use sea_orm_migration::sea_orm::DbBackend;
+
+use super::{col, create_index, table};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
-
-/// On MySQL every name is compared byte by byte, as the other databases do, and may hold any character, whatever the
-/// database was created with.
-fn table(manager: &SchemaManager, name: &str) -> TableCreateStatement {
-    let mut table = Table::create();
-    table.table(Alias::new(name)).if_not_exists();
-    if manager.get_database_backend() == DbBackend::MySql {
-        table.character_set("utf8mb4").collate("utf8mb4_bin");
-    }
-    table
-}
-
-fn col(name: &str) -> Alias {
-    Alias::new(name)
-}
 
 fn auto_id() -> ColumnDef {
     ColumnDef::new(col("id"))
@@ -29,17 +15,6 @@ fn auto_id() -> ColumnDef {
         .auto_increment()
         .primary_key()
         .to_owned()
-}
-
-fn index(table: &str, columns: &[&str]) -> IndexCreateStatement {
-    let mut index = Index::create();
-    index
-        .name(format!("idx_{table}_{}", columns.join("_")))
-        .table(Alias::new(table));
-    for column in columns {
-        index.col(Alias::new(*column));
-    }
-    index
 }
 
 #[async_trait::async_trait]
@@ -82,9 +57,7 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        manager
-            .create_index(index("record_session", &["stream_hash", "started_at"]))
-            .await?;
+        create_index(manager, "record_session", &["stream_hash", "started_at"]).await?;
         manager
             .create_table(
                 table(manager, "record_slice")
@@ -105,9 +78,7 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        manager
-            .create_index(index("record_slice", &["stream_hash", "uploaded_at"]))
-            .await?;
+        create_index(manager, "record_slice", &["stream_hash", "uploaded_at"]).await?;
         manager
             .create_table(
                 table(manager, "record_file")
@@ -133,9 +104,7 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        manager
-            .create_index(index("record_file", &["stream_hash", "started_at"]))
-            .await?;
+        create_index(manager, "record_file", &["stream_hash", "started_at"]).await?;
         manager
             .create_table(
                 table(manager, "callback")
@@ -158,10 +127,8 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
-        manager.create_index(index("callback", &["state"])).await?;
-        manager
-            .create_index(index("callback", &["domain", "created_at"]))
-            .await
+        create_index(manager, "callback", &["state"]).await?;
+        create_index(manager, "callback", &["domain", "created_at"]).await
     }
 
     async fn down(&self, _: &SchemaManager) -> Result<(), DbErr> {

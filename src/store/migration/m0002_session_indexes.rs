@@ -2,6 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 
+use super::create_index;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -9,12 +11,7 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["record_slice", "record_file"] {
-            let index = Index::create()
-                .name(format!("idx_{table}_session_id"))
-                .table(Alias::new(table))
-                .col(Alias::new("session_id"))
-                .to_owned();
-            manager.create_index(index).await?;
+            create_index(manager, table, &["session_id"]).await?;
         }
         Ok(())
     }
