@@ -3,6 +3,7 @@
 pub mod event;
 pub mod object_name;
 pub mod on_demand;
+pub mod retention;
 pub mod rule;
 pub mod stream_key;
 pub mod wire_time;

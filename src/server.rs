@@ -13,6 +13,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::control;
 use crate::disk::descriptors;
+use crate::disk::lock_file::{self, LockFile};
 use crate::disk::writers::Disk;
 use crate::faults::Faults;
 use crate::identity::KeyRing;
@@ -24,7 +25,8 @@ use crate::notify::{self, Notifier};
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore, s3};
 use crate::services::Services;
-use crate::store::Store;
+use crate::store::lease::Me;
+use crate::store::{self, Store};
 use doors::{bind, serve_api, serve_objects, serve_tls, url};
 
 /// Why the service did not start; the setting to blame is in it.
@@ -32,6 +34,9 @@ pub type ServeError = ConfigError;
 
 /// How long a stop waits for publishers that send more and more.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the database may take: to answer, to end a dead process's lease, and to let another one finish making its tables.
+const OPENING: Duration = Duration::from_secs(40);
 
 /// A started service.
 pub struct Running {
@@ -43,7 +48,8 @@ pub struct Running {
     app: Arc<App>,
     servers: Vec<ServerHandle>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
-    _lock: std::fs::File,
+    /// Of the data folder and of a database that is a file.
+    _locks: Vec<LockFile>,
 }
 
 /// Starts every service of the process.
@@ -52,7 +58,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let config = Arc::new(config);
     descriptors::prepare();
     live_with_size_limits();
-    let lock = lock_data_dir(&config)?;
+    let mut lock = lock_data_dir(&config)?;
     let api = bind("--api-addr", &config.api_addr)?;
     let rtmp = bind("--rtmp-addr", &config.rtmp_addr)?;
     let oss = bind("--oss-addr", &config.oss_addr)?;
@@ -62,7 +68,22 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         .map(|addr| bind("--tls-addr", addr))
         .transpose()?;
 
-    let store = open_store(&config).await?;
+    let holder = format!(
+        "localyun {} at {} (process {})",
+        env!("CARGO_PKG_VERSION"),
+        url("http", &api),
+        std::process::id()
+    );
+    let me = Me {
+        id: machine(),
+        address: url("http", &api),
+        data_lock: lock.identity().unwrap_or_default(),
+    };
+    lock.name_holder(&holder)
+        .map_err(|e| data_dir_error(&config, e))?;
+    let mut locks = vec![lock];
+    locks.extend(lock_database(&config, &holder)?);
+    let store = open_store(&config, me).await?;
     let service_clock = start_clock(&config, &store).await?;
     let faults = Arc::new(Faults::default());
     let folder = open_folder(&config, &service_clock)?;
@@ -141,7 +162,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         app,
         servers,
         tasks,
-        _lock: lock,
+        _locks: locks,
     })
 }
 
@@ -163,8 +184,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         fields.insert("tls".to_owned(), tls.as_str().into());
     }
     print_line(&ready.to_string());
-    running.wait().await;
-    Ok(())
+    running.wait().await.map_err(named)
 }
 
 #[expect(
@@ -186,19 +206,31 @@ fn live_with_size_limits() {
 }
 
 impl Running {
-    /// Waits for SIGTERM or Ctrl-C and stops in order.
-    pub async fn wait(self) {
+    /// Waits for SIGTERM or Ctrl-C and stops in order; or for another process that took the database over, which is an error.
+    pub async fn wait(self) -> Result<(), ServeError> {
         let mut terminate =
             match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
                 Ok(signal) => signal,
                 Err(error) => {
                     tracing::error!(%error, "SIGTERM cannot be watched");
-                    return self.stop().await;
+                    self.stop().await;
+                    return Ok(());
                 }
             };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+        let store = self.app.services.store.clone();
+        let taken_over = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = tokio::signal::ctrl_c() => None,
+            why = store.taken_over() => Some(why),
+        };
+        if let Some(why) = taken_over {
+            self.leave().await;
+            return Err(ConfigError::new(
+                "--database-url",
+                format!(
+                    "{why} since this process lost its lease; what it recorded is in the data folder, for its next start"
+                ),
+            ));
         }
         tracing::info!("stopping: publishers are closed, recordings finished, callbacks flushed");
         tokio::select! {
@@ -206,6 +238,21 @@ impl Running {
             // What is left undone is on disk, and the next start takes it up.
             _ = terminate.recv() => tracing::warn!("told again to stop: the rest is left to the next start"),
             _ = tokio::signal::ctrl_c() => tracing::warn!("told again to stop: the rest is left to the next start"),
+        }
+        Ok(())
+    }
+
+    /// Ends at once what another process goes on with: publishers are closed, and their recordings stay on this disk for the next start.
+    async fn leave(self) {
+        let _ = clock::machine_timeout(DRAIN_PATIENCE, self.app.hub.drain()).await;
+        self.app.hub.shutdown();
+        let _ =
+            clock::machine_timeout(Duration::from_secs(5), self.app.services.disk.settle()).await;
+        for task in self.tasks {
+            task.abort();
+        }
+        for server in self.servers {
+            server.stop(false).await;
         }
     }
 
@@ -243,25 +290,48 @@ fn data_dir_error(config: &Config, error: impl std::fmt::Display) -> ConfigError
 }
 
 /// One process a data folder.
-fn lock_data_dir(config: &Config) -> Result<std::fs::File, ConfigError> {
+fn lock_data_dir(config: &Config) -> Result<LockFile, ConfigError> {
     std::fs::create_dir_all(&config.data_dir).map_err(|e| data_dir_error(config, e))?;
-    let path = config.data_dir.join("lock");
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|e| data_dir_error(config, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(data_dir_error(config, "another localyun uses this folder"))
+    LockFile::take(&config.data_dir.join("lock")).map_err(|refused| match refused {
+        lock_file::Refused::Held(holder) => {
+            data_dir_error(config, format!("{holder} uses this folder"))
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(data_dir_error(config, error)),
-    }
+        lock_file::Refused::Io(error) => data_dir_error(config, error),
+    })
 }
 
-async fn open_store(config: &Config) -> Result<Store, ConfigError> {
+/// One process a database that is a file; the lock lies beside it, since SQLite has locks of its own on it.
+fn lock_database(config: &Config, holder: &str) -> Result<Option<LockFile>, ConfigError> {
+    let named = |problem: &dyn std::fmt::Display| ConfigError::new("--database-url", problem);
+    let Some(file) = store::file_of(&config.database_url) else {
+        return Ok(None);
+    };
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".lock");
+    let taken = LockFile::take(beside.as_ref()).and_then(|mut lock| {
+        lock.name_holder(holder)?;
+        Ok(lock)
+    });
+    taken.map(Some).map_err(|refused| match refused {
+        lock_file::Refused::Held(holder) => named(&format!("{holder} uses this database")),
+        lock_file::Refused::Io(error) => named(&format!(
+            "{}: {error}",
+            std::path::Path::new(&beside).display()
+        )),
+    })
+}
+
+/// The name of this machine, for others that use the same database.
+fn machine() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .map(|name| name.trim().to_owned())
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+async fn open_store(config: &Config, me: Me) -> Result<Store, ConfigError> {
     let named = |problem: &dyn std::fmt::Display| ConfigError::new("--database-url", problem);
     // The pool would try a server that is not there for a long while.
     if let Some((host, port)) = database_host(&config.database_url) {
@@ -272,8 +342,8 @@ async fn open_store(config: &Config) -> Result<Store, ConfigError> {
             None => return Err(named(&format!("{host}:{port} does not answer"))),
         }
     }
-    let opening = Store::open(&config.database_url);
-    match clock::machine_timeout(Duration::from_secs(15), opening).await {
+    let opening = Store::open_alone(&config.database_url, me);
+    match clock::machine_timeout(OPENING, opening).await {
         Some(Ok(store)) => Ok(store),
         Some(Err(error)) => Err(named(&error)),
         None => Err(named(&"the database does not answer")),

@@ -15,6 +15,7 @@ mod patience;
 pub mod records;
 pub mod rules;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -205,6 +206,28 @@ async fn forget_all(tx: &Patient<DatabaseTransaction>) -> Result<(), DbErr> {
     Ok(())
 }
 
+/// The file of a SQLite database, links followed, so that all who use it have one name for it; none where it is in memory or over the network.
+#[must_use]
+pub fn file_of(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    if path.is_empty() || path == ":memory:" || query.contains("mode=memory") {
+        return None;
+    }
+    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let path = Path::new(path.as_ref());
+    if let Ok(known) = path.canonicalize() {
+        return Some(known);
+    }
+    // It is about to be made.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    Some(folder.ok()?.join(path.file_name()?))
+}
+
 fn sqlite(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
@@ -222,4 +245,23 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
                 .pragma("cache_size", "-512")
         });
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_a_file_has_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::os::unix::fs::symlink(root.join("a.db"), root.join("b.db")).unwrap();
+        let url = |name: &str| format!("sqlite://{}/{name}?mode=rwc", root.display());
+        assert_eq!(file_of(&url("a.db")), Some(root.join("a.db")));
+        std::fs::write(root.join("a.db"), b"").unwrap();
+        assert_eq!(file_of(&url("b.db")), Some(root.join("a.db")));
+        for other in ["sqlite::memory:", "sqlite://?mode=memory", "postgres://h/d"] {
+            assert_eq!(file_of(other), None, "{other}");
+        }
+    }
 }

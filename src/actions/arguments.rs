@@ -6,6 +6,7 @@ use crate::actions::Context;
 use crate::clock::UnixMs;
 use crate::config::Domains;
 use crate::error::{ApiError, Code};
+use crate::model::retention::DAY_MS;
 use crate::model::wire_time;
 use crate::store::documents;
 
@@ -14,12 +15,6 @@ mod contract;
 #[cfg(test)]
 pub mod testbed;
 
-/// Milliseconds of a day.
-pub const DAY_MS: i64 = 24 * 3600 * 1000;
-/// Recording information is kept this long: the documented 6 months.
-pub const RECORDS_KEPT_MS: i64 = 183 * DAY_MS;
-/// Information about slices is kept this long: the documented 3 months.
-pub const SLICES_KEPT_MS: i64 = 92 * DAY_MS;
 /// The longest period that the recording queries take: the documented 4 days.
 pub const LONGEST_QUERY_MS: i64 = 4 * DAY_MS;
 /// The longest URL that is stored as a callback's target.

@@ -55,7 +55,8 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
             say(format!("callback: {callback}"));
         }
     });
-    stage.wait().await;
+    let ended = stage.wait().await;
     further.abort();
+    ended?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,14 +15,12 @@ pub(super) async fn list(app: &App, limit: usize) -> Outcome {
         .recent_sessions(limit as u64)
         .await
         .map_err(Refused::broken)?;
+    let ids: Vec<String> = sessions.iter().map(|session| session.id.clone()).collect();
+    let slices = store.slice_counts(&ids).await.map_err(Refused::broken)?;
     let mut shown = Vec::with_capacity(sessions.len());
     for session in sessions {
         let files = store
             .files_of_session(&session.id)
-            .await
-            .map_err(Refused::broken)?;
-        let slices = store
-            .slices_of_session(&session.id)
             .await
             .map_err(Refused::broken)?;
         let files: Vec<Value> = files
@@ -51,7 +49,7 @@ pub(super) async fn list(app: &App, limit: usize) -> Outcome {
             "bucket": session.bucket,
             "start_time": wire_time::to_api(session.started_at),
             "stop_time": wire_time::to_api(session.ended_at),
-            "slices": slices.len(),
+            "slices": slices.get(&session.id).copied().unwrap_or_default(),
             "files": files,
         }));
     }

@@ -1,5 +1,7 @@
 //! What was recorded: sessions, slices and files.
 
+use std::collections::HashMap;
+
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Order,
     PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
@@ -93,6 +95,23 @@ impl Store {
             .order_by_asc(record_slice::Column::Sequence)
             .all(&self.read)
             .await?)
+    }
+
+    /// How many slices each of these sessions has; those that have none are absent.
+    pub async fn slice_counts(
+        &self,
+        sessions: &[String],
+    ) -> Result<HashMap<String, i64>, StoreError> {
+        let counts: Vec<(String, i64)> = record_slice::Entity::find()
+            .select_only()
+            .column(record_slice::Column::SessionId)
+            .column_as(record_slice::Column::SessionId.count(), "slices")
+            .filter(record_slice::Column::SessionId.is_in(sessions))
+            .group_by(record_slice::Column::SessionId)
+            .into_tuple()
+            .all(&self.read)
+            .await?;
+        Ok(counts.into_iter().collect())
     }
 
     /// Slices of a stream uploaded after `from`, in order, at most `limit`.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::kind;
 use crate::actions::Context;
-use crate::actions::scope::Scope;
 use crate::actions::arguments::domain_name;
+use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
 use crate::live::ingest::admission::Domain;
 use crate::store::documents::Kind;

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::index_info::RecordInfo;
 use super::target;
 use crate::actions::Context;
-use crate::actions::arguments::{LONGEST_QUERY_MS, Period, SLICES_KEPT_MS, given};
+use crate::actions::arguments::{LONGEST_QUERY_MS, Period, given};
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
 use crate::ids;
 use crate::live::derive::playlist;
 use crate::model::object_name::{DEFAULT_OBJECT_PREFIX, Values, beside, check_index_object, fill};
+use crate::model::retention::SLICES;
 use crate::model::rule::{Format, choose};
 use crate::model::stream_key::StreamKey;
 use crate::notes::{self, Note};
@@ -207,7 +208,7 @@ async fn select(
 ) -> Result<Vec<SliceRow>, ApiError> {
     let store = &ctx.services.store;
     let hash = key.hash();
-    let known = period.since(ctx.now() - SLICES_KEPT_MS);
+    let known = period.since(ctx.now() - SLICES.ms());
     let mut slices = if known.from < known.to {
         store
             .slices_uploaded_between(&hash, known.from, known.to, MOST_SLICES + 1)

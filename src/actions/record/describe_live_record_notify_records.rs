@@ -6,16 +6,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::arguments::{DAY_MS, Paging, Period, given};
+use crate::actions::arguments::{Paging, Period, given};
 use crate::error::ApiError;
 use crate::model::event::Kind;
+use crate::model::retention::CALLBACKS;
 use crate::model::wire_time::to_api;
 use crate::store::callbacks::{Attempt, Filter, Row, State};
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
 
-const KEPT_MS: i64 = 7 * DAY_MS;
+const KEPT_MS: i64 = CALLBACKS.ms();
 
 /// What this log is about; publish callbacks have one of their own.
 const KINDS: [Kind; 6] = [

@@ -6,10 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::arguments::{LONGEST_QUERY_MS, Period, RECORDS_KEPT_MS};
+use crate::actions::arguments::{LONGEST_QUERY_MS, Period};
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::model::event::seconds;
+use crate::model::retention::RECORDINGS;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time::{to_api, unix_seconds};
 use crate::store::records::SessionRow;
@@ -61,7 +62,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         &request.end_time,
         Some(LONGEST_QUERY_MS),
     )?
-    .since(ctx.now() - RECORDS_KEPT_MS);
+    .since(ctx.now() - RECORDINGS.ms());
     let store = &ctx.services.store;
     let mut sessions = store
         .sessions_between(&key.hash(), period.from, period.to)

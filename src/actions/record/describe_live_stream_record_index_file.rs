@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::index_info::IndexInfo;
 use crate::actions::Context;
-use crate::actions::arguments::RECORDS_KEPT_MS;
 use crate::error::{ApiError, Code};
+use crate::model::retention::RECORDINGS;
 use crate::model::stream_key::StreamKey;
 
 #[derive(Debug, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Answer {
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let hash = StreamKey::new(&domain, &request.app_name, &request.stream_name).hash();
-    let earliest = ctx.now() - RECORDS_KEPT_MS;
+    let earliest = ctx.now() - RECORDINGS.ms();
     let row = ctx.services.store.find_file(&request.record_id).await?;
     row.filter(|row| row.stream_hash == hash && row.created_at >= earliest)
         .map(|row| Answer {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::index_info::IndexInfo;
 use crate::actions::Context;
-use crate::actions::arguments::{LONGEST_QUERY_MS, Paging, Period, RECORDS_KEPT_MS};
+use crate::actions::arguments::{LONGEST_QUERY_MS, Paging, Period};
 use crate::error::ApiError;
+use crate::model::retention::RECORDINGS;
 use crate::model::stream_key::StreamKey;
 
 #[derive(Debug, Deserialize)]
@@ -61,7 +62,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         .file_page(
             &key.hash(),
             (period.from, period.to),
-            ctx.now() - RECORDS_KEPT_MS,
+            ctx.now() - RECORDINGS.ms(),
             request.order == "desc",
             paging.page,
             paging.size,

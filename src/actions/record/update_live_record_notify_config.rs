@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::notify;
 use crate::actions::Context;
-use crate::actions::scope::Scope;
 use crate::actions::arguments::given;
+use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
 use crate::notify::config::RecordNotify;
 use crate::store::documents::Kind;

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::scope::Scope;
 use crate::actions::arguments::{given, is_callback_url};
+use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
 use crate::notify::config::StreamNotify;
 use crate::store::documents::Kind;

@@ -145,8 +145,8 @@ impl Stage {
     }
 
     /// Serves until a signal.
-    pub(super) async fn wait(self) {
-        self.running.wait().await;
+    pub(super) async fn wait(self) -> Result<(), CliError> {
+        self.running.wait().await.map_err(CliError::failed)
     }
 
     /// Lines to copy for those who want more.

@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 
 use super::*;
 use crate::actions::arguments::testbed::START;
-use crate::actions::arguments::{DAY_MS, RECORDS_KEPT_MS};
+use crate::model::retention::{DAY_MS, RECORDINGS};
 use crate::model::wire_time::to_api;
 use crate::objects::folder::{FolderError, FolderStore, ObjectInfo};
 use crate::objects::{Store as ObjectStore, Upload};
@@ -269,7 +269,7 @@ async fn files_are_listed_shown_and_deleted_one_by_one() {
     for (id, format, from) in [
         ("one", "m3u8", START),
         ("two", "mp4", START + 60_000),
-        ("old", "flv", START - RECORDS_KEPT_MS - DAY_MS),
+        ("old", "flv", START - RECORDINGS.ms() - DAY_MS),
     ] {
         store
             .commit_file(file(id, format, from), None, 0)
