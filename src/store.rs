@@ -107,7 +107,7 @@ impl Store {
             let first = Database::connect(patience::options(url, 1, &dead)).await?;
             migration::up(&first).await?;
             match me {
-                Some(me) => held = Some(Lease::take(first, me).await?),
+                Some(me) => held = Some(Lease::take(first, dead.clone(), me).await?),
                 None => first.close().await?,
             }
             let shared = Database::connect(patience::options(url, CONNECTIONS, &dead)).await?;

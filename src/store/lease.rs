@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use super::entity::{ONLY, cluster, node};
-use super::patience::Patient;
+use super::patience::{Dead, Patient};
 use crate::{clock, ids};
 
 /// How long a lease lasts without a renewal.
@@ -45,6 +45,7 @@ pub struct Me {
 /// A lease that is held, or is thought to be.
 pub struct Lease {
     db: DatabaseConnection,
+    dead: Dead,
     me: Me,
     incarnation: Mutex<String>,
     generation: AtomicI64,
@@ -95,7 +96,7 @@ fn lease_ms() -> i64 {
 
 impl Lease {
     /// Takes the lease by a connection of its own, waiting for one whose holder may be dead; refused where the holder renews it.
-    pub async fn take(db: DatabaseConnection, me: Me) -> Result<Arc<Self>, StoreError> {
+    pub async fn take(db: DatabaseConnection, dead: Dead, me: Me) -> Result<Arc<Self>, StoreError> {
         let began = clock::monotonic();
         let mut seen: Option<Other> = None;
         let (incarnation, generation, asked) = loop {
@@ -124,6 +125,7 @@ impl Lease {
         };
         let lease = Arc::new(Self {
             db,
+            dead,
             me,
             incarnation: Mutex::new(incarnation),
             generation: AtomicI64::new(generation),
@@ -244,7 +246,13 @@ async fn keep(lease: std::sync::Weak<Lease>) {
             return;
         }
         let renewed = match clock::machine_timeout(RENEWAL, lease.renew()).await {
-            Some(renewed) => renewed.map_err(|error| error.to_string()),
+            Some(renewed) => renewed.map_err(|error| {
+                // Where nothing is written this is all that shows that the connections lead to a server that takes no writes any more.
+                if let StoreError::Database(error) = &error {
+                    lease.dead.note(error);
+                }
+                error.to_string()
+            }),
             None => Err("no answer".to_owned()),
         };
         wait = match renewed {

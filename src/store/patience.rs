@@ -60,7 +60,7 @@ impl Dead {
     }
 
     /// Looks at an error for what it says about the connections.
-    fn note(&self, error: &DbErr) {
+    pub fn note(&self, error: &DbErr) {
         if matches!(failure::of(error), Failure::ReadOnly | Failure::Gone) {
             let last = self.since.load(Ordering::Acquire);
             if last == 0 || last < self.micros(ONCE_IN) {
