@@ -44,7 +44,8 @@ pub use model::{
     StorageClass, guess_content_type,
 };
 pub use multipart::{
-    MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartPage, Upload, UploadPage, UploadQuery,
+    Completion, EtagForm, MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartPage, Upload, UploadPage,
+    UploadQuery,
 };
 pub use read::ObjectReader;
 pub use write::{Adopted, Replace};

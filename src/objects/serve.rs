@@ -31,16 +31,20 @@ pub mod fuzz;
 mod listing;
 mod metadata;
 mod multipart;
+mod name;
 mod object_read;
 mod object_write;
+mod playlist;
 mod post_form;
 mod post_policy;
 mod request;
 mod route;
 mod sign;
 mod unsupported;
+mod version;
 mod xml;
 
+use address::Reading;
 use answer::Answer;
 use auth::Caller;
 use body::Body;
@@ -170,9 +174,10 @@ async fn entry(
     };
     let held_back = renamed("expect");
     let mut payload = Body::new(payload, line.clone(), held_back);
+    let mut meant = None;
     let (request, dialect, result) = match Request::new(http.method().as_str(), target, headers) {
         Ok(request) => {
-            let result = answer(&state, &request, &mut payload).await;
+            let result = answer(&state, &request, &mut payload, &mut meant).await;
             let dialect = Dialect::of(&request);
             (Some(request), dialect, result)
         }
@@ -189,11 +194,12 @@ async fn entry(
                 .and_then(|request| request.header("host"))
                 .unwrap_or_default();
             let document = dialect.error_document(&error, &id, host, http.uri().path());
-            Answer::error(&error, document, dialect)
+            let head = http.method() == actix_web::http::Method::HEAD;
+            Answer::error(&error, document, dialect, head)
         }
     };
     if let Some(request) = &request {
-        cors::decorate(&state, request, &mut answer).await;
+        cors::decorate(&state, request, meant.as_ref(), &mut answer).await;
     }
     if !state.strict {
         answer = answer.header("x-localyun-auth", "off");
@@ -221,6 +227,7 @@ async fn answer(
     state: &ServeState,
     request: &Request,
     payload: &mut Body,
+    meant: &mut Option<Reading>,
 ) -> Result<Answer, ServeError> {
     let now = sign::Now {
         service_ms: (state.clock)(),
@@ -236,13 +243,21 @@ async fn answer(
         state.strict,
         &buckets,
         host_bucket.as_deref(),
-    )?;
+    )
+    .map_err(|refusal| auth::or_no_bucket(refusal, request, &buckets, host_bucket.as_deref()))?;
+    *meant = Some(caller.reading.clone());
     // What an unsigned URL carries is nobody's word.
     let moved = (Scheme::of(request) == Some(Scheme::AwsV4Url))
         .then(|| request.with_moved_headers())
         .flatten();
     let request = moved.as_ref().unwrap_or(request);
     let operation = route::operation(request, &caller)?;
+    if caller.dialect == Dialect::Oss {
+        name::check(caller.reading.key())?;
+    }
+    if !caller.reading.key().is_empty() && operation != Operation::OptionObject {
+        version::check(request, operation)?;
+    }
     let fault = (state.faults)(operation.name());
     if let Some(fault) = &fault {
         machine_sleep(Duration::from_millis(fault.delay_ms)).await;
@@ -311,6 +326,8 @@ async fn perform(
         Operation::GetObjectTagging => metadata::get_tagging(context).await,
         Operation::PutObjectTagging => metadata::put_tagging(context, payload).await,
         Operation::DeleteObjectTagging => metadata::delete_tagging(context).await,
-        Operation::Other(name) => Err(ServeError::not_implemented(name)),
+        Operation::ListObjectVersions => listing::list_versions(context).await,
+        Operation::ListLiveChannel => buckets::list_live_channels(context).await,
+        Operation::GetSignedPlaylist => playlist::get_signed_playlist(context).await,
     }
 }

@@ -1,8 +1,8 @@
 //! Multipart uploads: parts gather under the upload's own folder until they are joined into one object.
 //!
 //! A part's facts are in its file name, so that one rename makes a part complete:
-//! `<number>.<unix ms>.<md5>.<crc64>`. The parts are joined by a copy inside the kernel; the ETag is the MD5 of the
-//! parts' MD5s with `-N` behind it, the CRC-64 is combined from those of the parts.
+//! `<number>.<unix ms>.<md5>.<crc64>`. The parts are joined by a copy inside the kernel; the ETag is the MD5 of what
+//! the parts' own ETags hold with `-N` behind it ([`EtagForm`]), the CRC-64 is combined from those of the parts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use super::digest::{combine_crc64, md5_of};
 use super::draft::{Finished, TempFile};
 use super::error::FolderError;
 use super::list::rolled_up;
-use super::model::{NewObject, ObjectInfo, ObjectKind};
+use super::model::{Acl, NewObject, ObjectInfo, ObjectKind};
 use super::record::{Record, Stamp, write_json};
 use super::write::Replace;
 use super::{FolderStore, Inner, key, layout};
@@ -52,6 +52,26 @@ impl Part {
     pub fn etag(&self) -> String {
         hex::encode(self.md5)
     }
+}
+
+/// What the ETag of an object of several parts is the MD5 of; the number of parts follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtagForm {
+    /// The parts' MD5s, as S3 makes it.
+    OfDigests,
+    /// The parts' ETags as text, in upper case, as OSS makes it.
+    OfEtags,
+}
+
+/// How an upload becomes an object.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    /// The parts, by number and ETag; none takes all that are there.
+    pub chosen: Option<Vec<(u32, String)>>,
+    pub etag: EtagForm,
+    /// Put in the place of the list that was given when the upload was opened.
+    pub acl: Option<Acl>,
+    pub replace: Replace,
 }
 
 /// One page of an upload's parts.
@@ -197,25 +217,25 @@ impl FolderStore {
         .await
     }
 
-    /// Joins parts, given as number and ETag, into the object; none takes all parts there are.
+    /// Joins parts into the object.
     pub async fn complete_upload(
         &self,
         bucket: &str,
         key: &str,
         id: &str,
-        chosen: Option<Vec<(u32, String)>>,
-        replace: Replace,
+        how: Completion,
     ) -> Result<ObjectInfo, FolderError> {
         let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
         self.blocking(move |store| {
             let upload_lock = store.locks.key(&bucket, &id);
-            let (folder, manifest) = store.upload(&bucket, &key, &id)?;
-            let parts = choose(parts_of(&folder)?, chosen)?;
+            let (folder, mut manifest) = store.upload(&bucket, &key, &id)?;
+            let parts = choose(parts_of(&folder)?, how.chosen)?;
+            manifest.meta.acl = how.acl.unwrap_or(manifest.meta.acl);
             let temp = TempFile::new(store.layout.fresh_tmp());
-            let record = store.join(temp.path(), &parts, manifest.meta)?;
+            let record = store.join(temp.path(), &parts, how.etag, manifest.meta)?;
             // The commit takes the object's lock, which may be the same stripe.
             drop(upload_lock);
-            let info = store.commit(&bucket, &key, temp.path(), record, &replace)?;
+            let info = store.commit(&bucket, &key, temp.path(), record, &how.replace)?;
             layout::remove_tree(&folder)?;
             Ok(info)
         })
@@ -269,23 +289,31 @@ impl Inner {
         &self,
         target: &Path,
         parts: &[(Part, PathBuf)],
+        etag: EtagForm,
         meta: NewObject,
     ) -> Result<Record, FolderError> {
         let mut file = File::create_new(target)?;
-        let mut md5s = Vec::with_capacity(parts.len() * 16);
+        let mut digested = Vec::with_capacity(parts.len() * 32);
         let mut crc64 = 0;
         for (part, path) in parts {
             if io::copy(&mut File::open(path)?, &mut file)? != part.size {
                 return Err(FolderError::InvalidPart(part.number));
             }
-            md5s.extend_from_slice(&part.md5);
+            match etag {
+                EtagForm::OfDigests => digested.extend_from_slice(&part.md5),
+                EtagForm::OfEtags => digested.extend(part.etag().to_uppercase().into_bytes()),
+            }
             crc64 = combine_crc64(crc64, part.crc64, part.size);
         }
         let stamp = Stamp::put_on(&file)?;
         file.sync_all()?;
         Ok(Record {
             last_modified_ms: self.now(),
-            etag: Some(format!("{}-{}", hex::encode(md5_of(&md5s)), parts.len())),
+            etag: Some(format!(
+                "{}-{}",
+                hex::encode(md5_of(&digested)),
+                parts.len()
+            )),
             crc64: Some(crc64),
             kind: ObjectKind::Multipart,
             meta,
@@ -424,6 +452,7 @@ fn choose(
     mut there: BTreeMap<u32, (Part, PathBuf)>,
     chosen: Option<Vec<(u32, String)>>,
 ) -> Result<Vec<(Part, PathBuf)>, FolderError> {
+    let named = chosen.is_some();
     let parts: Vec<_> = match chosen {
         None => there.into_values().collect(),
         Some(chosen) => {
@@ -441,10 +470,11 @@ fn choose(
                 .collect::<Result<_, _>>()?
         }
     };
-    if parts.is_empty() {
+    // Whoever names no part at all gets an empty object: an uploader that met the end of its stream at once.
+    if parts.is_empty() && !named {
         return Err(FolderError::InvalidPart(1));
     }
-    let but_last = parts.len() - 1;
+    let but_last = parts.len().saturating_sub(1);
     match parts
         .iter()
         .take(but_last)

@@ -68,7 +68,7 @@ impl FolderStore {
     }
 
     /// Appends a finished draft to an appendable object of exactly `position` bytes; position 0 makes the object.
-    /// Metadata counts when the object is made and is ignored after that.
+    /// Metadata counts when the object is made and is ignored after that; an access control list that is named counts each time.
     pub async fn append(
         &self,
         bucket: &str,
@@ -76,9 +76,10 @@ impl FolderStore {
         position: u64,
         finished: Finished,
         meta: NewObject,
+        acl: Option<Acl>,
     ) -> Result<ObjectInfo, FolderError> {
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
-        self.blocking(move |store| store.append(&bucket, &key, position, &finished, meta))
+        self.blocking(move |store| store.append(&bucket, &key, position, &finished, meta, acl))
             .await
     }
 
@@ -176,6 +177,7 @@ impl Inner {
         position: u64,
         finished: &Finished,
         meta: NewObject,
+        acl: Option<Acl>,
     ) -> Result<ObjectInfo, FolderError> {
         let _key = self.locks.key(bucket, key);
         let Some(loaded) = self.load(bucket, key)? else {
@@ -215,6 +217,10 @@ impl Inner {
             etag: Some(append_etag(crc64, size)),
             crc64: Some(crc64),
             append_from: Some(position),
+            meta: NewObject {
+                acl: acl.unwrap_or(old.meta.acl),
+                ..old.meta.clone()
+            },
             ..old.clone()
         };
         let sidecar = Sidecar {

@@ -11,10 +11,11 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
         return Ok(());
     }
     match operation {
-        Operation::GetObject | Operation::HeadObject | Operation::GetObjectMeta => {
-            read(context).await
-        }
-        Operation::GetBucket | Operation::GetBucketV2 => {
+        Operation::GetObject
+        | Operation::HeadObject
+        | Operation::GetObjectMeta
+        | Operation::GetSignedPlaylist => read(context).await,
+        Operation::GetBucket | Operation::GetBucketV2 | Operation::ListObjectVersions => {
             let acl = context.store().bucket(context.bucket()).await?.acl;
             if acl.lets_anyone_read() {
                 Ok(())
@@ -32,7 +33,6 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
         | Operation::DeleteObject => write(context).await,
         // A form brings its signature in its fields, a preflight has none by nature.
         Operation::PostObject | Operation::OptionObject => Ok(()),
-        Operation::Other(name) => Err(ServeError::not_implemented(name)),
         _ => {
             if operation != Operation::GetService {
                 context.store().bucket(context.bucket()).await?;

@@ -6,6 +6,8 @@ use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::Stream;
 
@@ -73,7 +75,18 @@ impl Answer {
         }
     }
 
-    pub fn error(error: &ServeError, document: String, dialect: Dialect) -> Self {
+    /// A body of text that was made for this answer.
+    pub fn text(content_type: &str, text: String) -> Self {
+        Self {
+            status: 200,
+            headers: vec![("content-type".into(), content_type.into())],
+            body: Body::Text(text),
+        }
+    }
+
+    /// A refusal. `head`: the document cannot come as a body, so OSS sends it in a header, where its SDKs look for the code.
+    pub fn error(error: &ServeError, document: String, dialect: Dialect, head: bool) -> Self {
+        let told = (head && dialect == Dialect::Oss).then(|| STANDARD.encode(&document));
         let mut answer = Self {
             status: error.code.status(),
             headers: Vec::new(),
@@ -83,6 +96,9 @@ impl Answer {
             answer.body = Body::Empty;
         } else {
             answer = answer.header("content-type", "application/xml");
+        }
+        if let Some(told) = told {
+            answer = answer.header("x-oss-err", told);
         }
         for (name, value) in &error.headers {
             answer = answer.header(*name, value);

@@ -8,6 +8,7 @@ use super::error::ServeError;
 use super::request::Request;
 use super::sign::{Now, aws_v2, oss_v1, parse_http_date, v4};
 use super::{KeyEntry, KeyRing};
+use crate::objects::folder::FolderError;
 
 /// Buckets whose names are tried for a request that names none (CNAME).
 const MAX_CNAME_BUCKETS: usize = 100;
@@ -32,11 +33,22 @@ pub enum Payload {
     Framed(Framing),
 }
 
-enum Claim {
+/// What a request says of its caller, not checked yet.
+pub enum Claim {
     V1(oss_v1::Claim),
     /// S3's; it carries the same.
     V2(oss_v1::Claim),
     V4(v4::Claim),
+}
+
+impl Claim {
+    /// The id of the key.
+    pub fn key_id(&self) -> &str {
+        match self {
+            Self::V1(claim) | Self::V2(claim) => &claim.key_id,
+            Self::V4(claim) => &claim.key_id,
+        }
+    }
 }
 
 /// Finds the claim, checks it and picks the reading of the address that it was signed for. `strict` off takes any
@@ -57,7 +69,11 @@ pub fn authenticate(
     };
     let mut choices = readings(request, known);
     let dialect = Dialect::of(request);
-    let claim = find_claim(request)?;
+    // A browser asks before it sends a signed request, by the same address and another method: nothing there is signed.
+    let claim = match request.method.as_str() {
+        "OPTIONS" => None,
+        _ => find_claim(request)?,
+    };
     // Only OSS signs the bucket with the request; S3's version 4 signs the host and a path that mean either.
     let told_by_signature = strict && claim.is_some() && dialect == Dialect::Oss;
     if let Some(bucket) = host_bucket {
@@ -79,10 +95,7 @@ pub fn authenticate(
             payload,
         });
     };
-    let key_id = match &claim {
-        Claim::V1(claim) | Claim::V2(claim) => &claim.key_id,
-        Claim::V4(claim) => &claim.key_id,
-    };
+    let key_id = claim.key_id().to_owned();
     let v4 = if let Claim::V4(claim) = &claim {
         Some(claim)
     } else {
@@ -98,7 +111,7 @@ pub fn authenticate(
             payload,
         });
     }
-    let entry = keys.find(key_id).ok_or_else(|| {
+    let entry = keys.find(&key_id).ok_or_else(|| {
         ServeError::of(Code::InvalidAccessKeyId).with("OSSAccessKeyId", key_id.clone())
     })?;
     check_times(&claim, now)?;
@@ -136,6 +149,37 @@ pub fn authenticate(
     Err(refusal.unwrap_or_else(|| ServeError::denied("The request could not be verified.")))
 }
 
+/// OSS looks for the bucket before it looks at who asks: a caller it does not know is told that there is no such bucket. Where a request
+/// does not say for sure which bucket it means (it may be one of a CNAME), a wrong signature is the better answer.
+pub fn or_no_bucket(
+    refusal: ServeError,
+    request: &Request,
+    buckets: &[String],
+    host_bucket: Option<&str>,
+) -> ServeError {
+    let sure = host_bucket.is_some() || refusal.code == Code::InvalidAccessKeyId;
+    if refusal.code.status() != 403 || !sure || Dialect::of(request) != Dialect::Oss {
+        return refusal;
+    }
+    let known = |name: &str| buckets.iter().any(|held| held == name);
+    let mut choices = readings(request, known);
+    if let Some(bucket) = host_bucket {
+        choices.insert(0, Reading::whole_path(request, bucket));
+    }
+    // PutBucket, and PutBucketAcl, which makes one too; any other sub-resource is that of a bucket that is there.
+    let other = |(name, value): &(String, String)| value.is_empty() && name != "acl";
+    let makes_one = request.method == "PUT"
+        && !request.query.iter().any(other)
+        && choices.iter().any(|reading| reading.key().is_empty());
+    let named = choices.first().and_then(Reading::bucket);
+    match named {
+        Some(named) if !makes_one && !choices.iter().filter_map(Reading::bucket).any(known) => {
+            FolderError::NoSuchBucket(named.to_owned()).into()
+        }
+        _ => refusal,
+    }
+}
+
 /// Of several readings nobody signed: the first whose bucket exists, else the first.
 fn likeliest(choices: Vec<Reading>, known: impl Fn(&str) -> bool) -> Reading {
     let existing = choices
@@ -147,7 +191,8 @@ fn likeliest(choices: Vec<Reading>, known: impl Fn(&str) -> bool) -> Reading {
         .unwrap_or(Reading::Service)
 }
 
-fn find_claim(request: &Request) -> Result<Option<Claim>, ServeError> {
+/// The claim that a request carries, if any.
+pub fn find_claim(request: &Request) -> Result<Option<Claim>, ServeError> {
     let authorization = request.header("authorization").unwrap_or_default();
     let (scheme, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
     let v1 = |claim: Result<_, _>| claim.map(|claim| Some(Claim::V1(claim)));

@@ -14,9 +14,14 @@ pub const OWNER: &str = "1234567890123456";
 
 /// The location that buckets report: the region in the Host header if it names one.
 fn location(context: &Context<'_>) -> String {
-    let host = context.request.host();
+    location_in(context.request.host())
+}
+
+/// The endpoint stands behind the bucket, whose own name may begin with `oss-` too.
+fn location_in(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
     let named = host
-        .split('.')
+        .rsplit('.')
         .find(|label| label.starts_with("oss-"))
         .map(|label| label.trim_end_matches("-internal"));
     named.unwrap_or("oss-cn-shanghai").to_owned()
@@ -157,4 +162,39 @@ pub async fn get_bucket_versioning(context: &Context<'_>) -> Result<Answer, Serv
     Ok(Answer::xml(
         context.dialect().document("VersioningConfiguration"),
     ))
+}
+
+/// `ListLiveChannel`: none are ever made, and those who clean a bucket ask before they go on.
+pub async fn list_live_channels(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let request = context.request;
+    context.store().bucket(context.bucket()).await?;
+    let max = request.number("max-keys", 1..=1000)?.unwrap_or(100);
+    let mut xml = context.dialect().document("ListLiveChannelResult");
+    xml.text("Prefix", request.param("prefix").unwrap_or_default())
+        .text("Marker", request.param("marker").unwrap_or_default())
+        .text("MaxKeys", max)
+        .text("IsTruncated", false)
+        .text("NextMarker", "");
+    Ok(Answer::xml(xml))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_location_is_the_endpoint_and_not_the_bucket() {
+        for (host, location) in [
+            ("rec.oss-cn-beijing.aliyuncs.com", "oss-cn-beijing"),
+            (
+                "oss-logs.oss-cn-beijing-internal.aliyuncs.com",
+                "oss-cn-beijing",
+            ),
+            ("oss-a.oss-b.Oss-cn-hangzhou.localhost", "oss-cn-hangzhou"),
+            ("rec.s3.oss-cn-shenzhen.aliyuncs.com", "oss-cn-shenzhen"),
+            ("127.0.0.1", "oss-cn-shanghai"),
+        ] {
+            assert_eq!(location_in(host), location, "{host}");
+        }
+    }
 }

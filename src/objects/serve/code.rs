@@ -75,16 +75,23 @@ NoSuchCorsConfiguration = "NoSuchCORSConfiguration", 404, "", "The CORS Configur
 // Objects.
 NoSuchKey = "NoSuchKey", 404, "0026-00000001", "The specified key does not exist.";
 InvalidObjectName = "InvalidObjectName", 400, "", "The specified object is not valid.";
+NameTooLong = "InvalidObjectName", 400, "", "The length of object name must be less than 1024.";
+NameBeginsWithSlash = "InvalidObjectName", 400, "", "The specified object is not valid: it begins with / or \\.";
 KeyTooLong = "InvalidObjectName", 400, "", "The specified object is not valid: it is longer than 1024 bytes.";
 KeyTooLongError = "KeyTooLongError", 400, "", "Your key is too long.";
 FileAlreadyExists = "FileAlreadyExists", 409, "0026-00000013", "The object you specified already exists and can not be overwritten.";
 ObjectNotAppendable = "ObjectNotAppendable", 409, "0026-00000008", "The object is not appendable";
 PositionNotEqualToLength = "PositionNotEqualToLength", 409, "0026-00000007", "Position is not equal to file length";
 InvalidRange = "InvalidRange", 416, "", "The requested range cannot be satisfied.";
+NoSuchVersion = "NoSuchVersion", 404, "", "The specified version does not exist.";
+PlaylistTooLarge = "InvalidArgument", 400, "0044-00000404", "The playlist is larger than 16 MB.";
+NoPlaylist = "InvalidArgument", 400, "0044-00000408", "The object is no HLS playlist.";
+UrlSignatureNeeded = "AccessDenied", 403, "0002-00000037", "x-oss-process=hls/sign needs an OSS signature in the URL.";
 NotModified = "NotModified", 304, "", "Not Modified";
 PreconditionFailed = "PreconditionFailed", 412, "", "At least one of the pre-conditions you specified did not hold";
 // Multipart uploads.
 NoSuchUpload = "NoSuchUpload", 404, "0042-00000002", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
+CompleteAllWithBody = "InvalidArgument", 400, "0042-00000216", "Should not speficy both complete all header and http body.";
 InvalidPart = "InvalidPart", 400, "0042-00000005", "One or more of the specified parts could not be found or the specified entity tag might not have matched the part's entity tag.";
 InvalidPartOrder = "InvalidPartOrder", 400, "", "Part numbers must be from 1 to 10000 and listed in ascending order.";
 // The store itself.

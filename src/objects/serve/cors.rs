@@ -1,13 +1,15 @@
 //! Cross-origin rules of buckets: their configuration, preflight answers, and the headers on ordinary answers.
 
+use super::address::Reading;
 use super::answer::Answer;
 use super::body;
 use super::code::Code;
+use super::dialect::Dialect;
 use super::error::ServeError;
 use super::request::Request;
 use super::xml::{self, Cors};
 use super::{Context, ServeState, address, base};
-use crate::objects::folder::{CorsRule, MAX_CORS_RULES};
+use crate::objects::folder::{CorsRule, FolderError, MAX_CORS_RULES};
 
 const METHODS: &[&str] = &["GET", "PUT", "DELETE", "POST", "HEAD"];
 
@@ -63,7 +65,14 @@ pub async fn put_bucket_cors(
         rules.push(CorsRule {
             origins: rule.origins,
             methods: rule.methods,
-            allowed_headers: rule.headers,
+            allowed_headers: match context.dialect() {
+                Dialect::Oss => rule
+                    .headers
+                    .iter()
+                    .map(|name| name.to_lowercase())
+                    .collect(),
+                Dialect::S3 => rule.headers,
+            },
             expose_headers: rule.expose,
             max_age_seconds: rule.max_age,
         });
@@ -99,7 +108,7 @@ pub async fn preflight(context: &Context<'_>) -> Result<Answer, ServeError> {
     let asked = request
         .header("access-control-request-headers")
         .unwrap_or_default();
-    let rules = context.store().bucket(context.bucket()).await?.cors;
+    let rules = rules_of(context).await?;
     let Some(rule) = find(&rules, origin, method, asked) else {
         return Err(ServeError::of(Code::AccessForbidden));
     };
@@ -113,8 +122,30 @@ pub async fn preflight(context: &Context<'_>) -> Result<Answer, ServeError> {
     Ok(answer)
 }
 
-/// Adds the headers that let a page read this answer.
-pub async fn decorate(state: &ServeState, request: &Request, answer: &mut Answer) {
+/// The rules that a preflight goes by. At a CNAME only the signature tells the bucket, and a preflight has none: there the rules of all
+/// buckets count, the request itself being held to its own bucket's.
+async fn rules_of(context: &Context<'_>) -> Result<Vec<CorsRule>, ServeError> {
+    let (store, public_host) = (context.store(), context.state.public_host.as_deref());
+    match store.bucket(context.bucket()).await {
+        Ok(bucket) => Ok(bucket.cors),
+        Err(FolderError::NoSuchBucket(_))
+            if base::bucket_before(context.request.host(), public_host).is_none()
+                && !context.key().is_empty() =>
+        {
+            let buckets = store.list_buckets().await?;
+            Ok(buckets.into_iter().flat_map(|bucket| bucket.cors).collect())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Adds the headers that let a page read this answer. `meant` is the reading that the request was signed for, where that is known.
+pub async fn decorate(
+    state: &ServeState,
+    request: &Request,
+    meant: Option<&Reading>,
+    answer: &mut Answer,
+) {
     let Some(origin) = request
         .header("origin")
         .filter(|_| request.method != "OPTIONS")
@@ -126,9 +157,10 @@ pub async fn decorate(state: &ServeState, request: &Request, answer: &mut Answer
     };
     let known = |name: &str| buckets.iter().any(|held| held == name);
     let host_bucket = base::bucket_before(request.host(), state.public_host.as_deref());
-    let readings = match host_bucket {
-        Some(bucket) => vec![address::Reading::whole_path(request, &bucket)],
-        None => address::readings(request, known),
+    let readings = match (meant, host_bucket) {
+        (Some(meant), _) => vec![meant.clone()],
+        (None, Some(bucket)) => vec![Reading::whole_path(request, &bucket)],
+        (None, None) => address::readings(request, known),
     };
     let Some(bucket) = readings
         .iter()

@@ -9,18 +9,25 @@ use super::buckets::owner;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::sign::{encode, encode_path, timestamp};
+use super::version;
 use super::xml::Xml;
 use crate::objects::folder::{ListPage, ListQuery, ObjectInfo, UploadQuery};
 
-/// How names are written: as they are, or percent-encoded when the client asked for it.
-struct Names {
+/// How names are written: as they are, or percent-encoded when the client asked for it, by a parameter or, where it has no query to put
+/// one in, by a header.
+pub struct Names {
     encoded: bool,
     dialect: Dialect,
 }
 
 impl Names {
-    fn of(context: &Context<'_>) -> Result<Self, ServeError> {
-        let encoded = match context.request.param("encoding-type") {
+    /// As the request wants them.
+    pub fn of(context: &Context<'_>) -> Result<Self, ServeError> {
+        let request = context.request;
+        let asked = request
+            .param("encoding-type")
+            .or_else(|| request.header("encoding-type"));
+        let encoded = match asked {
             None | Some("") => false,
             Some("url") => true,
             Some(other) => {
@@ -37,7 +44,8 @@ impl Names {
         })
     }
 
-    fn write(&self, name: &str) -> String {
+    /// A name as it goes into the document.
+    pub fn write(&self, name: &str) -> String {
         match (self.encoded, self.dialect) {
             (false, _) => name.to_owned(),
             (true, Dialect::Oss) => encode(name),
@@ -50,7 +58,8 @@ impl Names {
         (self.dialect == Dialect::Oss || !asked.is_empty()).then(|| self.write(asked))
     }
 
-    fn declare(&self, xml: &mut Xml) {
+    /// Says in the document how names are written.
+    pub fn declare(&self, xml: &mut Xml) {
         if self.encoded {
             xml.text("EncodingType", "url");
         }
@@ -199,6 +208,52 @@ pub async fn list_objects_v2(context: &Context<'_>) -> Result<Answer, ServeError
     Ok(Answer::xml(xml))
 }
 
+/// `ListObjectVersions` of a bucket that never had versions: each object is its one and latest, called `null`.
+pub async fn list_versions(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let request = context.request;
+    let names = Names::of(context)?;
+    let key_marker = request.param("key-marker").unwrap_or_default();
+    let id_marker = request.param("version-id-marker").unwrap_or_default();
+    if key_marker.is_empty() && !id_marker.is_empty() {
+        return Err(ServeError::argument(
+            "version-id-marker",
+            id_marker,
+            "A version-id marker cannot be specified without a key marker.",
+        ));
+    }
+    let query = query(context, key_marker)?;
+    let page = context
+        .store()
+        .list(context.bucket(), query.clone())
+        .await?;
+    let dialect = context.dialect();
+    let mut xml = dialect.document("ListVersionsResult");
+    xml.text("Name", context.bucket())
+        .text("Prefix", names.write(&query.prefix))
+        .text("KeyMarker", names.write(key_marker))
+        .text("VersionIdMarker", id_marker)
+        .text("MaxKeys", query.max_keys)
+        .text("Delimiter", names.write(&query.delimiter))
+        .text("IsTruncated", page.next.is_some());
+    names.declare(&mut xml);
+    if let Some(next) = &page.next {
+        xml.text("NextKeyMarker", names.write(next))
+            .text("NextVersionIdMarker", version::NULL);
+    }
+    for object in &page.objects {
+        xml.nest("Version", |xml| {
+            entry(xml, &names, object, dialect, true);
+            xml.text("VersionId", version::NULL).text("IsLatest", true);
+        });
+    }
+    for prefix in &page.common_prefixes {
+        xml.nest("CommonPrefixes", |xml| {
+            xml.text("Prefix", names.write(prefix));
+        });
+    }
+    Ok(Answer::xml(xml))
+}
+
 /// `ListMultipartUploads`.
 pub async fn list_uploads(context: &Context<'_>) -> Result<Answer, ServeError> {
     let request = context.request;
@@ -221,7 +276,16 @@ pub async fn list_uploads(context: &Context<'_>) -> Result<Answer, ServeError> {
         .list_uploads(context.bucket(), query.clone())
         .await?;
     let mut xml = context.dialect().document("ListMultipartUploadsResult");
-    let (next_key, next_id) = page.next.clone().unwrap_or_default();
+    // OSS names the last upload of the page also where no other page follows.
+    let last = page
+        .uploads
+        .last()
+        .filter(|_| context.dialect() == Dialect::Oss);
+    let (next_key, next_id) = page
+        .next
+        .clone()
+        .or_else(|| last.map(|upload| (upload.key.clone(), upload.id.clone())))
+        .unwrap_or_default();
     xml.text("Bucket", context.bucket())
         .text("KeyMarker", names.write(&query.key_marker))
         .text("UploadIdMarker", &query.upload_id_marker)

@@ -1,18 +1,22 @@
 //! Multipart uploads: initiate, upload, copy, complete, abort, list parts.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 
 use super::Context;
+use super::acl::{self, Target};
 use super::answer::Answer;
 use super::body;
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
+use super::listing::Names;
 use super::object_read::{Wanted, exact_range, of_copy_source, wanted};
 use super::object_write::{copy_source, new_object, replace};
 use super::sign::timestamp;
 use super::xml::{self, Complete};
-use crate::objects::folder::MAX_PART_NUMBER;
+use crate::objects::folder::{Completion, EtagForm, MAX_PART_NUMBER};
 
 fn upload_id<'a>(context: &'a Context<'_>) -> &'a str {
     context.request.param("uploadId").unwrap_or_default()
@@ -33,6 +37,13 @@ fn part_number(context: &Context<'_>) -> Result<u32, ServeError> {
         })
 }
 
+fn etag_form(dialect: Dialect) -> EtagForm {
+    match dialect {
+        Dialect::Oss => EtagForm::OfEtags,
+        Dialect::S3 => EtagForm::OfDigests,
+    }
+}
+
 /// `InitiateMultipartUpload`.
 pub async fn initiate(context: &Context<'_>) -> Result<Answer, ServeError> {
     let id = context
@@ -40,14 +51,10 @@ pub async fn initiate(context: &Context<'_>) -> Result<Answer, ServeError> {
         .initiate_upload(context.bucket(), context.key(), new_object(context)?)
         .await?;
     let mut xml = context.dialect().document("InitiateMultipartUploadResult");
-    let key = if context.request.param("encoding-type") == Some("url") {
-        xml.text("EncodingType", "url");
-        super::sign::encode(context.key())
-    } else {
-        context.key().to_owned()
-    };
+    let names = Names::of(context)?;
+    names.declare(&mut xml);
     xml.text("Bucket", context.bucket())
-        .text("Key", key)
+        .text("Key", names.write(context.key()))
         .text("UploadId", id);
     Ok(Answer::xml(xml))
 }
@@ -68,9 +75,13 @@ pub async fn upload_part(
         .store()
         .put_part(context.bucket(), context.key(), id, number, finished)
         .await?;
-    Ok(Answer::empty(200)
+    let mut answer = Answer::empty(200)
         .header("etag", context.dialect().etag(&part.etag()))
-        .header("x-oss-hash-crc64ecma", part.crc64.to_string()))
+        .header("x-oss-hash-crc64ecma", part.crc64.to_string());
+    if context.dialect() == Dialect::Oss {
+        answer = answer.header("content-md5", STANDARD.encode(part.md5));
+    }
+    Ok(answer)
 }
 
 /// `UploadPartCopy`.
@@ -121,16 +132,14 @@ pub async fn complete(
     let body = body::document(context, payload).await?;
     let chosen = if context.own_header("complete-all") == Some("yes") {
         if !body.is_empty() {
-            return Err(ServeError::argument(
-                "x-oss-complete-all",
-                "yes",
-                "With x-oss-complete-all the body must be empty.",
-            ));
+            return Err(ServeError::of(Code::CompleteAllWithBody)
+                .with("ArgumentName", "x-oss-complete-all".to_owned()));
         }
         None
     } else {
         let document: Complete = xml::parse(&body)?;
-        if document.parts.is_empty() || document.parts.len() > 10_000 {
+        let none = document.parts.is_empty() && context.dialect() == Dialect::S3;
+        if none || document.parts.len() > 10_000 {
             return Err(ServeError::malformed_xml());
         }
         let parts = document.parts.into_iter();
@@ -147,18 +156,24 @@ pub async fn complete(
             context.bucket(),
             context.key(),
             id,
-            chosen,
-            replace(context),
+            Completion {
+                chosen,
+                etag: etag_form(context.dialect()),
+                acl: acl::in_headers(context, Target::Object)?,
+                replace: replace(context),
+            },
         )
         .await?;
     let host = context.request.header("host").unwrap_or_default();
+    let names = Names::of(context)?;
     let mut xml = context.dialect().document("CompleteMultipartUploadResult");
+    names.declare(&mut xml);
     xml.text(
         "Location",
         format!("http://{host}{}", context.request.raw_path),
     )
     .text("Bucket", context.bucket())
-    .text("Key", context.key())
+    .text("Key", names.write(context.key()))
     .text("ETag", context.dialect().etag(&info.etag));
     Ok(Answer::xml(xml)
         .header("etag", context.dialect().etag(&info.etag))
@@ -189,15 +204,11 @@ pub async fn list_parts(context: &Context<'_>) -> Result<Answer, ServeError> {
         .list_parts(context.bucket(), context.key(), id, after, max)
         .await?;
     let mut xml = context.dialect().document("ListPartsResult");
-    if request.param("encoding-type") == Some("url") {
-        xml.text("EncodingType", "url")
-            .text("Bucket", context.bucket())
-            .text("Key", super::sign::encode(context.key()));
-    } else {
-        xml.text("Bucket", context.bucket())
-            .text("Key", context.key());
-    }
-    xml.text("UploadId", id)
+    let names = Names::of(context)?;
+    names.declare(&mut xml);
+    xml.text("Bucket", context.bucket())
+        .text("Key", names.write(context.key()))
+        .text("UploadId", id)
         .text("StorageClass", "Standard")
         .text("PartNumberMarker", after)
         .text(

@@ -1,5 +1,8 @@
 //! `GetObject`, `HeadObject`, `GetObjectMeta`: conditions, ranges, overrides of response headers.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::Context;
 use super::answer::Answer;
 use super::code::Code;
@@ -8,7 +11,7 @@ use super::error::ServeError;
 use super::metadata::no_such_key;
 use super::request::Request;
 use super::sign::parse_http_date;
-use crate::objects::folder::{ObjectInfo, StorageClass};
+use crate::objects::folder::{ObjectInfo, ObjectKind, StorageClass};
 
 /// Header names of a set of conditions.
 pub struct Conditions {
@@ -308,15 +311,28 @@ fn describe(context: &Context<'_>, mut answer: Answer, info: &ObjectInfo) -> Ans
                 "x-oss-storage-class",
                 dialect.storage_class(info.meta.storage_class),
             );
-        if info.kind == crate::objects::folder::ObjectKind::Appendable {
+        if let Some(md5) = content_md5(info) {
+            answer = answer.header("content-md5", md5);
+        }
+        if info.kind == ObjectKind::Appendable {
             answer = answer.header("x-oss-next-append-position", info.size.to_string());
         }
     }
     answer
 }
 
+/// The MD5 of an object's bytes in Base64, which OSS tells as `Content-MD5`. What was put together of parts, appended to or moved in
+/// has an ETag that is none.
+pub fn content_md5(info: &ObjectInfo) -> Option<String> {
+    if info.kind != ObjectKind::Normal {
+        return None;
+    }
+    let md5 = <[u8; 16]>::try_from(hex::decode(&info.etag).ok()?).ok()?;
+    Some(STANDARD.encode(md5))
+}
+
 /// Replaces headers as `response-*` parameters say; an anonymous reader may not.
-fn overrides(context: &Context<'_>, mut answer: Answer) -> Result<Answer, ServeError> {
+pub fn overrides(context: &Context<'_>, mut answer: Answer) -> Result<Answer, ServeError> {
     for (name, value) in &context.request.query {
         let Some(header) = name.strip_prefix("response-") else {
             continue;

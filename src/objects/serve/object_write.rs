@@ -11,9 +11,11 @@ use super::body;
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
+use super::listing::Names;
 use super::metadata::tags_in_header;
-use super::object_read::of_copy_source;
-use super::sign::{encode, encode_path, parse_http_date, timestamp};
+use super::object_read::{content_md5, of_copy_source};
+use super::sign::{parse_http_date, timestamp};
+use super::version;
 use super::xml::{self, Delete, DeleteKey};
 use crate::objects::folder::{
     Condition, FolderError, NewObject, ObjectInfo, Replace, StorageClass, Tags,
@@ -171,9 +173,13 @@ async fn check_target(context: &Context<'_>) -> Result<(), ServeError> {
 
 /// The headers that tell of a stored object.
 pub fn stored(context: &Context<'_>, info: &ObjectInfo) -> Answer {
-    Answer::empty(200)
+    let answer = Answer::empty(200)
         .header("etag", context.dialect().etag(&info.etag))
-        .header("x-oss-hash-crc64ecma", info.crc64.to_string())
+        .header("x-oss-hash-crc64ecma", info.crc64.to_string());
+    match content_md5(info).filter(|_| context.dialect() == Dialect::Oss) {
+        Some(md5) => answer.header("content-md5", md5),
+        None => answer,
+    }
 }
 
 /// `PutObject`.
@@ -208,8 +214,10 @@ pub fn copy_source(context: &Context<'_>) -> Result<(String, String), ServeError
         )
     };
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
-    if query.starts_with("versionId=") {
-        return Err(ServeError::not_implemented("CopyObject of a version"));
+    if let Some(id) = query.strip_prefix("versionId=")
+        && !version::is_there(id)
+    {
+        return Err(version::no_such_version(id));
     }
     let path = percent_decode_str(path)
         .decode_utf8()
@@ -261,7 +269,16 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
              metadata, storage class, website redirect location or encryption attributes.",
         ));
     }
-    let mut meta = if replaced { said.clone() } else { source.meta };
+    let mut meta = if replaced {
+        // OSS keeps the type of the source where no other is named.
+        let kept = (context.dialect() == Dialect::Oss).then_some(source.content_type);
+        NewObject {
+            content_type: said.content_type.clone().or(kept),
+            ..said.clone()
+        }
+    } else {
+        source.meta
+    };
     meta.acl = said.acl;
     meta.storage_class = said.storage_class;
     if replaces("tagging-directive")? {
@@ -301,21 +318,28 @@ pub async fn append_object(
     let finished = body::object(context, payload).await?;
     let info = context
         .store()
-        .append(context.bucket(), context.key(), position, finished, meta)
+        .append(
+            context.bucket(),
+            context.key(),
+            position,
+            finished,
+            meta,
+            acl::in_headers(context, Target::Object)?,
+        )
         .await?;
     Ok(stored(context, &info).header("x-oss-next-append-position", info.size.to_string()))
 }
 
 /// `DeleteObject`: absence is no error.
 pub async fn delete_object(context: &Context<'_>) -> Result<Answer, ServeError> {
-    context
-        .store()
-        .delete_if(
-            context.bucket(),
-            context.key(),
-            condition_of_delete(context)?,
-        )
-        .await?;
+    let (store, bucket) = (context.store(), context.bucket());
+    if version::is_there(context.request.param("versionId").unwrap_or_default()) {
+        store
+            .delete_if(bucket, context.key(), condition_of_delete(context)?)
+            .await?;
+    } else {
+        store.bucket(bucket).await?;
+    }
     Ok(Answer::empty(204))
 }
 
@@ -329,27 +353,26 @@ pub async fn delete_multiple(
         return Err(ServeError::malformed_xml());
     }
     context.store().bucket(context.bucket()).await?;
-    let encoded = context.request.param("encoding-type") == Some("url");
-    let name = |key: &str| match (encoded, context.dialect()) {
-        (false, _) => key.to_owned(),
-        (true, Dialect::Oss) => encode(key),
-        (true, Dialect::S3) => encode_path(key),
-    };
+    let names = Names::of(context)?;
     let mut xml = context.dialect().document("DeleteResult");
-    if encoded {
-        xml.text("EncodingType", "url");
-    }
+    names.declare(&mut xml);
     for object in document.objects {
-        match delete_one(context, &object).await {
+        let id = object.version.as_deref();
+        let deleted = match id {
+            Some(id) if !version::is_there(id) => Ok(()),
+            _ => delete_one(context, &object).await,
+        };
+        match deleted {
             Ok(()) if document.quiet => {}
             Ok(()) => {
                 xml.nest("Deleted", |xml| {
-                    xml.text("Key", name(&object.key));
+                    xml.text("Key", names.write(&object.key));
+                    xml.maybe("VersionId", id);
                 });
             }
             Err(error) => {
                 xml.nest("Error", |xml| {
-                    xml.text("Key", name(&object.key))
+                    xml.text("Key", names.write(&object.key))
                         .text("Code", error.code.as_str())
                         .text("Message", &error.message);
                 });

@@ -1,9 +1,14 @@
 //! Which of the product's operations a request asks for, by method, address and sub-resource.
+//!
+//! A query name is either a parameter of an operation ([`PLAIN`]) or a sub-resource that names another operation. One that is not known
+//! here must not fall through to the operation without it: `DELETE /?inventory` is not `DELETE /`. So what is no parameter and not in
+//! the tables is refused with its name, for every method.
 
 use super::address::Reading;
 use super::auth::Caller;
 use super::code::Code;
 use super::error::ServeError;
+use super::playlist::PROCESS;
 use super::request::Request;
 
 /// An operation, by the product's name for it.
@@ -45,8 +50,9 @@ pub enum Operation {
     GetObjectTagging,
     PutObjectTagging,
     DeleteObjectTagging,
-    /// One that exists in the product and not here.
-    Other(&'static str),
+    ListObjectVersions,
+    ListLiveChannel,
+    GetSignedPlaylist,
 }
 
 impl Operation {
@@ -89,152 +95,375 @@ impl Operation {
             Self::GetObjectTagging => "GetObjectTagging",
             Self::PutObjectTagging => "PutObjectTagging",
             Self::DeleteObjectTagging => "DeleteObjectTagging",
-            Self::Other(name) => name,
+            Self::ListObjectVersions => "ListObjectVersions",
+            Self::ListLiveChannel => "ListLiveChannel",
+            Self::GetSignedPlaylist => "GetSignedPlaylist",
         }
     }
 }
 
-/// Sub-resources of buckets and objects that only the product has: method (`*`: any), parameter, operation.
-const ELSEWHERE_BUCKET: &[(&str, &str, &str)] = &[
-    ("GET", "stat", "GetBucketStat"),
-    ("GET", "lifecycle", "GetBucketLifecycle"),
-    ("PUT", "lifecycle", "PutBucketLifecycle"),
-    ("DELETE", "lifecycle", "DeleteBucketLifecycle"),
-    ("GET", "logging", "GetBucketLogging"),
-    ("PUT", "logging", "PutBucketLogging"),
-    ("DELETE", "logging", "DeleteBucketLogging"),
-    ("GET", "website", "GetBucketWebsite"),
-    ("PUT", "website", "PutBucketWebsite"),
-    ("DELETE", "website", "DeleteBucketWebsite"),
-    ("GET", "referer", "GetBucketReferer"),
-    ("PUT", "referer", "PutBucketReferer"),
-    ("GET", "policy", "GetBucketPolicy"),
-    ("PUT", "policy", "PutBucketPolicy"),
-    ("DELETE", "policy", "DeleteBucketPolicy"),
-    ("GET", "policyStatus", "GetBucketPolicyStatus"),
-    ("GET", "encryption", "GetBucketEncryption"),
-    ("PUT", "encryption", "PutBucketEncryption"),
-    ("DELETE", "encryption", "DeleteBucketEncryption"),
-    ("GET", "tagging", "GetBucketTags"),
-    ("PUT", "tagging", "PutBucketTags"),
-    ("DELETE", "tagging", "DeleteBucketTags"),
-    ("PUT", "versioning", "PutBucketVersioning"),
-    ("GET", "versions", "ListObjectVersions"),
-    ("GET", "inventory", "GetBucketInventory"),
-    ("PUT", "inventory", "PutBucketInventory"),
-    ("GET", "requestPayment", "GetBucketRequestPayment"),
-    ("PUT", "requestPayment", "PutBucketRequestPayment"),
-    ("GET", "live", "ListLiveChannel"),
-    ("*", "replication", "BucketReplication"),
-    ("*", "worm", "BucketWorm"),
-    ("*", "cname", "BucketCname"),
-    ("*", "metaQuery", "MetaQuery"),
-    ("*", "style", "BucketStyle"),
-    ("*", "qosInfo", "BucketQosInfo"),
-    ("*", "resourceGroup", "BucketResourceGroup"),
-    ("*", "transferAcceleration", "BucketTransferAcceleration"),
-    ("*", "accessmonitor", "BucketAccessMonitor"),
-    ("*", "publicAccessBlock", "BucketPublicAccessBlock"),
-    ("*", "notification", "BucketNotification"),
-    ("*", "object-lock", "ObjectLockConfiguration"),
-    ("*", "ownershipControls", "BucketOwnershipControls"),
+/// Query names that say how an operation is done and not which one is meant.
+const PLAIN: &[&str] = &[
+    "allow-unordered",
+    "AWSAccessKeyId",
+    "continuation-token",
+    "delimiter",
+    "encoding-type",
+    "Expires",
+    "fetch-owner",
+    "key-marker",
+    "list-type",
+    "marker",
+    "max-buckets",
+    "max-keys",
+    "max-parts",
+    "max-uploads",
+    "OSSAccessKeyId",
+    "partNumber",
+    "part-number-marker",
+    "position",
+    "prefix",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+    "security-token",
+    "sequential",
+    "Signature",
+    "start-after",
+    "tag-key",
+    "tag-value",
+    "upload-id-marker",
+    "versionId",
+    "version-id-marker",
+    "x-id",
+    "x-oss-additional-headers",
+    "x-oss-credential",
+    "x-oss-date",
+    "x-oss-expires",
+    "x-oss-request-payer",
+    "x-oss-security-token",
+    "x-oss-signature",
+    "x-oss-signature-version",
 ];
 
-const ELSEWHERE_OBJECT: &[(&str, &str, &str)] = &[
-    ("GET", "x-oss-process", "ProcessImage"),
-    ("POST", "x-oss-process", "PostProcess"),
-    ("POST", "x-oss-async-process", "PostAsyncProcess"),
-    ("GET", "symlink", "GetSymlink"),
-    ("PUT", "symlink", "PutSymlink"),
-    ("POST", "restore", "RestoreObject"),
-    ("POST", "select", "SelectObject"),
-    ("*", "live", "LiveChannel"),
-    ("*", "vod", "PostVodPlaylist"),
-    ("*", "versionId", "ObjectVersion"),
-    ("*", "torrent", "GetObjectTorrent"),
-    ("*", "retention", "ObjectRetention"),
-    ("*", "legal-hold", "ObjectLegalHold"),
-    ("GET", "attributes", "GetObjectAttributes"),
+type Row = (&'static str, &'static str, Operation);
+
+/// Sub-resources of buckets: name, method, operation.
+const OF_BUCKET: &[Row] = &[
+    ("acl", "GET", Operation::GetBucketAcl),
+    ("acl", "PUT", Operation::PutBucketAcl),
+    ("bucketInfo", "GET", Operation::GetBucketInfo),
+    ("cors", "GET", Operation::GetBucketCors),
+    ("cors", "PUT", Operation::PutBucketCors),
+    ("cors", "DELETE", Operation::DeleteBucketCors),
+    ("delete", "POST", Operation::DeleteMultipleObjects),
+    ("live", "GET", Operation::ListLiveChannel),
+    ("location", "GET", Operation::GetBucketLocation),
+    ("uploads", "GET", Operation::ListMultipartUploads),
+    ("versioning", "GET", Operation::GetBucketVersioning),
+    ("versions", "GET", Operation::ListObjectVersions),
+];
+
+/// Sub-resources of objects.
+const OF_OBJECT: &[Row] = &[
+    ("acl", "GET", Operation::GetObjectAcl),
+    ("acl", "PUT", Operation::PutObjectAcl),
+    ("append", "POST", Operation::AppendObject),
+    ("objectMeta", "GET", Operation::GetObjectMeta),
+    ("objectMeta", "HEAD", Operation::GetObjectMeta),
+    ("tagging", "GET", Operation::GetObjectTagging),
+    ("tagging", "PUT", Operation::PutObjectTagging),
+    ("tagging", "DELETE", Operation::DeleteObjectTagging),
+    ("uploadId", "GET", Operation::ListParts),
+    ("uploadId", "PUT", Operation::UploadPart),
+    ("uploadId", "POST", Operation::CompleteMultipartUpload),
+    ("uploadId", "DELETE", Operation::AbortMultipartUpload),
+    ("uploads", "POST", Operation::InitiateMultipartUpload),
+    ("x-oss-process", "GET", Operation::GetSignedPlaylist),
+];
+
+/// Sub-resources that only the products have, whatever value they carry, and what they call the thing behind each: with the method in
+/// front it is the operation's name. Those that are not here and have no value are told by their own name.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("accelerate", "BucketAccelerateConfiguration"),
+    ("accessmonitor", "BucketAccessMonitor"),
+    ("accessPoint", "AccessPoint"),
+    ("accessPointPolicy", "AccessPointPolicy"),
+    ("analytics", "BucketAnalyticsConfiguration"),
+    ("asyncFetch", "AsyncFetchTask"),
+    ("attributes", "ObjectAttributes"),
+    ("bucketArchiveDirectRead", "BucketArchiveDirectRead"),
+    ("callback", "Callback"),
+    ("callback-var", "Callback"),
+    ("cname", "Cname"),
+    ("encryption", "BucketEncryption"),
+    ("group", "ObjectGroup"),
+    ("httpsConfig", "BucketHttpsConfig"),
+    (
+        "intelligent-tiering",
+        "BucketIntelligentTieringConfiguration",
+    ),
+    ("inventory", "BucketInventory"),
+    ("inventoryId", "BucketInventory"),
+    ("legal-hold", "ObjectLegalHold"),
+    ("lifecycle", "BucketLifecycle"),
+    ("link", "ObjectLink"),
+    ("logging", "BucketLogging"),
+    ("metaQuery", "MetaQuery"),
+    ("metrics", "BucketMetricsConfiguration"),
+    ("notification", "BucketNotificationConfiguration"),
+    ("object-lock", "ObjectLockConfiguration"),
+    ("ownershipControls", "BucketOwnershipControls"),
+    ("policy", "BucketPolicy"),
+    ("policyStatus", "BucketPolicyStatus"),
+    ("publicAccessBlock", "BucketPublicAccessBlock"),
+    ("qos", "BucketQos"),
+    ("qosInfo", "BucketQosInfo"),
+    ("qosRequester", "BucketQosRequester"),
+    ("redundancyTransition", "BucketDataRedundancyTransition"),
+    ("referer", "BucketReferer"),
+    ("regionList", "Regions"),
+    ("regions", "Regions"),
+    ("replication", "BucketReplication"),
+    ("replicationLocation", "BucketReplicationLocation"),
+    ("replicationProgress", "BucketReplicationProgress"),
+    ("requesterQosInfo", "BucketRequesterQosInfo"),
+    ("requestPayment", "BucketRequestPayment"),
+    ("resourceGroup", "BucketResourceGroup"),
+    ("resourcePool", "BucketResourcePool"),
+    ("restore", "RestoreObject"),
+    ("retention", "ObjectRetention"),
+    ("select", "SelectObject"),
+    ("stat", "BucketStat"),
+    ("style", "Style"),
+    ("styleName", "Style"),
+    ("symlink", "Symlink"),
+    ("tagging", "BucketTags"),
+    ("torrent", "ObjectTorrent"),
+    ("transferAcceleration", "BucketTransferAcceleration"),
+    ("versioning", "BucketVersioning"),
+    ("vod", "VodPlaylist"),
+    ("live", "LiveChannel"),
+    ("website", "BucketWebsite"),
+    ("worm", "BucketWorm"),
+    ("wormExtend", "BucketWorm"),
+    ("wormId", "BucketWorm"),
+    ("x-oss-process", "Process"),
+    ("x-oss-async-process", "AsyncProcess"),
 ];
 
 /// Names the operation.
 pub fn operation(request: &Request, caller: &Caller) -> Result<Operation, ServeError> {
     let method = request.method.as_str();
-    let found = match &caller.reading {
-        _ if method == "OPTIONS" => Some(Operation::OptionObject),
-        Reading::Service => service(method),
-        Reading::Bucket { key, .. } if key.is_empty() => bucket(request, method),
-        Reading::Bucket { .. } => object(request, caller, method),
+    if method == "OPTIONS" {
+        return Ok(Operation::OptionObject);
+    }
+    let table = match &caller.reading {
+        Reading::Service => &[],
+        Reading::Bucket { key, .. } if key.is_empty() => OF_BUCKET,
+        Reading::Bucket { .. } => OF_OBJECT,
     };
-    found.ok_or_else(|| ServeError::of(Code::MethodNotAllowed).with("Method", method.to_owned()))
-}
-
-fn service(method: &str) -> Option<Operation> {
-    matches!(method, "GET" | "HEAD").then_some(Operation::GetService)
-}
-
-fn elsewhere(
-    table: &[(&str, &str, &'static str)],
-    request: &Request,
-    method: &str,
-) -> Option<Operation> {
-    let row = table
-        .iter()
-        .find(|(verb, name, _)| (*verb == "*" || *verb == method) && request.has(name));
-    row.map(|(_, _, name)| Operation::Other(name))
-}
-
-fn bucket(request: &Request, method: &str) -> Option<Operation> {
-    let has = |name| request.has(name);
-    if let Some(other) = elsewhere(ELSEWHERE_BUCKET, request, method) {
-        return Some(other);
+    for (name, value) in &request.query {
+        if let Some(refusal) = unknown(table, method, name, value) {
+            return Err(refusal);
+        }
     }
-    Some(match method {
-        "GET" if has("acl") => Operation::GetBucketAcl,
-        "GET" if has("location") => Operation::GetBucketLocation,
-        "GET" if has("bucketInfo") => Operation::GetBucketInfo,
-        "GET" if has("versioning") => Operation::GetBucketVersioning,
-        "GET" if has("cors") => Operation::GetBucketCors,
-        "GET" if has("uploads") => Operation::ListMultipartUploads,
-        "GET" if request.param("list-type") == Some("2") => Operation::GetBucketV2,
-        "GET" => Operation::GetBucket,
-        "HEAD" => Operation::HeadBucket,
-        "PUT" if has("acl") => Operation::PutBucketAcl,
-        "PUT" if has("cors") => Operation::PutBucketCors,
-        "PUT" => Operation::PutBucket,
-        "DELETE" if has("cors") => Operation::DeleteBucketCors,
-        "DELETE" => Operation::DeleteBucket,
-        "POST" if has("delete") => Operation::DeleteMultipleObjects,
-        "POST" => Operation::PostObject,
-        _ => return None,
-    })
-}
-
-fn object(request: &Request, caller: &Caller, method: &str) -> Option<Operation> {
-    let has = |name| request.has(name);
-    if let Some(other) = elsewhere(ELSEWHERE_OBJECT, request, method) {
-        return Some(other);
-    }
+    let named = table.iter().find(|(name, ..)| request.has(name));
+    let found = match named {
+        Some((name, ..)) => table
+            .iter()
+            .find(|(own, verb, _)| own == name && *verb == method)
+            .map(|(.., operation)| *operation),
+        None => plain(request, &caller.reading, method),
+    };
     let copies = caller.dialect.header(request, "copy-source").is_some();
-    Some(match method {
-        "GET" if has("acl") => Operation::GetObjectAcl,
-        "GET" if has("tagging") => Operation::GetObjectTagging,
-        "GET" if has("uploadId") => Operation::ListParts,
-        "GET" | "HEAD" if has("objectMeta") => Operation::GetObjectMeta,
-        "GET" => Operation::GetObject,
-        "HEAD" => Operation::HeadObject,
-        "PUT" if has("acl") => Operation::PutObjectAcl,
-        "PUT" if has("tagging") => Operation::PutObjectTagging,
-        "PUT" if has("uploadId") && copies => Operation::UploadPartCopy,
-        "PUT" if has("uploadId") => Operation::UploadPart,
-        "PUT" if copies => Operation::CopyObject,
-        "PUT" => Operation::PutObject,
-        "POST" if has("append") => Operation::AppendObject,
-        "POST" if has("uploads") => Operation::InitiateMultipartUpload,
-        "POST" if has("uploadId") => Operation::CompleteMultipartUpload,
-        "DELETE" if has("uploadId") => Operation::AbortMultipartUpload,
-        "DELETE" if has("tagging") => Operation::DeleteObjectTagging,
-        "DELETE" => Operation::DeleteObject,
+    match found {
+        Some(Operation::UploadPart) if copies => Ok(Operation::UploadPartCopy),
+        Some(Operation::PutObject) if copies => Ok(Operation::CopyObject),
+        Some(operation) => Ok(operation),
+        None => Err(ServeError::of(Code::MethodNotAllowed).with("Method", method.to_owned())),
+    }
+}
+
+/// The refusal of a query name that means an operation which is not there.
+fn unknown(table: &[Row], method: &str, name: &str, value: &str) -> Option<ServeError> {
+    let ours = |verb: &str| {
+        table
+            .iter()
+            .any(|(own, row, _)| *own == name && (verb.is_empty() || *row == verb))
+    };
+    if name == "x-oss-process" && ours(method) && !value.starts_with(PROCESS) {
+        let step: String = value
+            .split(',')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(64)
+            .collect();
+        return Some(ServeError::not_implemented(&format!("{name}={step}")));
+    }
+    if PLAIN.contains(&name) || ours(method) {
+        return None;
+    }
+    if let Some((_, thing)) = ELSEWHERE.iter().find(|(own, _)| *own == name) {
+        return Some(ServeError::not_implemented(&named(method, thing)));
+    }
+    // Clients add names of their own with a value (`?v=3` past a cache), and numbers without one.
+    let means_nothing = !value.is_empty() && !name.starts_with("x-oss-")
+        || !name.starts_with(|first: char| first.is_ascii_alphabetic());
+    if means_nothing || ours("") {
+        return None;
+    }
+    let name: String = name.chars().take(64).collect();
+    Some(ServeError::not_implemented(&name))
+}
+
+/// An operation's name, as the product makes it of a method and a thing.
+fn named(method: &str, thing: &str) -> String {
+    if thing.starts_with("Restore") || thing.starts_with("Select") {
+        return thing.to_owned();
+    }
+    let mut letters = method.chars();
+    let verb: String = letters
+        .next()
+        .into_iter()
+        .chain(letters.map(|letter| letter.to_ascii_lowercase()))
+        .collect();
+    format!("{verb}{thing}")
+}
+
+/// The operation of a request without a sub-resource.
+fn plain(request: &Request, reading: &Reading, method: &str) -> Option<Operation> {
+    Some(match (reading, method) {
+        (Reading::Service, "GET" | "HEAD") => Operation::GetService,
+        (Reading::Service, _) => return None,
+        (Reading::Bucket { key, .. }, _) if key.is_empty() => match method {
+            "GET" if request.param("list-type") == Some("2") => Operation::GetBucketV2,
+            "GET" => Operation::GetBucket,
+            "HEAD" => Operation::HeadBucket,
+            "PUT" => Operation::PutBucket,
+            "DELETE" => Operation::DeleteBucket,
+            "POST" => Operation::PostObject,
+            _ => return None,
+        },
+        (_, "GET") => Operation::GetObject,
+        (_, "HEAD") => Operation::HeadObject,
+        (_, "PUT") => Operation::PutObject,
+        (_, "DELETE") => Operation::DeleteObject,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::auth::Payload;
+    use super::super::dialect::Dialect;
+    use super::*;
+
+    fn route(method: &str, target: &str, reading: Reading) -> Result<Operation, ServeError> {
+        let request = Request::new(method, target, std::iter::empty()).expect("valid");
+        let caller = Caller {
+            key_id: None,
+            dialect: Dialect::Oss,
+            reading,
+            payload: Payload::Unsigned,
+        };
+        operation(&request, &caller)
+    }
+
+    fn at(key: &str) -> Reading {
+        Reading::Bucket {
+            bucket: "rec".into(),
+            key: key.into(),
+        }
+    }
+
+    /// Every method, on the service, a bucket and an object: a sub-resource that is not known never means the operation without it.
+    #[test]
+    fn what_is_no_parameter_is_refused_by_its_name() {
+        let unknown = [
+            "inventory",
+            "httpsConfig",
+            "frobnicate",
+            "worm",
+            "x-oss-traffic-limit",
+        ];
+        for method in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
+            for reading in [Reading::Service, at(""), at("a.ts")] {
+                for name in unknown {
+                    for query in [name.to_owned(), format!("prefix=a&{name}&acl")] {
+                        let refused = route(method, &format!("/?{query}"), reading.clone())
+                            .expect_err("not there");
+                        assert_eq!(refused.code, Code::NotImplemented, "{method} {query}");
+                    }
+                }
+            }
+        }
+        let refused = route("DELETE", "/?inventory", at("")).expect_err("not there");
+        assert!(
+            refused.message.contains("DeleteBucketInventory"),
+            "{refused}"
+        );
+        let refused = route("GET", "/?frobnicate", at("")).expect_err("not there");
+        assert!(refused.message.contains("frobnicate"), "{refused}");
+    }
+
+    #[test]
+    fn a_sub_resource_with_a_method_it_does_not_have_is_no_plain_operation() {
+        for (method, query, key) in [
+            ("DELETE", "acl", ""),
+            ("PUT", "location", ""),
+            ("DELETE", "uploads", ""),
+            ("POST", "versions", ""),
+            ("DELETE", "acl", "a"),
+            ("PUT", "objectMeta", "a"),
+            ("DELETE", "append", "a"),
+        ] {
+            let refused = route(method, &format!("/?{query}"), at(key)).expect_err("no method");
+            assert_eq!(refused.code, Code::MethodNotAllowed, "{method} ?{query}");
+        }
+        for (method, query, key, name) in [
+            ("PUT", "versioning", "", "PutBucketVersioning"),
+            ("DELETE", "tagging", "", "DeleteBucketTags"),
+            ("PUT", "live", "channel", "PutLiveChannel"),
+            ("POST", "select", "a", "SelectObject"),
+        ] {
+            let refused = route(method, &format!("/?{query}"), at(key)).expect_err("not there");
+            assert!(
+                refused.message.contains(name),
+                "{method} ?{query}: {refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn parameters_and_names_of_clients_own_change_nothing() {
+        for query in [
+            "",
+            "prefix&delimiter=/",
+            "v=3",
+            "1795360256",
+            "_=5",
+            "x-id=ListObjects",
+            "versionId=null",
+        ] {
+            let target = format!("/?{query}");
+            assert_eq!(
+                route("GET", &target, at("")).expect("listed"),
+                Operation::GetBucket
+            );
+            assert_eq!(
+                route("GET", &target, at("a")).expect("read"),
+                Operation::GetObject
+            );
+        }
+        let playlist = route("GET", "/a?x-oss-process=hls/sign", at("a")).expect("signed");
+        assert_eq!(playlist, Operation::GetSignedPlaylist);
+        let refused =
+            route("GET", "/a?x-oss-process=image/resize,w_1", at("a")).expect_err("image");
+        assert!(refused.message.contains("image/resize"), "{refused}");
+    }
 }

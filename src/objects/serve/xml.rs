@@ -121,6 +121,8 @@ pub struct DeleteKey {
     pub last_modified: Option<String>,
     #[serde(rename = "Size")]
     pub size: Option<String>,
+    #[serde(rename = "VersionId")]
+    pub version: Option<String>,
 }
 
 /// `CompleteMultipartUpload`.

@@ -33,12 +33,12 @@ async fn parts_join_in_order_with_the_multipart_etag() {
     reversed.reverse();
     let wrong = bench
         .store
-        .complete_upload("liverec", "m.ts", &id, Some(reversed), Replace::Always)
+        .complete_upload("liverec", "m.ts", &id, completion(Some(reversed)))
         .await;
     assert!(matches!(wrong, Err(FolderError::InvalidPartOrder)));
     let info = bench
         .store
-        .complete_upload("liverec", "m.ts", &id, Some(chosen), Replace::Always)
+        .complete_upload("liverec", "m.ts", &id, completion(Some(chosen)))
         .await
         .expect("join");
     assert!(info.etag.ends_with("-3"), "{}", info.etag);
@@ -73,7 +73,7 @@ async fn parts_are_bounded_in_number_and_size() {
     }
     let small = bench
         .store
-        .complete_upload("liverec", "m", &id, None, Replace::Always)
+        .complete_upload("liverec", "m", &id, completion(None))
         .await;
     assert!(matches!(
         small,
@@ -136,4 +136,13 @@ async fn open_uploads_are_listed_page_by_page() {
         (page.uploads.len(), page.common_prefixes),
         (3, vec!["a/".to_owned()])
     );
+}
+
+fn completion(chosen: Option<Vec<(u32, String)>>) -> Completion {
+    Completion {
+        chosen,
+        etag: EtagForm::OfDigests,
+        acl: None,
+        replace: Replace::Always,
+    }
 }

@@ -139,6 +139,7 @@ async fn appending_grows_an_object_from_its_end_only() {
             0,
             bench.draft(b"12345".to_vec()).await,
             meta(),
+            None,
         )
         .await;
     assert_eq!(first.expect("first").kind, ObjectKind::Appendable);
@@ -150,6 +151,7 @@ async fn appending_grows_an_object_from_its_end_only() {
             3,
             bench.draft(b"x".to_vec()).await,
             meta(),
+            None,
         )
         .await;
     assert!(matches!(
@@ -164,6 +166,7 @@ async fn appending_grows_an_object_from_its_end_only() {
             5,
             bench.draft(b"6789".to_vec()).await,
             meta(),
+            None,
         )
         .await;
     let second = second.expect("second");
@@ -178,6 +181,7 @@ async fn appending_grows_an_object_from_its_end_only() {
             1,
             bench.draft(b"x".to_vec()).await,
             meta(),
+            None,
         )
         .await;
     assert!(matches!(refused, Err(FolderError::ObjectNotAppendable)));
@@ -195,6 +199,7 @@ async fn a_crash_in_an_append_leaves_the_old_object() {
             0,
             bench.draft(b"12345".to_vec()).await,
             meta(),
+            None,
         )
         .await
         .expect("first");
@@ -242,6 +247,7 @@ async fn a_crash_in_an_append_leaves_the_old_object() {
             5,
             reopened.draft(b"6789".to_vec()).await,
             meta(),
+            None,
         )
         .await;
     assert_eq!(third.expect("append").crc64, 0x995D_C9BB_DF19_39FA);

@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{encode, encode_path, hmac_sha256, mismatch, parse_basic_date, same};
+use super::{encode, encode_path, hmac_sha256, mismatch, parse_basic_date, parse_http_date, same};
 use crate::objects::serve::address::Reading;
 use crate::objects::serve::code::Code;
 use crate::objects::serve::error::ServeError;
@@ -75,7 +75,7 @@ pub struct Claim {
     pub family: &'static Family,
     pub key_id: String,
     pub signature: String,
-    /// `20261122T151056Z`.
+    /// `20261122T151056Z`; the Go SDK of version 1 signs the text of the Date header in its place.
     pub date: String,
     pub date_ms: i64,
     /// `20261122/cn-shanghai/oss/aliyun_v4_request`.
@@ -98,10 +98,9 @@ impl Claim {
                 .find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='))
                 .map(str::to_owned)
         };
-        let date = request
-            .header(&family.date.to_ascii_lowercase())
-            .unwrap_or_default()
-            .to_owned();
+        let own = request.header(&family.date.to_ascii_lowercase());
+        let plain = || request.header("date").filter(|_| *family == OSS4);
+        let date = own.or_else(plain).unwrap_or_default().to_owned();
         let parts = (
             field("Credential"),
             field("Signature"),
@@ -155,7 +154,8 @@ impl Claim {
         let (key_id, scope) = credential
             .split_once('/')
             .ok_or_else(|| malformed(family, "needs a scope in its credential"))?;
-        let date_ms = parse_basic_date(&date).ok_or_else(|| {
+        let plain = || parse_http_date(&date).filter(|_| *family == OSS4);
+        let date_ms = parse_basic_date(&date).or_else(plain).ok_or_else(|| {
             malformed(
                 family,
                 &format!("needs {} in the form YYYYMMDDTHHMMSSZ", family.date),
@@ -168,8 +168,7 @@ impl Claim {
         );
         let service = scope_parts.next();
         // OSS's S3-compatible endpoint takes both service names, since its clients sign for either.
-        let good = date.starts_with(day)
-            && day.len() == 8
+        let good = day == day_of(date_ms)
             && (service == Some(family.service)
                 || (family.service == "s3" && service == Some("oss")))
             && scope_parts.next() == Some(family.terminator)
@@ -308,6 +307,13 @@ impl Claim {
         )
     }
 
+    /// The signature under one reading of the address.
+    pub fn signature_under(&self, request: &Request, reading: &Reading, secret: &str) -> String {
+        let canonical = self.canonical_requests(request, reading);
+        let text = self.string_to_sign(canonical.first().map_or("", String::as_str));
+        hex::encode(hmac_sha256(&self.signing_key(secret), text.as_bytes()))
+    }
+
     /// Checks the claim under one reading.
     pub fn verify(
         &self,
@@ -317,6 +323,15 @@ impl Claim {
     ) -> Result<(), ServeError> {
         if self.family == &AWS4 && !self.listed.iter().any(|name| name == "host") {
             return Err(malformed(self.family, "must sign the Host header"));
+        }
+        let absent = |name: &&String| request.header(name).is_none();
+        if self.family == &OSS4
+            && let Some(absent) = self.listed.iter().find(absent)
+        {
+            return Err(malformed(
+                self.family,
+                &format!("names the additional header {absent}, which did not come"),
+            ));
         }
         let key = self.signing_key(secret);
         let mut refusal = None;
@@ -334,6 +349,12 @@ impl Claim {
         }
         Err(refusal.unwrap_or_else(|| mismatch(&self.key_id, &self.signature, "", None)))
     }
+}
+
+/// The day of a moment as scopes write it: `20261122`.
+fn day_of(unix_ms: i64) -> String {
+    let moment = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+    moment.strftime("%Y%m%d").to_string()
 }
 
 fn malformed(family: &Family, need: &str) -> ServeError {
