@@ -259,7 +259,10 @@ impl Worker {
                     output = derive::shortened(folder.clone(), output).await?;
                 }
                 match &mut output {
-                    Output::Slice(slice) => self.slice(opening, folder, slice).await?,
+                    Output::Slice(slice) => {
+                        let again = handed.is_none();
+                        self.slice(opening, folder, slice, again).await?;
+                    }
                     Output::File(file) => {
                         if cut_short && file.slices.is_some() {
                             let rows = self.slices_of(opening, file).await?;
@@ -372,12 +375,14 @@ impl Worker {
         opening: &Arc<Opening>,
         folder: &Path,
         slice: &Slice,
+        again: bool,
     ) -> Result<(), Trouble> {
         let Some(rule) = opening.formats.get(slice.lane) else {
             return Ok(());
         };
         let id = slice_id(&opening.session, slice.lane, slice.sequence);
-        let committed = self.services.store.find_slice(&id).await?.is_some();
+        // What a restart hands over may be done already. A fresh slice is not looked up: both of its writes bear to be done twice.
+        let committed = again && self.services.store.find_slice(&id).await?.is_some();
         if self.carry_of != opening.session {
             self.carry.clear();
             self.carry_of.clone_from(&opening.session);
