@@ -99,12 +99,14 @@ impl<'a> Packets<'a> {
         let payload = self.left.min(CAPACITY - wanted);
         let field = CAPACITY - payload;
         self.room = payload;
-        self.out.put_u8(SYNC);
-        self.out.put_u16(unit_start | self.pid);
+        let [high, low] = (unit_start | self.pid).to_be_bytes();
         let control = if field == 0 { 0x10 } else { 0x30 };
-        self.out.put_u8(control | (*self.counter & 0x0F));
+        let header = [SYNC, high, low, control | (*self.counter & 0x0F)];
         *self.counter = (*self.counter + 1) & 0x0F;
-        write_adaptation(adaptation, field, self.out);
+        self.out.extend_from_slice(&header);
+        if field > 0 {
+            write_adaptation(adaptation, field, self.out);
+        }
     }
 }
 
