@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from harness.api import ApiError
+from harness.api import Api, ApiError
 from harness.notes import explained, noted
 from harness.stage import wire
 from harness.wait import wait_for
@@ -329,3 +329,13 @@ def test_documented_texts(own_stage):
     for code, text in TEXTS.items():
         for message in said[code]:
             assert message == text or (message.startswith(f"{text} (") and message.endswith(")")), (code, message)
+
+
+def test_no_documented_action_answers_5xx(server):
+    """A13: clients take 5xx for a passing fault and try for minutes; whatever is not there has to say so for good."""
+    api = Api(server.api)
+    names = [row["action"] for row in server.get("/_localyun/coverage")["actions"] if row["standing"] != "implemented"]
+    assert len(names) > 300
+    for name in names:
+        status, body = api.ask(name)
+        assert 400 <= status < 500, (name, status, body)
