@@ -3,7 +3,7 @@
 # Settings of this machine for other stores, proxies and certificates are none of this one's.
 for name in $(compgen -e); do
   case "$name" in
-    AWS_* | S3_* | RCLONE_* | *_proxy | *_PROXY | REQUESTS_CA_BUNDLE | SSL_CERT_FILE) unset "$name" ;;
+    AWS_* | S3_ENDPOINT_URL | RCLONE_* | *_proxy | *_PROXY | REQUESTS_CA_BUNDLE | SSL_CERT_FILE) unset "$name" ;;
   esac
 done
 

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import oss2
 import pytest
@@ -92,6 +93,38 @@ def test_words_that_an_sdk_moved_into_a_signed_address_count(private):
     assert answer.status_code == 200, answer.text
     assert public(private, "moved")
     assert private.s3.head_object(Bucket=private.bucket.name, Key="moved")["Metadata"] == {"who": "me"}
+
+
+@pytest.mark.parametrize("style", ["path", "virtual"])
+def test_addresses_of_version_2_are_taken(private, style):
+    """As s3cmd signs them, and boto3 unless it is told otherwise."""
+    import boto3
+    from botocore.client import Config
+
+    config = Config(signature_version="s3", s3={"addressing_style": style})
+    endpoint = private.server.oss.replace("127.0.0.1", "localhost") if style == "virtual" else private.server.oss
+    keys = {"aws_access_key_id": "testid", "aws_secret_access_key": "testsecret", "region_name": "us-east-1"}
+    s3 = boto3.client("s3", endpoint_url=endpoint, config=config, **keys)
+    key = "a b+c%/ü.ts"
+    private.s3.put_object(Bucket=private.bucket.name, Key=key, Body=SECRET)
+    words = {"ResponseContentDisposition": "attachment; filename=a.ts"}
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": private.bucket.name, "Key": key} | words, ExpiresIn=600)
+    assert "AWSAccessKeyId=testid" in url
+    host = urlsplit(url).netloc
+    local = url.replace(host, urlsplit(private.server.oss).netloc)
+
+    def get(address: str, **headers: str) -> requests.Response:
+        return requests.get(address, headers={"Host": host} | headers, timeout=10)
+
+    answer = get(local)
+    assert (answer.status_code, answer.content) == (200, SECRET), answer.text
+    assert answer.headers["content-disposition"] == "attachment; filename=a.ts"
+    assert get(local.replace("Expires=", "Expires=9")).status_code == 403
+    assert get(local.replace("a%20b", "a%20c")).status_code == 403
+    assert get(local, **{"x-oss-object-acl": "public-read"}).status_code == 403
+    assert get(local, **{"x-amz-acl": "public-read"}).status_code == 403
+    if style == "path":
+        assert s3.get_object(Bucket=private.bucket.name, Key=key)["Body"].read() == SECRET
 
 
 def form(stage, conditions: list, fields: dict, file: tuple, dialect: str = "oss") -> requests.Response:

@@ -125,6 +125,14 @@ def test_a_copy_holds_to_the_conditions_on_its_source(s3, name):
     assert s3.head_object(Bucket=name, Key="source")["Metadata"] == {"a": "b"}
 
 
+def test_the_source_of_a_copy_is_read_as_its_clients_write_it(s3, name):
+    """s5cmd writes a space as `+`, boto3 as `%20`; a `+` of the key is `%2B` with both."""
+    for key, written in [("a b+c", "a+b%2Bc"), ("a b+c", "a%20b%2Bc"), ("100%.ts", "100%25.ts")]:
+        s3.put_object(Bucket=name, Key=key, Body=b"x")
+        s3.copy_object(Bucket=name, Key="copy", CopySource=f"{name}/{written}")
+        assert s3.get_object(Bucket=name, Key="copy")["Body"].read() == b"x"
+
+
 def test_the_range_of_a_copied_part_is_exact(s3, name):
     """A malformed one copies nothing, and one beyond the end is not cut."""
     s3.put_object(Bucket=name, Key="source", Body=b"0123456789")

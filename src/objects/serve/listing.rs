@@ -190,7 +190,7 @@ pub async fn list_objects_v2(context: &Context<'_>) -> Result<Answer, ServeError
     if !start_after.is_empty() {
         xml.text("StartAfter", names.write(start_after));
     }
-    xml.maybe("ContinuationToken", token)
+    xml.maybe("ContinuationToken", request.param("continuation-token"))
         .text("IsTruncated", page.next.is_some())
         .text("KeyCount", page.objects.len() + page.common_prefixes.len());
     names.declare(&mut xml);

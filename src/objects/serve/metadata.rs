@@ -33,7 +33,7 @@ fn acl_document(context: &Context<'_>, acl: Acl) -> Answer {
             xml.nest("AccessControlList", |xml| {
                 xml.nest("Grant", |xml| {
                     xml.verbatim(&format!(
-                        "<Grantee {instance} xsi:type=\"CanonicalUser\"><ID>{OWNER}</ID></Grantee>"
+                        "<Grantee {instance} xsi:type=\"CanonicalUser\"><ID>{OWNER}</ID><DisplayName>{OWNER}</DisplayName></Grantee>"
                     ))
                     .text("Permission", "FULL_CONTROL");
                 });

@@ -1,5 +1,6 @@
 //! `PutObject`, `CopyObject`, `AppendObject`, `DeleteObject`, `DeleteMultipleObjects`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
@@ -219,7 +220,12 @@ pub fn copy_source(context: &Context<'_>) -> Result<(String, String), ServeError
     {
         return Err(version::no_such_version(id));
     }
-    let path = percent_decode_str(path)
+    // S3 reads the source as a form's value, and its clients write it so.
+    let path = match context.dialect() {
+        Dialect::Oss => Cow::Borrowed(path),
+        Dialect::S3 => Cow::Owned(path.replace('+', " ")),
+    };
+    let path = percent_decode_str(&path)
         .decode_utf8()
         .map_err(|_| invalid())?;
     let (bucket, key) = path
