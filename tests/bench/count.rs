@@ -287,7 +287,7 @@ fn published(clip: &Clip) -> Outcome<(ServerSession, Bytes)> {
     Ok((server, wire.freeze()))
 }
 
-/// The same in chunks of 128 bytes, which is what a publisher sends that sets no size.
+/// The same in chunks of 128 bytes, which is what a publisher sends that sets no size. Not among the bounded parts yet: nobody has counted it.
 fn in_small_chunks(clip: &Clip) -> Outcome<(ServerSession, Bytes)> {
     let (mut server, _) = published(clip)?;
     let size = [2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 128];

@@ -11,7 +11,6 @@ from pathlib import Path
 
 PARTS = {
     "chunks": "RTMP chunks to messages, payload copied once",
-    "small": "the same, chunks of 128 bytes",
     "tags": "messages to frames",
     "units": "messages' pictures put together",
     "spool": "frames into the spool, with checksums",
