@@ -130,6 +130,9 @@ def check(recording: Recording, form: str) -> None:
             continue
         witness.decodes(recording.folder / f"{form}.m3u8", noise)
         assert listing.ended and not any(segment.discontinuity for segment in listing.segments)
+        if form == "m3u8" and any(f.kind == "v" for f in expected):
+            begins = [next(f.key for f in witness.frames(part, noise) if f.kind == "v") for part in parts]
+            assert all(begins), f"slices that begin with no key frame: {begins}"
         seconds += listing.duration
         slices += len(parts)
     # ffmpeg shows the pictures of a fragmented file later by its most negative composition offset (ISO/IEC 14496-12, 8.8.8,

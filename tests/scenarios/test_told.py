@@ -215,10 +215,11 @@ def test_a_range_that_can_never_be_read_does_not_hold_up_what_follows(own_stage,
     stage.notify(NeedStatusNotify=True)
     publisher = stage.publisher()
     publisher.push(4)
-    stage.end(publisher)
+    # While the push goes on: a slice is made as soon as it has ended.
     (segment,) = (stage.server.data_dir / "spool").glob("*/*.spool")
     segment.unlink()
     segment.mkdir()
+    stage.end(publisher)
     stage.advance(20)
     for _ in range(20):
         stage.advance(20)
