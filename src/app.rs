@@ -14,6 +14,7 @@ use crate::rpc::journal::Journal;
 use crate::rpc::nonce::Nonces;
 use crate::rpc::quota::Quota;
 use crate::services::Services;
+use crate::site::OwnNames;
 use crate::spec::Spec;
 use crate::wire::http_parts::HttpParts;
 
@@ -29,6 +30,17 @@ pub struct Addresses {
     pub tls: Option<String>,
 }
 
+impl Addresses {
+    /// `HOST:PORT` of each listener of the API, as the settings write it and as it was bound.
+    fn of_the_api<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a str> {
+        let bound = [Some(self.api.as_str()), self.tls.as_deref()];
+        let bound = bound.into_iter().flatten();
+        let bound = bound.filter_map(|url| url.split_once("://").map(|(_, authority)| authority));
+        let written = [Some(config.api_addr.as_str()), config.tls_addr.as_deref()];
+        bound.chain(written.into_iter().flatten())
+    }
+}
+
 pub struct App {
     pub config: Arc<Config>,
     pub services: Arc<Services>,
@@ -41,6 +53,8 @@ pub struct App {
     pub quota: Quota,
     pub journal: Journal,
     pub addresses: Addresses,
+    /// The names by which requests may mean this machine.
+    pub own_names: OwnNames,
     /// Whether each answer is compared with the spec: in debug builds, and where tests ask for it.
     pub checks_answers: bool,
     pub runtime: tokio::runtime::Handle,
@@ -55,6 +69,7 @@ impl App {
         services: Arc<Services>,
         hub: Arc<Hub>,
         keys: Arc<KeyRing>,
+        nonces: Nonces,
         addresses: Addresses,
     ) -> Arc<Self> {
         let context = Context {
@@ -66,10 +81,11 @@ impl App {
             forgetting: Default::default(),
             objects: Default::default(),
         };
+        let own_names = OwnNames::new(config.public_host.as_deref(), addresses.of_the_api(&config));
         Arc::new(Self {
             registry: actions::all().map(|def| (def.name, def)).collect(),
             quota: Quota::new(config.limits),
-            nonces: Nonces::default(),
+            nonces,
             journal: Journal::default(),
             spec: Spec::embedded(),
             config,
@@ -77,6 +93,7 @@ impl App {
             hub,
             context,
             keys,
+            own_names,
             addresses,
             checks_answers: cfg!(debug_assertions)
                 || std::env::var_os("LOCALYUN_CHECK_ANSWERS")

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use crate::actions;
 use crate::app::App;
 use crate::model::wire_time;
+use crate::site;
 use crate::spec::coverage::Coverage;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::render::Reply;
@@ -45,31 +46,39 @@ impl Refused {
 
 type Outcome = Result<Value, Refused>;
 
+/// The control plane's root, and what every other path of it begins with.
+pub const ROOT: &str = "/_localyun";
+pub const BELOW: &str = "/_localyun/";
+
+/// Answered to anybody who reaches the port: they say no more than that the server is there.
+const PROBES: [&str; 3] = ["health", "live", "ready"];
+
+const METRICS: &str = "/metrics";
 /// What `prometheus_client` writes.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Whether a web page of another origin asks. A browser sends such requests for anybody who got the developer to look at a page, and the
-/// developer's machine is whom the control plane trusts.
-fn is_from_elsewhere(parts: &HttpParts) -> bool {
-    let host = parts.header("host").unwrap_or_default();
-    let foreign = |origin: &str| {
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        !authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
-    };
-    parts.header("origin").is_some_and(foreign)
-        || parts.header("sec-fetch-site") == Some("cross-site")
+/// The names of a path below the root; `None` where one is empty. A slash at the end is let pass.
+fn segments(path: &str) -> Option<Vec<&str>> {
+    let below = path.strip_prefix(ROOT)?;
+    let below = below.strip_suffix('/').unwrap_or(below);
+    let mut names = below.split('/');
+    // What stands before the first slash.
+    names.next().filter(|first| first.is_empty())?;
+    let names: Vec<&str> = names.collect();
+    names.iter().all(|name| !name.is_empty()).then_some(names)
 }
 
 /// The methods of a path's routes.
 fn methods(path: &str) -> Vec<&'static str> {
-    let asked: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
-    let fits = |route: &str| {
-        let known: Vec<&str> = route.split('/').filter(|s| !s.is_empty()).collect();
-        known.len() == asked.len()
-            && known
-                .iter()
-                .zip(&asked)
-                .all(|(known, asked)| known.starts_with('{') || known == asked)
+    let fits = |route: &str| match (segments(route), segments(path)) {
+        (Some(known), Some(asked)) => {
+            known.len() == asked.len()
+                && known
+                    .iter()
+                    .zip(&asked)
+                    .all(|(known, asked)| known.starts_with('{') || known == asked)
+        }
+        _ => route == path,
     };
     ROUTES
         .iter()
@@ -81,34 +90,14 @@ fn methods(path: &str) -> Vec<&'static str> {
 
 /// Answers one control request. `over`: its body was too long.
 pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Reply {
-    let metrics = parts.path == "/metrics";
-    // Without a token the numbers are for every scraper that reaches the port.
-    let may = allowed(app, parts) || (metrics && app.config.control_token.is_none());
-    let outcome = if is_from_elsewhere(parts) {
-        Err(Refused::new(
-            403,
-            "the control plane takes no requests from pages of other sites",
-        ))
+    let outcome = if let Some(refused) = refusal(app, parts) {
+        Err(refused)
     } else if over {
         Err(Refused::new(
             413,
             "the body is longer than 1 MiB (a snapshot: 64 MiB)",
         ))
-    } else if !may {
-        let given = parts.header("authorization").is_some();
-        let problem = match (&app.config.control_token, given) {
-            (None, _) => {
-                "the control plane is for this machine; from others, set control-token and send it as a bearer token"
-            }
-            (Some(_), false) => {
-                "send the control token as a bearer token (Authorization: Bearer TOKEN)"
-            }
-            (Some(_), true) => {
-                "the Authorization header does not hold the control token as a bearer token"
-            }
-        };
-        Err(Refused::new(401, problem))
-    } else if metrics {
+    } else if parts.path == METRICS {
         return Reply {
             status: 200,
             headers: vec![("content-type", METRICS_TYPE.into())],
@@ -134,22 +123,51 @@ pub async fn answer(app: &App, parts: &HttpParts, over: bool) -> Reply {
 
 /// Whether a request may bring a snapshot, which is longer than other bodies.
 pub fn takes_snapshot(app: &App, parts: &HttpParts) -> bool {
-    parts.path.trim_end_matches('/') == "/_localyun/snapshot" && allowed(app, parts)
+    parts.path.trim_end_matches('/') == "/_localyun/snapshot" && refusal(app, parts).is_none()
 }
 
-fn allowed(app: &App, parts: &HttpParts) -> bool {
-    if parts.path == "/_localyun/health" {
-        return true;
+/// Why the control plane is not for who sent a request.
+fn refusal(app: &App, parts: &HttpParts) -> Option<Refused> {
+    if site::is_foreign_page(parts) {
+        let why = "the control plane takes no requests from pages of other sites";
+        return Some(Refused::new(403, why));
     }
-    // Without a token only this machine has access, whatever address the API listens on.
-    let Some(token) = &app.config.control_token else {
-        return parts.local;
-    };
-    let given = parts
-        .header("authorization")
-        .and_then(|h| h.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    token.as_bytes().ct_eq(given.as_bytes()).into()
+    if matches!(segments(&parts.path).as_deref(), Some([probe]) if PROBES.contains(probe)) {
+        return None;
+    }
+    if let Some(token) = &app.config.control_token {
+        let header = parts.header("authorization");
+        let given = header.and_then(|header| header.strip_prefix("Bearer "));
+        if token
+            .as_bytes()
+            .ct_eq(given.unwrap_or_default().as_bytes())
+            .into()
+        {
+            return None;
+        }
+        let why = if header.is_some() {
+            "the Authorization header does not hold the control token as a bearer token"
+        } else {
+            "send the control token as a bearer token (Authorization: Bearer TOKEN)"
+        };
+        return Some(Refused::new(401, why));
+    }
+    // Without a token only this machine has access, whatever address the API listens on; the numbers are for every scraper that
+    // reaches the port.
+    if !parts.local {
+        let why = "the control plane is for this machine; from others, set control-token and send it as a bearer token";
+        return (parts.path != METRICS).then(|| Refused::new(401, why));
+    }
+    // The browser on this machine asks for whatever page it shows, and a stranger's name may lead here.
+    if !app.own_names.are_named_by(parts) {
+        let named = parts.authority.as_deref().or(parts.header("host"));
+        let why = format!(
+            "{:?} is not a name of this machine; say localhost or 127.0.0.1, or set public-host to that name",
+            named.unwrap_or_default()
+        );
+        return Some(Refused::new(403, why));
+    }
+    None
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {
@@ -157,12 +175,7 @@ fn pretty(value: &impl serde::Serialize) -> String {
 }
 
 async fn route(app: &App, parts: &HttpParts) -> Result<String, Refused> {
-    let path = parts
-        .path
-        .strip_prefix("/_localyun")
-        .unwrap_or_default()
-        .trim_end_matches('/');
-    let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    let segments = segments(&parts.path).ok_or_else(no_route)?;
     match (parts.method.as_str(), segments.as_slice()) {
         ("GET", ["requests"]) => Ok(pretty(&requests::newest(app, parts, limit(parts)?).await)),
         (method, segments) => Ok(pretty(&value(app, parts, method, segments).await?)),
@@ -202,27 +215,23 @@ async fn value(app: &App, parts: &HttpParts, method: &str, segments: &[&str]) ->
         ("PUT", ["snapshot"]) => snapshot::import(app, body(parts)?).await,
         ("GET", ["openapi.json"]) => Ok(crate::spec::openapi::document(app.spec)),
         ("GET", []) => Ok(json!({"routes": ROUTES})),
-        (_, [first, ..])
-            if ROUTES
-                .iter()
-                .any(|r| r.contains(&format!("/_localyun/{first}"))) =>
-        {
-            Err(Refused::new(
-                405,
-                format!(
-                    "{} is not for {}; GET /_localyun lists the routes",
-                    parts.method, parts.path
-                ),
-            ))
-        }
-        _ => Err(Refused::new(
-            404,
-            "there is no such route; GET /_localyun lists them",
+        _ if !methods(&parts.path).is_empty() => Err(Refused::new(
+            405,
+            format!(
+                "{} is not for {}; GET /_localyun lists the routes",
+                parts.method, parts.path
+            ),
         )),
+        _ => Err(no_route()),
     }
 }
 
+fn no_route() -> Refused {
+    Refused::new(404, "there is no such route; GET /_localyun lists them")
+}
+
 pub const ROUTES: &[&str] = &[
+    "GET /_localyun",
     "GET /_localyun/health",
     "POST /_localyun/reset",
     "GET /_localyun/requests?limit=N",
@@ -357,47 +366,29 @@ fn coverage(app: &App) -> Outcome {
 mod tests {
     use super::*;
 
-    fn parts(headers: &[(&str, &str)]) -> HttpParts {
-        HttpParts {
-            method: "GET".to_owned(),
-            path: "/_localyun/health".to_owned(),
-            query: String::new(),
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            body: bytes::Bytes::new(),
-            local: true,
-        }
-    }
-
-    #[test]
-    fn pages_of_other_origins_are_told_apart() {
-        let host = ("host", "127.0.0.1:8080");
-        for own in [
-            vec![host],
-            vec![host, ("origin", "http://127.0.0.1:8080")],
-            vec![host, ("sec-fetch-site", "same-origin")],
-            vec![host, ("sec-fetch-site", "none")],
-        ] {
-            assert!(!is_from_elsewhere(&parts(&own)), "{own:?}");
-        }
-        for foreign in [
-            vec![host, ("origin", "http://evil.example")],
-            vec![host, ("origin", "http://127.0.0.1:9")],
-            vec![host, ("origin", "null")],
-            vec![host, ("sec-fetch-site", "cross-site")],
-            vec![("origin", "http://evil.example")],
-        ] {
-            assert!(is_from_elsewhere(&parts(&foreign)), "{foreign:?}");
-        }
-    }
-
     #[test]
     fn a_path_has_the_methods_of_its_routes() {
         assert_eq!(methods("/_localyun/faults"), ["PUT", "GET", "DELETE"]);
         assert_eq!(methods("/_localyun/streams/d/a/s"), ["DELETE"]);
         assert_eq!(methods("/_localyun/clock/advance/"), ["POST"]);
         assert_eq!(methods("/metrics"), ["GET"]);
+    }
+
+    #[test]
+    fn a_path_that_only_begins_like_a_route_has_none() {
+        for path in [
+            "/_localyunclock",
+            "/_localyun/stream",
+            "/_localyun/clockadvance",
+            "/_localyun/clock/advance/now",
+            "/_localyun//clock",
+            "/_localyun/clock//",
+            "/metrics/",
+            "/",
+        ] {
+            assert!(methods(path).is_empty(), "{path}");
+        }
+        assert_eq!(segments("/_localyunclock"), None);
+        assert_eq!(segments("/_localyun/"), Some(vec![]));
     }
 }

@@ -8,7 +8,8 @@
 //! - `control` the routes under `/_localyun`
 //! - `live` ingest, recorder, spool and what is derived from it; `media` the formats, pure
 //! - `notify` callbacks; `objects` the object store; `store` the database; `model` the nouns, pure
-//! - `clock` the service clock with the one scheduler; `identity` who may call; `disk` large files and who writes them; `faults`, `metrics`
+//! - `clock` the service clock with the one scheduler; `identity` who may call; `site` whom a request means and whose page sent it;
+//!   `secrets` what is shown to nobody; `disk` large files, who writes them, folders without links; `faults`, `metrics`
 #![forbid(unsafe_code)]
 
 pub mod actions;
@@ -33,8 +34,10 @@ pub mod notify;
 pub mod objects;
 pub mod publisher;
 pub mod rpc;
+pub mod secrets;
 pub mod server;
 pub mod services;
+pub mod site;
 pub mod spec;
 pub mod store;
 pub mod tls;

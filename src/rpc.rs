@@ -20,6 +20,7 @@ use crate::faults;
 use crate::ids;
 use crate::notes;
 use crate::rpc::journal::{Entry, presentable};
+use crate::secrets;
 use crate::spec::answer::validate;
 use crate::spec::check::check;
 use crate::spec::model::ActionSpec;
@@ -248,7 +249,7 @@ fn close(
 ) {
     let cause = error
         .and_then(std::error::Error::source)
-        .map(ToString::to_string);
+        .map(|cause| secrets::text(&cause.to_string()).into_owned());
     let code = error.map(|e| e.code.as_str());
     if status >= 500 {
         tracing::warn!(request.id = %request_id, action.name = %trace.action, ?code, ?cause, "request failed");
@@ -283,7 +284,7 @@ fn close(
         scheme: trace.scheme.into(),
         status,
         code,
-        message: message.map(Cow::from),
+        message: message.map(secrets::text),
         cause,
         ignored: trace.ignored,
         notes: trace.notes,

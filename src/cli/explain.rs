@@ -74,6 +74,7 @@ fn parts(args: &SignArgs) -> Result<HttpParts, CliError> {
         query: url.query().unwrap_or_default().to_owned(),
         headers,
         body: args.data.clone().unwrap_or_default().into(),
+        authority: None,
         local: true,
     })
 }

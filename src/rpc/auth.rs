@@ -10,8 +10,9 @@ use crate::app::App;
 use crate::clock;
 use crate::config::{AccessKey, Auth};
 use crate::error::{ApiError, Code};
-use crate::identity::{self, Found};
+use crate::identity::{self, Found, KeyFault, TokenFault};
 use crate::model::wire_time;
+use crate::site;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pairs, parse_pairs};
 
@@ -36,6 +37,15 @@ impl Caller {
         match self {
             Self::Key { key, .. } => Some(&key.id),
             Self::Bearer | Self::Anyone => None,
+        }
+    }
+
+    /// Whether everybody can be this caller: nobody has to sign, or the key is the one that stands in the documents.
+    fn is_anybody(&self) -> bool {
+        match self {
+            Self::Key { key, .. } => key.is_well_known(),
+            Self::Bearer => false,
+            Self::Anyone => true,
         }
     }
 
@@ -81,6 +91,27 @@ fn bearer_token<'a>(parts: &'a HttpParts, pairs: &'a Pairs<'_>) -> Option<&'a st
 
 /// Lets a caller in or says why not. `pairs` are the request's own: those of its query, and of its body where that is a form.
 pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
+    if site::is_foreign_page(parts) {
+        return Err(refused_page("a page of another site"));
+    }
+    let caller = signed_by(app, parts, pairs)?;
+    // A page whose own name was made to lead here is no stranger to its browser, and what everybody may say proves nothing.
+    if caller.is_anybody() && site::is_page(parts) && !app.own_names.are_named_by(parts) {
+        return Err(refused_page(
+            "a page under a name that this machine does not have (setting --public-host)",
+        ));
+    }
+    Ok(caller)
+}
+
+/// Whoever a browser is led to must not act through it: it speaks for every page that it shows.
+fn refused_page(whose: &str) -> ApiError {
+    ApiError::coded(Code::Forbidden)
+        .with_status(403)
+        .with_message(format!("The API takes no calls from {whose}."))
+}
+
+fn signed_by(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
     if app.config.auth == Auth::Off {
         return Ok(Caller::Anyone);
     }
@@ -117,42 +148,30 @@ fn check_time(app: &App, text: &str) -> Result<(), ApiError> {
 }
 
 fn find_key(app: &App, id: &str) -> Result<Found, ApiError> {
-    let Some(found) = app.keys.find(id) else {
-        let error = ApiError::coded(Code::InvalidAccessKeyIdNotFound);
-        if identity::looks_real(id) {
+    app.keys.known(id).map_err(|fault| match fault {
+        KeyFault::Disabled => ApiError::coded(Code::InvalidAccessKeyIdInactive),
+        KeyFault::Unknown if identity::looks_real(id) => {
             tracing::warn!(
                 "a key that looks like a real account's was sent here; if it is one, its secret may be leaking"
             );
-            return Err(error.with_hint(
+            ApiError::coded(Code::InvalidAccessKeyIdNotFound).with_hint(
                 "It looks like a real account's key: localyun is not the cloud, check your endpoint and credentials",
-            ));
+            )
         }
-        return Err(error);
-    };
-    if found.key.disabled {
-        return Err(ApiError::coded(Code::InvalidAccessKeyIdInactive));
-    }
-    Ok(found)
+        KeyFault::Unknown => ApiError::coded(Code::InvalidAccessKeyIdNotFound),
+    })
 }
 
 fn check_token(app: &App, found: &Found, token: Option<&str>) -> Result<(), ApiError> {
-    let token = token.filter(|t| !t.is_empty());
-    if found
-        .expires
-        .is_some_and(|expires| app.services.clock.now() > expires)
-    {
-        return Err(ApiError::coded(Code::InvalidSecurityTokenExpired));
-    }
-    match (&found.key.token, token) {
-        (Some(_), None) => Err(ApiError::coded(Code::MissingSecurityToken)),
-        (Some(wanted), Some(token)) if !bool::from(wanted.as_bytes().ct_eq(token.as_bytes())) => {
-            Err(ApiError::coded(Code::InvalidSecurityTokenMalformed))
-        }
-        (None, Some(_)) => Err(ApiError::coded(
-            Code::InvalidSecurityTokenMismatchWithAccessKey,
-        )),
-        _ => Ok(()),
-    }
+    let checked = found.check_token(token, app.services.clock.now());
+    checked.map_err(|fault| {
+        ApiError::coded(match fault {
+            TokenFault::Expired => Code::InvalidSecurityTokenExpired,
+            TokenFault::Missing => Code::MissingSecurityToken,
+            TokenFault::Wrong => Code::InvalidSecurityTokenMalformed,
+            TokenFault::NotWanted => Code::InvalidSecurityTokenMismatchWithAccessKey,
+        })
+    })
 }
 
 fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {

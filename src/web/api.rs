@@ -89,7 +89,7 @@ fn announces_body(request: &HttpRequest) -> bool {
 }
 
 fn is_control(path: &str) -> bool {
-    path == "/metrics" || path.starts_with("/_localyun")
+    path == "/metrics" || path == control::ROOT || path.starts_with(control::BELOW)
 }
 
 /// Bytes of a request's body that are kept. A snapshot comes back as large as it was given out, from whoever may send one.
@@ -215,6 +215,7 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
         query: request.uri().query().unwrap_or_default().to_owned(),
         headers,
         body,
+        authority: request.uri().authority().map(ToString::to_string),
         local: request
             .peer_addr()
             .is_some_and(|peer| peer.ip().to_canonical().is_loopback()),

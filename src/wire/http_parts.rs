@@ -10,6 +10,8 @@ pub struct HttpParts {
     pub query: String,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
+    /// The host of a request line in absolute form.
+    pub authority: Option<String>,
     /// The caller is on this machine.
     pub local: bool,
 }
@@ -21,6 +23,14 @@ impl HttpParts {
         self.headers
             .iter()
             .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// Every value of the headers of that name, which is given in lower case.
+    pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n == name)
             .map(|(_, v)| v.as_str())
     }
 

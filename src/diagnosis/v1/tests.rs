@@ -26,6 +26,7 @@ fn parts(method: &str, query: &str, form: &str) -> HttpParts {
             vec![("content-type".to_owned(), kind.to_owned())]
         },
         body: form.to_owned().into(),
+        authority: None,
         local: true,
     }
 }

@@ -1,13 +1,17 @@
 //! What a caller without a key may do: what the access control lists of bucket and object grant to everybody.
 
-use super::Context;
 use super::error::ServeError;
 use super::route::Operation;
+use super::{Context, cors};
 use crate::objects::folder::Acl;
+use crate::site;
 
 /// Refuses an anonymous request that no list allows. Signed callers are the account's owner.
 pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), ServeError> {
-    if context.caller.key_id.is_some() || !context.state.strict {
+    if !context.state.strict {
+        return page(context, operation).await;
+    }
+    if context.caller.key_id.is_some() {
         return Ok(());
     }
     match operation {
@@ -39,6 +43,32 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
             }
             Err(refused())
         }
+    }
+}
+
+/// Where nobody has to sign, the page of another site could change what it likes through the browser of whoever looks at it: some requests
+/// go out without a preflight. So the bucket's rules must allow it, as they must where the browser asks first. A form is what a page may
+/// always send.
+async fn page(context: &Context<'_>, operation: Operation) -> Result<(), ServeError> {
+    let request = context.request;
+    let changes = !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    let Some(origin) = request.header("origin").filter(|_| changes) else {
+        return Ok(());
+    };
+    if operation == Operation::PostObject
+        || site::is_origin_of(origin, request.header("host").unwrap_or_default())
+    {
+        return Ok(());
+    }
+    let rules = match context.store().bucket(context.bucket()).await {
+        Ok(bucket) => bucket.cors,
+        Err(_) => Vec::new(),
+    };
+    match cors::find(&rules, origin, request.method.as_str(), "") {
+        Some(_) => Ok(()),
+        None => Err(ServeError::denied(
+            "The page of another site may change a bucket only as its CORS rules say.",
+        )),
     }
 }
 

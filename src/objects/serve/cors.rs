@@ -197,7 +197,7 @@ fn with_rule(answer: Answer, rule: &CorsRule, origin: &str) -> Answer {
 }
 
 /// The first rule that allows the origin, the method and every header asked for.
-fn find<'a>(
+pub fn find<'a>(
     rules: &'a [CorsRule],
     origin: &str,
     method: &str,

@@ -73,6 +73,7 @@ impl Request {
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
                 .collect(),
             body: self.body.clone().into(),
+            authority: None,
             local: true,
         }
     }
