@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use crate::clock::UnixMs;
 use crate::objects::s3::Addressing;
+use crate::secrets;
 
+pub use crate::identity::AccessKey;
 pub use keys::{KEYS, Key};
 pub use resolve::{Raw, load, resolve};
 
@@ -44,22 +46,6 @@ pub enum Limits {
 
 /// Where the API is when no setting says otherwise; where the tools look for it.
 pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:8080";
-
-/// One access key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AccessKey {
-    pub id: String,
-    pub secret: String,
-    /// The security token of temporary credentials.
-    pub token: Option<String>,
-    pub disabled: bool,
-}
-
-impl std::fmt::Debug for AccessKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "AccessKey({}:***)", self.id)
-    }
-}
 
 /// An outside object store.
 #[derive(Debug, Clone)]
@@ -127,9 +113,9 @@ impl ConfigError {
 
     #[must_use]
     pub fn new(setting: impl Into<String>, problem: impl std::fmt::Display) -> Self {
-        // One line, whatever the cause said.
-        let problem = problem
-            .to_string()
+        // One line, whatever the cause said, and no password of a URL in it.
+        let problem = problem.to_string();
+        let problem = secrets::text(&problem)
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");

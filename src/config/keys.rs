@@ -1,5 +1,7 @@
 //! The table of settings: name, environment variable, default, help. `--help`, the config file and docs/cli.md follow it.
 
+use crate::identity::WELL_KNOWN_KEY;
+
 /// One setting of `serve`.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
@@ -89,7 +91,7 @@ pub const KEYS: &[Key] = &[
     secret(key(
         "access-keys",
         "LOCALYUN_ACCESS_KEYS",
-        Some("testid:testsecret"),
+        Some(WELL_KNOWN_KEY),
         "ID:SECRET,...",
         "Access keys; ID:SECRET:TOKEN takes a security token, ID:SECRET:disabled refuses the key",
     )),

@@ -119,7 +119,9 @@ fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs<'_>, _: &str) -> Result<V
         token: Some(token.clone()),
         disabled: false,
     };
-    app.keys.issue(key, expires, now);
+    if !app.keys.issue(key, expires, now) {
+        return Err(ApiError::coded(Code::ThrottlingUser));
+    }
     Ok(json!({
         "AssumedRoleUser": {
             "Arn": format!("acs:ram::{ACCOUNT}:role/{role_name}/{session}"),

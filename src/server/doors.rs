@@ -16,7 +16,7 @@ use crate::config::{Config, ConfigError};
 use crate::faults::{Faults, Strike};
 use crate::identity::KeyRing;
 use crate::objects::folder::FolderStore;
-use crate::objects::serve::{self, KeyEntry, KeyRing as ObjectKeys, ServeState};
+use crate::objects::serve::{self, ServeState};
 use crate::tls;
 use crate::web::api;
 use crate::web::connection::Wire;
@@ -114,22 +114,6 @@ pub(super) fn serve_tls(
     Ok(keep(server, tasks))
 }
 
-/// The access keys, as the object store asks for them.
-struct Keys(Arc<KeyRing>);
-
-impl ObjectKeys for Keys {
-    fn find(&self, access_key_id: &str) -> Option<KeyEntry> {
-        let found = self
-            .0
-            .find(access_key_id)
-            .filter(|found| !found.key.disabled)?;
-        Some(KeyEntry {
-            secret: found.key.secret.clone(),
-            security_token: found.key.token.clone(),
-        })
-    }
-}
-
 pub(super) fn serve_objects(
     app: &Arc<App>,
     folder: FolderStore,
@@ -144,7 +128,7 @@ pub(super) fn serve_objects(
         strict: app.config.auth == crate::config::Auth::Strict,
         public_host: app.config.public_host.clone(),
         store: folder,
-        keys: Arc::new(Keys(keys)),
+        keys,
         clock: Arc::new(move || service_clock.now()),
         offset_at: Arc::new(move |machine| history.offset_at(machine)),
         faults: Arc::new(move |operation: &str| {

@@ -5,9 +5,10 @@ use super::chunked::Framing;
 use super::code::Code;
 use super::dialect::{Dialect, Scheme};
 use super::error::ServeError;
+use super::keys;
 use super::request::Request;
 use super::sign::{Now, aws_v2, oss_v1, parse_http_date, v4};
-use super::{KeyEntry, KeyRing};
+use crate::identity::{AccessKey, KeyRing};
 use crate::objects::folder::FolderError;
 
 /// Buckets whose names are tried for a request that names none (CNAME).
@@ -56,7 +57,7 @@ impl Claim {
 /// whether there is such a bucket or not.
 pub fn authenticate(
     request: &Request,
-    keys: &dyn KeyRing,
+    keys: &KeyRing,
     now: Now<'_>,
     strict: bool,
     buckets: &[String],
@@ -111,11 +112,10 @@ pub fn authenticate(
             payload,
         });
     }
-    let entry = keys.find(&key_id).ok_or_else(|| {
-        ServeError::of(Code::InvalidAccessKeyId).with("OSSAccessKeyId", key_id.clone())
-    })?;
+    let found = keys::known(keys, &key_id)?;
+    let entry = &found.key;
     check_times(&claim, now)?;
-    check_token(request, &entry)?;
+    keys::check_token(&found, token(request), now.service_ms)?;
     if dialect == Dialect::Oss {
         let whole = buckets
             .iter()
@@ -133,7 +133,7 @@ pub fn authenticate(
         match checked {
             Ok(()) => {
                 check_headers_are_signed(request, &claim)?;
-                let payload = payload(request, v4, Some(&entry), true)?;
+                let payload = payload(request, v4, Some(entry), true)?;
                 return Ok(Caller {
                     key_id: Some(key_id.clone()),
                     dialect,
@@ -271,27 +271,20 @@ fn check_times(claim: &Claim, now: Now<'_>) -> Result<(), ServeError> {
     }
 }
 
-/// A key of a session needs its token; a token beside a key without a session is let pass.
-fn check_token(request: &Request, entry: &KeyEntry) -> Result<(), ServeError> {
-    let Some(wanted) = &entry.security_token else {
-        return Ok(());
-    };
-    let given = request
+/// The security token that a request brings.
+fn token(request: &Request) -> Option<&str> {
+    request
         .header("x-oss-security-token")
         .or_else(|| request.header("x-amz-security-token"))
         .or_else(|| request.param("security-token"))
         .or_else(|| request.param("x-oss-security-token"))
-        .or_else(|| request.param("X-Amz-Security-Token"));
-    match given {
-        Some(given) if super::sign::same(wanted, given) => Ok(()),
-        _ => Err(ServeError::of(Code::InvalidSecurityToken)),
-    }
+        .or_else(|| request.param("X-Amz-Security-Token"))
 }
 
 fn payload(
     request: &Request,
     claim: Option<&v4::Claim>,
-    entry: Option<&KeyEntry>,
+    entry: Option<&AccessKey>,
     strict: bool,
 ) -> Result<Payload, ServeError> {
     let Some(hash) = request.header("x-amz-content-sha256") else {
@@ -328,14 +321,6 @@ fn payload(
 mod tests {
     use super::*;
 
-    struct NoKeys;
-
-    impl KeyRing for NoKeys {
-        fn find(&self, _: &str) -> Option<KeyEntry> {
-            None
-        }
-    }
-
     fn bucket_of(headers: &[(&str, &str)], host_bucket: Option<&str>) -> String {
         let headers = headers.iter().map(|(name, text)| (*name, text.as_bytes()));
         let request = Request::new("PUT", "/live/s1/x.ts", headers).unwrap();
@@ -345,7 +330,15 @@ mod tests {
             offset_at: &|_| 0,
         };
         let known = ["live".to_owned()];
-        let caller = authenticate(&request, &NoKeys, now, false, &known, host_bucket).unwrap();
+        let caller = authenticate(
+            &request,
+            &KeyRing::default(),
+            now,
+            false,
+            &known,
+            host_bucket,
+        )
+        .unwrap();
         caller.reading.bucket().unwrap_or_default().to_owned()
     }
 

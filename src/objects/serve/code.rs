@@ -35,6 +35,9 @@ AccessDenied = "AccessDenied", 403, "0003-00000001", "You have no right to acces
 RequestExpired = "AccessDenied", 403, "0002-00000069", "Request has expired.";
 AuthorizationHeaderMalformed = "AuthorizationHeaderMalformed", 400, "", "The authorization header is malformed.";
 InvalidAccessKeyId = "InvalidAccessKeyId", 403, "0002-00000902", "The OSS Access Key Id you provided does not exist in our records.";
+AccessKeyDisabled = "InvalidAccessKeyId", 403, "", "The OSS Access Key Id you provided is disabled.";
+SecurityTokenExpired = "SecurityTokenExpired", 403, "", "The security token you provided has expired.";
+ExpiredToken = "ExpiredToken", 400, "", "The provided token has expired.";
 InvalidSecurityToken = "InvalidSecurityToken", 403, "0002-00000802", "The security token you provided is invalid.";
 RequestTimeTooSkewed = "RequestTimeTooSkewed", 403, "0002-00000504", "The difference between the request time and the current time is too large.";
 SignatureDoesNotMatch = "SignatureDoesNotMatch", 403, "0002-00000040", "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
@@ -126,6 +129,7 @@ impl Code {
             Self::FileAlreadyExists => Some(Self::PreconditionFailed),
             Self::ContentMd5Mismatch => Some(Self::BadDigest),
             Self::KeyTooLong => Some(Self::KeyTooLongError),
+            Self::SecurityTokenExpired => Some(Self::ExpiredToken),
             _ => None,
         }
     }

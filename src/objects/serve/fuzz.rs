@@ -10,7 +10,7 @@ use super::error::ServeError;
 use super::request::Request;
 use super::sign::{Now, v4};
 use super::xml::{self, Complete, Cors, Delete, Tagging, Xml};
-use super::{KeyEntry, KeyRing};
+use crate::identity::{AccessKey, KeyRing};
 
 /// A refusal: its code, and the text that should have been signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,17 +39,6 @@ pub struct Admitted {
     pub key: String,
 }
 
-struct One<'a>(&'a str, &'a str);
-
-impl KeyRing for One<'_> {
-    fn find(&self, id: &str) -> Option<KeyEntry> {
-        (id == self.0).then(|| KeyEntry {
-            secret: self.1.to_owned(),
-            security_token: None,
-        })
-    }
-}
-
 /// Reads a request and checks its signature; `access_key` is the only key there is: id and secret.
 ///
 /// # Errors
@@ -71,9 +60,15 @@ pub fn authenticate(
         machine_ms: now_ms,
         offset_at: &|_| 0,
     };
+    let keys = KeyRing::new(vec![AccessKey {
+        id: access_key.0.to_owned(),
+        secret: access_key.1.to_owned(),
+        token: None,
+        disabled: false,
+    }]);
     let caller = auth::authenticate(
         &request,
-        &One(access_key.0, access_key.1),
+        &keys,
         now,
         true,
         buckets,

@@ -7,11 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::KeyRing;
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
+use super::keys;
 use super::sign::{Now, hmac_sha1, hmac_sha256, mismatch, same};
+use crate::identity::KeyRing;
 
 /// Conditions of one policy at most.
 const MAX_CONDITIONS: usize = 100;
@@ -88,7 +89,7 @@ fn is_exempt(name: &str) -> bool {
 pub fn check(
     fields: &Fields,
     acting: Acting<'_>,
-    keys: &dyn KeyRing,
+    keys: &KeyRing,
     now: Now<'_>,
 ) -> Result<(u64, u64), ServeError> {
     let field = |name: &str| fields.get(name).map(String::as_str);
@@ -125,16 +126,12 @@ pub fn check(
             Box::new(compute),
         )
     };
-    let entry = keys.find(id).ok_or_else(|| {
-        ServeError::of(Code::InvalidAccessKeyId).with("OSSAccessKeyId", id.to_owned())
-    })?;
-    if !same(&computed(&entry.secret), given) {
+    let found = keys::known(keys, id)?;
+    if !same(&computed(&found.key.secret), given) {
         return Err(mismatch(id, given, policy, None));
     }
     let token = field("x-oss-security-token").or(field("x-amz-security-token"));
-    if entry.security_token.is_some() && entry.security_token.as_deref() != token {
-        return Err(ServeError::of(Code::InvalidSecurityToken));
-    }
+    keys::check_token(&found, token, now.service_ms)?;
     conditions(fields, acting, policy, now)
 }
 
@@ -227,17 +224,15 @@ fn extra_field(name: &str) -> ServeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objects::serve::KeyEntry;
+    use crate::identity::AccessKey;
 
-    struct One;
-
-    impl KeyRing for One {
-        fn find(&self, id: &str) -> Option<KeyEntry> {
-            (id == "testid").then(|| KeyEntry {
-                secret: "testsecret".into(),
-                security_token: None,
-            })
-        }
+    fn one() -> KeyRing {
+        KeyRing::new(vec![AccessKey {
+            id: "testid".to_owned(),
+            secret: "testsecret".to_owned(),
+            token: None,
+            disabled: false,
+        }])
     }
 
     const NOW: Now<'static> = Now {
@@ -271,7 +266,7 @@ mod tests {
     fn a_policy_bounds_key_bucket_and_length() {
         let policy = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[{"bucket":"b"},["starts-with","$key","user/"],["content-length-range",1,10]]}"#;
         assert_eq!(
-            check(&form(policy, &[]), IN_B, &One, NOW).expect("allowed"),
+            check(&form(policy, &[]), IN_B, &one(), NOW).expect("allowed"),
             (1, 10)
         );
         assert_eq!(
@@ -281,7 +276,7 @@ mod tests {
                     bucket: "other",
                     ..IN_B
                 },
-                &One,
+                &one(),
                 NOW
             )
             .expect_err("bucket")
@@ -289,14 +284,14 @@ mod tests {
             "AccessDenied"
         );
         assert_eq!(
-            check(&form(policy, &[]), Acting { key: "x", ..IN_B }, &One, NOW)
+            check(&form(policy, &[]), Acting { key: "x", ..IN_B }, &one(), NOW)
                 .expect_err("key")
                 .code,
             "AccessDenied"
         );
         let open = form(policy, &[("x-oss-object-acl", "public-read")]);
         assert_eq!(
-            check(&open, IN_B, &One, NOW).expect_err("acl").code,
+            check(&open, IN_B, &one(), NOW).expect_err("acl").code,
             "AccessDenied"
         );
     }
@@ -305,7 +300,7 @@ mod tests {
     fn expired_forged_and_broken_policies_are_refused() {
         let late = r#"{"expiration":"2026-11-22T15:00:00Z","conditions":[]}"#;
         assert!(
-            check(&form(late, &[]), IN_B, &One, NOW)
+            check(&form(late, &[]), IN_B, &one(), NOW)
                 .expect_err("late")
                 .message
                 .contains("expired")
@@ -313,16 +308,16 @@ mod tests {
         let good = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[]}"#;
         let forged = form(good, &[("signature", "AAAA")]);
         assert_eq!(
-            check(&forged, IN_B, &One, NOW).expect_err("forged").code,
+            check(&forged, IN_B, &one(), NOW).expect_err("forged").code,
             "SignatureDoesNotMatch"
         );
         let nobody = form(good, &[("ossaccesskeyid", "nobody")]);
         assert_eq!(
-            check(&nobody, IN_B, &One, NOW).expect_err("nobody").code,
+            check(&nobody, IN_B, &one(), NOW).expect_err("nobody").code,
             "InvalidAccessKeyId"
         );
         assert_eq!(
-            check(&form("{", &[]), IN_B, &One, NOW)
+            check(&form("{", &[]), IN_B, &one(), NOW)
                 .expect_err("broken")
                 .code,
             "InvalidPolicyDocument"
@@ -334,13 +329,13 @@ mod tests {
         let free = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[{"bucket":"b"}]}"#;
         for name in ["acl", "x-oss-object-acl", "x-amz-acl", "x-amz-grant-read"] {
             let open = form(free, &[(name, "public-read")]);
-            let refused = check(&open, IN_B, &One, NOW).expect_err(name);
+            let refused = check(&open, IN_B, &one(), NOW).expect_err(name);
             assert!(refused.message.contains(name), "{refused}");
             let bound = format!(
                 r#"{{"expiration":"2026-11-22T16:00:00Z","conditions":[{{"bucket":"b"}},["eq","${name}","public-read"]]}}"#
             );
             let bound = form(&bound, &[(name, "public-read")]);
-            assert!(check(&bound, IN_B, &One, NOW).is_ok(), "{name}");
+            assert!(check(&bound, IN_B, &one(), NOW).is_ok(), "{name}");
         }
     }
 
@@ -351,7 +346,7 @@ mod tests {
             let mut fields = form(policy, more);
             let id = fields.remove("ossaccesskeyid").expect("an id");
             fields.insert("awsaccesskeyid".into(), id);
-            check(&fields, IN_B, &One, NOW)
+            check(&fields, IN_B, &one(), NOW)
         };
         assert!(as_s3(&[]).is_ok());
         assert!(as_s3(&[("x-ignore-this", "1")]).is_ok());
@@ -364,7 +359,7 @@ mod tests {
     #[test]
     fn all_bounds_of_the_length_hold_together() {
         let policy = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[["content-length-range",5,10],["content-length-range",0,100],["content-length-range",2,50]]}"#;
-        let bounds = check(&form(policy, &[]), IN_B, &One, NOW).expect("bounds");
+        let bounds = check(&form(policy, &[]), IN_B, &one(), NOW).expect("bounds");
         assert_eq!(bounds, (5, 10));
     }
 
@@ -372,13 +367,13 @@ mod tests {
     fn conditions_are_held_against_what_the_form_does() {
         let policy = r#"{"expiration":"2026-11-22T16:00:00Z","conditions":[["starts-with","$content-type","image/"],["eq","$key","user/a.jpg"]]}"#;
         let named = form(policy, &[("key", "user/${filename}")]);
-        assert!(check(&named, IN_B, &One, NOW).is_ok());
+        assert!(check(&named, IN_B, &one(), NOW).is_ok());
         let of_the_field = form(policy, &[("content-type", "text/html")]);
-        assert!(check(&of_the_field, IN_B, &One, NOW).is_err());
+        assert!(check(&of_the_field, IN_B, &one(), NOW).is_err());
         let without = Acting {
             file_type: None,
             ..IN_B
         };
-        assert!(check(&named, without, &One, NOW).is_err());
+        assert!(check(&named, without, &one(), NOW).is_err());
     }
 }

@@ -10,8 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use localyun::config::AccessKey;
+use localyun::identity::KeyRing;
 use localyun::objects::folder::{Acl, FolderStore};
-use localyun::objects::serve::{KeyEntry, KeyRing, ServeState, configure};
+use localyun::objects::serve::{ServeState, configure};
 use localyun::wire::percent;
 use sha1::Sha1;
 use tempfile::TempDir;
@@ -23,15 +25,13 @@ const NOW_MS: i64 = 1_795_360_256_000;
 const MOST_REQUESTS: usize = 8;
 const WITNESS: &[u8] = b"nobody may touch this";
 
-struct Keys;
-
-impl KeyRing for Keys {
-    fn find(&self, id: &str) -> Option<KeyEntry> {
-        (id == "testid").then(|| KeyEntry {
-            secret: "testsecret".to_owned(),
-            security_token: None,
-        })
-    }
+fn keys() -> KeyRing {
+    KeyRing::new(vec![AccessKey {
+        id: "testid".to_owned(),
+        secret: "testsecret".to_owned(),
+        token: None,
+        disabled: false,
+    }])
 }
 
 struct World {
@@ -266,7 +266,7 @@ fn drive(world: &World, data: &[u8]) {
             .expect("a new bucket");
         let state = ServeState {
             store: world.store.clone(),
-            keys: Arc::new(Keys),
+            keys: Arc::new(keys()),
             clock: Arc::new(|| NOW_MS),
             offset_at: Arc::new(|_| 0),
             faults: Arc::new(|_| None),
