@@ -1,5 +1,6 @@
 //! The streams being published now, and the built-in publisher.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -67,7 +68,13 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
     let name = wanted.clip.as_deref().unwrap_or("h264_aac");
     let clip = match Clip::builtin(name) {
         Some(clip) => clip,
-        None => Clip::file(name.as_ref()).map_err(|e| Refused::bad(format!("clip {name}: {e}")))?,
+        None => {
+            let path = PathBuf::from(name);
+            // However long a file system takes, other requests are served meanwhile.
+            let read = tokio::task::spawn_blocking(move || Clip::regular_file(&path)).await;
+            read.map_err(Refused::broken)?
+                .map_err(|error| Refused::bad(format!("clip: {error}")))?
+        }
     };
     let speed = wanted.speed.unwrap_or(1.0);
     if !(0.0..=1000.0).contains(&speed)

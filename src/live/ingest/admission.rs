@@ -141,11 +141,10 @@ pub async fn resolve(
 
     let host = url_host(tc_url);
     let named = argument("vhost")
-        .map(|v| v.to_ascii_lowercase())
+        .map(|v| v.trim_end_matches('.').to_ascii_lowercase())
         .filter(|v| is_domain(v));
     let chosen = named
-        .clone()
-        .or_else(|| host.clone())
+        .or(host)
         .or_else(|| default_domain.map(str::to_owned))
         .or_else(|| match services.store.domains_with_rules().as_slice() {
             [only] => Some(only.clone()),
@@ -154,58 +153,90 @@ pub async fn resolve(
     let chosen = chosen
         .filter(|domain| is_domain(domain))
         .ok_or(AccessError::NoDomain)?;
-    let ingest_domain = host.unwrap_or_else(|| chosen.clone());
     let declared: Option<Domain> = services
         .store
         .find_document(documents::Kind::Domain, &chosen)
         .await?;
-    let domain = declared.and_then(|d| d.play_domain).unwrap_or(chosen);
+    let domain = declared
+        .and_then(|d| d.play_domain)
+        .unwrap_or_else(|| chosen.clone());
+    // Whatever else the URL names decides nothing: neither who may push, nor who is told of it.
     let push = Push {
         key: StreamKey::new(&domain, app_name, stream),
-        ingest_domain,
+        ingest_domain: chosen,
         args,
     };
     check_auth(services, &push, argument("auth_key").as_deref()).await?;
     Ok(push)
 }
 
+/// The domain that the stream is published to decides, however the push named it.
 async fn check_auth(
     services: &Services,
     push: &Push,
     auth_key: Option<&str>,
 ) -> Result<(), AccessError> {
-    for domain in [&push.ingest_domain, &push.key.domain] {
-        let functions: Option<Vec<Function>> = services
-            .store
-            .find_document(documents::Kind::DomainConfig, domain)
-            .await?;
-        let Some(aliauth) = functions.iter().flatten().find(|f| f.name == "aliauth") else {
-            continue;
-        };
-        if aliauth.arg("auth_type") != Some("type_a") {
-            continue;
-        }
+    let deciding = deciding(services, push).await?;
+    let mut signing = deciding
+        .iter()
+        .filter(|function| function.arg("auth_type") == Some("type_a"))
+        .peekable();
+    if signing.peek().is_none() {
+        return Ok(());
+    }
+    let auth_key = auth_key.ok_or(AccessError::Auth("missing"))?;
+    let uri = format!("/{}/{}", push.key.app, push.key.stream);
+    let now = unix_seconds(services.clock.now());
+    let mut refusal = None;
+    for function in signing {
         let keys: Vec<&str> = ["auth_key1", "auth_key2"]
             .iter()
-            .filter_map(|n| aliauth.arg(n))
-            .filter(|k| !k.is_empty())
+            .filter_map(|name| function.arg(name))
+            .filter(|key| !key.is_empty())
             .collect();
-        let validity = aliauth
+        let validity = function
             .arg("ali_auth_delta")
-            .and_then(|d| d.parse().ok())
+            .and_then(|delta| delta.parse().ok())
             .unwrap_or(DEFAULT_VALIDITY_S);
-        let uri = format!("/{}/{}", push.key.app, push.key.stream);
-        let auth_key = auth_key.ok_or(AccessError::Auth("missing"))?;
-        return verify_type_a(
-            auth_key,
-            &uri,
-            &keys,
-            validity,
-            unix_seconds(services.clock.now()),
-        )
-        .map_err(AccessError::Auth);
+        match verify_type_a(auth_key, &uri, &keys, validity, now) {
+            Ok(()) => return Ok(()),
+            Err(why) => refusal = refusal.or(Some(why)),
+        }
     }
-    Ok(())
+    Err(AccessError::Auth(refusal.unwrap_or("wrong")))
+}
+
+/// The settings of which one must be met. The keys of a streaming domain are those of its viewers, so they open a push only where no
+/// domain of the publishers has a setting: that is a convenience of localyun for who declares one domain alone.
+async fn deciding(services: &Services, push: &Push) -> Result<Vec<Function>, StoreError> {
+    let mut deciding = Vec::new();
+    if push.ingest_domain == push.key.domain {
+        let domains: Vec<(String, Domain)> = services
+            .store
+            .list_documents(documents::Kind::Domain)
+            .await?;
+        for (name, domain) in domains {
+            if domain.play_domain.as_ref() == Some(&push.key.domain) {
+                deciding.extend(aliauth(services, &name).await?);
+            }
+        }
+    } else {
+        deciding.extend(aliauth(services, &push.ingest_domain).await?);
+    }
+    if deciding.is_empty() {
+        deciding.extend(aliauth(services, &push.key.domain).await?);
+    }
+    Ok(deciding)
+}
+
+/// A domain's URL authentication, where it has a setting.
+async fn aliauth(services: &Services, domain: &str) -> Result<Option<Function>, StoreError> {
+    let functions: Option<Vec<Function>> = services
+        .store
+        .find_document(documents::Kind::DomainConfig, domain)
+        .await?;
+    let mut functions = functions.into_iter().flatten();
+    Ok(functions.find(|function| function.name == "aliauth"))
 }
 
 /// Checks a type A key: `{timestamp}-{rand}-{uid}-{md5}`.
