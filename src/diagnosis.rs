@@ -20,8 +20,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::rpc::auth::is_acs3;
-use crate::rpc::journal::is_secret;
 use crate::rpc::signature_v3::Authorization;
+use crate::secrets;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::parse_pairs;
 
@@ -234,15 +234,11 @@ fn shown(text: &str) -> String {
 
 /// A value as it may be shown.
 fn hidden(name: &str, value: &str, secret: &str) -> String {
-    let header = matches!(
-        name,
-        "x-acs-security-token" | "x-acs-bearer-token" | "authorization" | "cookie"
-    );
-    let tells = !value.is_empty() && (header || is_secret(name));
+    let tells = !value.is_empty() && secrets::is_name(name);
     if tells || (!secret.is_empty() && value.contains(secret)) {
         MASK.to_owned()
     } else {
-        value.to_owned()
+        secrets::text(value).into_owned()
     }
 }
 

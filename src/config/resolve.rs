@@ -10,6 +10,7 @@ use crate::clock::UnixMs;
 use crate::likeness;
 use crate::model::wire_time;
 use crate::objects::s3::Addressing;
+use crate::secrets;
 
 /// What was written, with where.
 #[derive(Debug, Clone, Default)]
@@ -307,8 +308,10 @@ fn shown(raw: &Raw) -> Vec<Shown> {
     KEYS.iter()
         .map(|key| {
             let (value, source) = match raw.0.get(key.name) {
-                Some((_, source)) if key.secret => (Some("***".to_owned()), source.clone()),
-                Some((value, source)) => (Some(value.clone()), source.clone()),
+                Some((_, source)) if key.secret => {
+                    (Some(secrets::HIDDEN.to_owned()), source.clone())
+                }
+                Some((value, source)) => (Some(secrets::text(value).into_owned()), source.clone()),
                 None => (None, "default".to_owned()),
             };
             Shown {

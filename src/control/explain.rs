@@ -11,6 +11,7 @@ use crate::model::stream_key::{PushArgs, StreamKey, check_name};
 use crate::model::wire_time;
 use crate::notify::config::RecordNotify;
 use crate::rpc::journal::Entry;
+use crate::secrets;
 use crate::store::documents::Kind;
 
 /// Notes that an answer shows.
@@ -118,7 +119,7 @@ pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
                     true,
                     format!(
                         "if the answer to {} says NeedRecord=true",
-                        question_url(&url, &key, 0, None)
+                        secrets::url(&question_url(&url, &key, 0, None))
                     ),
                 ),
             },
@@ -170,7 +171,7 @@ pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
             "verdict": verdict,
         })).collect::<Vec<_>>(),
         "bucket": bucket,
-        "callbacks": notify.map(|n| json!({"notify_url": n.notify_url, "on_demand_url": n.on_demand_url, "status_events": n.need_status_notify})),
+        "callbacks": notify.map(|n| json!({"notify_url": n.notify_url.as_deref().map(secrets::url), "on_demand_url": n.on_demand_url.as_deref().map(secrets::url), "status_events": n.need_status_notify})),
         "live": publisher.map(|p| json!({"since": wire_time::to_api(p.since), "recorder": p.recorder.view(), "media": p.facts()})),
         "note": live_note,
         "notes": notes(app, &[&asked, &domain], &app_name, &stream),

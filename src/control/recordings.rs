@@ -8,6 +8,7 @@ use crate::media::hls::encode_uri_path;
 use crate::model::event::seconds;
 use crate::model::object_name::public_url;
 use crate::model::wire_time;
+use crate::secrets;
 
 pub(super) async fn list(app: &App, limit: usize) -> Outcome {
     let store = &app.services.store;
@@ -74,7 +75,7 @@ pub(super) async fn callbacks(app: &App, limit: usize) -> Outcome {
                 "app": row.app,
                 "stream": row.stream,
                 "method": row.method,
-                "url": row.url,
+                "url": secrets::url(&row.url),
                 "body": row.body,
                 "state": row.state,
                 "attempts": attempts,

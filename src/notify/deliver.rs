@@ -8,6 +8,7 @@ use super::patience::receiver_of;
 use super::sign;
 use crate::clock::{self, Busy, UnixMs};
 use crate::model::wire_time::unix_seconds;
+use crate::secrets;
 use crate::services::Services;
 use crate::store::callbacks::{Attempt, Row, State};
 
@@ -60,7 +61,7 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
         }
         if state != State::Pending {
             if state == State::Failed {
-                tracing::warn!(id, url = %row.url, kind = %row.kind, "callback given up");
+                tracing::warn!(id, url = %secrets::url(&row.url), kind = %row.kind, "callback given up");
             }
             return busy;
         }

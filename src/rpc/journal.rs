@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
 use crate::diagnosis::Evidence;
+use crate::secrets;
 use crate::wire::params::Pair;
 
 /// Entries kept.
@@ -22,17 +23,6 @@ const BEGINNING_KEPT: usize = VALUE_KEPT / 4;
 const PARAMS_KEPT: usize = 100;
 /// Refused signatures that are kept with their request, so that reading the journal has bounded work to do.
 const EVIDENCE_KEPT: usize = 32;
-/// Parameters whose values are never kept.
-const SECRET: [&str; 7] = [
-    "AccessKeySecret",
-    "Signature",
-    "SecurityToken",
-    "BearerToken",
-    "NotifyAuthKey",
-    "CallbackAuthKey",
-    "Functions",
-];
-
 /// Bytes that an entry's text seldom passes.
 const TEXT: usize = 1_024;
 
@@ -85,25 +75,20 @@ pub struct Journal {
     entries: Mutex<VecDeque<Kept>>,
 }
 
-/// Whether a parameter's value may not be shown.
-#[must_use]
-pub fn is_secret(name: &str) -> bool {
-    SECRET.contains(&name)
-}
-
 /// Parameters as the journal keeps them: short, and without secrets.
 #[must_use]
 pub fn presentable<'a>(pairs: &[Pair<'a>]) -> Vec<Pair<'a>> {
     let shown = pairs.iter().take(PARAMS_KEPT).map(|(name, value)| {
-        let value = if is_secret(name) {
-            Cow::Borrowed("***")
-        } else if value.len() > VALUE_KEPT {
-            let begins: String = value.chars().take(BEGINNING_KEPT).collect();
+        let shown = secrets::shown(name, value);
+        let shown = if shown.len() > VALUE_KEPT {
+            let begins: String = shown.chars().take(BEGINNING_KEPT).collect();
             Cow::Owned(format!("{begins}… ({} bytes)", value.len()))
-        } else {
+        } else if shown == *value {
             value.clone()
+        } else {
+            Cow::Owned(shown.into_owned())
         };
-        (name.clone(), value)
+        (name.clone(), shown)
     });
     shown.collect()
 }

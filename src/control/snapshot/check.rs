@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 use super::form::Snapshot;
-use super::secrets::HIDDEN;
 use crate::actions::domain::functions;
 use crate::actions::record::config::check_room;
 use crate::actions::stored;
@@ -15,6 +14,7 @@ use crate::live::ingest::admission::{Domain, Function};
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
 use crate::notify::config::{RecordNotify, StreamNotify};
+use crate::secrets::HIDDEN;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 
 /// Passes every check on the form of a key, in the place of one that is hidden.

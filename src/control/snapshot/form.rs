@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::secrets::{hidden, is_secret};
+use super::secrets::{hidden, hidden_argument, hidden_url};
 use crate::clock::UnixMs;
 use crate::live::ingest::admission::{Domain, Function};
 use crate::model::rule::Rule;
@@ -41,8 +41,8 @@ impl RecordNotifyPart {
     pub fn of((domain, config): (String, RecordNotify)) -> Self {
         Self {
             domain,
-            notify_url: config.notify_url,
-            on_demand_url: config.on_demand_url,
+            notify_url: hidden_url(config.notify_url),
+            on_demand_url: hidden_url(config.on_demand_url),
             need_status_notify: config.need_status_notify,
             notify_req_auth: config.notify_req_auth,
             notify_auth_key: hidden(&config.notify_auth_key, config.notify_req_auth),
@@ -75,8 +75,8 @@ impl StreamNotifyPart {
     pub fn of((domain, config): (String, StreamNotify)) -> Self {
         Self {
             domain,
-            notify_url: config.notify_url,
-            exception_notify_url: config.exception_notify_url,
+            notify_url: hidden_url(config.notify_url),
+            exception_notify_url: hidden_url(config.exception_notify_url),
             notify_req_auth: config.notify_req_auth,
             notify_auth_key: hidden(&config.notify_auth_key, config.notify_req_auth),
         }
@@ -149,9 +149,7 @@ impl DomainConfig {
         let functions = functions.into_iter().map(|mut function| {
             let signs = function.args.iter().any(|(_, value)| value == "type_a");
             for (name, value) in &mut function.args {
-                if is_secret(name) {
-                    *value = hidden(value, signs && name == "auth_key1");
-                }
+                *value = hidden_argument(name, value, signs && name == "auth_key1");
             }
             FunctionPart {
                 name: function.name,

@@ -5,11 +5,9 @@ use serde::Serialize;
 use super::check::State;
 use crate::live::ingest::admission::Function;
 use crate::notify::config::{RecordNotify, StreamNotify};
+use crate::secrets::{self, HIDDEN};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};
-
-/// What a hidden secret is written as.
-pub const HIDDEN: &str = "***";
 
 /// What goes out in a secret's place. One that is `needed` and not held is still to be set, so it goes out as one that is hidden.
 pub fn hidden(secret: &str, needed: bool) -> String {
@@ -20,9 +18,18 @@ pub fn hidden(secret: &str, needed: bool) -> String {
     }
 }
 
-/// Whether a function's argument is a secret.
-pub fn is_secret(argument: &str) -> bool {
-    argument.starts_with("auth_key")
+/// A URL as it goes out.
+pub fn hidden_url(url: Option<String>) -> Option<String> {
+    url.map(|url| secrets::url(&url).into_owned())
+}
+
+/// An argument of a function as it goes out; a secret that is `needed` is one though it be empty.
+pub fn hidden_argument(name: &str, value: &str, needed: bool) -> String {
+    if secrets::is_name(name) {
+        hidden(value, needed)
+    } else {
+        secrets::text(value).into_owned()
+    }
 }
 
 /// A secret that a snapshot hides and that is not held here; it is empty until somebody sets it.
@@ -56,14 +63,25 @@ impl Held {
     pub fn fill(&self, state: &mut State) -> Vec<Missing> {
         let mut missing = Vec::new();
         for (name, config) in &mut state.record_notify {
-            let held = named(&self.record, name).map(|held| held.notify_auth_key.as_str());
-            let slot = Slot::of("record_notify", name, "notify_auth_key");
-            slot.fill(&mut config.notify_auth_key, held, &mut missing);
+            let held = named(&self.record, name);
+            let slot = |field| Slot::of("record_notify", name, field);
+            let key = held.map(|held| held.notify_auth_key.as_str());
+            slot("notify_auth_key").fill(&mut config.notify_auth_key, key, &mut missing);
+            let url = held.and_then(|held| held.notify_url.as_deref());
+            slot("notify_url").fill_url(config.notify_url.as_mut(), url, &mut missing);
+            let url = held.and_then(|held| held.on_demand_url.as_deref());
+            slot("on_demand_url").fill_url(config.on_demand_url.as_mut(), url, &mut missing);
         }
         for (name, config) in &mut state.stream_notify {
-            let held = named(&self.stream, name).map(|held| held.notify_auth_key.as_str());
-            let slot = Slot::of("stream_notify", name, "notify_auth_key");
-            slot.fill(&mut config.notify_auth_key, held, &mut missing);
+            let held = named(&self.stream, name);
+            let slot = |field| Slot::of("stream_notify", name, field);
+            let key = held.map(|held| held.notify_auth_key.as_str());
+            slot("notify_auth_key").fill(&mut config.notify_auth_key, key, &mut missing);
+            let url = held.and_then(|held| held.notify_url.as_deref());
+            slot("notify_url").fill_url(config.notify_url.as_mut(), url, &mut missing);
+            let url = held.and_then(|held| held.exception_notify_url.as_deref());
+            let given = config.exception_notify_url.as_mut();
+            slot("exception_notify_url").fill_url(given, url, &mut missing);
         }
         for (name, functions) in &mut state.domain_configs {
             let known = named(&self.functions, name)
@@ -72,12 +90,14 @@ impl Held {
             for function in functions {
                 let held = known.iter().find(|held| held.name == function.name);
                 for (argument, value) in &mut function.args {
-                    if !is_secret(argument) {
-                        continue;
-                    }
                     let held = held.and_then(|held| named(&held.args, argument));
+                    let held = held.map(String::as_str);
                     let slot = Slot::of("domain_configs", name, argument);
-                    slot.fill(value, held.map(String::as_str), &mut missing);
+                    if secrets::is_name(argument) {
+                        slot.fill(value, held, &mut missing);
+                    } else {
+                        slot.fill_url(Some(value), held, &mut missing);
+                    }
                 }
             }
         }
@@ -103,17 +123,40 @@ impl<'a> Slot<'a> {
         Self { kind, name, field }
     }
 
+    /// A URL, or a text with some in it, of which parts may be hidden. What is held is meant where it looks the same without its secrets.
+    fn fill_url(self, value: Option<&mut String>, held: Option<&str>, missing: &mut Vec<Missing>) {
+        let Some(value) = value.filter(|value| value.contains(HIDDEN)) else {
+            return;
+        };
+        if let Some(held) = held.filter(|held| {
+            [secrets::url(held), secrets::text(held)].contains(&value.as_str().into())
+        }) {
+            held.clone_into(value);
+            return;
+        }
+        let without = secrets::without(value);
+        // Asterisks of its own.
+        if without != *value {
+            *value = without;
+            missing.push(self.missing());
+        }
+    }
+
+    fn missing(&self) -> Missing {
+        Missing {
+            kind: self.kind,
+            name: self.name.to_owned(),
+            field: self.field.to_owned(),
+        }
+    }
+
     fn fill(self, value: &mut String, held: Option<&str>, missing: &mut Vec<Missing>) {
         if value != HIDDEN {
             return;
         }
         held.unwrap_or_default().clone_into(value);
         if value.is_empty() {
-            missing.push(Missing {
-                kind: self.kind,
-                name: self.name.to_owned(),
-                field: self.field.to_owned(),
-            });
+            missing.push(self.missing());
         }
     }
 }
@@ -159,5 +202,43 @@ mod tests {
         assert_eq!(state.record_notify[0].1, notify("secret"));
         assert_eq!(state.record_notify[1].1, notify(""));
         assert_eq!(state.domain_configs[0].1, [auth(""), auth("given")]);
+    }
+
+    #[test]
+    fn a_url_goes_out_without_its_secrets_and_comes_back_with_those_that_are_held() {
+        let notify = |url: &str| RecordNotify {
+            notify_url: Some(url.to_owned()),
+            ..RecordNotify::default()
+        };
+        let secret = "http://u:p@h/x?token=a&b=c";
+        let shown = hidden_url(Some(secret.to_owned())).unwrap();
+        assert_eq!(shown, "http://***@h/x?token=***&b=c");
+        let held = Held {
+            record: vec![
+                ("same".to_owned(), notify(secret)),
+                (
+                    "moved".to_owned(),
+                    notify("http://u:p@elsewhere/x?token=a&b=c"),
+                ),
+            ],
+            ..Held::default()
+        };
+        let names = ["same", "moved", "new"];
+        let mut state = State {
+            record_notify: names.map(|name| (name.to_owned(), notify(&shown))).to_vec(),
+            ..State::default()
+        };
+        let missing = held.fill(&mut state);
+        let told: Vec<_> = missing
+            .iter()
+            .map(|m| (m.name.as_str(), m.field.as_str()))
+            .collect();
+        assert_eq!(told, [("moved", "notify_url"), ("new", "notify_url")]);
+        let urls = state
+            .record_notify
+            .iter()
+            .map(|(_, config)| config.notify_url.clone().unwrap());
+        let without = "http://h/x?token=&b=c";
+        assert_eq!(urls.collect::<Vec<_>>(), [secret, without, without]);
     }
 }

@@ -9,6 +9,7 @@ use crate::model::rule::FormatRule;
 use crate::model::stream_key::StreamKey;
 use crate::notify::config::RecordNotify;
 use crate::notify::deliver::{ATTEMPTS, RETRY_MS, TIMEOUT_MS};
+use crate::secrets;
 use crate::services::Services;
 use crate::store::documents;
 
@@ -64,7 +65,7 @@ pub async fn ask(
             None => {}
         }
     }
-    tracing::warn!(stream.key = %key, %url, "the on-demand URL gave no usable answer: not recorded");
+    tracing::warn!(stream.key = %key, url = %secrets::url(&url), "the on-demand URL gave no usable answer: not recorded");
     (None, busy)
 }
 
