@@ -1,6 +1,8 @@
-//! The disk as the recorder and the object store use it: descriptors that are kept back, large files, locks, the threads that write spools.
+//! The disk as the recorder and the object store use it: descriptors that are kept back, folders without links, large files, locks, the threads
+//! that write spools.
 
 pub mod descriptors;
+pub mod held;
 pub(crate) mod large_file;
 pub mod lock_file;
 pub mod writers;

@@ -1,6 +1,8 @@
 //! Starting and stopping everything in order.
 
+mod data_folder;
 mod doors;
+mod last_run;
 mod retention;
 
 use std::sync::Arc;
@@ -24,10 +26,12 @@ use crate::model::wire_time;
 use crate::notify::{self, Notifier};
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore, s3};
+use crate::rpc::nonce::Nonces;
 use crate::services::Services;
 use crate::store::lease::Me;
 use crate::store::{self, Store};
 use doors::{bind, serve_api, serve_objects, serve_tls, url};
+use last_run::LastRun;
 
 /// Why the service did not start; the setting to blame is in it.
 pub type ServeError = ConfigError;
@@ -48,6 +52,7 @@ pub struct Running {
     app: Arc<App>,
     servers: Vec<ServerHandle>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    last_run: LastRun,
     /// Of the data folder and of a database that is a file.
     _locks: Vec<LockFile>,
 }
@@ -58,7 +63,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let config = Arc::new(config);
     descriptors::prepare();
     live_with_size_limits();
-    let mut lock = lock_data_dir(&config)?;
+    let mut data = data_folder::open(&config.data_dir)?;
     let api = bind("--api-addr", &config.api_addr)?;
     let rtmp = bind("--rtmp-addr", &config.rtmp_addr)?;
     let oss = bind("--oss-addr", &config.oss_addr)?;
@@ -77,20 +82,25 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let me = Me {
         id: machine(),
         address: url("http", &api),
-        data_lock: lock.identity().unwrap_or_default(),
+        data_lock: data.lock.identity().unwrap_or_default(),
     };
-    lock.name_holder(&holder)
+    data.lock
+        .name_holder(&holder)
         .map_err(|e| data_dir_error(&config, e))?;
-    let mut locks = vec![lock];
+    let mut locks = vec![data.lock];
     locks.extend(lock_database(&config, &holder)?);
+    let last_run = LastRun::look(&data.held, &config.database_url);
     let store = open_store(&config, me).await?;
+    last_run.tell(&store).await;
     let service_clock = start_clock(&config, &store).await?;
     let faults = Arc::new(Faults::default());
     let folder = open_folder(&config, &service_clock)?;
     let objects = Objects::new(object_store(&config, &folder), faults.clone());
     let (notifier, inbox) = Notifier::new();
     let spool = config.data_dir.join("spool");
-    std::fs::create_dir_all(&spool).map_err(|e| data_dir_error(&config, e))?;
+    data.held
+        .enter_or_make("spool")
+        .map_err(|e| data_dir_error(&config, e))?;
     let services = Arc::new(Services {
         clock: service_clock.clone(),
         store,
@@ -103,6 +113,10 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         spool,
     });
     let hub = Hub::new(services.clone());
+    let nonces = Nonces::open(data.held).unwrap_or_else(|error| {
+        tracing::error!(%error, "used nonces cannot be kept in the data folder: a restart forgets them");
+        Nonces::default()
+    });
     let keys = Arc::new(KeyRing::new(config.access_keys.clone()));
     let addresses = Addresses {
         api: url("http", &api),
@@ -115,6 +129,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         services.clone(),
         hub.clone(),
         keys.clone(),
+        nonces,
         addresses.clone(),
     );
 
@@ -162,6 +177,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         app,
         servers,
         tasks,
+        last_run,
         _locks: locks,
     })
 }
@@ -278,7 +294,10 @@ impl Running {
         }
         // A query that hangs must not keep the process; SQLite takes its write-ahead log up at the next start.
         let closed = self.app.services.store.close();
-        let _ = clock::machine_timeout(Duration::from_secs(5), closed).await;
+        let closed = clock::machine_timeout(Duration::from_secs(5), closed).await;
+        if closed.is_some() {
+            self.last_run.ended();
+        }
     }
 }
 
@@ -287,17 +306,6 @@ fn data_dir_error(config: &Config, error: impl std::fmt::Display) -> ConfigError
         "--data-dir",
         format!("{}: {error}", config.data_dir.display()),
     )
-}
-
-/// One process a data folder.
-fn lock_data_dir(config: &Config) -> Result<LockFile, ConfigError> {
-    std::fs::create_dir_all(&config.data_dir).map_err(|e| data_dir_error(config, e))?;
-    LockFile::take(&config.data_dir.join("lock")).map_err(|refused| match refused {
-        lock_file::Refused::Held(holder) => {
-            data_dir_error(config, format!("{holder} uses this folder"))
-        }
-        lock_file::Refused::Io(error) => data_dir_error(config, error),
-    })
 }
 
 /// One process a database that is a file; the lock lies beside it, since SQLite has locks of its own on it.

@@ -14,6 +14,7 @@ mod migration;
 mod patience;
 pub mod records;
 pub mod rules;
+mod runs;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -63,9 +63,17 @@ pub struct Certificate {
 pub fn certificate(data_dir: &Path, public_host: Option<&str>) -> io::Result<Certificate> {
     let folder = data_dir.join("tls");
     let (path, key_path) = (folder.join("cert.pem"), folder.join("key.pem"));
-    if !(path.exists() && key_path.exists()) {
-        std::fs::create_dir_all(&folder)?;
-        make(&path, &key_path, public_host)?;
+    // One that a person put there stays, whatever is missing beside it.
+    match (is_there(&path)?, is_there(&key_path)?) {
+        (true, true) => {}
+        (true, false) => {
+            let why = format!("{} has no key.pem beside it", path.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
+        }
+        (false, has_key) => {
+            std::fs::create_dir_all(&folder)?;
+            make(&path, &key_path, has_key, public_host)?;
+        }
     }
     let certificate = CertificateDer::from_pem_file(&path).map_err(io::Error::other)?;
     if let Some(name) = lacks(&certificate, &names(public_host)) {
@@ -101,26 +109,42 @@ fn lacks<'a>(certificate: &[u8], names: &'a [String]) -> Option<&'a str> {
     missing.map(String::as_str)
 }
 
-fn make(path: &Path, key_path: &Path, public_host: Option<&str>) -> io::Result<()> {
+/// Whether something has a name, a link that leads nowhere included.
+fn is_there(path: &Path) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn make(path: &Path, key_path: &Path, has_key: bool, public_host: Option<&str>) -> io::Result<()> {
     let mut params = CertificateParams::new(names(public_host)).map_err(io::Error::other)?;
     // What a person sees who looks through the certificates that a machine trusts.
     params.distinguished_name.push(
         DnType::CommonName,
         "localyun (self-signed, this machine only)",
     );
-    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let key = if has_key {
+        let pem = std::fs::read_to_string(key_path)?;
+        KeyPair::from_pem(&pem).map_err(io::Error::other)?
+    } else {
+        KeyPair::generate().map_err(io::Error::other)?
+    };
     let certificate = params.self_signed(&key).map_err(io::Error::other)?;
-    write_private(key_path, &key.serialize_pem())?;
-    std::fs::write(path, certificate.pem())
+    if !has_key {
+        write_new(key_path, &key.serialize_pem())?;
+    }
+    write_new(path, &certificate.pem())
 }
 
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+/// Nothing is written over, and nothing through a link.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)?;
     file.write_all(text.as_bytes())

@@ -49,8 +49,8 @@ pub fn are_short(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|n| SHORT.contains(&n))
 }
 
-/// Opens a file that must not be missing: where no descriptor is left, one of those kept back makes room.
-pub fn open(mut work: impl FnMut() -> io::Result<File>) -> io::Result<File> {
+/// Opens a file or folder that must not be missing: where no descriptor is left, one of those kept back makes room.
+pub fn open<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match work() {
             Err(error) if are_short(&error) => {
@@ -104,9 +104,9 @@ mod tests {
         });
         assert!(opened.is_ok() && tries == 3);
         assert_eq!(reserve().kept.len(), 2, "kept back again");
-        assert!(are_short(&open(|| Err(emfile())).unwrap_err()));
+        assert!(are_short(&open(|| Err::<File, _>(emfile())).unwrap_err()));
         assert!(reserve().kept.is_empty());
-        let missing = || Err(io::ErrorKind::NotFound.into());
+        let missing = || Err::<File, _>(io::ErrorKind::NotFound.into());
         assert_eq!(open(missing).unwrap_err().kind(), io::ErrorKind::NotFound);
         reserve().wanted = 0;
     }

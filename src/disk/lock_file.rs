@@ -1,9 +1,11 @@
 //! A lock on a file that ends with its process, however that ends, and says whose it is.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use super::held::Held;
 
 /// Bytes of a holder's name that are read.
 const NAME: u64 = 300;
@@ -22,15 +24,17 @@ pub enum Refused {
 }
 
 impl LockFile {
-    /// Takes the lock on a file, which is made where it is not there.
+    /// Takes the lock on a file, which is made where it is not there; not through a link.
     pub fn take(path: &Path) -> Result<Self, Refused> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(path)?;
+        let (folder, name) = path
+            .parent()
+            .zip(path.file_name())
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Self::on(Held::open(folder)?.write(name, false)?)
+    }
+
+    /// Takes the lock on an open file.
+    pub fn on(file: File) -> Result<Self, Refused> {
         match file.try_lock() {
             Ok(()) => {
                 let mut lock = Self(file);

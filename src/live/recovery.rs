@@ -4,17 +4,19 @@
 //! before is found by name and skipped. A session that was being recorded counts as interrupted at its last whole frame: the publisher
 //! may come back within DelayTime, else its files are finished.
 
-use std::fs::OpenOptions;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::hub::Hub;
-use super::spool::read::{ReadError, SpoolReader, segments};
+use super::spool::folder::{self as spool_folder, Contents};
+use super::spool::read::{ReadError, SpoolReader};
 use super::spool::record::{Checkpoint, Mark, Opening, Record};
 use super::spool::write::SpoolWriter;
 use super::spool::{Position, put_aside, segment_name};
 use crate::clock::UnixMs;
+use crate::disk::held::{self, Held};
 use crate::live::decide::machine::Cause;
 use crate::live::decide::segmenter::{Output, Segmenter, with_needs};
 use crate::live::decide::timeline::Timeline;
@@ -36,58 +38,115 @@ struct Story {
     end: Position,
 }
 
-/// Takes up every session in the spool folder. Damaged spools are put aside and reported.
+/// Takes up every session in the spool folder. Damaged spools are put aside and reported; what is no session of ours is left alone and told.
 pub async fn run(hub: &Arc<Hub>) -> Result<usize, StoreError> {
     let services = hub.services().clone();
-    let mut found = 0;
-    for folder in folders(&services.spool) {
+    let mut taken = HashSet::new();
+    let spool = match Held::open(&services.spool) {
+        Ok(spool) => spool,
+        Err(error) => {
+            tracing::error!(folder = %services.spool.display(), %error, "the spool folder cannot be opened");
+            return Ok(0);
+        }
+    };
+    for name in sessions(&spool) {
+        let folder = match spool.enter(&name) {
+            Ok(folder) => Arc::new(folder),
+            Err(error) => {
+                left_alone(&spool.path().join(&name), &error);
+                continue;
+            }
+        };
         let now = services.clock.now();
         let read = {
             let folder = folder.clone();
-            tokio::task::spawn_blocking(move || read_story(&folder, now)).await
+            tokio::task::spawn_blocking(move || look_into(&folder, now)).await
         };
         match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(Some(story)) => {
-                found += 1;
-                take_up(hub, folder, story, now).await?;
+            Ok(Found::Story(story)) => {
+                if take_up(hub, &folder, *story, now).await? {
+                    taken.insert(name);
+                }
             }
-            Ok(None) => {
+            Ok(Found::Nothing) => {
                 // Frames that waited for an answer, or nothing at all: never part of a recording.
-                let _ = std::fs::remove_dir_all(&folder);
+                if let Err(error) = spool_folder::remove_session(folder.path()) {
+                    left_alone(folder.path(), &error);
+                }
             }
-            Err(error) => put_aside(&folder, &error.to_string()),
+            Ok(Found::Foreign(why)) => left_alone(folder.path(), &why),
+            Err(error) => put_aside(folder.path(), &error.to_string()),
         }
     }
-    close_rows(hub).await?;
-    Ok(found)
+    close_rows(hub, &taken).await?;
+    Ok(taken.len())
 }
 
-fn folders(spool: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(spool) else {
-        return Vec::new();
+fn left_alone(path: &Path, why: &dyn std::fmt::Display) {
+    tracing::warn!(path = %path.display(), %why, "something in the spool folder is not a recording of localyun; it is left alone");
+}
+
+/// The names of the folders that are named as sessions are.
+fn sessions(spool: &Held) -> Vec<String> {
+    let entries = spool.entries().unwrap_or_else(|error| {
+        tracing::error!(folder = %spool.path().display(), %error, "the spool folder cannot be looked through");
+        Vec::new()
+    });
+    let mut sessions = Vec::new();
+    // Session ids sort by time, and entries come in order.
+    for (name, kind) in entries {
+        let named = name.to_str().filter(|name| spool_folder::is_session(name));
+        let why = match (named, kind) {
+            (Some(name), held::Kind::Folder) => {
+                sessions.push(name.to_owned());
+                continue;
+            }
+            (_, held::Kind::Link) => "it is a link",
+            (Some(_), _) => "it is no folder",
+            (None, _) => "it is not named as a session is",
+        };
+        left_alone(&spool.path().join(&name), &why);
+    }
+    sessions
+}
+
+/// What a folder of the spool turned out to be.
+enum Found {
+    Story(Box<Story>),
+    /// A session of which nothing comes.
+    Nothing,
+    /// Why it is none.
+    Foreign(String),
+}
+
+fn look_into(folder: &Arc<Held>, now: UnixMs) -> io::Result<Found> {
+    let contents = match Contents::of(folder) {
+        Ok(contents) => contents,
+        // Nobody knows what it is: nothing in it is touched.
+        Err(error) => return Ok(Found::Foreign(error.to_string())),
     };
-    let mut folders: Vec<PathBuf> = entries
-        .flatten()
-        .map(|e| e.path())
-        .filter(|p| p.is_dir())
-        .collect();
-    // Session ids sort by time.
-    folders.sort();
-    folders
+    for name in &contents.foreign {
+        left_alone(
+            &folder.path().join(name),
+            &"no part of localyun gives such a name",
+        );
+    }
+    contents.remove_work(folder)?;
+    Ok(match read_story(folder, &contents.segments, now)? {
+        Some(story) => Found::Story(Box::new(story)),
+        None => Found::Nothing,
+    })
 }
 
-fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
-    remove_work(folder);
-    let Some(first) = segments(folder)?.first().copied() else {
+fn read_story(folder: &Arc<Held>, segments: &[u32], now: UnixMs) -> io::Result<Option<Story>> {
+    let Some(first) = segments.first().copied() else {
         return Ok(None);
     };
-    let mut reader = SpoolReader::from(
-        folder,
-        Position {
-            segment: first,
-            offset: 0,
-        },
-    );
+    let start = Position {
+        segment: first,
+        offset: 0,
+    };
+    let mut reader = SpoolReader::held(folder.clone(), start);
     let mut kept: Vec<Kept> = Vec::new();
     let mut story: Option<Story> = None;
     loop {
@@ -100,16 +159,14 @@ fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
                     .leave_segment()
                     .is_ok_and(|there_is_more| there_is_more)
                 {
-                    tracing::warn!(folder = %folder.display(), %damaged, "a part of the spool is lost");
+                    tracing::warn!(folder = %folder.path().display(), %damaged, "a part of the spool is lost");
                     // Whoever makes files of it must see the same hole.
-                    let segment = folder.join(segment_name(at.segment));
-                    OpenOptions::new()
-                        .write(true)
-                        .open(segment)?
+                    folder
+                        .write(segment_name(at.segment), false)?
                         .set_len(at.offset)?;
                     continue;
                 }
-                tracing::warn!(folder = %folder.display(), %damaged, "the spool ends at its last whole record");
+                tracing::warn!(folder = %folder.path().display(), %damaged, "the spool ends at its last whole record");
                 None
             }
         };
@@ -154,25 +211,10 @@ fn read_story(folder: &Path, now: UnixMs) -> io::Result<Option<Story>> {
 /// When the spool would be put aside.
 #[doc(hidden)]
 pub fn survey(folder: &Path, now: UnixMs) -> io::Result<Option<(usize, Position)>> {
-    let story = read_story(folder, now)?;
-    Ok(story.map(|story| (story.effects.len(), story.end)))
-}
-
-/// Half-made files of the time before.
-fn remove_work(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let is_segment = entry
-            .file_name()
-            .to_str()
-            .and_then(super::spool::segment_number)
-            .is_some();
-        if !is_segment {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
+    Ok(match look_into(&Arc::new(Held::open(folder)?), now)? {
+        Found::Story(story) => Some((story.effects.len(), story.end)),
+        Found::Nothing | Found::Foreign(_) => None,
+    })
 }
 
 fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
@@ -317,13 +359,15 @@ impl Story {
     }
 }
 
+/// Gives a session to its stream's recorder; false when its spool had to be put aside.
 async fn take_up(
     hub: &Arc<Hub>,
-    folder: PathBuf,
+    held: &Held,
     story: Story,
     now: UnixMs,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let services = hub.services();
+    let folder = held.path().to_owned();
     let recorder = hub.recorder(&story.opening.key).await?;
     let wall_end = story.segmenter.wall(story.timeline.end_ms());
     let mut effects = story.effects;
@@ -345,15 +389,15 @@ async fn take_up(
     if story.ended {
         effects.push(Effect::Forget { folder });
         recorder.replay(effects, story.segmenter.next_sequence());
-        return Ok(());
+        return Ok(true);
     }
     recorder.replay(effects, story.segmenter.next_sequence());
     drop_later_segments(&folder, story.end);
-    let spool = match SpoolWriter::resume(services.disk.clone(), folder.clone(), 0, story.end) {
-        Ok(spool) => spool,
+    let writer = match SpoolWriter::resume(services.disk.clone(), folder.clone(), 0, story.end) {
+        Ok(writer) => writer,
         Err(error) => {
             put_aside(&folder, &error.to_string());
-            return Ok(());
+            return Ok(false);
         }
     };
     let delay_ms = story.opening.rule.delay_s * 1000;
@@ -364,31 +408,27 @@ async fn take_up(
         timeline: story.timeline,
         statuses: story.statuses,
     };
-    let mut session = Session::recovered(checkpoint, spool, lost_at);
+    let mut session = Session::recovered(checkpoint, writer, lost_at);
     let cut_off = story.paused.is_none();
     if cut_off {
         session.pause(Cause::Lost, lost_at);
     }
     recorder.restore(session, cause, cut_off, lost_at + delay_ms);
-    Ok(())
+    Ok(true)
 }
 
 /// Segments behind the place where the log ends hold nothing that can be read in order.
 fn drop_later_segments(folder: &Path, end: Position) {
-    for segment in segments(folder)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|n| *n > end.segment)
-    {
-        let _ = std::fs::remove_file(folder.join(segment_name(segment)));
+    if let Err(error) = spool_folder::drop_segments(folder, |segment| segment > end.segment) {
+        left_alone(folder, &error);
     }
 }
 
 /// Rows of sessions that no spool stands for are closed.
-async fn close_rows(hub: &Arc<Hub>) -> Result<(), StoreError> {
+async fn close_rows(hub: &Arc<Hub>, taken: &HashSet<String>) -> Result<(), StoreError> {
     let services = hub.services();
     for row in services.store.recent_sessions(1_000).await? {
-        if row.state != "ended" && !services.spool.join(&row.id).is_dir() {
+        if row.state != "ended" && !taken.contains(&row.id) {
             services.store.end_session(&row.id, row.ended_at).await?;
         }
     }

@@ -5,13 +5,17 @@
 //! the media: the session's beginning with its rule, pauses, resumes, cuts and the end. A new segment starts with a checkpoint,
 //! so that old ones can go as soon as what was made of them is committed.
 
+pub mod folder;
 pub mod read;
 pub mod record;
 pub mod write;
 
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::disk::held::Held;
 
 /// A place in a session's spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,17 +36,17 @@ pub fn segment_number(name: &str) -> Option<u32> {
     name.strip_suffix(".spool")?.parse().ok()
 }
 
-/// Moves a session's spool out of the way, where nothing takes it up again.
+/// Moves a session's spool out of the way, where nothing takes it up again; not through links.
 pub fn put_aside(folder: &Path, why: &str) {
-    let aside = folder
-        .parent()
-        .and_then(Path::parent)
-        .map(|data| data.join("spool-damaged"));
     tracing::error!(folder = %folder.display(), why, "a spool cannot be read; it is put aside");
-    if let (Some(aside), Some(name)) = (aside, folder.file_name()) {
-        let _ = std::fs::create_dir_all(&aside);
-        if let Err(error) = std::fs::rename(folder, aside.join(name)) {
-            tracing::error!(%error, "it cannot be moved either and stays where it is");
-        }
+    let moved = || {
+        let absent = || io::Error::from(io::ErrorKind::NotFound);
+        let (name, spool) = folder.file_name().zip(folder.parent()).ok_or_else(absent)?;
+        let aside =
+            Held::open(spool.parent().ok_or_else(absent)?)?.enter_or_make("spool-damaged")?;
+        Held::open(spool)?.move_into(name, &aside)
+    };
+    if let Err(error) = moved() {
+        tracing::error!(%error, "it cannot be moved either and stays where it is");
     }
 }

@@ -22,8 +22,9 @@ use crate::live::derive::long_mp4::Ahead;
 use crate::live::derive::{self, Carry};
 use crate::live::recorder::Recorder;
 use crate::live::recorder::effect::{Effect, Job, Status, Trouble};
+use crate::live::spool;
+use crate::live::spool::folder as spool_folder;
 use crate::live::spool::record::Opening;
-use crate::live::spool::{self, read, segment_name};
 use crate::model::event::{self, Fault, Kind};
 use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::rule::Format;
@@ -298,14 +299,14 @@ impl Worker {
                     spool::put_aside(folder, "a part of it could not be read");
                     return Ok(());
                 }
-                match std::fs::remove_dir_all(folder) {
+                match spool_folder::remove_session(folder) {
                     Err(error) if descriptors::are_short(&error) => {
                         return Err(Trouble::Passing(error.to_string()));
                     }
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        tracing::warn!(%error, "a spool folder cannot be removed");
+                    Err(error) => {
+                        tracing::warn!(folder = %folder.display(), %error, "a spool folder is left alone");
                     }
-                    _ => {}
+                    Ok(()) => {}
                 }
                 descriptors::refill();
                 Ok(())
@@ -547,10 +548,10 @@ fn slice_lane(id: &str) -> Option<usize> {
 
 /// Removes the segments that nothing needs any more.
 fn drop_segments(folder: &Path, keep_from: u32) {
-    let Ok(segments) = read::segments(folder) else {
-        return;
-    };
-    for segment in segments.into_iter().filter(|n| *n < keep_from) {
-        let _ = std::fs::remove_file(folder.join(segment_name(segment)));
+    match spool_folder::drop_segments(folder, |segment| segment < keep_from) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "old segments of a spool are left alone");
+        }
+        _ => {}
     }
 }

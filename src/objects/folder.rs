@@ -82,10 +82,9 @@ impl FolderStore {
     /// As [`FolderStore::open`], with objects dated by `clock`.
     pub fn open_with_clock(root: PathBuf, clock: Clock) -> Result<Self, FolderError> {
         let layout = Layout::new(root);
-        fs::create_dir_all(layout.root())?;
+        layout.make_own_folders()?;
         layout::remove_tree(&layout.tmp())?;
-        fs::create_dir_all(layout.tmp())?;
-        fs::create_dir_all(layout.buckets())?;
+        layout.make_own_folders()?;
         let inner = Inner {
             layout,
             locks: Locks::default(),

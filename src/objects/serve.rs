@@ -28,6 +28,7 @@ mod dialect;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
+mod keys;
 mod listing;
 mod metadata;
 mod multipart;
@@ -55,24 +56,12 @@ use request::Request;
 use route::Operation;
 
 use crate::clock::{machine_now, machine_sleep};
+use crate::identity::KeyRing;
 use crate::objects::folder::FolderStore;
+use crate::secrets;
 use crate::web::connection::Line;
 use crate::web::framing::original_name;
 use crate::web::unread::close_after;
-
-/// Looks up access keys.
-pub trait KeyRing: Send + Sync {
-    /// The key of this id, if there is one.
-    fn find(&self, access_key_id: &str) -> Option<KeyEntry>;
-}
-
-/// An access key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyEntry {
-    pub secret: String,
-    /// Set for the key of a session: requests must bring this token.
-    pub security_token: Option<String>,
-}
 
 /// An answer that a test armed in place of the real one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +80,7 @@ pub type Faults = Arc<dyn Fn(&str) -> Option<InjectedFault> + Send + Sync>;
 #[derive(Clone)]
 pub struct ServeState {
     pub store: FolderStore,
-    pub keys: Arc<dyn KeyRing>,
+    pub keys: Arc<KeyRing>,
     /// The service clock, Unix milliseconds.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// How far the service clock was ahead of the machine's at a moment of the latter, in milliseconds.
@@ -188,7 +177,7 @@ async fn entry(
         Err(error) => {
             payload.drain().await;
             let error = dialect::reword(error, dialect);
-            tracing::debug!(%id, method = %http.method(), target, status = error.code.status(), %error, "refused");
+            tracing::debug!(%id, method = %http.method(), target = %secrets::url(target), status = error.code.status(), %error, "refused");
             let host = request
                 .as_ref()
                 .and_then(|request| request.header("host"))

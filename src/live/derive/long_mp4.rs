@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use super::output::Output;
 use super::{DeriveError, Made, Tracks, blocking, file_path, mp4_layout, sample};
+use crate::disk::held;
 use crate::live::decide::segmenter::{File, OpenMp4};
+use crate::live::spool::folder::PAYLOAD;
 use crate::live::spool::read::SpoolReader;
 use crate::live::spool::record::{Record, put_audio_config, put_frame_head, put_video_config};
 use crate::live::spool::{Position, segment_name};
@@ -55,8 +57,8 @@ impl Ahead {
                 size: 0,
                 crc64: crc64fast::Digest::new(),
             };
-            DiskFile::create(ahead.heads())?;
-            let payload = DiskFile::create(ahead.payload())?;
+            held::create(&ahead.heads())?;
+            let payload = held::create(&ahead.payload())?;
             payload.set_len(HEAD_BLOCK as u64)?;
             put_in_front(&payload, &[0; HEAD_BLOCK])?;
             payload.set_len(0)?;
@@ -77,7 +79,7 @@ impl Ahead {
     }
 
     fn payload(&self) -> PathBuf {
-        self.place.join("payload")
+        self.place.join(PAYLOAD)
     }
 
     /// A log of one segment, with the frames' heads only.

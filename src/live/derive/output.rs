@@ -4,11 +4,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::{Buf, BytesMut};
 
+use crate::disk::held;
 use crate::disk::large_file::{ALIGN, LargeFile};
 
 /// Written at a time.
@@ -72,7 +74,7 @@ impl Output {
     /// Begins a file.
     pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            file: LargeFile::new(File::create(path)?, 0),
+            file: LargeFile::new(held::create(path)?, 0),
             buffer: aligned_buffer(),
             summed: 0,
             size: 0,
@@ -82,7 +84,10 @@ impl Output {
 
     /// Goes on with a file that [`Output::pause`] closed.
     pub fn resume(path: &Path, size: u64, crc64: crc64fast::Digest) -> io::Result<Self> {
-        let file = File::options().write(true).open(path)?;
+        let file = File::options()
+            .write(true)
+            .custom_flags(held::no_follow())
+            .open(path)?;
         let mut buffer = aligned_buffer();
         // Where the first whole page of the file is aligned.
         let from = usize::try_from(size % ALIGN as u64).unwrap_or(0);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use rustix::buffer::spare_capacity;
@@ -10,6 +11,7 @@ use rustix::io::{Errno, pread};
 
 use super::record::{HEAD, Record, RecordError, frame_of, parse, payload_length};
 use super::{Position, segment_name, segment_number};
+use crate::disk::held::Held;
 use crate::live::decide::segmenter::Span;
 use crate::media::frame::SampleInfo;
 
@@ -31,7 +33,7 @@ pub enum ReadError {
 
 /// Iterates the records of a span, or of everything from a position to the end of the log.
 pub struct SpoolReader {
-    folder: PathBuf,
+    folder: Place,
     file: Option<File>,
     at: Position,
     end: Option<Position>,
@@ -43,6 +45,38 @@ pub struct SpoolReader {
     length: u64,
     /// Frames stand in this log without their payload.
     heads_only: bool,
+}
+
+/// Where the segments are.
+enum Place {
+    Path(PathBuf),
+    Held(Arc<Held>),
+}
+
+impl Place {
+    /// Opens a segment: a regular file, not reached through a link, and no pipe that would be waited for.
+    fn open(&self, segment: u32) -> io::Result<File> {
+        let name = segment_name(segment);
+        match self {
+            Self::Path(folder) => Held::open(folder)?.read(name),
+            Self::Held(folder) => folder.read(name),
+        }
+    }
+
+    fn has(&self, segment: u32) -> bool {
+        let name = segment_name(segment);
+        match self {
+            Self::Path(folder) => folder.join(name).exists(),
+            Self::Held(folder) => folder.names_of(name).is_ok(),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Path(folder) => folder.is_dir(),
+            Self::Held(_) => true,
+        }
+    }
 }
 
 /// A record whose payload was passed over when it is a frame's.
@@ -77,8 +111,18 @@ impl SpoolReader {
     /// All records from a position on.
     #[must_use]
     pub fn from(folder: &Path, at: Position) -> Self {
+        Self::at(Place::Path(folder.to_owned()), at)
+    }
+
+    /// All records from a position on, of a folder that is held open.
+    #[must_use]
+    pub fn held(folder: Arc<Held>, at: Position) -> Self {
+        Self::at(Place::Held(folder), at)
+    }
+
+    fn at(folder: Place, at: Position) -> Self {
         Self {
-            folder: folder.to_owned(),
+            folder,
             file: None,
             at,
             end: None,
@@ -213,7 +257,7 @@ impl SpoolReader {
             return Ok(true);
         }
         if self.file.is_none() {
-            match File::open(self.folder.join(segment_name(self.at.segment))) {
+            match self.folder.open(self.at.segment) {
                 Ok(file) => {
                     self.length = file.metadata()?.len();
                     self.file = Some(file);
@@ -221,7 +265,7 @@ impl SpoolReader {
                 // The end of a log that is read to its end; within a range, a hole.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let is_hole = self.end.is_some_and(|end| self.at.segment <= end.segment)
-                        && self.folder.is_dir();
+                        && self.folder.is_there();
                     return if is_hole {
                         Err(ReadError::Missing(self.at.segment))
                     } else {
@@ -257,7 +301,7 @@ impl SpoolReader {
 
     fn next_segment(&mut self) -> Result<bool, ReadError> {
         let next = self.at.segment + 1;
-        if !self.folder.join(segment_name(next)).exists() {
+        if !self.folder.has(next) {
             return Ok(false);
         }
         self.at = Position {

@@ -1,7 +1,8 @@
 //! Appending to a session's spool.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use super::record::{Mark, frame_head, put_audio_config, put_mark, put_video_conf
 use super::{Position, segment_name};
 use crate::clock;
 use crate::disk::descriptors;
+use crate::disk::held::{Held, OWN_FOLDER};
 use crate::disk::writers::{Disk, Handed, Progress, Write};
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 
@@ -35,22 +37,17 @@ pub struct SpoolWriter {
 }
 
 fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>> {
-    let path = folder.join(segment_name(segment));
-    let file = descriptors::open(|| {
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .create_new(new)
-            .truncate(false)
-            .open(&path)
-    })?;
+    let file = descriptors::open(|| Held::open(folder)?.write(segment_name(segment), new))?;
     Ok(Arc::new(file))
 }
 
 impl SpoolWriter {
     /// Starts a spool in a new folder.
     pub fn create(disk: Disk, folder: PathBuf, lane: usize) -> io::Result<Self> {
-        std::fs::create_dir_all(&folder)?;
+        if let Some(spool) = folder.parent() {
+            std::fs::create_dir_all(spool)?;
+        }
+        DirBuilder::new().mode(OWN_FOLDER).create(&folder)?;
         let file = open_segment(&folder, 0, true)?;
         Ok(Self::with(
             disk,

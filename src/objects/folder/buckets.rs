@@ -191,13 +191,10 @@ impl Inner {
     }
 
     fn settings(&self, name: &str) -> Result<Settings, FolderError> {
-        let path = self.layout.bucket_settings(name);
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > MAX_SETTINGS_BYTES => Ok(Settings::default()),
-            Ok(_) => Ok(serde_json::from_slice(&fs::read(&path)?).unwrap_or_default()),
-            Err(error) if layout::is_absent(&error) => Ok(Settings::default()),
-            Err(error) => Err(error.into()),
-        }
+        let bytes = layout::read_own(&self.layout.bucket_settings(name), MAX_SETTINGS_BYTES)?;
+        Ok(bytes
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default())
     }
 
     fn write_settings(&self, name: &str, settings: &Settings) -> Result<(), FolderError> {

@@ -152,6 +152,46 @@ impl Layout {
         Ok(if taken { beside } else { plain })
     }
 
+    /// Makes the store's own folders, and refuses a link in the place of one: what is unfinished in them is removed.
+    pub fn make_own_folders(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.root)?;
+        let own = self.root.join(".localyun");
+        let folders = [
+            self.root.clone(),
+            own.clone(),
+            self.tmp(),
+            self.buckets(),
+            own.join("uploads"),
+            own.join("meta"),
+        ];
+        for folder in folders {
+            own_folder(&folder)?;
+        }
+        Ok(())
+    }
+
+    /// The folder of a bucket's open uploads, where it is one.
+    pub fn own_uploads(&self, bucket: &str) -> Result<PathBuf, FolderError> {
+        let folder = self.uploads(bucket);
+        match found(&folder)? {
+            Found::Nothing | Found::Folder => Ok(folder),
+            Found::File | Found::Other => Err(not_own(&folder).into()),
+        }
+    }
+
+    /// Removes the metadata of the file at `place`, not through links.
+    pub fn remove_meta(&self, bucket: &str, place: &Path) -> Result<(), FolderError> {
+        let mut folder = self.meta(bucket);
+        let above = place.parent().into_iter().flat_map(Path::iter);
+        for level in std::iter::once(None).chain(above.map(Some)) {
+            folder.extend(level);
+            if found(&folder)? != Found::Folder {
+                return Ok(());
+            }
+        }
+        Ok(remove_file(&self.meta_of(bucket, place))?)
+    }
+
     /// Removes the folders of `place` that became empty, inside out. The caller holds the bucket's name lock.
     pub fn prune(&self, bucket: &str, place: &Path) {
         for base in [self.data(bucket), self.meta(bucket)] {
@@ -205,6 +245,41 @@ fn make_folder(path: &Path) -> Result<(), FolderError> {
             }
             Ok(())
         }
+    }
+}
+
+/// A folder of the store's own, made where nothing is.
+fn own_folder(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(not_own(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        },
+        Err(error) => Err(error),
+    }
+}
+
+fn not_own(path: &Path) -> io::Error {
+    io::Error::other(format!(
+        "{} is a link or a file where the store keeps a folder of its own",
+        path.display()
+    ))
+}
+
+/// Reads a small file of the store's own: nothing but a regular one, and none that is longer than `most`.
+pub fn read_own(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() <= most => {}
+        Ok(_) => return Ok(None),
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -120,7 +120,7 @@ impl FolderStore {
             store.layout.check_bucket(&bucket)?;
             key::encode(&key)?;
             let id = uuid::Uuid::now_v7().simple().to_string().to_uppercase();
-            let folder = store.layout.uploads(&bucket).join(&id);
+            let folder = store.layout.own_uploads(&bucket)?.join(&id);
             let manifest = Manifest {
                 key,
                 initiated_ms: store.now(),
@@ -278,7 +278,7 @@ impl Inner {
         if !is_upload_id(id) {
             return Err(absent());
         }
-        let folder = self.layout.uploads(bucket).join(id);
+        let folder = self.layout.own_uploads(bucket)?.join(id);
         match read_manifest(&folder)? {
             Some(manifest) if manifest.key == key => Ok((folder, manifest)),
             _ => Err(absent()),
@@ -323,7 +323,7 @@ impl Inner {
 
     fn list_uploads(&self, bucket: &str, query: &UploadQuery) -> Result<UploadPage, FolderError> {
         self.layout.check_bucket(bucket)?;
-        let entries = match fs::read_dir(self.layout.uploads(bucket)) {
+        let entries = match fs::read_dir(self.layout.own_uploads(bucket)?) {
             Ok(entries) => entries,
             Err(error) if layout::is_absent(&error) => return Ok(UploadPage::default()),
             Err(error) => return Err(error.into()),
@@ -386,17 +386,12 @@ fn is_upload_id(id: &str) -> bool {
 }
 
 fn read_manifest(folder: &Path) -> Result<Option<Manifest>, FolderError> {
-    let path = folder.join(MANIFEST);
-    match fs::metadata(&path) {
-        Ok(metadata) if metadata.len() <= MAX_MANIFEST_BYTES => match fs::read(&path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if layout::is_absent(&error) => Ok(None),
-            Err(error) => Err(error.into()),
-        },
-        Ok(_) => Ok(None),
-        Err(error) if layout::is_absent(&error) => Ok(None),
-        Err(error) => Err(error.into()),
+    // A link in the place of an upload's folder is no upload.
+    if !fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir()) {
+        return Ok(None);
     }
+    let bytes = layout::read_own(&folder.join(MANIFEST), MAX_MANIFEST_BYTES)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 fn part_name(part: &Part) -> String {

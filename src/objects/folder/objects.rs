@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 
 use super::condition::Condition;
 use super::digest::{combine_crc64, md5_of};
@@ -12,6 +13,7 @@ use super::read::ObjectReader;
 use super::record::{Record, Sidecar, Stamp, write_json};
 use super::write::Replace;
 use super::{FolderStore, Inner, Loaded, draft, key, layout};
+use crate::disk::held::no_follow;
 
 impl FolderStore {
     /// What is known of an object; none when it does not exist.
@@ -148,7 +150,7 @@ impl Inner {
         };
         let data = self.layout.data(bucket).join(&place);
         layout::remove_file(&data)?;
-        layout::remove_file(&self.layout.meta_of(bucket, &place))?;
+        self.layout.remove_meta(bucket, &place)?;
         if let Some(parent) = data.parent() {
             layout::sync_folder(parent)?;
         }
@@ -234,7 +236,10 @@ impl Inner {
         if let Some(parent) = side_path.parent() {
             layout::sync_folder(parent)?;
         }
-        let mut file = File::options().write(true).open(&data)?;
+        let mut file = File::options()
+            .write(true)
+            .custom_flags(no_follow())
+            .open(&data)?;
         // Bytes beyond the position are what an interrupted append left.
         file.set_len(position)?;
         file.seek(SeekFrom::Start(position))?;

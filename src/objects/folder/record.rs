@@ -5,7 +5,7 @@
 //! record of the old ones. It is renamed into place first; whichever record carries the stamp of the bytes on disk is
 //! the valid one. A file that a person put into the folder matches none and gets a record made from the file itself.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::error::FolderError;
-use super::layout::is_absent;
+use super::layout::read_own;
 use super::model::{NewObject, ObjectKind};
 use crate::clock::machine_now;
 
@@ -111,19 +111,8 @@ impl Sidecar {
 
     /// Reads a metadata file; one that is absent or damaged counts as none.
     pub fn read(path: &Path) -> Result<Option<Self>, FolderError> {
-        let length = match fs::symlink_metadata(path) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if length > MAX_META_BYTES {
-            return Ok(None);
-        }
-        match fs::read(path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let bytes = read_own(path, MAX_META_BYTES)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 }
 

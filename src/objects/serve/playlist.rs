@@ -90,7 +90,7 @@ fn signer<'a>(context: &'a Context<'a>) -> Result<Option<Signer<'a>>, ServeError
     let base = Url::parse(&format!("http://{host}{prefix}/{}", encode_path(key)));
     Ok(Some(Signer {
         claim,
-        secret: entry.secret,
+        secret: entry.key.secret.clone(),
         token: ["security-token", "x-oss-security-token"]
             .iter()
             .find_map(|name| request.param(name)),
