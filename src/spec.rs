@@ -17,7 +17,6 @@ pub mod loose_json;
 pub mod model;
 pub mod openapi;
 mod patch;
-mod scalar;
 pub mod xml_lists;
 
 pub use model::ActionSpec;

@@ -16,6 +16,7 @@ pub mod describe_live_stream_record_content;
 pub mod describe_live_stream_record_index_file;
 pub mod describe_live_stream_record_index_files;
 mod index_info;
+mod listed_rule;
 mod notify;
 pub mod real_time_record_command;
 pub mod rendered;

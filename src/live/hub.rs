@@ -4,7 +4,7 @@ mod facts;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,6 +13,8 @@ use tokio::sync::{Notify, watch};
 use crate::clock::{self, UnixMs};
 use crate::ids;
 use crate::live::recorder::Recorder;
+use crate::live::recorder::effect::FaultListener;
+use crate::live::worker;
 use crate::media::frame::{AudioConfig, VideoConfig};
 use crate::model::event::Kind;
 use crate::model::stream_key::{PushArgs, StreamKey};
@@ -168,7 +170,10 @@ impl Hub {
             return Ok(found.clone());
         }
         let next = self.services.store.next_slice_sequence(&key.hash()).await?;
-        let recorder = Recorder::start(key.clone(), self.services.clone(), next);
+        let (recorder, queue) = Recorder::new(key.clone(), self.services.clone(), next);
+        let services = self.services.clone();
+        let listener: Weak<dyn FaultListener> = Arc::downgrade(&recorder) as _;
+        worker::spawn(services, key.clone(), queue, listener);
         let mut recorders = self.recorders();
         if recorders.len() >= RECORDERS_KEPT {
             // Whoever has asked for one and not used it yet holds it.

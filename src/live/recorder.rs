@@ -20,10 +20,9 @@ use tokio::task::AbortHandle;
 use crate::clock::{self, UnixMs};
 use crate::disk::writers::Progress;
 use crate::live::decide::machine::{self, Cause, Done, Input, Refusal, State};
-use crate::live::recorder::effect::{Effect, Job};
+use crate::live::recorder::effect::{Effect, FaultListener, Job};
 use crate::live::recorder::keyless::Keyless;
 use crate::live::recorder::session::{Session, Taken};
-use crate::live::worker;
 use crate::media::access_unit::{AccessUnits, Arrived, UnitError};
 use crate::media::frame::{AudioConfig, Track, VideoConfig};
 use crate::model::event::{Fault, Kind};
@@ -97,8 +96,12 @@ pub struct View {
 }
 
 impl Recorder {
-    /// A recorder with its worker; `next_sequence` is the stream's slice counter.
-    pub fn start(key: StreamKey, services: Arc<Services>, next_sequence: u64) -> Arc<Self> {
+    /// A recorder, and the queue of what its worker is to do. `next_sequence` is the stream's slice counter.
+    pub fn new(
+        key: StreamKey,
+        services: Arc<Services>,
+        next_sequence: u64,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Job>) {
         let (effects, queue) = mpsc::unbounded_channel();
         let recorder = Arc::new_cyclic(|me: &Weak<Recorder>| Self {
             key,
@@ -119,13 +122,7 @@ impl Recorder {
                 held: None,
             }),
         });
-        worker::spawn(
-            recorder.services.clone(),
-            recorder.key.clone(),
-            queue,
-            recorder.me.clone(),
-        );
-        recorder
+        (recorder, queue)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -401,28 +398,15 @@ impl Recorder {
         self.fail_as(&mut inner, Fault::StreamFormatError, input);
     }
 
-    /// The recording of `session` cannot go on. False: it is over already, and nobody has been told of the fault.
-    pub fn failed(&self, session: &str, fault: Fault) -> bool {
+    /// Lets `session` fail in one of the ways, if it is the one that is being recorded.
+    fn fail_current(&self, session: &str, fail: impl FnOnce(&Self, &mut Inner)) -> bool {
         let mut inner = self.lock();
         let is_current = inner
             .session
             .as_ref()
             .is_some_and(|s| s.opening.session == session);
         if is_current {
-            self.fail(&mut inner, fault);
-        }
-        is_current
-    }
-
-    /// The disk took no more of `session`. False as of [`Recorder::failed`].
-    pub fn failed_by_disk(&self, session: &str, progress: &Progress) -> bool {
-        let mut inner = self.lock();
-        let is_current = inner
-            .session
-            .as_ref()
-            .is_some_and(|s| s.opening.session == session);
-        if is_current {
-            self.fail_by_disk(&mut inner, progress);
+            fail(self, &mut inner);
         }
         is_current
     }
@@ -519,6 +503,16 @@ impl Recorder {
             .as_ref()
             .filter(|s| s.is_open())
             .map(|s| (s.opening.session.clone(), s.wall_end()))
+    }
+}
+
+impl FaultListener for Recorder {
+    fn failed(&self, session: &str, fault: Fault) -> bool {
+        self.fail_current(session, |me, inner| me.fail(inner, fault))
+    }
+
+    fn failed_by_disk(&self, session: &str, progress: &Progress) -> bool {
+        self.fail_current(session, |me, inner| me.fail_by_disk(inner, progress))
     }
 }
 

@@ -13,16 +13,8 @@ pub mod write;
 use std::io;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::disk::held::Held;
-
-/// A place in a session's spool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Position {
-    pub segment: u32,
-    pub offset: u64,
-}
+pub use crate::live::decide::position::Position;
 
 /// The file name of a segment.
 #[must_use]

@@ -20,8 +20,7 @@ use crate::live::decide::segmenter::{File, Output, Slice};
 use crate::live::derive::disk_full;
 use crate::live::derive::long_mp4::Ahead;
 use crate::live::derive::{self, Carry};
-use crate::live::recorder::Recorder;
-use crate::live::recorder::effect::{Effect, Job, Status, Trouble};
+use crate::live::recorder::effect::{Effect, FaultListener, Job, Status, Trouble};
 use crate::live::spool;
 use crate::live::spool::folder as spool_folder;
 use crate::live::spool::record::Opening;
@@ -45,7 +44,7 @@ const NAMES: u32 = 100;
 struct Worker {
     services: Arc<Services>,
     key: StreamKey,
-    recorder: Weak<Recorder>,
+    recorder: Weak<dyn FaultListener>,
     /// What the newest slice of each format of the session handed on.
     carry: HashMap<usize, Carry>,
     carry_of: String,
@@ -62,7 +61,7 @@ pub fn spawn(
     services: Arc<Services>,
     key: StreamKey,
     mut queue: mpsc::UnboundedReceiver<Job>,
-    recorder: Weak<Recorder>,
+    recorder: Weak<dyn FaultListener>,
 ) {
     let mut worker = Worker {
         services,
@@ -160,10 +159,16 @@ impl Worker {
         };
         tracing::warn!(stream.key = %self.key, session = opening.session, code = fault.code(), "recording given up");
         self.given_up.insert(opening.session.clone());
-        let recorder = self.recorder.upgrade();
-        if !recorder.is_some_and(|recorder| recorder.failed(&opening.session, fault)) {
+        if !self.is_told(|recorder| recorder.failed(&opening.session, fault)) {
             self.tell_fault(&opening.session, fault).await;
         }
+    }
+
+    /// Tells the recorder, where it is still there. False: nobody has been told.
+    fn is_told(&self, tell: impl FnOnce(&dyn FaultListener) -> bool) -> bool {
+        self.recorder
+            .upgrade()
+            .is_some_and(|recorder| tell(&*recorder))
     }
 
     /// Tells the fault of a session that is over for its recorder.
@@ -185,8 +190,7 @@ impl Worker {
             return true;
         }
         let progress = handed.progress();
-        let recorder = self.recorder.upgrade();
-        if !recorder.is_some_and(|recorder| recorder.failed_by_disk(session, progress))
+        if !self.is_told(|recorder| recorder.failed_by_disk(session, progress))
             && progress.is_mine_to_tell()
         {
             let fault = Fault::of_writing(progress.failure());

@@ -11,12 +11,13 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::loose_json;
 use super::model::{ActionSpec, Encoding, Kind, Param};
-use super::{loose_json, scalar};
 use crate::error::{ApiError, Code};
 use crate::wire::params::{Node, Tree};
 
 mod json;
+mod scalar;
 
 /// Parameters of the gateway itself and plumbing that SDKs may add; no action needs to know them.
 pub const SYSTEM: [&str; 17] = [

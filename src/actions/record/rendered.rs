@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::describe_live_record_config::record;
+use super::listed_rule::record;
 use crate::model::rule::Rule;
 
 /// Domains whose texts are kept; one more, and all are made anew.

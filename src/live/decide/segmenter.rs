@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
-use crate::live::spool::Position;
+use crate::live::decide::position::Position;
 use crate::media::frame::Track;
 use crate::model::rule::{Format, FormatRule};
 

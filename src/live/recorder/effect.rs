@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::clock::{Busy, UnixMs};
 use crate::disk::descriptors;
-use crate::disk::writers::Handed;
-use crate::live::decide::segmenter::Output;
+use crate::disk::writers::{Handed, Progress};
+use crate::live::decide::position::Position;
+use crate::live::decide::segmenter::{OpenMp4, Output};
 use crate::live::derive::DeriveError;
-use crate::live::recorder::session::Grown;
 use crate::live::spool::record::Opening;
 use crate::model::event::{Fault, Kind};
 use crate::objects::PutError;
@@ -23,6 +23,23 @@ pub struct Status {
     pub kind: Kind,
     pub fault: Option<Fault>,
     pub at: UnixMs,
+}
+
+/// An MP4 file of which a spool segment more is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Grown {
+    pub file: OpenMp4,
+    /// Where its payload ends that is in the spool now.
+    pub to: Position,
+}
+
+/// Whom a worker tells what failed: the stream's recorder, as far as the worker knows it.
+pub trait FaultListener: Send + Sync {
+    /// The recording of `session` cannot go on. False: it is over already, and nobody has been told of the fault.
+    fn failed(&self, session: &str, fault: Fault) -> bool;
+
+    /// What was handed over for `session` did not reach the disk. False as for [`FaultListener::failed`].
+    fn failed_by_disk(&self, session: &str, progress: &Progress) -> bool;
 }
 
 /// What the recorder hands over.

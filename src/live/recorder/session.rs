@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::clock::UnixMs;
 use crate::disk::writers::Disk;
 use crate::live::decide::machine::Cause;
-use crate::live::decide::segmenter::{OpenMp4, Output, Segmenter};
+use crate::live::decide::segmenter::{Output, Segmenter};
 use crate::live::decide::timeline::Timeline;
+use crate::live::recorder::effect::Grown;
 use crate::live::spool::Position;
 use crate::live::spool::record::{Checkpoint, Mark, Opening};
 use crate::live::spool::write::SpoolWriter;
@@ -82,13 +83,6 @@ pub struct Session {
     goes_on_long: bool,
     outputs: Vec<Output>,
     grown: Vec<Grown>,
-}
-
-/// An MP4 file of which a spool segment more is there.
-#[derive(Debug, Clone, Copy)]
-pub struct Grown {
-    pub file: OpenMp4,
-    pub to: Position,
 }
 
 /// What became of a frame.

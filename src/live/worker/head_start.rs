@@ -7,7 +7,7 @@ use crate::disk::writers::Handed;
 use crate::live::decide::segmenter::File;
 use crate::live::derive::Made;
 use crate::live::derive::long_mp4::Ahead;
-use crate::live::recorder::session::Grown;
+use crate::live::recorder::effect::Grown;
 
 impl Worker {
     /// Takes a spool segment into its file. What fails here is no loss: the file is then made from the spool at its end.

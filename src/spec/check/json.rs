@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value};
 
+use super::scalar;
 use super::{MAX_TEXT_ITEMS, Problem, ProblemKind, absent, counted, problem};
 use crate::spec::model::{Kind, Param};
-use crate::spec::scalar;
 
 /// Reads one value against its description.
 pub(super) fn read(

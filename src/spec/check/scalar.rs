@@ -5,8 +5,8 @@
 
 use serde_json::{Number, Value};
 
-use super::check::ProblemKind;
-use super::model::{Format, Kind, Param};
+use super::ProblemKind;
+use crate::spec::model::{Format, Kind, Param};
 
 /// Texts that clients send for a value that was never set.
 const UNSET: [&str; 3] = ["None", "undefined", "null"];
