@@ -2,13 +2,15 @@
 //! canned lists only, so grants are taken where they come to the same as one, and refused by name where they do not.
 
 use super::Context;
-use super::buckets::OWNER;
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::request::Request;
 use super::xml::{self, AccessControlPolicy};
 use crate::objects::folder::Acl;
+
+/// The owner in every document; there is one account.
+pub const OWNER: &str = "1234567890123456";
 
 const EVERYBODY: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 /// Grants of one request at most, as in S3.

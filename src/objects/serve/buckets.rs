@@ -1,16 +1,13 @@
 //! Operations on the service and on buckets as such.
 
 use super::Context;
-use super::acl::{self, Target};
+use super::acl::{self, OWNER, Target};
 use super::answer::Answer;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::sign::timestamp;
 use super::xml::Xml;
 use crate::objects::folder::{Acl, BucketInfo, FolderError};
-
-/// The owner in every document; there is one account.
-pub const OWNER: &str = "1234567890123456";
 
 /// The location that buckets report: the region in the Host header if it names one.
 fn location(context: &Context<'_>) -> String {

@@ -1,10 +1,11 @@
 //! Access control lists and tags.
 
 use super::Context;
+use super::acl::OWNER;
 use super::acl::{self, Target};
 use super::answer::Answer;
 use super::body;
-use super::buckets::{OWNER, owner};
+use super::buckets::owner;
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;

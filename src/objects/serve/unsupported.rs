@@ -2,7 +2,7 @@
 //! encryption or a callback must not be left to believe in it.
 
 use super::Context;
-use super::buckets::OWNER;
+use super::acl::OWNER;
 use super::dialect::Dialect;
 use super::error::ServeError;
 
