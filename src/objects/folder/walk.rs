@@ -114,10 +114,11 @@ impl<'a> Walk<'a> {
                 return Ok(Some(Step::Key(text)));
             }
             let route = &self.route;
-            let told = route.fold
-                && text.len() > route.prefix.len()
-                && text.ends_with('/')
-                && !route.after.starts_with(&text);
+            // Behind a start inside a common prefix there are folders below it: what they hold rolls up into it, not into them.
+            let is_common = text
+                .get(route.prefix.len()..)
+                .is_some_and(|rest| rest.find('/').is_some_and(|at| at + 1 == rest.len()));
+            let told = route.fold && is_common && !route.after.starts_with(&text);
             if told {
                 if holds_objects(path)? {
                     return Ok(Some(Step::Folder(text)));
