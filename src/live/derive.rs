@@ -20,8 +20,9 @@ use crate::live::derive::output::{Output, Written};
 use crate::live::spool::read::{Listed, ReadError, SpoolReader};
 use crate::live::spool::record::Record;
 use crate::live::spool::{Position, read};
+use crate::media::codec::sets::Sets;
 use crate::media::flv;
-use crate::media::frame::{AudioConfig, Frame, SampleInfo, VideoConfig};
+use crate::media::frame::{AudioConfig, Frame, SampleInfo, Track, VideoConfig};
 use crate::media::mp4;
 use crate::media::mpegts::{Continuity, MuxError, PACKET, TsMuxer};
 use crate::model::rule::Format;
@@ -72,6 +73,8 @@ pub struct Made {
 pub struct Carry {
     pub ts: Continuity,
     pub cmaf: crate::media::cmaf::Position,
+    /// The file that it comes from: fragments of another one need not go on where this one's stopped.
+    pub file: u64,
 }
 
 impl Made {
@@ -171,12 +174,69 @@ pub async fn file(folder: PathBuf, file: File, format: Format) -> Result<Made, D
         let configs = Tracks::at(&folder, file.span)?;
         let pixels = configs.pixels();
         let written = match format {
-            Format::Flv => write_flv(&folder, &path, file.span, &configs)?,
-            _ => write_mp4(&folder, &path, file.span, configs)?,
+            Format::Flv => write_flv(&folder, &path, &file, &configs)?,
+            _ => write_mp4(&folder, &path, &file, configs)?,
         };
         Ok(Made::file(path, written.size, written.crc64, pixels))
     })
     .await
+}
+
+/// Parameter sets before each key frame, where a file's pictures have more than one configuration: its header cannot tell a player that
+/// begins in its midst which one holds there.
+pub(super) struct InBand {
+    on: bool,
+    sets: Option<Sets>,
+}
+
+impl InBand {
+    pub fn none() -> Self {
+        Self {
+            on: false,
+            sets: None,
+        }
+    }
+
+    fn of(file: &File, configs: &Tracks) -> Result<Self, DeriveError> {
+        let mut in_band = Self {
+            on: file.several,
+            sets: None,
+        };
+        if let Some(video) = &configs.video {
+            in_band.config(video)?;
+        }
+        Ok(in_band)
+    }
+
+    fn config(&mut self, config: &VideoConfig) -> Result<(), DeriveError> {
+        if self.on {
+            self.sets = Some(Sets::of(config).map_err(mp4::MuxError::from)?);
+        }
+        Ok(())
+    }
+
+    /// The sets that a sample gets.
+    fn sets(&self, track: Track, key: bool) -> Option<&Sets> {
+        let sets = self.sets.as_ref()?;
+        (track == Track::Video && key).then_some(sets)
+    }
+
+    fn sized(&self, mut sample: SampleInfo) -> SampleInfo {
+        if let Some(sets) = self.sets(sample.track, sample.key) {
+            sample.size = sample.size.saturating_add(sets.size());
+        }
+        sample
+    }
+
+    fn put(&self, frame: &Frame, out: &mut Output) -> io::Result<()> {
+        match self.sets(frame.track, frame.key) {
+            Some(sets) => sets
+                .within(&frame.data)
+                .into_iter()
+                .try_for_each(|piece| out.payload(piece)),
+            None => out.payload(&frame.data),
+        }
+    }
 }
 
 /// The index of an MP4, from a log that lists its frames.
@@ -184,6 +244,7 @@ pub(super) fn mp4_layout(
     folder: &Path,
     log: SpoolReader,
     configs: Tracks,
+    in_band: &mut InBand,
 ) -> Result<mp4::Layout, DeriveError> {
     let mut layout = mp4::Layout::new();
     if let Some(video) = configs.video {
@@ -194,8 +255,11 @@ pub(super) fn mp4_layout(
     }
     list(folder, log, |listed| {
         match listed {
-            Listed::Frame(sample) => layout.push(sample)?,
-            Listed::Other(Record::Video(config)) => layout.video_config(config)?,
+            Listed::Frame(sample) => layout.push(in_band.sized(sample))?,
+            Listed::Other(Record::Video(config)) => {
+                in_band.config(&config)?;
+                layout.video_config(config)?;
+            }
             Listed::Other(Record::Audio(config)) => layout.audio_config(config)?,
             Listed::Other(_) => {}
         }
@@ -207,16 +271,21 @@ pub(super) fn mp4_layout(
 fn write_mp4(
     folder: &Path,
     path: &Path,
-    span: Span,
+    file: &File,
     configs: Tracks,
 ) -> Result<Written, DeriveError> {
-    let layout = mp4_layout(folder, SpoolReader::listing(folder, span), configs)?;
+    let mut in_band = InBand::of(file, &configs)?;
+    let mut listed = InBand::of(file, &configs)?;
+    let log = SpoolReader::listing(folder, file.span);
+    let layout = mp4_layout(folder, log, configs, &mut listed)?;
     let mut out = Output::create(path)?;
     out.buffer.extend_from_slice(&layout.head()?);
     drop(layout);
-    for_each(folder, span, |record| {
-        if let Record::Frame(frame) = record {
-            out.payload(&frame.data)?;
+    for_each(folder, file.span, |record| {
+        match record {
+            Record::Frame(frame) => in_band.put(&frame, &mut out)?,
+            Record::Video(config) => in_band.config(&config)?,
+            Record::Audio(_) | Record::Mark(_) => {}
         }
         Ok(())
     })?;
@@ -226,7 +295,7 @@ fn write_mp4(
 fn write_flv(
     folder: &Path,
     path: &Path,
-    span: Span,
+    file: &File,
     configs: &Tracks,
 ) -> Result<Written, DeriveError> {
     let mut layout = flv::write::Layout::new();
@@ -236,10 +305,14 @@ fn write_flv(
     if let Some(audio) = &configs.audio {
         layout.audio_config(audio)?;
     }
-    list(folder, SpoolReader::listing(folder, span), |listed| {
+    let mut in_band = InBand::of(file, configs)?;
+    list(folder, SpoolReader::listing(folder, file.span), |listed| {
         match listed {
-            Listed::Frame(sample) => layout.push(sample)?,
-            Listed::Other(Record::Video(config)) => layout.video_config(&config)?,
+            Listed::Frame(sample) => layout.push(in_band.sized(sample))?,
+            Listed::Other(Record::Video(config)) => {
+                in_band.config(&config)?;
+                layout.video_config(&config)?;
+            }
             Listed::Other(Record::Audio(config)) => layout.audio_config(&config)?,
             Listed::Other(_) => {}
         }
@@ -254,15 +327,19 @@ fn write_flv(
     if let Some(audio) = &configs.audio {
         out.buffer.extend_from_slice(&writer.audio_config(audio)?);
     }
-    for_each(folder, span, |record| {
+    let mut in_band = InBand::of(file, configs)?;
+    for_each(folder, file.span, |record| {
         match record {
             Record::Frame(frame) => {
-                let head = writer.tag_head(&sample(&frame))?;
+                let head = writer.tag_head(&in_band.sized(sample(&frame)))?;
                 out.buffer.extend_from_slice(&head);
-                out.payload(&frame.data)?;
+                in_band.put(&frame, &mut out)?;
                 out.buffer.extend_from_slice(&head.tail());
             }
-            Record::Video(config) => out.buffer.extend_from_slice(&writer.video_config(&config)?),
+            Record::Video(config) => {
+                in_band.config(&config)?;
+                out.buffer.extend_from_slice(&writer.video_config(&config)?);
+            }
             Record::Audio(config) => out.buffer.extend_from_slice(&writer.audio_config(&config)?),
             Record::Mark(_) => {}
         }
@@ -277,7 +354,12 @@ pub async fn cmaf_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<M
         let path = folder.join(format!("slice-{}-{}.m4s", slice.lane, slice.sequence));
         let configs = Tracks::at(&folder, slice.span)?;
         let (width, height) = configs.pixels();
-        let (written, next) = cmaf::write_fragment(&folder, &path, &slice, &configs, start.cmaf)?;
+        let from = if start.file == slice.file {
+            start.cmaf
+        } else {
+            start.cmaf.afresh()
+        };
+        let (written, next) = cmaf::write_fragment(&folder, &path, &slice, &configs, from)?;
         Ok(Made {
             path,
             size: written.size,
@@ -286,6 +368,7 @@ pub async fn cmaf_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<M
             height,
             carry: Carry {
                 cmaf: next,
+                file: slice.file,
                 ..start
             },
         })
@@ -320,8 +403,8 @@ pub struct Tracks {
 }
 
 impl Tracks {
-    /// Those in force at the range's start; a track whose configuration comes later in the range counts from the start, so that
-    /// every header announces it.
+    /// Those in force at the range's start; a track that begins later in the range counts from the start, so that every header
+    /// announces it.
     pub(super) fn at(folder: &Path, span: Span) -> Result<Self, DeriveError> {
         let mut found = Self::default();
         for at in [span.configs.video, span.configs.audio]
@@ -334,21 +417,21 @@ impl Tracks {
                 _ => {}
             }
         }
-        if found.video.is_none() || found.audio.is_none() {
-            let mut reader = SpoolReader::listing(folder, span);
-            while let Some(listed) = reader.next_listed()? {
-                match listed {
-                    Listed::Other(Record::Video(config)) if found.video.is_none() => {
+        let mut reader = SpoolReader::listing(folder, span);
+        let mut told = Told::default();
+        while found.video.is_none() || found.audio.is_none() {
+            match reader.next_listed()? {
+                None => break,
+                Some(Listed::Other(record)) => drop(told.hold(record)),
+                Some(Listed::Frame(frame)) => match told.before(frame.track) {
+                    Some(Record::Video(config)) if found.video.is_none() => {
                         found.video = Some(config);
                     }
-                    Listed::Other(Record::Audio(config)) if found.audio.is_none() => {
+                    Some(Record::Audio(config)) if found.audio.is_none() => {
                         found.audio = Some(config);
                     }
                     _ => {}
-                }
-                if found.video.is_some() && found.audio.is_some() {
-                    break;
-                }
+                },
             }
         }
         if found.video.is_none() && found.audio.is_none() {
@@ -372,31 +455,79 @@ fn one(folder: &Path, at: Position) -> Result<Option<Record>, DeriveError> {
         .map(|(_, record)| record))
 }
 
-/// Walks the records of a range.
+/// Configurations that no frame of their track has followed yet. The last ones of a range may be those of the next file.
+#[derive(Default)]
+struct Told {
+    video: Option<VideoConfig>,
+    audio: Option<AudioConfig>,
+}
+
+impl Told {
+    /// Keeps a configuration; gives back any other record.
+    fn hold(&mut self, record: Record) -> Option<Record> {
+        match record {
+            Record::Video(config) => self.video = Some(config),
+            Record::Audio(config) => self.audio = Some(config),
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// What holds from the next frame of a track on, if that is news.
+    fn before(&mut self, track: Track) -> Option<Record> {
+        match track {
+            Track::Video => self.video.take().map(Record::Video),
+            Track::Audio => self.audio.take().map(Record::Audio),
+        }
+    }
+}
+
+/// Walks the records of a range, each configuration right before the first frame that has it.
 pub fn for_each(
     folder: &Path,
     span: Span,
     mut work: impl FnMut(Record) -> Result<(), DeriveError>,
 ) -> Result<(), DeriveError> {
     let mut reader = SpoolReader::span(folder, span);
+    let mut told = Told::default();
     let mut any = false;
     while let Some((_, record)) = reader.next_record()? {
-        any |= matches!(record, Record::Frame(_));
-        work(record)?;
+        if let Record::Frame(frame) = &record {
+            any = true;
+            if let Some(config) = told.before(frame.track) {
+                work(config)?;
+            }
+        }
+        if let Some(record) = told.hold(record) {
+            work(record)?;
+        }
     }
     there(folder, any)
 }
 
-/// Walks a log without the payloads of frames.
+/// Walks a log without the payloads of frames, in the same way.
 pub fn list(
     folder: &Path,
     mut log: SpoolReader,
     mut work: impl FnMut(Listed) -> Result<(), DeriveError>,
 ) -> Result<(), DeriveError> {
+    let mut told = Told::default();
     let mut any = false;
     while let Some(listed) = log.next_listed()? {
-        any |= matches!(listed, Listed::Frame(_));
-        work(listed)?;
+        match listed {
+            Listed::Frame(frame) => {
+                any = true;
+                if let Some(config) = told.before(frame.track) {
+                    work(Listed::Other(config))?;
+                }
+                work(Listed::Frame(frame))?;
+            }
+            Listed::Other(record) => {
+                if let Some(record) = told.hold(record) {
+                    work(Listed::Other(record))?;
+                }
+            }
+        }
     }
     there(folder, any)
 }

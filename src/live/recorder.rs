@@ -24,10 +24,10 @@ use crate::live::recorder::effect::{Effect, FaultListener, Job};
 use crate::live::recorder::keyless::Keyless;
 use crate::live::recorder::session::{Session, Taken};
 use crate::media::access_unit::{AccessUnits, Arrived, UnitError};
-use crate::media::frame::{AudioConfig, Track, VideoConfig};
+use crate::media::frame::{AudioCodec, AudioConfig, Track, VideoConfig};
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
-use crate::model::rule::{Choice, Rule, choose};
+use crate::model::rule::{Choice, Format, Rule, choose};
 use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::services::Services;
 
@@ -35,13 +35,17 @@ use crate::services::Services;
 const BACKLOG_LIMIT: u64 = 8 << 20;
 /// A recording this short, of a stream that turns out to hold what cannot be recorded, is not kept. No slice is as short as this.
 const EDGE_MS: i64 = 5_000;
-/// A wanted cut that no key frame brings within this time is made where the stream stands.
+/// A stream that stands still for this long is cut where it stands; one that goes on is cut before its next key frame.
 const CUT_PATIENCE_MS: i64 = 2_000;
+/// A stream that brings less than this meanwhile stands: the newest picture, which was held back.
+const STANDS_MS: i64 = 500;
 
 /// The newest picture waits this long for more of it or for the next one.
 const HELD: Duration = Duration::from_millis(250);
 /// The same for a publisher that sends pictures in parts, where a stop of the network may lie between two of them.
 const HELD_IN_PARTS: Duration = Duration::from_secs(2);
+/// Why a format is refused.
+const MP3_IN_CMAF: &str = "cmaf: MP3 has no place in it (AAC has), and players refuse it there";
 
 /// The publisher's side as the recorder knows it.
 #[derive(Default)]
@@ -93,6 +97,8 @@ pub struct View {
     pub recorded_ms: i64,
     pub timestamp_jumps: u64,
     pub last_error: Option<Fault>,
+    /// Formats of the rule that this stream cannot have, each with the reason.
+    pub refused_formats: Vec<&'static str>,
 }
 
 impl Recorder {
@@ -223,6 +229,35 @@ impl Recorder {
             session.audio_config(&config);
         }
         inner.publisher.audio = Some(config);
+        self.refuse_formats(&mut inner);
+    }
+
+    /// CMAF has no place for MP3 (ISO/IEC 23000-19 has AAC alone of what is recorded), and no browser plays it there. The error is
+    /// told once a recording, and its other formats go on.
+    fn refuse_formats(&self, inner: &mut Inner) {
+        let audio = inner.publisher.audio.as_ref();
+        if audio.is_none_or(|audio| audio.codec != AudioCodec::Mp3) {
+            return;
+        }
+        let Some(session) = inner.session.as_mut().filter(|session| session.is_open()) else {
+            return;
+        };
+        let formats = &session.opening.formats;
+        let of_cmaf = formats.iter().filter(|f| f.format == Format::Cmaf).count();
+        if of_cmaf == 0 {
+            return;
+        }
+        if of_cmaf == formats.len() {
+            tracing::warn!(stream.key = %self.key, reason = MP3_IN_CMAF, "nothing of the stream can be recorded");
+            self.fail_unrecordable(inner);
+            return;
+        }
+        if !std::mem::replace(&mut session.cmaf_refused, true) {
+            tracing::warn!(stream.key = %self.key, reason = MP3_IN_CMAF, "a format is not recorded, the others are");
+            let fault = Fault::StreamFormatError;
+            self.tell_aside(session, fault);
+            inner.last_fault = Some(fault);
+        }
     }
 
     /// The video bitrate that the publisher announced.
@@ -280,7 +315,8 @@ impl Recorder {
         let Some(session) = &mut inner.session else {
             return;
         };
-        match session.frame(arrived.frame, arrived.timestamp, arrived.at) {
+        let taken = session.frame(arrived.frame, arrived.timestamp, arrived.at);
+        match taken {
             Taken::No | Taken::Yes => {}
             Taken::First => {
                 self.tell_session(session, "recording");
@@ -296,6 +332,9 @@ impl Recorder {
         self.emit_outputs(inner);
         if is_over {
             self.apply(inner, Input::WindowClosed);
+        }
+        if matches!(taken, Taken::First | Taken::Resumed) {
+            self.refuse_formats(inner);
         }
     }
 
@@ -385,6 +424,10 @@ impl Recorder {
         if matches!(inner.state, State::Idle) {
             return;
         }
+        self.fail_unrecordable(&mut inner);
+    }
+
+    fn fail_unrecordable(&self, inner: &mut Inner) {
         // What came before the first sight of the other track is no recording of the stream, only its edge.
         let is_edge = inner
             .session
@@ -395,7 +438,7 @@ impl Recorder {
         } else {
             Input::Failed
         };
-        self.fail_as(&mut inner, Fault::StreamFormatError, input);
+        self.fail_as(inner, Fault::StreamFormatError, input);
     }
 
     /// Lets `session` fail in one of the ways, if it is the one that is being recorded.
@@ -446,6 +489,7 @@ impl Recorder {
             inner.publisher.choice.winner = Some(rule);
         }
         self.carry_out(&mut inner, next, steps);
+        self.refuse_formats(&mut inner);
         Ok(Done { before, acted })
     }
 
@@ -491,6 +535,11 @@ impl Recorder {
             recorded_ms: session.map_or(0, |s| s.timeline.end_ms()),
             timestamp_jumps: session.map_or(0, |s| s.timeline.jumps()),
             last_error: inner.last_fault,
+            refused_formats: session
+                .filter(|session| session.cmaf_refused)
+                .map(|_| MP3_IN_CMAF)
+                .into_iter()
+                .collect(),
         }
     }
 

@@ -18,7 +18,7 @@ use super::spool::{Position, put_aside, segment_name};
 use crate::clock::UnixMs;
 use crate::disk::held::{self, Held};
 use crate::live::decide::machine::Cause;
-use crate::live::decide::segmenter::{Output, Segmenter, with_needs};
+use crate::live::decide::segmenter::{Output, Print, Segmenter, with_needs};
 use crate::live::decide::timeline::Timeline;
 use crate::live::recorder::effect::{Effect, Status};
 use crate::live::recorder::session::{Kept, Session};
@@ -182,12 +182,10 @@ fn read_story(folder: &Arc<Held>, segments: &[u32], now: UnixMs) -> io::Result<O
                     key: f.key,
                 }),
                 Record::Video(config) => {
-                    let print = crc32fast::hash(&config.record);
-                    kept.push(Kept::Config(at, Track::Video, print));
+                    kept.push(Kept::Config(at, Track::Video, Print::of_video(&config)));
                 }
                 Record::Audio(config) => {
-                    let print = crc32fast::hash(&config.record);
-                    kept.push(Kept::Config(at, Track::Audio, print));
+                    kept.push(Kept::Config(at, Track::Audio, Print::of_audio(&config)));
                 }
                 Record::Mark(mark) => story = begin(*mark, std::mem::take(&mut kept), now),
             },
@@ -286,11 +284,11 @@ impl Story {
             }
             Record::Video(config) => {
                 self.segmenter
-                    .config(at, Track::Video, crc32fast::hash(&config.record));
+                    .config(at, Track::Video, Print::of_video(&config));
             }
             Record::Audio(config) => {
                 self.segmenter
-                    .config(at, Track::Audio, crc32fast::hash(&config.record));
+                    .config(at, Track::Audio, Print::of_audio(&config));
             }
             Record::Mark(mark) => match *mark {
                 Mark::Open(_) => {}
@@ -340,7 +338,7 @@ impl Story {
             self.effects.push(Effect::Output {
                 opening: Arc::new(self.opening.clone()),
                 folder: PathBuf::new(),
-                output,
+                output: Box::new(output),
                 handed: None,
                 keep_from,
             });

@@ -207,7 +207,7 @@ impl Worker {
         else {
             return;
         };
-        let (lane, number, kind, fault) = match output {
+        let (lane, number, kind, fault) = match &**output {
             Output::Slice(slice) => (
                 slice.lane,
                 slice.sequence,
@@ -254,7 +254,7 @@ impl Worker {
                 if self.given_up.contains(&opening.session) {
                     return Ok(());
                 }
-                let mut output = output.clone();
+                let mut output = Output::clone(output);
                 let mut cut_short = false;
                 if let Some(handed) = handed {
                     cut_short = !self.is_on_disk(&opening.session, handed).await;

@@ -120,6 +120,17 @@ pub struct Position {
     audio_timescale: u32,
 }
 
+impl Position {
+    /// Where sound does not go on from what was written.
+    #[must_use]
+    pub fn afresh(self) -> Self {
+        Self {
+            next_audio: None,
+            ..self
+        }
+    }
+}
+
 /// Writes what stands before the payload of each fragment.
 #[derive(Debug)]
 pub struct Fragmenter {

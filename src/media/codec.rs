@@ -10,6 +10,7 @@ pub mod h264;
 pub mod h265;
 pub mod mp3;
 pub mod mpeg4;
+pub mod sets;
 pub mod unit;
 
 use thiserror::Error;

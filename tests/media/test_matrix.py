@@ -1,94 +1,15 @@
 """Every source in every format: each frame once, in order, unchanged, at its time; files that decode without a word."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
-from harness.chunks import Message, pack
-from harness.clip import Tag
-from harness.playlist import Playlist
-from harness.publisher import CHANNELS, CHUNK_SIZE
-from harness.stage import Stage
 
 from matrix import witness
 from matrix.frames import Frame
 from matrix.messages import MESSAGES
-from matrix.sources import SOURCES, Source
+from matrix.recording import Recording, record
+from matrix.sources import FORMATS, SOURCES
 
-SLICE_SECONDS = 5
-FORMATS = ({"Format": "m3u8", "SliceDuration": SLICE_SECONDS}, "mp4", "flv", {"Format": "cmaf", "SliceDuration": SLICE_SECONDS})
 # A millisecond each for rounding at the publisher and in the file; MP4 lays AAC on its sample clock (docs/media.md).
 TOLERANCE_MS = 2.1
-
-@dataclass
-class Recording:
-    """One source recorded in all formats: the keys of its files and where to put fetched ones."""
-
-    source: Source
-    keys: dict[str, list[str]]
-    stage: Stage
-    folder: Path
-
-    def media(self, name: str, key: str) -> tuple[Path, Playlist | None, list[Path]]:
-        """A file that holds all media of one of the format's files, its playlist and its slices."""
-        if name in ("mp4", "flv"):
-            whole = self.folder / f"whole.{name}"
-            whole.write_bytes(self.stage.bucket.get(key))
-            return whole, None, []
-        listing = self.stage.playlist(key)
-        (self.folder / f"{name}.m3u8").write_bytes(self.stage.bucket.get(key))
-        head, parts = b"", []
-        maps = [tag.split('"')[1] for tag in listing.tags if tag.startswith("#EXT-X-MAP:")]
-        folder = key.rpartition("/")[0]
-        for uri in maps[:1]:
-            head = self.stage.bucket.get(f"{folder}/{uri}")
-            self._keep(uri, head)
-        for segment, key in zip(listing.segments, listing.keys(), strict=True):
-            parts.append(self._keep(segment.uri, self.stage.bucket.get(key)))
-        whole = self.folder / f"whole.{'mp4' if maps else 'ts'}"
-        if maps:
-            whole = self.folder / "whole-cmaf.mp4"
-        whole.write_bytes(head + b"".join(part.read_bytes() for part in parts))
-        return whole, listing, parts
-
-    def _keep(self, uri: str, body: bytes) -> Path:
-        path = self.folder / uri
-        assert self.folder in path.resolve().parents, uri
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-        return path
-
-
-def send(stage: Stage, source: Source, stream: str) -> None:
-    """Publishes the tags as they are, leaves, and waits until the server knows."""
-    publisher = stage.publisher(stream)
-    for item in source.sent:
-        tag: Tag = item.tag
-        publisher.socket.sendall(pack(CHANNELS[tag.kind], Message(tag.kind, publisher.stream, tag.timestamp, tag.body), CHUNK_SIZE))
-    publisher.round_trip()
-    assert not publisher.closed.is_set(), "the server closed the connection"
-    stage.end(publisher)
-
-
-def record(stage: Stage, source: Source, folder: Path) -> Recording:
-    """Records a source once, in all formats."""
-    # A rule takes three formats, so the fourth records a second push of the same tags.
-    stage.rule(*FORMATS[:3], DelayTime=15, stream="s1")
-    stage.rule(*FORMATS[3:], DelayTime=15, stream="s2")
-    stage.notify()
-    send(stage, source, "s1")
-    send(stage, source, "s2")
-    stage.advance(16)
-    keys = {}
-    for event in stage.wait_files(len(FORMATS) - 1 + source.headers):
-        uri = event["uri"]
-        form = uri.rpartition(".")[2]
-        if form == "m3u8" and b"#EXT-X-MAP" in stage.bucket.get(uri):
-            form = "cmaf"
-        keys.setdefault(form, []).append(uri)
-    assert sorted(keys) == ["cmaf", "flv", "m3u8", "mp4"] and len(keys["cmaf"]) == source.headers, keys
-    return Recording(source, keys, stage, folder)
-
 
 def origin(frames: list[Frame]) -> float:
     """The presentation time that all others are measured from: the first picture's, else the first sound's."""
@@ -118,29 +39,53 @@ def compare(expected: list[Frame], found: list[Frame], shift: float) -> None:
         assert not backward, f"{kind}: decoding times go back at {backward[:4]}"
 
 
+def take(rest: dict[str, list[Frame]], found: list[Frame]) -> list[Frame]:
+    """What a file should hold: of each track, as many of the frames still to come as it has."""
+    taken = []
+    for kind in {frame.kind for frame in found}:
+        count = sum(frame.kind == kind for frame in found)
+        taken += rest[kind][:count]
+        del rest[kind][:count]
+    return sorted(taken, key=lambda frame: (frame.ms, frame.kind))
+
+
+def begins_with_a_key(frames: list[Frame], where: str) -> None:
+    """A file or slice without its key frame shows nothing until the next one."""
+    first = next((frame for frame in frames if frame.kind == "v"), None)
+    assert first is None or first.key, f"{where} begins in the midst of a group of pictures"
+
+
 def check(recording: Recording, form: str) -> None:
     """One format of a recording, whole and in its slices."""
-    expected, noise = recording.source.frames(), recording.source.noise
-    found, seconds, slices = [], 0.0, 0
-    for key in recording.keys[form]:
+    source = recording.source
+    expected, noise = source.frames(), source.noise
+    rest = {kind: [frame for frame in expected if frame.kind == kind] for kind in "va"}
+    seconds, slices, breaks = 0.0, 0, 0
+    for key in recording.keys.get(form, []):
         whole, listing, parts = recording.media(form, key)
-        found += witness.frames(whole, noise)
+        found = witness.frames(whole, noise)
         witness.decodes(whole, noise)
+        begins_with_a_key(found, key)
+        want = take(rest, found)
+        # ffmpeg shows the pictures of a fragmented file later by its most negative composition offset (ISO/IEC 14496-12, 8.8.8,
+        # has no such shift; files that ffmpeg fragments itself show it as well).
+        shift = -min(0, *(f.cts for f in expected)) if form == "cmaf" else 0
+        compare(want, found, shift)
         if listing is None:
             continue
+        for part in parts:
+            if form == "m3u8":
+                begins_with_a_key(witness.frames(part, noise), part.name)
         witness.decodes(recording.folder / f"{form}.m3u8", noise)
-        assert listing.ended and not any(segment.discontinuity for segment in listing.segments)
-        if form == "m3u8" and any(f.kind == "v" for f in expected):
-            begins = [next(f.key for f in witness.frames(part, noise) if f.kind == "v") for part in parts]
-            assert all(begins), f"slices that begin with no key frame: {begins}"
+        assert listing.ended
+        breaks += sum(segment.discontinuity for segment in listing.segments)
         seconds += listing.duration
         slices += len(parts)
-    # ffmpeg shows the pictures of a fragmented file later by its most negative composition offset (ISO/IEC 14496-12, 8.8.8,
-    # has no such shift; files that ffmpeg fragments itself show it as well).
-    shift = -min(0, *(f.cts for f in expected)) if form == "cmaf" else 0
-    compare(expected, found, shift)
+    left = {kind: len(frames) for kind, frames in rest.items() if frames}
+    assert not left or not source.count(form), f"frames that no file holds: {left}"
+    assert breaks == source.breaks.get(form, 0), "EXT-X-DISCONTINUITY"
     if slices:
-        span = max(f.ms for f in expected) - min(f.ms for f in expected)
+        span = max(f.ms for f in expected) - min(f.ms for f in expected) + source.overlap * 1000
         assert seconds == pytest.approx(span / 1000, abs=0.1), "the playlists' duration"
         assert slices >= 2, "the clip is long enough for an edge between slices"
 
@@ -153,7 +98,7 @@ def test_every_frame(stage, tmp_path, name):
     folder = tmp_path.resolve()
     recording = record(stage, ALL[name](folder), folder)
     wrong = []
-    for form in ("m3u8", "mp4", "flv", "cmaf"):
+    for form in FORMATS:
         try:
             check(recording, form)
         except AssertionError as error:

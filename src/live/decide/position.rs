@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// A place in a session's spool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Position {
     /// The number of the spool's file, from 0.
     pub segment: u32,

@@ -3,10 +3,15 @@
 //!
 //! One [`Lane`] a format. Sliced formats (m3u8, cmaf) cut slices at the first cut point at or after SliceDuration and files at the first
 //! slice edge at or after CycleDuration; mp4 and flv cut files at the first cut point at or after CycleDuration. A cut point is a key
-//! frame, or any audio frame while there is no picture.
+//! frame and nothing else, unless no picture has come for [`PICTURE_LOST_MS`]: then any audio frame is one.
 //!
-//! All fragments of a CMAF file share one header, so a changed codec configuration ends the file at the next cut point; the other formats
-//! carry the change inside.
+//! What one file cannot hold ends it at a cut point (docs/media.md has the table, [`lane`] the rules). Where sound changes in the midst of a group
+//! of pictures, the cut lies before the key frame that it came right after, or else before the next one: the new sound belongs to the
+//! new file, the pictures on this side of the cut to the old one. So the ranges of two files may overlap, and [`Span`] tells which
+//! track of the overlap is whose.
+
+mod lane;
+mod print;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,19 +19,31 @@ use crate::clock::UnixMs;
 use crate::live::decide::position::Position;
 use crate::media::frame::Track;
 use crate::model::rule::{Format, FormatRule};
+use lane::{End, Gap, Lane, Moment};
+pub use print::Print;
 
-/// Timestamps are rounded to milliseconds, so a key frame may come this much before its nominal time.
-const SLACK_MS: i64 = 20;
 /// Without a picture for this long, sound alone decides the cuts.
 const PICTURE_LOST_MS: i64 = 10_000;
 
 /// What a slice or file is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Span {
     pub from: Position,
     pub to: Position,
-    /// Where the codec configurations in force at `from` lie.
+    /// Where the codec configurations in force at `from` lie, of the tracks that it holds.
     pub configs: Configs,
+    /// Sound from here on is not in it.
+    #[serde(default)]
+    pub sound_to: Option<Position>,
+    /// Pictures before this are not in it.
+    #[serde(default)]
+    pub pictures_from: Option<Position>,
+    /// Pictures from here on are not in it.
+    #[serde(default)]
+    pub pictures_to: Option<Position>,
+    /// Sound before this is not in it.
+    #[serde(default)]
+    pub sound_from: Option<Position>,
 }
 
 fn first_segment(from: Position, configs: Configs) -> u32 {
@@ -75,6 +92,9 @@ pub struct File {
     pub slices: Option<(u64, u64)>,
     /// What its header is made from (CMAF): its last slice. A configuration that changes ends the file, so all of it has the same.
     pub header: Option<Span>,
+    /// Its pictures have more than one configuration (mp4, flv).
+    #[serde(default)]
+    pub several: bool,
 }
 
 /// An MP4 file that has begun.
@@ -92,45 +112,20 @@ pub enum Output {
     File(File),
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct OpenSlice {
-    from: Position,
+/// A place in the spool, its media time, and the configurations in force there.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Place {
+    at: Position,
+    dts_ms: i64,
     configs: Configs,
-    start_ms: i64,
-    /// From where the target is measured: the first cut point.
-    anchor_ms: Option<i64>,
-    started_at: UnixMs,
-    discontinuity: bool,
-    /// The lowest composition offset so far; never above zero.
-    #[serde(default)]
-    lowest_cts_ms: i32,
+    prints: [Print; 2],
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct OpenFile {
-    from: Position,
-    configs: Configs,
-    /// Fingerprints of the configurations that its header announces, by track.
-    #[serde(default)]
-    announced: [Option<u32>; 2],
-    start_ms: i64,
-    anchor_ms: Option<i64>,
-    started_at: UnixMs,
-    decodable: bool,
-    slices: Option<(u64, u64)>,
-    /// What its newest slice was made of.
-    #[serde(default)]
-    newest: Option<Span>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Lane {
-    rule: FormatRule,
-    /// The counter of the next slice.
-    next_sequence: u64,
-    next_number: u64,
-    file: Option<OpenFile>,
-    slice: Option<OpenSlice>,
+impl Place {
+    fn sound(&self) -> Print {
+        let [_, audio] = self.prints;
+        audio
+    }
 }
 
 /// The segmenter of one session.
@@ -139,16 +134,59 @@ pub struct Segmenter {
     lanes: Vec<Lane>,
     /// Media time and wall time of the same instant in the current push.
     anchor: (i64, UnixMs),
-    last_key_ms: Option<i64>,
+    /// The newest picture; before the first one, since when it is waited for.
+    #[serde(default)]
+    last_picture_ms: Option<i64>,
     after_gap: bool,
     cut_wanted: bool,
     configs: Configs,
-    /// Fingerprints of the configurations in force, by track.
+    /// Of the configurations in force, by track.
     #[serde(default)]
-    prints: [Option<u32>; 2],
+    in_force: [Print; 2],
+    /// The interruption that no picture has come after.
+    #[serde(default)]
+    gap: Option<Gap>,
+    /// The first sound since the newest picture, or since the push began.
+    #[serde(default)]
+    lead: Option<Place>,
+    /// The newest key frame of the push.
+    #[serde(default)]
+    key: Option<Place>,
+}
+
+impl Configs {
+    /// Takes one track's from others.
+    fn take(&mut self, track: Track, from: Self) {
+        match track {
+            Track::Video => self.video = from.video,
+            Track::Audio => self.audio = from.audio,
+        }
+    }
 }
 
 impl Span {
+    /// Whether a frame within the range is in it, or its neighbour's.
+    #[must_use]
+    pub fn holds(&self, at: Position, track: Track) -> bool {
+        let (from, to) = match track {
+            Track::Video => (self.pictures_from, self.pictures_to),
+            Track::Audio => (self.sound_from, self.sound_to),
+        };
+        from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to)
+    }
+
+    /// Whether every frame within the range is in it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let edges = [
+            self.pictures_from,
+            self.pictures_to,
+            self.sound_from,
+            self.sound_to,
+        ];
+        edges.iter().all(Option::is_none)
+    }
+
     /// The first segment that is needed to read it.
     #[must_use]
     pub fn first_segment(&self) -> u32 {
@@ -189,22 +227,19 @@ impl Segmenter {
     pub fn new(formats: &[FormatRule], first_sequence: u64, wall: UnixMs) -> Self {
         let lanes = formats
             .iter()
-            .map(|rule| Lane {
-                rule: rule.clone(),
-                next_sequence: first_sequence,
-                next_number: 0,
-                file: None,
-                slice: None,
-            })
+            .map(|rule| Lane::new(rule.clone(), first_sequence))
             .collect();
         Self {
             lanes,
             anchor: (0, wall),
-            last_key_ms: None,
+            last_picture_ms: None,
             after_gap: false,
             cut_wanted: false,
             configs: Configs::default(),
-            prints: [None; 2],
+            in_force: [Print::default(); 2],
+            gap: None,
+            lead: None,
+            key: None,
         }
     }
 
@@ -224,61 +259,41 @@ impl Segmenter {
             .unwrap_or(0)
     }
 
-    /// The first segment of the spool that an open slice or file still needs.
+    /// The first segment of the spool that an open slice or file still needs, or one that is cut off from its key frame would.
     #[must_use]
     pub fn keep_from(&self) -> Option<u32> {
+        let key = self.key.map(|key| first_segment(key.at, key.configs));
         self.lanes
             .iter()
-            .flat_map(|lane| {
-                let file = lane.file.as_ref().and_then(|file| {
-                    if lane.rule.format.is_sliced() {
-                        file.newest
-                            .filter(|_| lane.rule.format == Format::Cmaf)
-                            .map(|span| span.first_segment())
-                    } else {
-                        Some(first_segment(file.from, file.configs))
-                    }
-                });
-                let slice = lane.slice.as_ref();
-                [file, slice.map(|s| first_segment(s.from, s.configs))]
-            })
-            .flatten()
+            .filter_map(Lane::keep_from)
+            .chain(key)
             .min()
     }
 
-    /// The MP4 files that have begun.
+    /// The MP4 files that have begun and may be written from their begin on.
     #[must_use]
     pub fn open_mp4s(&self) -> Vec<OpenMp4> {
         let lanes = self.lanes.iter().enumerate();
         lanes
             .filter(|(_, lane)| lane.rule.format == Format::Mp4)
-            .filter_map(|(n, lane)| {
-                Some(OpenMp4 {
-                    lane: n,
-                    number: lane.next_number,
-                    from: lane.file.as_ref()?.from,
-                })
+            .filter_map(|(lane, open)| {
+                let (number, from) = open.growing()?;
+                Some(OpenMp4 { lane, number, from })
             })
             .collect()
     }
 
     /// A codec configuration lies at `at` and holds from there on; `print` tells one configuration from another.
-    pub fn config(&mut self, at: Position, track: Track, print: u32) {
-        let [video, audio] = &mut self.prints;
+    pub fn config(&mut self, at: Position, track: Track, print: Print) {
+        let [video, audio] = &mut self.in_force;
         match track {
             Track::Video => {
                 self.configs.video = Some(at);
-                *video = Some(print);
+                *video = print;
             }
             Track::Audio => {
                 self.configs.audio = Some(at);
-                *audio = Some(print);
-            }
-        }
-        // A track's first configuration in a file is what the header announces, also when it comes late.
-        for file in self.lanes.iter_mut().filter_map(|lane| lane.file.as_mut()) {
-            for (announced, print) in file.announced.iter_mut().zip(self.prints) {
-                *announced = announced.or(print);
+                *audio = print;
             }
         }
     }
@@ -292,150 +307,58 @@ impl Segmenter {
         key: bool,
         out: &mut Vec<Output>,
     ) {
-        let cut_point = match track {
-            Track::Video => key,
-            Track::Audio => self
-                .last_key_ms
-                .is_none_or(|last| dts_ms - last > PICTURE_LOST_MS),
-        };
-        if track == Track::Video && key {
-            self.last_key_ms = Some(dts_ms);
-        }
-        if cut_point {
-            if self.cut_wanted {
-                self.close_files(at, dts_ms, out);
-            } else {
-                for lane in 0..self.lanes.len() {
-                    self.cut_if_due(lane, at, dts_ms, out);
+        let [video, audio] = self.in_force;
+        let (cut_point, print) = match track {
+            Track::Video => (key, video),
+            Track::Audio => {
+                if self.last_picture_ms.is_none() && video.codec.is_some() {
+                    self.last_picture_ms = Some(dts_ms);
                 }
+                let is_lost = |last| dts_ms - last > PICTURE_LOST_MS;
+                (self.last_picture_ms.is_none_or(is_lost), audio)
             }
+        };
+        let here = Place {
+            at,
+            dts_ms,
+            configs: self.configs,
+            prints: [video, audio],
+        };
+        if track == Track::Audio {
+            self.lead.get_or_insert(here);
         }
-        let wall = self.wall(dts_ms);
-        let discontinuity = std::mem::take(&mut self.after_gap);
-        let (configs, announced) = (self.configs, self.prints);
-        for lane in &mut self.lanes {
-            let file = lane.file.get_or_insert(OpenFile {
-                from: at,
-                configs,
-                announced,
-                start_ms: dts_ms,
-                anchor_ms: None,
-                started_at: wall,
-                decodable: false,
-                slices: None,
-                newest: None,
-            });
-            if cut_point {
-                file.anchor_ms.get_or_insert(dts_ms);
-                file.decodable = true;
+        // A gap breaks the timeline of what comes first after it.
+        let breaks = std::mem::take(&mut self.after_gap);
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            if !cut_point && !breaks && lane.goes_on(track, print, cts_ms) {
+                continue;
             }
-            if lane.rule.format.is_sliced() {
-                let slice = lane.slice.get_or_insert(OpenSlice {
-                    from: at,
-                    configs,
-                    start_ms: dts_ms,
-                    anchor_ms: None,
-                    started_at: wall,
-                    discontinuity,
-                    lowest_cts_ms: 0,
-                });
-                slice.lowest_cts_ms = slice.lowest_cts_ms.min(cts_ms);
-                if cut_point {
-                    slice.anchor_ms.get_or_insert(dts_ms);
-                }
+            let moment = Moment {
+                here,
+                track,
+                cut_point,
+                cts_ms,
+                anchor: self.anchor,
+                lead: self.lead,
+                key_place: self.key,
+                gap: self.gap,
+                cut_wanted: self.cut_wanted,
+                breaks,
+            };
+            let before = out.len();
+            lane.take(&moment, out);
+            number_them(out, before, number);
+        }
+        self.cut_wanted &= !cut_point;
+        if track == Track::Video {
+            self.last_picture_ms = Some(dts_ms);
+            (self.lead, self.gap) = (None, None);
+            if key {
+                self.key = Some(here);
             }
+        } else if cut_point {
+            self.key = None;
         }
-    }
-
-    fn cut_if_due(&mut self, lane: usize, at: Position, dts_ms: i64, out: &mut Vec<Output>) {
-        let Some(l) = self.lanes.get(lane) else {
-            return;
-        };
-        let due = |anchor: Option<i64>, target_s: i64| {
-            anchor.is_some_and(|anchor| dts_ms + SLACK_MS >= anchor + target_s * 1000)
-        };
-        let file_due = l
-            .file
-            .as_ref()
-            .is_some_and(|f| due(f.anchor_ms, l.rule.cycle_s));
-        let outdated = l.rule.format == Format::Cmaf
-            && l.file.as_ref().is_some_and(|f| f.announced != self.prints);
-        if outdated {
-            self.close_slice(lane, at, dts_ms, out);
-            self.close_file(lane, at, dts_ms, out);
-            return;
-        }
-        if l.rule.format.is_sliced() {
-            let target = l.rule.slice_s.min(l.rule.cycle_s);
-            if !l.slice.as_ref().is_some_and(|s| due(s.anchor_ms, target)) {
-                return;
-            }
-            self.close_slice(lane, at, dts_ms, out);
-        }
-        if file_due {
-            self.close_file(lane, at, dts_ms, out);
-        }
-    }
-
-    fn close_slice(&mut self, lane: usize, at: Position, end_ms: i64, out: &mut Vec<Output>) {
-        let ended_at = self.wall(end_ms);
-        let Some(l) = self.lanes.get_mut(lane) else {
-            return;
-        };
-        let Some(open) = l.slice.take() else { return };
-        let sequence = l.next_sequence;
-        l.next_sequence += 1;
-        let span = Span {
-            from: open.from,
-            to: at,
-            configs: open.configs,
-        };
-        if let Some(file) = &mut l.file {
-            file.newest = Some(span);
-            file.slices = Some(
-                file.slices
-                    .map_or((sequence, sequence), |(first, _)| (first, sequence)),
-            );
-        }
-        out.push(Output::Slice(Slice {
-            lane,
-            sequence,
-            file: l.next_number,
-            span,
-            start_ms: open.start_ms,
-            duration_ms: (end_ms - open.start_ms).max(1),
-            started_at: open.started_at,
-            ended_at,
-            discontinuity: open.discontinuity,
-            lowest_cts_ms: open.lowest_cts_ms,
-        }));
-    }
-
-    fn close_file(&mut self, lane: usize, at: Position, end_ms: i64, out: &mut Vec<Output>) {
-        let ended_at = self.wall(end_ms);
-        let Some(l) = self.lanes.get_mut(lane) else {
-            return;
-        };
-        let Some(open) = l.file.take() else { return };
-        // Nothing that a player could show: no file and no event.
-        if !open.decodable {
-            return;
-        }
-        out.push(Output::File(File {
-            lane,
-            number: l.next_number,
-            span: Span {
-                from: open.from,
-                to: at,
-                configs: open.configs,
-            },
-            duration_ms: (end_ms - open.start_ms).max(1),
-            started_at: open.started_at,
-            ended_at,
-            slices: open.slices,
-            header: open.newest.filter(|_| l.rule.format == Format::Cmaf),
-        }));
-        l.next_number += 1;
     }
 
     /// Asks for new files at the next cut point.
@@ -451,8 +374,16 @@ impl Segmenter {
 
     /// The stream was lost or paused at `end_ms`: slices end, files stay open.
     pub fn pause(&mut self, at: Position, end_ms: i64, out: &mut Vec<Output>) {
-        for lane in 0..self.lanes.len() {
-            self.close_slice(lane, at, end_ms, out);
+        let end = self.end(at, end_ms);
+        self.gap = Some(Gap {
+            end_ms,
+            ended_at: end.ended_at,
+        });
+        (self.lead, self.key) = (None, None);
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            let before = out.len();
+            lane.pause(end, out);
+            number_them(out, before, number);
         }
     }
 
@@ -465,9 +396,30 @@ impl Segmenter {
     /// Ends every slice and file at `end_ms`.
     pub fn close_files(&mut self, at: Position, end_ms: i64, out: &mut Vec<Output>) {
         self.cut_wanted = false;
-        self.pause(at, end_ms, out);
-        for lane in 0..self.lanes.len() {
-            self.close_file(lane, at, end_ms, out);
+        let end = self.end(at, end_ms);
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            let before = out.len();
+            lane.finish(end, out);
+            number_them(out, before, number);
+        }
+    }
+
+    fn end(&self, to: Position, end_ms: i64) -> End {
+        End {
+            to,
+            end_ms,
+            ended_at: self.wall(end_ms),
+            pictures_to: None,
+        }
+    }
+}
+
+/// Says of which lane the newest outputs are.
+fn number_them(out: &mut [Output], from: usize, number: usize) {
+    for output in out.iter_mut().skip(from) {
+        match output {
+            Output::Slice(slice) => slice.lane = number,
+            Output::File(file) => file.lane = number,
         }
     }
 }

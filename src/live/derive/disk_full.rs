@@ -134,7 +134,7 @@ mod tests {
         let span = Span {
             from,
             to: writer.position(),
-            configs: Default::default(),
+            ..Span::default()
         };
         (span, pause)
     }

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::output::Output;
-use super::{DeriveError, Made, Tracks, blocking, file_path, mp4_layout, sample};
+use super::{DeriveError, InBand, Made, Tracks, blocking, file_path, mp4_layout, sample};
 use crate::disk::held;
 use crate::live::decide::segmenter::{File, OpenMp4};
 use crate::live::spool::folder::PAYLOAD;
@@ -100,11 +100,14 @@ impl Ahead {
     }
 
     fn take(&mut self, to: Position) -> Result<(), DeriveError> {
+        self.take_from(SpoolReader::range(&self.folder, self.upto, to))
+    }
+
+    fn take_from(&mut self, mut reader: SpoolReader) -> Result<(), DeriveError> {
         let heads = DiskFile::options().append(true).open(self.heads())?;
         let mut heads = BufWriter::new(heads);
         let mut head = Vec::new();
         let mut out = Output::resume(&self.payload(), self.size, self.crc64.clone())?;
-        let mut reader = SpoolReader::range(&self.folder, self.upto, to);
         while let Some((_, record)) = reader.next_record()? {
             match record {
                 Record::Frame(frame) => {
@@ -124,10 +127,14 @@ impl Ahead {
         Ok(())
     }
 
-    /// Takes the rest and puts the index in front. None: the file is too short to have been begun like this.
+    /// Takes the rest and puts the index in front. None: the file is too short to have been begun like this, or its pictures
+    /// have more than one configuration and want their parameter sets inside.
     pub async fn finish(mut self, file: File) -> Result<Option<Made>, DeriveError> {
+        if file.several {
+            return Ok(None);
+        }
         blocking(move || {
-            self.take(file.span.to)?;
+            self.take_from(SpoolReader::rest_of(&self.folder, file.span, self.upto))?;
             let configs = Tracks::at(&self.folder, file.span)?;
             let (width, height) = configs.pixels();
             let start = Position {
@@ -135,7 +142,7 @@ impl Ahead {
                 offset: 0,
             };
             let heads = SpoolReader::from(&self.place, start).heads_only();
-            let head = mp4_layout(&self.folder, heads, configs)?.head()?;
+            let head = mp4_layout(&self.folder, heads, configs, &mut InBand::none())?.head()?;
             if head.len() % HEAD_BLOCK != 0 {
                 return Ok(None);
             }
@@ -225,12 +232,18 @@ mod tests {
         let file = File {
             lane: 0,
             number: 0,
-            span: Span { from, to, configs },
+            span: Span {
+                from,
+                to,
+                configs,
+                ..Span::default()
+            },
             duration_ms: time,
             started_at: 0,
             ended_at: time,
             slices: None,
             header: None,
+            several: false,
         };
         (file, starts)
     }

@@ -54,7 +54,7 @@ pub enum Effect {
     Output {
         opening: Arc<Opening>,
         folder: PathBuf,
-        output: Output,
+        output: Box<Output>,
         handed: Option<Handed>,
         keep_from: u32,
     },

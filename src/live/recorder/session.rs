@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::UnixMs;
 use crate::disk::writers::Disk;
 use crate::live::decide::machine::Cause;
-use crate::live::decide::segmenter::{Output, Segmenter};
+use crate::live::decide::segmenter::{Output, Print, Segmenter};
 use crate::live::decide::timeline::Timeline;
 use crate::live::recorder::effect::Grown;
 use crate::live::spool::Position;
@@ -30,7 +30,7 @@ enum Gate {
 /// What is kept of a record while nothing is decided: enough to decide later.
 #[derive(Debug, Clone, Copy)]
 pub enum Kept {
-    Config(Position, Track, u32),
+    Config(Position, Track, Print),
     Frame {
         at: Position,
         track: Track,
@@ -72,6 +72,8 @@ pub struct Session {
     first_frame_at: Option<UnixMs>,
     /// Events told so far; the next one's number goes into its name.
     pub statuses: u32,
+    /// It was told that the stream's sound has no place in CMAF.
+    pub cmaf_refused: bool,
     /// The service clock when the stream was lost.
     lost_at: Option<UnixMs>,
     resuming: bool,
@@ -117,6 +119,7 @@ impl Session {
             undecided: undecided.then(Vec::new),
             first_frame_at: None,
             statuses: 0,
+            cmaf_refused: false,
             lost_at: None,
             resuming: false,
             has_pictures: false,
@@ -141,6 +144,7 @@ impl Session {
             undecided: None,
             first_frame_at: None,
             statuses: checkpoint.statuses,
+            cmaf_refused: false,
             lost_at: Some(lost_at),
             resuming: false,
             has_pictures: true,
@@ -201,6 +205,11 @@ impl Session {
     }
 
     pub fn video_config(&mut self, config: &VideoConfig) {
+        let codec = self.video.as_ref().map(|video| video.codec);
+        if self.gate == Gate::Open && codec.is_some_and(|codec| codec != config.codec) {
+            // Pictures of another codec that no key frame leads are nobody's.
+            self.gate = Gate::Waiting { fresh: true };
+        }
         self.video = Some(config.clone());
         if self.writes_at_once() {
             self.write_video();
@@ -323,7 +332,7 @@ impl Session {
         let Some(config) = &self.video else { return };
         let at = self.spool.position();
         self.spool.video_config(config);
-        let print = crc32fast::hash(&config.record);
+        let print = Print::of_video(config);
         self.note_config(at, Track::Video, print);
     }
 
@@ -331,11 +340,11 @@ impl Session {
         let Some(config) = &self.audio else { return };
         let at = self.spool.position();
         self.spool.audio_config(config);
-        let print = crc32fast::hash(&config.record);
+        let print = Print::of_audio(config);
         self.note_config(at, Track::Audio, print);
     }
 
-    fn note_config(&mut self, at: Position, track: Track, print: u32) {
+    fn note_config(&mut self, at: Position, track: Track, print: Print) {
         match (&mut self.segmenter, &mut self.undecided) {
             (Some(segmenter), _) => segmenter.config(at, track, print),
             (None, Some(kept)) => kept.push(Kept::Config(at, track, print)),

@@ -1,6 +1,6 @@
 //! Carrying out what the state machine says: sessions begin, pause, resume and end, questions are put, due times armed.
 
-use super::{CUT_PATIENCE_MS, Inner, Recorder, stop};
+use super::{CUT_PATIENCE_MS, Inner, Recorder, STANDS_MS, stop};
 use crate::clock::UnixMs;
 use crate::ids;
 use crate::live::decide::machine::{self, Cause, Input, State, Step};
@@ -137,6 +137,7 @@ impl Recorder {
                     if let [Step::Adopt, rest @ ..] = steps {
                         self.adopt(&mut inner, Some(formats));
                         self.carry_out(&mut inner, next, rest);
+                        self.refuse_formats(&mut inner);
                     }
                 }
             }
@@ -239,25 +240,35 @@ impl Recorder {
         }
         session.want_cut();
         self.tell(session, Kind::RecordStarted);
+        let mut seen_ms = session.timeline.end_ms();
         let me = self.me.clone();
         let clock = self.services.clock.clone();
         // Held until the due time is registered: an advance must not slip in between.
-        let busy = clock.busy();
-        let due = clock.now() + CUT_PATIENCE_MS;
+        let mut busy = clock.busy();
+        let mut due = clock.now() + CUT_PATIENCE_MS;
         let id = session.opening.session.clone();
         tokio::spawn(async move {
-            let _busy = clock.rest_until(busy, due).await;
-            let Some(recorder) = me.upgrade() else { return };
-            let mut inner = recorder.lock();
-            recorder.settle(&mut inner);
-            if let Some(session) = inner
-                .session
-                .as_mut()
-                .filter(|s| s.opening.session == id && s.cut_is_wanted())
-            {
-                session.cut_now();
+            loop {
+                busy = clock.rest_until(busy, due).await;
+                let Some(recorder) = me.upgrade() else { return };
+                let mut inner = recorder.lock();
+                recorder.settle(&mut inner);
+                let Some(session) = inner
+                    .session
+                    .as_mut()
+                    .filter(|s| s.opening.session == id && s.cut_is_wanted())
+                else {
+                    return;
+                };
+                let end_ms = session.timeline.end_ms();
+                if end_ms - seen_ms < STANDS_MS {
+                    session.cut_now();
+                    recorder.emit_outputs(&mut inner);
+                    return;
+                }
+                seen_ms = end_ms;
+                due = clock.now() + CUT_PATIENCE_MS;
             }
-            recorder.emit_outputs(&mut inner);
         });
     }
 

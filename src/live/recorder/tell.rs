@@ -36,7 +36,7 @@ impl Recorder {
             self.send(Effect::Output {
                 opening: opening.clone(),
                 folder: folder.clone(),
-                output,
+                output: Box::new(output),
                 handed: Some(handed.clone()),
                 keep_from,
             });
@@ -73,6 +73,17 @@ impl Recorder {
         if let Some(session) = &mut inner.session {
             self.tell_as(session, Kind::RecordError, Some(fault));
         }
+    }
+
+    /// An error that ends nothing: numbered apart, since no mark of the spool stands for it.
+    pub(super) fn tell_aside(&self, session: &Session, fault: Fault) {
+        self.send(Effect::Status(Status {
+            session: session.opening.session.clone(),
+            number: u32::MAX,
+            kind: Kind::RecordError,
+            fault: Some(fault),
+            at: self.services.clock.now(),
+        }));
     }
 
     pub(super) fn tell_session(&self, session: &Session, state: &'static str) {

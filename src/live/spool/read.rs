@@ -45,6 +45,8 @@ pub struct SpoolReader {
     length: u64,
     /// Frames stand in this log without their payload.
     heads_only: bool,
+    /// A span whose range holds frames of its neighbour.
+    part: Option<Span>,
 }
 
 /// Where the segments are.
@@ -90,7 +92,16 @@ impl SpoolReader {
     /// The records of a span.
     #[must_use]
     pub fn span(folder: &Path, span: Span) -> Self {
-        Self::range(folder, span.from, span.to)
+        Self::rest_of(folder, span, span.from)
+    }
+
+    /// The records of a span from a position in it on.
+    #[must_use]
+    pub fn rest_of(folder: &Path, span: Span, from: Position) -> Self {
+        Self {
+            part: (!span.is_whole()).then_some(span),
+            ..Self::range(folder, from, span.to)
+        }
     }
 
     /// The records of a span, for [`SpoolReader::next_listed`].
@@ -131,6 +142,7 @@ impl SpoolReader {
             block: BLOCK,
             length: 0,
             heads_only: false,
+            part: None,
         }
     }
 
@@ -164,8 +176,11 @@ impl SpoolReader {
             let Some((head, length)) = self.next_head()? else {
                 return Ok(None);
             };
-            if let Some(whole) = self.whole(&head, length)? {
-                return Ok(Some(whole));
+            let is_foreign = self.is_foreign(&head);
+            match self.whole(&head, length)? {
+                Some(_) if is_foreign => continue,
+                Some(whole) => return Ok(Some(whole)),
+                None => {}
             }
             if !self.next_segment()? {
                 return Ok(None);
@@ -184,12 +199,16 @@ impl SpoolReader {
             let Some((head, length)) = self.next_head()? else {
                 return Ok(None);
             };
+            let is_foreign = self.is_foreign(&head);
             let listed = match frame_of(&head, length) {
                 Some(frame) => self.pass(length).then_some(Listed::Frame(frame)),
                 None => self
                     .whole(&head, length)?
                     .map(|(_, record)| Listed::Other(record)),
             };
+            if is_foreign && listed.is_some() {
+                continue;
+            }
             if listed.is_some() {
                 return Ok(listed);
             }
@@ -197,6 +216,13 @@ impl SpoolReader {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether the record at hand is a frame that is not the span's.
+    fn is_foreign(&self, head: &[u8; HEAD]) -> bool {
+        self.part.is_some_and(|span| {
+            frame_of(head, 0).is_some_and(|frame| !span.holds(self.at, frame.track))
+        })
     }
 
     /// Passes over a frame; false when the segment does not hold all of it.
@@ -362,6 +388,65 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_span_leaves_out_what_is_its_neighbours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let mut writer = SpoolWriter::create(Disk::start().unwrap(), path.clone(), 0).unwrap();
+        let mut places = Vec::new();
+        for n in 0..10 {
+            places.push(writer.position());
+            let track = if n % 2 == 0 {
+                Track::Video
+            } else {
+                Track::Audio
+            };
+            writer.frame(&Frame { track, ..frame(n) });
+        }
+        writer.flush();
+        writer.progress().wait_all().await;
+        let whole = Span {
+            from: places[0],
+            to: writer.position(),
+            ..Span::default()
+        };
+        let at = |n: usize| Some(places[n]);
+        for (span, wanted) in [
+            (whole, vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+            (
+                Span {
+                    sound_to: at(3),
+                    pictures_from: at(4),
+                    ..whole
+                },
+                vec![1, 4, 6, 8],
+            ),
+            (
+                Span {
+                    pictures_to: at(6),
+                    sound_from: at(5),
+                    ..whole
+                },
+                vec![0, 2, 4, 5, 7, 9],
+            ),
+        ] {
+            let (mut read, mut listed) = (Vec::new(), Vec::new());
+            let mut reader = SpoolReader::span(&path, span);
+            while let Some((_, record)) = reader.next_record().unwrap() {
+                if let Record::Frame(frame) = record {
+                    read.push(frame.dts_ms);
+                }
+            }
+            let mut reader = SpoolReader::listing(&path, span);
+            while let Some(record) = reader.next_listed().unwrap() {
+                if let Listed::Frame(frame) = record {
+                    listed.push(frame.dts_ms);
+                }
+            }
+            assert_eq!((&read, &listed), (&wanted, &wanted));
+        }
+    }
+
+    #[tokio::test]
     async fn a_log_cut_at_any_byte_ends_at_its_last_whole_record() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
@@ -435,7 +520,7 @@ mod tests {
             Span {
                 from,
                 to,
-                configs: Default::default(),
+                ..Span::default()
             },
         );
         let mut times = Vec::new();
@@ -470,7 +555,7 @@ mod tests {
             let span = Span {
                 from,
                 to,
-                configs: Default::default(),
+                ..Span::default()
             };
             let mut reader = SpoolReader::span(&path, span).sparing();
             let (mut frames, mut marks) = (Vec::new(), 0);

@@ -7,7 +7,7 @@ import re
 import struct
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import clip as clips
@@ -16,6 +16,8 @@ from harness.clip import AUDIO, VIDEO, Tag, is_key
 from .frames import Frame, of_tag
 
 WRAP = 1 << 32
+# A change that one file cannot hold in any format.
+EVERYWHERE = {"m3u8": 2, "mp4": 2, "flv": 2, "cmaf": 2}
 
 
 @dataclass(frozen=True)
@@ -26,25 +28,37 @@ class Sent:
     at: float | None
 
 
+FORMATS = ("m3u8", "mp4", "flv", "cmaf")
+
+
 @dataclass(frozen=True)
 class Source:
     """One row of the matrix: `prefix` is the size of NAL unit lengths, `noise` what ffmpeg says of the sent stream itself.
 
-    `headers` is how many CMAF files there are: one header serves one file, so a changed configuration begins another.
+    `again` is a second push, within DelayTime. `files` is how many files there are of each format, one where it says nothing;
+    `breaks` how many EXT-X-DISCONTINUITY the playlists of each format have in all, none where it says nothing. `overlap` is for how many
+    seconds one file's sound lies beside another one's pictures.
     `expected` is there where the messages are not frames one by one.
     """
 
     sent: tuple[Sent, ...]
+    again: tuple[Sent, ...] = ()
     prefix: int = 4
     noise: str = ""
-    headers: int = 1
+    files: dict[str, int] = field(default_factory=dict)
+    breaks: dict[str, int] = field(default_factory=dict)
+    overlap: float = 0
     expected: tuple[Frame, ...] | None = None
 
     def frames(self) -> list[Frame]:
         """The frames that a recording has to hold."""
         if self.expected is not None:
             return list(self.expected)
-        return [of_tag(item.tag, item.at, self.prefix) for item in self.sent if item.at is not None]
+        return [of_tag(item.tag, item.at, self.prefix) for item in self.sent + self.again if item.at is not None]
+
+    def count(self, form: str) -> int:
+        """How many files of a format there are."""
+        return self.files.get(form, 1)
 
 
 def _timed(name: str, seconds: float = 10) -> list[Sent]:
@@ -98,14 +112,14 @@ def resolution(folder: Path) -> Source:
     """Other parameter sets and another size from 6 s on."""
     first = _timed("h264_aac", 6)
     small = ["-vf", "scale=160:90", "-c:v", "libx264", "-bf", "0", "-pix_fmt", "yuv420p", "-sc_threshold", "0"]
-    second = [item for item in _encoded(folder, *small, "-c:a", "aac", "-af", "asetpts=PTS+1024") if item.tag.kind == VIDEO]
+    second = [item for item in _encoded(folder, *small, "-c:a", "aac", "-af", "asetpts=PTS+1024") if item.tag.kind == VIDEO and (item.at is None or item.at < 4000)]
     begin = next(item.tag.timestamp for item in second if item.at is not None)
     joined = [replace(item, at=None if item.at is None else item.at + 6000, tag=replace(item.tag, timestamp=6000 + max(0, item.tag.timestamp - begin))) for item in second]
     sound = [item for item in _timed("h264_aac") if item.tag.kind == AUDIO and item.at is not None and item.at >= 6000]
     media = sorted(sound + [item for item in joined if item.at is not None], key=lambda item: item.tag.timestamp)
     # Its parser, not its decoder, reads the slices of the second part with the parameter sets of the first.
     noise = r"\[NULL @ \w+\] reference count \d+ overflow|    Last message repeated \d+ times"
-    return Source(tuple(first + [item for item in joined if item.at is None] + media), noise=noise, headers=2)
+    return Source(tuple(first + [item for item in joined if item.at is None] + media), noise=noise, files={"cmaf": 2}, breaks={"m3u8": 1})
 
 
 def mpeg4(folder: Path) -> Source:
@@ -140,18 +154,138 @@ def he_aac(folder: Path) -> Source:
     return Source(tuple(_with_body(i, i.tag.body[:2] + config) if i.at is None and i.tag.kind == AUDIO else i for i in plain))
 
 
-def aac_change(folder: Path) -> Source:
-    """Sound turns from 44.1 kHz stereo to 48 kHz mono after the last frame that begins before 6 s."""
+def aac_change(folder: Path, at_ms: int = 6000) -> Source:
+    """Sound turns from 44.1 kHz stereo to 48 kHz mono after the last frame that begins before 6 s, where a key frame is."""
     plain = _timed("h264_aac")
     heads, media = [i for i in plain if i.at is None], [i for i in plain if i.at is not None]
     other = [i for i in _encoded(folder, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-ar", "48000", "-ac", "1") if i.tag.kind == AUDIO]
     head, sound = other[0], other[1:]
-    begin = max(i.at for i in media if i.tag.kind == AUDIO and i.at < 6000) + 24
+    begin = max(i.at for i in media if i.tag.kind == AUDIO and i.at < at_ms) + 24
     moved = [(begin + i.at - sound[0].at, i.tag) for i in sound]
     late = [Sent(replace(tag, timestamp=int(at)), at) for at, tag in moved if at < 10_000]
     media = sorted([i for i in media if i.tag.kind == VIDEO or i.at < begin - 1] + late, key=lambda i: i.at)
     at = media.index(late[0])
-    return Source(tuple(heads + media[:at] + [Sent(replace(head.tag, timestamp=begin), None)] + media[at:]), headers=2)
+    return Source(tuple(heads + media[:at] + [Sent(replace(head.tag, timestamp=begin), None)] + media[at:]), files=EVERYWHERE)
+
+
+def aac_change_in_group(folder: Path) -> Source:
+    """The same in the midst of a group of pictures: sound from there on is the second file's, the pictures beside it the first one's."""
+    return replace(aac_change(folder, 5000), overlap=1)
+
+
+def _heads(sent: list[Sent]) -> list[Sent]:
+    return [item for item in sent if item.at is None]
+
+
+def _media(sent: list[Sent], kind: int | None = None) -> list[Sent]:
+    return [item for item in sent if item.at is not None and (kind is None or item.tag.kind == kind)]
+
+
+def _part(sent: list[Sent], begin: float, end: float, to: float = 0) -> list[Sent]:
+    """The frames that lie within [begin, end) as a whole, moved so that `begin` is expected at `to`; on the wire they keep their times."""
+    last = {AUDIO: 24, VIDEO: 40}
+    return [replace(item, at=item.at - begin + to) for item in _media(sent) if begin <= item.at and item.at + last[item.tag.kind] <= end]
+
+
+def _other_size(folder: Path) -> list[Sent]:
+    """Other pictures beside the same sound."""
+    sent = _encoded(folder, "-vf", "scale=160:90", "-c:v", "libx264", "-bf", "0", "-pix_fmt", "yuv420p", "-sc_threshold", "0", "-c:a", "aac")
+    same = _timed("h264_aac")
+    heads = [item for item in _heads(sent) if item.tag.kind == VIDEO] + [item for item in _heads(same) if item.tag.kind == AUDIO]
+    pictures = [replace(item, tag=replace(item.tag, timestamp=int(item.at))) for item in _media(sent, VIDEO)]
+    return heads + sorted(_media(same, AUDIO) + pictures, key=lambda item: item.at)
+
+
+def _back(second: list[Sent], **more: object) -> Source:
+    """A push of six seconds, and another one within DelayTime that begins with its sound, as ffmpeg's does."""
+    first = _timed("h264_aac")
+    head = [item for item in _heads(second) if item.tag.kind == VIDEO] + [item for item in _heads(second) if item.tag.kind == AUDIO]
+    return Source(tuple(_heads(first) + _part(first, 0, 6000)), tuple(head + _part(second, 0, 7000, 6000)), **more)
+
+
+def back_the_same(_: Path) -> Source:
+    """The encoder comes back as it was."""
+    return _back(_timed("h264_aac"), breaks={"m3u8": 1, "cmaf": 1})
+
+
+def back_with_size(folder: Path) -> Source:
+    """It comes back with another picture size."""
+    noise = r"\[NULL @ \w+\] reference count \d+ overflow|    Last message repeated \d+ times"
+    return _back(_other_size(folder), noise=noise, files={"cmaf": 2}, breaks={"m3u8": 1})
+
+
+def back_with_sound(folder: Path) -> Source:
+    """It comes back with the sound of another rate, and sends it before its first picture."""
+    other = _encoded(folder, "-c:v", "libx264", "-bf", "0", "-pix_fmt", "yuv420p", "-c:a", "aac", "-ar", "48000", "-ac", "1")
+    sound, pictures = _media(other, AUDIO), [item for item in _media(other, VIDEO) if item.at >= 0]
+    late = _heads(other) + [item for item in sound if item.at < 400] + sorted([item for item in sound if item.at >= 400] + pictures, key=lambda item: item.at)
+    return _back(late, files=EVERYWHERE)
+
+
+def back_with_codec(_: Path) -> Source:
+    """It comes back with H.265."""
+    return _back(_timed("hevc_enhanced"), files=EVERYWHERE)
+
+
+def codec_change(_: Path) -> Source:
+    """H.264 turns into H.265 in a push."""
+    first, second = _timed("h264_aac"), _timed("hevc_enhanced")
+    pictures = [replace(item, tag=replace(item.tag, timestamp=int(item.at))) for item in _part(_media(second, VIDEO), 0, 5000, 6000)]
+    media = sorted([item for item in _media(first) if item.tag.kind == AUDIO or item.at < 6000] + pictures, key=lambda item: item.at)
+    at = media.index(pictures[0])
+    head = [item for item in _heads(second) if item.tag.kind == VIDEO]
+    return Source(tuple(_heads(first) + media[:at] + head + media[at:]), files=EVERYWHERE)
+
+
+def _long(seconds: float) -> list[Sent]:
+    clip = clips.load("h264_aac")
+    return [Sent(tag, None) for tag in clip.headers] + [Sent(tag, tag.timestamp) for tag in clips.between(clip, 0, round(seconds * 1000))]
+
+
+def picture_joins(_: Path) -> Source:
+    """Sound for twelve seconds, then pictures; their header comes with them."""
+    sent = _long(20)
+    heads = {item.tag.kind: item for item in _heads(sent)}
+    media = [item for item in _media(sent) if item.tag.kind == AUDIO or item.at >= 12_000]
+    at = next(n for n, item in enumerate(media) if item.tag.kind == VIDEO)
+    return Source(tuple([heads[AUDIO]] + media[:at] + [heads[VIDEO]] + media[at:]), files=EVERYWHERE)
+
+
+def announced_picture_joins(_: Path) -> Source:
+    """The same with both headers at once, as ffmpeg sends them."""
+    sent = _long(20)
+    return Source(tuple(_heads(sent) + [item for item in _media(sent) if item.tag.kind == AUDIO or item.at >= 12_000]), files=EVERYWHERE)
+
+
+def sound_joins(_: Path) -> Source:
+    """Pictures for nine seconds, then sound, in the midst of a group of pictures."""
+    sent = _long(16)
+    return Source(tuple(_heads(sent) + [item for item in _media(sent) if item.tag.kind == VIDEO or item.at >= 9000]), files=EVERYWHERE)
+
+
+def picture_lost(_: Path) -> Source:
+    """Pictures are away from 6 to 20 s while sound goes on."""
+    sent = _long(26)
+    media = [item for item in _media(sent) if item.tag.kind == AUDIO or not 6000 <= item.at < 20_000]
+    return Source(tuple(_heads(sent) + media), files={"m3u8": 3, "cmaf": 3})
+
+
+def sound_lost(_: Path) -> Source:
+    """Sound is away from 6 to 20 s while pictures go on."""
+    sent = _long(26)
+    media = [item for item in _media(sent) if item.tag.kind == VIDEO or not 6000 <= item.at < 20_000]
+    return Source(tuple(_heads(sent) + media), files={"m3u8": 3, "cmaf": 3})
+
+
+def long_groups(folder: Path) -> Source:
+    """Key frames 10.4 s apart: ffmpeg's default of 250 pictures a group at 24 pictures a second."""
+    options = ["-vf", "scale=160:90", "-r", "24", "-t", "32", "-g", "250", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-sc_threshold", "0"]
+    return Source(tuple(_encoded(folder, *options, "-pix_fmt", "yuv420p", "-c:a", "aac")))
+
+
+def mp3_in_cmaf(_: Path) -> Source:
+    """MP3, which CMAF has no place for."""
+    return Source(tuple(_timed("h264_mp3")), files={"cmaf": 0})
 
 
 def late_headers(_: Path) -> Source:
@@ -258,13 +392,26 @@ def shifted(by: int) -> Callable[[Path], Source]:
 
 
 SOURCES: dict[str, Callable[[Path], Source]] = {
-    **{name: plain(name) for name in ("h264_aac", "h264_bframes_aac", "keyframe4s", "h264_mp3", "audio_only", "video_only", "hevc_enhanced", "hevc_id12")},
+    **{name: plain(name) for name in ("h264_aac", "h264_bframes_aac", "keyframe4s", "audio_only", "video_only", "hevc_enhanced", "hevc_id12")},
     "slices": slices,
     "sei": sei,
     "resolution": resolution,
     "mpeg4": mpeg4,
     "he_aac": he_aac,
     "aac_change": aac_change,
+    "aac_change_in_group": aac_change_in_group,
+    "back_the_same": back_the_same,
+    "back_with_size": back_with_size,
+    "back_with_sound": back_with_sound,
+    "back_with_codec": back_with_codec,
+    "codec_change": codec_change,
+    "picture_joins": picture_joins,
+    "announced_picture_joins": announced_picture_joins,
+    "sound_joins": sound_joins,
+    "picture_lost": picture_lost,
+    "sound_lost": sound_lost,
+    "long_groups": long_groups,
+    "h264_mp3": mp3_in_cmaf,
     "late_headers": late_headers,
     "late_sound": late_sound,
     "repeated_headers": repeated_headers,
