@@ -136,7 +136,10 @@ impl Store {
 
     /// Whether the database answers, and is this process's.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.write.ping().await?)
+        if let Some(lease) = &self.holder.0 {
+            lease.check()?;
+        }
+        Ok(self.read.ping().await?)
     }
 
     /// Whether rows become visible in the order of their numbers: one connection writes.

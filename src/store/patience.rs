@@ -115,7 +115,7 @@ impl<C: ConnectionTrait> Patient<C> {
 }
 
 impl Patient<DatabaseConnection> {
-    /// Whether the database answers, and takes what this process writes.
+    /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.watched(self.inner.ping()).await
     }
