@@ -244,7 +244,7 @@ def test_online_list_by_the_ingest_domain(stage):
     stage.api.call("AddLiveDomain", DomainName=stage.domain, LiveDomainType="liveVideo", Region="cn-shanghai")
     stage.api.call("AddLiveDomain", DomainName=push, LiveDomainType="liveEdge", Region="cn-shanghai")
     stage.api.call("AddLiveDomainMapping", PullDomain=stage.domain, PushDomain=push)
-    publisher = stage.publisher(tc_url=f"rtmp://{push}/live", metadata={"width": 320.0, "framerate": 25.0})
+    publisher = stage.publisher(vhost=push, metadata={"width": 320.0, "framerate": 25.0})
     publisher.push(2)
 
     def listed(domain: str) -> list[dict]:

@@ -66,9 +66,11 @@ class Stage:
         """AddLiveRecordNotifyConfig with this stage's inbox."""
         self.api.call("AddLiveRecordNotifyConfig", **{"DomainName": self.domain, "NotifyUrl": self.inbox.url} | more)
 
-    def publisher(self, stream: str = "s1", app: str = "live", clip: str = "h264_aac", query: str = "", **more: object) -> Publisher:
-        """Begins to publish on this domain; `query` is added to the stream name as it is."""
-        name = f"{stream}?vhost={quote(self.domain)}" + (f"&{query}" if query else "")
+    def publisher(
+        self, stream: str = "s1", app: str = "live", clip: str = "h264_aac", query: str = "", vhost: str | None = None, **more: object
+    ) -> Publisher:
+        """Begins to publish on this domain, or at `vhost`, an ingest domain of it; `query` is added to the stream name as it is."""
+        name = f"{stream}?vhost={quote(vhost or self.domain)}" + (f"&{query}" if query else "")
         publisher = Publisher(self.server.rtmp_host, self.server.rtmp_port, app, name, clip=clip, **more)
         publisher.key = (self.domain, app, stream)
         self.publishers.append(publisher)
