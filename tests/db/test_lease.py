@@ -53,7 +53,10 @@ def test_a_second_process_refuses_and_names_the_first(settings, tmp_path):
     with Server(data_dir=tmp_path / "a", environment=settings) as first:
         began = time.monotonic()
         second = start(tmp_path / "b", settings)
-        out, log = second.communicate(timeout=60)
+        try:
+            out, log = second.communicate(timeout=60)
+        finally:
+            second.kill()
         assert second.returncode == 2 and out == "", log
         assert time.monotonic() - began < 15
         (line,) = [line for line in log.splitlines() if line.startswith("localyun: ")]
