@@ -56,7 +56,10 @@ fn read(tags: &[Tag]) -> Vec<Item> {
                     bytes += data.len();
                 }
                 Item::AudioConfig(config) => assert!(config.sample_rate > 0 && config.channels > 0),
-                Item::Metadata(_) | Item::Unsupported { .. } | Item::End { .. } => {}
+                Item::Metadata(_)
+                | Item::Unsupported { .. }
+                | Item::Ignored { .. }
+                | Item::End { .. } => {}
             }
         }
         // A length of one byte becomes one of four, and a unit has at least one byte.
