@@ -76,6 +76,7 @@ pub struct Store {
     read: Patient<DatabaseConnection>,
     rules: rules::Cache,
     queue: change::Queue,
+    domains: change::Domains,
     /// Held by whoever changes settings or reads the rules into memory.
     turn: Arc<tokio::sync::Mutex<()>>,
     holder: lease::Holder,
@@ -119,6 +120,7 @@ impl Store {
             read: Patient::new(read, dead, None),
             rules: rules::Cache::default(),
             queue: change::Queue::default(),
+            domains: change::Domains::default(),
             turn: Arc::default(),
             holder: lease::Holder(held),
         };
@@ -168,7 +170,8 @@ impl Store {
             self.rules.doubt();
             self.reread_if_doubtful();
         })?;
-        self.rules.fill(Vec::new(), version);
+        self.domains.forget();
+        self.rules.fill(Vec::new(), version.0);
         Ok(())
     }
 

@@ -1,15 +1,15 @@
 //! Changes of settings and rules: each sees what the ones before it made, and is carried out as a whole or not at all.
 //!
 //! A change is a pure function of what is stored ([`View`]). Those that come together are carried out one after the other in one
-//! transaction, which first locks the one row of the table `cluster`: on every database the changes of all callers, and of all
-//! processes, have one order. A change whose transaction was in another one's way is made again from what is stored by then.
+//! transaction, which first locks the one row of the table `cluster`: the changes of all callers, and of all processes, have one
+//! order. SQLite is one process's alone, by the lock on its file, and has the same order by that process's turns. A change whose transaction was in another one's way is made again from what is stored by then.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     sea_query::OnConflict,
 };
 use serde::Serialize;
@@ -28,7 +28,7 @@ use crate::model::rule::Rule;
 /// Changes that share a commit at most.
 const BATCH: usize = 500;
 /// Rows of one statement at most: SQLite takes 32,766 values.
-const ROWS: usize = 500;
+pub(super) const ROWS: usize = 500;
 /// How often a transaction that was in another one's way is tried, and what lies between two tries, times their number.
 const TRIES: u32 = 8;
 const BETWEEN_TRIES: Duration = Duration::from_millis(15);
@@ -359,12 +359,13 @@ pub(super) struct Locked {
 }
 
 impl Locked {
-    /// Notes that something changed, and commits.
-    pub async fn commit(self, rules: bool, documents: bool) -> Result<i64, sea_orm::DbErr> {
+    /// Notes that something changed, and commits; the versions from then on.
+    pub async fn commit(self, rules: bool, documents: bool) -> Result<(i64, i64), sea_orm::DbErr> {
         let rules_version = self.rules_version + i64::from(rules);
+        let documents_version = self.documents_version + i64::from(documents);
         let row = cluster::ActiveModel {
             rules_version: Set(rules_version),
-            documents_version: Set(self.documents_version + i64::from(documents)),
+            documents_version: Set(documents_version),
             ..Default::default()
         };
         cluster::Entity::update_many()
@@ -373,7 +374,7 @@ impl Locked {
             .exec(&self.tx)
             .await?;
         self.tx.commit().await?;
-        Ok(rules_version)
+        Ok((rules_version, documents_version))
     }
 }
 
@@ -443,6 +444,7 @@ impl Store {
             let again = matches!(failure::of(&failed), Failure::Conflict | Failure::ReadOnly);
             if !again || tries >= TRIES {
                 self.rules.doubt();
+                self.domains.forget();
                 return Err(failed.into());
             }
             tracing::debug!(error = %failed, tries, "a change is made again");
@@ -451,13 +453,31 @@ impl Store {
     }
 
     async fn attempt(&self, batch: &mut [Box<dyn Waiting>]) -> Result<(), StoreError> {
-        let locked = self.lock().await?;
-        if locked.rules_version != self.rules.version() {
-            let filled = rules::all(&locked.tx).await?;
-            self.rules.fill(filled, locked.rules_version);
-        }
+        // The lock on its file keeps every other process away from SQLite, and `turn` every other change: nothing has to be locked there,
+        // and a change that is one statement needs no transaction around it.
+        let locked = if self.commits_in_order() {
+            None
+        } else {
+            let locked = self.lock().await?;
+            self.domains.keep_if(locked.documents_version);
+            Some(locked)
+        };
         let wanted = Wanted::of(batch.iter().map(|change| change.looks()));
-        let mut draft = load(&locked.tx, wanted).await?;
+        let mut draft = match &locked {
+            Some(locked) => {
+                if locked.rules_version != self.rules.version() {
+                    let filled = rules::all(&locked.tx).await?;
+                    self.rules.fill(filled, locked.rules_version);
+                }
+                load(&locked.tx, wanted, &self.domains).await?
+            }
+            None => {
+                if self.rules.version() == 0 {
+                    self.fill_rules().await?;
+                }
+                load(&self.write, wanted, &self.domains).await?
+            }
+        };
         for change in batch {
             change.make(self, &mut draft);
         }
@@ -469,18 +489,34 @@ impl Store {
             added: edit.added,
         });
         let rules = rules::Changes::of(edited)?;
-        let documents: Vec<_> = draft
-            .documents
-            .into_iter()
-            .filter(|(_, document)| document.changed)
-            .collect();
+        let changed = draft.documents.into_iter().filter(|(_, d)| d.changed);
+        let documents = DocumentChanges::of(changed);
         if rules.is_empty() && documents.is_empty() {
             return Ok(());
         }
-        write_rules(&locked.tx, &rules).await?;
-        let changed = (!rules.is_empty(), !documents.is_empty());
-        write_documents(&locked.tx, documents).await?;
-        let version = locked.commit(changed.0, changed.1).await?;
+        let version = match locked {
+            Some(locked) => {
+                write_rules(&locked.tx, &rules).await?;
+                write_documents(&locked.tx, &documents).await?;
+                let changed = (!rules.is_empty(), !documents.is_empty());
+                let versions = locked.commit(changed.0, changed.1).await?;
+                self.domains.apply(&documents, versions.1);
+                versions.0
+            }
+            None => {
+                if rules.statements() + documents.statements() == 1 {
+                    write_rules(&self.write, &rules).await?;
+                    write_documents(&self.write, &documents).await?;
+                } else {
+                    let tx = self.write.begin_changing().await?;
+                    write_rules(&tx, &rules).await?;
+                    write_documents(&tx, &documents).await?;
+                    tx.commit().await?;
+                }
+                self.domains.apply(&documents, 0);
+                self.rules.version()
+            }
+        };
         self.rules.apply(rules, version);
         Ok(())
     }
@@ -517,46 +553,57 @@ impl<'a> Wanted<'a> {
     }
 }
 
-async fn load(tx: &Patient<DatabaseTransaction>, wanted: Wanted<'_>) -> Result<Draft, StoreError> {
+async fn load(
+    db: &impl ConnectionTrait,
+    wanted: Wanted<'_>,
+    domains: &Domains,
+) -> Result<Draft, StoreError> {
     let mut draft = Draft::default();
-    let stored = |row: document::Model| Document {
-        body: Some(row.body),
+    let stored = |body: Option<String>| Document {
+        body,
         changed: false,
     };
     for kind in wanted.kinds {
         draft.kinds.insert(kind);
         let rows = document::Entity::find()
             .filter(document::Column::Kind.eq(kind.as_str()))
-            .all(tx)
+            .all(db)
             .await?;
         for row in rows {
             draft
                 .documents
-                .insert((kind, row.name.clone()), stored(row));
+                .insert((kind, row.name), stored(Some(row.body)));
         }
     }
     for (kind, names) in wanted.names {
         if draft.kinds.contains(&kind) {
             continue;
         }
-        let names: Vec<&str> = names.into_iter().collect();
-        for names in names.chunks(ROWS) {
+        let mut unknown = Vec::new();
+        for name in names {
+            match domains.find(kind, name) {
+                Some(body) => {
+                    draft
+                        .documents
+                        .insert((kind, name.to_owned()), stored(body));
+                }
+                None => unknown.push(name),
+            }
+        }
+        for names in unknown.chunks(ROWS) {
             let rows = document::Entity::find()
                 .filter(document::Column::Kind.eq(kind.as_str()))
                 .filter(document::Column::Name.is_in(names.iter().copied()))
-                .all(tx)
+                .all(db)
                 .await?;
+            let mut found: HashMap<String, String> =
+                rows.into_iter().map(|row| (row.name, row.body)).collect();
             for name in names {
-                let none = Document {
-                    body: None,
-                    changed: false,
-                };
-                draft.documents.insert((kind, (*name).to_owned()), none);
-            }
-            for row in rows {
+                let body = found.remove(*name);
+                domains.learn(kind, name, body.clone());
                 draft
                     .documents
-                    .insert((kind, row.name.clone()), stored(row));
+                    .insert((kind, (*name).to_owned()), stored(body));
             }
         }
     }
@@ -564,13 +611,13 @@ async fn load(tx: &Patient<DatabaseTransaction>, wanted: Wanted<'_>) -> Result<D
 }
 
 async fn write_rules(
-    tx: &Patient<DatabaseTransaction>,
+    db: &impl ConnectionTrait,
     rules: &rules::Changes,
 ) -> Result<(), sea_orm::DbErr> {
     for hashes in rules.removed().chunks(ROWS) {
         record_rule::Entity::delete_many()
             .filter(record_rule::Column::KeyHash.is_in(hashes))
-            .exec(tx)
+            .exec(db)
             .await?;
     }
     for (hash, body) in rules.replaced() {
@@ -581,51 +628,139 @@ async fn write_rules(
         record_rule::Entity::update_many()
             .set(row)
             .filter(record_rule::Column::KeyHash.eq(hash))
-            .exec(tx)
+            .exec(db)
             .await?;
     }
     for rows in rules.added().chunks(ROWS) {
         record_rule::Entity::insert_many(rows.to_vec())
-            .exec_without_returning(tx)
+            .exec_without_returning(db)
             .await?;
     }
     Ok(())
 }
 
-async fn write_documents(
-    tx: &Patient<DatabaseTransaction>,
-    documents: Vec<((Kind, String), Document)>,
-) -> Result<(), sea_orm::DbErr> {
-    let mut gone: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
-    let mut rows = Vec::new();
-    for ((kind, name), document) in documents {
-        match document.body {
-            Some(body) => rows.push(document::ActiveModel {
-                kind: Set(kind.as_str().to_owned()),
-                name: Set(name),
-                body: Set(body),
-            }),
-            None => gone.entry(kind).or_default().push(name),
+/// What a batch does to the stored documents.
+#[derive(Default)]
+struct DocumentChanges {
+    put: Vec<(Kind, String, String)>,
+    gone: BTreeMap<Kind, Vec<String>>,
+}
+
+impl DocumentChanges {
+    fn of(changed: impl Iterator<Item = ((Kind, String), Document)>) -> Self {
+        let mut changes = Self::default();
+        for ((kind, name), document) in changed {
+            match document.body {
+                Some(body) => changes.put.push((kind, name, body)),
+                None => changes.gone.entry(kind).or_default().push(name),
+            }
         }
+        changes
     }
-    for (kind, names) in gone {
+
+    fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.gone.is_empty()
+    }
+
+    fn statements(&self) -> usize {
+        let gone = self.gone.values().map(|names| names.len().div_ceil(ROWS));
+        gone.sum::<usize>() + self.put.len().div_ceil(ROWS)
+    }
+}
+
+async fn write_documents(
+    db: &impl ConnectionTrait,
+    documents: &DocumentChanges,
+) -> Result<(), sea_orm::DbErr> {
+    for (kind, names) in &documents.gone {
         for names in names.chunks(ROWS) {
             document::Entity::delete_many()
                 .filter(document::Column::Kind.eq(kind.as_str()))
                 .filter(document::Column::Name.is_in(names))
-                .exec(tx)
+                .exec(db)
                 .await?;
         }
     }
-    for rows in rows.chunks(ROWS) {
-        document::Entity::insert_many(rows.to_vec())
+    for put in documents.put.chunks(ROWS) {
+        let rows = put.iter().map(|(kind, name, body)| document::ActiveModel {
+            kind: Set(kind.as_str().to_owned()),
+            name: Set(name.clone()),
+            body: Set(body.clone()),
+        });
+        document::Entity::insert_many(rows)
             .on_conflict(
                 OnConflict::columns([document::Column::Kind, document::Column::Name])
                     .update_column(document::Column::Body)
                     .to_owned(),
             )
-            .exec_without_returning(tx)
+            .exec_without_returning(db)
             .await?;
     }
     Ok(())
+}
+
+/// Declared domains, remembered: every change looks at one, and they seldom change.
+#[derive(Clone, Default)]
+pub(super) struct Domains(Arc<Mutex<Remembered>>);
+
+#[derive(Default)]
+struct Remembered {
+    /// That of the documents which these are of, where the database is not this process's alone.
+    version: i64,
+    of: HashMap<String, Option<String>>,
+}
+
+/// Names that are remembered; callers choose them, so there is an end.
+const REMEMBERED: usize = 10_000;
+
+impl Domains {
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets all, where what is remembered may not be what is stored.
+    pub fn forget(&self) {
+        self.remembered().of.clear();
+    }
+
+    /// Forgets what is of another version than this.
+    fn keep_if(&self, version: i64) {
+        let mut remembered = self.remembered();
+        if remembered.version != version {
+            remembered.of.clear();
+            remembered.version = version;
+        }
+    }
+
+    /// The body of a domain's document, or that there is none, where it is known.
+    fn find(&self, kind: Kind, name: &str) -> Option<Option<String>> {
+        if kind != Kind::Domain {
+            return None;
+        }
+        self.remembered().of.get(name).cloned()
+    }
+
+    fn learn(&self, kind: Kind, name: &str, body: Option<String>) {
+        if kind != Kind::Domain {
+            return;
+        }
+        let mut remembered = self.remembered();
+        if remembered.of.len() >= REMEMBERED {
+            remembered.of.clear();
+        }
+        remembered.of.insert(name.to_owned(), body);
+    }
+
+    /// Brings what is remembered to what was committed.
+    fn apply(&self, documents: &DocumentChanges, version: i64) {
+        self.remembered().version = version;
+        for (kind, name, body) in &documents.put {
+            self.learn(*kind, name, Some(body.clone()));
+        }
+        for (kind, names) in &documents.gone {
+            for name in names {
+                self.learn(*kind, name, None);
+            }
+        }
+    }
 }

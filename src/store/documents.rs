@@ -74,6 +74,7 @@ impl Store {
             )
             .exec_without_returning(&self.write)
             .await?;
+        self.domains.forget();
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryOrder};
 
-use super::change::Looks;
+use super::change::{Looks, ROWS};
 use super::entity::{ONLY, cluster, record_rule};
 use super::{Store, StoreError};
 use crate::clock;
@@ -113,6 +113,11 @@ impl Changes {
 
     pub fn is_empty(&self) -> bool {
         self.of.is_empty()
+    }
+
+    /// How many statements this takes.
+    pub fn statements(&self) -> usize {
+        self.removed.len().div_ceil(ROWS) + self.replaced.len() + self.added.len().div_ceil(ROWS)
     }
 
     /// The hashes of rows that go.
