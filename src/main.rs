@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-/// glibc's keeps what it ever needed, strewn over the arenas of its threads: a server of many streams grew by a fifth in a day.
-#[cfg(target_os = "linux")]
+/// The system's keeps what it ever needed, strewn over the arenas of its threads: a server of many streams grew by a fifth in a day.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     localyun::cli::main()

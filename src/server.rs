@@ -29,7 +29,7 @@ use crate::objects::{Objects, Store as ObjectStore, s3};
 use crate::rpc::nonce::Nonces;
 use crate::services::Services;
 use crate::store::lease::Me;
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoreError};
 use doors::{bind, serve_api, serve_objects, serve_tls, url};
 use last_run::LastRun;
 
@@ -353,6 +353,13 @@ async fn open_store(config: &Config, me: Me) -> Result<Store, ConfigError> {
     let opening = Store::open_alone(&config.database_url, me);
     match clock::machine_timeout(OPENING, opening).await {
         Some(Ok(store)) => Ok(store),
+        // Nobody gave the address of the database that lies in the data folder.
+        Some(Err(StoreError::Schema(problem)))
+            if store::file_of(&config.database_url)
+                .is_some_and(|file| file.starts_with(&config.data_dir)) =>
+        {
+            Err(data_dir_error(config, problem))
+        }
         Some(Err(error)) => Err(named(&error)),
         None => Err(named(&"the database does not answer")),
     }

@@ -41,6 +41,9 @@ pub enum StoreError {
     Interrupted,
     #[error("the change looks at {0} {1:?} without saying so")]
     Unseen(&'static str, String),
+    /// The tables are not ones that this program can work with.
+    #[error("{0}")]
+    Schema(String),
     #[error("{0}")]
     Held(String),
     #[error("another process took the database over")]
@@ -56,8 +59,16 @@ impl StoreError {
             Self::Duplicate => Self::Duplicate,
             Self::Interrupted => Self::Interrupted,
             Self::Unseen(kind, name) => Self::Unseen(kind, name.clone()),
+            Self::Schema(problem) => Self::Schema(problem.clone()),
             Self::Held(who) => Self::Held(who.clone()),
             Self::TakenOver => Self::TakenOver,
+        }
+    }
+
+    fn of_steps(error: DbErr) -> Self {
+        match error {
+            DbErr::Migration(problem) => Self::Schema(problem),
+            error => Self::Database(error),
         }
     }
 
@@ -102,12 +113,12 @@ impl Store {
         let mut held = None;
         let (write, read) = if url.starts_with("sqlite:") {
             let write = Database::connect(sqlite(url, 1)).await?;
-            migration::up(&write).await?;
+            migration::up(&write).await.map_err(StoreError::of_steps)?;
             let read = Database::connect(sqlite(url, 4)).await?;
             (write, read)
         } else {
             let first = Database::connect(patience::options(url, 1, &dead)).await?;
-            migration::up(&first).await?;
+            migration::up(&first).await.map_err(StoreError::of_steps)?;
             match me {
                 Some(me) => held = Some(Lease::take(first, dead.clone(), me).await?),
                 None => first.close().await?,

@@ -1,33 +1,61 @@
 //! The schema, one step a release. Steps only ever go up, and of several processes that start at once one at a time takes them.
+//!
+//! The steps that a database has taken stand in its table `seaql_migrations`, a row each with the step's name and the second in
+//! which it was taken: the form of SeaORM's migration library, which made the first releases' databases. The library itself is not
+//! used: it turns on every optional part of SeaORM, and a tenth of the build went into parts that nothing here names.
 
 mod m0001_init;
 mod m0002_session_indexes;
 mod m0003_cluster;
+mod schema;
 
+use std::future::Future;
+use std::pin::Pin;
+
+use sea_orm::sea_query::{Alias, ColumnDef, Expr, Order, Query, Table};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DbBackend, DbErr, QueryResult,
+    Statement, TransactionTrait,
 };
-use sea_orm_migration::prelude::*;
 
-pub struct Migrator;
+use schema::Schema;
 
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m0001_init::Migration),
-            Box::new(m0002_session_indexes::Migration),
-            Box::new(m0003_cluster::Migration),
-        ]
-    }
+type Taking<'a> = Pin<Box<dyn Future<Output = Result<(), DbErr>> + Send + 'a>>;
+
+/// A step, and its name in the table of steps: the name of its file.
+struct Step {
+    name: &'static str,
+    take: for<'a> fn(&'a Schema<'a>) -> Taking<'a>,
 }
 
+const STEPS: [Step; 3] = [
+    Step {
+        name: "m0001_init",
+        take: |schema| Box::pin(m0001_init::up(schema)),
+    },
+    Step {
+        name: "m0002_session_indexes",
+        take: |schema| Box::pin(m0002_session_indexes::up(schema)),
+    },
+    Step {
+        name: "m0003_cluster",
+        take: |schema| Box::pin(m0003_cluster::up(schema)),
+    },
+];
+
+/// The table of the steps that were taken.
+const TAKEN: &str = "seaql_migrations";
 /// The advisory lock of PostgreSQL that the steps are taken under: the bytes of "localyun".
 const LOCK: i64 = i64::from_be_bytes(*b"localyun");
 /// Seconds that MariaDB waits for its lock; whoever holds it is at work on the same steps.
 const LOCK_WAIT_S: u32 = 60;
 
 /// Takes the steps that are missing. `db` must be a pool of one connection where the database is MariaDB: the lock is the session's.
+///
+/// # Errors
+///
+/// `DbErr::Migration` where the database was written by a later release, or where another process has held the lock for a minute;
+/// else what the database refused.
 pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
     match db.get_database_backend() {
         // Tables are made in the transaction that holds the lock: all of it, or nothing.
@@ -35,7 +63,7 @@ pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
             let tx = db.begin().await?;
             let lock = format!("SELECT pg_advisory_xact_lock({LOCK})");
             tx.execute_unprepared(&lock).await?;
-            Migrator::up(&tx, None).await?;
+            take_missing((&tx).into()).await?;
             tx.commit().await
         }
         DbBackend::MySql => {
@@ -53,45 +81,93 @@ pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
                     "another process has been at work on the tables for a minute".to_owned(),
                 ));
             }
-            let done = Migrator::up(db, None).await;
+            let done = take_missing(db.into()).await;
             db.query_one_raw(ask(format!("SELECT RELEASE_LOCK({name})")))
                 .await?;
             done
         }
         // The lock on its file keeps other processes away.
-        _ => Migrator::up(db, None).await,
+        _ => take_missing(db.into()).await,
     }
 }
 
-/// On MySQL every name is compared byte by byte, as the other databases do, and may hold any character, whatever the
-/// database was created with.
-fn table(manager: &SchemaManager, name: &str) -> TableCreateStatement {
+async fn take_missing(db: DatabaseExecutor<'_>) -> Result<(), DbErr> {
+    let (version, applied_at) = (Alias::new("version"), Alias::new("applied_at"));
     let mut table = Table::create();
-    table.table(Alias::new(name)).if_not_exists();
-    if manager.get_database_backend() == DbBackend::MySql {
-        table.character_set("utf8mb4").collate("utf8mb4_bin");
-    }
     table
+        .table(Alias::new(TAKEN))
+        .if_not_exists()
+        .col(
+            ColumnDef::new(version.clone())
+                .string()
+                .not_null()
+                .primary_key(),
+        )
+        .col(ColumnDef::new(applied_at.clone()).big_integer().not_null());
+    db.execute(&table).await?;
+    let mut taken = Query::select();
+    taken
+        .column(version.clone())
+        .from(Alias::new(TAKEN))
+        .order_by(version.clone(), Order::Asc);
+    let taken = db.query_all(&taken).await?;
+    let taken = taken
+        .iter()
+        .map(|row| row.try_get::<String>("", "version"))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(unknown) = taken
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.name != name.as_str()))
+    {
+        return Err(DbErr::Migration(format!(
+            "the database was written by a newer localyun: its step {unknown} is not known to this one. Use the newer program, or another --data-dir or --database-url"
+        )));
+    }
+    let schema = Schema::new(&db);
+    for step in STEPS
+        .iter()
+        .filter(|step| taken.iter().all(|name| name != step.name))
+    {
+        (step.take)(&schema).await?;
+        let now = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
+        let mut note = Query::insert();
+        note.into_table(Alias::new(TAKEN))
+            .columns([version.clone(), applied_at.clone()])
+            .values_panic([Expr::value(step.name), Expr::value(now)]);
+        db.execute(&note).await?;
+    }
+    Ok(())
 }
 
-fn col(name: &str) -> Alias {
-    Alias::new(name)
-}
+#[cfg(test)]
+mod tests {
+    use sea_orm::Database;
 
-/// Makes an index unless it is there: a step that was broken off on MySQL, which takes no table back, goes on where it was.
-async fn create_index(
-    manager: &SchemaManager<'_>,
-    table: &str,
-    columns: &[&str],
-) -> Result<(), DbErr> {
-    let name = format!("idx_{table}_{}", columns.join("_"));
-    if manager.has_index(table, &name).await? {
-        return Ok(());
+    use super::*;
+
+    #[tokio::test]
+    async fn steps_are_taken_once_and_a_later_releases_database_is_refused() {
+        let db = Database::connect("sqlite::memory:").await.unwrap();
+        up(&db).await.unwrap();
+        up(&db).await.unwrap();
+        let names = format!("SELECT version FROM {TAKEN} ORDER BY version");
+        let rows = db
+            .query_all_raw(Statement::from_string(DbBackend::Sqlite, names))
+            .await
+            .unwrap();
+        assert_eq!(rows.len(), STEPS.len());
+        for (row, step) in rows.iter().zip(&STEPS) {
+            assert_eq!(row.try_get::<String>("", "version").unwrap(), step.name);
+        }
+        db.execute_unprepared(&format!("INSERT INTO {TAKEN} VALUES ('m9999_later', 1)"))
+            .await
+            .unwrap();
+        let refused = up(&db).await.unwrap_err().to_string();
+        assert!(
+            refused.contains("a newer localyun: its step m9999_later"),
+            "{refused}"
+        );
     }
-    let mut index = Index::create();
-    index.name(name).table(Alias::new(table));
-    for column in columns {
-        index.col(Alias::new(*column));
-    }
-    manager.create_index(index).await
 }

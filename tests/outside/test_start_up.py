@@ -1,8 +1,10 @@
 """Starting and ending: bad settings in one line with status 2, one line on standard output, quick and small."""
 
+import contextlib
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -205,3 +207,12 @@ def test_ready_quickly_and_small(tmp_path):
     resident = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
     assert min(times) < READY_MS, times
     assert resident < IDLE_KIB, f"{resident} KiB idle"
+
+
+def test_a_folder_of_a_later_release_is_refused_in_one_sentence(free, tmp_path):
+    data = tmp_path / "data"
+    Server(data_dir=data).stop()
+    with contextlib.closing(sqlite3.connect(data / "localyun.db")) as db:
+        db.execute("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 1)")
+        db.commit()
+    refused(*replaced(free, "--data-dir", str(data)), names="--data-dir: the database was written by a newer localyun")
