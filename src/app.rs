@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::actions::{self, ActionDef, Context};
 use crate::clock::{self, Advanced};
-use crate::config::{Config, host};
+use crate::config::Config;
 use crate::identity::KeyRing;
 use crate::live::hub::Hub;
 use crate::objects::s3::Addressing;
@@ -14,7 +14,7 @@ use crate::rpc::journal::Journal;
 use crate::rpc::nonce::Nonces;
 use crate::rpc::quota::Quota;
 use crate::services::Services;
-use crate::site::OwnNames;
+use crate::site::{OwnNames, host};
 use crate::spec::Spec;
 use crate::wire::http_parts::HttpParts;
 
