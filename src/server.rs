@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 
-use crate::app::{Addresses, App};
+use crate::actions::Context;
+use crate::app::App;
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::control;
@@ -26,8 +27,10 @@ use crate::model::wire_time;
 use crate::notify::{self, Notifier};
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore, s3};
+use crate::rpc::gateway::Gateway;
 use crate::rpc::nonce::Nonces;
 use crate::services::Services;
+use crate::site::addresses::Addresses;
 use crate::store::lease::Me;
 use crate::store::{self, Store, StoreError};
 use doors::{bind, serve_api, serve_objects, serve_tls, url};
@@ -123,15 +126,15 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         rtmp: url("rtmp", &rtmp),
         oss: url("http", &oss),
         tls: tls.as_ref().map(|listener| url("https", listener)),
+        public_host: config.public_host.clone(),
     };
-    let app = App::new(
-        config.clone(),
-        services.clone(),
-        hub.clone(),
+    let context = Context::new(services.clone(), hub.clone(), config.clone());
+    let app = App::new(Gateway::new(
+        context,
         keys.clone(),
         nonces,
         addresses.clone(),
-    );
+    ));
 
     if let Some(seed) = &config.seed {
         let named = |e: &dyn std::fmt::Display| {

@@ -32,7 +32,13 @@ fn notes(app: &App, domains: &[&str], app_name: &str, stream: &str) -> Vec<Value
             && fits(given("AppName"), app_name)
             && fits(given("StreamName"), stream)
     };
-    let noted = app.journal.noted().into_iter().filter(about).take(NOTES);
+    let noted = app
+        .gateway
+        .journal
+        .noted()
+        .into_iter()
+        .filter(about)
+        .take(NOTES);
     let shown = noted.map(|entry| {
         json!({
             "at": wire_time::to_api(entry.at),

@@ -74,7 +74,7 @@ pub(super) async fn import(app: &App, body: Value) -> Outcome {
     store.clear().await.map_err(Refused::broken)?;
     app.hub.drop_recorders();
     let done = put(store, state).await;
-    app.context.roles.forget();
+    app.gateway.context.roles.forget();
     done.map_err(Refused::broken)?;
     Ok(json!({"imported": true, "rules": store.all_rules().len(), "missing_secrets": missing}))
 }

@@ -111,13 +111,6 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
         metrics: Arc::new(Metrics::default()),
         spool: folder.join("spool"),
     });
-    Context {
-        hub: Hub::new(services.clone()),
-        services,
-        config: Arc::new(config),
-        rendered: Default::default(),
-        roles: Default::default(),
-        forgetting: Default::default(),
-        objects: Default::default(),
-    }
+    let hub = Hub::new(services.clone());
+    Context::new(services, hub, Arc::new(config))
 }
