@@ -11,9 +11,9 @@ use crate::actions::stored;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::live::ingest::admission::{Domain, Function};
+use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
-use crate::notify::config::{RecordNotify, StreamNotify};
 use crate::secrets::HIDDEN;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::clock::{self, Busy};
 use crate::media::frame::VideoCodec;
+use crate::model::notify::RecordNotify;
 use crate::model::on_demand::{Answer, BODY_LIMIT, question_url, read_answer};
 use crate::model::rule::FormatRule;
 use crate::model::stream_key::StreamKey;
-use crate::notify::config::RecordNotify;
 use crate::notify::deliver::{ATTEMPTS, RETRY_MS, TIMEOUT_MS};
 use crate::secrets;
 use crate::services::Services;

@@ -1,9 +1,4 @@
-//! Callbacks: a durable outbox and one sender a stream, so that a stream's events arrive in order.
-
-pub mod config;
-pub mod deliver;
-pub mod patience;
-pub mod sign;
+//! A durable outbox and one sender a stream, so that a stream's events arrive in order.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
@@ -11,15 +6,16 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::patience::Patience;
+use super::{deliver, sign};
 use crate::clock::Busy;
 use crate::model::event::Kind;
+use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::stream_key::StreamKey;
 use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::callbacks::NewCallback;
 use crate::store::documents;
-use config::{RecordNotify, StreamNotify};
-use patience::Patience;
 
 /// The client for callbacks and questions: no proxy, no redirects, the product's own name; like the product's it asks for gzip and
 /// unpacks it. Makes ring the process's TLS provider.
