@@ -24,7 +24,8 @@ use crate::live::hub::Hub;
 use crate::live::{ingest, recovery};
 use crate::metrics::Metrics;
 use crate::model::wire_time;
-use crate::notify::{self, Notifier};
+use crate::notify::handle::Notifier;
+use crate::notify::{outbox, receiver};
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore, s3};
 use crate::rpc::gateway::Gateway;
@@ -110,7 +111,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         objects,
         notifier,
         disk: Disk::start().map_err(|e| data_dir_error(&config, e))?,
-        http: notify::client().map_err(|e| ConfigError::new("callbacks", e))?,
+        http: receiver::client().map_err(|e| ConfigError::new("callbacks", e))?,
         faults: faults.clone(),
         metrics: Arc::new(Metrics::default()),
         spool,
@@ -146,7 +147,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             .map_err(|e| named(&e))?;
     }
     let mut tasks = vec![tokio::spawn(async move { service_clock.run().await })];
-    services.notifier.run(&services, inbox);
+    outbox::run(&services, inbox);
     match recovery::run(&hub).await {
         Ok(0) => {}
         Ok(n) => tracing::info!(sessions = n, "recordings of an earlier run are taken up"),

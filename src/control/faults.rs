@@ -42,6 +42,7 @@ fn checked(app: &App, body: Value) -> Result<Fault, Refused> {
     match fault.at.strip_prefix("api:") {
         Some(action) if app.gateway.spec.action(action).is_none() => {
             let near = app
+                .gateway
                 .spec
                 .closest(action)
                 .map(|n| format!("; did you mean api:{n}?"))

@@ -1,205 +1,49 @@
 //! A durable outbox and one sender a stream, so that a stream's events arrive in order.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::patience::Patience;
-use super::{deliver, sign};
-use crate::clock::Busy;
-use crate::model::event::Kind;
-use crate::model::notify::{RecordNotify, StreamNotify};
+use super::deliver;
+use super::handle::{Inbox, News, Wake};
+use crate::clock::{Busy, machine_timeout};
 use crate::model::stream_key::StreamKey;
 use crate::services::Services;
-use crate::store::StoreError;
-use crate::store::callbacks::NewCallback;
-use crate::store::documents;
+use crate::store::callbacks::{PAGE, Row};
 
-/// The client for callbacks and questions: no proxy, no redirects, the product's own name; like the product's it asks for gzip and
-/// unpacks it. Makes ring the process's TLS provider.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    // Whoever came first has installed the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .gzip(true)
-        .user_agent(deliver::USER_AGENT)
-        .http1_title_case_headers()
-        .pool_max_idle_per_host(4)
-        .connect_timeout(Duration::from_secs(5))
-        .build()
-}
-
+/// How long a stream's sender stays when there is nothing to send, in machine time.
+const LINGER: Duration = Duration::from_secs(30);
+/// Milliseconds until the outbox is read again after an error.
+const READ_AGAIN_MS: i64 = 1_000;
 /// Rows this far below the newest one are looked for again: a database with several writers gives numbers before it commits.
 const LATE: i64 = 256;
 
-/// The door to the outbox's sender.
-#[derive(Clone)]
-pub struct Notifier {
-    wake: mpsc::UnboundedSender<(Busy, Wake)>,
-    start: Arc<OnceLock<()>>,
-    /// How long an advance of the clock waits for receivers.
-    pub patience: Arc<Patience>,
+/// Starts sending, beginning with what an earlier run left. It ends with the services.
+pub fn run(services: &Arc<Services>, inbox: Inbox) {
+    tokio::spawn(dispatch(Arc::downgrade(services), inbox));
+    services.notifier.wake(services.clock.busy());
 }
 
-enum Wake {
-    /// New rows are there.
-    Rows,
-    /// A callback is to be sent once more.
-    Replay(i64),
-    /// A stream's queue ran empty.
-    Drained(Lane),
-    /// Forget everything queued.
-    Reset,
+/// The queue of one stream's sender: rows that wait, each with a guard until its first attempt is made.
+type Queue = mpsc::UnboundedSender<(Busy, i64)>;
+
+fn stream_of(row: &Row) -> StreamKey {
+    StreamKey::new(&row.domain, &row.app, &row.stream)
 }
 
-type Lane = (String, String, String);
-
-/// The receiving end, given to [`Notifier::run`].
-pub struct Inbox(mpsc::UnboundedReceiver<(Busy, Wake)>);
-
-impl Notifier {
-    #[must_use]
-    pub fn new() -> (Self, Inbox) {
-        let (wake, inbox) = mpsc::unbounded_channel();
-        (
-            Self {
-                wake,
-                start: Arc::default(),
-                patience: Arc::default(),
-            },
-            Inbox(inbox),
-        )
-    }
-
-    /// Starts sending, beginning with what an earlier run left.
-    pub fn run(&self, services: &Arc<Services>, inbox: Inbox) {
-        if self.start.set(()).is_err() {
-            return;
-        }
-        let wake = self.wake.clone();
-        tokio::spawn(dispatch(Arc::downgrade(services), inbox, wake));
-        self.wake(services.clock.busy());
-    }
-
-    /// Tells the sender that the outbox has new rows; the guard lasts until their first attempt is made.
-    pub fn wake(&self, busy: Busy) {
-        let _ = self.wake.send((busy, Wake::Rows));
-    }
-
-    /// Sends a callback once more.
-    pub fn replay(&self, busy: Busy, id: i64) {
-        let _ = self.wake.send((busy, Wake::Replay(id)));
-    }
-
-    /// Forgets what is queued; the rows are the caller's matter.
-    pub fn reset(&self, busy: Busy) {
-        let _ = self.wake.send((busy, Wake::Reset));
-    }
-}
-
-/// The callback for a recording event of a stream, if its domain wants one.
-pub async fn recording_event(
-    services: &Services,
-    key: &StreamKey,
-    kind: Kind,
-    dedupe: String,
-    body: String,
-) -> Result<Option<NewCallback>, StoreError> {
-    let config: Option<RecordNotify> = services
-        .store
-        .find_document(documents::Kind::RecordNotify, &key.domain)
-        .await?;
-    let Some(config) = config else {
-        return Ok(None);
-    };
-    let Some(url) = config.notify_url.filter(|url| !url.is_empty()) else {
-        return Ok(None);
-    };
-    if kind != Kind::FileCreated && !config.need_status_notify {
-        return Ok(None);
-    }
-    let signed = config.notify_req_auth && !config.notify_auth_key.is_empty();
-    Ok(Some(NewCallback {
-        dedupe,
-        key: key.clone(),
-        kind,
-        method: "POST",
-        sign_host: if signed {
-            sign::host_of(&url)
-        } else {
-            String::new()
-        },
-        sign_key: if signed {
-            config.notify_auth_key
-        } else {
-            String::new()
-        },
-        url,
-        body,
-    }))
-}
-
-/// The callback for the beginning or end of a push, if the ingest domain wants one.
-pub async fn ingest_event(
-    services: &Services,
-    ingest_domain: &str,
-    key: &StreamKey,
-    kind: Kind,
-    dedupe: String,
-    query: &str,
-) -> Result<Option<NewCallback>, StoreError> {
-    let config: Option<StreamNotify> = services
-        .store
-        .find_document(documents::Kind::StreamNotify, ingest_domain)
-        .await?;
-    let Some(config) = config else {
-        return Ok(None);
-    };
-    let Some(url) = config.notify_url.filter(|url| !url.is_empty()) else {
-        return Ok(None);
-    };
-    let joint = if url.contains('?') { '&' } else { '?' };
-    let signed = config.notify_req_auth && !config.notify_auth_key.is_empty();
-    Ok(Some(NewCallback {
-        dedupe,
-        key: StreamKey::new(ingest_domain, &key.app, &key.stream),
-        kind,
-        method: "GET",
-        sign_host: if signed {
-            ingest_domain.to_owned()
-        } else {
-            String::new()
-        },
-        sign_key: if signed {
-            config.notify_auth_key
-        } else {
-            String::new()
-        },
-        url: format!("{url}{joint}{query}"),
-        body: String::new(),
-    }))
-}
-
-async fn dispatch(
-    services: Weak<Services>,
-    mut inbox: Inbox,
-    wake: mpsc::UnboundedSender<(Busy, Wake)>,
-) {
+async fn dispatch(services: Weak<Services>, mut inbox: Inbox) {
     let mut newest = 0;
     // What was handed over, as far back as late rows may come.
     let mut known = HashSet::new();
-    let mut sending: HashMap<Lane, mpsc::UnboundedSender<(Busy, i64)>> = HashMap::new();
-    while let Some((busy, message)) = inbox.0.recv().await {
+    let mut sending: HashMap<StreamKey, Queue> = HashMap::new();
+    while let Some(Wake { mut busy, news }) = inbox.next().await {
         let Some(services) = services.upgrade() else {
             return;
         };
-        let mut busy = busy;
-        match message {
-            Wake::Rows => {
+        match news {
+            News::Rows => {
                 let late = if services.store.commits_in_order() {
                     0
                 } else {
@@ -209,13 +53,12 @@ async fn dispatch(
                 loop {
                     match services.store.pending_callbacks(after).await {
                         Ok(rows) => {
-                            let full = rows.len() >= 500;
+                            let full = rows.len() as u64 >= PAGE;
                             for row in rows {
                                 after = row.id;
                                 newest = newest.max(row.id);
                                 if known.insert(row.id) {
-                                    let lane = (row.domain, row.app, row.stream);
-                                    hand_over(&services, &wake, &mut sending, lane, row.id);
+                                    hand_over(&services, &mut sending, &row);
                                 }
                             }
                             if !full {
@@ -226,33 +69,27 @@ async fn dispatch(
                             tracing::error!(%error, "the outbox cannot be read; trying again");
                             busy = services
                                 .clock
-                                .rest_until(busy, services.clock.now() + 1_000)
+                                .rest_until(busy, services.clock.now() + READ_AGAIN_MS)
                                 .await;
                         }
                     }
                 }
                 known.retain(|id| *id > newest - late);
             }
-            Wake::Replay(id) => {
+            News::Replay(id) => {
                 if let Ok(Some(row)) = services.store.find_callback(id).await {
-                    hand_over(
-                        &services,
-                        &wake,
-                        &mut sending,
-                        (row.domain, row.app, row.stream),
-                        id,
-                    );
+                    hand_over(&services, &mut sending, &row);
                 }
             }
-            Wake::Drained(lane) => {
+            News::Drained(stream) => {
                 if sending
-                    .get(&lane)
+                    .get(&stream)
                     .is_some_and(mpsc::UnboundedSender::is_closed)
                 {
-                    sending.remove(&lane);
+                    sending.remove(&stream);
                 }
             }
-            Wake::Reset => {
+            News::Reset => {
                 sending.clear();
                 known.clear();
                 newest = 0;
@@ -262,15 +99,11 @@ async fn dispatch(
     }
 }
 
-fn hand_over(
-    services: &Arc<Services>,
-    wake: &mpsc::UnboundedSender<(Busy, Wake)>,
-    sending: &mut HashMap<Lane, mpsc::UnboundedSender<(Busy, i64)>>,
-    lane: Lane,
-    id: i64,
-) {
-    let message = (services.clock.busy(), id);
-    let message = match sending.get(&lane) {
+/// Puts a row into the queue of its stream's sender; one is started where there is none.
+fn hand_over(services: &Arc<Services>, sending: &mut HashMap<StreamKey, Queue>, row: &Row) {
+    let stream = stream_of(row);
+    let message = (services.clock.busy(), row.id);
+    let message = match sending.get(&stream) {
         Some(queue) => match queue.send(message) {
             Ok(()) => return,
             Err(closed) => closed.0,
@@ -279,26 +112,19 @@ fn hand_over(
     };
     let (queue, inbox) = mpsc::unbounded_channel();
     let _ = queue.send(message);
-    sending.insert(lane.clone(), queue);
-    tokio::spawn(send_lane(
-        Arc::downgrade(services),
-        lane,
-        inbox,
-        wake.clone(),
-    ));
+    sending.insert(stream.clone(), queue);
+    tokio::spawn(send_in_order(Arc::downgrade(services), stream, inbox));
 }
 
 /// Sends a stream's callbacks, one after the other, until there is nothing to do for a while.
-async fn send_lane(
+async fn send_in_order(
     services: Weak<Services>,
-    lane: Lane,
+    stream: StreamKey,
     mut inbox: mpsc::UnboundedReceiver<(Busy, i64)>,
-    wake: mpsc::UnboundedSender<(Busy, Wake)>,
 ) {
-    const LINGER: Duration = Duration::from_secs(30);
     let mut backlog: VecDeque<i64> = VecDeque::new();
     loop {
-        let first = match crate::clock::machine_timeout(LINGER, inbox.recv()).await {
+        let first = match machine_timeout(LINGER, inbox.recv()).await {
             Some(Some(first)) => Some(first),
             Some(None) => None,
             None => {
@@ -308,7 +134,8 @@ async fn send_lane(
         };
         let Some((mut busy, id)) = first else {
             if let Some(services) = services.upgrade() {
-                let _ = wake.send((services.clock.busy(), Wake::Drained(lane)));
+                let busy = services.clock.busy();
+                services.notifier.drained(busy, stream);
             }
             return;
         };

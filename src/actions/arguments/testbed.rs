@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::live::hub::Hub;
 use crate::metrics::Metrics;
-use crate::notify::Notifier;
+use crate::notify::handle::Notifier;
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore};
 use crate::services::Services;

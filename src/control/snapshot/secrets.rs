@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::State;
+use super::state::State;
 use crate::live::ingest::admission::Function;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::secrets::{self, HIDDEN};
