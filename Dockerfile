@@ -1,7 +1,7 @@
 # localyun in a small Debian image: one binary, one user, one folder of data.
 #
 #   docker build -t localyun .
-#   docker run --rm -p 8080:8080 -p 1935:1935 -p 9000:9000 -v localyun:/data localyun
+#   docker run --rm -p 8080:8080 -p 1935:1935 -p 8088:8088 -p 9000:9000 -v localyun:/data localyun
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
@@ -24,9 +24,10 @@ USER localyun
 ENV LOCALYUN_DATA_DIR=/data \
     LOCALYUN_API_ADDR=0.0.0.0:8080 \
     LOCALYUN_RTMP_ADDR=0.0.0.0:1935 \
-    LOCALYUN_OSS_ADDR=0.0.0.0:9000
+    LOCALYUN_OSS_ADDR=0.0.0.0:9000 \
+    LOCALYUN_PLAY_ADDR=0.0.0.0:8088
 VOLUME /data
-EXPOSE 8080 1935 9000
+EXPOSE 8080 1935 8088 9000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=6 \
     CMD ["localyun", "health", "--endpoint", "http://127.0.0.1:8080"]

@@ -12,6 +12,7 @@ mod explain;
 mod http;
 mod logging;
 mod names;
+mod play;
 mod publish;
 mod refusal;
 mod serve;
@@ -92,6 +93,7 @@ fn run(chosen: Chosen) -> Outcome {
             Chosen::Sign(asked) => sign::run(&asked),
             Chosen::Coverage(asked) => tools::coverage(&asked),
             Chosen::Publish(asked) => publish::run(asked).await,
+            Chosen::Play(asked) => play::run(asked).await,
             Chosen::Health(asked) => tools::health(&asked).await,
             Chosen::Env(asked) => env::run(&asked).await,
         }

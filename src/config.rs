@@ -2,6 +2,7 @@
 //!
 //! A flag wins over its environment variable, which wins over the config file (TOML), which wins over the default.
 
+pub mod host;
 pub mod keys;
 mod resolve;
 
@@ -62,6 +63,8 @@ pub struct Config {
     pub api_addr: String,
     pub rtmp_addr: String,
     pub oss_addr: String,
+    pub play_addr: String,
+    pub play_tls_addr: Option<String>,
     pub tls_addr: Option<String>,
     pub database_url: String,
     pub access_keys: Vec<AccessKey>,
@@ -95,6 +98,15 @@ pub struct Shown {
 pub struct ConfigError {
     pub setting: String,
     pub problem: String,
+}
+
+impl Config {
+    /// Whether a setting was written somewhere, and is not only its default.
+    #[must_use]
+    pub fn is_written(&self, name: &str) -> bool {
+        let shown = self.shown.iter().find(|shown| shown.name == name);
+        shown.is_some_and(|shown| shown.source != "default")
+    }
 }
 
 impl ConfigError {

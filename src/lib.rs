@@ -6,7 +6,8 @@
 //! - `web` where the web framework begins and ends; `rpc` the life of one API call; `wire` what travels in it; `spec` what the documented
 //!   API is; `error` the one error of the wire; `actions` one file an action; `diagnosis` what a client did wrong when it signed
 //! - `control` the routes under `/_localyun`
-//! - `live` ingest, recorder, spool and what is derived from it; `media` the formats, pure
+//! - `live` ingest, recorder, spool, what is derived from it, and who watches; `media` the formats, pure; `publisher` and `viewer` our own
+//!   clients
 //! - `notify` callbacks; `objects` the object store; `store` the database; `model` the nouns, pure
 //! - `clock` the service clock with the one scheduler; `identity` who may call; `site` whom a request means and whose page sent it;
 //!   `secrets` what is shown to nobody; `disk` large files, who writes them, folders without links; `faults`, `metrics`
@@ -41,5 +42,6 @@ pub mod site;
 pub mod spec;
 pub mod store;
 pub mod tls;
+pub mod viewer;
 pub mod web;
 pub mod wire;

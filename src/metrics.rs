@@ -24,6 +24,11 @@ struct OfFormat {
     format: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPlayer {
+    player: &'static str,
+}
+
 /// The service's counters.
 pub struct Metrics {
     registry: Registry,
@@ -37,6 +42,9 @@ pub struct Metrics {
     media_bytes: Counter<u64, AtomicU64>,
     refused: Counter,
     upload_retries: Counter,
+    viewers: Family<OfPlayer, Gauge<i64, AtomicI64>>,
+    played_bytes: Counter<u64, AtomicU64>,
+    play_skips: Counter<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -53,6 +61,9 @@ impl Default for Metrics {
             media_bytes: Counter::default(),
             refused: Counter::default(),
             upload_retries: Counter::default(),
+            viewers: Family::default(),
+            played_bytes: Counter::default(),
+            play_skips: Counter::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -96,6 +107,21 @@ impl Default for Metrics {
             "upload_retries",
             "Uploads that had to be tried again",
             metrics.upload_retries.clone(),
+        );
+        registry.register(
+            "viewers",
+            "Players that watch now, by how",
+            metrics.viewers.clone(),
+        );
+        registry.register(
+            "played_bytes",
+            "Bytes sent to players",
+            metrics.played_bytes.clone(),
+        );
+        registry.register(
+            "play_skips",
+            "Times that a player fell behind and went on at a later key frame",
+            metrics.play_skips.clone(),
         );
         Self {
             registry,
@@ -151,6 +177,22 @@ impl Metrics {
 
     pub fn upload_retry(&self) {
         self.upload_retries.inc();
+    }
+
+    pub fn viewer_came(&self, player: &'static str) {
+        self.viewers.get_or_create(&OfPlayer { player }).inc();
+    }
+
+    pub fn viewer_went(&self, player: &'static str) {
+        self.viewers.get_or_create(&OfPlayer { player }).dec();
+    }
+
+    pub fn played(&self, bytes: u64) {
+        self.played_bytes.inc_by(bytes);
+    }
+
+    pub fn play_skipped(&self, skips: u64) {
+        self.play_skips.inc_by(skips);
     }
 
     /// The Prometheus text.

@@ -1,8 +1,6 @@
 //! The life of one API call, on one page: [`answer`] lists its steps in order.
 
 pub mod auth;
-pub mod caller;
-pub mod gateway;
 pub mod journal;
 pub mod neighbours;
 pub mod nonce;
@@ -15,6 +13,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::actions::{declined, retired};
+use crate::app::App;
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::faults;
@@ -28,9 +27,7 @@ use crate::spec::model::ActionSpec;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pair, Pairs, Tree, parse_pairs};
 use crate::wire::render::{self, Answer, Format, Reply};
-use caller::{Caller, Scheme};
-use gateway::Gateway;
-use journal::evidence::Evidence;
+use auth::Caller;
 
 /// The version of the API.
 pub const VERSION: &str = "2016-11-01";
@@ -44,7 +41,7 @@ struct Trace<'a> {
     action: Cow<'static, str>,
     spec: Option<&'static ActionSpec>,
     caller: Option<Caller>,
-    scheme: Scheme,
+    scheme: &'static str,
     params: Vec<Pair<'a>>,
     ignored: Vec<String>,
     notes: Vec<String>,
@@ -54,11 +51,14 @@ struct Trace<'a> {
 }
 
 /// Answers one request, whatever it is.
-pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
+pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
     let began = clock::monotonic();
     let request_id = ids::request_id();
-    let mut trace = Trace::default();
-    let outcome = run(gateway, parts, &request_id, &mut trace).await;
+    let mut trace = Trace {
+        scheme: "none",
+        ..Trace::default()
+    };
+    let outcome = run(app, parts, &request_id, &mut trace).await;
     let host = parts.header("host").unwrap_or("localyun");
     let (mut reply, error) = match outcome {
         Ok(answer) => {
@@ -66,11 +66,7 @@ pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
             (reply, None)
         }
         Err(error) => {
-            let help = render::Help::of(
-                &error.code,
-                &gateway.addresses.endpoint_for(parts),
-                &request_id,
-            );
+            let help = render::Help::of(&error.code, &app.endpoint_for(parts), &request_id);
             let reply = render::failure(trace.format, &request_id, host, &help, &error);
             (reply, Some(error))
         }
@@ -91,7 +87,7 @@ pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
         );
     }
     close(
-        gateway,
+        app,
         parts,
         trace,
         &request_id,
@@ -103,7 +99,7 @@ pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
 }
 
 async fn run<'a>(
-    gateway: &Gateway,
+    app: &App,
     parts: &'a HttpParts,
     request_id: &str,
     trace: &mut Trace<'a>,
@@ -129,7 +125,7 @@ async fn run<'a>(
 
     // 2. The action: is it one of this product and version?
     let action = named(parts, &pairs, acs3, "Action", "x-acs-action")?;
-    let spec = gateway.spec.action(action);
+    let spec = app.spec.action(action);
     trace.spec = spec;
     trace.action = spec.map_or_else(
         || action.chars().take(ACTION_KEPT).collect(),
@@ -137,7 +133,8 @@ async fn run<'a>(
     );
     let version = named(parts, &pairs, acs3, "Version", "x-acs-version")?;
     let caller = &mut trace.caller;
-    let neighbour = neighbours::answer(gateway, parts, &pairs, action, version, caller).await;
+    let neighbour =
+        crate::rpc::neighbours::answer(app, parts, &pairs, action, version, caller).await;
     if let Some(answered) = neighbour {
         return render::answer(request_id, &answered?, &AtomicUsize::new(0))
             .map_err(ApiError::internal);
@@ -145,10 +142,10 @@ async fn run<'a>(
     if version != VERSION {
         return Err(ApiError::coded(Code::InvalidVersion));
     }
-    let spec = spec.ok_or_else(|| unknown_action(gateway, action))?;
+    let spec = spec.ok_or_else(|| unknown_action(app, action))?;
 
     // 3. An armed fault strikes before anything else is looked at.
-    if let Some(strike) = gateway.services().faults.strike_action(action) {
+    if let Some(strike) = app.services.faults.strike_action(action) {
         trace.fault = Some(format!("api:{}", spec.action));
         if strike.delay_ms > 0 {
             clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(600_000))).await;
@@ -160,20 +157,18 @@ async fn run<'a>(
     }
 
     // 4. Who calls, and is the signature good?
-    let caller = auth::check(gateway, parts, &pairs)?;
+    let caller = auth::check(app, parts, &pairs)?;
     trace.scheme = caller.scheme();
     let caller = trace.caller.insert(caller);
-    gateway
-        .quota
-        .take(spec, caller, gateway.services().clock.now())?;
+    app.quota.take(spec, caller, app.services.clock.now())?;
 
     // 5. The parameters, by the spec, and 6. the action itself; what they have to tell is collected.
-    let acted = act(gateway, spec, &pairs, request_id, trace);
+    let acted = act(app, spec, &pairs, request_id, trace);
     let ((outcome, struck), told) = notes::collected(faults::watched(acted)).await;
     trace.fault = trace.fault.take().or(struck);
     trace.notes = told.iter().map(ToString::to_string).collect();
     let answer = outcome.map_err(|error| described(spec, error))?;
-    if gateway.checks_answers {
+    if app.checks_answers {
         report_misfit(spec, &answer);
     }
     Ok(answer)
@@ -181,7 +176,7 @@ async fn run<'a>(
 
 /// Checks the parameters by the spec and runs the action.
 async fn act(
-    gateway: &Gateway,
+    app: &App,
     spec: &'static ActionSpec,
     pairs: &Pairs<'_>,
     request_id: &str,
@@ -193,11 +188,11 @@ async fn act(
     trace.ignored = checked.unknown;
     let without_effect = crate::actions::ignored_by(action).filter(|name| tree.get(name).is_some());
     trace.ignored.extend(without_effect.map(str::to_owned));
-    let Some(def) = gateway.registry.get(action) else {
+    let Some(def) = app.registry.get(action) else {
         return Err(ApiError::not_implemented(action, declined::reason(spec)));
     };
-    let _busy = gateway.services().clock.busy();
-    (def.run)(&gateway.context, checked.value, request_id).await
+    let _busy = app.services.clock.busy();
+    (def.run)(&app.context, checked.value, request_id).await
 }
 
 /// `Action` or `Version`: a V1 client's parameter wins over its header, an ACS3 client sends headers.
@@ -218,10 +213,10 @@ fn named<'p>(
     found.ok_or_else(|| ApiError::missing(param))
 }
 
-fn unknown_action(gateway: &Gateway, action: &str) -> ApiError {
+fn unknown_action(app: &App, action: &str) -> ApiError {
     let error = ApiError::coded(Code::InvalidActionNotFound);
     let near = || {
-        let near = gateway.spec.closest(action)?;
+        let near = app.spec.closest(action)?;
         Some(format!("did you mean {near}?"))
     };
     match retired::told(action).or_else(near) {
@@ -244,7 +239,7 @@ fn report_misfit(spec: &ActionSpec, answer: &[u8]) {
 }
 
 fn close(
-    gateway: &Gateway,
+    app: &App,
     parts: &HttpParts,
     trace: Trace<'_>,
     request_id: &str,
@@ -263,13 +258,19 @@ fn close(
     }
     let known = trace.spec.map_or("other", |spec| &spec.action);
     let result = if error.is_some() { "error" } else { "ok" };
-    gateway.services().metrics.request(known, result);
+    app.services.metrics.request(known, result);
+    // The strings that were compared may hold secrets: the journal has them without, in the diagnosis.
     let mismatch = error.is_some_and(|e| e.code == Code::SignatureDoesNotMatch);
-    let evidence = mismatch.then(|| Evidence::of(parts)).flatten();
-    let message = error.map(ApiError::kept_message);
+    let evidence = mismatch
+        .then(|| crate::diagnosis::Evidence::of(parts))
+        .flatten();
+    let message = error.map(|error| match error.message.split_once(" server ") {
+        Some((told, _)) if mismatch => told,
+        _ => &error.message,
+    });
     let entry = Entry {
         request_id: request_id.into(),
-        at: gateway.services().clock.now(),
+        at: app.services.clock.now(),
         method: parts.method.as_str().into(),
         verdict: match status {
             200..=299 => "ok",
@@ -280,7 +281,7 @@ fn close(
         action: trace.action,
         params: trace.params,
         caller: trace.caller.as_ref().and_then(Caller::id).map(Cow::from),
-        scheme: trace.scheme,
+        scheme: trace.scheme.into(),
         status,
         code,
         message: message.map(secrets::text),
@@ -290,5 +291,5 @@ fn close(
         fault: trace.fault.is_some(),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     };
-    gateway.journal.add(&entry, evidence);
+    app.journal.add(&entry, evidence);
 }

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 
-use crate::actions::Context;
-use crate::app::App;
+use crate::app::{Addresses, App};
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::control;
@@ -21,20 +20,21 @@ use crate::disk::writers::Disk;
 use crate::faults::Faults;
 use crate::identity::KeyRing;
 use crate::live::hub::Hub;
+use crate::live::play::PlayDoor;
 use crate::live::{ingest, recovery};
 use crate::metrics::Metrics;
 use crate::model::wire_time;
-use crate::notify::handle::Notifier;
-use crate::notify::{outbox, receiver};
+use crate::notify::{self, Notifier};
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore, s3};
-use crate::rpc::gateway::Gateway;
 use crate::rpc::nonce::Nonces;
 use crate::services::Services;
-use crate::site::addresses::Addresses;
 use crate::store::lease::Me;
 use crate::store::{self, Store, StoreError};
-use doors::{bind, serve_api, serve_objects, serve_tls, url};
+use doors::{
+    bind, bind_play, limit_buffers, serve_api, serve_objects, serve_play, serve_play_tls,
+    serve_tls, url,
+};
 use last_run::LastRun;
 
 /// Why the service did not start; the setting to blame is in it.
@@ -52,6 +52,8 @@ pub struct Running {
     pub rtmp: String,
     pub oss: String,
     pub tls: Option<String>,
+    pub play: String,
+    pub play_tls: Option<String>,
     pub startup_ms: u64,
     app: Arc<App>,
     servers: Vec<ServerHandle>,
@@ -76,6 +78,15 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         .as_deref()
         .map(|addr| bind("--tls-addr", addr))
         .transpose()?;
+    let play = bind_play(&config)?;
+    let play_tls = config
+        .play_tls_addr
+        .as_deref()
+        .map(|addr| bind("--play-tls-addr", addr))
+        .transpose()?;
+    if let Some(listener) = &play_tls {
+        limit_buffers(listener);
+    }
 
     let holder = format!(
         "localyun {} at {} (process {})",
@@ -111,7 +122,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         objects,
         notifier,
         disk: Disk::start().map_err(|e| data_dir_error(&config, e))?,
-        http: receiver::client().map_err(|e| ConfigError::new("callbacks", e))?,
+        http: notify::client().map_err(|e| ConfigError::new("callbacks", e))?,
         faults: faults.clone(),
         metrics: Arc::new(Metrics::default()),
         spool,
@@ -127,15 +138,17 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         rtmp: url("rtmp", &rtmp),
         oss: url("http", &oss),
         tls: tls.as_ref().map(|listener| url("https", listener)),
-        public_host: config.public_host.clone(),
+        play: url("http", &play),
+        play_tls: play_tls.as_ref().map(|listener| url("https", listener)),
     };
-    let context = Context::new(services.clone(), hub.clone(), config.clone());
-    let app = App::new(Gateway::new(
-        context,
+    let app = App::new(
+        config.clone(),
+        services.clone(),
+        hub.clone(),
         keys.clone(),
         nonces,
         addresses.clone(),
-    ));
+    );
 
     if let Some(seed) = &config.seed {
         let named = |e: &dyn std::fmt::Display| {
@@ -147,7 +160,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             .map_err(|e| named(&e))?;
     }
     let mut tasks = vec![tokio::spawn(async move { service_clock.run().await })];
-    outbox::run(&services, inbox);
+    services.notifier.run(&services, inbox);
     match recovery::run(&hub).await {
         Ok(0) => {}
         Ok(n) => tracing::info!(sessions = n, "recordings of an earlier run are taken up"),
@@ -158,11 +171,15 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         .map_err(|e| ConfigError::new("--rtmp-addr", e))?;
     let rtmp =
         tokio::net::TcpListener::from_std(rtmp).map_err(|e| ConfigError::new("--rtmp-addr", e))?;
+    let door = PlayDoor::new(hub.clone(), config.default_domain.clone());
     tasks.push(tokio::spawn(ingest::run(
         rtmp,
         hub,
+        door.clone(),
         config.default_domain.clone(),
     )));
+    let sessions = door.clone();
+    tasks.push(tokio::spawn(async move { sessions.sessions.run().await }));
     tasks.push(tokio::spawn(retention::run(services)));
 
     let mut servers = vec![
@@ -172,11 +189,20 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     if let Some(listener) = tls {
         servers.push(serve_tls(&app, &config, listener, &mut tasks)?);
     }
+    let play_tls_port = play_tls
+        .as_ref()
+        .and_then(|listener| Some(listener.local_addr().ok()?.port()));
+    servers.push(serve_play(&door, &app, play, play_tls_port, &mut tasks)?);
+    if let Some(listener) = play_tls {
+        servers.push(serve_play_tls(&door, &app, &config, listener, &mut tasks)?);
+    }
     Ok(Running {
         api: addresses.api,
         rtmp: addresses.rtmp,
         oss: addresses.oss,
         tls: addresses.tls,
+        play: addresses.play,
+        play_tls: addresses.play_tls,
         startup_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         app,
         servers,
@@ -196,12 +222,16 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         "version": env!("CARGO_PKG_VERSION"),
         "api": running.api,
         "rtmp": running.rtmp,
+        "play": running.play,
         "oss": running.oss,
         "startup_ms": running.startup_ms,
         "pid": std::process::id(),
     });
-    if let (Some(tls), serde_json::Value::Object(fields)) = (&running.tls, &mut ready) {
-        fields.insert("tls".to_owned(), tls.as_str().into());
+    let over_tls = [("tls", &running.tls), ("play_tls", &running.play_tls)];
+    if let serde_json::Value::Object(fields) = &mut ready {
+        for (name, url) in over_tls {
+            fields.extend(url.as_deref().map(|url| (name.to_owned(), url.into())));
+        }
     }
     print_line(&ready.to_string());
     running.wait().await.map_err(named)

@@ -3,4 +3,5 @@
 pub mod api;
 pub mod connection;
 pub mod framing;
+pub mod play;
 pub mod unread;

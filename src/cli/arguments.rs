@@ -28,6 +28,8 @@ enum Tool {
     Coverage(CoverageArgs),
     /// Push a clip over RTMP
     Publish(PublishArgs),
+    /// Watch a live stream and tell what comes of it
+    Play(PlayArgs),
     /// Tell by the exit status whether the server is ready
     Health(TargetArgs),
     /// Print the shell lines that point SDKs and tools at the server
@@ -143,6 +145,46 @@ pub(super) struct PublishArgs {
     pub(super) rtmp_addr: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct PlayArgs {
+    /// rtmp://HOST/APP/STREAM, or http://HOST/APP/STREAM.flv or .m3u8
+    #[arg(value_name = "URL", conflicts_with_all = ["domain", "stream", "query"])]
+    pub(super) url: Option<String>,
+    /// Play domain, with --stream instead of a URL
+    #[arg(long)]
+    pub(super) domain: Option<String>,
+    /// Application
+    #[arg(long, default_value = "live")]
+    pub(super) app: String,
+    /// Stream
+    #[arg(long)]
+    pub(super) stream: Option<String>,
+    /// How it is watched
+    #[arg(long, value_parser = ["flv", "rtmp", "hls"], default_value = "flv")]
+    pub(super) format: String,
+    /// More arguments of the play URL, such as auth_key=...
+    #[arg(long, value_name = "NAME=VALUE&...")]
+    pub(super) query: Option<String>,
+    /// Write what comes: FLV for flv and rtmp, MPEG-TS for hls
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(super) output: Option<String>,
+    /// Seconds to watch; without it until the stream ends or Ctrl-C
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) seconds: Option<f64>,
+    /// JSON instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The play port [env: LOCALYUN_PLAY_ADDR, else that of LOCALYUN_PLAY_URL] [default: 127.0.0.1:8088]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) play_addr: Option<String>,
+    /// The RTMP port [env: LOCALYUN_RTMP_ADDR, else that of LOCALYUN_PUSH_URL] [default: 127.0.0.1:1935]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) rtmp_addr: Option<String>,
+    /// Certificates (PEM) to trust for https [env: LOCALYUN_CA_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<String>,
+}
+
 /// The subcommand with what was written behind it.
 #[derive(Debug)]
 pub(super) enum Chosen {
@@ -152,6 +194,7 @@ pub(super) enum Chosen {
     Sign(SignArgs),
     Coverage(CoverageArgs),
     Publish(PublishArgs),
+    Play(PlayArgs),
     Health(TargetArgs),
     Env(TargetArgs),
 }
@@ -191,6 +234,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Chosen, 
         Tool::Sign(args) => Chosen::Sign(args),
         Tool::Coverage(args) => Chosen::Coverage(args),
         Tool::Publish(args) => Chosen::Publish(args),
+        Tool::Play(args) => Chosen::Play(args),
         Tool::Health(args) => Chosen::Health(args),
         Tool::Env(args) => Chosen::Env(args),
     })

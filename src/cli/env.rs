@@ -27,6 +27,7 @@ struct Given<'a> {
 #[derive(Debug, PartialEq, Eq)]
 struct Addresses {
     rtmp: String,
+    play: String,
     oss: String,
     /// Set where recordings go to a store outside.
     oss_region: Option<String>,
@@ -80,6 +81,7 @@ fn addresses(endpoint: &Url, asked: Result<Value, CliError>) -> Addresses {
     };
     Addresses {
         rtmp: text("rtmp", "rtmp://127.0.0.1:1935"),
+        play: text("play", "http://127.0.0.1:8088"),
         oss: text("oss", "http://127.0.0.1:9000"),
         oss_region: answer
             .get("oss_region")
@@ -104,12 +106,14 @@ fn lines(
         .map_or(endpoint, |(_, host)| host);
     let key = &target.key;
     let push_url = format!("{}/live/STREAM?vhost=DOMAIN", addresses.rtmp);
+    let play_url = format!("{}/live/STREAM.flv?vhost=DOMAIN", addresses.play);
     let mut variables = vec![
         ("ALIBABA_CLOUD_ENDPOINT", host),
         ("ALIBABA_CLOUD_ACCESS_KEY_ID", &key.id),
         ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &key.secret),
         ("LOCALYUN_ENDPOINT", endpoint),
         ("LOCALYUN_PUSH_URL", &push_url),
+        ("LOCALYUN_PLAY_URL", &play_url),
         ("OSS_ENDPOINT", &addresses.oss),
         ("AWS_ENDPOINT_URL_S3", &addresses.oss),
         (
@@ -166,7 +170,8 @@ mod tests {
 
     #[test]
     fn the_running_servers_addresses_are_exported() {
-        let health = serde_json::json!({"rtmp": "rtmp://h:7", "oss": "http://h:8"});
+        let health =
+            serde_json::json!({"rtmp": "rtmp://h:7", "oss": "http://h:8", "play": "http://h:9"});
         let target = target();
         let text = lines(
             &target,
@@ -181,6 +186,7 @@ mod tests {
             "export ALIBABA_CLOUD_ENDPOINT='127.0.0.1:8080'",
             r"export ALIBABA_CLOUD_ACCESS_KEY_SECRET='it'\''s'",
             "export LOCALYUN_PUSH_URL='rtmp://h:7/live/STREAM?vhost=DOMAIN'",
+            "export LOCALYUN_PLAY_URL='http://h:9/live/STREAM.flv?vhost=DOMAIN'",
             "export AWS_ENDPOINT_URL_S3='http://h:8'",
             "export AWS_SESSION_TOKEN='t'",
             r"export LOCALYUN_ACCESS_KEYS='id:it'\''s'",

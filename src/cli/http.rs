@@ -49,10 +49,20 @@ impl Answer {
 
 /// A client for the server that the arguments name, with the certificates that they or the environment say to trust.
 pub(super) fn client_for(args: &TargetArgs) -> Result<Client, CliError> {
-    let (path, source) = match (&args.ca_file, variable("LOCALYUN_CA_FILE")) {
-        (Some(flag), _) => (flag.clone(), "--ca-file"),
+    built(trusting(args.ca_file.as_deref())?.timeout(ANSWER_PATIENCE))
+}
+
+/// A client for answers that go on for as long as a stream is live; one redirect to https is followed.
+pub(super) fn live_client(ca_file: Option<&str>) -> Result<Client, CliError> {
+    let client = trusting(ca_file)?.redirect(reqwest::redirect::Policy::limited(1));
+    built(client)
+}
+
+fn trusting(ca_file: Option<&str>) -> Result<ClientBuilder, CliError> {
+    let (path, source) = match (ca_file, variable("LOCALYUN_CA_FILE")) {
+        (Some(flag), _) => (flag.to_owned(), "--ca-file"),
         (None, Some(variable)) => (variable, "LOCALYUN_CA_FILE"),
-        (None, None) => return client(),
+        (None, None) => return Ok(common()),
     };
     let wrong =
         |problem: &dyn std::fmt::Display| CliError::Usage(format!("{source}: {path}: {problem}"));
@@ -61,21 +71,24 @@ pub(super) fn client_for(args: &TargetArgs) -> Result<Client, CliError> {
     if trusted.is_empty() {
         return Err(wrong(&"there is no certificate in it (PEM)"));
     }
-    built(Client::builder().tls_certs_only(trusted))
+    Ok(common().tls_certs_only(trusted))
 }
 
 /// A client for the server under test.
 pub(super) fn client() -> Result<Client, CliError> {
-    built(Client::builder())
+    built(common().timeout(ANSWER_PATIENCE))
 }
 
-fn built(builder: ClientBuilder) -> Result<Client, CliError> {
-    builder
+fn common() -> ClientBuilder {
+    Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("localyun/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_PATIENCE)
-        .timeout(ANSWER_PATIENCE)
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, CliError> {
+    builder
         .build()
         .map_err(|error| CliError::failed(format!("no HTTP client: {}", cause(&error))))
 }

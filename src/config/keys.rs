@@ -75,6 +75,20 @@ pub const KEYS: &[Key] = &[
         "Embedded object store, OSS and S3",
     ),
     key(
+        "play-addr",
+        "LOCALYUN_PLAY_ADDR",
+        Some("127.0.0.1:8088"),
+        "ADDR",
+        "Live playback over HTTP: /APP/STREAM.flv, .m3u8 and .mp4",
+    ),
+    key(
+        "play-tls-addr",
+        "LOCALYUN_PLAY_TLS_ADDR",
+        None,
+        "ADDR",
+        "Live playback over HTTPS, with the certificate that the domain was given, else the self-signed one",
+    ),
+    key(
         "tls-addr",
         "LOCALYUN_TLS_ADDR",
         None,

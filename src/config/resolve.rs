@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::host;
 use super::keys::{KEYS, Key, find};
 use super::{AccessKey, Auth, Buckets, Config, ConfigError, Domains, Limits, OutsideStore, Shown};
 use crate::clock::UnixMs;
@@ -10,7 +11,6 @@ use crate::likeness;
 use crate::model::wire_time;
 use crate::objects::s3::Addressing;
 use crate::secrets;
-use crate::site::host;
 
 /// What was written, with where.
 #[derive(Debug, Clone, Default)]
@@ -203,16 +203,18 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         })?),
     };
     let outside_store = outside_store(raw)?;
-    let tls_addr = if raw.get("tls-addr").is_some() {
-        Some(address(raw, "tls-addr")?)
-    } else {
-        None
+    let optional = |name: &str| {
+        let written = raw.get(name).is_some();
+        written.then(|| address(raw, name)).transpose()
     };
+    let tls_addr = optional("tls-addr")?;
     let control_token = text("control-token");
     let api_addr = address(raw, "api-addr")?;
     let config = Config {
         rtmp_addr: address(raw, "rtmp-addr")?,
         oss_addr: address(raw, "oss-addr")?,
+        play_addr: address(raw, "play-addr")?,
+        play_tls_addr: optional("play-tls-addr")?,
         auth: choice(raw, "auth", &[("strict", Auth::Strict), ("off", Auth::Off)])?,
         domains: choice(
             raw,

@@ -34,6 +34,7 @@ pub(super) fn list(app: &App) -> Value {
                 "bytes": bytes,
                 "frames": p.frames.load(std::sync::atomic::Ordering::Relaxed),
                 "bitrate_kbps": bytes * 8 / seconds,
+                "viewers": p.fanout.viewers(),
                 "media": p.facts(),
                 "recorder": p.recorder.view(),
             })
@@ -105,11 +106,7 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
         ));
     }
     let plan = PublishPlan {
-        rtmp_addr: app
-            .addresses()
-            .rtmp
-            .trim_start_matches("rtmp://")
-            .to_owned(),
+        rtmp_addr: app.addresses.rtmp.trim_start_matches("rtmp://").to_owned(),
         domain: wanted.domain,
         app: wanted.app,
         stream: wanted.stream,

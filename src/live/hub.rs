@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::{self, UnixMs};
+use crate::ids;
+use crate::live::fanout::{self, Fanout};
 use crate::live::recorder::Recorder;
 use crate::live::recorder::effect::FaultListener;
 use crate::live::worker;
 use crate::media::frame::{AudioConfig, VideoConfig};
 use crate::model::event::Kind;
 use crate::model::stream_key::{PushArgs, StreamKey};
-use crate::notify::publish::{self, Push};
+use crate::model::wire_time::unix_seconds;
+use crate::notify;
 use crate::services::Services;
 use crate::store::StoreError;
 pub use facts::Facts;
@@ -40,6 +44,8 @@ pub struct Publisher {
     pub args: PushArgs,
     pub since: UnixMs,
     pub recorder: Arc<Recorder>,
+    /// Where viewers find what it brings.
+    pub fanout: Arc<Fanout>,
     /// Machine milliseconds of the newest media.
     last_media: AtomicI64,
     pub bytes: AtomicU64,
@@ -91,20 +97,6 @@ impl Publisher {
         self.gone.load(Ordering::Acquire)
     }
 
-    async fn announce(&self, services: &Services, kind: Kind) {
-        let facts = self.facts();
-        let push = Push {
-            key: &self.key,
-            ingest_domain: &self.ingest_domain,
-            address: &self.address,
-            args: &self.args.raw,
-            since: self.since,
-            width: facts.width,
-            height: facts.height,
-        };
-        publish::announce(services, &push, kind).await;
-    }
-
     /// Ends the publisher.
     pub fn kick(&self) {
         self.kick.notify_one();
@@ -129,6 +121,8 @@ pub enum PublishError {
 /// The register of publishers and recorders.
 pub struct Hub {
     services: Arc<Services>,
+    /// What all streams together keep for viewers.
+    kept: Arc<fanout::log::Budget>,
     streams: Mutex<HashMap<StreamKey, Arc<Publisher>>>,
     recorders: Mutex<HashMap<StreamKey, Arc<Recorder>>>,
     opening: tokio::sync::Mutex<()>,
@@ -145,6 +139,7 @@ impl Hub {
     pub fn new(services: Arc<Services>) -> Arc<Self> {
         Arc::new(Self {
             services,
+            kept: fanout::budget(),
             streams: Mutex::default(),
             recorders: Mutex::default(),
             opening: tokio::sync::Mutex::new(()),
@@ -224,6 +219,7 @@ impl Hub {
             args: args.clone(),
             since: self.services.clock.now(),
             recorder: recorder.clone(),
+            fanout: Fanout::new(self.kept.clone()),
             last_media: AtomicI64::new(clock::machine_now()),
             bytes: AtomicU64::new(0),
             frames: AtomicU64::new(0),
@@ -271,6 +267,7 @@ impl Hub {
             return;
         }
         publisher.recorder.lost();
+        publisher.fanout.close();
         self.services.metrics.publisher_went();
         if publisher.announced.load(Ordering::Acquire) {
             self.announce(publisher.clone(), Kind::PublishDone);
@@ -287,7 +284,7 @@ impl Hub {
             if !publisher.gone.load(Ordering::Acquire)
                 && !publisher.announced.swap(true, Ordering::AcqRel)
             {
-                publisher.announce(&services, Kind::Publish).await;
+                announce(&services, &publisher, Kind::Publish).await;
             }
         });
     }
@@ -296,7 +293,7 @@ impl Hub {
         let services = self.services.clone();
         let busy = services.clock.busy();
         tokio::spawn(async move {
-            publisher.announce(&services, kind).await;
+            announce(&services, &publisher, kind).await;
             drop(busy);
         });
     }
@@ -429,5 +426,80 @@ impl Hub {
     pub fn drop_recorders(&self) {
         self.recorders().clear();
         self.services.metrics.recorders(0);
+    }
+}
+
+/// What a value of a query is written with: everything but the unreserved characters of RFC 3986 is escaped.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The query of a publish callback. Everything in it that a publisher chose is escaped, the arguments of the push as one value: they
+/// could name the callback's own parameters otherwise. `at` is when the push began or ended, whenever that is told.
+fn publish_query(publisher: &Publisher, kind: Kind, at: UnixMs) -> String {
+    let ip = publisher
+        .address
+        .rsplit_once(':')
+        .map_or(publisher.address.as_str(), |(ip, _)| ip);
+    let key = &publisher.key;
+    let value = |text| utf8_percent_encode(text, QUERY_VALUE);
+    let mut query = format!(
+        "action={}&ip={}&id={}&app={}&appname={}&time={}&usrargs={}&node=localyun",
+        kind.as_str(),
+        value(ip.trim_matches(['[', ']'])),
+        value(&key.stream),
+        value(&publisher.ingest_domain),
+        value(&key.app),
+        unix_seconds(at),
+        value(&publisher.args.raw),
+    );
+    if kind == Kind::Publish {
+        let facts = publisher.facts();
+        query.push_str(&format!("&height={}&width={}", facts.height, facts.width));
+    }
+    query
+}
+
+async fn announce(services: &Services, publisher: &Publisher, kind: Kind) {
+    let now = services.clock.now();
+    let at = match kind {
+        Kind::Publish => publisher.since,
+        _ => now,
+    };
+    let query = publish_query(publisher, kind, at);
+    let dedupe = format!("{}:{}", ids::ordered_id(), kind.as_str());
+    let domains = [
+        publisher.ingest_domain.as_str(),
+        publisher.key.domain.as_str(),
+    ];
+    for domain in domains.iter().take(if domains.first() == domains.last() {
+        1
+    } else {
+        2
+    }) {
+        match notify::ingest_event(
+            services,
+            domain,
+            &publisher.key,
+            kind,
+            dedupe.clone(),
+            &query,
+        )
+        .await
+        {
+            Ok(Some(callback)) => {
+                match services.store.enqueue_callback(&callback, now).await {
+                    Ok(_) => services.notifier.wake(services.clock.busy()),
+                    Err(error) => tracing::error!(%error, "a publish callback cannot be stored"),
+                }
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, "the publish callback's configuration cannot be read");
+            }
+        }
     }
 }

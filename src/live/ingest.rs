@@ -1,10 +1,11 @@
 //! The RTMP listener: sockets on one side, the RTMP session, the tag reader and the hub on the other.
 //!
-//! Nobody watches a recording live, so a publisher's socket is read in ticks and in large blocks, and always until it is empty: unread
+//! A publisher's socket is read in ticks and in large blocks, which a viewer does not notice, and always until it is empty: unread
 //! bytes at close would make the kernel reset the connection and lose the tail of a fast push.
 
 pub mod admission;
 mod foreign;
+mod player;
 mod socket;
 mod unreadable_track;
 
@@ -18,13 +19,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::clock::{self, Beat, Busy, Listener};
+use crate::live::fanout::Held;
 use crate::live::hub::{Hub, Publisher};
+use crate::live::play::PlayDoor;
 use crate::media::access_unit::Arrived;
+use crate::media::codec::unit;
 use crate::media::flv::read::{Item, TagReader};
-use crate::media::frame::{Frame, Track};
+use crate::media::frame::{Frame, Track, VideoCodec};
 use crate::media::rtmp::server::{Event, Fed, ServerSession};
-use crate::media::rtmp::{Limits, Message, RtmpError};
+use crate::media::rtmp::{Limits, Message, RtmpError, TagKind};
 use admission::AccessError;
+use player::Watching;
 use socket::{BLOCK, Landing, Socket};
 use unreadable_track::Unreadable;
 
@@ -44,23 +49,40 @@ const READ_PATIENCE: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: usize = 12_000;
 
 /// Accepts connections for ever.
-pub async fn run(listener: TcpListener, hub: Arc<Hub>, default_domain: Option<String>) {
+pub async fn run(
+    listener: TcpListener,
+    hub: Arc<Hub>,
+    door: Arc<PlayDoor>,
+    default_domain: Option<String>,
+) {
     let open = Arc::new(AtomicUsize::new(0));
     let default_domain: Option<Arc<str>> = default_domain.map(Into::into);
     let beat = Beat::new(TICK);
+    let doors = Doors {
+        hub,
+        door,
+        open,
+        default_domain,
+        beat: beat.clone(),
+    };
     tokio::select! {
-        () = accept(&listener, &hub, &open, default_domain, &beat) => {}
+        () = accept(&listener, &doors) => {}
         () = beat.run() => {}
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    hub: &Arc<Hub>,
-    open: &Arc<AtomicUsize>,
+/// What every connection is given.
+#[derive(Clone)]
+struct Doors {
+    hub: Arc<Hub>,
+    door: Arc<PlayDoor>,
+    open: Arc<AtomicUsize>,
     default_domain: Option<Arc<str>>,
-    beat: &Arc<Beat>,
-) {
+    beat: Arc<Beat>,
+}
+
+async fn accept(listener: &TcpListener, doors: &Doors) {
+    let hub = &doors.hub;
     let (id, mut drain) = hub.connected();
     loop {
         let accepted = tokio::select! {
@@ -69,14 +91,14 @@ async fn accept(
             _ = drain.changed() => {
                 let request = *drain.borrow_and_update();
                 while let Some(Ok((socket, peer))) = accept_waiting(listener).await {
-                    start(hub, open, socket, peer, default_domain.clone(), beat);
+                    start(doors, socket, peer);
                 }
                 hub.drained(id, request);
                 continue;
             }
         };
         match accepted {
-            Ok((socket, peer)) => start(hub, open, socket, peer, default_domain.clone(), beat),
+            Ok((socket, peer)) => start(doors, socket, peer),
             Err(error) => {
                 // Out of descriptors, as a rule: others may go on, new ones wait.
                 tracing::warn!(%error, "a connection cannot be accepted");
@@ -94,21 +116,20 @@ async fn accept_waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream,
     }
 }
 
-fn start(
-    hub: &Arc<Hub>,
-    open: &Arc<AtomicUsize>,
-    socket: TcpStream,
-    peer: SocketAddr,
-    default_domain: Option<Arc<str>>,
-    beat: &Arc<Beat>,
-) {
+fn start(doors: &Doors, socket: TcpStream, peer: SocketAddr) {
+    let Doors {
+        hub,
+        door,
+        open,
+        default_domain,
+        beat,
+    } = doors.clone();
     if hub.is_stopping() || open.load(Ordering::Acquire) >= MAX_CONNECTIONS {
         return;
     }
     open.fetch_add(1, Ordering::AcqRel);
     let _ = socket.set_nodelay(true);
     let (id, drain) = hub.connected();
-    let (hub, open, beat) = (hub.clone(), open.clone(), beat.clone());
     tokio::spawn(async move {
         let mut connection = Connection {
             session: ServerSession::new(Limits::default(), id),
@@ -118,6 +139,9 @@ fn start(
             socket: Socket::Watched(socket),
             peer,
             hub: hub.clone(),
+            door,
+            watching: None,
+            codec: None,
             default_domain,
             broken_tags: 0,
             unreadable: Unreadable::default(),
@@ -142,6 +166,11 @@ struct Connection {
     socket: Socket,
     peer: SocketAddr,
     hub: Arc<Hub>,
+    door: Arc<PlayDoor>,
+    /// A play that was just let in.
+    watching: Option<Watching>,
+    /// Of the pictures that are published.
+    codec: Option<VideoCodec>,
     default_domain: Option<Arc<str>>,
     broken_tags: u64,
     unreadable: Unreadable,
@@ -207,6 +236,11 @@ impl Connection {
                 }
             };
             self.write().await?;
+            if let Some(watching) = self.watching.take() {
+                // It brings no media that a drain would have to wait for.
+                self.hub.disconnected(id);
+                return self.watch(watching).await;
+            }
             if std::mem::take(&mut heard) {
                 silence_from = service_clock.now();
                 last_heard = clock::monotonic();
@@ -368,12 +402,13 @@ impl Connection {
                     app, tc_url, name, ..
                 } => self.publish(&app, &tc_url, &name).await,
                 Event::Unpublish => self.leave(),
-                Event::Play { .. } => {
-                    self.session.refuse_publish(
-                        "NetStream.Play.Failed",
-                        "localyun records streams and does not play them",
-                    );
-                }
+                Event::Play {
+                    app,
+                    tc_url,
+                    name,
+                    stream_id,
+                } => self.play(&app, &tc_url, &name, stream_id).await,
+                Event::StopPlay => self.watching = None,
                 Event::Connect { .. } => {}
             }
         }
@@ -381,6 +416,7 @@ impl Connection {
             && frames > 0
         {
             publisher.alive(frames, bytes);
+            publisher.fanout.tick();
             self.hub.services().metrics.media(bytes);
         }
         frames > 0
@@ -428,6 +464,7 @@ impl Connection {
             Ok(publisher) => {
                 tracing::info!(stream.key = %publisher.key, peer = %self.peer, "publishing");
                 self.reader = TagReader::new();
+                self.codec = None;
                 self.unreadable = Unreadable::default();
                 self.publisher = Some(publisher);
                 self.session.accept_publish();
@@ -450,6 +487,8 @@ impl Connection {
         let recorder = &publisher.recorder;
         let at = self.hub.services().clock.now();
         let mut joined = Ok(());
+        let mut held = Held::default();
+        let codec = &mut self.codec;
         let mut sink = |item: Item| match item {
             Item::Video {
                 timestamp,
@@ -457,6 +496,11 @@ impl Connection {
                 key,
                 data,
             } => {
+                held.picture = true;
+                held.key |= match codec {
+                    Some(codec) if *codec != VideoCodec::Mpeg4 => unit::is_key(*codec, &data, key),
+                    _ => key,
+                };
                 joined = recorder.message(Arrived {
                     frame: Frame {
                         track: Track::Video,
@@ -470,6 +514,7 @@ impl Connection {
                 });
             }
             Item::Audio { timestamp, data } => {
+                held.sound = true;
                 joined = recorder.message(Arrived {
                     frame: Frame {
                         track: Track::Audio,
@@ -484,13 +529,17 @@ impl Connection {
             }
             Item::VideoConfig(config) => {
                 publisher.note_video(&config);
+                *codec = Some(config.codec);
+                held.video_config = Some(config.clone());
                 recorder.video_config(config);
             }
             Item::AudioConfig(config) => {
                 publisher.note_audio(&config);
+                held.audio_config = Some(config.clone());
                 recorder.audio_config(config);
             }
             Item::Metadata(metadata) => {
+                held.metadata = true;
                 recorder.bitrate(metadata.video_kbps.unwrap_or(0));
                 publisher.note(|facts| facts.take_metadata(&metadata));
             }
@@ -509,7 +558,10 @@ impl Connection {
         let (kind, timestamp) = (message.kind, message.timestamp);
         let read = self
             .reader
-            .read(kind, timestamp, message.payload, &mut sink);
+            .read(kind, timestamp, message.payload.clone(), &mut sink);
+        if read.is_ok() && (held != Held::default() || kind == TagKind::Data) {
+            publisher.fanout.push(message, &held);
+        }
         let lasts = self.unreadable.note(kind, timestamp, read.is_ok());
         if let Err(error) = joined {
             self.broken_tags += 1;

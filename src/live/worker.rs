@@ -28,7 +28,7 @@ use crate::model::event::{self, Fault, Kind};
 use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::rule::Format;
 use crate::model::stream_key::StreamKey;
-use crate::notify::rows;
+use crate::notify;
 use crate::services::Services;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 
@@ -363,7 +363,8 @@ impl Worker {
     ) -> Result<(), Trouble> {
         let body = event::status(&self.key, kind, fault);
         let services = &self.services;
-        if let Some(callback) = rows::recording(services, &self.key, kind, dedupe, body).await?
+        if let Some(callback) =
+            notify::recording_event(services, &self.key, kind, dedupe, body).await?
             && services
                 .store
                 .enqueue_callback(&callback, services.clock.now())
@@ -520,7 +521,7 @@ impl Worker {
             file.ended_at,
             &opening.push_args,
         );
-        let callback = rows::recording(
+        let callback = notify::recording_event(
             &self.services,
             &self.key,
             Kind::FileCreated,

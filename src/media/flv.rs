@@ -3,6 +3,7 @@
 
 pub mod file;
 pub mod read;
+pub mod stream;
 pub mod write;
 
 /// What a tag holds. The numbers are those of the tag header, and of the RTMP message that carries such a tag body.

@@ -1,6 +1,7 @@
-//! Playlists of finished recordings: the M3U8 text of RFC 8216.
+//! Playlists: the M3U8 text of RFC 8216.
 //!
-//! A recording's playlist is written once, after its end, so it is always a VOD playlist with an end tag. MPEG-TS slices
+//! A recording's playlist is written once, after its end, so it is always a VOD playlist with an end tag; that of a live stream slides
+//! ([`sliding`]). MPEG-TS slices
 //! need protocol version 3 (durations with decimals, section 7), fragments with a map need 7 (`EXT-X-MAP` outside of
 //! I-frame playlists asks for 6, and players expect 7 for fragmented MP4).
 
@@ -85,16 +86,108 @@ impl MediaPlaylist {
             );
         }
         for (index, segment) in self.segments.iter().enumerate() {
-            if segment.discontinuity && index > 0 {
-                text.push_str("#EXT-X-DISCONTINUITY\n");
-            }
-            let (seconds, millis) = (segment.duration_ms / 1000, segment.duration_ms % 1000);
-            line(&mut text, format_args!("#EXTINF:{seconds}.{millis:03},"));
-            line(&mut text, format_args!("{}", quotable(&segment.uri)));
+            put_segment(&mut text, segment, segment.discontinuity && index > 0);
         }
         text.push_str("#EXT-X-ENDLIST\n");
         text
     }
+}
+
+/// Where the playlist of a live stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Number of the first entry.
+    pub first: u64,
+    /// Discontinuities before it.
+    pub discontinuities: u64,
+    /// The longest segment so far: the target duration must not fall below one that a player has seen (section 4.3.3.1).
+    pub longest_ms: u64,
+    /// Nothing more comes.
+    pub has_ended: bool,
+}
+
+/// The playlist of a live stream with MPEG-TS slices (section 6.2.2).
+#[must_use]
+pub fn sliding(window: &Window, entries: &[Segment]) -> String {
+    let mut text = String::with_capacity(160 + entries.len() * 96);
+    let target = window.longest_ms.div_ceil(1000).max(1);
+    text.push_str("#EXTM3U\n#EXT-X-VERSION:3\n");
+    line(&mut text, format_args!("#EXT-X-TARGETDURATION:{target}"));
+    line(
+        &mut text,
+        format_args!("#EXT-X-MEDIA-SEQUENCE:{}", window.first),
+    );
+    if window.discontinuities > 0 {
+        line(
+            &mut text,
+            format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", window.discontinuities),
+        );
+    }
+    for entry in entries {
+        put_segment(&mut text, entry, entry.discontinuity);
+    }
+    if window.has_ended {
+        text.push_str("#EXT-X-ENDLIST\n");
+    }
+    text
+}
+
+/// A playlist as it was read: what a player of our own needs of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Playlist {
+    /// Of a master playlist: the first variant.
+    pub variant: Option<String>,
+    pub media_sequence: u64,
+    pub target_s: u64,
+    /// URIs, as written.
+    pub segments: Vec<String>,
+    pub has_ended: bool,
+}
+
+/// Most entries of a playlist that is read.
+const MOST_ENTRIES: usize = 100_000;
+
+/// Reads a playlist (RFC 8216 section 4). Tags that are not needed are passed over.
+///
+/// # Errors
+/// When it is none.
+pub fn read(text: &str) -> Result<Playlist, &'static str> {
+    let mut lines = text.lines().map(str::trim);
+    if lines.next().map(|line| line.trim_start_matches('\u{feff}')) != Some("#EXTM3U") {
+        return Err("it does not begin with #EXTM3U");
+    }
+    let mut playlist = Playlist::default();
+    let mut is_variant = false;
+    for line in lines.filter(|line| !line.is_empty()) {
+        let number = |value: &str| value.parse().map_err(|_| "a number cannot be read");
+        if let Some(value) = line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:") {
+            playlist.media_sequence = number(value)?;
+        } else if let Some(value) = line.strip_prefix("#EXT-X-TARGETDURATION:") {
+            playlist.target_s = number(value)?;
+        } else if line.starts_with("#EXT-X-STREAM-INF:") {
+            is_variant = true;
+        } else if line == "#EXT-X-ENDLIST" {
+            playlist.has_ended = true;
+        } else if !line.starts_with('#') {
+            if std::mem::take(&mut is_variant) {
+                playlist.variant.get_or_insert_with(|| line.to_owned());
+            } else if playlist.segments.len() >= MOST_ENTRIES {
+                return Err("it has too many entries");
+            } else {
+                playlist.segments.push(line.to_owned());
+            }
+        }
+    }
+    Ok(playlist)
+}
+
+fn put_segment(text: &mut String, segment: &Segment, discontinuity: bool) {
+    if discontinuity {
+        text.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    let (seconds, millis) = (segment.duration_ms / 1000, segment.duration_ms % 1000);
+    line(text, format_args!("#EXTINF:{seconds}.{millis:03},"));
+    line(text, format_args!("{}", quotable(&segment.uri)));
 }
 
 fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
@@ -227,6 +320,56 @@ mod tests {
             "no discontinuity before the first segment"
         );
         assert_eq!(read.segments[0].map.as_ref().unwrap().uri, "init.mp4");
+    }
+
+    #[test]
+    fn the_playlist_of_a_live_stream_slides() {
+        let mut window = Window {
+            first: 7,
+            discontinuities: 2,
+            longest_ms: 4_001,
+            has_ended: false,
+        };
+        let entries = [
+            segment("7.ts", 2_000),
+            Segment {
+                discontinuity: true,
+                ..segment("8.ts", 1_960)
+            },
+        ];
+        let text = sliding(&window, &entries);
+        assert_eq!(
+            text,
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:5\n#EXT-X-MEDIA-SEQUENCE:7\n\
+            #EXT-X-DISCONTINUITY-SEQUENCE:2\n#EXTINF:2.000,\n7.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:1.960,\n8.ts\n"
+        );
+        let read = parse_media_playlist_res(text.as_bytes()).unwrap();
+        assert_eq!((read.media_sequence, read.end_list), (7, false));
+        window.has_ended = true;
+        assert!(sliding(&window, &entries).ends_with("#EXT-X-ENDLIST\n"));
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let window = Window {
+            first: 7,
+            discontinuities: 0,
+            longest_ms: 2_000,
+            has_ended: true,
+        };
+        let text = sliding(&window, &[segment("a-7.ts?session=1", 2_000)]);
+        let expected = Playlist {
+            media_sequence: 7,
+            target_s: 2,
+            segments: vec!["a-7.ts?session=1".to_owned()],
+            has_ended: true,
+            variant: None,
+        };
+        assert_eq!(read(&text), Ok(expected));
+        let master = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n";
+        assert_eq!(read(master).unwrap().variant.as_deref(), Some("low.m3u8"));
+        assert!(read("<html>").is_err() && read("").is_err());
+        assert!(read("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:x").is_err());
     }
 
     #[test]

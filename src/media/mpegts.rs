@@ -10,6 +10,7 @@ mod adts;
 mod packet;
 mod psi;
 mod track;
+pub mod units;
 
 #[cfg(test)]
 mod tests;

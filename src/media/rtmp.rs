@@ -1,7 +1,7 @@
-//! RTMP for publishers (Adobe's Real Time Messaging Protocol 1.0), without a socket: bytes in, events and bytes out.
+//! RTMP (Adobe's Real Time Messaging Protocol 1.0), without a socket: bytes in, events and bytes out.
 //!
-//! [`server::ServerSession`] takes a publish, [`client::ClientSession`] makes one. Playing, shared objects, RTMPE and
-//! AMF3 values are deliberately absent: a recorder has no use for them.
+//! [`server::ServerSession`] takes a publish or a play, [`client::ClientSession`] makes one. Shared objects, RTMPE and AMF3 values are
+//! deliberately absent: nothing here has a use for them.
 
 mod chunk_read;
 mod chunk_write;

@@ -174,7 +174,7 @@ impl Connection {
             Some(Event::Closed { code, description }) => {
                 Err(PublishError::Ended { code, description })
             }
-            Some(Event::Ready) | None => Ok(fed?),
+            Some(Event::Ready | Event::Media(_)) | None => Ok(fed?),
         }
     }
 

@@ -10,7 +10,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::{Quota as Rate, RateLimiter};
 
-use super::caller::Caller;
+use super::auth::Caller;
 use crate::clock::UnixMs;
 use crate::config::Limits;
 use crate::error::{ApiError, Code};
@@ -109,7 +109,6 @@ fn parse_rate(text: &str) -> Option<Rate> {
 mod tests {
     use super::*;
     use crate::config::AccessKey;
-    use crate::rpc::caller::Scheme;
     use crate::spec::Spec;
 
     #[test]
@@ -123,7 +122,7 @@ mod tests {
                 token: None,
                 disabled: false,
             }),
-            scheme: Scheme::V1,
+            scheme: "V1",
         };
         let (first, other) = (caller("a"), caller("b"));
         let taken = |now| {

@@ -15,11 +15,13 @@ use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::faults::{Faults, Strike};
 use crate::identity::KeyRing;
+use crate::live::play::{MOST_VIEWERS, PlayDoor, SEND_BUFFER};
 use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, ServeState};
 use crate::tls;
 use crate::web::api;
 use crate::web::connection::Wire;
+use crate::web::play::{self, PlayState};
 
 /// Threads of each web server.
 const WORKERS: usize = 2;
@@ -51,6 +53,27 @@ pub(super) fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError
         tracing::warn!(%error, setting, "connections of peers that read nothing are kept");
     }
     Ok(listener)
+}
+
+/// The listener of the play port. Where nobody wrote the address and another process has the usual port, any free one is taken: whoever only
+/// records must not fail over it.
+pub(super) fn bind_play(config: &Config) -> Result<TcpListener, ConfigError> {
+    let listener = match bind("--play-addr", &config.play_addr) {
+        Err(error) if !config.is_written("play-addr") => {
+            tracing::warn!(%error, "streams are played at a free port instead; --play-addr names another");
+            bind("--play-addr", "127.0.0.1:0")?
+        }
+        bound => bound?,
+    };
+    limit_buffers(&listener);
+    Ok(listener)
+}
+
+/// Accepted sockets inherit it: what a player leaves unread lies in the kernel up to here, and is skipped beyond.
+pub(super) fn limit_buffers(listener: &TcpListener) {
+    if let Err(error) = socket2::SockRef::from(listener).set_send_buffer_size(SEND_BUFFER) {
+        tracing::warn!(%error, "the buffers of players' connections are not limited");
+    }
 }
 
 pub(super) fn url(scheme: &str, listener: &TcpListener) -> String {
@@ -93,6 +116,53 @@ pub(super) fn serve_api(
     let server = web_server!(api::configure(shared.clone()))
         .listen(listener)
         .map_err(|e| ConfigError::new("--api-addr", e))?
+        .run();
+    Ok(keep(server, tasks))
+}
+
+/// Connections of one of the web server's threads; players that wait count too.
+const PLAYERS_A_WORKER: usize = MOST_VIEWERS;
+
+pub(super) fn serve_play(
+    door: &Arc<PlayDoor>,
+    app: &Arc<App>,
+    listener: TcpListener,
+    tls_port: Option<u16>,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
+    let state = PlayState {
+        door: door.clone(),
+        runtime: app.runtime.clone(),
+        secure: false,
+        tls_port,
+    };
+    let server = web_server!(play::configure(state.clone()))
+        .max_connections(PLAYERS_A_WORKER)
+        .listen(listener)
+        .map_err(|e| ConfigError::new("--play-addr", e))?
+        .run();
+    Ok(keep(server, tasks))
+}
+
+pub(super) fn serve_play_tls(
+    door: &Arc<PlayDoor>,
+    app: &Arc<App>,
+    config: &Config,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
+    let certificate = tls::certificate(&config.data_dir, config.public_host.as_deref())
+        .map_err(|e| ConfigError::new("--play-tls-addr", e))?;
+    let state = PlayState {
+        door: door.clone(),
+        runtime: app.runtime.clone(),
+        secure: true,
+        tls_port: None,
+    };
+    let server = web_server!(play::configure(state.clone()))
+        .max_connections(PLAYERS_A_WORKER)
+        .listen_rustls_0_23(listener, certificate.config)
+        .map_err(|e| ConfigError::new("--play-tls-addr", e))?
         .run();
     Ok(keep(server, tasks))
 }

@@ -203,7 +203,7 @@ def rtmp(program: str | None) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(
-            [program, "serve", "--data-dir", folder, "--api-addr", "127.0.0.1:0", "--rtmp-addr", "127.0.0.1:0", "--oss-addr", "127.0.0.1:0"],
+            [program, "serve", "--data-dir", folder, "--api-addr", "127.0.0.1:0", "--rtmp-addr", "127.0.0.1:0", "--oss-addr", "127.0.0.1:0", "--play-addr", "127.0.0.1:0"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             ready = json.loads(server.stdout.readline())

@@ -31,7 +31,7 @@ start_store() {
   local binary=${LOCALYUN_BIN:-$project/target/release/localyun} line
   [ -x "$binary" ] || cannot "no program: build it (cargo build --release) or name one with LOCALYUN_BIN"
   mkfifo "$work/ready"
-  "$binary" serve --data-dir "$work/data" --api-addr 127.0.0.1:0 --rtmp-addr 127.0.0.1:0 --oss-addr 127.0.0.1:0 "$@" \
+  "$binary" serve --data-dir "$work/data" --api-addr 127.0.0.1:0 --rtmp-addr 127.0.0.1:0 --oss-addr 127.0.0.1:0 --play-addr 127.0.0.1:0 "$@" \
     >"$work/ready" 2>"$work/log" &
   store_pid=$!
   read -r -t 60 line <"$work/ready" || { tail -5 "$work/log" >&2; cannot "the store did not start"; }

@@ -50,7 +50,7 @@ def main(command: list[str]) -> int:
     data = os.environ["WORLD_DATA"]
     local = "127.0.0.1:"
     serve = [os.environ["LOCALYUN_BIN"], "serve", "--data-dir", data + "/data", "--oss-addr", local + "80"]
-    serve += ["--api-addr", local + "0", "--rtmp-addr", local + "0"]
+    serve += ["--api-addr", local + "0", "--rtmp-addr", local + "0", "--play-addr", local + "0"]
     with open(data + "/log", "w") as log:
         store = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True)
     try:

@@ -33,7 +33,7 @@ def refused(*arguments: str, names: str, environment: dict[str, str] | None = No
 @pytest.fixture
 def free(tmp_path) -> list[str]:
     """Settings that would start on free ports."""
-    return ["serve", "--data-dir", str(tmp_path / "data"), "--api-addr", "127.0.0.1:0", "--rtmp-addr", "127.0.0.1:0", "--oss-addr", "127.0.0.1:0"]
+    return ["serve", "--data-dir", str(tmp_path / "data"), "--api-addr", "127.0.0.1:0", "--rtmp-addr", "127.0.0.1:0", "--oss-addr", "127.0.0.1:0", "--play-addr", "127.0.0.1:0"]
 
 
 def replaced(free: list[str], flag: str, value: str) -> list[str]:
@@ -47,7 +47,7 @@ def test_unknown_flag(free):
     assert done.returncode == 2 and "--no-such-flag" in done.stderr and done.stdout == ""
 
 
-@pytest.mark.parametrize("flag", ["--api-addr", "--rtmp-addr", "--oss-addr"])
+@pytest.mark.parametrize("flag", ["--api-addr", "--rtmp-addr", "--oss-addr", "--play-addr"])
 def test_port_in_use(free, flag):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -60,7 +60,7 @@ impl Stage {
         let folder = Folder::new()?;
         let mut raw = Raw::default();
         raw.set("data-dir", folder.path().display().to_string(), "demo");
-        for name in ["api-addr", "rtmp-addr", "oss-addr"] {
+        for name in ["api-addr", "rtmp-addr", "oss-addr", "play-addr"] {
             raw.set(name, "127.0.0.1:0", "demo");
         }
         raw.set("access-keys", format!("{}:{}", KEY.0, KEY.1), "demo");

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::state::State;
+use super::check::State;
 use crate::live::ingest::admission::Function;
-use crate::model::notify::{RecordNotify, StreamNotify};
+use crate::notify::config::{RecordNotify, StreamNotify};
 use crate::secrets::{self, HIDDEN};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};

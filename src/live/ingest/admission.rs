@@ -42,7 +42,7 @@ pub struct Function {
 }
 
 impl Function {
-    fn arg(&self, name: &str) -> Option<&str> {
+    pub(in crate::live) fn arg(&self, name: &str) -> Option<&str> {
         self.args
             .iter()
             .find(|(n, _)| n == name)
@@ -79,7 +79,7 @@ pub enum AccessError {
 }
 
 /// The host of a tcUrl when it is a name that can stand for a domain.
-fn url_host(tc_url: &str) -> Option<String> {
+pub(in crate::live) fn url_host(tc_url: &str) -> Option<String> {
     let rest = tc_url.split_once("://").map_or(tc_url, |(_, rest)| rest);
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     if authority.starts_with('[') {
@@ -102,7 +102,7 @@ fn url_host(tc_url: &str) -> Option<String> {
     (!bare).then_some(host)
 }
 
-fn is_domain(name: &str) -> bool {
+pub(in crate::live) fn is_domain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 253
         && name
@@ -184,26 +184,38 @@ async fn check_auth(
     if signing.peek().is_none() {
         return Ok(());
     }
-    let auth_key = auth_key.ok_or(AccessError::Auth("missing"))?;
     let uri = format!("/{}/{}", push.key.app, push.key.stream);
     let now = unix_seconds(services.clock.now());
     let mut refusal = None;
     for function in signing {
-        let keys: Vec<&str> = ["auth_key1", "auth_key2"]
-            .iter()
-            .filter_map(|name| function.arg(name))
-            .filter(|key| !key.is_empty())
-            .collect();
-        let validity = function
-            .arg("ali_auth_delta")
-            .and_then(|delta| delta.parse().ok())
-            .unwrap_or(DEFAULT_VALIDITY_S);
-        match verify_type_a(auth_key, &uri, &keys, validity, now) {
+        match check_key(function, auth_key, &uri, now) {
             Ok(()) => return Ok(()),
             Err(why) => refusal = refusal.or(Some(why)),
         }
     }
     Err(AccessError::Auth(refusal.unwrap_or("wrong")))
+}
+
+/// Checks the key of a URL against one domain's setting; a setting other than type A asks for none.
+pub(in crate::live) fn check_key(
+    function: &Function,
+    auth_key: Option<&str>,
+    uri: &str,
+    now_s: i64,
+) -> Result<(), &'static str> {
+    if function.arg("auth_type") != Some("type_a") {
+        return Ok(());
+    }
+    let keys: Vec<&str> = ["auth_key1", "auth_key2"]
+        .iter()
+        .filter_map(|name| function.arg(name))
+        .filter(|key| !key.is_empty())
+        .collect();
+    let validity = function
+        .arg("ali_auth_delta")
+        .and_then(|delta| delta.parse().ok())
+        .unwrap_or(DEFAULT_VALIDITY_S);
+    verify_type_a(auth_key.ok_or("missing")?, uri, &keys, validity, now_s)
 }
 
 /// The settings of which one must be met. The keys of a streaming domain are those of its viewers, so they open a push only where no

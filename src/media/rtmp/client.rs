@@ -1,4 +1,4 @@
-//! The publisher's side of one RTMP connection.
+//! The client's side of one RTMP connection: a publisher's, or a player's.
 //!
 //! As the server's side it holds no socket: bytes from the server go into [`ClientSession::feed`], bytes for it come
 //! out of [`ClientSession::take_output`]; media goes straight into the caller's buffer by [`ClientSession::send`].
@@ -12,7 +12,7 @@ use super::chunk_write::{ChunkWriter, MessageHeader};
 use super::command::{self, Command};
 use super::handshake::Handshake;
 use super::message::{self, Incoming, id};
-use super::{Limits, RtmpError, TagKind};
+use super::{Limits, Message, RtmpError, TagKind};
 use crate::media::amf0::Value;
 
 /// Chunk size of what is published: most messages fit into one chunk.
@@ -33,7 +33,7 @@ mod transaction {
     pub(super) const RELEASE_STREAM: f64 = 2.0;
     pub(super) const FC_PUBLISH: f64 = 3.0;
     pub(super) const CREATE_STREAM: f64 = 4.0;
-    pub(super) const PUBLISH: f64 = 5.0;
+    pub(super) const ASK: f64 = 5.0;
 }
 
 /// How far the publish has come.
@@ -45,9 +45,9 @@ pub enum State {
     Connecting,
     /// `createStream` is sent.
     CreatingStream,
-    /// `publish` is sent.
-    Publishing,
-    /// Media may be sent.
+    /// `publish` or `play` is sent.
+    Asking,
+    /// Media may be sent, or comes.
     Ready,
     /// Refused or ended; nothing more can be sent.
     Closed,
@@ -56,16 +56,18 @@ pub enum State {
 /// What the server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The publish was accepted: media may be sent.
+    /// The publish or play was accepted: media may be sent, or comes.
     Ready,
-    /// The connect or the publish was refused.
+    /// Media of a play.
+    Media(Message),
+    /// The connect, the publish or the play was refused.
     Refused {
         /// Such as `NetStream.Publish.BadName`.
         code: String,
         /// The server's words.
         description: String,
     },
-    /// The server ended an accepted publish.
+    /// The server ended an accepted publish or play.
     Closed {
         /// Such as `NetStream.Unpublish.Success`.
         code: String,
@@ -74,9 +76,17 @@ pub enum Event {
     },
 }
 
-/// One publish.
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Publish,
+    Play,
+}
+
+/// One publish or play.
 #[derive(Debug)]
 pub struct ClientSession {
+    purpose: Purpose,
     limits: Limits,
     app: String,
     tc_url: String,
@@ -88,18 +98,33 @@ pub struct ClientSession {
     events: VecDeque<Event>,
     state: State,
     stream_id: u32,
+    /// Bytes received, and how many of them were acknowledged; modulo 2^32.
+    received: u32,
+    acknowledged: u32,
+    window: Option<u32>,
 }
 
 impl ClientSession {
-    /// A session whose greeting is ready in [`Self::take_output`]. `name` may carry a query.
+    /// A publish whose greeting is ready in [`Self::take_output`]. `name` may carry a query.
     #[must_use]
     pub fn new(app: &str, tc_url: &str, name: &str) -> Self {
+        Self::with(Purpose::Publish, app, tc_url, name)
+    }
+
+    /// As [`Self::new`], for a play.
+    #[must_use]
+    pub fn player(app: &str, tc_url: &str, name: &str) -> Self {
+        Self::with(Purpose::Play, app, tc_url, name)
+    }
+
+    fn with(purpose: Purpose, app: &str, tc_url: &str, name: &str) -> Self {
         let limits = Limits::default();
         // A client that greets always alike is fine: servers only echo the bytes.
         let mut handshake = Handshake::new(0);
         let mut output = BytesMut::new();
         handshake.start_client(&mut output);
         Self {
+            purpose,
             limits,
             app: app.to_owned(),
             tc_url: tc_url.to_owned(),
@@ -111,6 +136,9 @@ impl ClientSession {
             events: VecDeque::new(),
             state: State::Handshake,
             stream_id: 0,
+            received: 0,
+            acknowledged: 0,
+            window: None,
         }
     }
 
@@ -125,6 +153,34 @@ impl ClientSession {
     /// # Errors
     /// When the server breaks the protocol or a limit.
     pub fn feed(&mut self, input: &mut BytesMut) -> Result<(), RtmpError> {
+        let before = input.len();
+        let fed = self.read(input);
+        let taken = u32::try_from(before - input.len()).unwrap_or_default();
+        self.received = self.received.wrapping_add(taken);
+        fed?;
+        self.acknowledge();
+        Ok(())
+    }
+
+    /// A server that asked for it hears how much has come; half the window early, so that it never has to wait.
+    fn acknowledge(&mut self) {
+        let unacknowledged = self.received.wrapping_sub(self.acknowledged);
+        if self
+            .window
+            .is_some_and(|window| unacknowledged >= (window / 2).max(1))
+        {
+            self.acknowledged = self.received;
+            let sequence = self.received.to_be_bytes();
+            message::write_control(
+                &self.writer,
+                id::ACKNOWLEDGEMENT,
+                &sequence,
+                &mut self.output,
+            );
+        }
+    }
+
+    fn read(&mut self, input: &mut BytesMut) -> Result<(), RtmpError> {
         if !self.handshake.feed(input, &mut self.output)? {
             return Ok(());
         }
@@ -142,17 +198,26 @@ impl ClientSession {
                     let command = command::parse(&payload, &self.limits)?;
                     self.command(&command)?;
                 }
-                // What a publisher receives besides is too little to acknowledge, and no media.
-                Incoming::Window(_)
-                | Incoming::Media(_)
-                | Incoming::Aggregate(..)
-                | Incoming::Nothing => {}
+                Incoming::Window(window) => self.window = Some(window.max(1)),
+                Incoming::Media(message) => self.media(message),
+                Incoming::Aggregate(timestamp, payload) => {
+                    message::split_aggregate(timestamp, payload, &mut |message| {
+                        self.media(message);
+                    })?;
+                }
+                Incoming::Nothing => {}
             }
             if self.output.len() > self.limits.output_bytes {
                 return Err(RtmpError::Output(self.limits.output_bytes));
             }
         }
         Ok(())
+    }
+
+    fn media(&mut self, message: Message) {
+        if self.purpose == Purpose::Play && self.state == State::Ready {
+            self.events.push_back(Event::Media(message));
+        }
     }
 
     /// The next event.
@@ -175,7 +240,7 @@ impl ClientSession {
         payload: &[u8],
         out: &mut BytesMut,
     ) -> bool {
-        if self.state != State::Ready {
+        if self.state != State::Ready || self.purpose == Purpose::Play {
             return false;
         }
         let header = MessageHeader {
@@ -193,11 +258,13 @@ impl ClientSession {
         true
     }
 
-    /// Ends the publish; the caller writes the output and closes the connection.
+    /// Ends the publish or play; the caller writes the output and closes the connection.
     pub fn finish(&mut self) {
-        if matches!(self.state, State::Publishing | State::Ready) {
-            let name = Value::from(self.name.as_str());
-            self.call("FCUnpublish", 0.0, 0, &[Value::Null, name]);
+        if matches!(self.state, State::Asking | State::Ready) {
+            if self.purpose == Purpose::Publish {
+                let name = Value::from(self.name.as_str());
+                self.call("FCUnpublish", 0.0, 0, &[Value::Null, name]);
+            }
             let stream_id = f64::from(self.stream_id);
             self.call("deleteStream", 0.0, 0, &[Value::Null, stream_id.into()]);
         }
@@ -220,7 +287,7 @@ impl ClientSession {
         match command.name.as_str() {
             "_result" => match (self.state, command.transaction) {
                 (State::Connecting, transaction::CONNECT) => self.create_stream(),
-                (State::CreatingStream, transaction::CREATE_STREAM) => self.publish(command)?,
+                (State::CreatingStream, transaction::CREATE_STREAM) => self.ask(command)?,
                 _ => {}
             },
             "_error" => {
@@ -246,10 +313,12 @@ impl ClientSession {
         );
         self.writer
             .set_chunk_size(usize::try_from(CHUNK_SIZE).unwrap_or(128));
-        let name = Value::from(self.name.as_str());
-        let named = [Value::Null, name];
-        self.call("releaseStream", transaction::RELEASE_STREAM, 0, &named);
-        self.call("FCPublish", transaction::FC_PUBLISH, 0, &named);
+        if self.purpose == Purpose::Publish {
+            let name = Value::from(self.name.as_str());
+            let named = [Value::Null, name];
+            self.call("releaseStream", transaction::RELEASE_STREAM, 0, &named);
+            self.call("FCPublish", transaction::FC_PUBLISH, 0, &named);
+        }
         self.call(
             "createStream",
             transaction::CREATE_STREAM,
@@ -259,7 +328,7 @@ impl ClientSession {
         self.state = State::CreatingStream;
     }
 
-    fn publish(&mut self, created: &Command) -> Result<(), RtmpError> {
+    fn ask(&mut self, created: &Command) -> Result<(), RtmpError> {
         let number = created.argument(0).and_then(Value::as_number);
         self.stream_id = number
             .filter(|number| (1.0..=f64::from(u32::MAX)).contains(number))
@@ -277,9 +346,19 @@ impl ClientSession {
                 problem: "is answered without a stream",
             })?;
         let name = Value::from(self.name.as_str());
-        let arguments = [Value::Null, name, "live".into()];
-        self.call("publish", transaction::PUBLISH, self.stream_id, &arguments);
-        self.state = State::Publishing;
+        let transaction = transaction::ASK;
+        match self.purpose {
+            Purpose::Publish => {
+                let arguments = [Value::Null, name, "live".into()];
+                self.call("publish", transaction, self.stream_id, &arguments);
+            }
+            Purpose::Play => {
+                // -2: live, else recorded; the server has live streams alone.
+                let arguments = [Value::Null, name, (-2.0).into()];
+                self.call("play", transaction, self.stream_id, &arguments);
+            }
+        }
+        self.state = State::Asking;
         Ok(())
     }
 
@@ -293,11 +372,13 @@ impl ClientSession {
         let code = text("code").unwrap_or_default();
         let error = text("level") == Some("error");
         match self.state {
-            State::Publishing if code == "NetStream.Publish.Start" => {
+            State::Asking
+                if code == "NetStream.Publish.Start" || code == "NetStream.Play.Start" =>
+            {
                 self.state = State::Ready;
                 self.events.push_back(Event::Ready);
             }
-            State::Publishing if error => self.refused(command),
+            State::Asking if error => self.refused(command),
             State::Ready if error || is_end(code) => self.closed(command),
             _ => {}
         }
@@ -330,11 +411,16 @@ impl ClientSession {
     }
 }
 
-/// Status codes by which servers end a publish without calling it an error.
+/// Status codes by which servers end a publish or a play without calling it an error.
 fn is_end(code: &str) -> bool {
     matches!(
         code,
-        "NetStream.Unpublish.Success" | "NetStream.Publish.Denied" | "NetConnection.Connect.Closed"
+        "NetStream.Unpublish.Success"
+            | "NetStream.Publish.Denied"
+            | "NetStream.Play.UnpublishNotify"
+            | "NetStream.Play.Stop"
+            | "NetStream.Play.Complete"
+            | "NetConnection.Connect.Closed"
     )
 }
 

@@ -21,6 +21,7 @@ pub(super) mod id {
 }
 
 const STREAM_BEGIN: u16 = 0;
+const STREAM_EOF: u16 = 1;
 const PING_REQUEST: u16 = 6;
 const PING_RESPONSE: u16 = 7;
 
@@ -164,6 +165,11 @@ pub(super) fn write_control(
 /// Tells the client that a stream is ready for its use.
 pub(super) fn write_stream_begin(writer: &ChunkWriter, stream_id: u32, output: &mut BytesMut) {
     write_user_control(writer, STREAM_BEGIN, stream_id, output);
+}
+
+/// Tells the client that a stream has ended.
+pub(super) fn write_stream_eof(writer: &ChunkWriter, stream_id: u32, output: &mut BytesMut) {
+    write_user_control(writer, STREAM_EOF, stream_id, output);
 }
 
 /// Answers a ping.

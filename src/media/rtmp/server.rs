@@ -15,11 +15,11 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::chunk_read::ChunkReader;
-use super::chunk_write::ChunkWriter;
+use super::chunk_write::{ChunkWriter, MessageHeader};
 use super::command;
 use super::handshake::Handshake;
 use super::message::{self, Incoming, id};
-use super::{Limits, Message, RtmpError};
+use super::{Limits, Message, RtmpError, TagKind};
 use crate::media::amf0::Value;
 
 /// What the peer did.
@@ -51,11 +51,59 @@ pub enum Event {
     Media(Message),
     /// The publisher ended its stream: FCUnpublish, closeStream or deleteStream, whichever came first.
     Unpublish,
-    /// `play`; the caller answers with [`ServerSession::refuse_publish`], which serves for this too.
+    /// `play`; the caller answers with [`ServerSession::accept_play`] or [`ServerSession::refuse_publish`], which serves for this too.
     Play {
-        /// Stream name, as sent.
+        /// As of the connect.
+        app: String,
+        /// As of the connect.
+        tc_url: String,
+        /// Stream name, as sent: may carry a query.
         name: String,
+        /// The message stream that the media is to have.
+        stream_id: u32,
     },
+    /// The player ended its stream.
+    StopPlay,
+}
+
+/// Chunk size of what is played: most messages fit into one chunk.
+const PLAY_CHUNK_SIZE: u32 = 60_000;
+
+/// Writes the media of a play; what it writes is the same for every player with that message stream.
+#[derive(Debug)]
+pub struct MediaWriter {
+    writer: ChunkWriter,
+    stream_id: u32,
+}
+
+impl MediaWriter {
+    /// For a message stream.
+    #[must_use]
+    pub fn new(stream_id: u32) -> Self {
+        let mut writer = ChunkWriter::new();
+        writer.set_chunk_size(usize::try_from(PLAY_CHUNK_SIZE).unwrap_or(128));
+        Self { writer, stream_id }
+    }
+
+    /// Appends a message of media.
+    pub fn put(&self, kind: TagKind, timestamp: u32, payload: &[u8], out: &mut BytesMut) {
+        let header = MessageHeader {
+            chunk_stream: media_chunk_stream(kind),
+            type_id: kind.number(),
+            timestamp,
+            stream_id: self.stream_id,
+        };
+        self.writer.write(header, payload, out);
+    }
+}
+
+/// Media chunk streams by kind, as the common servers use them.
+const fn media_chunk_stream(kind: TagKind) -> u8 {
+    match kind {
+        TagKind::Audio => 4,
+        TagKind::Data => 5,
+        TagKind::Video => 6,
+    }
 }
 
 /// What became of the bytes that were fed.
@@ -97,6 +145,8 @@ pub struct ServerSession {
     /// FCPublish was called: the old encoders that do wait for onFCPublish.
     wants_fc_publish: bool,
     publish: Publish,
+    /// The message stream of a play that was accepted.
+    playing: Option<u32>,
     /// Stream of the last publish or play, to which a refusal goes.
     asked_stream: u32,
     received: u32,
@@ -121,6 +171,7 @@ impl ServerSession {
             next_stream_id: 1,
             wants_fc_publish: false,
             publish: Publish::None,
+            playing: None,
             asked_stream: 0,
             received: 0,
             acknowledged: 0,
@@ -178,6 +229,36 @@ impl ServerSession {
         self.publish = Publish::None;
         let status = command::status("error", code, description);
         self.send_status(self.asked_stream, status);
+    }
+
+    /// Lets the play begin: the media follows the output, written by a [`MediaWriter`] of that message stream.
+    pub fn accept_play(&mut self, stream_id: u32) {
+        self.playing = Some(stream_id);
+        message::write_control(
+            &self.writer,
+            id::SET_CHUNK_SIZE,
+            &PLAY_CHUNK_SIZE.to_be_bytes(),
+            &mut self.output,
+        );
+        self.writer
+            .set_chunk_size(usize::try_from(PLAY_CHUNK_SIZE).unwrap_or(128));
+        message::write_stream_begin(&self.writer, stream_id, &mut self.output);
+        for (code, description) in [
+            ("NetStream.Play.Reset", "The stream is set back."),
+            ("NetStream.Play.Start", "Playing has begun."),
+        ] {
+            self.send_status(stream_id, command::status("status", code, description));
+        }
+    }
+
+    /// Ends a play from our side.
+    pub fn close_play(&mut self, description: &str) {
+        let Some(stream_id) = self.playing.take() else {
+            return;
+        };
+        let code = "NetStream.Play.UnpublishNotify";
+        self.send_status(stream_id, command::status("status", code, description));
+        message::write_stream_eof(&self.writer, stream_id, &mut self.output);
     }
 
     /// Ends an accepted publish from our side. Media after this is dropped.

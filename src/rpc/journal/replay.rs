@@ -98,7 +98,7 @@ mod tests {
                 pair("StreamName", "it's"),
             ],
             caller: None,
-            scheme: crate::rpc::caller::Scheme::V1,
+            scheme: "V1".into(),
             verdict: "ok".into(),
             status: 200,
             code: None,

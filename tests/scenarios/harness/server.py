@@ -70,7 +70,7 @@ class Server:
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="localyun-test-"))
         self.log_path = self.data_dir.with_name(self.data_dir.name + ".log")
         self.log = open(self.log_path, "ab")
-        free = [f for name in ("api", "rtmp", "oss") for f in (f"--{name}-addr", "127.0.0.1:0") if f"--{name}-addr" not in flags]
+        free = [f for name in ("api", "rtmp", "oss", "play") for f in (f"--{name}-addr", "127.0.0.1:0") if f"--{name}-addr" not in flags]
         command = [*under, program or str(binary()), "serve", "--data-dir", str(self.data_dir), *free, *flags]
         whole = clean_environment() | {"LOCALYUN_CHECK_ANSWERS": "1"} | database(self.data_dir) | (environment or {})
         self.process = subprocess.Popen(
@@ -91,6 +91,7 @@ class Server:
             raise
         self.api = self.ready["api"]
         self.oss = self.ready["oss"]
+        self.play = self.ready["play"]
         rtmp = urlsplit(self.ready["rtmp"])
         self.rtmp_host, self.rtmp_port = rtmp.hostname or "127.0.0.1", rtmp.port or 1935
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

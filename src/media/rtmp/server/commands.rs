@@ -15,6 +15,9 @@ const DYNAMIC: u8 = 2;
 /// Chunk size of our answers.
 const CHUNK_SIZE: u32 = 4096;
 
+/// Message streams that can be played: what is made for players is made once for each of these.
+const STREAMS_TO_PLAY: std::ops::RangeInclusive<u32> = 1..=8;
+
 impl ServerSession {
     pub(super) fn command(&mut self, stream_id: u32, command: Command) -> Result<(), RtmpError> {
         if command.name == "connect" {
@@ -39,7 +42,7 @@ impl ServerSession {
             "releaseStream" | "_checkbw" => self.result(&command, &[Value::Null]),
             "getStreamLength" => self.result(&command, &[Value::Null, 0.0.into()]),
             "publish" => self.publish(app, stream_id, &command),
-            "play" | "play2" => self.play(stream_id, &command),
+            "play" | "play2" => self.play(app, stream_id, &command),
             "FCUnpublish" => self.unpublish(),
             "closeStream" => self.end_stream(stream_id),
             "deleteStream" => match command.argument(0).and_then(Value::as_number) {
@@ -117,8 +120,8 @@ impl ServerSession {
     fn publish(&mut self, app: String, stream_id: u32, command: &Command) {
         let text = |index: usize| command.argument(index).and_then(Value::as_str);
         let name = text(0).unwrap_or_default();
-        if !matches!(self.publish, Publish::None) {
-            self.send_error(stream_id, "This connection publishes already.");
+        if !matches!(self.publish, Publish::None) || self.playing.is_some() {
+            self.send_error(stream_id, "This connection publishes or plays already.");
             return;
         }
         if name.is_empty() || !self.is_name(name) {
@@ -142,17 +145,21 @@ impl ServerSession {
         });
     }
 
-    fn play(&mut self, stream_id: u32, command: &Command) {
+    fn play(&mut self, app: String, stream_id: u32, command: &Command) {
         let name = command.argument(0).and_then(Value::as_str);
         let name = name.unwrap_or_default();
-        if !matches!(self.publish, Publish::None) || !self.is_name(name) {
+        let is_busy = !matches!(self.publish, Publish::None) || self.playing.is_some();
+        if is_busy || !self.is_name(name) || !STREAMS_TO_PLAY.contains(&stream_id) {
             let refused = command::status("error", "NetStream.Play.Failed", "Not playable.");
             self.send_status(stream_id, refused);
             return;
         }
         self.asked_stream = stream_id;
         self.events.push_back(Event::Play {
+            app,
+            tc_url: self.tc_url.clone(),
             name: name.to_owned(),
+            stream_id,
         });
     }
 
@@ -169,6 +176,12 @@ impl ServerSession {
 
     /// closeStream on the stream of the publish, or on any where the client numbers streams its own way.
     fn end_stream(&mut self, stream_id: u32) {
+        if self
+            .playing
+            .is_some_and(|playing| stream_id == 0 || stream_id == playing)
+        {
+            return self.stop_play();
+        }
         if stream_id == 0 || self.publish_stream() == Some(stream_id) {
             self.unpublish();
         }
@@ -176,11 +189,22 @@ impl ServerSession {
 
     fn end_stream_number(&mut self, number: f64) {
         if self
+            .playing
+            .is_some_and(|playing| f64::from(playing) == number)
+        {
+            return self.stop_play();
+        }
+        if self
             .publish_stream()
             .is_some_and(|stream_id| f64::from(stream_id) == number)
         {
             self.unpublish();
         }
+    }
+
+    fn stop_play(&mut self) {
+        self.playing = None;
+        self.events.push_back(Event::StopPlay);
     }
 
     fn publish_stream(&self) -> Option<u32> {

@@ -89,7 +89,8 @@ impl Peer {
         let mut answers = Vec::new();
         while let Some(raw) = self.answers.next(&mut self.received).unwrap() {
             if raw.type_id == id::SET_CHUNK_SIZE {
-                self.answers.set_chunk_size(4096);
+                let size = u32::from_be_bytes(*raw.payload.first_chunk().unwrap());
+                self.answers.set_chunk_size(size as usize);
             }
             answers.push((raw.type_id, raw.payload));
         }

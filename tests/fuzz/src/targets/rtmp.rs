@@ -104,7 +104,7 @@ fn check_order(events: &[Event], answer: Answer) {
                 assert!(answer == Answer::Accept && published, "media of nothing");
                 assert!(!message.payload.is_empty());
             }
-            Event::Connect { .. } | Event::Play { .. } => {}
+            Event::Connect { .. } | Event::Play { .. } | Event::StopPlay => {}
         }
     }
 }

@@ -207,15 +207,70 @@ fn each_way_to_end_a_publish_is_told_once_and_not_answered() {
     assert!(peer.events().is_empty());
 }
 
-#[test]
-fn play_is_asked_and_can_be_refused() {
+fn playing() -> Peer {
     let mut peer = Peer::connected();
     peer.call("play", 4.0, &[Value::Null, "cam".into()])
         .unwrap();
-    assert_eq!(peer.events(), [Event::Play { name: "cam".into() }]);
+    let asked = Event::Play {
+        app: "live".into(),
+        tc_url: String::new(),
+        name: "cam".into(),
+        stream_id: 1,
+    };
+    let events = peer.events();
+    assert!(
+        matches!(&events[..], [Event::Play { app, name, stream_id: 1, .. }] if app == "live" && name == "cam"),
+        "{events:?} is not {asked:?}"
+    );
+    peer
+}
+
+#[test]
+fn play_is_asked_and_can_be_refused() {
+    let mut peer = playing();
     peer.session
-        .refuse_publish("NetStream.Play.Failed", "recording only");
+        .refuse_publish("NetStream.Play.Failed", "not for you");
     assert_eq!(code(&peer.answers()[0]), "NetStream.Play.Failed");
+}
+
+#[test]
+fn an_accepted_play_begins_and_is_followed_by_media() {
+    let mut peer = playing();
+    peer.session.accept_play(1);
+    let mut media = BytesMut::from(&peer.session.take_output()[..]);
+    MediaWriter::new(1).put(TagKind::Video, 0x0100_0000, &[9; 70_000], &mut media);
+    peer.received.extend_from_slice(&media);
+    let answers = peer.raw_answers();
+    let codes: Vec<String> = answers
+        .iter()
+        .filter(|(type_id, _)| *type_id == id::COMMAND_AMF0)
+        .map(|(_, payload)| code(&command::parse(payload, &Limits::default()).unwrap()).to_owned())
+        .collect();
+    assert_eq!(codes, ["NetStream.Play.Reset", "NetStream.Play.Start"]);
+    let (kind, payload) = answers.last().unwrap();
+    assert_eq!((*kind, payload.len()), (9, 70_000));
+    // A second play, and a publish beside it, are refused without an event.
+    peer.call("play", 5.0, &[Value::Null, "other".into()])
+        .unwrap();
+    peer.call("publish", 6.0, &[Value::Null, "other".into()])
+        .unwrap();
+    assert!(peer.events().is_empty());
+    assert_eq!(code(&peer.answers()[0]), "NetStream.Play.Failed");
+    peer.call("deleteStream", 7.0, &[Value::Null, 1.0.into()])
+        .unwrap();
+    assert_eq!(peer.events(), [Event::StopPlay]);
+}
+
+#[test]
+fn a_play_is_closed_with_a_status() {
+    let mut peer = playing();
+    peer.session.accept_play(1);
+    peer.answers();
+    peer.session.close_play("the stream is over");
+    peer.session.close_play("again");
+    let answers = peer.answers();
+    assert_eq!(answers.len(), 1);
+    assert_eq!(code(&answers[0]), "NetStream.Play.UnpublishNotify");
 }
 
 #[test]

@@ -1,0 +1,439 @@
+//! A live stream's messages, for whoever watches: the newest groups of pictures are kept with their headers, so that a player starts at once.
+//!
+//! A publish writes, many read. What a container needs is made once for all its viewers, on a tape of that container ([`tape`]); whoever makes
+//! a tape is one reader of the messages, and a tape is made only while somebody watches it. The recorder alone is no reader of these: it must
+//! lose nothing and holds the publisher back instead, so the publisher's connection hands it each frame itself.
+
+mod flat;
+pub mod fmp4;
+mod frames;
+pub mod hls;
+pub mod log;
+pub mod tape;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+
+use crate::clock;
+use crate::media::frame::{AudioConfig, VideoConfig};
+use crate::media::rtmp::Message;
+use flat::Flat;
+use fmp4::Fragments;
+use hls::Hls;
+use log::{Bounds, Budget, Cursor, From, Log};
+use tape::{Form, Maker, Tape};
+
+/// What is kept of a stream: the group that grows and the whole one before it.
+const KEPT: Bounds = Bounds {
+    groups: 2,
+    linger: Duration::ZERO,
+    bytes: 32 << 20,
+    entries: 16_384,
+};
+/// Bytes that all streams keep together; above, each keeps [`LEAN`] bytes at most.
+pub const MOST_KEPT: usize = 512 << 20;
+const LEAN: usize = 256 << 10;
+/// Sound alone has no key frames: a group begins so often, in the publisher's milliseconds.
+const SOUND_GROUP_MS: u32 = 1_000;
+/// So long without a picture, sound begins groups.
+const PICTURES_GONE_MS: u32 = 10_000;
+/// The second track's configuration is waited for so long after the first frame.
+const TRACKS_PATIENCE: Duration = Duration::from_millis(1_000);
+/// Looks at whether both tracks are there.
+const TRACKS_AGAIN: Duration = Duration::from_millis(20);
+/// The largest script message that is passed on.
+const MOST_DATA: usize = 64 << 10;
+
+/// One message of a publish.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    pub message: Message,
+    /// Of the first message of a group: what a player must have before it.
+    pub headers: Option<Arc<Headers>>,
+}
+
+/// The headers in force, as they were pushed.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    pub metadata: Option<Message>,
+    pub video: Option<Message>,
+    pub audio: Option<Message>,
+    pub video_config: Option<VideoConfig>,
+    pub audio_config: Option<AudioConfig>,
+}
+
+impl Headers {
+    /// The messages, with another time.
+    pub fn messages(&self, timestamp: u32) -> impl Iterator<Item = Message> + '_ {
+        let headers = [&self.metadata, &self.video, &self.audio];
+        headers.into_iter().flatten().map(move |header| Message {
+            timestamp,
+            ..header.clone()
+        })
+    }
+
+    /// Whether a video and an audio track are known.
+    #[must_use]
+    pub fn tracks(&self) -> (bool, bool) {
+        (self.video_config.is_some(), self.audio_config.is_some())
+    }
+}
+
+/// What a message turned out to hold.
+#[derive(Debug, Default, PartialEq)]
+pub struct Held {
+    pub metadata: bool,
+    pub video_config: Option<VideoConfig>,
+    pub audio_config: Option<AudioConfig>,
+    pub picture: bool,
+    /// Decoding can begin with the picture.
+    pub key: bool,
+    pub sound: bool,
+}
+
+/// The publisher's side of what is kept.
+#[derive(Default)]
+struct State {
+    headers: Arc<Headers>,
+    /// When the first frame came, by the machine.
+    began: Option<Instant>,
+    last_start: Option<u32>,
+    last_picture: Option<u32>,
+}
+
+/// One publish, as its viewers see it.
+pub struct Fanout {
+    log: Arc<Log<Unit>>,
+    state: Mutex<State>,
+    tapes: Mutex<HashMap<Form, Weak<Tape>>>,
+    hls: Mutex<Weak<Hls>>,
+    viewers: AtomicUsize,
+    runtime: Handle,
+}
+
+/// The budget of all streams of a process.
+#[must_use]
+pub fn budget() -> Arc<Budget> {
+    Arc::new(Budget {
+        kept: AtomicUsize::new(0),
+        most: MOST_KEPT,
+        lean: LEAN,
+    })
+}
+
+impl Fanout {
+    /// A publish that has brought nothing yet. Tapes are made on the runtime of the caller.
+    #[must_use]
+    pub fn new(budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self {
+            log: Log::new(KEPT, Some(budget)),
+            state: Mutex::default(),
+            tapes: Mutex::default(),
+            hls: Mutex::default(),
+            viewers: AtomicUsize::new(0),
+            runtime: Handle::current(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- the publisher's side ----
+
+    /// Takes a message that could be read.
+    pub fn push(&self, message: Message, held: &Held) {
+        let mut state = self.state();
+        self.take_headers(&mut state, &message, held);
+        let frame = held.picture || held.sound;
+        let has_begun = state.last_start.is_some();
+        let starts = frame && state.starts_group(message.timestamp, held);
+        // Before the first key frame nothing can be shown, and headers are kept beside the log.
+        if !has_begun && !starts {
+            return;
+        }
+        if !frame && message.payload.len() > MOST_DATA {
+            return;
+        }
+        if starts {
+            state.last_start = Some(message.timestamp);
+            state.began.get_or_insert_with(clock::monotonic);
+        }
+        let headers = starts.then(|| state.headers.clone());
+        let size = message.payload.len() + size_of::<Unit>();
+        drop(state);
+        self.log.push(Unit { message, headers }, size, starts);
+    }
+
+    fn take_headers(&self, state: &mut State, message: &Message, held: &Held) {
+        let is_header = held.metadata || held.video_config.is_some() || held.audio_config.is_some();
+        if !is_header {
+            return;
+        }
+        let headers = Arc::make_mut(&mut state.headers);
+        // A copy: what is kept for hours must not keep what came beside it.
+        let copy = || Message {
+            payload: Bytes::copy_from_slice(&message.payload),
+            ..message.clone()
+        };
+        if held.metadata && message.payload.len() <= MOST_DATA {
+            headers.metadata = Some(copy());
+        }
+        if let Some(config) = &held.video_config {
+            headers.video_config = Some(config.clone());
+            headers.video = (!held.picture).then(copy);
+        }
+        if let Some(config) = &held.audio_config {
+            headers.audio_config = Some(config.clone());
+            // Frames of MP3 carry their own header.
+            headers.audio = (!held.sound).then(copy);
+        }
+    }
+
+    /// Tells the readers what came since the last call.
+    pub fn tick(&self) {
+        self.log.wake();
+    }
+
+    /// The publish ended.
+    pub fn close(&self) {
+        self.log.close();
+    }
+
+    // ---- the viewers' side ----
+
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.log.is_closed()
+    }
+
+    /// A reader of the messages.
+    #[must_use]
+    pub fn read(&self, from: From) -> Cursor<Unit> {
+        Cursor::new(self.log.clone(), from)
+    }
+
+    /// The headers in force now.
+    #[must_use]
+    pub fn headers(&self) -> Arc<Headers> {
+        self.state().headers.clone()
+    }
+
+    /// Waits until both tracks are known, or it is clear that there is one: a container's head tells them. False: the publish ended before.
+    pub async fn tracks_known(&self) -> bool {
+        loop {
+            {
+                let state = self.state();
+                let waited = state.began.map(|began| began.elapsed());
+                let both = state.headers.tracks() == (true, true);
+                if waited.is_some_and(|waited| both || waited >= TRACKS_PATIENCE) {
+                    return true;
+                }
+            }
+            if self.is_over() {
+                return false;
+            }
+            clock::machine_sleep(TRACKS_AGAIN).await;
+        }
+    }
+
+    /// The tape of a container, made when nobody watches it yet.
+    #[must_use]
+    pub fn tape(self: &Arc<Self>, form: Form) -> Arc<Tape> {
+        let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tape) = tapes.get(&form).and_then(Weak::upgrade)
+            && !tape.is_over()
+        {
+            return tape;
+        }
+        let tape = tape::make(self, &self.runtime, move |headers| -> Box<dyn Maker> {
+            match form {
+                Form::Flv => Box::new(Flat::flv(headers)),
+                Form::Rtmp { stream_id } => Box::new(Flat::rtmp(stream_id)),
+                Form::Mp4 => Box::new(Fragments::new(headers)),
+            }
+        });
+        tapes.retain(|_, tape| tape.strong_count() > 0);
+        tapes.insert(form, Arc::downgrade(&tape));
+        tape
+    }
+
+    /// The HLS slices, made when nobody watches them yet.
+    #[must_use]
+    pub fn hls(self: &Arc<Self>) -> Arc<Hls> {
+        let mut hls = self.hls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hls) = hls.upgrade() {
+            return hls;
+        }
+        let made = hls::make(self, &self.runtime);
+        *hls = Arc::downgrade(&made);
+        made
+    }
+
+    /// A viewer came.
+    pub fn viewer_came(&self) {
+        self.viewers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn viewer_went(&self) {
+        self.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Who watches now.
+    #[must_use]
+    pub fn viewers(&self) -> usize {
+        self.viewers.load(Ordering::Relaxed)
+    }
+}
+
+impl State {
+    /// Whether a player can begin with this frame.
+    fn starts_group(&mut self, timestamp: u32, held: &Held) -> bool {
+        let since = |last: Option<u32>| last.map(|last| timestamp.wrapping_sub(last));
+        if held.picture {
+            self.last_picture = Some(timestamp);
+            // A further part of a picture that began the group is no beginning.
+            return held.key && self.last_start != Some(timestamp);
+        }
+        if self.headers.video_config.is_some() {
+            // The picture may have stopped, and the sound goes on.
+            let gone = since(self.last_picture)
+                .is_some_and(|ms| (PICTURES_GONE_MS..u32::MAX / 2).contains(&ms));
+            if !gone {
+                return false;
+            }
+        }
+        since(self.last_start).is_none_or(|ms| ms >= SOUND_GROUP_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::flv::TagKind;
+    use crate::media::frame::{AudioCodec, VideoCodec};
+
+    fn message(kind: TagKind, timestamp: u32) -> Message {
+        Message {
+            kind,
+            timestamp,
+            payload: Bytes::from_static(b"payload"),
+        }
+    }
+
+    fn picture(key: bool) -> Held {
+        Held {
+            picture: true,
+            key,
+            ..Held::default()
+        }
+    }
+
+    fn sound() -> Held {
+        Held {
+            sound: true,
+            ..Held::default()
+        }
+    }
+
+    fn video_config() -> Held {
+        Held {
+            video_config: Some(VideoConfig {
+                codec: VideoCodec::H264,
+                record: Bytes::new(),
+                width: 0,
+                height: 0,
+            }),
+            ..Held::default()
+        }
+    }
+
+    async fn kept(fanout: &Fanout) -> Vec<(u32, bool)> {
+        let mut out = Vec::new();
+        fanout.close();
+        let mut cursor = fanout.read(From::Oldest);
+        cursor.take(&mut out, usize::MAX).await;
+        out.iter()
+            .map(|unit| (unit.message.timestamp, unit.headers.is_some()))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn the_newest_two_groups_are_kept_with_their_headers() {
+        let fanout = Fanout::new(budget());
+        fanout.push(message(TagKind::Video, 0), &video_config());
+        // What comes before the first key frame cannot be shown.
+        fanout.push(message(TagKind::Video, 0), &picture(false));
+        fanout.push(message(TagKind::Audio, 5), &sound());
+        for at in (10..60).step_by(5) {
+            fanout.push(message(TagKind::Video, at), &picture(at % 20 == 0));
+        }
+        let kept = kept(&fanout).await;
+        assert_eq!(kept.first(), Some(&(20, true)));
+        assert_eq!(kept.iter().filter(|(_, starts)| *starts).count(), 2);
+        assert_eq!(kept.last(), Some(&(55, false)));
+    }
+
+    #[tokio::test]
+    async fn sound_alone_begins_a_group_every_second() {
+        let fanout = Fanout::new(budget());
+        for at in (0..3_000).step_by(500) {
+            fanout.push(message(TagKind::Audio, at), &sound());
+        }
+        let starts: Vec<u32> = kept(&fanout)
+            .await
+            .into_iter()
+            .filter_map(|(at, starts)| starts.then_some(at))
+            .collect();
+        assert_eq!(starts, [1_000, 2_000]);
+    }
+
+    #[tokio::test]
+    async fn sound_goes_on_where_the_picture_stopped() {
+        let fanout = Fanout::new(budget());
+        fanout.push(message(TagKind::Video, 0), &video_config());
+        fanout.push(message(TagKind::Video, 0), &picture(true));
+        for at in (500..12_000).step_by(500) {
+            fanout.push(message(TagKind::Audio, at), &sound());
+        }
+        assert_eq!(kept(&fanout).await.first(), Some(&(10_000, true)));
+    }
+
+    #[tokio::test]
+    async fn a_second_part_of_a_key_picture_begins_nothing() {
+        let fanout = Fanout::new(budget());
+        fanout.push(message(TagKind::Video, 0), &video_config());
+        fanout.push(message(TagKind::Video, 40), &picture(true));
+        fanout.push(message(TagKind::Video, 40), &picture(true));
+        assert_eq!(kept(&fanout).await, [(40, true), (40, false)]);
+    }
+
+    #[tokio::test]
+    async fn both_tracks_are_waited_for_and_one_alone_is_taken() {
+        let fanout = Fanout::new(budget());
+        fanout.push(message(TagKind::Video, 0), &video_config());
+        fanout.push(message(TagKind::Video, 0), &picture(true));
+        let audio = Held {
+            audio_config: Some(AudioConfig {
+                codec: AudioCodec::Aac,
+                record: Bytes::new(),
+                sample_rate: 48_000,
+                channels: 2,
+            }),
+            ..Held::default()
+        };
+        let began = clock::monotonic();
+        fanout.push(message(TagKind::Audio, 0), &audio);
+        assert!(fanout.tracks_known().await);
+        assert!(began.elapsed() < TRACKS_PATIENCE);
+        assert_eq!(fanout.headers().tracks(), (true, true));
+        let empty = Fanout::new(budget());
+        empty.close();
+        assert!(!empty.tracks_known().await);
+    }
+}

@@ -1,0 +1,341 @@
+//! HLS: MPEG-TS slices of whole groups of pictures, in memory, and the playlist that slides over them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::frames::{Frames, Step};
+use super::log::{Cursor, From, Taken};
+use super::{Fanout, Headers, Unit};
+use crate::clock;
+use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
+use crate::media::hls::{self, Segment};
+use crate::media::mpegts::{Continuity, TsMuxer};
+
+/// A slice is cut at the first key frame at or after this length.
+const TARGET_MS: i64 = 2_000;
+/// Frames of whole seconds may come some milliseconds early.
+const ROUNDING_MS: i64 = 100;
+/// Where no key frame comes, a slice ends here all the same.
+const LONGEST_MS: i64 = 30_000;
+const LARGEST: usize = 24 << 20;
+/// Slices of the playlist, and those kept behind it for who reads late.
+pub const LISTED: usize = 6;
+const KEPT: usize = LISTED + 4;
+/// Bytes of a stream's slices.
+pub const MOST_BYTES: usize = 96 << 20;
+/// Bytes of messages that are worked on at a time.
+const TURN: usize = 2 << 20;
+
+/// One slice.
+#[derive(Debug)]
+pub struct Slice {
+    pub number: u64,
+    pub bytes: Bytes,
+    duration_ms: u64,
+    discontinuity: bool,
+}
+
+#[derive(Default)]
+struct Inner {
+    slices: VecDeque<Arc<Slice>>,
+    next: u64,
+    bytes: usize,
+    /// Discontinuities of slices that are gone from the list.
+    discontinuities: u64,
+    longest_ms: u64,
+    has_ended: bool,
+}
+
+/// The slices of a publish.
+#[derive(Default)]
+pub struct Hls {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+impl Hls {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the first slice; false where none came in time.
+    pub async fn has_begun(&self, patience: Duration) -> bool {
+        let waiting = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                {
+                    let inner = self.lock();
+                    if !inner.slices.is_empty() {
+                        return true;
+                    }
+                    if inner.has_ended {
+                        return false;
+                    }
+                }
+                changed.await;
+            }
+        };
+        clock::machine_timeout(patience, waiting).await == Some(true)
+    }
+
+    /// Whether the publish is over.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.lock().has_ended
+    }
+
+    #[must_use]
+    pub fn slice(&self, number: u64) -> Option<Arc<Slice>> {
+        let inner = self.lock();
+        inner.slices.iter().find(|s| s.number == number).cloned()
+    }
+
+    /// The playlist now; `uri` names a slice.
+    #[must_use]
+    pub fn playlist(&self, uri: impl Fn(u64) -> String) -> String {
+        let inner = self.lock();
+        let hidden = inner.slices.len().saturating_sub(LISTED);
+        let before = inner.slices.iter().take(hidden);
+        let gone = inner.discontinuities + before.filter(|s| s.discontinuity).count() as u64;
+        let listed: Vec<Segment> = inner
+            .slices
+            .iter()
+            .skip(hidden)
+            .map(|slice| Segment {
+                uri: uri(slice.number),
+                duration_ms: slice.duration_ms,
+                discontinuity: slice.discontinuity,
+            })
+            .collect();
+        let first = inner.slices.get(hidden).map_or(inner.next, |s| s.number);
+        let window = hls::Window {
+            first,
+            discontinuities: gone,
+            longest_ms: inner.longest_ms,
+            has_ended: inner.has_ended,
+        };
+        hls::sliding(&window, &listed)
+    }
+
+    fn push(&self, bytes: Bytes, duration_ms: u64, discontinuity: bool) {
+        let mut inner = self.lock();
+        let number = inner.next;
+        inner.next += 1;
+        inner.bytes += bytes.len();
+        inner.longest_ms = inner.longest_ms.max(duration_ms);
+        inner.slices.push_back(Arc::new(Slice {
+            number,
+            bytes,
+            duration_ms,
+            discontinuity,
+        }));
+        while inner.slices.len() > KEPT || (inner.bytes > MOST_BYTES && inner.slices.len() > 1) {
+            if let Some(gone) = inner.slices.pop_front() {
+                inner.bytes -= gone.bytes.len();
+                inner.discontinuities += u64::from(gone.discontinuity);
+            }
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    fn end(&self) {
+        self.lock().has_ended = true;
+        self.changed.notify_waiters();
+    }
+}
+
+/// Begins to slice a stream, for as long as somebody has the slices.
+pub(super) fn make(fanout: &Arc<Fanout>, runtime: &Handle) -> Arc<Hls> {
+    let made = Arc::new(Hls::default());
+    let weak = Arc::downgrade(&made);
+    let fanout = fanout.clone();
+    runtime.spawn(async move {
+        if fanout.tracks_known().await {
+            let slicer = Slicer::new(&fanout.headers());
+            let source = fanout.read(From::Oldest);
+            drop(fanout);
+            run(source, &weak, slicer).await;
+        }
+        if let Some(hls) = weak.upgrade() {
+            hls.end();
+        }
+    });
+    made
+}
+
+async fn run(mut source: Cursor<Unit>, hls: &Weak<Hls>, mut slicer: Slicer) {
+    let mut units = Vec::new();
+    loop {
+        let taken = source.take(&mut units, TURN).await;
+        let Some(hls) = hls.upgrade() else { return };
+        let mut jumped = taken == Taken::Jumped;
+        for unit in units.drain(..) {
+            slicer.take(&unit, std::mem::take(&mut jumped), &hls);
+        }
+        if taken == Taken::Ended {
+            slicer.end(&hls);
+            return;
+        }
+    }
+}
+
+/// Cuts a stream into slices.
+struct Slicer {
+    frames: Frames,
+    steps: Vec<Step>,
+    video: Option<VideoConfig>,
+    audio: Option<AudioConfig>,
+    muxer: Option<TsMuxer>,
+    open: BytesMut,
+    began_ms: Option<i64>,
+    /// Decoding time of the newest frame, and how long the one before it lasted.
+    newest: Option<(i64, i64)>,
+    /// The next slice does not follow the one before.
+    discontinuity: bool,
+}
+
+impl Slicer {
+    fn new(headers: &Headers) -> Self {
+        Self {
+            frames: Frames::default(),
+            steps: Vec::new(),
+            video: headers.video_config.clone(),
+            audio: headers.audio_config.clone(),
+            muxer: None,
+            open: BytesMut::new(),
+            began_ms: None,
+            newest: None,
+            discontinuity: false,
+        }
+    }
+
+    fn take(&mut self, unit: &Unit, jumped: bool, hls: &Hls) {
+        if jumped {
+            self.end(hls);
+            self.discontinuity = self.muxer.is_some();
+        }
+        self.frames.take(unit, jumped, &mut self.steps);
+        self.work_off(hls);
+    }
+
+    fn end(&mut self, hls: &Hls) {
+        self.frames.end(&mut self.steps);
+        self.work_off(hls);
+        let lasts = self.newest.map_or(0, |(_, step)| step);
+        if let Some((newest, _)) = self.newest {
+            self.cut(newest + lasts, hls);
+        }
+    }
+
+    fn work_off(&mut self, hls: &Hls) {
+        let mut steps = std::mem::take(&mut self.steps);
+        for step in steps.drain(..) {
+            match step {
+                Step::Video(config) => self.video_config(config, hls),
+                Step::Audio(config) => self.audio_config(config, hls),
+                Step::Frame(frame) => self.frame(&frame, hls),
+            }
+        }
+        self.steps = steps;
+    }
+
+    fn video_config(&mut self, config: VideoConfig, hls: &Hls) {
+        if self.video.as_ref() == Some(&config) {
+            return;
+        }
+        self.change(hls);
+        if let Some(muxer) = &mut self.muxer
+            && let Err(error) = muxer.set_video(&config)
+        {
+            tracing::debug!(%error, "a configuration has no form in MPEG-TS");
+        }
+        self.video = Some(config);
+    }
+
+    fn audio_config(&mut self, config: AudioConfig, hls: &Hls) {
+        if self.audio.as_ref() == Some(&config) {
+            return;
+        }
+        self.change(hls);
+        if let Some(muxer) = &mut self.muxer
+            && let Err(error) = muxer.set_audio(&config)
+        {
+            tracing::debug!(%error, "a configuration has no form in MPEG-TS");
+        }
+        self.audio = Some(config);
+    }
+
+    /// A decoder has to begin anew with the next slice.
+    fn change(&mut self, hls: &Hls) {
+        if self.muxer.is_some()
+            && let Some((newest, step)) = self.newest
+        {
+            self.cut(newest + step, hls);
+            self.discontinuity = true;
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, hls: &Hls) {
+        let at = frame.dts_ms;
+        if let Some(began) = self.began_ms {
+            let length = at - began;
+            let may_begin = match frame.track {
+                Track::Video => frame.key,
+                Track::Audio => self.video.is_none(),
+            };
+            if (may_begin && length >= TARGET_MS - ROUNDING_MS)
+                || length >= LONGEST_MS
+                || self.open.len() >= LARGEST
+            {
+                self.cut(at, hls);
+            }
+        }
+        if self.muxer.is_none() {
+            let muxer = TsMuxer::new(
+                self.video.as_ref(),
+                self.audio.as_ref(),
+                Continuity::default(),
+            );
+            match muxer {
+                Ok(muxer) => self.muxer = Some(muxer),
+                Err(error) => {
+                    tracing::debug!(%error, "the stream has no form as MPEG-TS");
+                    return;
+                }
+            }
+        }
+        let Some(muxer) = &mut self.muxer else { return };
+        if self.began_ms.is_none() {
+            muxer.begin_slice(&mut self.open);
+            self.began_ms = Some(at);
+        }
+        if let Err(error) = muxer.write(frame, &mut self.open) {
+            tracing::debug!(%error, "a frame is left out of MPEG-TS");
+        }
+        if frame.track == Track::Video || self.video.is_none() {
+            let step = self.newest.map_or(40, |(before, _)| at - before);
+            self.newest = Some((at, step.clamp(0, TARGET_MS)));
+        } else if self.newest.is_none() {
+            self.newest = Some((at, 0));
+        }
+    }
+
+    /// The open slice ends where the next one begins.
+    fn cut(&mut self, end_ms: i64, hls: &Hls) {
+        let Some(began) = self.began_ms.take() else {
+            return;
+        };
+        let duration = u64::try_from(end_ms - began).unwrap_or(0);
+        let discontinuity = std::mem::take(&mut self.discontinuity);
+        hls.push(self.open.split().freeze(), duration, discontinuity);
+        self.open = BytesMut::new();
+    }
+}

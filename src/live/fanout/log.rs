@@ -1,0 +1,448 @@
+//! A bounded log with one writer and many readers, in groups: a reader begins where a group begins, and one that falls behind what is
+//! kept goes on at the newest group. Nobody waits for a reader.
+//!
+//! News are told in ticks ([`Log::wake`]), not with each entry: a reader is woken once for all that came meanwhile.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+
+/// What a log keeps at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Groups, the one that grows included.
+    pub groups: usize,
+    /// Further groups stay for this long after their end, in machine time.
+    pub linger: Duration,
+    pub bytes: usize,
+    pub entries: usize,
+}
+
+/// Bytes that many logs keep together; above `most`, each keeps no more than `lean`.
+#[derive(Debug)]
+pub struct Budget {
+    pub kept: AtomicUsize,
+    pub most: usize,
+    pub lean: usize,
+}
+
+pub struct Log<T> {
+    bounds: Bounds,
+    budget: Option<Arc<Budget>>,
+    inner: Mutex<Inner<T>>,
+}
+
+struct Inner<T> {
+    entries: VecDeque<(T, usize)>,
+    /// Number of the oldest entry.
+    first: u64,
+    /// Numbers of the entries that begin a group, oldest first, and when they came.
+    starts: VecDeque<(u64, Instant)>,
+    bytes: usize,
+    /// Counts the wakes.
+    generation: u64,
+    waiting: Vec<Waker>,
+    is_closed: bool,
+}
+
+impl<T> Inner<T> {
+    fn next(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    fn drop_first(&mut self) {
+        if let Some((_, size)) = self.entries.pop_front() {
+            self.bytes -= size;
+            self.first += 1;
+        }
+        while self
+            .starts
+            .front()
+            .is_some_and(|(start, _)| *start < self.first)
+        {
+            self.starts.pop_front();
+        }
+    }
+
+    fn drop_group(&mut self) {
+        let second = self.starts.get(1).map(|(start, _)| *start);
+        let until = second.unwrap_or_else(|| self.next());
+        while self.first < until {
+            self.drop_first();
+        }
+    }
+}
+
+impl<T> Log<T> {
+    #[must_use]
+    pub fn new(bounds: Bounds, budget: Option<Arc<Budget>>) -> Arc<Self> {
+        Arc::new(Self {
+            bounds,
+            budget,
+            inner: Mutex::new(Inner {
+                entries: VecDeque::new(),
+                first: 0,
+                starts: VecDeque::new(),
+                bytes: 0,
+                generation: 1,
+                waiting: Vec::new(),
+                is_closed: false,
+            }),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends an entry that counts as `size` bytes. Whole groups go first where that is too much; of a group that is too large alone its
+    /// beginning goes, and whoever comes then begins with the next one.
+    pub fn push(&self, entry: T, size: usize, starts_group: bool) {
+        let mut inner = self.lock();
+        let before = inner.bytes;
+        if starts_group {
+            let number = inner.next();
+            inner.starts.push_back((number, clock::monotonic()));
+        }
+        inner.entries.push_back((entry, size));
+        inner.bytes += size;
+        while inner.starts.len() > self.bounds.groups
+            && inner
+                .starts
+                .get(1)
+                .is_none_or(|(_, ended)| ended.elapsed() >= self.bounds.linger)
+        {
+            inner.drop_group();
+        }
+        let most = match &self.budget {
+            Some(budget) if budget.kept.load(Ordering::Relaxed) > budget.most => budget.lean,
+            _ => self.bounds.bytes,
+        };
+        while inner.bytes > most || inner.entries.len() > self.bounds.entries {
+            if inner.starts.len() > 1 {
+                inner.drop_group();
+            } else {
+                inner.drop_first();
+            }
+        }
+        let after = inner.bytes;
+        drop(inner);
+        self.account(before, after);
+    }
+
+    fn account(&self, before: usize, after: usize) {
+        if let Some(budget) = &self.budget {
+            if after >= before {
+                budget.kept.fetch_add(after - before, Ordering::Relaxed);
+            } else {
+                budget.kept.fetch_sub(before - after, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Tells the readers that there is something new.
+    pub fn wake(&self) {
+        let waiting = {
+            let mut inner = self.lock();
+            if inner.waiting.is_empty() {
+                return;
+            }
+            inner.generation += 1;
+            std::mem::take(&mut inner.waiting)
+        };
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+
+    /// Nothing more comes; readers get what is left.
+    pub fn close(&self) {
+        self.lock().is_closed = true;
+        self.wake();
+    }
+
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    /// Bytes kept.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+}
+
+impl<T> Drop for Log<T> {
+    fn drop(&mut self) {
+        let bytes = self.lock().bytes;
+        self.account(bytes, 0);
+    }
+}
+
+/// Where a reader begins, and where it goes on after it fell behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// With the group that grows.
+    Newest,
+    /// With the oldest group that is whole.
+    Oldest,
+}
+
+/// What a reader got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Entries that follow those before.
+    More,
+    /// Entries that begin with a group and do not follow those before: the first ones, or others were left out.
+    Jumped,
+    /// There is nothing more, and nothing will come.
+    Ended,
+}
+
+/// One reader's place in a log.
+pub struct Cursor<T> {
+    log: Arc<Log<T>>,
+    from: From,
+    next: Option<u64>,
+    began: bool,
+    /// The wake that this reader waits for.
+    waits_for: u64,
+    /// Times it fell behind since it last had read everything.
+    skips: u32,
+    all_skips: u64,
+}
+
+impl<T: Clone> Cursor<T> {
+    #[must_use]
+    pub fn new(log: Arc<Log<T>>, from: From) -> Self {
+        Self {
+            log,
+            from,
+            next: None,
+            began: false,
+            waits_for: 0,
+            skips: 0,
+            all_skips: 0,
+        }
+    }
+
+    /// How often it fell behind since it last had read everything.
+    #[must_use]
+    pub fn skips_in_a_row(&self) -> u32 {
+        self.skips
+    }
+
+    /// How often it fell behind.
+    #[must_use]
+    pub fn skips(&self) -> u64 {
+        self.all_skips
+    }
+
+    /// Appends what is new to `out`, one entry at least and up to `most` bytes where there are more.
+    pub fn poll_take(
+        &mut self,
+        context: &mut Context<'_>,
+        out: &mut Vec<T>,
+        most: usize,
+    ) -> Poll<Taken> {
+        let mut inner = self.log.lock();
+        let mut taken = Taken::More;
+        if self.next.is_some_and(|next| next < inner.first) {
+            self.next = None;
+            self.skips += 1;
+            self.all_skips += 1;
+        }
+        if self.next.is_none() {
+            // After a fall only the newest group helps to catch up.
+            self.next = match self.from {
+                From::Oldest if !self.began => inner.starts.front().map(|(start, _)| *start),
+                _ => inner.starts.back().map(|(start, _)| *start),
+            };
+            taken = Taken::Jumped;
+        }
+        let next = self.next.unwrap_or_else(|| inner.next());
+        if next >= inner.next() {
+            self.skips = 0;
+            if inner.is_closed {
+                return Poll::Ready(Taken::Ended);
+            }
+            if self.waits_for != inner.generation {
+                self.waits_for = inner.generation;
+                inner.waiting.push(context.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        self.began = true;
+        let from = usize::try_from(next - inner.first).unwrap_or(usize::MAX);
+        let (mut bytes, mut count) = (0, 0);
+        for (entry, size) in inner.entries.iter().skip(from) {
+            if count > 0 && bytes + size > most {
+                break;
+            }
+            out.push(entry.clone());
+            bytes += size;
+            count += 1;
+        }
+        self.next = Some(next + count);
+        Poll::Ready(taken)
+    }
+
+    /// As [`Cursor::poll_take`], waiting.
+    pub async fn take(&mut self, out: &mut Vec<T>, most: usize) -> Taken {
+        std::future::poll_fn(|context| self.poll_take(context, out, most)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        groups: 2,
+        linger: Duration::ZERO,
+        bytes: 100,
+        entries: 50,
+    };
+
+    /// Groups of `length` entries of one byte.
+    fn filled(log: &Log<u32>, numbers: std::ops::Range<u32>, length: u32) {
+        for number in numbers {
+            log.push(number, 1, number.is_multiple_of(length));
+        }
+    }
+
+    fn take(cursor: &mut Cursor<u32>, most: usize) -> Option<(Taken, Vec<u32>)> {
+        let mut out = Vec::new();
+        let mut context = Context::from_waker(Waker::noop());
+        match cursor.poll_take(&mut context, &mut out, most) {
+            Poll::Ready(taken) => Some((taken, out)),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_reader_begins_with_a_group_and_gets_everything_then() {
+        let log = Log::new(BOUNDS, None);
+        filled(&log, 0..25, 10);
+        let mut newest = Cursor::new(log.clone(), From::Newest);
+        let mut oldest = Cursor::new(log.clone(), From::Oldest);
+        assert_eq!(
+            take(&mut newest, 99),
+            Some((Taken::Jumped, (20..25).collect()))
+        );
+        assert_eq!(
+            take(&mut oldest, 3),
+            Some((Taken::Jumped, vec![10, 11, 12]))
+        );
+        assert_eq!(
+            take(&mut oldest, 99),
+            Some((Taken::More, (13..25).collect()))
+        );
+        assert_eq!(take(&mut newest, 99), None);
+        filled(&log, 25..26, 10);
+        log.close();
+        assert_eq!(take(&mut newest, 99), Some((Taken::More, vec![25])));
+        assert_eq!(take(&mut newest, 99), Some((Taken::Ended, vec![])));
+    }
+
+    #[test]
+    fn a_reader_that_falls_behind_goes_on_at_the_newest_group() {
+        let log = Log::new(BOUNDS, None);
+        filled(&log, 0..5, 10);
+        let mut slow = Cursor::new(log.clone(), From::Oldest);
+        assert_eq!(take(&mut slow, 2), Some((Taken::Jumped, vec![0, 1])));
+        filled(&log, 5..35, 10);
+        assert_eq!(
+            take(&mut slow, 99),
+            Some((Taken::Jumped, (30..35).collect()))
+        );
+        assert_eq!((slow.skips_in_a_row(), slow.skips()), (1, 1));
+        assert_eq!(take(&mut slow, 99), None);
+        assert_eq!((slow.skips_in_a_row(), slow.skips()), (0, 1));
+    }
+
+    #[test]
+    fn groups_that_have_just_ended_stay_for_who_is_a_little_behind() {
+        let bounds = Bounds {
+            linger: Duration::from_secs(3_600),
+            ..BOUNDS
+        };
+        let log = Log::new(bounds, None);
+        filled(&log, 0..5, 10);
+        let mut slow = Cursor::new(log.clone(), From::Oldest);
+        assert_eq!(take(&mut slow, 2), Some((Taken::Jumped, vec![0, 1])));
+        filled(&log, 5..45, 10);
+        assert_eq!(take(&mut slow, 99), Some((Taken::More, (2..45).collect())));
+        filled(&log, 45..99, 10);
+        let (taken, numbers) = take(&mut slow, 99).unwrap();
+        assert_eq!(
+            (taken, numbers.first()),
+            (Taken::Jumped, Some(&90)),
+            "the bound of entries counts all the same"
+        );
+    }
+
+    #[test]
+    fn a_group_beyond_the_bound_loses_its_beginning_and_no_reader_its_place() {
+        let log = Log::new(BOUNDS, None);
+        filled(&log, 0..49, 1_000);
+        let mut reader = Cursor::new(log.clone(), From::Newest);
+        assert!(take(&mut reader, 99).is_some());
+        filled(&log, 49..90, 1_000);
+        assert_eq!(
+            take(&mut reader, 99),
+            Some((Taken::More, (49..90).collect()))
+        );
+        let mut late = Cursor::new(log.clone(), From::Newest);
+        assert_eq!(take(&mut late, 99), None, "nothing to begin with");
+        filled(&log, 1_000..1_001, 1_000);
+        assert_eq!(take(&mut late, 99), Some((Taken::Jumped, vec![1_000])));
+        assert_eq!(take(&mut reader, 99), Some((Taken::More, vec![1_000])));
+        log.push(7, 1_000, false);
+        assert_eq!(log.bytes(), 0, "an entry beyond the bound is not kept");
+    }
+
+    #[test]
+    fn logs_that_keep_too_much_together_keep_less_each() {
+        let budget = Arc::new(Budget {
+            kept: AtomicUsize::new(0),
+            most: 60,
+            lean: 5,
+        });
+        let (one, other) = (
+            Log::new(BOUNDS, Some(budget.clone())),
+            Log::new(BOUNDS, Some(budget.clone())),
+        );
+        filled(&one, 0..40, 1_000);
+        filled(&other, 0..40, 1_000);
+        assert!(other.bytes() <= 22, "{}", other.bytes());
+        assert_eq!(
+            budget.kept.load(Ordering::Relaxed),
+            one.bytes() + other.bytes()
+        );
+        drop((one, other));
+        assert_eq!(budget.kept.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_reader_is_woken_once_for_all_that_came() {
+        let log = Log::new(BOUNDS, None);
+        let mut reader = Cursor::new(log.clone(), From::Newest);
+        let reading = tokio::spawn(async move {
+            let mut out = Vec::new();
+            reader.take(&mut out, 99).await;
+            out
+        });
+        while log.lock().waiting.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        filled(&log, 0..3, 10);
+        log.wake();
+        assert_eq!(reading.await.unwrap(), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,210 @@
+//! Tapes: what the viewers of one container get, made once for all of them.
+//!
+//! A tape is made of pieces, one a tick of the publisher as a rule. A viewer sends the tape's head, then what goes before its first piece, then
+//! pieces as they come; after it fell behind, again what goes before the piece with which it goes on.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+
+use super::log::{Bounds, Cursor, From, Log, Taken};
+use super::{Fanout, Headers, Unit};
+
+/// What is kept of a tape for readers that are a little behind.
+const KEPT: Bounds = Bounds {
+    groups: 2,
+    linger: Duration::from_secs(4),
+    bytes: 32 << 20,
+    entries: 16_384,
+};
+/// Bytes of messages that are worked on at a time.
+const TURN: usize = 512 << 10;
+
+/// What a viewer gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// FLV tags, behind a file header.
+    Flv,
+    /// RTMP chunks of a message stream.
+    Rtmp { stream_id: u32 },
+    /// Movie fragments, behind an init segment.
+    Mp4,
+}
+
+/// Bytes that follow each other on a tape.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    pub bytes: Bytes,
+    /// Of a piece that a viewer can begin with: what goes before it.
+    pub before: Option<Bytes>,
+}
+
+/// One container's tape.
+pub struct Tape {
+    log: Arc<Log<Piece>>,
+    head: Mutex<Bytes>,
+}
+
+/// The tape cannot go on: another one begins for who asks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Over;
+
+impl Tape {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            log: Log::new(KEPT, None),
+            head: Mutex::default(),
+        })
+    }
+
+    /// A viewer's place on the tape.
+    #[must_use]
+    pub fn read(self: &Arc<Self>) -> TapeReader {
+        TapeReader {
+            cursor: Cursor::new(self.log.clone(), From::Newest),
+            tape: self.clone(),
+            has_head: false,
+        }
+    }
+
+    /// What goes before everything; it is there when the first piece is.
+    #[must_use]
+    pub fn head(&self) -> Bytes {
+        self.head
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn set_head(&self, head: Bytes) {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+    }
+
+    pub(super) fn push(&self, bytes: Bytes, before: Option<Bytes>) {
+        let size = bytes.len() + before.as_ref().map_or(0, Bytes::len) + size_of::<Piece>();
+        let starts = before.is_some();
+        self.log.push(Piece { bytes, before }, size, starts);
+    }
+
+    #[must_use]
+    pub(super) fn is_over(&self) -> bool {
+        self.log.is_closed()
+    }
+}
+
+/// One viewer's place.
+pub struct TapeReader {
+    cursor: Cursor<Piece>,
+    /// Keeps the tape being made.
+    tape: Arc<Tape>,
+    has_head: bool,
+}
+
+impl TapeReader {
+    /// Appends what is to be sent next to `out`: up to `most` bytes, or one piece.
+    pub fn poll_next(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+        pieces: &mut Vec<Piece>,
+        out: &mut std::collections::VecDeque<Bytes>,
+        most: usize,
+    ) -> std::task::Poll<Taken> {
+        pieces.clear();
+        let taken = std::task::ready!(self.cursor.poll_take(context, pieces, most));
+        for (index, piece) in pieces.drain(..).enumerate() {
+            if !std::mem::replace(&mut self.has_head, true) {
+                out.push_back(self.tape.head());
+            }
+            if index == 0
+                && taken == Taken::Jumped
+                && let Some(before) = piece.before
+            {
+                out.push_back(before);
+            }
+            out.push_back(piece.bytes);
+        }
+        out.retain(|bytes| !bytes.is_empty());
+        std::task::Poll::Ready(taken)
+    }
+
+    /// How often it fell behind since it last had read everything.
+    #[must_use]
+    pub fn skips_in_a_row(&self) -> u32 {
+        self.cursor.skips_in_a_row()
+    }
+
+    /// How often it fell behind.
+    #[must_use]
+    pub fn skips(&self) -> u64 {
+        self.cursor.skips()
+    }
+}
+
+/// Makes what a container needs of messages.
+pub(super) trait Maker: Send {
+    /// Takes a message. `jumped`: it does not follow the one before.
+    fn take(&mut self, unit: &Unit, jumped: bool, tape: &Tape) -> Result<(), Over>;
+
+    /// What came so far goes onto the tape.
+    fn flush(&mut self, tape: &Tape);
+
+    /// Nothing more comes.
+    fn end(&mut self, tape: &Tape) {
+        self.flush(tape);
+    }
+}
+
+/// Begins a tape; `maker` is made when the stream's tracks are known.
+pub(super) fn make(
+    fanout: &Arc<Fanout>,
+    runtime: &Handle,
+    maker: impl FnOnce(&Headers) -> Box<dyn Maker> + Send + 'static,
+) -> Arc<Tape> {
+    let tape = Tape::new();
+    let weak = Arc::downgrade(&tape);
+    let fanout = fanout.clone();
+    runtime.spawn(async move {
+        if !fanout.tracks_known().await {
+            return end(&weak);
+        }
+        let maker = maker(&fanout.headers());
+        let source = fanout.read(From::Newest);
+        drop(fanout);
+        run(source, &weak, maker).await;
+        end(&weak);
+    });
+    tape
+}
+
+fn end(tape: &Weak<Tape>) {
+    if let Some(tape) = tape.upgrade() {
+        tape.log.close();
+    }
+}
+
+/// Fills a tape for as long as somebody has it.
+async fn run(mut source: Cursor<Unit>, tape: &Weak<Tape>, mut maker: Box<dyn Maker>) {
+    let mut units = Vec::new();
+    loop {
+        let taken = source.take(&mut units, TURN).await;
+        let Some(tape) = tape.upgrade() else { return };
+        let mut jumped = taken == Taken::Jumped;
+        for unit in units.drain(..) {
+            if maker
+                .take(&unit, std::mem::take(&mut jumped), &tape)
+                .is_err()
+            {
+                maker.flush(&tape);
+                return;
+            }
+        }
+        if taken == Taken::Ended {
+            maker.end(&tape);
+            return;
+        }
+        maker.flush(&tape);
+        tape.log.wake();
+    }
+}

@@ -1,0 +1,261 @@
+//! Who may watch which stream: the domain that is meant, what its functions say, whether the stream is live, and how many watch already.
+
+mod access;
+pub mod sessions;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::live::fanout::Fanout;
+use crate::live::hub::{Hub, Publisher};
+use crate::live::ingest::admission::{self, Domain, Function};
+use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name};
+use crate::services::Services;
+use crate::store::StoreError;
+use crate::store::documents;
+use sessions::Sessions;
+
+/// Viewers at a time, of all streams and forms together.
+pub const MOST_VIEWERS: usize = 10_000;
+/// A viewer that falls behind so often in a row, without having caught up once, is dropped.
+pub const MOST_SKIPS: u32 = 10;
+/// What the kernel holds for a player, in bytes: what it has not read beyond that is skipped.
+pub const SEND_BUFFER: usize = 256 << 10;
+
+/// What a player asks for.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    pub app: &'a str,
+    pub stream: &'a str,
+    /// The path as it is signed: `/app/stream.flv`, without an ending over RTMP.
+    pub uri: &'a str,
+    /// A `Host` header or a tcUrl.
+    pub host: &'a str,
+    pub args: &'a [PushArgs],
+    pub address: IpAddr,
+    pub referer: Option<&'a str>,
+    /// It came over TLS.
+    pub secure: bool,
+    /// Over HTTP, the answer can send the player elsewhere.
+    pub can_redirect: bool,
+}
+
+impl Asked<'_> {
+    fn argument(&self, wanted: &str) -> Option<&str> {
+        self.args.iter().find_map(|args| args.get(wanted))
+    }
+}
+
+/// Which stream it is, and what the domain adds to the answer.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The play domain as the player named it.
+    pub domain: String,
+    pub key: StreamKey,
+    /// Headers that the domain sets; none takes one away.
+    pub headers: Vec<(String, Option<String>)>,
+}
+
+/// Why a player gets nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "no domain: add vhost=DOMAIN to the URL, ask by a host name that is the domain, or set --default-domain"
+    )]
+    NoDomain,
+    #[error("{0}")]
+    Name(#[from] NameError),
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("{0} is not live")]
+    NotLive(StreamKey),
+    #[error("this domain is played over https alone")]
+    OverHttps,
+    #[error("{MOST_VIEWERS} players watch already")]
+    TooMany,
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// How a stream is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Player {
+    Flv,
+    Rtmp,
+    Hls,
+    Mp4,
+}
+
+impl Player {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flv => "flv",
+            Self::Rtmp => "rtmp",
+            Self::Hls => "hls",
+            Self::Mp4 => "mp4",
+        }
+    }
+}
+
+/// The door through which all players come.
+pub struct PlayDoor {
+    hub: Arc<Hub>,
+    default_domain: Option<String>,
+    viewers: AtomicUsize,
+    pub sessions: Sessions,
+}
+
+impl PlayDoor {
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, default_domain: Option<String>) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            default_domain,
+            viewers: AtomicUsize::new(0),
+            sessions: Sessions::default(),
+        })
+    }
+
+    fn services(&self) -> &Arc<Services> {
+        self.hub.services()
+    }
+
+    /// Finds out which stream is meant and whether it may be watched.
+    pub async fn grant(&self, asked: &Asked<'_>) -> Result<Granted, Refusal> {
+        check_name("the application name", asked.app)?;
+        check_name("the stream name", asked.stream)?;
+        let services = self.services();
+        let domain = self.domain(asked)?;
+        let declared: Option<Domain> = services
+            .store
+            .find_document(documents::Kind::Domain, &domain)
+            .await?;
+        if let Some(play) = declared.and_then(|declared| declared.play_domain) {
+            return Err(Refusal::Forbidden(format!(
+                "{domain} is an ingest domain; what is pushed to it is played at {play}"
+            )));
+        }
+        let functions: Option<Vec<Function>> = services
+            .store
+            .find_document(documents::Kind::DomainConfig, &domain)
+            .await?;
+        let functions = functions.unwrap_or_default();
+        access::check(&functions, asked, services.clock.now())?;
+        Ok(Granted {
+            key: StreamKey::new(&domain, asked.app, asked.stream),
+            domain,
+            headers: access::response_headers(&functions),
+        })
+    }
+
+    /// The domain of a player is chosen as that of a push.
+    fn domain(&self, asked: &Asked<'_>) -> Result<String, Refusal> {
+        let named = asked
+            .argument("vhost")
+            .map(|name| name.trim_end_matches('.').to_ascii_lowercase())
+            .filter(|name| admission::is_domain(name));
+        named
+            .or_else(|| admission::url_host(asked.host))
+            .or_else(|| self.default_domain.clone())
+            .or_else(
+                || match self.services().store.domains_with_rules().as_slice() {
+                    [only] => Some(only.clone()),
+                    _ => None,
+                },
+            )
+            .filter(|domain| admission::is_domain(domain))
+            .ok_or(Refusal::NoDomain)
+    }
+
+    /// The publish of a stream, where it is live.
+    pub fn find(&self, key: &StreamKey) -> Result<Arc<Publisher>, Refusal> {
+        self.hub
+            .find(key)
+            .ok_or_else(|| Refusal::NotLive(key.clone()))
+    }
+
+    /// Lets a player in.
+    pub fn enter(
+        self: &Arc<Self>,
+        granted: &Granted,
+        publisher: &Publisher,
+        player: Player,
+        asked: &Asked<'_>,
+    ) -> Result<Viewer, Refusal> {
+        let _ = asked;
+        let admitted = self
+            .viewers
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+                (now < MOST_VIEWERS).then_some(now + 1)
+            });
+        if admitted.is_err() {
+            return Err(Refusal::TooMany);
+        }
+        publisher.fanout.viewer_came();
+        let metrics = &self.services().metrics;
+        metrics.viewer_came(player.as_str());
+        tracing::debug!(stream.key = %granted.key, player = player.as_str(), "a player came");
+        Ok(Viewer {
+            door: self.clone(),
+            fanout: publisher.fanout.clone(),
+            key: granted.key.clone(),
+            player,
+            sent: AtomicU64::new(0),
+            skips: AtomicU64::new(0),
+        })
+    }
+}
+
+/// One player, for as long as it watches.
+pub struct Viewer {
+    door: Arc<PlayDoor>,
+    fanout: Arc<Fanout>,
+    key: StreamKey,
+    player: Player,
+    sent: AtomicU64,
+    skips: AtomicU64,
+}
+
+impl Viewer {
+    #[must_use]
+    pub fn fanout(&self) -> &Arc<Fanout> {
+        &self.fanout
+    }
+
+    #[must_use]
+    pub fn key(&self) -> &StreamKey {
+        &self.key
+    }
+
+    /// Bytes went out to it.
+    pub fn sent(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        self.door.services().metrics.played(bytes);
+    }
+
+    /// It fell behind so often so far.
+    pub fn skipped(&self, skips: u64) {
+        let before = self.skips.swap(skips, Ordering::Relaxed);
+        if skips > before {
+            self.door.services().metrics.play_skipped(skips - before);
+        }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.fanout.viewer_went();
+        self.door.viewers.fetch_sub(1, Ordering::AcqRel);
+        let services = self.door.services();
+        services.metrics.viewer_went(self.player.as_str());
+        tracing::debug!(
+            stream.key = %self.key,
+            player = self.player.as_str(),
+            bytes = self.sent.load(Ordering::Relaxed),
+            skips = self.skips.load(Ordering::Relaxed),
+            "a player went"
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! HLS sessions: who has got a playlist may load it again and has the right to its slices, for as long as it asks in time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Viewer;
+use crate::clock;
+use crate::ids;
+use crate::live::fanout::hls::Hls;
+
+/// A player that asks for nothing for this long, in machine time, is gone.
+pub const IDLE: Duration = Duration::from_secs(30);
+/// Between two looks for such players.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// By what a player is known that loads a playlist again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Known {
+    pub address: std::net::IpAddr,
+    pub agent: String,
+    /// Host, path and query.
+    pub url: String,
+}
+
+/// One player of a playlist.
+pub struct Session {
+    pub id: String,
+    pub hls: Arc<Hls>,
+    pub viewer: Viewer,
+    /// Headers that the domain sets on every answer; none takes one away.
+    pub headers: Vec<(String, Option<String>)>,
+    known: Known,
+    last: Mutex<Instant>,
+}
+
+impl Session {
+    fn touch(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = clock::monotonic();
+    }
+
+    fn is_idle(&self) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.elapsed() > IDLE
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    by_id: HashMap<String, Arc<Session>>,
+    by_known: HashMap<Known, Arc<Session>>,
+}
+
+/// The sessions of all streams.
+#[derive(Default)]
+pub struct Sessions(Mutex<Inner>);
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session of a player that loads its playlist again.
+    #[must_use]
+    pub fn again(&self, known: &Known) -> Option<Arc<Session>> {
+        let found = self.lock().by_known.get(known).cloned()?;
+        found.touch();
+        Some(found)
+    }
+
+    /// The session that a slice is asked for with.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Arc<Session>> {
+        let found = self.lock().by_id.get(id).cloned()?;
+        found.touch();
+        Some(found)
+    }
+
+    /// A player's first playlist, or its first one of a new publish.
+    #[must_use]
+    pub fn begin(
+        &self,
+        known: Known,
+        hls: Arc<Hls>,
+        viewer: Viewer,
+        headers: Vec<(String, Option<String>)>,
+    ) -> Arc<Session> {
+        let session = Arc::new(Session {
+            id: ids::nonce(),
+            hls,
+            viewer,
+            headers,
+            known: known.clone(),
+            last: Mutex::new(clock::monotonic()),
+        });
+        let mut inner = self.lock();
+        inner.by_id.insert(session.id.clone(), session.clone());
+        let replaced = inner.by_known.insert(known, session.clone());
+        if let Some(replaced) = replaced {
+            inner.by_id.remove(&replaced.id);
+        }
+        session
+    }
+
+    fn drop_idle(&self) {
+        let mut inner = self.lock();
+        let gone: Vec<Arc<Session>> = inner
+            .by_id
+            .values()
+            .filter(|session| session.is_idle())
+            .cloned()
+            .collect();
+        for session in &gone {
+            inner.by_id.remove(&session.id);
+            if inner
+                .by_known
+                .get(&session.known)
+                .is_some_and(|now| now.id == session.id)
+            {
+                inner.by_known.remove(&session.known);
+            }
+        }
+        drop(inner);
+        // Their viewers are told to be gone outside of the lock.
+        drop(gone);
+    }
+
+    /// Drops players that are gone, for ever.
+    pub async fn run(&self) {
+        loop {
+            clock::machine_sleep(LOOK).await;
+            self.drop_idle();
+        }
+    }
+}

@@ -1,0 +1,167 @@
+"""Players: ffmpeg for every form, and readers of our own that know when each byte came."""
+
+import http.client
+import json
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from harness.clip import AUDIO, VIDEO, Tag, _is_header, read_tags
+from harness.publisher import Publisher
+from harness.server import Server, binary, clean_environment
+from harness.wait import wait_for
+from matrix.frames import Frame, of_tag
+
+FORMS = ("flv", "rtmp", "mp4", "m3u8")
+
+
+def address(server: Server, form: str, domain: str, stream: str = "s1", query: str = "", app: str = "live") -> str:
+    """Where a stream is watched."""
+    more = f"&{query}" if query else ""
+    if form == "rtmp":
+        return f"rtmp://{server.rtmp_host}:{server.rtmp_port}/{app}/{stream}?vhost={domain}{more}"
+    return f"{server.play}/{app}/{stream}.{form}?vhost={domain}{more}"
+
+
+class Push:
+    """A publisher that sends in real time on a thread of its own."""
+
+    def __init__(self, server: Server, domain: str, stream: str = "s1", clip: str = "h264_aac", app: str = "live"):
+        self.publisher = Publisher(server.rtmp_host, server.rtmp_port, app, f"{stream}?vhost={domain}", clip=clip)
+        self.began = 0.0
+        self._thread: threading.Thread | None = None
+
+    def run(self, seconds: float, speed: float = 1) -> "Push":
+        """Begins to send; the push ends politely when the time is over."""
+
+        def work() -> None:
+            self.began = time.monotonic()
+            self.publisher.push(seconds, speed)
+            self.publisher.leave()
+
+        self._thread = threading.Thread(target=work)
+        self._thread.start()
+        wait_for(lambda: self.began > 0 and len(self.publisher.sent) > 3, 5, "the first frames to be sent")
+        return self
+
+    def join(self) -> None:
+        """Waits for the end."""
+        assert self._thread is not None
+        self._thread.join(120)
+        assert not self._thread.is_alive()
+
+
+def is_frame(tag: Tag) -> bool:
+    """Whether a tag holds a frame, and no header."""
+    return tag.kind in (AUDIO, VIDEO) and len(tag.body) > 1 and not _is_header(tag) and not (tag.kind == VIDEO and tag.body[0] & 0x80 == 0 and tag.body[1] == 2)
+
+
+def frames(tags: list[Tag]) -> list[tuple[str, bool, bytes]]:
+    """What counts of each frame, in order."""
+    found: list[Frame] = [of_tag(tag, 0) for tag in tags if is_frame(tag)]
+    return [(frame.kind, frame.key, frame.data) for frame in found]
+
+
+class Ffmpeg:
+    """ffmpeg that copies what it watches into an FLV file."""
+
+    def __init__(self, url: str, path: Path, *before: str):
+        self.path = path
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *before, "-i", url, "-c", "copy", "-f", "flv", str(path)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=clean_environment())
+
+    def tags(self, timeout: float = 30) -> list[Tag]:
+        """What it got when the stream has ended."""
+        try:
+            _, said = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        assert self.path.exists(), said
+        return list(read_tags(self.path.read_bytes()))
+
+
+@dataclass
+class Live:
+    """A reader of HTTP-FLV that notes when each tag came."""
+
+    url: str
+    seconds: float
+    asked: float = 0.0
+    tags: list[tuple[float, Tag]] = field(default_factory=list)
+
+    def run(self) -> "Live":
+        """Reads for the given time, or until the stream ends."""
+        parts = urlsplit(self.url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+        self.asked = time.monotonic()
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.status
+        held, at = b"", 13
+        while time.monotonic() - self.asked < self.seconds:
+            piece = answer.read1(65536)
+            if not piece:
+                break
+            held += piece
+            now = time.monotonic()
+            while len(held) >= at + 15:
+                size = int.from_bytes(held[at + 1 : at + 4], "big")
+                if len(held) < at + 15 + size:
+                    break
+                stamp = held[at + 7] << 24 | int.from_bytes(held[at + 4 : at + 7], "big")
+                self.tags.append((now, Tag(held[at], stamp, held[at + 11 : at + 11 + size])))
+                at += 15 + size
+        connection.close()
+        return self
+
+
+def ask(url: str, method: str = "GET", headers: dict[str, str] | None = None, length: int = 2000) -> tuple[int, dict[str, str], bytes]:
+    """One request: status, headers in lower case, and the beginning of the body."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    try:
+        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers or {})
+        answer = connection.getresponse()
+        told = {name.lower(): value for name, value in answer.getheaders()}
+        body = b"" if method == "HEAD" else answer.read1(length)
+        return answer.status, told, body
+    finally:
+        connection.close()
+
+
+def raw(url: str, line: str) -> bytes:
+    """The answer to a request line as it is written, whatever a client would make of it."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(f"{line} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+            if len(found) > 100_000:
+                break
+        return found
+
+
+def play(*arguments: str, timeout: float = 40) -> subprocess.CompletedProcess:
+    """`localyun play`."""
+    return subprocess.run([str(binary()), "play", *arguments], capture_output=True, text=True, timeout=timeout, env=clean_environment())
+
+
+def fetch(url: str) -> bytes:
+    """A whole body."""
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as answer:
+        return answer.read()
+
+
+def functions(*given: tuple[str, dict[str, str]]) -> str:
+    """The Functions parameter of BatchSetLiveDomainConfigs."""
+    entry = lambda name, args: {"functionName": name, "functionArgs": [{"argName": k, "argValue": v} for k, v in args.items()]}
+    return json.dumps([entry(name, args) for name, args in given])
+

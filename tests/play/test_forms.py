@@ -1,0 +1,107 @@
+"""Every form of a live stream: each frame equals the pushed one, and a player is shown a picture at once."""
+
+import json
+import time
+
+import pytest
+from harness.clip import VIDEO, is_key, read_tags
+from harness.wait import wait_for
+from players import FORMS, Ffmpeg, Live, Push, address, ask, fetch, frames, is_frame, play
+
+SECONDS = 7
+
+
+def by_track(found: list[tuple[str, bool, bytes]]) -> dict[str, list[tuple[bool, bytes]]]:
+    """The frames of each track: containers differ in how tracks alternate."""
+    return {kind: [(key if kind == "v" else True, data) for track, key, data in found if track == kind] for kind in "va"}
+
+
+@pytest.mark.parametrize("clip", ["h264_aac", "hevc_enhanced", "audio_only"])
+def test_a_viewer_from_the_start_gets_every_frame(stage, tmp_path, clip):
+    push = Push(stage.server, stage.domain, clip=clip).run(SECONDS)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    players = {form: Ffmpeg(address(stage.server, form, stage.domain), tmp_path / f"{form}.flv") for form in FORMS}
+    got = {form: by_track(frames(player.tags())) for form, player in players.items()}
+    push.join()
+    sent = by_track(frames(push.publisher.sent))
+    for form in FORMS:
+        for kind in "va":
+            assert len(got[form][kind]) == len(sent[kind]), (form, kind)
+            assert got[form][kind] == sent[kind], (form, kind)
+
+
+def test_a_viewer_in_the_middle_begins_at_once_with_a_key_frame(stage):
+    push = Push(stage.server, stage.domain).run(6)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    time.sleep(3.3)
+    late = Live(address(stage.server, "flv", stage.domain), 1.5).run()
+    push.join()
+    pictures = [(at, tag) for at, tag in late.tags if tag.kind == VIDEO and is_frame(tag)]
+    at, first = pictures[0]
+    assert is_key(first)
+    assert at - late.asked < 0.3, at - late.asked
+    # It has what was pushed since then, and is no second behind.
+    delays = [at - (push.began + tag.timestamp / 1000) for at, tag in pictures if at - late.asked > 0.5]
+    assert delays and max(delays) < 1, max(delays)
+    sent = {tag.timestamp: tag.body for tag in push.publisher.sent if tag.kind == VIDEO and is_frame(tag)}
+    assert all(sent[tag.timestamp] == tag.body for _, tag in pictures)
+    # Headers go before the first picture.
+    assert not is_frame(late.tags[0][1])
+
+
+def test_a_playlist_slides_over_whole_groups(stage):
+    push = Push(stage.server, stage.domain).run(9)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    url = address(stage.server, "m3u8", stage.domain)
+    listed = lambda: [line for line in fetch(url).decode().splitlines() if line and not line.startswith("#")]
+    first = listed()
+    assert first and all("?session=" in line for line in first)
+    wait_for(lambda: len(listed()) >= 3, 10, "three slices")
+    text = fetch(url).decode()
+    assert "#EXT-X-TARGETDURATION:2" in text and "#EXTINF:2.000," in text and "ENDLIST" not in text
+    slice_url = f"{stage.server.play}/live/{first[0]}"
+    status, headers, _ = ask(slice_url)
+    assert (status, headers["content-type"]) == (200, "video/mp2t")
+    assert len(fetch(slice_url)) % 188 == 0
+    # Another name, a session of nobody, no session.
+    other = slice_url.replace("/s1-", "/s2-")
+    for wrong in (other, slice_url[:-3] + "xyz", slice_url.split("?")[0]):
+        assert ask(wrong)[0] == 403, wrong
+    assert ask(slice_url.replace("s1-0.ts", "s1-999.ts"))[0] == 404
+    push.join()
+    wait_for(lambda: "#EXT-X-ENDLIST" in fetch(url).decode(), 5, "the end of the playlist")
+    # Who comes now is too late.
+    assert ask(url, headers={"User-Agent": "another"})[0] == 404
+
+
+@pytest.mark.parametrize("form", ["flv", "rtmp", "hls"])
+def test_the_play_command_tells_what_came(stage, tmp_path, form):
+    push = Push(stage.server, stage.domain).run(5)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    file = tmp_path / "out"
+    addresses = ["--play-addr", stage.server.play, "--rtmp-addr", stage.server.ready["rtmp"]]
+    done = play("--domain", stage.domain, "--stream", "s1", "--format", form, *addresses, "--json", "-o", str(file))
+    push.join()
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    sent = [tag for tag in push.publisher.sent if is_frame(tag)]
+    pictures = sum(tag.kind == VIDEO for tag in sent)
+    assert (told["form"], told["end"]) == (form, "over")
+    assert told["video"]["codec"] == "h264" and told["audio"]["codec"] == "aac"
+    assert told["video"]["frames"] == pictures and told["audio"]["frames"] == len(sent) - pictures
+    assert told["video"]["gaps"] == told["audio"]["gaps"] == told["missing_packets"] == 0
+    assert told["begins_with_key"] is True
+    limit = 300 if form != "hls" else 3000
+    assert told["first_picture_ms"] < limit, told
+    assert file.stat().st_size > 50_000
+    if form != "hls":
+        assert frames(list(read_tags(file.read_bytes()))) == frames(push.publisher.sent)
+
+
+def test_the_play_command_says_why_nothing_came(stage):
+    where = ["--domain", stage.domain, "--stream", "nobody", "--play-addr", stage.server.play, "--rtmp-addr", stage.server.ready["rtmp"]]
+    for form in ("flv", "rtmp", "hls"):
+        done = play(*where, "--format", form)
+        assert done.returncode == 1 and "is not live" in done.stderr and not done.stdout, (form, done)
+    assert play("http://127.0.0.1:9/live/s.flv").returncode == 1
+    assert play("nonsense").returncode == 2
