@@ -43,6 +43,19 @@ pub struct Context {
 
 impl Context {
     #[must_use]
+    pub fn new(services: Arc<Services>, hub: Arc<Hub>, config: Arc<Config>) -> Self {
+        Self {
+            services,
+            hub,
+            config,
+            rendered: Default::default(),
+            roles: Default::default(),
+            forgetting: Default::default(),
+            objects: Default::default(),
+        }
+    }
+
+    #[must_use]
     pub fn now(&self) -> UnixMs {
         self.services.clock.now()
     }

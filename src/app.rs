@@ -1,64 +1,26 @@
-//! The running service as the doors see it: settings, shared services, streams, spec, identities, journal.
+//! The running service as the doors see it: settings, shared services, streams and the gateway of the API.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actions::{self, ActionDef, Context};
 use crate::clock::{self, Advanced};
-use crate::config::{Config, host};
-use crate::identity::KeyRing;
+use crate::config::Config;
 use crate::live::hub::Hub;
 use crate::objects::s3::Addressing;
-use crate::rpc::journal::Journal;
-use crate::rpc::nonce::Nonces;
-use crate::rpc::quota::Quota;
+use crate::rpc::gateway::Gateway;
 use crate::services::Services;
-use crate::site::OwnNames;
-use crate::spec::Spec;
-use crate::wire::http_parts::HttpParts;
+use crate::site::addresses::Addresses;
 
 /// Machine time in which the database must take the clock's new offset; an advance goes on without it.
 const KEEP_CLOCK: Duration = Duration::from_secs(2);
 
-/// Where the listeners really are.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct Addresses {
-    pub api: String,
-    pub rtmp: String,
-    pub oss: String,
-    pub tls: Option<String>,
-    pub play: String,
-    pub play_tls: Option<String>,
-}
-
-impl Addresses {
-    /// `HOST:PORT` of each listener of the API, as the settings write it and as it was bound.
-    fn of_the_api<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a str> {
-        let bound = [Some(self.api.as_str()), self.tls.as_deref()];
-        let bound = bound.into_iter().flatten();
-        let bound = bound.filter_map(|url| url.split_once("://").map(|(_, authority)| authority));
-        let written = [Some(config.api_addr.as_str()), config.tls_addr.as_deref()];
-        bound.chain(written.into_iter().flatten())
-    }
-}
-
+/// A started service.
 pub struct App {
     pub config: Arc<Config>,
     pub services: Arc<Services>,
     pub hub: Arc<Hub>,
-    pub spec: &'static Spec,
-    pub registry: HashMap<&'static str, &'static ActionDef>,
-    pub context: Context,
-    pub keys: Arc<KeyRing>,
-    pub nonces: Nonces,
-    pub quota: Quota,
-    pub journal: Journal,
-    pub addresses: Addresses,
-    /// The names by which requests may mean this machine.
-    pub own_names: OwnNames,
-    /// Whether each answer is compared with the spec: in debug builds, and where tests ask for it.
-    pub checks_answers: bool,
+    /// What API calls use.
+    pub gateway: Gateway,
     pub runtime: tokio::runtime::Handle,
     /// Whoever moves the clock or takes its advances back.
     moving: tokio::sync::Mutex<()>,
@@ -66,73 +28,28 @@ pub struct App {
 
 impl App {
     #[must_use]
-    pub fn new(
-        config: Arc<Config>,
-        services: Arc<Services>,
-        hub: Arc<Hub>,
-        keys: Arc<KeyRing>,
-        nonces: Nonces,
-        addresses: Addresses,
-    ) -> Arc<Self> {
-        let context = Context {
-            services: services.clone(),
-            hub: hub.clone(),
-            config: config.clone(),
-            rendered: Default::default(),
-            roles: Default::default(),
-            forgetting: Default::default(),
-            objects: Default::default(),
-        };
-        let own_names = OwnNames::new(config.public_host.as_deref(), addresses.of_the_api(&config));
+    pub fn new(gateway: Gateway) -> Arc<Self> {
+        let context = &gateway.context;
         Arc::new(Self {
-            registry: actions::all().map(|def| (def.name, def)).collect(),
-            quota: Quota::new(config.limits),
-            nonces,
-            journal: Journal::default(),
-            spec: Spec::embedded(),
-            config,
-            services,
-            hub,
-            context,
-            keys,
-            own_names,
-            addresses,
-            checks_answers: cfg!(debug_assertions)
-                || std::env::var_os("LOCALYUN_CHECK_ANSWERS")
-                    .is_some_and(|value| !value.is_empty()),
+            config: context.config.clone(),
+            services: context.services.clone(),
+            hub: context.hub.clone(),
+            gateway,
             runtime: tokio::runtime::Handle::current(),
             moving: tokio::sync::Mutex::default(),
         })
     }
 
-    /// A URL as clients reach it: with the public host, where one is set.
+    /// Where the listeners are.
     #[must_use]
-    pub fn public(&self, url: &str) -> String {
-        let Some(host) = &self.config.public_host else {
-            return url.to_owned();
-        };
-        match (url.split_once("://"), url.rsplit_once(':')) {
-            (Some((scheme, _)), Some((_, port))) => {
-                format!("{scheme}://{}:{port}", host::in_url(host))
-            }
-            _ => url.to_owned(),
-        }
+    pub fn addresses(&self) -> &Addresses {
+        &self.gateway.addresses
     }
 
-    /// The API's URL for who sent a request: the public host where one is set, else the host by which the request came.
+    /// A URL as clients reach it.
     #[must_use]
-    pub fn endpoint_for(&self, parts: &HttpParts) -> String {
-        let host = parts.header("host");
-        let Some(host) = host.filter(|_| self.config.public_host.is_none()) else {
-            return self.public(&self.addresses.api);
-        };
-        let port = |authority: &str| authority.rsplit_once(':').map(|(_, port)| port.to_owned());
-        let tls = self.addresses.tls.as_deref().and_then(port);
-        let scheme = match tls {
-            Some(tls) if port(host).as_ref() == Some(&tls) => "https",
-            _ => "http",
-        };
-        format!("{scheme}://{host}")
+    pub fn public(&self, url: &str) -> String {
+        self.addresses().public(url)
     }
 
     /// Where the store is that recordings go to.
@@ -140,7 +57,7 @@ impl App {
     pub fn store_url(&self) -> String {
         match &self.config.outside_store {
             Some(outside) => outside.endpoint.trim_end_matches('/').to_owned(),
-            None => self.public(&self.addresses.oss),
+            None => self.public(&self.addresses().oss),
         }
     }
 
@@ -206,9 +123,9 @@ impl App {
         self.services.notifier.reset(self.services.clock.busy());
         // What the recorders hand over now goes to a store that is about to be cleared.
         self.services.clock.settle().await;
-        let forgetting = self.context.forgetting.write().await;
+        let forgetting = self.gateway.context.forgetting.write().await;
         let cleared = self.services.store.clear().await;
-        self.context.roles.forget();
+        self.gateway.context.roles.forget();
         cleared.map_err(|e| e.to_string())?;
         let cleared = self.services.objects.clear().await;
         drop(forgetting);
@@ -222,8 +139,7 @@ impl App {
         self.hub.drop_recorders();
         self.services.notifier.reset(self.services.clock.busy());
         self.services.clock.rewind().await;
-        self.journal.clear();
-        self.quota.clear();
+        self.gateway.forget();
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! A flag wins over its environment variable, which wins over the config file (TOML), which wins over the default.
 
-pub mod host;
 pub mod keys;
 mod resolve;
 

@@ -159,7 +159,7 @@ fn refusal(app: &App, parts: &HttpParts) -> Option<Refused> {
         return (parts.path != METRICS).then(|| Refused::new(401, why));
     }
     // The browser on this machine asks for whatever page it shows, and a stranger's name may lead here.
-    if !app.own_names.are_named_by(parts) {
+    if !app.gateway.own_names.are_named_by(parts) {
         let named = parts.authority.as_deref().or(parts.header("host"));
         let why = format!(
             "{:?} is not a name of this machine; say localhost or 127.0.0.1, or set public-host to that name",
@@ -209,11 +209,11 @@ async fn value(app: &App, parts: &HttpParts, method: &str, segments: &[&str]) ->
         }
         ("GET", ["coverage"]) => coverage(app),
         ("GET", ["config"]) => Ok(
-            json!({"settings": app.config.shown, "addresses": app.addresses, "version": env!("CARGO_PKG_VERSION")}),
+            json!({"settings": app.config.shown, "addresses": app.addresses(), "version": env!("CARGO_PKG_VERSION")}),
         ),
         ("GET", ["snapshot"]) => snapshot::export(app).await,
         ("PUT", ["snapshot"]) => snapshot::import(app, body(parts)?).await,
-        ("GET", ["openapi.json"]) => Ok(crate::spec::openapi::document(app.spec)),
+        ("GET", ["openapi.json"]) => Ok(crate::spec::openapi::document(app.gateway.spec)),
         ("GET", []) => Ok(json!({"routes": ROUTES})),
         _ if !methods(&parts.path).is_empty() => Err(Refused::new(
             405,
@@ -301,13 +301,13 @@ async fn health(app: &App) -> Outcome {
     let value = json!({
         "status": if healthy { "ready" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
-        "api": app.public(&app.addresses.api),
-        "rtmp": app.public(&app.addresses.rtmp),
-        "play": app.public(&app.addresses.play),
+        "api": app.public(&app.addresses().api),
+        "rtmp": app.public(&app.addresses().rtmp),
+        "play": app.public(&app.addresses().play),
         "oss": app.store_url(),
         "oss_region": app.config.outside_store.as_ref().map(|outside| &outside.region),
-        "tls": app.addresses.tls.as_deref().map(|url| app.public(url)),
-        "play_tls": app.addresses.play_tls.as_deref().map(|url| app.public(url)),
+        "tls": app.addresses().tls.as_deref().map(|url| app.public(url)),
+        "play_tls": app.addresses().play_tls.as_deref().map(|url| app.public(url)),
         "parts": {
             "database": state(database),
             "object_store": state(objects),
@@ -359,9 +359,13 @@ async fn advance(app: &App, body: Value) -> Outcome {
 
 fn coverage(app: &App) -> Outcome {
     let implemented: Vec<&str> = actions::all().map(|def| def.name).collect();
-    Coverage::of(app.spec, &implemented, &actions::declined::all(app.spec))
-        .map(|c| c.to_json())
-        .map_err(Refused::broken)
+    Coverage::of(
+        app.gateway.spec,
+        &implemented,
+        &actions::declined::all(app.gateway.spec),
+    )
+    .map(|c| c.to_json())
+    .map_err(Refused::broken)
 }
 
 #[cfg(test)]

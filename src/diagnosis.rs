@@ -5,7 +5,7 @@
 //! Trying what clients are known to do wrong recovers the other one. A signature is a keyed hash, so what matches is no guess.
 //! The answer on the wire keeps the product's form; this is for the journal and for `sign --explain`.
 //!
-//! Cost: a refused request is kept ([`Evidence`], up to [`KEPT`] bytes) and looked into only when somebody reads the journal,
+//! Cost: the journal keeps a refused request (`rpc/journal/evidence.rs`), and it is looked into only when somebody reads the journal,
 //! once, within a bound of work. No text that is made here holds a secret: values of secret parameters and headers, and
 //! values that hold the access key's secret, are masked before the strings are built.
 
@@ -14,19 +14,13 @@ mod search;
 mod spelling;
 mod v1;
 
-use std::sync::OnceLock;
-
-use bytes::Bytes;
-use serde::Serialize;
-
 use crate::rpc::auth::is_acs3;
+use crate::rpc::journal::evidence::{Diagnosis, Difference};
 use crate::rpc::signature_v3::Authorization;
 use crate::secrets;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::parse_pairs;
 
-/// Bytes of a request that are kept; nothing is said about a larger one.
-const KEPT: usize = 16 * 1024;
 /// Bytes of a string that are shown.
 const SHOWN: usize = 8 * 1024;
 /// Characters around a difference that are shown, on each side.
@@ -34,95 +28,12 @@ const CONTEXT: usize = 30;
 /// What stands for a value that nobody may see.
 const MASK: &str = "masked";
 
-/// What is known about a signature that does not match.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Diagnosis {
-    /// The finding in one or two sentences.
-    pub finding: String,
-    /// What the client did wrong; empty where that is unknown.
-    pub mistakes: Vec<String>,
-    /// What the client signed (V1: its string to sign, ACS3: its canonical request), where that is known.
-    pub client_string: Option<String>,
-    /// What it should have signed.
-    pub server_string: String,
-    /// Where the two part.
-    pub first_difference: Option<Difference>,
-}
-
-impl Diagnosis {
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_right(&self) -> bool {
-        self.mistakes.is_empty() && self.client_string.is_some()
-    }
-}
-
-/// The first place where two texts differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// Counted in bytes from 0.
-    pub at: usize,
-    /// The client's text around it.
-    pub client: String,
-    /// Ours.
-    pub server: String,
-}
-
 /// What a scheme's search came to.
 struct Recovered {
     /// The mistakes and the text that was signed with them.
     client: Option<(Vec<String>, String)>,
     server: String,
     tries: usize,
-}
-
-/// A refused request as it came, until somebody asks why it was refused.
-#[derive(Debug)]
-pub struct Evidence {
-    parts: HttpParts,
-    diagnosis: OnceLock<Option<Diagnosis>>,
-}
-
-impl Evidence {
-    /// Keeps a request; `None` for one that is too large.
-    #[must_use]
-    pub fn of(parts: &HttpParts) -> Option<Self> {
-        let headers: usize = parts.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
-        let size = parts.path.len() + parts.query.len() + parts.body.len() + headers;
-        (size <= KEPT).then(|| Self {
-            parts: HttpParts {
-                // The body may be a small part of a large buffer.
-                body: Bytes::copy_from_slice(&parts.body),
-                ..parts.clone()
-            },
-            diagnosis: OnceLock::new(),
-        })
-    }
-
-    /// The access key that the request names.
-    #[must_use]
-    pub fn key_id(&self) -> Option<String> {
-        key_id(&self.parts)
-    }
-
-    /// Looks into it, once.
-    pub fn examine(&self, secret: &str) -> Option<&Diagnosis> {
-        self.diagnosis
-            .get_or_init(|| examine(&self.parts, secret))
-            .as_ref()
-    }
-
-    /// Whether it was looked into, whatever came of it.
-    #[must_use]
-    pub fn is_examined(&self) -> bool {
-        self.diagnosis.get().is_some()
-    }
-
-    /// What was found, where it was looked into.
-    #[must_use]
-    pub fn diagnosis(&self) -> Option<&Diagnosis> {
-        self.diagnosis.get().and_then(Option::as_ref)
-    }
 }
 
 /// The access key that a request names.
@@ -271,13 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn large_requests_are_not_kept_and_long_strings_are_cut() {
-        let parts = |length: usize| HttpParts {
-            query: "q".repeat(length),
-            ..HttpParts::default()
-        };
-        assert!(Evidence::of(&parts(KEPT)).is_some());
-        assert!(Evidence::of(&parts(KEPT + 1)).is_none());
+    fn long_strings_are_cut() {
         assert!(shown(&"中".repeat(SHOWN)).ends_with(&format!("… ({} bytes)", 3 * SHOWN)));
     }
 
@@ -299,7 +204,5 @@ mod tests {
         };
         assert_eq!(examine(&parts, "s"), None);
         assert_eq!(key_id(&parts).as_deref(), Some("a"));
-        let evidence = Evidence::of(&parts).unwrap();
-        assert!(evidence.examine("s").is_none() && evidence.diagnosis().is_none());
     }
 }

@@ -21,6 +21,8 @@ pub struct ApiError {
     pub message: Cow<'static, str>,
     /// The HTTP status of the answer.
     pub status: u16,
+    /// What the journal keeps in the message's place, where that holds what was signed: there may be secrets in it.
+    kept: Option<Cow<'static, str>>,
     /// Why, for our own log.
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -33,6 +35,7 @@ impl ApiError {
             status: code.status(),
             message: code.message(),
             code,
+            kept: None,
             source: None,
         }
     }
@@ -72,7 +75,9 @@ impl ApiError {
     /// A V1 signature that differs. SDKs cut the message at its only colon and compare the rest with their own string.
     #[must_use]
     pub fn signature_v1_mismatch(string_to_sign: &str) -> Self {
-        Self::coded(Code::SignatureDoesNotMatch).filled("{StringToSign}", string_to_sign)
+        Self::coded(Code::SignatureDoesNotMatch)
+            .filled("{StringToSign}", string_to_sign)
+            .kept_as("Specified signature is not matched with our calculation.")
     }
 
     /// An ACS3 signature that differs.
@@ -81,6 +86,7 @@ impl ApiError {
         Self::coded(Code::SignatureDoesNotMatch).with_message(format!(
             "Specified signature does not match our calculation. server StringToSign is [{string_to_sign}] server CanonicalRequest is [{canonical_request}]"
         ))
+        .kept_as("Specified signature does not match our calculation.")
     }
 
     /// Signature data that is absent or not to be read; `detail` says what.
@@ -127,6 +133,17 @@ impl ApiError {
         {
             self.status = status;
         }
+        self
+    }
+
+    /// The message as the journal keeps it: without the strings that were signed, which may hold secrets.
+    #[must_use]
+    pub fn kept_message(&self) -> &str {
+        self.kept.as_deref().unwrap_or(&self.message)
+    }
+
+    fn kept_as(mut self, message: &'static str) -> Self {
+        self.kept = Some(message.into());
         self
     }
 
@@ -180,6 +197,18 @@ mod tests {
         assert_eq!(error.message.split(':').nth(1), Some("GET&%2F&A%3D1"));
         assert_eq!(error.message.matches(':').count(), 1);
         assert_eq!(error.status, 400);
+    }
+
+    #[test]
+    fn what_was_signed_goes_to_the_caller_and_not_into_the_journal() {
+        let v1 = ApiError::signature_v1_mismatch("GET&%2F&SecurityToken%3Dsecret");
+        let v3 = ApiError::signature_v3_mismatch("ACS3\nhash", "GET\n/\nToken=secret");
+        for error in [v1, v3] {
+            assert!(error.message.starts_with(error.kept_message()));
+            assert!(error.message.contains("secret") && !error.kept_message().contains("secret"));
+        }
+        let other = ApiError::missing("DomainName");
+        assert_eq!(other.kept_message(), other.message);
     }
 
     #[test]

@@ -7,5 +7,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // mimalloc asks for huge pages. A server that holds little in many places fills few of them: 51 MB at rest instead of 27, and four
+    // times as much under fifty streams, for no less processor time.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     localyun::cli::main()
 }

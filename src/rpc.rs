@@ -1,6 +1,8 @@
 //! The life of one API call, on one page: [`answer`] lists its steps in order.
 
 pub mod auth;
+pub mod caller;
+pub mod gateway;
 pub mod journal;
 pub mod neighbours;
 pub mod nonce;
@@ -13,7 +15,6 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::actions::{declined, retired};
-use crate::app::App;
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::faults;
@@ -27,7 +28,9 @@ use crate::spec::model::ActionSpec;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pair, Pairs, Tree, parse_pairs};
 use crate::wire::render::{self, Answer, Format, Reply};
-use auth::Caller;
+use caller::{Caller, Scheme};
+use gateway::Gateway;
+use journal::evidence::Evidence;
 
 /// The version of the API.
 pub const VERSION: &str = "2016-11-01";
@@ -41,7 +44,7 @@ struct Trace<'a> {
     action: Cow<'static, str>,
     spec: Option<&'static ActionSpec>,
     caller: Option<Caller>,
-    scheme: &'static str,
+    scheme: Scheme,
     params: Vec<Pair<'a>>,
     ignored: Vec<String>,
     notes: Vec<String>,
@@ -51,14 +54,11 @@ struct Trace<'a> {
 }
 
 /// Answers one request, whatever it is.
-pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
+pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
     let began = clock::monotonic();
     let request_id = ids::request_id();
-    let mut trace = Trace {
-        scheme: "none",
-        ..Trace::default()
-    };
-    let outcome = run(app, parts, &request_id, &mut trace).await;
+    let mut trace = Trace::default();
+    let outcome = run(gateway, parts, &request_id, &mut trace).await;
     let host = parts.header("host").unwrap_or("localyun");
     let (mut reply, error) = match outcome {
         Ok(answer) => {
@@ -66,7 +66,11 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
             (reply, None)
         }
         Err(error) => {
-            let help = render::Help::of(&error.code, &app.endpoint_for(parts), &request_id);
+            let help = render::Help::of(
+                &error.code,
+                &gateway.addresses.endpoint_for(parts),
+                &request_id,
+            );
             let reply = render::failure(trace.format, &request_id, host, &help, &error);
             (reply, Some(error))
         }
@@ -87,7 +91,7 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
         );
     }
     close(
-        app,
+        gateway,
         parts,
         trace,
         &request_id,
@@ -99,7 +103,7 @@ pub async fn answer(app: &App, parts: &HttpParts) -> Reply {
 }
 
 async fn run<'a>(
-    app: &App,
+    gateway: &Gateway,
     parts: &'a HttpParts,
     request_id: &str,
     trace: &mut Trace<'a>,
@@ -125,7 +129,7 @@ async fn run<'a>(
 
     // 2. The action: is it one of this product and version?
     let action = named(parts, &pairs, acs3, "Action", "x-acs-action")?;
-    let spec = app.spec.action(action);
+    let spec = gateway.spec.action(action);
     trace.spec = spec;
     trace.action = spec.map_or_else(
         || action.chars().take(ACTION_KEPT).collect(),
@@ -133,8 +137,7 @@ async fn run<'a>(
     );
     let version = named(parts, &pairs, acs3, "Version", "x-acs-version")?;
     let caller = &mut trace.caller;
-    let neighbour =
-        crate::rpc::neighbours::answer(app, parts, &pairs, action, version, caller).await;
+    let neighbour = neighbours::answer(gateway, parts, &pairs, action, version, caller).await;
     if let Some(answered) = neighbour {
         return render::answer(request_id, &answered?, &AtomicUsize::new(0))
             .map_err(ApiError::internal);
@@ -142,10 +145,10 @@ async fn run<'a>(
     if version != VERSION {
         return Err(ApiError::coded(Code::InvalidVersion));
     }
-    let spec = spec.ok_or_else(|| unknown_action(app, action))?;
+    let spec = spec.ok_or_else(|| unknown_action(gateway, action))?;
 
     // 3. An armed fault strikes before anything else is looked at.
-    if let Some(strike) = app.services.faults.strike_action(action) {
+    if let Some(strike) = gateway.services().faults.strike_action(action) {
         trace.fault = Some(format!("api:{}", spec.action));
         if strike.delay_ms > 0 {
             clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(600_000))).await;
@@ -157,18 +160,20 @@ async fn run<'a>(
     }
 
     // 4. Who calls, and is the signature good?
-    let caller = auth::check(app, parts, &pairs)?;
+    let caller = auth::check(gateway, parts, &pairs)?;
     trace.scheme = caller.scheme();
     let caller = trace.caller.insert(caller);
-    app.quota.take(spec, caller, app.services.clock.now())?;
+    gateway
+        .quota
+        .take(spec, caller, gateway.services().clock.now())?;
 
     // 5. The parameters, by the spec, and 6. the action itself; what they have to tell is collected.
-    let acted = act(app, spec, &pairs, request_id, trace);
+    let acted = act(gateway, spec, &pairs, request_id, trace);
     let ((outcome, struck), told) = notes::collected(faults::watched(acted)).await;
     trace.fault = trace.fault.take().or(struck);
     trace.notes = told.iter().map(ToString::to_string).collect();
     let answer = outcome.map_err(|error| described(spec, error))?;
-    if app.checks_answers {
+    if gateway.checks_answers {
         report_misfit(spec, &answer);
     }
     Ok(answer)
@@ -176,7 +181,7 @@ async fn run<'a>(
 
 /// Checks the parameters by the spec and runs the action.
 async fn act(
-    app: &App,
+    gateway: &Gateway,
     spec: &'static ActionSpec,
     pairs: &Pairs<'_>,
     request_id: &str,
@@ -188,11 +193,11 @@ async fn act(
     trace.ignored = checked.unknown;
     let without_effect = crate::actions::ignored_by(action).filter(|name| tree.get(name).is_some());
     trace.ignored.extend(without_effect.map(str::to_owned));
-    let Some(def) = app.registry.get(action) else {
+    let Some(def) = gateway.registry.get(action) else {
         return Err(ApiError::not_implemented(action, declined::reason(spec)));
     };
-    let _busy = app.services.clock.busy();
-    (def.run)(&app.context, checked.value, request_id).await
+    let _busy = gateway.services().clock.busy();
+    (def.run)(&gateway.context, checked.value, request_id).await
 }
 
 /// `Action` or `Version`: a V1 client's parameter wins over its header, an ACS3 client sends headers.
@@ -213,10 +218,10 @@ fn named<'p>(
     found.ok_or_else(|| ApiError::missing(param))
 }
 
-fn unknown_action(app: &App, action: &str) -> ApiError {
+fn unknown_action(gateway: &Gateway, action: &str) -> ApiError {
     let error = ApiError::coded(Code::InvalidActionNotFound);
     let near = || {
-        let near = app.spec.closest(action)?;
+        let near = gateway.spec.closest(action)?;
         Some(format!("did you mean {near}?"))
     };
     match retired::told(action).or_else(near) {
@@ -239,7 +244,7 @@ fn report_misfit(spec: &ActionSpec, answer: &[u8]) {
 }
 
 fn close(
-    app: &App,
+    gateway: &Gateway,
     parts: &HttpParts,
     trace: Trace<'_>,
     request_id: &str,
@@ -258,19 +263,13 @@ fn close(
     }
     let known = trace.spec.map_or("other", |spec| &spec.action);
     let result = if error.is_some() { "error" } else { "ok" };
-    app.services.metrics.request(known, result);
-    // The strings that were compared may hold secrets: the journal has them without, in the diagnosis.
+    gateway.services().metrics.request(known, result);
     let mismatch = error.is_some_and(|e| e.code == Code::SignatureDoesNotMatch);
-    let evidence = mismatch
-        .then(|| crate::diagnosis::Evidence::of(parts))
-        .flatten();
-    let message = error.map(|error| match error.message.split_once(" server ") {
-        Some((told, _)) if mismatch => told,
-        _ => &error.message,
-    });
+    let evidence = mismatch.then(|| Evidence::of(parts)).flatten();
+    let message = error.map(ApiError::kept_message);
     let entry = Entry {
         request_id: request_id.into(),
-        at: app.services.clock.now(),
+        at: gateway.services().clock.now(),
         method: parts.method.as_str().into(),
         verdict: match status {
             200..=299 => "ok",
@@ -281,7 +280,7 @@ fn close(
         action: trace.action,
         params: trace.params,
         caller: trace.caller.as_ref().and_then(Caller::id).map(Cow::from),
-        scheme: trace.scheme.into(),
+        scheme: trace.scheme,
         status,
         code,
         message: message.map(secrets::text),
@@ -291,5 +290,5 @@ fn close(
         fault: trace.fault.is_some(),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     };
-    app.journal.add(&entry, evidence);
+    gateway.journal.add(&entry, evidence);
 }

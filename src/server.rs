@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 
-use crate::app::{Addresses, App};
+use crate::actions::Context;
+use crate::app::App;
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
 use crate::control;
@@ -24,11 +25,14 @@ use crate::live::play::PlayDoor;
 use crate::live::{ingest, recovery};
 use crate::metrics::Metrics;
 use crate::model::wire_time;
-use crate::notify::{self, Notifier};
+use crate::notify::handle::Notifier;
+use crate::notify::{outbox, receiver};
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore, s3};
+use crate::rpc::gateway::Gateway;
 use crate::rpc::nonce::Nonces;
 use crate::services::Services;
+use crate::site::addresses::Addresses;
 use crate::store::lease::Me;
 use crate::store::{self, Store, StoreError};
 use doors::{
@@ -122,7 +126,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         objects,
         notifier,
         disk: Disk::start().map_err(|e| data_dir_error(&config, e))?,
-        http: notify::client().map_err(|e| ConfigError::new("callbacks", e))?,
+        http: receiver::client().map_err(|e| ConfigError::new("callbacks", e))?,
         faults: faults.clone(),
         metrics: Arc::new(Metrics::default()),
         spool,
@@ -140,15 +144,15 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         tls: tls.as_ref().map(|listener| url("https", listener)),
         play: url("http", &play),
         play_tls: play_tls.as_ref().map(|listener| url("https", listener)),
+        public_host: config.public_host.clone(),
     };
-    let app = App::new(
-        config.clone(),
-        services.clone(),
-        hub.clone(),
+    let context = Context::new(services.clone(), hub.clone(), config.clone());
+    let app = App::new(Gateway::new(
+        context,
         keys.clone(),
         nonces,
         addresses.clone(),
-    );
+    ));
 
     if let Some(seed) = &config.seed {
         let named = |e: &dyn std::fmt::Display| {
@@ -160,7 +164,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             .map_err(|e| named(&e))?;
     }
     let mut tasks = vec![tokio::spawn(async move { service_clock.run().await })];
-    services.notifier.run(&services, inbox);
+    outbox::run(&services, inbox);
     match recovery::run(&hub).await {
         Ok(0) => {}
         Ok(n) => tracing::info!(sessions = n, "recordings of an earlier run are taken up"),

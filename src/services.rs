@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::disk::writers::Disk;
 use crate::faults::Faults;
 use crate::metrics::Metrics;
-use crate::notify::Notifier;
+use crate::notify::handle::Notifier;
 use crate::objects::Objects;
 use crate::store::Store;
 

@@ -4,6 +4,9 @@
 //! (`Origin`, `Sec-Fetch-Site`). Or the name of its own site is made to lead to 127.0.0.1 (DNS rebinding): then the browser takes both for
 //! one site, and only `Host` still shows the stranger's name. Pure functions; who asks decides what follows.
 
+pub mod addresses;
+pub mod host;
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::wire::http_parts::HttpParts;

@@ -9,6 +9,7 @@ mod clock;
 pub mod documents;
 mod entity;
 mod failure;
+mod hold;
 pub mod lease;
 mod migration;
 mod patience;
@@ -93,6 +94,8 @@ pub struct Store {
     holder: lease::Holder,
 }
 
+/// Rows of one statement at most: SQLite takes 32,766 values.
+const ROWS: usize = 500;
 /// Connections to a database over the network, beside the one that keeps the lease.
 const CONNECTIONS: u32 = 16;
 
@@ -126,8 +129,9 @@ impl Store {
             let shared = Database::connect(patience::options(url, CONNECTIONS, &dead)).await?;
             (shared.clone(), shared)
         };
+        let hold = held.as_ref().map(|lease| lease.hold().clone());
         let store = Self {
-            write: Patient::new(write, dead.clone(), held.clone()),
+            write: Patient::new(write, dead.clone(), hold),
             read: Patient::new(read, dead, None),
             rules: rules::Cache::default(),
             queue: change::Queue::default(),
@@ -142,7 +146,7 @@ impl Store {
     /// Comes when another process took the database over, with a sentence about it.
     pub async fn taken_over(&self) -> String {
         match &self.holder.0 {
-            Some(lease) => lease.lost().await,
+            Some(lease) => lease.hold().lost().await,
             None => std::future::pending().await,
         }
     }
@@ -150,7 +154,7 @@ impl Store {
     /// Whether the database answers, and is this process's.
     pub async fn ping(&self) -> Result<(), StoreError> {
         if let Some(lease) = &self.holder.0 {
-            lease.check()?;
+            lease.hold().check()?;
         }
         Ok(self.read.ping().await?)
     }

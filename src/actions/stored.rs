@@ -10,8 +10,8 @@ use super::stream::set_live_streams_notify_url_config;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::live::ingest::admission::Domain;
+use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::{FormatRule, Rule};
-use crate::notify::config::{RecordNotify, StreamNotify};
 use crate::spec::{Spec, check};
 use crate::wire::params::Tree;
 

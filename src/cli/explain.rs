@@ -7,7 +7,8 @@ use url::Url;
 use super::arguments::SignArgs;
 use super::target::Target;
 use super::{CliError, Outcome, say};
-use crate::diagnosis::{self, Diagnosis};
+use crate::diagnosis;
+use crate::rpc::journal::evidence::Diagnosis;
 use crate::wire::http_parts::HttpParts;
 
 /// Whether what stands in the action's place is a request to look into.

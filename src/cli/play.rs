@@ -9,7 +9,7 @@ use url::Url;
 
 use super::arguments::PlayArgs;
 use super::{CliError, Outcome, complain, http, interrupted, say, variable};
-use crate::config::host;
+use crate::site::host;
 use crate::viewer::{self, End, RtmpSource, Source, Tally, TrackTally, WatchError, WatchPlan};
 
 const DEFAULT_PLAY: &str = "http://127.0.0.1:8088";

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::PublishArgs;
 use super::{CliError, Outcome, complain, interrupted, say, variable};
 use crate::clock::monotonic;
-use crate::config::host;
 use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan};
+use crate::site::host;
 
 const DEFAULT_ADDR: &str = "127.0.0.1:1935";
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::host;
 use super::keys::{KEYS, Key, find};
 use super::{AccessKey, Auth, Buckets, Config, ConfigError, Domains, Limits, OutsideStore, Shown};
 use crate::clock::UnixMs;
@@ -11,6 +10,7 @@ use crate::likeness;
 use crate::model::wire_time;
 use crate::objects::s3::Addressing;
 use crate::secrets;
+use crate::site::host;
 
 /// What was written, with where.
 #[derive(Debug, Clone, Default)]

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{Outcome, Refused, query};
 use crate::app::App;
 use crate::live::ingest::admission::Domain;
+use crate::model::notify::RecordNotify;
 use crate::model::on_demand::{ingest_parameter_wants, question_url};
 use crate::model::rule::{ANY, OnDemand, Window, choose, verdicts};
 use crate::model::stream_key::{PushArgs, StreamKey, check_name};
 use crate::model::wire_time;
-use crate::notify::config::RecordNotify;
 use crate::rpc::journal::Entry;
 use crate::secrets;
 use crate::store::documents::Kind;
@@ -32,7 +32,13 @@ fn notes(app: &App, domains: &[&str], app_name: &str, stream: &str) -> Vec<Value
             && fits(given("AppName"), app_name)
             && fits(given("StreamName"), stream)
     };
-    let noted = app.journal.noted().into_iter().filter(about).take(NOTES);
+    let noted = app
+        .gateway
+        .journal
+        .noted()
+        .into_iter()
+        .filter(about)
+        .take(NOTES);
     let shown = noted.map(|entry| {
         json!({
             "at": wire_time::to_api(entry.at),

@@ -40,8 +40,9 @@ pub(super) fn arm(app: &App, body: Value) -> Outcome {
 fn checked(app: &App, body: Value) -> Result<Fault, Refused> {
     let fault: Fault = fields(body)?;
     match fault.at.strip_prefix("api:") {
-        Some(action) if app.spec.action(action).is_none() => {
+        Some(action) if app.gateway.spec.action(action).is_none() => {
             let near = app
+                .gateway
                 .spec
                 .closest(action)
                 .map(|n| format!("; did you mean api:{n}?"))

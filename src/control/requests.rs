@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::config::DEFAULT_ENDPOINT;
-use crate::diagnosis::Evidence;
+use crate::diagnosis;
 use crate::model::wire_time;
+use crate::rpc::journal::evidence::Evidence;
 use crate::rpc::journal::{Kept, replay};
 use crate::wire::http_parts::HttpParts;
 
@@ -54,9 +55,9 @@ fn shown(kept: &Kept, elsewhere: Option<&str>) -> Option<Value> {
 
 /// The newest requests first.
 pub async fn newest(app: &App, parts: &HttpParts, limit: usize) -> Requests {
-    let kept = app.journal.recent(limit);
+    let kept = app.gateway.journal.recent(limit);
     diagnose(app, &kept).await;
-    let own = app.endpoint_for(parts);
+    let own = app.addresses().endpoint_for(parts);
     let elsewhere = (own != DEFAULT_ENDPOINT).then_some(own);
     Requests {
         requests: List { kept, elsewhere },
@@ -65,7 +66,10 @@ pub async fn newest(app: &App, parts: &HttpParts, limit: usize) -> Requests {
 
 /// Looks into the newest refused signatures that nobody has asked about before.
 async fn diagnose(app: &App, entries: &[Kept]) {
-    let key_of = |evidence: &Evidence| Some(app.keys.find(&evidence.key_id()?)?.key);
+    let key_of = |evidence: &Evidence| {
+        let id = diagnosis::key_id(evidence.request())?;
+        Some(app.gateway.keys.find(&id)?.key)
+    };
     let open: Vec<_> = entries
         .iter()
         .filter_map(|entry| entry.evidence.clone())
@@ -79,7 +83,7 @@ async fn diagnose(app: &App, entries: &[Kept]) {
     // Streams need not wait for it.
     let looked = tokio::task::spawn_blocking(move || {
         for (evidence, key) in &open {
-            evidence.examine(&key.secret);
+            evidence.examine_by(|parts| diagnosis::examine(parts, &key.secret));
         }
     });
     if let Err(error) = looked.await {

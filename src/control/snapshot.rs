@@ -5,6 +5,7 @@
 mod check;
 mod form;
 mod secrets;
+mod state;
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -19,9 +20,9 @@ use crate::services::Services;
 use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};
-use check::State;
 use form::{DomainConfig, DomainPart, RecordNotifyPart, Snapshot, StreamNotifyPart};
 use secrets::Held;
+use state::State;
 
 /// The version of the form.
 const FORM: u32 = 1;
@@ -74,7 +75,7 @@ pub(super) async fn import(app: &App, body: Value) -> Outcome {
     store.clear().await.map_err(Refused::broken)?;
     app.hub.drop_recorders();
     let done = put(store, state).await;
-    app.context.roles.forget();
+    app.gateway.context.roles.forget();
     done.map_err(Refused::broken)?;
     Ok(json!({"imported": true, "rules": store.all_rules().len(), "missing_secrets": missing}))
 }

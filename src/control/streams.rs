@@ -106,7 +106,11 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
         ));
     }
     let plan = PublishPlan {
-        rtmp_addr: app.addresses.rtmp.trim_start_matches("rtmp://").to_owned(),
+        rtmp_addr: app
+            .addresses()
+            .rtmp
+            .trim_start_matches("rtmp://")
+            .to_owned(),
         domain: wanted.domain,
         app: wanted.app,
         stream: wanted.stream,

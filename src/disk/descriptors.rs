@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 /// Kept back at most, and at most this part of the limit.
 const KEPT: usize = 64;
 const PART: u64 = 8;
@@ -31,13 +33,14 @@ fn reserve() -> MutexGuard<'static, Reserve> {
 
 /// Raises the limit and keeps some descriptors back.
 pub fn prepare() {
-    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => limit,
-        Err(error) => {
-            tracing::warn!(%error, "the limit of descriptors cannot be raised");
-            return;
-        }
-    };
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of descriptors cannot be raised");
+        return;
+    }
+    // None: as many as one likes.
+    let limit = limit.current.unwrap_or(u64::MAX);
     tracing::debug!(limit, "descriptors");
     reserve().wanted = usize::try_from(limit / PART).unwrap_or(KEPT).min(KEPT);
     refill();

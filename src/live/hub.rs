@@ -7,11 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{Notify, watch};
 
 use crate::clock::{self, UnixMs};
-use crate::ids;
 use crate::live::fanout::{self, Fanout};
 use crate::live::recorder::Recorder;
 use crate::live::recorder::effect::FaultListener;
@@ -19,8 +17,7 @@ use crate::live::worker;
 use crate::media::frame::{AudioConfig, VideoConfig};
 use crate::model::event::Kind;
 use crate::model::stream_key::{PushArgs, StreamKey};
-use crate::model::wire_time::unix_seconds;
-use crate::notify;
+use crate::notify::publish::{self, Push};
 use crate::services::Services;
 use crate::store::StoreError;
 pub use facts::Facts;
@@ -95,6 +92,20 @@ impl Publisher {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    async fn announce(&self, services: &Services, kind: Kind) {
+        let facts = self.facts();
+        let push = Push {
+            key: &self.key,
+            ingest_domain: &self.ingest_domain,
+            address: &self.address,
+            args: &self.args.raw,
+            since: self.since,
+            width: facts.width,
+            height: facts.height,
+        };
+        publish::announce(services, &push, kind).await;
     }
 
     /// Ends the publisher.
@@ -284,7 +295,7 @@ impl Hub {
             if !publisher.gone.load(Ordering::Acquire)
                 && !publisher.announced.swap(true, Ordering::AcqRel)
             {
-                announce(&services, &publisher, Kind::Publish).await;
+                publisher.announce(&services, Kind::Publish).await;
             }
         });
     }
@@ -293,7 +304,7 @@ impl Hub {
         let services = self.services.clone();
         let busy = services.clock.busy();
         tokio::spawn(async move {
-            announce(&services, &publisher, kind).await;
+            publisher.announce(&services, kind).await;
             drop(busy);
         });
     }
@@ -426,80 +437,5 @@ impl Hub {
     pub fn drop_recorders(&self) {
         self.recorders().clear();
         self.services.metrics.recorders(0);
-    }
-}
-
-/// What a value of a query is written with: everything but the unreserved characters of RFC 3986 is escaped.
-const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// The query of a publish callback. Everything in it that a publisher chose is escaped, the arguments of the push as one value: they
-/// could name the callback's own parameters otherwise. `at` is when the push began or ended, whenever that is told.
-fn publish_query(publisher: &Publisher, kind: Kind, at: UnixMs) -> String {
-    let ip = publisher
-        .address
-        .rsplit_once(':')
-        .map_or(publisher.address.as_str(), |(ip, _)| ip);
-    let key = &publisher.key;
-    let value = |text| utf8_percent_encode(text, QUERY_VALUE);
-    let mut query = format!(
-        "action={}&ip={}&id={}&app={}&appname={}&time={}&usrargs={}&node=localyun",
-        kind.as_str(),
-        value(ip.trim_matches(['[', ']'])),
-        value(&key.stream),
-        value(&publisher.ingest_domain),
-        value(&key.app),
-        unix_seconds(at),
-        value(&publisher.args.raw),
-    );
-    if kind == Kind::Publish {
-        let facts = publisher.facts();
-        query.push_str(&format!("&height={}&width={}", facts.height, facts.width));
-    }
-    query
-}
-
-async fn announce(services: &Services, publisher: &Publisher, kind: Kind) {
-    let now = services.clock.now();
-    let at = match kind {
-        Kind::Publish => publisher.since,
-        _ => now,
-    };
-    let query = publish_query(publisher, kind, at);
-    let dedupe = format!("{}:{}", ids::ordered_id(), kind.as_str());
-    let domains = [
-        publisher.ingest_domain.as_str(),
-        publisher.key.domain.as_str(),
-    ];
-    for domain in domains.iter().take(if domains.first() == domains.last() {
-        1
-    } else {
-        2
-    }) {
-        match notify::ingest_event(
-            services,
-            domain,
-            &publisher.key,
-            kind,
-            dedupe.clone(),
-            &query,
-        )
-        .await
-        {
-            Ok(Some(callback)) => {
-                match services.store.enqueue_callback(&callback, now).await {
-                    Ok(_) => services.notifier.wake(services.clock.busy()),
-                    Err(error) => tracing::error!(%error, "a publish callback cannot be stored"),
-                }
-                return;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(%error, "the publish callback's configuration cannot be read");
-            }
-        }
     }
 }

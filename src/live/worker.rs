@@ -28,7 +28,7 @@ use crate::model::event::{self, Fault, Kind};
 use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::rule::Format;
 use crate::model::stream_key::StreamKey;
-use crate::notify;
+use crate::notify::rows;
 use crate::services::Services;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 
@@ -363,8 +363,7 @@ impl Worker {
     ) -> Result<(), Trouble> {
         let body = event::status(&self.key, kind, fault);
         let services = &self.services;
-        if let Some(callback) =
-            notify::recording_event(services, &self.key, kind, dedupe, body).await?
+        if let Some(callback) = rows::recording(services, &self.key, kind, dedupe, body).await?
             && services
                 .store
                 .enqueue_callback(&callback, services.clock.now())
@@ -521,7 +520,7 @@ impl Worker {
             file.ended_at,
             &opening.push_args,
         );
-        let callback = notify::recording_event(
+        let callback = rows::recording(
             &self.services,
             &self.key,
             Kind::FileCreated,

@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-
-use super::patience::receiver_of;
+use super::receiver::{read_limited, within};
 use super::sign;
-use crate::clock::{self, Busy, UnixMs};
+use crate::clock::Busy;
 use crate::model::wire_time::unix_seconds;
 use crate::secrets;
 use crate::services::Services;
 use crate::store::callbacks::{Attempt, Row, State};
 
-/// The first try and five more.
+/// Requests that are made for one callback at most: the first and five more.
 pub const ATTEMPTS: usize = 6;
+/// Milliseconds of the service clock that a receiver has to answer one request.
 pub const TIMEOUT_MS: i64 = 5_000;
+/// Milliseconds of the service clock from the end of one request to the next.
 pub const RETRY_MS: i64 = 1_000;
-/// The product's own name for its HTTP client.
-pub const USER_AGENT: &str = "Go-http-client/1.1";
 /// Bytes of an answer that are kept on record.
 const RESPONSE_KEPT: usize = 1024;
 
@@ -140,46 +138,4 @@ fn cause(error: &reqwest::Error) -> String {
         source = inner;
     }
     source.to_string()
-}
-
-/// At most `limit` bytes of an answer's body. `None` when it breaks off before.
-pub async fn read_limited(response: reqwest::Response, limit: usize) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    let mut stream = response.bytes_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.ok()?;
-        let room = limit - body.len();
-        body.extend_from_slice(chunk.get(..room.min(chunk.len()))?);
-        if body.len() >= limit {
-            break;
-        }
-    }
-    Some(body)
-}
-
-/// Asks the receiver at `url` until a deadline of the service clock. The guard is held while it is prompt and given up while it
-/// hangs, so that an `advance` waits for the one and not for the other.
-pub async fn within<T>(
-    services: &Services,
-    url: &str,
-    busy: Busy,
-    deadline: UnixMs,
-    work: impl Future<Output = Option<T>>,
-) -> (Option<T>, Busy) {
-    let (clock, patience) = (&services.clock, &services.notifier.patience);
-    let receiver = receiver_of(url);
-    let began = clock::monotonic();
-    tokio::pin!(work);
-    let prompt = clock::machine_timeout(patience.with(receiver), work.as_mut()).await;
-    if let Some(done) = prompt {
-        patience.answered(receiver);
-        return (done, busy);
-    }
-    patience.in_vain(receiver, began, clock::monotonic());
-    // Who asks whether everything is done hears of it all the same.
-    let _under_way = clock.under_way();
-    tokio::select! {
-        done = work => (done, clock.busy()),
-        busy = clock.rest_until(busy, deadline) => (None, busy),
-    }
 }

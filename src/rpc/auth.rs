@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+use super::caller::{Caller, Scheme};
+use super::gateway::Gateway;
 use super::signature_v1;
 use super::signature_v3::{self, Authorization, Parts};
-use crate::app::App;
 use crate::clock;
 use crate::config::{AccessKey, Auth};
 use crate::error::{ApiError, Code};
@@ -19,46 +20,6 @@ use crate::wire::params::{Pairs, parse_pairs};
 /// A timestamp may be this far from the service clock or the machine's.
 const WINDOW_MS: i64 = 15 * 60 * 1000;
 
-/// A caller that was let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    Key {
-        key: Arc<AccessKey>,
-        scheme: &'static str,
-    },
-    Bearer,
-    /// Authentication is off.
-    Anyone,
-}
-
-impl Caller {
-    #[must_use]
-    pub fn id(&self) -> Option<&str> {
-        match self {
-            Self::Key { key, .. } => Some(&key.id),
-            Self::Bearer | Self::Anyone => None,
-        }
-    }
-
-    /// Whether everybody can be this caller: nobody has to sign, or the key is the one that stands in the documents.
-    fn is_anybody(&self) -> bool {
-        match self {
-            Self::Key { key, .. } => key.is_well_known(),
-            Self::Bearer => false,
-            Self::Anyone => true,
-        }
-    }
-
-    #[must_use]
-    pub fn scheme(&self) -> &'static str {
-        match self {
-            Self::Key { scheme, .. } => scheme,
-            Self::Bearer => "bearer",
-            Self::Anyone => "off",
-        }
-    }
-}
-
 /// Whether a request is signed in the header style.
 #[must_use]
 pub fn is_acs3(parts: &HttpParts) -> bool {
@@ -70,15 +31,15 @@ pub fn is_acs3(parts: &HttpParts) -> bool {
 
 /// The scheme that a request is signed by, whether the signature is good or not.
 #[must_use]
-pub fn recognised(parts: &HttpParts, pairs: &Pairs<'_>) -> &'static str {
+pub fn recognised(parts: &HttpParts, pairs: &Pairs<'_>) -> Scheme {
     if bearer_token(parts, pairs).is_some() {
-        "bearer"
+        Scheme::Bearer
     } else if is_acs3(parts) {
-        "ACS3"
+        Scheme::Acs3
     } else if pairs.get("Signature").is_some_and(|v| !v.is_empty()) {
-        "V1"
+        Scheme::V1
     } else {
-        "none"
+        Scheme::Unsigned
     }
 }
 
@@ -90,13 +51,13 @@ fn bearer_token<'a>(parts: &'a HttpParts, pairs: &'a Pairs<'_>) -> Option<&'a st
 }
 
 /// Lets a caller in or says why not. `pairs` are the request's own: those of its query, and of its body where that is a form.
-pub fn check(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
+pub fn check(gateway: &Gateway, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
     if site::is_foreign_page(parts) {
         return Err(refused_page("a page of another site"));
     }
-    let caller = signed_by(app, parts, pairs)?;
+    let caller = signed_by(gateway, parts, pairs)?;
     // A page whose own name was made to lead here is no stranger to its browser, and what everybody may say proves nothing.
-    if caller.is_anybody() && site::is_page(parts) && !app.own_names.are_named_by(parts) {
+    if caller.is_anybody() && site::is_page(parts) && !gateway.own_names.are_named_by(parts) {
         return Err(refused_page(
             "a page under a name that this machine does not have (setting --public-host)",
         ));
@@ -111,22 +72,22 @@ fn refused_page(whose: &str) -> ApiError {
         .with_message(format!("The API takes no calls from {whose}."))
 }
 
-fn signed_by(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
-    if app.config.auth == Auth::Off {
+fn signed_by(gateway: &Gateway, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
+    if gateway.config().auth == Auth::Off {
         return Ok(Caller::Anyone);
     }
     if let Some(token) = bearer_token(parts, pairs) {
-        return check_bearer(app, token);
+        return check_bearer(gateway, token);
     }
     match parts.header("authorization") {
-        Some(header) if Authorization::is_acs3(header) => check_v3(app, parts, pairs, header),
-        _ => check_v1(app, parts, pairs),
+        Some(header) if Authorization::is_acs3(header) => check_v3(gateway, parts, pairs, header),
+        _ => check_v1(gateway, parts, pairs),
     }
 }
 
-fn check_bearer(app: &App, token: &str) -> Result<Caller, ApiError> {
-    let known = app
-        .config
+fn check_bearer(gateway: &Gateway, token: &str) -> Result<Caller, ApiError> {
+    let known = gateway
+        .config()
         .bearer_tokens
         .iter()
         .any(|t| t.as_bytes().ct_eq(token.as_bytes()).into());
@@ -137,18 +98,18 @@ fn check_bearer(app: &App, token: &str) -> Result<Caller, ApiError> {
         .with_hint("no bearer token of the setting --bearer-tokens"))
 }
 
-fn check_time(app: &App, text: &str) -> Result<(), ApiError> {
+fn check_time(gateway: &Gateway, text: &str) -> Result<(), ApiError> {
     let at = wire_time::from_signature(text)
         .ok_or_else(|| ApiError::coded(Code::InvalidTimeStampFormat))?;
     let near = |now: i64| (now - at).abs() <= WINDOW_MS;
-    if near(app.services.clock.now()) || near(clock::machine_now()) {
+    if near(gateway.services().clock.now()) || near(clock::machine_now()) {
         return Ok(());
     }
     Err(ApiError::coded(Code::InvalidTimeStampExpired))
 }
 
-fn find_key(app: &App, id: &str) -> Result<Found, ApiError> {
-    app.keys.known(id).map_err(|fault| match fault {
+fn find_key(gateway: &Gateway, id: &str) -> Result<Found, ApiError> {
+    gateway.keys.known(id).map_err(|fault| match fault {
         KeyFault::Disabled => ApiError::coded(Code::InvalidAccessKeyIdInactive),
         KeyFault::Unknown if identity::looks_real(id) => {
             tracing::warn!(
@@ -162,8 +123,8 @@ fn find_key(app: &App, id: &str) -> Result<Found, ApiError> {
     })
 }
 
-fn check_token(app: &App, found: &Found, token: Option<&str>) -> Result<(), ApiError> {
-    let checked = found.check_token(token, app.services.clock.now());
+fn check_token(gateway: &Gateway, found: &Found, token: Option<&str>) -> Result<(), ApiError> {
+    let checked = found.check_token(token, gateway.services().clock.now());
     checked.map_err(|fault| {
         ApiError::coded(match fault {
             TokenFault::Expired => Code::InvalidSecurityTokenExpired,
@@ -174,7 +135,7 @@ fn check_token(app: &App, found: &Found, token: Option<&str>) -> Result<(), ApiE
     })
 }
 
-fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
+fn check_v1(gateway: &Gateway, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
     let needed = |name: &'static str| {
         pairs
             .get(name)
@@ -187,15 +148,15 @@ fn check_v1(app: &App, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, A
         .get("SignatureNonce")
         .ok_or_else(|| ApiError::missing("SignatureNonce"))?;
     needed("Signature")?;
-    check_time(app, timestamp)?;
-    let found = find_key(app, id)?;
-    check_token(app, &found, pairs.get("SecurityToken"))?;
+    check_time(gateway, timestamp)?;
+    let found = find_key(gateway, id)?;
+    check_token(gateway, &found, pairs.get("SecurityToken"))?;
     signature_v1::verify(&parts.method, pairs, &found.key.secret)?;
-    accept(app, found.key, nonce, "V1")
+    accept(gateway, found.key, nonce, Scheme::V1)
 }
 
 fn check_v3(
-    app: &App,
+    gateway: &Gateway,
     parts: &HttpParts,
     pairs: &Pairs<'_>,
     header: &str,
@@ -213,9 +174,9 @@ fn check_v3(
     }
     let date = needed("x-acs-date", "Timestamp")?;
     let nonce = parts.header("x-acs-signature-nonce");
-    check_time(app, date)?;
-    let found = find_key(app, id)?;
-    check_token(app, &found, parts.header("x-acs-security-token"))?;
+    check_time(gateway, date)?;
+    let found = find_key(gateway, id)?;
+    check_token(gateway, &found, parts.header("x-acs-security-token"))?;
     // A form's pairs are signed by the hash of the body.
     let without_form = parts.is_form().then(|| parse_pairs(&parts.query, None));
     let query = without_form.transpose()?;
@@ -228,22 +189,22 @@ fn check_v3(
     };
     signature_v3::verify(&signed, &authorization, &found.key.secret)?;
     accept(
-        app,
+        gateway,
         found.key,
         nonce.unwrap_or(authorization.signature),
-        "ACS3",
+        Scheme::Acs3,
     )
 }
 
 /// A nonce is used up only by a request whose signature is good, so that a failed try does not burn it. The product takes an empty one
 /// for one that was used.
 fn accept(
-    app: &App,
+    gateway: &Gateway,
     key: Arc<AccessKey>,
     nonce: &str,
-    scheme: &'static str,
+    scheme: Scheme,
 ) -> Result<Caller, ApiError> {
-    if nonce.is_empty() || !app.nonces.use_once(&key.id, nonce) {
+    if nonce.is_empty() || !gateway.nonces.use_once(&key.id, nonce) {
         return Err(ApiError::coded(Code::SignatureNonceUsed));
     }
     Ok(Caller::Key { key, scheme })

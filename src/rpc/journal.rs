@@ -1,5 +1,6 @@
 //! The last API requests, for `GET /_localyun/requests`: what came, who sent it, what was answered and why.
 
+pub mod evidence;
 pub mod replay;
 
 use std::borrow::Cow;
@@ -8,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::caller::Scheme;
 use crate::clock::UnixMs;
-use crate::diagnosis::Evidence;
 use crate::secrets;
 use crate::wire::params::Pair;
+use evidence::Evidence;
 
 /// Entries kept.
 const KEPT: usize = 1_000;
@@ -35,7 +37,7 @@ pub struct Entry<'a> {
     pub action: Cow<'a, str>,
     pub params: Vec<Pair<'a>>,
     pub caller: Option<Cow<'a, str>>,
-    pub scheme: Cow<'a, str>,
+    pub scheme: Scheme,
     /// `ok` or `refused` or `failed`.
     pub verdict: Cow<'a, str>,
     pub status: u16,
@@ -156,7 +158,7 @@ mod tests {
             action: "\"\u{0}é".into(),
             params: vec![("Name".into(), "value".into())],
             caller: None,
-            scheme: "none".into(),
+            scheme: Scheme::Unsigned,
             verdict: "refused".into(),
             status: 400,
             code: None,

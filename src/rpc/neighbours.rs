@@ -4,12 +4,13 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
+use super::auth;
+use super::caller::Caller;
+use super::gateway::Gateway;
 use crate::config::AccessKey;
 use crate::error::{ApiError, Code};
 use crate::ids;
 use crate::model::wire_time;
-use crate::rpc::auth::{self, Caller};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::Pairs;
 
@@ -20,28 +21,28 @@ const ACCOUNT: &str = "1000000000000001";
 
 /// Answers a neighbour's action and tells who called; `None` when it is none.
 pub async fn answer(
-    app: &App,
+    gateway: &Gateway,
     parts: &HttpParts,
     pairs: &Pairs<'_>,
     action: &str,
     version: &str,
     caller: &mut Option<Caller>,
 ) -> Option<Result<Value, ApiError>> {
-    let run: fn(&App, &HttpParts, &Pairs<'_>, &str) -> Result<Value, ApiError> =
+    let run: fn(&Gateway, &HttpParts, &Pairs<'_>, &str) -> Result<Value, ApiError> =
         match (version, action) {
             (LOCATION, "DescribeEndpoints") => describe_endpoints,
             (STS, "AssumeRole") => assume_role,
             (STS, "GetCallerIdentity") => caller_identity,
             _ => return None,
         };
-    Some(auth::check(app, parts, pairs).and_then(|known| {
+    Some(auth::check(gateway, parts, pairs).and_then(|known| {
         let id = caller.insert(known).id().unwrap_or_default();
-        run(app, parts, pairs, id)
+        run(gateway, parts, pairs, id)
     }))
 }
 
 fn describe_endpoints(
-    app: &App,
+    gateway: &Gateway,
     parts: &HttpParts,
     pairs: &Pairs<'_>,
     _: &str,
@@ -53,7 +54,7 @@ fn describe_endpoints(
             .with_message("Please check the parameters")
             .with_status(400));
     }
-    let endpoint = app.endpoint_for(parts);
+    let endpoint = gateway.addresses.endpoint_for(parts);
     let endpoint = endpoint
         .split_once("://")
         .map_or(endpoint.as_str(), |(_, host)| host);
@@ -87,7 +88,12 @@ fn session_name<'a>(pairs: &'a Pairs<'_>) -> Result<&'a str, ApiError> {
     }
 }
 
-fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs<'_>, _: &str) -> Result<Value, ApiError> {
+fn assume_role(
+    gateway: &Gateway,
+    _: &HttpParts,
+    pairs: &Pairs<'_>,
+    _: &str,
+) -> Result<Value, ApiError> {
     let role = pairs
         .get("RoleArn")
         .filter(|v| !v.is_empty())
@@ -111,7 +117,7 @@ fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs<'_>, _: &str) -> Result<V
     let id = format!("STS.{}", ids::nonce());
     let secret = hex::encode(Sha256::digest(ids::nonce() + &ids::nonce()));
     let token = format!("{}{}", ids::nonce(), ids::nonce());
-    let now = app.services.clock.now();
+    let now = gateway.services().clock.now();
     let expires = now + seconds * 1_000;
     let key = AccessKey {
         id: id.clone(),
@@ -119,7 +125,7 @@ fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs<'_>, _: &str) -> Result<V
         token: Some(token.clone()),
         disabled: false,
     };
-    if !app.keys.issue(key, expires, now) {
+    if !gateway.keys.issue(key, expires, now) {
         return Err(ApiError::coded(Code::ThrottlingUser));
     }
     Ok(json!({
@@ -136,7 +142,12 @@ fn assume_role(app: &App, _: &HttpParts, pairs: &Pairs<'_>, _: &str) -> Result<V
     }))
 }
 
-fn caller_identity(_: &App, _: &HttpParts, _: &Pairs<'_>, caller: &str) -> Result<Value, ApiError> {
+fn caller_identity(
+    _: &Gateway,
+    _: &HttpParts,
+    _: &Pairs<'_>,
+    caller: &str,
+) -> Result<Value, ApiError> {
     let (kind, arn) = if caller.starts_with("STS.") {
         (
             "AssumedRoleUser",

@@ -10,7 +10,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::{Quota as Rate, RateLimiter};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use crate::clock::UnixMs;
 use crate::config::Limits;
 use crate::error::{ApiError, Code};
@@ -109,6 +109,7 @@ fn parse_rate(text: &str) -> Option<Rate> {
 mod tests {
     use super::*;
     use crate::config::AccessKey;
+    use crate::rpc::caller::Scheme;
     use crate::spec::Spec;
 
     #[test]
@@ -122,7 +123,7 @@ mod tests {
                 token: None,
                 disabled: false,
             }),
-            scheme: "V1",
+            scheme: Scheme::V1,
         };
         let (first, other) = (caller("a"), caller("b"));
         let taken = |now| {

@@ -14,6 +14,9 @@ use crate::model::stream_key::StreamKey;
 
 pub type Row = callback::Model;
 
+/// Rows that [`Store::pending_callbacks`] answers with at most.
+pub const PAGE: u64 = 500;
+
 /// A callback to be sent.
 #[derive(Debug, Clone)]
 pub struct NewCallback {
@@ -138,7 +141,7 @@ impl Store {
             .filter(callback::Column::State.eq(State::Pending.as_str()))
             .filter(callback::Column::Id.gt(after_id))
             .order_by_asc(callback::Column::Id)
-            .limit(500)
+            .limit(PAGE)
             .all(&self.write)
             .await?)
     }

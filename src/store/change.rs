@@ -21,14 +21,12 @@ use super::entity::{ONLY, cluster, document, record_rule};
 use super::failure::{self, Failure};
 use super::patience::Patient;
 use super::rules::{self, Triple};
-use super::{Store, StoreError};
+use super::{ROWS, Store, StoreError};
 use crate::clock;
 use crate::model::rule::Rule;
 
 /// Changes that share a commit at most.
 const BATCH: usize = 500;
-/// Rows of one statement at most: SQLite takes 32,766 values.
-pub(super) const ROWS: usize = 500;
 /// How often a transaction that was in another one's way is tried, and what lies between two tries, times their number.
 const TRIES: u32 = 8;
 const BETWEEN_TRIES: Duration = Duration::from_millis(15);
@@ -403,6 +401,21 @@ impl Store {
             }
         }
         outcome.await.unwrap_or(Err(StoreError::Interrupted))
+    }
+
+    /// Stores a new rule.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when there is a rule of the same domain, application and stream; and the database's own.
+    pub async fn insert_rule(&self, rule: Rule) -> Result<(), StoreError> {
+        self.change(Looks::default(), move |view| {
+            if view.add_rule(rule.clone()) {
+                Ok(())
+            } else {
+                Err(StoreError::Duplicate)
+            }
+        })
+        .await?
     }
 
     async fn carry_out(&self, mut batch: Vec<Box<dyn Waiting>>) {

@@ -5,19 +5,18 @@
 //! were taken over). A database that is away takes no lease from anybody; while it is not known whether the lease still holds,
 //! nothing is written. A process whose lease another one took has lost it for good.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, EntityTrait, QueryFilter, QueryResult, RuntimeErr, Statement,
-    TransactionTrait,
+    DbBackend, DbErr, EntityTrait, QueryFilter, QueryResult, Statement, TransactionTrait,
 };
-use tokio::sync::watch;
 
 use super::StoreError;
 use super::entity::{ONLY, cluster, node};
+use super::hold::Hold;
 use super::patience::{Dead, Patient};
 use crate::{clock, ids};
 
@@ -49,10 +48,7 @@ pub struct Lease {
     me: Me,
     incarnation: Mutex<String>,
     generation: AtomicI64,
-    began: Instant,
-    /// Until when it holds, in milliseconds since `began`.
-    until_ms: AtomicU64,
-    lost: watch::Sender<Option<String>>,
+    hold: Arc<Hold>,
     given_back: AtomicBool,
 }
 
@@ -97,7 +93,7 @@ fn lease_ms() -> i64 {
 impl Lease {
     /// Takes the lease by a connection of its own, waiting for one whose holder may be dead; refused where the holder renews it.
     pub async fn take(db: DatabaseConnection, dead: Dead, me: Me) -> Result<Arc<Self>, StoreError> {
-        let began = clock::monotonic();
+        let hold = Arc::new(Hold::new(clock::monotonic()));
         let mut seen: Option<Other> = None;
         let (incarnation, generation, asked) = loop {
             let asked = clock::monotonic();
@@ -129,52 +125,22 @@ impl Lease {
             me,
             incarnation: Mutex::new(incarnation),
             generation: AtomicI64::new(generation),
-            began,
-            until_ms: AtomicU64::new(0),
-            lost: watch::Sender::new(None),
+            hold,
             given_back: AtomicBool::new(false),
         });
-        lease.holds_from(asked);
+        lease.hold.lasts(asked, LEASE);
         tokio::spawn(keep(Arc::downgrade(&lease)));
         Ok(lease)
     }
 
-    fn holds_from(&self, asked: Instant) {
-        let until = asked.saturating_duration_since(self.began) + LEASE;
-        let ms = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-        self.until_ms.fetch_max(ms, Ordering::AcqRel);
+    /// What has to hold for whatever is written.
+    pub(super) fn hold(&self) -> &Arc<Hold> {
+        &self.hold
     }
 
     fn incarnation(&self) -> String {
         let incarnation = self.incarnation.lock();
         incarnation.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Refuses a write while it is not known that the lease holds.
-    pub fn check(&self) -> Result<(), DbErr> {
-        let problem = if self.lost.borrow().is_some() {
-            "another process took the database over"
-        } else if self.began.elapsed().as_millis()
-            >= u128::from(self.until_ms.load(Ordering::Acquire))
-        {
-            "the lease on the database could not be renewed yet"
-        } else {
-            return Ok(());
-        };
-        Err(DbErr::Conn(RuntimeErr::Internal(problem.to_owned())))
-    }
-
-    /// Comes when another process has taken over, with a sentence about it.
-    pub async fn lost(&self) -> String {
-        let mut lost = self.lost.subscribe();
-        loop {
-            if let Some(why) = lost.borrow_and_update().clone() {
-                return why;
-            }
-            if lost.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
     }
 
     /// Ends the lease, so that a successor need not wait.
@@ -206,7 +172,7 @@ impl Lease {
         let values = [self.me.id.clone().into(), self.incarnation().into()];
         let statement = Statement::from_sql_and_values(backend, sql, values);
         if self.db.execute_raw(statement).await?.rows_affected() > 0 {
-            self.holds_from(asked);
+            self.hold.lasts(asked, LEASE);
             return Ok(());
         }
         let asked = clock::monotonic();
@@ -225,10 +191,10 @@ impl Lease {
                 *mine = incarnation;
                 drop(mine);
                 self.generation.store(generation, Ordering::Release);
-                self.holds_from(asked);
+                self.hold.lasts(asked, LEASE);
             }
             Claim::Held(other) => {
-                self.lost.send_replace(Some(other.sentence()));
+                self.hold.lose(other.sentence());
             }
         }
         Ok(())
@@ -242,7 +208,7 @@ async fn keep(lease: std::sync::Weak<Lease>) {
         let Some(lease) = lease.upgrade() else {
             return;
         };
-        if lease.given_back.load(Ordering::Acquire) || lease.lost.borrow().is_some() {
+        if lease.given_back.load(Ordering::Acquire) || lease.hold.is_lost() {
             return;
         }
         let renewed = match clock::machine_timeout(RENEWAL, lease.renew()).await {

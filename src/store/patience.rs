@@ -15,7 +15,7 @@ use sea_orm::{
 };
 
 use super::failure::{self, Failure};
-use super::lease::Lease;
+use super::hold::Hold;
 use crate::clock;
 
 /// For one statement, the wait for a connection included.
@@ -29,8 +29,8 @@ pub struct Patient<C> {
     inner: C,
     limited: bool,
     dead: Dead,
-    /// What has to hold for each statement: a lease, where this writes to a database over the network.
-    lease: Option<Arc<Lease>>,
+    /// What has to hold for each statement, where this writes to a database over the network.
+    hold: Option<Arc<Hold>>,
 }
 
 /// When it last showed that connections lead to a server that is no use any more: all that were made before then are closed.
@@ -93,20 +93,20 @@ async fn within<T>(
 }
 
 impl<C: ConnectionTrait> Patient<C> {
-    pub fn new(inner: C, dead: Dead, lease: Option<Arc<Lease>>) -> Self {
+    pub fn new(inner: C, dead: Dead, hold: Option<Arc<Hold>>) -> Self {
         let limited = inner.get_database_backend() != DbBackend::Sqlite;
         Self {
             inner,
             limited,
             dead,
-            lease,
+            hold,
         }
     }
 
     /// Work that may only be done while the lease holds, in time.
     async fn watched<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        if let Some(lease) = &self.lease {
-            lease.check()?;
+        if let Some(hold) = &self.hold {
+            hold.check()?;
         }
         within(self.limited, work)
             .await
@@ -146,7 +146,7 @@ impl Patient<DatabaseConnection> {
             inner,
             limited: self.limited,
             dead: self.dead.clone(),
-            lease: self.lease.clone(),
+            hold: self.hold.clone(),
         })
     }
 
@@ -159,8 +159,8 @@ impl Patient<DatabaseConnection> {
 impl Patient<DatabaseTransaction> {
     /// An error leaves it open whether the transaction came about.
     pub async fn commit(self) -> Result<(), DbErr> {
-        if let Some(lease) = &self.lease {
-            lease.check()?;
+        if let Some(hold) = &self.hold {
+            hold.check()?;
         }
         within(self.limited, self.inner.commit())
             .await

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryOrder};
 
-use super::change::{Looks, ROWS};
 use super::entity::{ONLY, cluster, record_rule};
-use super::{Store, StoreError};
+use super::{ROWS, Store, StoreError};
 use crate::clock;
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
@@ -265,18 +264,6 @@ impl Store {
             .collect();
         domains.sort_unstable();
         domains
-    }
-
-    /// Stores a new rule; [`StoreError::Duplicate`] when the triple is taken.
-    pub async fn insert_rule(&self, rule: Rule) -> Result<(), StoreError> {
-        self.change(Looks::default(), move |view| {
-            if view.add_rule(rule.clone()) {
-                Ok(())
-            } else {
-                Err(StoreError::Duplicate)
-            }
-        })
-        .await?
     }
 
     /// Reads the rules again as soon as the database answers, where a write may have come about after all.

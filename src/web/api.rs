@@ -119,16 +119,15 @@ async fn answer(app: web::Data<App>, request: &HttpRequest, body: Option<Bytes>)
         let error = crate::error::ApiError::coded(crate::error::Code::RequestEntityTooLarge);
         let format = render::Format::guess(&parts.query, render::Format::Json);
         let request_id = crate::ids::request_id();
-        let endpoint = app.endpoint_for(&parts);
+        let endpoint = app.addresses().endpoint_for(&parts);
         let help = render::Help::of(&error.code, &endpoint, &request_id);
         let host = parts.header("host").unwrap_or("localyun");
         let reply = render::failure(format, &request_id, host, &help, &error);
         return to_response(reply);
     }
-    match on_runtime(
-        &app,
-        move |app| async move { rpc::answer(&app, &parts).await },
-    )
+    match on_runtime(&app, move |app| async move {
+        rpc::answer(&app.gateway, &parts).await
+    })
     .await
     {
         Some(reply) => to_response(reply),

@@ -60,11 +60,8 @@ fn the_map_has_no_row_and_no_permission_that_nothing_needs() {
 }
 
 #[test]
-fn no_import_circle_closes_that_the_map_does_not_name() {
-    no_complaints(&circles::against(
-        &Map::of_the_project(),
-        Source::of_the_project(),
-    ));
+fn no_import_circle_closes() {
+    no_complaints(&circles::against(Source::of_the_project()));
 }
 
 #[test]

@@ -13,11 +13,9 @@ use crate::project;
 pub struct Map {
     /// From the top floor down.
     room: Vec<Room>,
-    /// Arrows that run up for now, each with its reason.
+    /// Arrows that run up for a while, each with its reason: at most [`MOST_UP`].
     #[serde(default)]
     up: Vec<Up>,
-    #[serde(default)]
-    circle: Vec<Circle>,
     /// Libraries that only some modules may name.
     #[serde(default)]
     library: Vec<Library>,
@@ -48,13 +46,6 @@ struct Up {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Circle {
-    modules: Vec<String>,
-    why: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Library {
     name: String,
     /// Modules, each with everything below it.
@@ -70,6 +61,9 @@ impl Room {
         }
     }
 }
+
+/// Arrows that may run up at a time, while somebody moves what they need.
+const MOST_UP: usize = 2;
 
 /// Where the table stands in the document.
 const DOCUMENT: &str = "docs/architecture.md";
@@ -94,26 +88,18 @@ impl Map {
                 );
             }
         }
-        for reason in map
-            .up
-            .iter()
-            .map(|up| &up.why)
-            .chain(map.circle.iter().map(|circle| &circle.why))
-        {
+        assert!(
+            map.up.len() <= MOST_UP,
+            "map.toml: {} arrows run up; {MOST_UP} are borne at most",
+            map.up.len()
+        );
+        for Up { why, .. } in &map.up {
             assert!(
-                reason.split_whitespace().count() > 3,
-                "map.toml: a reason of a few words: {reason:?}"
+                why.split_whitespace().count() > 3,
+                "map.toml: a reason of a few words: {why:?}"
             );
         }
         map
-    }
-
-    pub fn circles(&self) -> impl Iterator<Item = Vec<String>> {
-        self.circle.iter().map(|circle| {
-            let mut modules = circle.modules.clone();
-            modules.sort();
-            modules
-        })
     }
 
     /// The floor of the room that a module lies in: that with the longest name that begins the module's.

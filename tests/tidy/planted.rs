@@ -52,6 +52,13 @@ fn an_arrow_down_passes_and_one_up_does_not() {
 }
 
 #[test]
+#[should_panic(expected = "3 arrows run up")]
+fn a_third_arrow_up_is_not_excused() {
+    let up = "[[up]]\nfrom = \"kitchen\"\nto = \"door\"\nwhy = \"a reason of some more words\"\n";
+    Map::read(&format!("{MAP}{}", up.repeat(3)));
+}
+
+#[test]
 fn what_is_for_tests_alone_draws_no_arrow() {
     let map = Map::read(MAP);
     let tests = house(&[
@@ -110,7 +117,7 @@ fn a_circle_of_three_is_found_and_named_once() {
     ]);
     let found: Vec<Vec<String>> = circles::of(&source).into_iter().collect();
     assert_eq!(found, [["a", "b", "c"]]);
-    assert_eq!(circles::against(&Map::read(MAP), &source).len(), 1);
+    assert_eq!(circles::against(&source).len(), 1);
 }
 
 fn papers(text: &str) -> Documents {

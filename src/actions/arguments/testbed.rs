@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::faults::Faults;
 use crate::live::hub::Hub;
 use crate::metrics::Metrics;
-use crate::notify::Notifier;
+use crate::notify::handle::Notifier;
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore};
 use crate::services::Services;
@@ -111,13 +111,6 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
         metrics: Arc::new(Metrics::default()),
         spool: folder.join("spool"),
     });
-    Context {
-        hub: Hub::new(services.clone()),
-        services,
-        config: Arc::new(config),
-        rendered: Default::default(),
-        roles: Default::default(),
-        forgetting: Default::default(),
-        objects: Default::default(),
-    }
+    let hub = Hub::new(services.clone());
+    Context::new(services, hub, Arc::new(config))
 }

@@ -10,7 +10,7 @@ use crate::actions::Context;
 use crate::actions::arguments::given;
 use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
-use crate::notify::config::RecordNotify;
+use crate::model::notify::RecordNotify;
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]

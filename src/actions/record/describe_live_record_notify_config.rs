@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::error::ApiError;
-use crate::notify::config::RecordNotify;
+use crate::model::notify::RecordNotify;
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]

@@ -2,7 +2,7 @@
 
 use crate::actions::arguments::is_callback_url;
 use crate::error::{ApiError, Code};
-use crate::notify::config::RecordNotify;
+use crate::model::notify::RecordNotify;
 
 /// The URL that recording events go to.
 pub fn notify_url(text: &str) -> Result<(), ApiError> {

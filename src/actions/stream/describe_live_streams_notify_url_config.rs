@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::error::ApiError;
-use crate::notify::config::StreamNotify;
+use crate::model::notify::StreamNotify;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.

@@ -8,7 +8,7 @@ use crate::actions::Context;
 use crate::actions::arguments::{given, is_callback_url};
 use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
-use crate::notify::config::StreamNotify;
+use crate::model::notify::StreamNotify;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.

@@ -5,33 +5,19 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 use super::form::Snapshot;
+use super::state::State;
 use crate::actions::domain::functions;
 use crate::actions::record::config::check_room;
 use crate::actions::stored;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
-use crate::live::ingest::admission::{Domain, Function};
+use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
-use crate::notify::config::{RecordNotify, StreamNotify};
 use crate::secrets::HIDDEN;
-use crate::store::records::{FileRow, SessionRow, SliceRow};
 
 /// Passes every check on the form of a key, in the place of one that is hidden.
 const STAND_IN: &str = "0000000000000000";
-
-/// A snapshot that can be put as it is.
-#[derive(Default)]
-pub struct State {
-    pub rules: Vec<Rule>,
-    pub record_notify: Vec<(String, RecordNotify)>,
-    pub stream_notify: Vec<(String, StreamNotify)>,
-    pub domains: Vec<(String, Domain)>,
-    pub domain_configs: Vec<(String, Vec<Function>)>,
-    pub sessions: Vec<SessionRow>,
-    pub slices: Vec<SliceRow>,
-    pub files: Vec<FileRow>,
-}
 
 /// The state that a snapshot describes, or the first thing in it that cannot be; the text says where.
 pub fn checked(snapshot: Snapshot, now: UnixMs) -> Result<State, String> {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::secrets::{hidden, hidden_argument, hidden_url};
 use crate::clock::UnixMs;
 use crate::live::ingest::admission::{Domain, Function};
+use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
-use crate::notify::config::{RecordNotify, StreamNotify};
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 
 /// A snapshot; every part may be absent.

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::check::State;
+use super::state::State;
 use crate::live::ingest::admission::Function;
-use crate::notify::config::{RecordNotify, StreamNotify};
+use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::secrets::{self, HIDDEN};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};

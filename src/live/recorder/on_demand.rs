@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::clock::{self, Busy};
 use crate::media::frame::VideoCodec;
+use crate::model::notify::RecordNotify;
 use crate::model::on_demand::{Answer, BODY_LIMIT, question_url, read_answer};
 use crate::model::rule::FormatRule;
 use crate::model::stream_key::StreamKey;
-use crate::notify::config::RecordNotify;
 use crate::notify::deliver::{ATTEMPTS, RETRY_MS, TIMEOUT_MS};
+use crate::notify::receiver::{read_limited, within};
 use crate::secrets;
 use crate::services::Services;
 use crate::store::documents;
@@ -81,8 +82,8 @@ async fn one_try(
         if response.status().as_u16() != 200 {
             return None;
         }
-        let body = crate::notify::deliver::read_limited(response, BODY_LIMIT).await?;
+        let body = read_limited(response, BODY_LIMIT).await?;
         read_answer(&body, formats)
     };
-    crate::notify::deliver::within(services, url, busy, deadline, request).await
+    within(services, url, busy, deadline, request).await
 }

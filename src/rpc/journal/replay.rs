@@ -98,7 +98,7 @@ mod tests {
                 pair("StreamName", "it's"),
             ],
             caller: None,
-            scheme: "V1".into(),
+            scheme: crate::rpc::caller::Scheme::V1,
             verdict: "ok".into(),
             status: 200,
             code: None,

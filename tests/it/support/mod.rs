@@ -14,10 +14,11 @@ use localyun::media::flv::file::FlvFile;
 use localyun::media::flv::read::{Item, TagReader};
 use localyun::media::frame::{Frame, Track, VideoConfig};
 use localyun::metrics::Metrics;
+use localyun::model::notify::RecordNotify;
 use localyun::model::rule::{Format, FormatRule, OnDemand, Rule};
 use localyun::model::stream_key::{PushArgs, StreamKey};
-use localyun::notify::Notifier;
-use localyun::notify::config::RecordNotify;
+use localyun::notify::handle::Notifier;
+use localyun::notify::{outbox, receiver};
 use localyun::objects::folder::FolderStore;
 use localyun::objects::{Objects, Store as ObjectStore};
 use localyun::services::Services;
@@ -60,12 +61,12 @@ impl Bench {
             objects: Objects::new(ObjectStore::Embedded(embedded), faults.clone()),
             notifier,
             disk: Disk::with_segments_of(SEGMENT_BYTES).unwrap(),
-            http: localyun::notify::client().unwrap(),
+            http: receiver::client().unwrap(),
             faults,
             metrics: Arc::new(Metrics::default()),
             spool,
         });
-        services.notifier.run(&services, inbox);
+        outbox::run(&services, inbox);
         tokio::spawn(async move { clock.run().await });
         let hub = Hub::new(services.clone());
         localyun::live::recovery::run(&hub).await.unwrap();

@@ -1,0 +1,81 @@
+//! The handle by which every part reaches the outbox's sender. It knows nothing of rows and receivers.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::patience::Patience;
+use crate::clock::Busy;
+use crate::model::stream_key::StreamKey;
+
+/// The door to the outbox's sender.
+#[derive(Clone)]
+pub struct Notifier {
+    wake: mpsc::UnboundedSender<Wake>,
+    /// How long an advance of the clock waits for receivers.
+    pub patience: Arc<Patience>,
+}
+
+/// What the sender is told, with a guard that lasts until it is worked off.
+pub struct Wake {
+    pub busy: Busy,
+    pub news: News,
+}
+
+pub enum News {
+    /// The outbox has new rows.
+    Rows,
+    /// A callback is to be sent once more.
+    Replay(i64),
+    /// A stream's queue ran empty, and its sender has ended.
+    Drained(StreamKey),
+    /// Everything queued is to be forgotten.
+    Reset,
+}
+
+/// The receiving end, for the sender (`outbox::run`).
+pub struct Inbox(mpsc::UnboundedReceiver<Wake>);
+
+impl Inbox {
+    /// The next news; `None` when nobody is left to bring any.
+    pub async fn next(&mut self) -> Option<Wake> {
+        self.0.recv().await
+    }
+}
+
+impl Notifier {
+    #[must_use]
+    pub fn new() -> (Self, Inbox) {
+        let (wake, inbox) = mpsc::unbounded_channel();
+        let notifier = Self {
+            wake,
+            patience: Arc::default(),
+        };
+        (notifier, Inbox(inbox))
+    }
+
+    fn tell(&self, busy: Busy, news: News) {
+        // Nobody listens in a service that is being dropped; rows are sent by its next run.
+        let _ = self.wake.send(Wake { busy, news });
+    }
+
+    /// Tells the sender that the outbox has new rows; the guard lasts until their first attempt is made.
+    pub fn wake(&self, busy: Busy) {
+        self.tell(busy, News::Rows);
+    }
+
+    /// Sends a callback once more.
+    pub fn replay(&self, busy: Busy, id: i64) {
+        self.tell(busy, News::Replay(id));
+    }
+
+    /// A stream's queue ran empty.
+    pub(super) fn drained(&self, busy: Busy, stream: StreamKey) {
+        self.tell(busy, News::Drained(stream));
+    }
+
+    /// Forgets what is queued; the rows are the caller's matter.
+    pub fn reset(&self, busy: Busy) {
+        self.tell(busy, News::Reset);
+    }
+}

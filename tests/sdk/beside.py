@@ -1,0 +1,246 @@
+"""Two programs side by side: both get the same requests in the same order, and every answer must be the same but for what no two runs
+share: ids, times and the machine's own ports.
+
+    beside.py OLD NEW [--requests 20000] [--seed 1] [--without ACTION,…]
+
+For whoever changes the inside and means to change nothing outside. The requests are made of the documented actions and their parameters:
+good values, values at and beyond the bounds, wrong types, names twice, unknown names, other methods and forms, and signatures by both
+schemes, some of them broken. In between come the control routes, since they show the state that the calls have made.
+Each difference is shown once per action and kind; the exit status is 1 when there is one.
+"""
+
+import argparse
+import hashlib
+import hmac
+import http.client
+import json
+import random
+import re
+import sys
+from base64 import b64encode
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+sys.path.insert(0, str(PROJECT / "tests" / "scenarios"))
+sys.dont_write_bytecode = True
+
+from harness.server import Server  # noqa: E402
+
+START = "2026-11-22T15:00:00Z"
+DOMAINS = ["play.example.com", "push.example.com", "sub.example.com", "other.example.org", "a.b"]
+APPS = ["live", "game", "*", "l-1"]
+STREAMS = ["s1", "s2", "*", "room_7"]
+ODD = ["", " ", "0", "-1", "999999999999", "x" * 300, "ä中", "a/b", "a b", "<x>&\"'", "{x}", "null", "true", "1.5", "*", "%", "\x01"]
+CONTROL = ["streams", "recordings", "callbacks", "faults", "coverage", "snapshot", "explain?domain=play.example.com&app=live&stream=s1", "", "nowhere"]
+
+# What two runs of one program do not share.
+UNLIKE = [
+    (re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}"), "ID"),
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "id"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "id"),
+    (re.compile(r"STS\.[0-9A-Za-z]+"), "STS"),
+    (re.compile(r'("(?:AccessKeySecret|SecurityToken)": ?)"[^"]*"'), r"\1SECRET"),
+    (re.compile(r"(<(?:AccessKeySecret|SecurityToken)>)[^<]*"), r"\1SECRET"),
+    (re.compile(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+08:00)?"), "TIME"),
+    (re.compile(r"\b1[678]\d{8,11}\b"), "UNIX"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "HOST"),
+    (re.compile(r'"(took_us|now_ms|offset_ms|startup_ms)": ?\d+'), r'"\1": N'),
+]
+
+
+def alike(text: str) -> str:
+    for pattern, instead in UNLIKE:
+        text = pattern.sub(instead, text)
+    return text
+
+
+class Maker:
+    """Requests by the documented actions, always the same for one seed."""
+
+    def __init__(self, seed: int, without: set[str]):
+        self.random = random.Random(seed)
+        folder = PROJECT / "api-spec" / "2016-11-01" / "actions"
+        self.actions = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+        self.actions = [action for action in self.actions if action["action"] not in without]
+        self.likely = self.actions
+        self.careful = True
+
+    def prefer(self, names: set[str]) -> None:
+        """Asks mostly for actions of these names."""
+        self.likely = [action for action in self.actions if action["action"] in names]
+
+    def value(self, field: dict) -> str:
+        """A value for a field, mostly one that fits."""
+        dice, name, documented = self.random.random(), field["name"], field.get("documented", {})
+        if dice < 0.08 and not self.careful:
+            return self.random.choice(ODD)
+        if "values" in documented and (dice < 0.9 or self.careful):
+            return str(self.random.choice(documented["values"]))
+        if "range" in documented:
+            low, high = (int(bound) for bound in documented["range"])
+            if self.careful:
+                return str(self.random.randint(low, high))
+            return str(self.random.choice([low, high, low - 1, high + 1, self.random.randint(low, high)]))
+        if "Domain" in name:
+            return self.random.choice(DOMAINS)
+        if name in ("AppName", "App"):
+            return self.random.choice(APPS)
+        if name in ("StreamName", "Stream"):
+            return self.random.choice(STREAMS)
+        if "Url" in name:
+            return self.random.choice(["http://127.0.0.1:9/x", "https://hook.example.com/a?b=c", "ftp://x", "nothing"])
+        if "Time" in name:
+            shift = self.random.choice([-86400, -3600, 0, 3600, 86400, 90 * 86400])
+            return (datetime(2026, 11, 22, 15, tzinfo=timezone.utc) + timedelta(seconds=shift)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if name == "OssBucket":
+            return self.random.choice(["recordings", "other-bucket", "recordings" if self.careful else "Bad_Bucket"])
+        if name == "OssEndpoint":
+            return "oss-cn-shanghai.aliyuncs.com"
+        if "Prefix" in name:
+            return self.random.choice(["record/{AppName}/{StreamName}/{StartTime}_{EndTime}", "r/{AppName}/{StreamName}/{UnixTimestamp}_{Sequence}", "x/{AppName}/{StreamName}/{StartTime}_{EndTime}" if self.careful else "{Unknown}"])
+        kind = field.get("type", "string")
+        if kind.startswith("int"):
+            return str(self.random.choice([0, 1, 2, 7, 10, 30, 60, 180, 3600]))
+        if kind == "boolean":
+            return self.random.choice(["true", "false"])
+        return self.random.choice(["cn-shanghai", "abc", "1", "on", "off", "live"])
+
+    def fields(self, fields: list[dict], before: str = "") -> list[tuple[str, str]]:
+        pairs: list[tuple[str, str]] = []
+        for field in fields:
+            if field.get("internal") or not (field.get("required") or self.random.random() < 0.4) or not self.careful and self.random.random() < 0.05:
+                continue
+            name = before + field["name"]
+            if field.get("type") == "array":
+                item = field.get("item", {})
+                for number in range(1, self.random.randint(1, 3) + 1):
+                    if item.get("type") == "object":
+                        pairs += self.fields(item.get("fields", []), f"{name}.{number}.")
+                    else:
+                        pairs.append((f"{name}.{number}", self.value({**item, "name": field["name"]})))
+            elif field.get("type") == "object" and field.get("fields"):
+                pairs += self.fields(field["fields"], f"{name}.")
+            else:
+                pairs.append((name, self.value(field)))
+        return pairs
+
+    def request(self, number: int) -> tuple[str, str, str, dict[str, str], bytes]:
+        """What it is called, method, target, headers, body."""
+        dice = self.random.random()
+        if dice < 0.02:
+            route = self.random.choice(CONTROL)
+            return "control " + route.split("?")[0], "GET", f"/_localyun/{route}".rstrip("/"), {}, b""
+        action = self.random.choice(self.likely if dice < 0.9 else self.actions)
+        self.careful = self.random.random() < 0.6
+        pairs = self.fields(action["request"])
+        name = action["action"]
+        if self.random.random() < 0.02:
+            name = self.random.choice([name + "s", name.lower(), "", "AddLiveAppRecordConfg"])
+        if self.random.random() < 0.03:
+            pairs.append((self.random.choice(["Unknown", "appname", "AppName"]), "x"))
+        pairs += [("Format", self.random.choice(["JSON", "JSON", "JSON", "XML", "xml", "yaml"]))] if self.random.random() < 0.9 else []
+        method = self.random.choice(["GET", "GET", "POST", "POST", "PUT"]) if self.random.random() < 0.1 else self.random.choice(["GET", "POST"])
+        broken = self.random.random() < 0.04
+        if self.random.random() < 0.5:
+            return action["action"], *self.signed_in_parameters(method, name, pairs, number, broken)
+        return action["action"], *self.signed_in_headers(method, name, pairs, number, broken)
+
+    def signed_in_parameters(self, method, name, pairs, number, broken):
+        pairs = pairs + [
+            ("Action", name), ("Version", "2016-11-01"), ("AccessKeyId", "testid" if not broken or self.random.random() < 0.7 else "nobody"),
+            ("SignatureMethod", "HMAC-SHA1"), ("SignatureVersion", "1.0"), ("SignatureNonce", f"n{number}"),
+            ("Timestamp", START),
+        ]
+        text = "&".join(sorted(f"{escaped(k)}={escaped(v)}" for k, v in pairs))
+        to_sign = f"{method}&%2F&{escaped(text)}"
+        secret = b"testsecret&" if not broken else b"wrong&"
+        signature = b64encode(hmac.new(secret, to_sign.encode(), hashlib.sha1).digest()).decode()
+        query = urlencode([*pairs, ("Signature", signature)], quote_via=quote, safe="-_.~")
+        if method == "POST" and self.random.random() < 0.5:
+            return method, "/", {"Content-Type": "application/x-www-form-urlencoded"}, query.encode()
+        return method, "/?" + query, {}, b""
+
+    def signed_in_headers(self, method, name, pairs, number, broken):
+        query = "&".join(sorted(f"{escaped(k)}={escaped(v)}" for k, v in pairs))
+        body_hash = hashlib.sha256(b"").hexdigest()
+        headers = {
+            "host": "live.example.com", "x-acs-action": name, "x-acs-version": "2016-11-01", "x-acs-date": START,
+            "x-acs-signature-nonce": f"n{number}", "x-acs-content-sha256": body_hash,
+        }
+        names = ";".join(sorted(headers))
+        lines = "".join(f"{key}:{headers[key]}\n" for key in sorted(headers))
+        canonical = "\n".join([method, "/", query, lines, names, body_hash])
+        to_sign = "ACS3-HMAC-SHA256\n" + hashlib.sha256(canonical.encode()).hexdigest()
+        signature = hmac.new(b"testsecret" if not broken else b"wrong", to_sign.encode(), hashlib.sha256).hexdigest()
+        headers["Authorization"] = f"ACS3-HMAC-SHA256 Credential=testid,SignedHeaders={names},Signature={signature}"
+        return method, "/?" + query if query else "/", headers, b""
+
+
+def escaped(text: str) -> str:
+    return quote(text, safe="-_.~")
+
+
+class Peer:
+    """One program and a connection to it that is kept."""
+
+    def __init__(self, program: str):
+        self.server = Server("--clock-start", START, "--log", "warn", program=program, environment={"LOCALYUN_CHECK_ANSWERS": None})
+        self.at = urlsplit(self.server.api)
+        self.connection = http.client.HTTPConnection(self.at.hostname or "", self.at.port, timeout=60)
+
+    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], str]:
+        for again in (False, True):
+            try:
+                self.connection.request(method, target, body=body or None, headers=headers)
+                answer = self.connection.getresponse()
+                told = sorted((k.lower(), alike(v)) for k, v in answer.getheaders() if k.lower() not in ("date", "content-length"))
+                return answer.status, told, alike(answer.read().decode("utf-8", "replace"))
+            except (http.client.HTTPException, OSError):
+                self.connection.close()
+                if again:
+                    raise
+        raise AssertionError("not reached")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("old")
+    arguments.add_argument("new")
+    arguments.add_argument("--requests", type=int, default=20_000)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--without", default="", help="actions that are not asked, with commas between them")
+    given = arguments.parse_args()
+    maker = Maker(given.seed, set(filter(None, given.without.split(","))))
+    peers = [Peer(given.old), Peer(given.new)]
+    covered = json.loads(peers[0].ask("GET", "/_localyun/coverage", {}, b"")[2])
+    maker.prefer({row["action"] for row in covered["actions"] if row["standing"] == "implemented"})
+    counts: dict[str, int] = {}
+    shown: set[tuple] = set()
+    different = 0
+    try:
+        for number in range(given.requests):
+            name, method, target, headers, body = maker.request(number)
+            old, new = (peer.ask(method, target, headers, body) for peer in peers)
+            counts[f"{old[0]}"] = counts.get(f"{old[0]}", 0) + 1
+            if old == new:
+                continue
+            different += 1
+            kind = (name, old[0], new[0], old[1] == new[1])
+            if kind not in shown and len(shown) < 40:
+                shown.add(kind)
+                print(f"--- request {number}: {name}: {method} {target[:600]} {body[:600]!r}")
+                print(f"  old {old[0]} {[h for h in old[1] if h not in new[1]]} {old[2][:1500]}")
+                print(f"  new {new[0]} {[h for h in new[1] if h not in old[1]]} {new[2][:1500]}", flush=True)
+    finally:
+        for peer in peers:
+            peer.server.stop()
+    told = ", ".join(f"{count} with status {status}" for status, count in sorted(counts.items()))
+    print(f"{given.requests} requests: {told}; {different} answers differ")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
