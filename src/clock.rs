@@ -1,4 +1,5 @@
-//! The service clock: machine time plus an offset that `clock/advance` moves, and the one scheduler of all due times.
+//! The service clock: machine time plus an offset that `clock/advance` moves, or stopped so that only that moves it; and the one scheduler
+//! of all due times.
 //!
 //! Everything in the product that waits (interruption, silent push, window start and end, callback timeout and retry,
 //! retention) waits here, by [`Clock::sleep_until`]. That gives one ordered list of due times, which [`Clock::advance`] can walk:
@@ -42,8 +43,12 @@ struct Inner {
     /// The offset before any advance.
     first_offset: i64,
     offset: AtomicI64,
-    /// While `advance` runs, the frozen time it has reached; `i64::MIN` otherwise.
+    /// While `advance` runs, the time that it has reached, and while the clock is stopped, the time that it shows; `i64::MIN` otherwise.
     frozen: AtomicI64,
+    /// Only an advance moves the clock.
+    stopped: AtomicBool,
+    /// Where the clock was stopped from the start on: what it shows then.
+    stopped_at_start: Option<UnixMs>,
     timers: Mutex<Timers>,
     jumps: Mutex<Jumps>,
     changed: Notify,
@@ -60,7 +65,13 @@ struct Inner {
 #[derive(Default)]
 struct Timers {
     next_id: u64,
-    due: BTreeMap<(UnixMs, u64), oneshot::Sender<Busy>>,
+    due: BTreeMap<(UnixMs, u64), Sleeper>,
+}
+
+struct Sleeper {
+    wake: oneshot::Sender<Busy>,
+    /// Housekeeping, which nobody means who asks for the next due time.
+    quiet: bool,
 }
 
 /// Where an advance has brought the clock.
@@ -131,12 +142,19 @@ impl Clock {
     /// A clock that starts at `start` (or at the machine's time) and runs on from there.
     #[must_use]
     pub fn new(start: Option<UnixMs>) -> Self {
-        Self::with_patience(start, PATIENCE)
+        Self::made(start, false, PATIENCE)
     }
 
-    fn with_patience(start: Option<UnixMs>, patience: Duration) -> Self {
+    /// A clock that stands at `start` (or at the machine's time) until it is advanced.
+    #[must_use]
+    pub fn stopped(start: Option<UnixMs>) -> Self {
+        Self::made(start, true, PATIENCE)
+    }
+
+    fn made(start: Option<UnixMs>, stopped: bool, patience: Duration) -> Self {
         let machine = machine_now();
         let first_offset = start.map_or(0, |s| s - machine);
+        let stopped_at_start = stopped.then_some(machine + first_offset);
         Self {
             inner: Arc::new(Inner {
                 patience,
@@ -144,7 +162,9 @@ impl Clock {
                 machine_at_origin: machine,
                 first_offset,
                 offset: AtomicI64::new(first_offset),
-                frozen: AtomicI64::new(i64::MIN),
+                frozen: AtomicI64::new(stopped_at_start.unwrap_or(i64::MIN)),
+                stopped: AtomicBool::new(stopped),
+                stopped_at_start,
                 timers: Mutex::new(Timers::default()),
                 jumps: Mutex::new(Jumps::default()),
                 changed: Notify::new(),
@@ -170,14 +190,62 @@ impl Clock {
     }
 
     fn running_now(&self) -> UnixMs {
+        self.machine_carried_on() + self.inner.offset.load(Ordering::Acquire)
+    }
+
+    /// The machine's time as the monotonic clock carries it on.
+    fn machine_carried_on(&self) -> UnixMs {
         let elapsed = i64::try_from(self.inner.origin.elapsed().as_millis()).unwrap_or(0);
-        self.inner.machine_at_origin + elapsed + self.inner.offset.load(Ordering::Acquire)
+        self.inner.machine_at_origin + elapsed
     }
 
     /// How far the service clock is ahead of the machine's.
     #[must_use]
     pub fn offset_ms(&self) -> i64 {
-        self.inner.offset.load(Ordering::Acquire)
+        if self.is_stopped() {
+            self.now() - self.machine_carried_on()
+        } else {
+            self.inner.offset.load(Ordering::Acquire)
+        }
+    }
+
+    /// Whether only an advance moves the clock.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.inner.stopped.load(Ordering::Acquire)
+    }
+
+    /// Stops the clock where it is.
+    pub async fn stop(&self) {
+        let _one = self.inner.advancing.lock().await;
+        if !self.inner.stopped.swap(true, Ordering::AcqRel) {
+            self.inner
+                .frozen
+                .store(self.running_now(), Ordering::Release);
+            self.inner.changed.notify_one();
+        }
+    }
+
+    /// Lets a stopped clock run on from where it is.
+    pub async fn run_on(&self) {
+        let _one = self.inner.advancing.lock().await;
+        if !self.is_stopped() {
+            return;
+        }
+        self.run_from(self.now());
+        self.inner.stopped.store(false, Ordering::Release);
+        self.inner.changed.notify_one();
+    }
+
+    /// Sets the offset so that the running clock shows `now`.
+    fn run_from(&self, now: UnixMs) {
+        let jump = now - self.running_now();
+        {
+            let mut jumps = self.jumps();
+            let before = self.inner.offset.fetch_add(jump, Ordering::AcqRel);
+            jumps.note(machine_now(), before);
+        }
+        self.inner.frozen.store(i64::MIN, Ordering::Release);
     }
 
     /// How far the service clock was ahead at a moment of the machine's clock.
@@ -213,16 +281,21 @@ impl Clock {
     /// Waits until the service clock shows `due`. The guard that comes back counts the caller's work from the very
     /// instant of waking; keep it until the work is done.
     pub async fn sleep_until(&self, due: UnixMs) -> Busy {
-        self.wait(due, None).await
+        self.wait(due, None, false).await
     }
 
     /// As [`Clock::sleep_until`], for work that rests in between: the guard is given up only once the due time is
     /// registered, so that an `advance` under way cannot miss it.
     pub async fn rest_until(&self, busy: Busy, due: UnixMs) -> Busy {
-        self.wait(due, Some(busy)).await
+        self.wait(due, Some(busy), false).await
     }
 
-    async fn wait(&self, due: UnixMs, busy: Option<Busy>) -> Busy {
+    /// As [`Clock::rest_until`], for housekeeping: [`Clock::next_due`] does not tell of it.
+    pub async fn rest_quietly_until(&self, busy: Busy, due: UnixMs) -> Busy {
+        self.wait(due, Some(busy), true).await
+    }
+
+    async fn wait(&self, due: UnixMs, busy: Option<Busy>, quiet: bool) -> Busy {
         if due <= self.now() {
             return busy.unwrap_or_else(|| self.busy());
         }
@@ -231,7 +304,7 @@ impl Clock {
             let mut timers = self.timers();
             timers.next_id += 1;
             let key = (due, timers.next_id);
-            timers.due.insert(key, wake);
+            timers.due.insert(key, Sleeper { wake, quiet });
             key
         };
         self.inner.changed.notify_one();
@@ -255,6 +328,14 @@ impl Clock {
         self.timers().due.len()
     }
 
+    /// The next due time that is not housekeeping's.
+    #[must_use]
+    pub fn next_due(&self) -> Option<UnixMs> {
+        let timers = self.timers();
+        let mut told = timers.due.iter().filter(|(_, sleeper)| !sleeper.quiet);
+        told.next().map(|((due, _), _)| *due)
+    }
+
     /// Runs the due times as machine time passes. One task of the process does this for ever.
     pub async fn run(&self) {
         loop {
@@ -264,7 +345,7 @@ impl Clock {
                 .due
                 .first_key_value()
                 .map(|((due, _), _)| *due);
-            if self.is_advancing() {
+            if self.is_advancing() || self.is_stopped() {
                 changed.await;
                 continue;
             }
@@ -293,7 +374,7 @@ impl Clock {
     fn fire_until(&self, now: UnixMs) -> usize {
         let mut fired = 0;
         loop {
-            let wake = {
+            let sleeper = {
                 let mut timers = self.timers();
                 match timers.due.first_entry() {
                     Some(entry) if entry.key().0 <= now => entry.remove(),
@@ -301,7 +382,7 @@ impl Clock {
                 }
             };
             fired += 1;
-            let _ = wake.send(self.busy());
+            let _ = sleeper.wake.send(self.busy());
         }
     }
 
@@ -331,13 +412,11 @@ impl Clock {
                 _ => break,
             }
         }
-        let jump = target - self.running_now();
-        {
-            let mut jumps = self.jumps();
-            let before = self.inner.offset.fetch_add(jump, Ordering::AcqRel);
-            jumps.note(machine_now(), before);
+        if self.is_stopped() {
+            self.inner.frozen.store(target, Ordering::Release);
+        } else {
+            self.run_from(target);
         }
-        self.inner.frozen.store(i64::MIN, Ordering::Release);
         self.inner.in_advance.store(false, Ordering::Release);
         self.inner.changed.notify_one();
         self.settle_once().await;
@@ -358,9 +437,15 @@ impl Clock {
     /// Takes up the offset that the advances of an earlier run left, where it lies ahead.
     pub fn take_up(&self, offset_ms: i64) {
         self.inner.offset.fetch_max(offset_ms, Ordering::AcqRel);
+        if self.is_stopped() {
+            self.inner
+                .frozen
+                .fetch_max(self.running_now(), Ordering::AcqRel);
+        }
     }
 
-    /// Takes every advance back. Whoever waits is woken: due times of the old time would be far off.
+    /// Takes every advance back, and stops the clock or lets it run as at the start. Whoever waits is woken: due times of the old time
+    /// would be far off.
     pub async fn rewind(&self) {
         let _one = self.inner.advancing.lock().await;
         {
@@ -371,6 +456,12 @@ impl Clock {
                 .swap(self.inner.first_offset, Ordering::AcqRel);
             jumps.note(machine_now(), before);
         }
+        let shown = self.inner.stopped_at_start;
+        self.inner
+            .frozen
+            .store(shown.unwrap_or(i64::MIN), Ordering::Release);
+        self.inner.stopped.store(shown.is_some(), Ordering::Release);
+        self.inner.changed.notify_one();
         self.fire_until(UnixMs::MAX);
         self.settle().await;
     }
@@ -528,6 +619,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stopped_clock_moves_by_advances_alone() {
+        let clock = Clock::stopped(Some(1_000_000));
+        let scheduler = clock.clone();
+        let running = tokio::spawn(async move { scheduler.run().await });
+        let sleeper = clock.clone();
+        let woken = tokio::spawn(async move { drop(sleeper.sleep_until(1_000_020).await) });
+        while clock.waiting() < 1 {
+            tokio::task::yield_now().await;
+        }
+        machine_sleep(Duration::from_millis(60)).await;
+        assert_eq!((clock.now(), woken.is_finished()), (1_000_000, false));
+        assert_eq!(clock.next_due(), Some(1_000_020));
+        assert_eq!(clock.advance(20).await.now, 1_000_020);
+        woken.await.unwrap();
+        assert_eq!((clock.now(), clock.next_due()), (1_000_020, None));
+        let (ahead, machine) = (clock.offset_ms(), machine_now());
+        assert!((ahead - (1_000_020 - machine)).abs() < 1_000);
+        clock.run_on().await;
+        machine_sleep(Duration::from_millis(20)).await;
+        assert!((1_000_030..1_060_000).contains(&clock.now()));
+        clock.stop().await;
+        let stood = clock.now();
+        machine_sleep(Duration::from_millis(5)).await;
+        assert_eq!(clock.now(), stood);
+        // As at the start.
+        clock.rewind().await;
+        assert_eq!((clock.now(), clock.is_stopped()), (1_000_000, true));
+        running.abort();
+    }
+
+    #[tokio::test]
+    async fn housekeeping_is_not_the_next_due_time() {
+        let clock = Clock::stopped(Some(0));
+        let sleeper = clock.clone();
+        let quiet = tokio::spawn(async move {
+            let busy = sleeper.busy();
+            drop(sleeper.rest_quietly_until(busy, 50).await);
+        });
+        while clock.waiting() < 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(clock.next_due(), None);
+        clock.advance(50).await;
+        quiet.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_chain_of_sleeps_inside_one_advance_all_fire() {
         let clock = Clock::new(None);
         let (done, woken) = oneshot::channel();
@@ -560,7 +698,7 @@ mod tests {
     #[tokio::test]
     async fn work_without_an_end_is_waited_for_once() {
         let patience = Duration::from_millis(300);
-        let clock = Clock::with_patience(None, patience);
+        let clock = Clock::made(None, false, patience);
         let stuck = clock.busy();
         for after in 1..=100 {
             let sleeper = clock.clone();

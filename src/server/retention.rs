@@ -21,6 +21,6 @@ pub(super) async fn run(services: Arc<Services>) {
             tracing::warn!(%error, "old records cannot be forgotten");
         }
         let due = services.clock.now() + DAY_MS;
-        busy = services.clock.rest_until(busy, due).await;
+        busy = services.clock.rest_quietly_until(busy, due).await;
     }
 }
