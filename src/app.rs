@@ -3,16 +3,39 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{self, Advanced};
+use serde_json::json;
+
+use crate::clock::{self, UnixMs};
 use crate::config::Config;
+use crate::events::{self, Names};
 use crate::live::hub::Hub;
 use crate::objects::s3::Addressing;
 use crate::rpc::gateway::Gateway;
 use crate::services::Services;
+use crate::sinks::Sinks;
 use crate::site::addresses::Addresses;
 
 /// Machine time in which the database must take the clock's new offset; an advance goes on without it.
 const KEEP_CLOCK: Duration = Duration::from_secs(2);
+
+/// Where an advance is to bring the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// That many milliseconds on.
+    Later(i64),
+    Instant(UnixMs),
+    /// The next time at which something falls due; nowhere where nothing does.
+    NextDue,
+}
+
+/// Where an advance has brought the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    pub by_ms: i64,
+    pub now: UnixMs,
+    /// Everything that fell due on the way is done.
+    pub settled: bool,
+}
 
 /// A started service.
 pub struct App {
@@ -21,6 +44,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// What API calls use.
     pub gateway: Gateway,
+    /// Built-in receivers of callbacks.
+    pub sinks: Sinks,
     pub runtime: tokio::runtime::Handle,
     /// Whoever moves the clock or takes its advances back.
     moving: tokio::sync::Mutex<()>,
@@ -35,6 +60,7 @@ impl App {
             services: context.services.clone(),
             hub: context.hub.clone(),
             gateway,
+            sinks: Sinks::default(),
             runtime: tokio::runtime::Handle::current(),
             moving: tokio::sync::Mutex::default(),
         })
@@ -77,24 +103,58 @@ impl App {
     }
 
     /// Moves the service clock: first everything that has arrived already is worked off, then what falls due, in order.
-    pub async fn advance(&self, ms: i64) -> Advanced {
+    pub async fn advance(&self, to: To) -> Moved {
         let _one = self.moving.lock().await;
         self.services.notifier.patience.renew();
         let mut drained = self.hub.drain().await;
+        let clock = &self.services.clock;
+        let before = clock.now();
+        let ms = match to {
+            To::Later(ms) => ms,
+            To::Instant(at) => at - before,
+            To::NextDue => clock.next_due().map_or(0, |due| due - before),
+        };
+        let ms = ms.max(0);
         self.keep_clock(ms).await;
-        let advanced = self.services.clock.advance(ms).await;
+        let advanced = clock.advance(ms).await;
         drained &= self.hub.drain().await;
         // What did not end within the advance's own patience is not waited for once more.
-        let clock = &self.services.clock;
         let settled = if advanced.settled {
             clock.settle().await && clock.is_settled()
         } else {
             false
         };
-        Advanced {
+        let moved = Moved {
+            by_ms: ms,
+            now: advanced.now,
             settled: settled && drained,
-            ..advanced
+        };
+        let told = json!({
+            "what": "advanced",
+            "by_ms": moved.by_ms,
+            "now_ms": moved.now,
+            "settled": moved.settled,
+        });
+        self.services
+            .events
+            .tell(events::Kind::Clock, Names::NONE, &told);
+        moved
+    }
+
+    /// Stops the service clock, or lets it run on.
+    pub async fn freeze(&self, frozen: bool) {
+        let _one = self.moving.lock().await;
+        let clock = &self.services.clock;
+        if frozen {
+            clock.stop().await;
+        } else {
+            clock.run_on().await;
         }
+        let what = if frozen { "frozen" } else { "running" };
+        let told = json!({"what": what, "now_ms": clock.now()});
+        self.services
+            .events
+            .tell(events::Kind::Clock, Names::NONE, &told);
     }
 
     /// Writes down how far an advance may bring the clock, before any row has a time of it.
@@ -140,6 +200,11 @@ impl App {
         self.services.notifier.reset(self.services.clock.busy());
         self.services.clock.rewind().await;
         self.gateway.forget();
+        self.sinks.clear();
+        let events = &self.services.events;
+        events.clear();
+        let told = json!({"what": "reset", "now_ms": self.services.clock.now()});
+        events.tell(events::Kind::Clock, Names::NONE, &told);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use crate::secrets;
 
 pub use crate::identity::AccessKey;
 pub use keys::{KEYS, Key};
-pub use resolve::{Raw, load, resolve};
+pub use resolve::{Raw, load, resolve, strange_variables};
 
 /// Whether callers must sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,14 @@ pub enum Domains {
 pub enum Buckets {
     Auto,
     Existing,
+}
+
+/// Whether the service clock runs from the start on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockMode {
+    Running,
+    /// Only an advance moves it.
+    Frozen,
 }
 
 /// Whether the documented call rates are enforced.
@@ -69,6 +77,11 @@ pub struct Config {
     pub access_keys: Vec<AccessKey>,
     pub auth: Auth,
     pub clock_start: Option<UnixMs>,
+    pub clock: ClockMode,
+    /// What ids follow from, instead of chance.
+    pub id_seed: Option<u64>,
+    /// The data folder is removed at the end.
+    pub ephemeral: bool,
     pub public_host: Option<String>,
     pub seed: Option<PathBuf>,
     pub domains: Domains,

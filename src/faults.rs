@@ -4,6 +4,9 @@ use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::events::{Events, Kind, Names};
 
 /// The boundaries where a fault can be armed, beside `api:<Action>`.
 pub const BOUNDARIES: [&str; 4] = ["store", "object-put", "callback", "ingest"];
@@ -54,12 +57,23 @@ pub struct Strike {
     pub code: Option<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Faults {
     armed: Mutex<Vec<Fault>>,
+    /// Who hears of each strike.
+    events: Option<Events>,
 }
 
 impl Faults {
+    /// Faults whose strikes are told.
+    #[must_use]
+    pub fn telling(events: Events) -> Self {
+        Self {
+            armed: Mutex::default(),
+            events: Some(events),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
         self.armed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,6 +110,16 @@ impl Faults {
         let _ = STRUCK.try_with(|struck| {
             struck.borrow_mut().get_or_insert_with(|| at.to_owned());
         });
+        if let Some(events) = &self.events {
+            let told = json!({
+                "point": at,
+                "code": fault.code,
+                "delay_ms": fault.delay_ms,
+                "struck": fault.struck,
+                "first": fault.first,
+            });
+            events.tell(Kind::Fault, Names::NONE, &told);
+        }
         Some(Strike {
             delay_ms: fault.delay_ms.unwrap_or(0),
             code: fault.code.clone(),

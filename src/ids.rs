@@ -1,7 +1,10 @@
 //! Identifiers that answers, rows and files carry.
 
 use std::cell::RefCell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 /// Random bytes that a thread draws from the system at a time; each answer of the API takes two ids, and a call into the kernel
@@ -32,7 +35,75 @@ impl Drawn {
     }
 }
 
-fn random_uuid() -> Uuid {
+/// What an id is for. Each has a series of its own, so that work that runs side by side does not mix them.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    Request,
+    Trace,
+    Session,
+    Record,
+    Other,
+}
+
+/// Ids that follow from a number.
+struct Series {
+    seed: u64,
+    /// The how-manieth run on the same data it is: a later one makes other ids.
+    run: u64,
+    made: [AtomicU64; 5],
+}
+
+static SERIES: OnceLock<Series> = OnceLock::new();
+
+/// The instant in the first ordered id of a series (Unix milliseconds), and how far those of the next run lie behind it.
+const FIRST_MS: u64 = 1_700_000_000_000;
+const MS_A_RUN: u64 = 1_000_000_000;
+
+impl Series {
+    fn new(seed: u64, run: u64) -> Self {
+        Self {
+            seed,
+            run,
+            made: Default::default(),
+        }
+    }
+
+    /// The next id's number, and bytes for it.
+    fn next(&self, purpose: Purpose) -> (u64, [u8; 32]) {
+        let number = self
+            .made
+            .get(purpose as usize)
+            .map_or(0, |made| made.fetch_add(1, Ordering::Relaxed));
+        let mut digest = Sha256::new();
+        for part in [self.seed, self.run, purpose as u64, number] {
+            digest.update(part.to_be_bytes());
+        }
+        (number, digest.finalize().into())
+    }
+
+    fn random(&self, purpose: Purpose) -> Uuid {
+        let (_, bytes) = self.next(purpose);
+        let first = bytes.first_chunk::<ID>().copied().unwrap_or_default();
+        Builder::from_random_bytes(first).into_uuid()
+    }
+
+    fn ordered(&self, purpose: Purpose) -> Uuid {
+        let (number, bytes) = self.next(purpose);
+        let tail = bytes.first_chunk::<10>().copied().unwrap_or_default();
+        let at = FIRST_MS + self.run.saturating_mul(MS_A_RUN) + number;
+        Builder::from_unix_timestamp_millis(at, &tail).into_uuid()
+    }
+}
+
+/// From now on the ids of this process follow from a number, and from how many runs the same data has seen.
+pub fn follow_from(seed: u64, run: u64) {
+    let _ = SERIES.set(Series::new(seed, run));
+}
+
+fn random_uuid(purpose: Purpose) -> Uuid {
+    if let Some(series) = SERIES.get() {
+        return series.random(purpose);
+    }
     POOL.with_borrow_mut(Drawn::next)
         .unwrap_or_else(Uuid::new_v4)
 }
@@ -41,7 +112,7 @@ fn random_uuid() -> Uuid {
 #[must_use]
 pub fn request_id() -> String {
     let mut buffer = Uuid::encode_buffer();
-    random_uuid()
+    random_uuid(Purpose::Request)
         .hyphenated()
         .encode_upper(&mut buffer)
         .to_owned()
@@ -50,19 +121,33 @@ pub fn request_id() -> String {
 /// A trace id: 32 lower-case hex digits.
 #[must_use]
 pub fn trace_id() -> String {
-    simple(random_uuid())
+    simple(random_uuid(Purpose::Trace))
 }
 
-/// The id of a recording session, a file or a callback: a UUID whose order in time is its order in text.
+fn ordered(purpose: Purpose) -> String {
+    let id = match SERIES.get() {
+        Some(series) => series.ordered(purpose),
+        None => Uuid::now_v7(),
+    };
+    id.hyphenated().to_string()
+}
+
+/// The id of whatever has no series of its own: a UUID whose order in time is its order in text.
 #[must_use]
 pub fn ordered_id() -> String {
-    Uuid::now_v7().hyphenated().to_string()
+    ordered(Purpose::Other)
+}
+
+/// The id of a recording session, whose order is that of the beginnings.
+#[must_use]
+pub fn session_id() -> String {
+    ordered(Purpose::Session)
 }
 
 /// A record id as index files carry it: a lower-case UUID, whose order is that of creation.
 #[must_use]
 pub fn record_id() -> String {
-    ordered_id()
+    ordered(Purpose::Record)
 }
 
 /// A signature nonce for our own client, and what credentials are made of: nothing of it is drawn before it is wanted.
@@ -81,6 +166,26 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn a_series_is_the_same_each_time_and_another_in_each_run() {
+        let drawn = |seed, run| {
+            let series = Series::new(seed, run);
+            // Other purposes do not disturb it.
+            let session = series.ordered(Purpose::Session);
+            series.random(Purpose::Request);
+            (
+                session,
+                series.ordered(Purpose::Session),
+                series.random(Purpose::Request),
+            )
+        };
+        assert_eq!(drawn(7, 1), drawn(7, 1));
+        let (first, second, request) = drawn(7, 1);
+        assert!(first < second && second < drawn(7, 2).0);
+        assert_eq!((first.get_version_num(), request.get_version_num()), (7, 4));
+        assert_ne!(drawn(7, 1).2, drawn(8, 1).2);
+    }
 
     #[test]
     fn ids_differ_across_draws_and_threads() {

@@ -4,6 +4,7 @@ pub mod event;
 pub mod notify;
 pub mod object_name;
 pub mod on_demand;
+pub mod reason;
 pub mod retention;
 pub mod rule;
 pub mod stream_key;

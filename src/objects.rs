@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use folder::{Acl, Adopted, FolderError, FolderStore, NewObject};
+use folder::{Acl, Adopted, Change, FolderError, FolderStore, NewObject, Teller};
 
 use crate::faults::Faults;
 
@@ -49,6 +49,8 @@ pub enum Store {
 pub struct Objects {
     pub store: Store,
     pub faults: Arc<Faults>,
+    /// Hears of what goes to an outside store; the embedded one tells of itself.
+    teller: Option<Teller>,
     /// Buckets that are to be made as soon as the store is back.
     later: Arc<Mutex<HashSet<String>>>,
 }
@@ -68,8 +70,35 @@ impl Objects {
         Self {
             store,
             faults,
+            teller: None,
             later: Arc::default(),
         }
+    }
+
+    /// Says who hears of what goes to an outside store.
+    #[must_use]
+    pub fn telling(mut self, teller: Teller) -> Self {
+        self.teller = Some(teller);
+        self
+    }
+
+    fn told(
+        &self,
+        what: &'static str,
+        bucket: &str,
+        key: &str,
+        size: Option<u64>,
+        done: Result<(), PutError>,
+    ) -> Result<(), PutError> {
+        if let (Ok(()), Some(tell)) = (&done, &self.teller) {
+            tell(&Change {
+                what,
+                bucket,
+                key,
+                size,
+            });
+        }
+        done
     }
 
     #[must_use]
@@ -136,7 +165,9 @@ impl Objects {
             }
             Store::Outside(client) => {
                 self.catch_up(upload.bucket).await?;
-                client.put_file(upload, TAG, file.path).await
+                let size = std::fs::metadata(file.path).ok().map(|found| found.len());
+                let done = client.put_file(upload, TAG, file.path).await;
+                self.told("put", upload.bucket, upload.key, size, done)
             }
         }
     }
@@ -172,7 +203,9 @@ impl Objects {
             }
             Store::Outside(client) => {
                 self.catch_up(upload.bucket).await?;
-                client.put_text(upload, TAG, text).await
+                let size = u64::try_from(text.len()).ok();
+                let done = client.put_text(upload, TAG, text).await;
+                self.told("put", upload.bucket, upload.key, size, done)
             }
         }
     }
@@ -184,7 +217,9 @@ impl Objects {
             Store::Embedded(store) => store,
             Store::Outside(client) => {
                 self.catch_up(upload.bucket).await?;
-                return client.replace_text(upload, TAG, text).await;
+                let size = u64::try_from(text.len()).ok();
+                let done = client.replace_text(upload, TAG, text).await;
+                return self.told("put", upload.bucket, upload.key, size, done);
             }
         };
         let _turn = TURNS.acquire().await;
@@ -262,7 +297,11 @@ impl Objects {
                 Err(FolderError::NoSuchBucket(_)) => Ok(false),
                 Err(error) => Err(put_error(error)),
             },
-            Store::Outside(client) => client.delete(bucket, key).await,
+            Store::Outside(client) => {
+                let found = client.delete(bucket, key).await?;
+                let done = self.told("delete", bucket, key, None, Ok(()));
+                done.map(|()| found)
+            }
         }
     }
 

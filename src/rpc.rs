@@ -14,9 +14,12 @@ use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::actions::{declined, retired};
 use crate::clock;
 use crate::error::{ApiError, Code};
+use crate::events::{self, Names};
 use crate::faults;
 use crate::ids;
 use crate::notes;
@@ -243,6 +246,39 @@ fn report_misfit(spec: &ActionSpec, answer: &[u8]) {
     }
 }
 
+/// Says what was called, about which stream, and how it went.
+fn tell(
+    gateway: &Gateway,
+    trace: &Trace<'_>,
+    request_id: &str,
+    status: u16,
+    code: Option<&str>,
+    took: Duration,
+) {
+    let param = |wanted: &str| {
+        let found = trace.params.iter().find(|(name, _)| name == wanted);
+        found.map_or("", |(_, value)| value.as_ref())
+    };
+    let names = Names {
+        domain: param("DomainName"),
+        app: param("AppName"),
+        stream: param("StreamName"),
+    };
+    let told = json!({
+        "request_id": request_id,
+        "action": trace.action,
+        "caller": trace.caller.as_ref().and_then(Caller::id),
+        "status": status,
+        "code": code,
+        "fault": trace.fault.is_some(),
+        "took_us": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    });
+    gateway
+        .services()
+        .events
+        .tell(events::Kind::Call, names, &told);
+}
+
 fn close(
     gateway: &Gateway,
     parts: &HttpParts,
@@ -267,6 +303,7 @@ fn close(
     let mismatch = error.is_some_and(|e| e.code == Code::SignatureDoesNotMatch);
     let evidence = mismatch.then(|| Evidence::of(parts)).flatten();
     let message = error.map(ApiError::kept_message);
+    tell(gateway, &trace, request_id, status, code.as_deref(), took);
     let entry = Entry {
         request_id: request_id.into(),
         at: gateway.services().clock.now(),

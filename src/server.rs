@@ -5,6 +5,7 @@ mod doors;
 mod last_run;
 mod retention;
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,15 @@ use actix_web::dev::ServerHandle;
 use crate::actions::Context;
 use crate::app::App;
 use crate::clock::{self, Clock};
-use crate::config::{Config, ConfigError};
+use crate::config::{ClockMode, Config, ConfigError};
 use crate::control;
 use crate::disk::descriptors;
 use crate::disk::lock_file::{self, LockFile};
 use crate::disk::writers::Disk;
+use crate::events::{self, Events, Names};
 use crate::faults::Faults;
 use crate::identity::KeyRing;
+use crate::ids;
 use crate::live::hub::Hub;
 use crate::live::play::PlayDoor;
 use crate::live::{ingest, recovery};
@@ -27,7 +30,7 @@ use crate::metrics::Metrics;
 use crate::model::wire_time;
 use crate::notify::handle::Notifier;
 use crate::notify::{outbox, receiver};
-use crate::objects::folder::FolderStore;
+use crate::objects::folder::{FolderStore, Teller};
 use crate::objects::{Objects, Store as ObjectStore, s3};
 use crate::rpc::gateway::Gateway;
 use crate::rpc::nonce::Nonces;
@@ -111,10 +114,22 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let last_run = LastRun::look(&data.held, &config.database_url);
     let store = open_store(&config, me).await?;
     last_run.tell(&store).await;
+    if let Some(seed) = config.id_seed {
+        let run = store.generation().await;
+        ids::follow_from(
+            seed,
+            run.map_err(|e| ConfigError::new("--database-url", e))?,
+        );
+    }
     let service_clock = start_clock(&config, &store).await?;
-    let faults = Arc::new(Faults::default());
-    let folder = open_folder(&config, &service_clock)?;
-    let objects = Objects::new(object_store(&config, &folder), faults.clone());
+    let events = match config.id_seed {
+        Some(_) => Events::from_id(service_clock.clone(), 0),
+        None => Events::new(service_clock.clone()),
+    };
+    let faults = Arc::new(Faults::telling(events.clone()));
+    let folder = open_folder(&config, &service_clock, &events)?;
+    let objects = Objects::new(object_store(&config, &folder), faults.clone())
+        .telling(object_teller(&events));
     let (notifier, inbox) = Notifier::new();
     let spool = config.data_dir.join("spool");
     data.held
@@ -128,6 +143,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         disk: Disk::start().map_err(|e| data_dir_error(&config, e))?,
         http: receiver::client().map_err(|e| ConfigError::new("callbacks", e))?,
         faults: faults.clone(),
+        events,
         metrics: Arc::new(Metrics::default()),
         spool,
     });
@@ -145,6 +161,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         play: url("http", &play),
         play_tls: play_tls.as_ref().map(|listener| url("https", listener)),
         public_host: config.public_host.clone(),
+        node: machine(),
     };
     let context = Context::new(services.clone(), hub.clone(), config.clone());
     let app = App::new(Gateway::new(
@@ -238,6 +255,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         }
     }
     print_line(&ready.to_string());
+    if std::io::stderr().is_terminal() {
+        running.show_banner();
+    }
     running.wait().await.map_err(named)
 }
 
@@ -260,6 +280,23 @@ fn live_with_size_limits() {
 }
 
 impl Running {
+    /// What a person wants to know who has just started the service in a terminal.
+    #[expect(
+        clippy::print_stderr,
+        reason = "it is for the person at the terminal, whatever the log's filter is"
+    )]
+    fn show_banner(&self) {
+        let key = self.app.gateway.keys.first();
+        let key = key.map_or_else(String::new, |key| key.id.clone());
+        let public = |url: &str| self.app.public(url);
+        eprintln!(
+            "\n  API       {api}   key {key}, its secret in --access-keys\n  push      {rtmp}/live/STREAM?vhost=DOMAIN\n  objects   {oss}\n  console   {api}/_localyun/ui/\n",
+            api = public(&self.api),
+            rtmp = public(&self.rtmp),
+            oss = self.app.store_url(),
+        );
+    }
+
     /// Waits for SIGTERM or Ctrl-C and stops in order; or for another process that took the database over, which is an error.
     pub async fn wait(self) -> Result<(), ServeError> {
         let mut terminate =
@@ -319,6 +356,7 @@ impl Running {
         let _ =
             clock::machine_timeout(Duration::from_secs(5), self.app.services.disk.settle()).await;
         self.app.services.clock.settle().await;
+        self.app.services.events.close();
         for task in self.tasks {
             task.abort();
         }
@@ -420,7 +458,11 @@ fn database_host(url: &str) -> Option<(String, u16)> {
 
 /// The service clock. Where an earlier run advanced it and no start is asked for, it goes on from there: time never goes back.
 async fn start_clock(config: &Config, store: &Store) -> Result<Clock, ConfigError> {
-    let service_clock = Clock::new(config.clock_start);
+    let service_clock = if config.clock == ClockMode::Frozen {
+        Clock::stopped(config.clock_start)
+    } else {
+        Clock::new(config.clock_start)
+    };
     let kept = store
         .clock_offset()
         .await
@@ -436,13 +478,25 @@ async fn start_clock(config: &Config, store: &Store) -> Result<Clock, ConfigErro
     Ok(service_clock)
 }
 
-fn open_folder(config: &Config, service_clock: &Clock) -> Result<FolderStore, ConfigError> {
+fn open_folder(
+    config: &Config,
+    service_clock: &Clock,
+    events: &Events,
+) -> Result<FolderStore, ConfigError> {
     let service_clock = service_clock.clone();
-    FolderStore::open_with_clock(
+    let store = FolderStore::open_with_clock(
         config.data_dir.join("oss"),
         Arc::new(move || service_clock.now()),
     )
-    .map_err(|e| data_dir_error(config, e))
+    .map_err(|e| data_dir_error(config, e))?;
+    store.tell_changes(object_teller(events));
+    Ok(store)
+}
+
+/// Makes events of what happens to objects.
+fn object_teller(events: &Events) -> Teller {
+    let events = events.clone();
+    Arc::new(move |change| events.tell(events::Kind::Object, Names::NONE, change))
 }
 
 fn object_store(config: &Config, folder: &FolderStore) -> ObjectStore {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::disk::writers::Disk;
+use crate::events::Events;
 use crate::faults::Faults;
 use crate::metrics::Metrics;
 use crate::notify::handle::Notifier;
@@ -19,6 +20,8 @@ pub struct Services {
     pub disk: Disk,
     pub http: reqwest::Client,
     pub faults: Arc<Faults>,
+    /// What happens, for whoever follows.
+    pub events: Events,
     pub metrics: Arc<Metrics>,
     /// Where sessions keep their spools.
     pub spool: PathBuf,

@@ -11,6 +11,7 @@ mod entity;
 mod failure;
 mod hold;
 pub mod lease;
+pub mod lists;
 mod migration;
 mod patience;
 pub mod records;

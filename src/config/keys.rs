@@ -13,6 +13,8 @@ pub struct Key {
     pub help: &'static str,
     /// Never shown.
     pub secret: bool,
+    /// The flag alone means `on`.
+    pub switch: bool,
 }
 
 const fn key(
@@ -29,11 +31,17 @@ const fn key(
         value,
         help,
         secret: false,
+        switch: false,
     }
 }
 
 const fn secret(mut key: Key) -> Key {
     key.secret = true;
+    key
+}
+
+const fn switch(mut key: Key) -> Key {
+    key.switch = true;
     key
 }
 
@@ -53,6 +61,13 @@ pub const KEYS: &[Key] = &[
         "DIR",
         "Folder for the database, the spool and the embedded object store",
     ),
+    switch(key(
+        "ephemeral",
+        "LOCALYUN_EPHEMERAL",
+        Some("off"),
+        "on|off",
+        "A folder of its own in the temporary directory, removed at the end",
+    )),
     key(
         "api-addr",
         "LOCALYUN_API_ADDR",
@@ -122,6 +137,20 @@ pub const KEYS: &[Key] = &[
         None,
         "TIME",
         "Instant at which the service clock starts (2026-03-01T02:00:00Z)",
+    ),
+    key(
+        "clock",
+        "LOCALYUN_CLOCK",
+        Some("running"),
+        "running|frozen",
+        "frozen starts with a clock that only an advance moves",
+    ),
+    key(
+        "id-seed",
+        "LOCALYUN_ID_SEED",
+        None,
+        "NUMBER",
+        "Request, record and session ids follow from this number, the same in every run",
     ),
     key(
         "public-host",

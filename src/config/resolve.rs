@@ -4,13 +4,26 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::keys::{KEYS, Key, find};
-use super::{AccessKey, Auth, Buckets, Config, ConfigError, Domains, Limits, OutsideStore, Shown};
+use super::{
+    AccessKey, Auth, Buckets, ClockMode, Config, ConfigError, Domains, Limits, OutsideStore, Shown,
+};
 use crate::clock::UnixMs;
+use crate::ids;
 use crate::likeness;
 use crate::model::wire_time;
 use crate::objects::s3::Addressing;
 use crate::secrets;
 use crate::site::host;
+
+/// Variables that the tools read, or the tests.
+const OF_TOOLS: [&str; 6] = [
+    "LOCALYUN_ENDPOINT",
+    "LOCALYUN_PUSH_URL",
+    "LOCALYUN_PLAY_URL",
+    "LOCALYUN_CA_FILE",
+    "LOCALYUN_CHECK_ANSWERS",
+    "LOCALYUN_BIN",
+];
 
 /// What was written, with where.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +33,12 @@ impl Raw {
     /// Sets a value, as a flag does.
     pub fn set(&mut self, name: &'static str, value: impl Into<String>, source: impl Into<String>) {
         self.0.insert(name, (value.into(), source.into()));
+    }
+
+    /// Whether a value is there.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -150,7 +169,26 @@ fn access_key(raw: &Raw, name: &str, text: &str) -> Result<AccessKey, ConfigErro
 /// Checks and types every setting.
 pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
     let text = |name: &str| raw.get(name).map(str::to_owned);
-    let data_dir = PathBuf::from(raw.get("data-dir").unwrap_or(".localyun"));
+    let ephemeral = choice(
+        raw,
+        "ephemeral",
+        &[
+            ("off", false),
+            ("on", true),
+            ("false", false),
+            ("true", true),
+            ("0", false),
+            ("1", true),
+        ],
+    )?;
+    let data_dir = if ephemeral {
+        if raw.source("data-dir") != "default" {
+            return Err(raw.wrong("data-dir", "is of no use with --ephemeral"));
+        }
+        std::env::temp_dir().join(format!("localyun-{}", ids::nonce()))
+    } else {
+        PathBuf::from(raw.get("data-dir").unwrap_or(".localyun"))
+    };
     if data_dir.as_os_str().is_empty() {
         return Err(raw.wrong("data-dir", "must not be empty"));
     }
@@ -202,6 +240,14 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
             )
         })?),
     };
+    let id_seed = match raw.get("id-seed") {
+        None => None,
+        Some(value) => Some(
+            value
+                .parse()
+                .map_err(|_| raw.wrong("id-seed", format!("{value:?} is no whole number")))?,
+        ),
+    };
     let outside_store = outside_store(raw)?;
     let optional = |name: &str| {
         let written = raw.get(name).is_some();
@@ -227,6 +273,16 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
             &[("auto", Buckets::Auto), ("existing", Buckets::Existing)],
         )?,
         limits: choice(raw, "limits", &[("off", Limits::Off), ("on", Limits::On)])?,
+        clock: choice(
+            raw,
+            "clock",
+            &[
+                ("running", ClockMode::Running),
+                ("frozen", ClockMode::Frozen),
+            ],
+        )?,
+        id_seed,
+        ephemeral,
         public_host: named_host(raw, "public-host", host::host)?,
         seed: text("seed").map(PathBuf::from),
         default_domain: named_host(raw, "default-domain", host::domain)?,
@@ -304,6 +360,23 @@ fn outside_store(raw: &Raw) -> Result<Option<OutsideStore>, ConfigError> {
         )?,
         region: raw.get("oss-region").unwrap_or("us-east-1").to_owned(),
     }))
+}
+
+/// Variables that no setting and no tool of ours reads, each with the name that was probably meant.
+#[must_use]
+pub fn strange_variables(
+    names: impl Iterator<Item = String>,
+) -> Vec<(String, Option<&'static str>)> {
+    let known = || KEYS.iter().map(|key| key.env).chain(OF_TOOLS);
+    let mut strange: Vec<_> = names
+        .filter(|name| name.starts_with("LOCALYUN_") && !known().any(|known| known == name))
+        .map(|name| {
+            let near = likeness::closest(known(), &name);
+            (name, near)
+        })
+        .collect();
+    strange.sort();
+    strange
 }
 
 fn shown(raw: &Raw) -> Vec<Shown> {
@@ -400,6 +473,34 @@ mod tests {
             unknown.contains("api_adr in ") && unknown.contains("did you mean api_addr?"),
             "{unknown}"
         );
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_told_with_the_name_that_was_meant() {
+        let names = [
+            "LOCALYUN_API_ADRR",
+            "PATH",
+            "LOCALYUN_ENDPOINT",
+            "LOCALYUN_AUTH",
+            "LOCALYUN_XYZZY",
+        ];
+        let strange = strange_variables(names.into_iter().map(str::to_owned));
+        let told: Vec<_> = strange
+            .iter()
+            .map(|(name, near)| (name.as_str(), *near))
+            .collect();
+        assert_eq!(told[0], ("LOCALYUN_API_ADRR", Some("LOCALYUN_API_ADDR")));
+        assert_eq!((told[1].0, told.len()), ("LOCALYUN_XYZZY", 2));
+    }
+
+    #[test]
+    fn an_ephemeral_folder_lies_in_the_temporary_directory() {
+        let config = with(&[("ephemeral", "on")], &[]).unwrap();
+        assert!(config.ephemeral && config.data_dir.starts_with(std::env::temp_dir()));
+        let other = with(&[("ephemeral", "on")], &[]).unwrap();
+        assert_ne!(config.data_dir, other.data_dir);
+        let both = with(&[("ephemeral", "on"), ("data-dir", "x")], &[]);
+        assert!(both.unwrap_err().to_string().starts_with("--data-dir: "));
     }
 
     #[test]

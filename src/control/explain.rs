@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Outcome, Refused, query};
+use super::ask::{Ask, Outcome, Refused, answer};
 use crate::app::App;
 use crate::live::ingest::admission::Domain;
+use crate::live::recorder::unrecorded::domains_with_rules;
 use crate::model::notify::RecordNotify;
-use crate::model::on_demand::{ingest_parameter_wants, question_url};
-use crate::model::rule::{ANY, OnDemand, Window, choose, verdicts};
+use crate::model::reason::{Circumstances, reason};
+use crate::model::rule::{ANY, Window, choose, verdicts};
 use crate::model::stream_key::{PushArgs, StreamKey, check_name};
 use crate::model::wire_time;
 use crate::rpc::journal::Entry;
@@ -50,10 +51,11 @@ fn notes(app: &App, domains: &[&str], app_name: &str, stream: &str) -> Vec<Value
     shown.collect()
 }
 
-pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
+pub(super) async fn explain(ask: Ask) -> Outcome {
+    let app = &ask.app;
     let needed = |name: &str| {
-        query(query_text, name)
-            .filter(|v| !v.is_empty())
+        ask.query(name)
+            .map(str::to_owned)
             .ok_or_else(|| Refused::bad(format!("{name} is missing")))
     };
     let asked = needed("domain")?.to_ascii_lowercase();
@@ -61,7 +63,7 @@ pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
     check_name("app", &app_name)
         .and_then(|()| check_name("stream", &stream))
         .map_err(Refused::bad)?;
-    let args = PushArgs::parse(&query(query_text, "args").unwrap_or_default());
+    let args = PushArgs::parse(ask.query("args").unwrap_or_default());
     let store = &app.services.store;
     let declared: Option<Domain> = store
         .find_document(Kind::Domain, &asked)
@@ -79,66 +81,16 @@ pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
         .await
         .map_err(Refused::broken)?;
 
-    let (records, why) = match &choice.winner {
-        None if rules.is_empty() => {
-            let elsewhere = store.domains_with_rules();
-            let hint = match elsewhere.as_slice() {
-                [] => "there is no recording rule at all".to_owned(),
-                some => format!(
-                    "domain {domain} has no rule; rules exist for {}",
-                    some.join(", ")
-                ),
-            };
-            (false, hint)
-        }
-        None => match &choice.upcoming {
-            Some(rule) => (
-                false,
-                format!(
-                    "the rule's window opens at {}",
-                    rule.start_time.map(wire_time::to_api).unwrap_or_default()
-                ),
-            ),
-            None => (
-                false,
-                "no rule of the domain matches this app and stream, or its window is over"
-                    .to_owned(),
-            ),
-        },
-        Some(rule) => match rule.on_demand {
-            OnDemand::Automatic => (true, "the rule records automatically".to_owned()),
-            OnDemand::Manual => (
-                false,
-                "the rule waits for RealTimeRecordCommand start (OnDemand=7)".to_owned(),
-            ),
-            OnDemand::HttpCallback => match notify
-                .as_ref()
-                .and_then(|n| n.on_demand_url.clone())
-                .filter(|u| !u.is_empty())
-            {
-                None => (
-                    false,
-                    "OnDemand=1, but the domain has no OnDemandUrl (AddLiveRecordNotifyConfig)"
-                        .to_owned(),
-                ),
-                Some(url) => (
-                    true,
-                    format!(
-                        "if the answer to {} says NeedRecord=true",
-                        secrets::url(&question_url(&url, &key, 0, None))
-                    ),
-                ),
-            },
-            OnDemand::IngestParameter if ingest_parameter_wants(&args) => {
-                (true, "the push URL's record_config asks for it".to_owned())
-            }
-            OnDemand::IngestParameter => (
-                false,
-                "OnDemand=2, and the push URL carries no record_config={\"NeedRecord\":true}"
-                    .to_owned(),
-            ),
-        },
-    };
+    let told = reason(&Circumstances {
+        key: &key,
+        ingest_domain: &asked,
+        args: &args,
+        rules: &rules,
+        choice: &choice,
+        elsewhere: &domains_with_rules(&app.services, &key),
+        on_demand_url: notify.as_ref().and_then(|n| n.on_demand_url.as_deref()),
+        now,
+    });
     let mut bucket = Value::Null;
     if let Some(rule) = &choice.winner {
         let exists = app
@@ -156,13 +108,14 @@ pub(super) async fn explain(app: &App, query_text: &str) -> Outcome {
             "the stream is live under the rules of its push; a change counts from the next push on",
         )
     });
-    Ok(json!({
+    answer(&json!({
         "domain": asked,
         "streaming_domain": domain,
         "app": app_name,
         "stream": stream,
-        "records": records,
-        "why": why,
+        "records": told.records,
+        "why": told.why,
+        "cure": told.cure,
         "rule": choice.winner,
         "upcoming": choice.upcoming,
         "considered": verdicts(&rules, &app_name, &stream, now).iter().map(|(rule, verdict)| json!({

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Outcome, Refused, fields};
+use super::ask::{Ask, Outcome, Refused, answer, fields};
 use crate::app::App;
 use crate::faults::{BOUNDARIES, Fault, LIMIT};
 
 /// Takes one fault, or a list of them that replaces all.
-pub(super) fn arm(app: &App, body: Value) -> Outcome {
-    let list = match body {
+pub(super) async fn arm(ask: Ask) -> Outcome {
+    let app = &ask.app;
+    let list = match ask.json()? {
         Value::Array(list) => Some(list),
         Value::Object(mut map) if map.contains_key("faults") => match map.remove("faults") {
             Some(Value::Array(list)) => Some(list),
@@ -33,7 +34,20 @@ pub(super) fn arm(app: &App, body: Value) -> Outcome {
             .collect::<Result<Vec<_>, _>>()?;
         app.services.faults.arm(faults);
     }
-    Ok(json!({"faults": app.services.faults.list()}))
+    armed(app)
+}
+
+fn armed(app: &App) -> Outcome {
+    answer(&json!({"faults": app.services.faults.list()}))
+}
+
+pub(super) async fn list(ask: Ask) -> Outcome {
+    armed(&ask.app)
+}
+
+pub(super) async fn disarm(ask: Ask) -> Outcome {
+    ask.app.services.faults.arm(Vec::new());
+    armed(&ask.app)
 }
 
 /// A fault at a place that exists, doing something.

@@ -2,72 +2,110 @@
 
 use serde_json::{Value, json};
 
-use super::{Outcome, Refused};
+use super::ask::{Ask, Outcome, Refused, answer};
+use super::listing::Listing;
+use super::signed;
 use crate::app::App;
+use crate::clock::UnixMs;
 use crate::media::hls::encode_uri_path;
 use crate::model::event::seconds;
 use crate::model::object_name::public_url;
 use crate::model::wire_time;
 use crate::secrets;
+use crate::store::callbacks::Attempt;
+use crate::store::lists::Listed;
+use crate::store::records::FileRow;
 
-pub(super) async fn list(app: &App, limit: usize) -> Outcome {
-    let store = &app.services.store;
-    let sessions = store
-        .recent_sessions(limit as u64)
+fn listed(listing: &Listing) -> Listed {
+    Listed {
+        domain: listing.domain.clone(),
+        app: listing.app.clone(),
+        stream: listing.stream.clone(),
+        since: listing.since,
+    }
+}
+
+/// The place behind a session, as `next` has it and `cursor` brings it back.
+fn session_place(cursor: &str) -> Option<(UnixMs, String)> {
+    let (started_at, id) = cursor.split_once('.')?;
+    Some((started_at.parse().ok()?, id.to_owned()))
+}
+
+pub(super) async fn list(ask: Ask) -> Outcome {
+    let listing = Listing::of(&ask)?;
+    let after = listing.place(session_place)?;
+    let store = &ask.app.services.store;
+    let (sessions, total) = store
+        .session_list(&listed(&listing), after, listing.limit as u64)
         .await
         .map_err(Refused::broken)?;
     let ids: Vec<String> = sessions.iter().map(|session| session.id.clone()).collect();
     let slices = store.slice_counts(&ids).await.map_err(Refused::broken)?;
-    let mut shown = Vec::with_capacity(sessions.len());
-    for session in sessions {
-        let files = store
-            .files_of_session(&session.id)
-            .await
-            .map_err(Refused::broken)?;
-        let files: Vec<Value> = files
-            .into_iter()
-            .map(|f| {
-                json!({
-                    "id": f.id,
-                    "format": f.format,
-                    "bucket": f.bucket,
-                    "object": f.object,
-                    "url": app.object_url(&f.bucket, &encode_uri_path(&f.object)),
-                    "public_url": public_url(&f.bucket, &f.endpoint, &encode_uri_path(&f.object)),
-                    "duration": seconds(f.duration_ms),
-                    "size": f.size,
-                    "start_time": wire_time::to_api(f.started_at),
-                    "stop_time": wire_time::to_api(f.ended_at),
-                })
-            })
-            .collect();
-        shown.push(json!({
-            "session": session.id,
-            "domain": session.domain,
-            "app": session.app,
-            "stream": session.stream,
-            "state": session.state,
-            "bucket": session.bucket,
-            "start_time": wire_time::to_api(session.started_at),
-            "stop_time": wire_time::to_api(session.ended_at),
-            "slices": slices.get(&session.id).copied().unwrap_or_default(),
-            "files": files,
-        }));
-    }
-    Ok(json!({"recordings": shown}))
-}
-
-pub(super) async fn callbacks(app: &App, limit: usize) -> Outcome {
-    let rows = app
-        .services
-        .store
-        .recent_callbacks(limit as u64)
+    let mut files = store
+        .files_of_sessions(&ids)
         .await
         .map_err(Refused::broken)?;
+    let next = sessions
+        .last()
+        .filter(|_| sessions.len() == listing.limit)
+        .map(|last| format!("{}.{}", last.started_at, last.id));
+    let mut shown = Vec::with_capacity(sessions.len());
+    for session in sessions {
+        let mut of_session = Vec::new();
+        for file in files.remove(&session.id).unwrap_or_default() {
+            of_session.push(shown_file(&ask.app, &file).await);
+        }
+        shown.push(json!({
+                "session": session.id,
+                "domain": session.domain,
+                "app": session.app,
+                "stream": session.stream,
+                "state": session.state,
+                "bucket": session.bucket,
+                "start_time": wire_time::to_api(session.started_at),
+                "stop_time": wire_time::to_api(session.ended_at),
+                "slices": slices.get(&session.id).copied().unwrap_or_default(),
+                "files": of_session,
+        }));
+    }
+    answer(&json!({"recordings": shown, "total": total, "next": next}))
+}
+
+async fn shown_file(app: &App, file: &FileRow) -> Value {
+    let path = encode_uri_path(&file.object);
+    json!({
+        "id": file.id,
+        "format": file.format,
+        "bucket": file.bucket,
+        "object": file.object,
+        "url": app.object_url(&file.bucket, &path),
+        "signed_url": signed::address(app, &file.bucket, &file.object).await,
+        "public_url": public_url(&file.bucket, &file.endpoint, &path),
+        "duration": seconds(file.duration_ms),
+        "size": file.size,
+        "start_time": wire_time::to_api(file.started_at),
+        "stop_time": wire_time::to_api(file.ended_at),
+    })
+}
+
+pub(super) async fn callbacks(ask: Ask) -> Outcome {
+    let listing = Listing::of(&ask)?;
+    let before = listing.place(|cursor| cursor.parse().ok())?;
+    let (rows, total) = ask
+        .app
+        .services
+        .store
+        .callback_list(&listed(&listing), before, listing.limit as u64)
+        .await
+        .map_err(Refused::broken)?;
+    let next = rows
+        .last()
+        .filter(|_| rows.len() == listing.limit)
+        .map(|last| last.id.to_string());
     let shown: Vec<Value> = rows
         .into_iter()
         .map(|row| {
-            let attempts: Value = serde_json::from_str(&row.attempts).unwrap_or(Value::Null);
+            let attempts: Vec<Attempt> = serde_json::from_str(&row.attempts).unwrap_or_default();
             json!({
                 "id": row.id,
                 "kind": row.kind,
@@ -78,21 +116,40 @@ pub(super) async fn callbacks(app: &App, limit: usize) -> Outcome {
                 "url": secrets::url(&row.url),
                 "body": row.body,
                 "state": row.state,
-                "attempts": attempts,
+                "attempts": attempts.iter().map(shown_attempt).collect::<Vec<_>>(),
                 "created_at": wire_time::to_api(row.created_at),
                 "next_try": (row.state == "pending").then(|| wire_time::to_api(row.next_at)),
             })
         })
         .collect();
-    Ok(json!({"callbacks": shown}))
+    answer(&json!({"callbacks": shown, "total": total, "next": next}))
 }
 
-pub(super) async fn replay(app: &App, id: &str) -> Outcome {
-    let id: i64 = id
+fn shown_attempt(attempt: &Attempt) -> Value {
+    let headers = attempt
+        .headers
+        .lines()
+        .filter_map(|line| line.split_once(": "));
+    let headers: serde_json::Map<String, Value> = headers
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    json!({
+        "at": wire_time::to_api(attempt.at),
+        "at_ms": attempt.at,
+        "status": attempt.status,
+        "error": attempt.error,
+        "response": attempt.response,
+        "headers": headers,
+    })
+}
+
+pub(super) async fn replay(ask: Ask) -> Outcome {
+    let services = &ask.app.services;
+    let id: i64 = ask
+        .part(0)
         .parse()
         .map_err(|_| Refused::bad("the callback's id is a number"))?;
-    match app
-        .services
+    match services
         .store
         .find_callback(id)
         .await
@@ -104,9 +161,9 @@ pub(super) async fn replay(app: &App, id: &str) -> Outcome {
             format!("callback {id} is still being sent"),
         )),
         Some(_) => {
-            app.services.notifier.replay(app.services.clock.busy(), id);
-            app.services.clock.settle().await;
-            Ok(json!({"replayed": id}))
+            services.notifier.replay(services.clock.busy(), id);
+            services.clock.settle().await;
+            answer(&json!({"replayed": id}))
         }
     }
 }

@@ -3,21 +3,24 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::ask::{Ask, Outcome, answer};
+use super::listing::Listing;
 use crate::app::App;
 use crate::config::DEFAULT_ENDPOINT;
 use crate::diagnosis;
 use crate::model::wire_time;
 use crate::rpc::journal::evidence::Evidence;
-use crate::rpc::journal::{Kept, replay};
-use crate::wire::http_parts::HttpParts;
+use crate::rpc::journal::{Entry, Kept, replay};
 
 /// Refused signatures that one reading looks into: some milliseconds each, and a caller waits for them.
 const DIAGNOSED_AT_ONCE: usize = 8;
 
 /// The answer. Each entry is opened when it is written, so that a long answer takes little more than its own length.
 #[derive(Serialize)]
-pub struct Requests {
+struct Requests {
     requests: List,
+    total: usize,
+    next: Option<String>,
 }
 
 struct List {
@@ -54,14 +57,52 @@ fn shown(kept: &Kept, elsewhere: Option<&str>) -> Option<Value> {
 }
 
 /// The newest requests first.
-pub async fn newest(app: &App, parts: &HttpParts, limit: usize) -> Requests {
-    let kept = app.gateway.journal.recent(limit);
-    diagnose(app, &kept).await;
-    let own = app.addresses().endpoint_for(parts);
-    let elsewhere = (own != DEFAULT_ENDPOINT).then_some(own);
-    Requests {
-        requests: List { kept, elsewhere },
+pub(super) async fn list(ask: Ask) -> Outcome {
+    let listing = Listing::of(&ask)?;
+    let place: Option<u64> = listing.place(|cursor| cursor.parse().ok())?;
+    let (action, id) = (ask.query("action"), ask.query("request_id"));
+    let is_wanted = |entry: &Entry<'_>| {
+        let param = |wanted: &str| {
+            let found = entry.params.iter().find(|(name, _)| name == wanted);
+            found.map_or("", |(_, value)| value.as_ref())
+        };
+        let domain = param("DomainName").to_ascii_lowercase();
+        listing.takes(&domain, param("AppName"), param("StreamName"))
+            && listing.since.is_none_or(|since| entry.at >= since)
+            && action.is_none_or(|action| entry.action == action)
+            && id.is_none_or(|id| entry.request_id == id)
+    };
+    let is_plain = listing.domain.is_none()
+        && listing.app.is_none()
+        && listing.stream.is_none()
+        && listing.since.is_none()
+        && action.is_none()
+        && id.is_none();
+    let mut all = ask.app.gateway.journal.before(u64::MAX, usize::MAX);
+    if !is_plain {
+        all.retain(|kept| kept.entry().is_some_and(|entry| is_wanted(&entry)));
     }
+    let total = all.len();
+    if let Some(place) = place {
+        all.retain(|kept| kept.number < place);
+    }
+    let more = all.len() > listing.limit;
+    all.truncate(listing.limit);
+    let next = all
+        .last()
+        .filter(|_| more)
+        .map(|last| last.number.to_string());
+    diagnose(&ask.app, &all).await;
+    let own = ask.app.addresses().endpoint_for(&ask.parts);
+    let elsewhere = (own != DEFAULT_ENDPOINT).then_some(own);
+    answer(&Requests {
+        requests: List {
+            kept: all,
+            elsewhere,
+        },
+        total,
+        next,
+    })
 }
 
 /// Looks into the newest refused signatures that nobody has asked about before.

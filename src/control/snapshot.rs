@@ -11,10 +11,9 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::{Outcome, Refused, fields};
+use super::ask::{Ask, Incoming, Outcome, Refused, answer, fields};
 use crate::actions::record::config::check_room;
 use crate::actions::record::target::bucket_for;
-use crate::app::App;
 use crate::config::Buckets;
 use crate::services::Services;
 use crate::store::change::{Looks, View};
@@ -27,9 +26,9 @@ use state::State;
 /// The version of the form.
 const FORM: u32 = 1;
 
-pub(super) async fn export(app: &App) -> Outcome {
-    let snapshot = gather(&app.services.store).await.map_err(Refused::broken)?;
-    serde_json::to_value(snapshot).map_err(Refused::broken)
+pub(super) async fn export(ask: Ask) -> Outcome {
+    let store = &ask.app.services.store;
+    answer(&gather(store).await.map_err(Refused::broken)?)
 }
 
 async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
@@ -52,8 +51,9 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
 }
 
 /// Puts a snapshot in place of the state there is. Stored objects stay.
-pub(super) async fn import(app: &App, body: Value) -> Outcome {
-    let snapshot: Snapshot = fields(body)?;
+pub(super) async fn import(ask: Ask) -> Outcome {
+    let snapshot: Snapshot = ask.fields()?;
+    let app = &ask.app;
     if snapshot.localyun != Some(FORM) {
         return Err(Refused::bad(
             r#"a snapshot says "localyun": 1; this one does not"#,
@@ -77,7 +77,7 @@ pub(super) async fn import(app: &App, body: Value) -> Outcome {
     let done = put(store, state).await;
     app.gateway.context.roles.forget();
     done.map_err(Refused::broken)?;
-    Ok(json!({"imported": true, "rules": store.all_rules().len(), "missing_secrets": missing}))
+    answer(&json!({"imported": true, "rules": store.all_rules().len(), "missing_secrets": missing}))
 }
 
 /// A snapshot holds no buckets, so those that its rules name are made whatever the settings say about others.
@@ -123,6 +123,18 @@ async fn put(store: &Store, state: State) -> Result<(), StoreError> {
     store
         .import_records(state.sessions, state.slices, state.files)
         .await
+}
+
+/// Takes a seed from a running server's owner.
+pub(super) async fn seed(ask: Ask) -> Outcome {
+    let Incoming::Kept(body) = &ask.body else {
+        return Err(Refused::broken("the body is not in memory"));
+    };
+    let text = std::str::from_utf8(body).map_err(Refused::bad)?;
+    let services = &ask.app.services;
+    apply_seed(services, text).await.map_err(Refused::bad)?;
+    ask.app.gateway.context.roles.forget();
+    answer(&json!({"seeded": true, "rules": services.store.all_rules().len()}))
 }
 
 /// Puts a seed file's rules, notify configs and domains beside what is there; what exists already stays.

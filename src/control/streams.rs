@@ -7,23 +7,43 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, Refused, fields};
-use crate::app::App;
+use super::ask::{Ask, Outcome, Refused, answer};
+use super::listing::Listing;
 use crate::clock;
 use crate::model::event;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time;
 use crate::publisher::{Clip, PublishPlan, publish as run_publisher};
 
-pub(super) fn list(app: &App) -> Value {
-    let now = app.services.clock.now();
-    let streams: Vec<Value> = app
-        .hub
-        .publishers()
+/// The place behind a stream, as `next` has it and `cursor` brings it back: no name holds a slash.
+fn place(cursor: &str) -> Option<StreamKey> {
+    let mut parts = cursor.splitn(3, '/');
+    Some(StreamKey::new(parts.next()?, parts.next()?, parts.next()?))
+}
+
+pub(super) async fn list(ask: Ask) -> Outcome {
+    let listing = Listing::of(&ask)?;
+    let after = listing.place(place)?;
+    let now = ask.app.services.clock.now();
+    let mut all = ask.app.hub.publishers();
+    all.retain(|p| {
+        listing.takes(&p.key.domain, &p.key.app, &p.key.stream)
+            && listing.since.is_none_or(|since| p.since >= since)
+    });
+    let total = all.len();
+    if let Some(after) = after {
+        all.retain(|p| p.key > after);
+    }
+    let next = (all.len() > listing.limit).then(|| listing.limit - 1);
+    let next = next
+        .and_then(|last| all.get(last))
+        .map(|p| p.key.to_string());
+    let streams: Vec<Value> = all
         .iter()
+        .take(listing.limit)
         .map(|p| {
             let bytes = p.bytes.load(std::sync::atomic::Ordering::Relaxed);
-            let seconds = (now - p.since).max(1) as u64;
+            let ms = u64::try_from(now - p.since).unwrap_or(0).max(1);
             json!({
                 "domain": p.key.domain,
                 "app": p.key.app,
@@ -33,14 +53,15 @@ pub(super) fn list(app: &App) -> Value {
                 "since": wire_time::to_api(p.since),
                 "bytes": bytes,
                 "frames": p.frames.load(std::sync::atomic::Ordering::Relaxed),
-                "bitrate_kbps": bytes * 8 / seconds,
+                // Bits in a millisecond are thousands of them in a second.
+                "bitrate_kbps": bytes * 8 / ms,
                 "viewers": p.fanout.viewers(),
                 "media": p.facts(),
                 "recorder": p.recorder.view(),
             })
         })
         .collect();
-    json!({"streams": streams})
+    answer(&json!({"streams": streams, "total": total, "next": next}))
 }
 
 #[derive(Deserialize)]
@@ -64,8 +85,9 @@ fn live() -> String {
 }
 
 /// Publishes a clip through the RTMP port, as any client would.
-pub(super) async fn publish(app: &App, body: Value) -> Outcome {
-    let wanted: Publish = fields(body)?;
+pub(super) async fn publish(ask: Ask) -> Outcome {
+    let wanted: Publish = ask.fields()?;
+    let app = &ask.app;
     let name = wanted.clip.as_deref().unwrap_or("h264_aac");
     let clip = match Clip::builtin(name) {
         Some(clip) => clip,
@@ -122,20 +144,20 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
     let mut run = tokio::spawn(async move { run_publisher(plan, CancellationToken::new()).await });
     if wanted.wait {
         let done = run.await.map_err(Refused::broken)?.map_err(Refused::bad)?;
-        return Ok(
-            json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}),
+        return answer(
+            &json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}),
         );
     }
     // The answer comes when the stream is there, or says why it is not.
     let began = clock::monotonic();
     loop {
         if app.hub.find(&key).is_some() {
-            return Ok(json!({"publishing": key.to_string()}));
+            return answer(&json!({"publishing": key.to_string()}));
         }
         if let Some(ended) = clock::machine_timeout(Duration::from_millis(5), &mut run).await {
             let done = ended.map_err(Refused::broken)?.map_err(Refused::bad)?;
-            return Ok(
-                json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}),
+            return answer(
+                &json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}),
             );
         }
         if began.elapsed() > Duration::from_secs(10) {
@@ -147,17 +169,10 @@ pub(super) async fn publish(app: &App, body: Value) -> Outcome {
 }
 
 /// Ends any publisher.
-pub(super) async fn end(app: &App, domain: &str, app_name: &str, stream: &str) -> Outcome {
-    let decode = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    let key = StreamKey::new(
-        &decode(domain).to_ascii_lowercase(),
-        &decode(app_name),
-        &decode(stream),
-    );
+pub(super) async fn end(ask: Ask) -> Outcome {
+    let app = &ask.app;
+    let domain = ask.part(0).to_ascii_lowercase();
+    let key = StreamKey::new(&domain, ask.part(1), ask.part(2));
     // What it has sent so far counts.
     app.hub.drain().await;
     let Some(publisher) = app.hub.find(&key) else {
@@ -165,5 +180,5 @@ pub(super) async fn end(app: &App, domain: &str, app_name: &str, stream: &str) -
     };
     publisher.kick();
     app.hub.unpublish(&publisher);
-    Ok(json!({"ended": key.to_string()}))
+    answer(&json!({"ended": key.to_string()}))
 }

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::{Notify, watch};
 
 use crate::clock::{self, UnixMs};
+use crate::events;
 use crate::live::fanout::{self, Fanout};
 use crate::live::recorder::Recorder;
 use crate::live::recorder::effect::FaultListener;
@@ -17,6 +19,7 @@ use crate::live::worker;
 use crate::media::frame::{AudioConfig, VideoConfig};
 use crate::model::event::Kind;
 use crate::model::stream_key::{PushArgs, StreamKey};
+use crate::model::wire_time;
 use crate::notify::publish::{self, Push};
 use crate::services::Services;
 use crate::store::StoreError;
@@ -225,7 +228,7 @@ impl Hub {
         let publisher = Arc::new(Publisher {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             key: key.clone(),
-            ingest_domain,
+            ingest_domain: ingest_domain.clone(),
             address,
             args: args.clone(),
             since: self.services.clock.now(),
@@ -254,7 +257,13 @@ impl Hub {
             self.end(&old);
         }
         self.services.metrics.publisher_came();
-        recorder.published(args);
+        let told = json!({
+            "ingest_domain": publisher.ingest_domain,
+            "client": publisher.address,
+        });
+        let events = &self.services.events;
+        events.tell(events::Kind::Publish, &publisher.key, &told);
+        recorder.published(args, &ingest_domain);
         self.announce_later(&publisher);
         Ok(publisher)
     }
@@ -280,6 +289,15 @@ impl Hub {
         publisher.recorder.lost();
         publisher.fanout.close();
         self.services.metrics.publisher_went();
+        let told = json!({
+            "ingest_domain": publisher.ingest_domain,
+            "client": publisher.address,
+            "since": wire_time::to_api(publisher.since),
+            "bytes": publisher.bytes.load(Ordering::Relaxed),
+            "frames": publisher.frames.load(Ordering::Relaxed),
+        });
+        let events = &self.services.events;
+        events.tell(events::Kind::Unpublish, &publisher.key, &told);
         if publisher.announced.load(Ordering::Acquire) {
             self.announce(publisher.clone(), Kind::PublishDone);
         }

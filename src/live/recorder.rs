@@ -9,6 +9,7 @@ pub mod on_demand;
 pub mod session;
 mod steps;
 mod tell;
+pub mod unrecorded;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -20,7 +21,7 @@ use tokio::task::AbortHandle;
 use crate::clock::{self, UnixMs};
 use crate::disk::writers::Progress;
 use crate::live::decide::machine::{self, Cause, Done, Input, Refusal, State};
-use crate::live::recorder::effect::{Effect, FaultListener, Job};
+use crate::live::recorder::effect::{Effect, FaultListener, Job, Stage};
 use crate::live::recorder::keyless::Keyless;
 use crate::live::recorder::session::{Session, Taken};
 use crate::media::access_unit::{AccessUnits, Arrived, UnitError};
@@ -144,7 +145,7 @@ impl Recorder {
         self.emit_outputs(&mut inner);
         // The process died while it recorded: the interruption has not been told yet.
         if cut_off && let Some(session) = &mut inner.session {
-            self.tell_session(session, "paused");
+            self.tell_session(session, Stage::Paused);
             self.tell(session, Kind::RecordPaused);
         }
         self.arm_delay(&mut inner, delay_until);
@@ -170,8 +171,8 @@ impl Recorder {
 
     // ---- what happens to the stream ----
 
-    /// A publisher is there. The rules in force now hold for the whole push.
-    pub fn published(&self, args: PushArgs) {
+    /// A publisher is there. The rules in force now hold for the whole push. `ingest_domain` is the domain that it names, before mapping.
+    pub fn published(&self, args: PushArgs, ingest_domain: &str) {
         let now = self.services.clock.now();
         let rules = self.services.store.rules_of(&self.key.domain);
         let choice = choose(&rules, &self.key.app, &self.key.stream, now);
@@ -200,6 +201,7 @@ impl Recorder {
                 },
             );
         }
+        self.tell_if_unrecorded(&inner, ingest_domain);
     }
 
     /// The publisher is gone.
@@ -319,11 +321,11 @@ impl Recorder {
         match taken {
             Taken::No | Taken::Yes => {}
             Taken::First => {
-                self.tell_session(session, "recording");
+                self.tell_session(session, Stage::Started);
                 self.tell(session, Kind::RecordStarted);
             }
             Taken::Resumed => {
-                self.tell_session(session, "recording");
+                self.tell_session(session, Stage::Resumed);
                 self.tell(session, Kind::RecordResumed);
             }
         }

@@ -20,7 +20,7 @@ use crate::disk::held::{self, Held};
 use crate::live::decide::machine::Cause;
 use crate::live::decide::segmenter::{Output, Print, Segmenter, with_needs};
 use crate::live::decide::timeline::Timeline;
-use crate::live::recorder::effect::{Effect, Status};
+use crate::live::recorder::effect::{Effect, Stage, Status};
 use crate::live::recorder::session::{Kept, Session};
 use crate::media::frame::Track;
 use crate::model::event::Kind;
@@ -374,16 +374,20 @@ async fn take_up(
             place.clone_from(&folder);
         }
     }
-    let state = if story.ended { "ended" } else { "paused" };
+    let stage = if story.ended {
+        Stage::Ended
+    } else {
+        Stage::Paused
+    };
     effects.insert(
         0,
         Effect::Session {
             opening: Arc::new(story.opening.clone()),
             ended_at: wall_end,
-            state,
+            stage,
         },
     );
-    tracing::info!(stream.key = %story.opening.key, session = story.opening.session, state, "recording taken up after a restart");
+    tracing::info!(stream.key = %story.opening.key, session = story.opening.session, state = stage.state(), "recording taken up after a restart");
     if story.ended {
         effects.push(Effect::Forget { folder });
         recorder.replay(effects, story.segmenter.next_sequence());

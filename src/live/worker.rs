@@ -10,17 +10,19 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::clock::{Busy, UnixMs};
 use crate::disk::descriptors;
 use crate::disk::writers::Handed;
+use crate::events;
 use crate::ids;
 use crate::live::decide::segmenter::{File, Output, Slice};
 use crate::live::derive::disk_full;
 use crate::live::derive::long_mp4::Ahead;
 use crate::live::derive::{self, Carry};
-use crate::live::recorder::effect::{Effect, FaultListener, Job, Status, Trouble};
+use crate::live::recorder::effect::{Effect, FaultListener, Job, Stage, Status, Trouble};
 use crate::live::spool;
 use crate::live::spool::folder as spool_folder;
 use crate::live::spool::record::Opening;
@@ -28,6 +30,7 @@ use crate::model::event::{self, Fault, Kind};
 use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::rule::Format;
 use crate::model::stream_key::StreamKey;
+use crate::model::wire_time;
 use crate::notify::rows;
 use crate::services::Services;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
@@ -241,8 +244,8 @@ impl Worker {
             Effect::Session {
                 opening,
                 ended_at,
-                state,
-            } => self.put_session(opening, *ended_at, state).await,
+                stage,
+            } => self.put_session(opening, *ended_at, *stage).await,
             Effect::Status(status) => self.tell(status).await,
             Effect::Output {
                 opening,
@@ -322,7 +325,7 @@ impl Worker {
         &self,
         opening: &Opening,
         ended_at: UnixMs,
-        state: &str,
+        stage: Stage,
     ) -> Result<(), Trouble> {
         let sliced = opening.formats.iter().find_map(|f| f.slice_prefix.clone());
         let prefix = sliced
@@ -339,9 +342,42 @@ impl Worker {
             prefix,
             started_at: opening.wall,
             ended_at,
-            state: state.to_owned(),
+            state: stage.state().to_owned(),
         };
-        Ok(self.services.store.put_session(row).await?)
+        self.services.store.put_session(row).await?;
+        self.tell_stage(opening, stage);
+        Ok(())
+    }
+
+    /// Says where a recording stands, and which rule made it.
+    fn tell_stage(&self, opening: &Opening, stage: Stage) {
+        let rule = &opening.rule;
+        if stage == Stage::Started {
+            let formats: Vec<&str> = opening.formats.iter().map(|f| f.format.as_str()).collect();
+            tracing::info!(
+                stream.key = %self.key,
+                rule = %format_args!("{}/{}/{}", rule.domain, rule.app, rule.stream),
+                formats = %formats.join(","),
+                bucket = rule.oss_bucket,
+                "the recording begins"
+            );
+        }
+        let told = json!({
+            "what": stage.as_str(),
+            "session": opening.session,
+            "bucket": rule.oss_bucket,
+            "formats": opening.formats.iter().map(|f| f.format).collect::<Vec<_>>(),
+            "rule": {
+                "domain": rule.domain,
+                "app": rule.app,
+                "stream": rule.stream,
+                "on_demand": rule.on_demand,
+                "delay_s": rule.delay_s,
+            },
+        });
+        self.services
+            .events
+            .tell(events::Kind::Record, &self.key, &told);
     }
 
     async fn tell(&self, status: &Status) -> Result<(), Trouble> {
@@ -363,6 +399,7 @@ impl Worker {
     ) -> Result<(), Trouble> {
         let body = event::status(&self.key, kind, fault);
         let services = &self.services;
+        let first = dedupe.clone();
         if let Some(callback) = rows::recording(services, &self.key, kind, dedupe, body).await?
             && services
                 .store
@@ -370,6 +407,15 @@ impl Worker {
                 .await?
         {
             services.notifier.wake(services.clock.busy());
+        }
+        if let Some((fault, _)) = fault {
+            let told = json!({
+                "what": "error",
+                "session": first.split(':').next(),
+                "code": fault.code(),
+                "message": fault.message(),
+            });
+            services.events.tell(events::Kind::Record, &self.key, &told);
         }
         Ok(())
     }
@@ -439,7 +485,22 @@ impl Worker {
             width: made.width,
             height: made.height,
         };
-        Ok(self.services.store.put_slice(row).await?)
+        let told = json!({
+            "session": row.session_id,
+            "format": rule.format,
+            "sequence": row.sequence,
+            "bucket": row.bucket,
+            "object": row.object,
+            "duration_ms": row.duration_ms,
+            "size": made.size,
+            "start_time": wire_time::to_api(row.started_at),
+            "stop_time": wire_time::to_api(row.ended_at),
+        });
+        self.services.store.put_slice(row).await?;
+        self.services
+            .events
+            .tell(events::Kind::Slice, &self.key, &told);
+        Ok(())
     }
 
     async fn file(
@@ -528,10 +589,24 @@ impl Worker {
             body,
         )
         .await?;
+        let told = json!({
+            "id": row.id,
+            "session": row.session_id,
+            "format": rule.format,
+            "bucket": row.bucket,
+            "object": row.object,
+            "duration_ms": row.duration_ms,
+            "size": row.size,
+            "start_time": wire_time::to_api(row.started_at),
+            "stop_time": wire_time::to_api(row.ended_at),
+        });
         self.services
             .store
             .commit_file(row, callback.as_ref(), now)
             .await?;
+        self.services
+            .events
+            .tell(events::Kind::File, &self.key, &told);
         self.services.metrics.file(rule.format.as_str(), size);
         tracing::info!(stream.key = %self.key, record.file = %object, duration_ms = file.duration_ms, "file recorded");
         if callback.is_some() {

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::receiver::{read_limited, within};
 use super::sign;
-use crate::clock::Busy;
-use crate::model::wire_time::unix_seconds;
+use crate::clock::{Busy, UnixMs};
+use crate::events::{self, Names};
+use crate::model::wire_time::{to_api, unix_seconds};
 use crate::secrets;
 use crate::services::Services;
 use crate::store::callbacks::{Attempt, Row, State};
@@ -57,6 +60,7 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
         {
             tracing::error!(%error, id, "a callback's outcome cannot be written");
         }
+        tell(services, &row, &attempts, state, next_at);
         if state != State::Pending {
             if state == State::Failed {
                 tracing::warn!(id, url = %secrets::url(&row.url), kind = %row.kind, "callback given up");
@@ -66,6 +70,30 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
         busy = services.clock.rest_until(busy, next_at).await;
     }
     busy
+}
+
+/// Says how the newest try went.
+fn tell(services: &Services, row: &Row, attempts: &[Attempt], state: State, next_at: UnixMs) {
+    let Some(newest) = attempts.last() else {
+        return;
+    };
+    let names = Names {
+        domain: &row.domain,
+        app: &row.app,
+        stream: &row.stream,
+    };
+    let told = json!({
+        "id": row.id,
+        "callback": row.kind,
+        "method": row.method,
+        "url": secrets::url(&row.url),
+        "attempt": attempts.len(),
+        "status": newest.status,
+        "error": newest.error,
+        "state": state,
+        "next_try": (state == State::Pending).then(|| to_api(next_at)),
+    });
+    services.events.tell(events::Kind::Callback, names, &told);
 }
 
 async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Busy) {

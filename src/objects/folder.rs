@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::task::spawn_blocking;
 
@@ -53,6 +53,20 @@ pub use write::{Adopted, Replace};
 use layout::Layout;
 use locks::Locks;
 
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Change<'a> {
+    /// `put` or `delete`.
+    pub what: &'static str,
+    pub bucket: &'a str,
+    pub key: &'a str,
+    /// Bytes of the object that is there now.
+    pub size: Option<u64>,
+}
+
+/// Hears of changes of objects; it comes back at once.
+pub type Teller = Arc<dyn Fn(&Change<'_>) + Send + Sync>;
+
 /// Tells the time in Unix milliseconds; objects are dated by it.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -70,6 +84,7 @@ struct Inner {
     /// What listings read of folders and may need again.
     runs: names::Runs,
     clock: Clock,
+    teller: OnceLock<Teller>,
 }
 
 impl FolderStore {
@@ -91,10 +106,16 @@ impl FolderStore {
             room: draft::Room::default(),
             runs: names::Runs::default(),
             clock,
+            teller: OnceLock::new(),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Says who hears of changes from now on. There is one, the first.
+    pub fn tell_changes(&self, teller: Teller) {
+        let _ = self.inner.teller.set(teller);
     }
 
     /// Removes every bucket, object and open upload.
@@ -146,6 +167,17 @@ struct Loaded {
 impl Inner {
     fn now(&self) -> i64 {
         (self.clock)()
+    }
+
+    fn tell(&self, what: &'static str, bucket: &str, key: &str, size: Option<u64>) {
+        if let Some(tell) = self.teller.get() {
+            tell(&Change {
+                what,
+                bucket,
+                key,
+                size,
+            });
+        }
     }
 
     /// Opens the object that a key names now, if any.

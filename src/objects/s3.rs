@@ -9,6 +9,7 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
@@ -113,6 +114,14 @@ impl Client {
             }
             Err(error) => Err(fault(&error)),
         }
+    }
+
+    /// A signed address of an object, good for that long.
+    pub async fn signed_url(&self, bucket: &str, key: &str, good_for: Duration) -> Option<String> {
+        let until = PresigningConfig::expires_in(good_for).ok()?;
+        let request = self.s3.get_object().bucket(bucket).key(key);
+        let signed = request.presigned(until).await.ok()?;
+        Some(signed.uri().to_owned())
     }
 
     pub async fn put_file(

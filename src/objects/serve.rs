@@ -41,9 +41,12 @@ mod post_policy;
 mod request;
 mod route;
 mod sign;
+mod signed_address;
 mod unsupported;
 mod version;
 mod xml;
+
+pub use signed_address::signed_query;
 
 use address::Reading;
 use answer::Answer;

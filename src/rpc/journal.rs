@@ -57,6 +57,8 @@ pub struct Entry<'a> {
 /// strewn among all that lives shorter and hold its pages.
 #[derive(Debug, Clone)]
 pub struct Kept {
+    /// Counts the requests.
+    pub number: u64,
     text: Arc<[u8]>,
     /// It has notes, so that whoever looks for those need not open the others.
     noted: bool,
@@ -106,12 +108,14 @@ impl Journal {
         if serde_json::to_writer(&mut text, entry).is_err() {
             return;
         }
-        let entry = Kept {
+        let mut entry = Kept {
+            number: 0,
             text: text.as_slice().into(),
             noted: !entry.notes.is_empty(),
             evidence: evidence.map(Arc::new),
         };
         let mut entries = self.lock();
+        entry.number = entries.back().map_or(1, |newest| newest.number + 1);
         if entries.len() >= KEPT {
             entries.pop_front();
         }
@@ -127,7 +131,15 @@ impl Journal {
     /// The newest entries first.
     #[must_use]
     pub fn recent(&self, limit: usize) -> Vec<Kept> {
-        self.lock().iter().rev().take(limit).cloned().collect()
+        self.before(u64::MAX, limit)
+    }
+
+    /// The entries before the one of that number, the newest first.
+    #[must_use]
+    pub fn before(&self, number: u64, limit: usize) -> Vec<Kept> {
+        let entries = self.lock();
+        let before = entries.iter().rev().filter(|entry| entry.number < number);
+        before.take(limit).cloned().collect()
     }
 
     /// The newest entries with notes first.

@@ -14,6 +14,9 @@ pub struct Addresses {
     pub tls: Option<String>,
     pub play: String,
     pub play_tls: Option<String>,
+    /// The name of this node.
+    #[serde(skip)]
+    pub node: String,
     /// The host by which clients reach this machine, where a setting names one.
     #[serde(skip)]
     pub public_host: Option<String>,

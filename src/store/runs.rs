@@ -1,7 +1,8 @@
 //! How many runs a database has seen: SQLite only, in the number that its head keeps for whoever uses it.
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryOrder, Statement};
 
+use super::entity::{callback, record_file, record_session};
 use super::{Store, StoreError};
 
 impl Store {
@@ -16,6 +17,24 @@ impl Store {
             Some(row) => i64::from(row.try_get_by_index::<i32>(0)?),
             None => 0,
         })
+    }
+
+    /// A number that no earlier run on this database has had, where that run left anything: how many runs it has seen, or rows.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn generation(&self) -> Result<u64, StoreError> {
+        if self.write.get_database_backend() == DbBackend::Sqlite {
+            return Ok(u64::try_from(self.run_number().await?).unwrap_or(0));
+        }
+        let newest = callback::Entity::find()
+            .order_by_desc(callback::Column::Id)
+            .one(&self.write)
+            .await?;
+        let callbacks = newest.map_or(0, |row| u64::try_from(row.id).unwrap_or(0));
+        let sessions = record_session::Entity::find().count(&self.write).await?;
+        let files = record_file::Entity::find().count(&self.write).await?;
+        Ok(callbacks + sessions + files)
     }
 
     /// Leaves this run's number.

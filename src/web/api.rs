@@ -1,17 +1,21 @@
 //! Where the web framework begins and ends: routes, body limits, conversion.
 
 use std::borrow::Cow;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use actix_web::body::BoxBody;
+use actix_web::body::{BodyStream, BoxBody, SizedStream};
 use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+use tokio_util::io::ReaderStream;
 
 use crate::app::App;
 use crate::clock::machine_timeout;
@@ -20,6 +24,7 @@ use crate::control;
 use crate::rpc;
 use crate::web::unread;
 use crate::wire::http_parts::HttpParts;
+use crate::wire::outgoing::{Body, Outgoing};
 use crate::wire::render::{self, Reply};
 
 /// Bytes of a body that are kept; a longer one is refused.
@@ -28,6 +33,14 @@ const BODY_LIMIT: usize = 1 << 20;
 const BODY_READ: usize = 64 << 20;
 /// How long that may take, so that a client that sends a byte at a time does not hold its connection for ever.
 const BODY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Pieces of a body that are read before they are taken.
+const PIECES_AHEAD: usize = 4;
+/// Bytes of a file that are read at a time.
+const FILE_PIECE: usize = 64 * 1024;
+/// What a browser sees that was pointed at the API.
+const DOOR: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/_localyun/ui/"><title>localyun</title><p>This is the API of localyun. The console is at <a href="/_localyun/ui/">/_localyun/ui/</a>.</p></html>
+"#;
 
 /// Says that any caller is accepted, on every answer of the API.
 const AUTH_HEADER: HeaderName = HeaderName::from_static("x-localyun-auth");
@@ -47,8 +60,7 @@ async fn serve(
     request: HttpRequest,
     mut payload: web::Payload,
 ) -> HttpResponse {
-    let limit = kept(&app, &request);
-    let of_control = is_control(request.path());
+    let of_control = control::is_control(request.path());
     let marked = |mut response: HttpResponse| {
         if app.config.auth == Auth::Off && !of_control {
             response.headers_mut().insert(AUTH_HEADER, AUTH_OFF);
@@ -58,6 +70,12 @@ async fn serve(
     // Another protocol is not spoken here (RFC 9110 section 7.8 lets a server go on as if none had been offered), but the web framework
     // hands out such a connection as a stream without an end: only a body that is announced is read, and the connection is closed.
     let offers_more = request.head().upgrade() || request.method() == Method::CONNECT;
+    if of_control && !offers_more {
+        let parts = to_parts(&request, Bytes::new());
+        if control::takes_stream(&app, &parts) {
+            return streamed(&app, parts, payload).await;
+        }
+    }
     let reading = async {
         if offers_more && !announces_body(&request) {
             return Some(Read {
@@ -65,7 +83,7 @@ async fn serve(
                 ended: false,
             });
         }
-        read_body(&mut payload, limit).await
+        read_body(&mut payload).await
     };
     let read = match machine_timeout(BODY_PATIENCE, reading).await {
         Some(Some(read)) => read,
@@ -83,35 +101,60 @@ async fn serve(
     }
 }
 
+/// Answers a request whose body is taken as it comes: what is read is handed over, and no more is read than is taken.
+async fn streamed(
+    app: &web::Data<App>,
+    parts: HttpParts,
+    mut payload: web::Payload,
+) -> HttpResponse {
+    let (hand_over, taken) = mpsc::channel(PIECES_AHEAD);
+    let body = control::Incoming::Stream(taken);
+    let answering = on_runtime(app, move |app| control::answer(app, parts, body));
+    let payload_read = &mut payload;
+    let reading = async move {
+        loop {
+            let piece = match machine_timeout(BODY_PATIENCE, payload_read.next()).await {
+                Some(Some(Ok(piece))) => Ok(piece),
+                Some(Some(Err(error))) => Err(io::Error::other(error.to_string())),
+                Some(None) => return true,
+                None => Err(io::ErrorKind::TimedOut.into()),
+            };
+            let broke_off = piece.is_err();
+            // Nobody takes more where the answer is known already.
+            if hand_over.send(piece).await.is_err() || broke_off {
+                return false;
+            }
+        }
+    };
+    let (answered, ended) = futures_util::future::join(answering, reading).await;
+    let response = answered.map_or_else(|| HttpResponse::InternalServerError().finish(), outgoing);
+    if ended {
+        response
+    } else {
+        unread::close_after(response, payload)
+    }
+}
+
 fn announces_body(request: &HttpRequest) -> bool {
     let headers = request.headers();
     headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }
 
-fn is_control(path: &str) -> bool {
-    path == "/metrics" || path == control::ROOT || path.starts_with(control::BELOW)
-}
-
-/// Bytes of a request's body that are kept. A snapshot comes back as large as it was given out, from whoever may send one.
-fn kept(app: &App, request: &HttpRequest) -> usize {
-    let snapshot = request.method() == Method::PUT
-        && control::takes_snapshot(app, &to_parts(request, Bytes::new()));
-    if snapshot { BODY_READ } else { BODY_LIMIT }
-}
-
 /// The answer to a request whose body is `body`, or longer than what is kept.
 async fn answer(app: web::Data<App>, request: &HttpRequest, body: Option<Bytes>) -> HttpResponse {
     let over = body.is_none();
-    let mut parts = to_parts(request, body.unwrap_or_default());
-    if is_control(&parts.path) {
-        let Some(reply) = on_runtime(&app, move |app| async move {
-            control::answer(&app, &parts, over).await
-        })
-        .await
-        else {
-            return HttpResponse::InternalServerError().finish();
-        };
-        return to_response(reply);
+    let mut parts = to_parts(request, body.clone().unwrap_or_default());
+    if control::is_control(&parts.path) {
+        let body = body.map_or(control::Incoming::TooLong, control::Incoming::Kept);
+        return on_runtime(&app, move |app| control::answer(app, parts, body))
+            .await
+            .map_or_else(|| HttpResponse::InternalServerError().finish(), outgoing);
+    }
+    if is_visit(&parts) {
+        return HttpResponse::Ok()
+            .content_type("text/html; charset=utf-8")
+            .insert_header(("content-security-policy", "default-src 'none'"))
+            .body(DOOR);
     }
     if over {
         // The signature over a body that was not kept cannot match; the size is the answer.
@@ -168,6 +211,18 @@ where
     }
 }
 
+/// Whether a browser came to see what is here: no client of the API asks for a page.
+fn is_visit(parts: &HttpParts) -> bool {
+    let names_action = parts.header("x-acs-action").is_some()
+        || url::form_urlencoded::parse(parts.query.as_bytes()).any(|(name, _)| name == "Action");
+    parts.method == "GET"
+        && parts.path == "/"
+        && !names_action
+        && parts
+            .header("accept")
+            .is_some_and(|accept| accept.contains("text/html"))
+}
+
 /// What was read of a body.
 struct Read {
     /// `None`: longer than what is kept.
@@ -176,7 +231,7 @@ struct Read {
 }
 
 /// `None`: it broke off.
-async fn read_body(payload: &mut web::Payload, limit: usize) -> Option<Read> {
+async fn read_body(payload: &mut web::Payload) -> Option<Read> {
     let mut body = BytesMut::new();
     let mut read = 0;
     let mut ended = true;
@@ -187,12 +242,12 @@ async fn read_body(payload: &mut web::Payload, limit: usize) -> Option<Read> {
             ended = false;
             break;
         }
-        if read <= limit {
+        if read <= BODY_LIMIT {
             body.extend_from_slice(&chunk);
         }
     }
     Some(Read {
-        kept: (read <= limit).then(|| body.freeze()),
+        kept: (read <= BODY_LIMIT).then(|| body.freeze()),
         ended,
     })
 }
@@ -218,6 +273,25 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
         local: request
             .peer_addr()
             .is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
+    }
+}
+
+/// An answer of the control plane.
+fn outgoing(answer: Outgoing) -> HttpResponse {
+    let head = Reply {
+        status: answer.status,
+        headers: answer.headers,
+        body: Bytes::new(),
+    };
+    let response = to_response(head);
+    match answer.body {
+        Body::Bytes(bytes) => response.set_body(BoxBody::new(bytes)),
+        Body::Stream(stream) => response.set_body(BoxBody::new(BodyStream::new(stream))),
+        Body::File(file, length) => {
+            let file = tokio::fs::File::from_std(file);
+            let stream = ReaderStream::with_capacity(file.take(length), FILE_PIECE);
+            response.set_body(BoxBody::new(SizedStream::new(length, stream)))
+        }
     }
 }
 

@@ -26,6 +26,9 @@ const TOP: [&str; 5] = ["src/", "tests/", "docs/", "api-spec/", "fixtures/"];
 /// The document of the settings, and that of the control routes.
 const SETTINGS: &str = "docs/cli.md";
 const ROUTES: &str = "docs/control.md";
+/// Where the table of routes stands in it.
+const ROUTES_BEGIN: &str = "<!-- routes: begin -->\n";
+const ROUTES_END: &str = "<!-- routes: end -->\n";
 
 impl Documents {
     pub fn of_the_project() -> Self {
@@ -176,10 +179,33 @@ impl Documents {
         let text = self.text(ROUTES);
         localyun::control::ROUTES
             .iter()
-            .map(|route| route.split('?').next().unwrap())
+            .map(|route| format!("{} {}", route.method, route.path))
             .filter(|route| !text.contains(&format!("`{route}")))
             .map(|route| format!("{ROUTES} does not have {route}"))
             .collect()
+    }
+
+    /// Compares the table of the control routes with the router's; `TIDY=write` puts the router's there.
+    pub fn table_of_routes(&self) -> Vec<String> {
+        let text = self.text(ROUTES);
+        let there = text
+            .split_once(ROUTES_BEGIN)
+            .and_then(|(before, rest)| Some((before, rest.split_once(ROUTES_END)?)));
+        let Some((before, (there, after))) = there else {
+            return vec![format!("{ROUTES} has no place for the table of routes")];
+        };
+        let table = localyun::control::table_of_document();
+        if std::env::var_os("TIDY").is_some_and(|value| value == "write") {
+            let written = format!("{before}{ROUTES_BEGIN}{table}{ROUTES_END}{after}");
+            std::fs::write(self.root.join(ROUTES), written).unwrap();
+            return Vec::new();
+        }
+        if there == table {
+            return Vec::new();
+        }
+        vec![format!(
+            "the table of {ROUTES} is not the router's: TIDY=write cargo test --test tidy writes it"
+        )]
     }
 
     pub fn dependencies_missing(&self) -> Vec<String> {

@@ -105,6 +105,11 @@ fn every_control_route_stands_in_its_document() {
 }
 
 #[test]
+fn the_table_of_control_routes_is_the_routers() {
+    no_complaints(&Documents::of_the_project().table_of_routes());
+}
+
+#[test]
 fn every_direct_dependency_has_its_reason() {
     no_complaints(&Documents::of_the_project().dependencies_missing());
 }

@@ -11,6 +11,7 @@ use crate::clock::{Clock, UnixMs};
 use crate::config::{Config, Raw, load};
 use crate::disk::writers::Disk;
 use crate::error::ApiError;
+use crate::events::Events;
 use crate::faults::Faults;
 use crate::live::hub::Hub;
 use crate::metrics::Metrics;
@@ -100,8 +101,10 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
     let objects = FolderStore::open(folder.join("oss")).unwrap();
     // Handlers make no requests of their own; the client needs a provider to be built at all.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let clock = Clock::new(Some(START));
     let services = Arc::new(Services {
-        clock: Clock::new(Some(START)),
+        events: Events::new(clock.clone()),
+        clock,
         store: Store::open(&database(folder)).await.unwrap(),
         objects: Objects::new(ObjectStore::Embedded(objects), faults.clone()),
         notifier: Notifier::new().0,

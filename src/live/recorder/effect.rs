@@ -15,6 +15,38 @@ use crate::model::event::{Fault, Kind};
 use crate::objects::PutError;
 use crate::store::StoreError;
 
+/// What became of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Started,
+    Resumed,
+    Paused,
+    Ended,
+}
+
+impl Stage {
+    /// What its row says from then on.
+    #[must_use]
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::Started | Self::Resumed => "recording",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// What its event says.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Resumed => "resumed",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// A status event to be told.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -48,7 +80,7 @@ pub enum Effect {
     Session {
         opening: Arc<Opening>,
         ended_at: UnixMs,
-        state: &'static str,
+        stage: Stage,
     },
     Status(Status),
     Output {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::unrecorded;
 use crate::clock::{self, Busy};
 use crate::media::frame::VideoCodec;
 use crate::model::notify::RecordNotify;
 use crate::model::on_demand::{Answer, BODY_LIMIT, question_url, read_answer};
+use crate::model::reason::Reason;
 use crate::model::rule::FormatRule;
 use crate::model::stream_key::StreamKey;
 use crate::notify::deliver::{ATTEMPTS, RETRY_MS, TIMEOUT_MS};
@@ -35,7 +37,12 @@ pub async fn ask(
         .and_then(|c| c.on_demand_url)
         .filter(|url| !url.is_empty())
     else {
-        tracing::info!(stream.key = %key, "OnDemand=1 without an OnDemandUrl: not recorded");
+        let why = "OnDemand=1, but the domain has no OnDemandUrl";
+        let cure = format!(
+            "localyun call AddLiveRecordNotifyConfig DomainName={} OnDemandUrl=http://…",
+            key.domain
+        );
+        unrecorded::tell(services, key, &no(why, cure));
         return (None, busy);
     };
     let waiting = clock::monotonic();
@@ -56,7 +63,8 @@ pub async fn ask(
         match answer {
             Some(Answer::Record(formats)) => return (Some(formats), busy),
             Some(Answer::Decline(why)) => {
-                tracing::info!(stream.key = %key, why, "not recorded");
+                let cure = format!("look at what {} answers", secrets::url(&url));
+                unrecorded::tell(services, key, &no(why, cure));
                 return (None, busy);
             }
             None if attempt < ATTEMPTS => {
@@ -66,8 +74,21 @@ pub async fn ask(
             None => {}
         }
     }
-    tracing::warn!(stream.key = %key, url = %secrets::url(&url), "the on-demand URL gave no usable answer: not recorded");
+    let why = "the on-demand URL gave no usable answer";
+    let cure = format!(
+        "{} must answer 200 with JSON that has NeedRecord",
+        secrets::url(&url)
+    );
+    unrecorded::tell(services, key, &no(why, cure));
     (None, busy)
+}
+
+fn no(why: &str, cure: String) -> Reason {
+    Reason {
+        records: false,
+        why: why.to_owned(),
+        cure: Some(cure),
+    }
 }
 
 async fn one_try(

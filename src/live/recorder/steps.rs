@@ -4,7 +4,7 @@ use super::{CUT_PATIENCE_MS, Inner, Recorder, STANDS_MS, stop};
 use crate::clock::UnixMs;
 use crate::ids;
 use crate::live::decide::machine::{self, Cause, Input, State, Step};
-use crate::live::recorder::effect::{Effect, Status};
+use crate::live::recorder::effect::{Effect, Stage, Status};
 use crate::live::recorder::on_demand;
 use crate::live::recorder::session::Session;
 use crate::live::spool::record::Opening;
@@ -46,7 +46,7 @@ impl Recorder {
     }
 
     pub(super) fn begin(&self, inner: &mut Inner, rule: Rule, undecided: bool) -> bool {
-        let session = ids::ordered_id();
+        let session = ids::session_id();
         let (name, folder) = (session.clone(), self.services.spool.join(&session));
         let opening = Opening {
             session,
@@ -153,7 +153,7 @@ impl Recorder {
         };
         let formats = formats.unwrap_or_else(|| session.opening.rule.formats.clone());
         if session.adopt(formats) {
-            self.tell_session(session, "recording");
+            self.tell_session(session, Stage::Started);
             self.tell(session, Kind::RecordStarted);
         }
         self.emit_outputs(inner);
@@ -164,7 +164,7 @@ impl Recorder {
         stop(&mut inner.question);
         if let Some(session) = inner.session.take() {
             if session.is_open() {
-                self.tell_session(&session, "ended");
+                self.tell_session(&session, Stage::Ended);
             }
             self.send(Effect::Forget {
                 folder: session.folder().to_owned(),
@@ -181,7 +181,7 @@ impl Recorder {
         self.emit_outputs(inner);
         if let Some(session) = &mut inner.session {
             if paused {
-                self.tell_session(session, "paused");
+                self.tell_session(session, Stage::Paused);
                 self.tell(session, Kind::RecordPaused);
             }
             self.check_disk(session);
@@ -221,7 +221,7 @@ impl Recorder {
         self.check_disk(&session);
         inner.next_sequence = session.next_sequence();
         if session.is_open() {
-            self.tell_session(&session, "ended");
+            self.tell_session(&session, Stage::Ended);
         }
         self.send(Effect::Forget {
             folder: session.folder().to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Inner, Recorder};
 use crate::live::decide::segmenter::with_needs;
-use crate::live::recorder::effect::{Effect, Status};
+use crate::live::recorder::effect::{Effect, Stage, Status};
 use crate::live::recorder::session::Session;
 use crate::model::event::{Fault, Kind};
 
@@ -86,11 +86,11 @@ impl Recorder {
         }));
     }
 
-    pub(super) fn tell_session(&self, session: &Session, state: &'static str) {
+    pub(super) fn tell_session(&self, session: &Session, stage: Stage) {
         self.send(Effect::Session {
             opening: Arc::new(session.opening.clone()),
             ended_at: session.wall_end(),
-            state,
+            stage,
         });
     }
 }

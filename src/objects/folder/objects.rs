@@ -81,8 +81,15 @@ impl FolderStore {
         acl: Option<Acl>,
     ) -> Result<ObjectInfo, FolderError> {
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
-        self.blocking(move |store| store.append(&bucket, &key, position, &finished, meta, acl))
-            .await
+        self.blocking(move |store| {
+            let made = store.append(&bucket, &key, position, &finished, meta, acl)?;
+            // The first part is a commit of its own.
+            if position != 0 {
+                store.tell("put", &bucket, &key, Some(made.size));
+            }
+            Ok(made)
+        })
+        .await
     }
 
     /// An object's own access control list; none when the object does not exist.
@@ -155,6 +162,7 @@ impl Inner {
             layout::sync_folder(parent)?;
         }
         self.layout.prune(bucket, &place);
+        self.tell("delete", bucket, key, None);
         Ok(true)
     }
 

@@ -273,6 +273,7 @@ impl Inner {
         sync_parent(&meta)?;
         sync_parent(&data)?;
         let record = sidecar.current;
+        self.tell("put", bucket, key, Some(record.stamp.size));
         Ok(ObjectInfo {
             key: key.to_owned(),
             size: record.stamp.size,

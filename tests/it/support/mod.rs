@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use localyun::clock::Clock;
 use localyun::disk::writers::Disk;
+use localyun::events::Events;
 use localyun::faults::Faults;
 use localyun::live::hub::{Hub, Publisher};
 use localyun::media::access_unit::Arrived;
@@ -56,6 +57,7 @@ impl Bench {
         let spool = folder.join("spool");
         std::fs::create_dir_all(&spool).unwrap();
         let services = Arc::new(Services {
+            events: Events::new(clock.clone()),
             clock: clock.clone(),
             store,
             objects: Objects::new(ObjectStore::Embedded(embedded), faults.clone()),

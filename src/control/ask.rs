@@ -1,0 +1,186 @@
+//! A control request as its handler gets it, and what comes back.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::clock::UnixMs;
+use crate::model::wire_time;
+use crate::wire::http_parts::HttpParts;
+use crate::wire::outgoing::{Body, Outgoing};
+
+const JSON: &str = "application/json";
+
+/// Why a control request is refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(super) status: u16,
+    pub(super) message: String,
+    /// Members of the answer beside `error`.
+    pub(super) more: Option<Box<Value>>,
+    pub(super) allow: Option<String>,
+}
+
+impl Refused {
+    pub(super) fn new(status: u16, message: impl std::fmt::Display) -> Self {
+        Self {
+            status,
+            message: message.to_string(),
+            more: None,
+            allow: None,
+        }
+    }
+
+    pub(super) fn bad(message: impl std::fmt::Display) -> Self {
+        Self::new(400, message)
+    }
+
+    pub(super) fn broken(message: impl std::fmt::Display) -> Self {
+        Self::new(500, message)
+    }
+
+    /// An object whose members stand beside `error`.
+    pub(super) fn with(mut self, more: Value) -> Self {
+        self.more = Some(Box::new(more));
+        self
+    }
+
+    pub(super) fn into_answer(self) -> Outgoing {
+        let mut told = json!({"error": self.message});
+        let more = self.more.map(|more| *more);
+        if let (Value::Object(told), Some(Value::Object(more))) = (&mut told, more) {
+            told.extend(more);
+        }
+        let answer = json_answer(self.status, &told);
+        match self.allow {
+            Some(allow) => answer.header("allow", allow),
+            None => answer,
+        }
+    }
+}
+
+pub(super) type Outcome = Result<Outgoing, Refused>;
+
+/// A value as an answer.
+pub(super) fn answer(value: &impl Serialize) -> Outcome {
+    Ok(json_answer(200, value))
+}
+
+fn json_answer(status: u16, value: &impl Serialize) -> Outgoing {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
+    Outgoing::new(status, JSON, Body::Bytes(text.into()))
+}
+
+/// A text of another kind as an answer.
+pub(super) fn text(content_type: &'static str, text: impl Into<Bytes>) -> Outcome {
+    Ok(Outgoing::new(200, content_type, Body::Bytes(text.into())))
+}
+
+/// The body of a request, as its route takes it.
+pub enum Incoming {
+    /// In memory, within the bound of bodies.
+    Kept(Bytes),
+    /// Longer than that.
+    TooLong,
+    /// As it comes, for a route that takes streams; an error ends one that broke off.
+    Stream(mpsc::Receiver<io::Result<Bytes>>),
+}
+
+/// One request.
+pub(super) struct Ask {
+    pub app: Arc<App>,
+    pub parts: HttpParts,
+    /// The parts of the path that the route leaves open, decoded, in order.
+    pub open: Vec<String>,
+    pub query: Vec<(String, String)>,
+    pub body: Incoming,
+}
+
+impl Ask {
+    /// An open part of the path.
+    pub fn part(&self, number: usize) -> &str {
+        self.open.get(number).map_or("", String::as_str)
+    }
+
+    /// A parameter of the query that has a value.
+    pub fn query(&self, wanted: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(name, _)| name == wanted);
+        found
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A number of the query within bounds.
+    pub fn number(
+        &self,
+        name: &str,
+        bounds: std::ops::RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Refused> {
+        let Some(text) = self.query(name) else {
+            return Ok(None);
+        };
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        number.map(Some).ok_or_else(|| {
+            Refused::bad(format!(
+                "{name} must be a whole number, {} to {}",
+                bounds.start(),
+                bounds.end()
+            ))
+        })
+    }
+
+    /// An instant of the query.
+    pub fn instant(&self, name: &str) -> Result<Option<UnixMs>, Refused> {
+        self.query(name).map(|text| instant(name, text)).transpose()
+    }
+
+    /// The body as JSON; none is an empty object.
+    pub fn json(&self) -> Result<Value, Refused> {
+        let Incoming::Kept(body) = &self.body else {
+            return Err(Refused::broken("the body is not in memory"));
+        };
+        if body.is_empty() {
+            return Ok(json!({}));
+        }
+        serde_json::from_slice(body).map_err(|e| Refused::bad(format!("the body is no JSON: {e}")))
+    }
+
+    /// The body's fields as a type.
+    pub fn fields<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        fields(self.json()?)
+    }
+}
+
+/// A body's fields as a type; the error says where in it the trouble is.
+pub(super) fn fields<T: DeserializeOwned>(body: Value) -> Result<T, Refused> {
+    // A list would fill a type's fields by position.
+    if !body.is_object() {
+        return Err(Refused::bad("the body must be a JSON object"));
+    }
+    serde_path_to_error::deserialize(body).map_err(Refused::bad)
+}
+
+/// An instant as text or in Unix milliseconds.
+pub(super) fn instant(name: &str, text: &str) -> Result<UnixMs, Refused> {
+    let plain = text.parse().ok().filter(|ms: &UnixMs| *ms >= 0);
+    plain
+        .or_else(|| wire_time::from_signature(text))
+        .ok_or_else(|| {
+            Refused::bad(format!(
+                "{name} must be an instant such as 2026-03-01T02:00:00Z, or Unix milliseconds"
+            ))
+        })
+}
+
+/// A part of a path as it was meant.
+pub(super) fn decoded(text: &str) -> String {
+    let decoded: Cow<'_, str> = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
+    decoded.into_owned()
+}

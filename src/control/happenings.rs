@@ -1,0 +1,221 @@
+//! What happens, for whoever follows (server-sent events) or waits.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use super::ask::{Ask, Outcome, Refused, answer};
+use crate::clock::{machine_sleep, machine_timeout};
+use crate::events::{Event, Events, Filter, KEPT, Kind};
+use crate::likeness;
+use crate::model::wire_time;
+use crate::wire::outgoing::{Body, Outgoing};
+
+/// A follower that hears nothing else hears this often that the server is there.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events that are written in one piece.
+const AT_ONCE: usize = 256;
+/// Events that `wait` waits for at most.
+const MAX_COUNT: u64 = 10_000;
+/// Seconds that `wait` waits at most, and where nothing is said.
+const MAX_TIMEOUT_S: f64 = 600.0;
+const TIMEOUT_S: f64 = 30.0;
+
+/// An event as followers get it: what every event has, and beside it what this one tells.
+pub(super) fn shown(event: &Event) -> Value {
+    let names = event.names();
+    let name = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    let mut shown = Map::new();
+    shown.insert("id".to_owned(), event.id.into());
+    shown.insert("kind".to_owned(), event.kind.as_str().into());
+    shown.insert("at".to_owned(), wire_time::to_api(event.at).into());
+    shown.insert("at_ms".to_owned(), event.at.into());
+    shown.insert("domain".to_owned(), name(names.domain).into());
+    shown.insert("app".to_owned(), name(names.app).into());
+    shown.insert("stream".to_owned(), name(names.stream).into());
+    if let Ok(Value::Object(data)) = serde_json::from_str(event.data()) {
+        for (name, value) in data {
+            shown.entry(name).or_insert(value);
+        }
+    }
+    Value::Object(shown)
+}
+
+fn filter(ask: &Ask) -> Result<Filter, Refused> {
+    let kinds = ask.query("kind").unwrap_or_default().split(',');
+    let kinds = kinds
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            Kind::parse(name).ok_or_else(|| {
+                let known = Kind::ALL.into_iter().map(Kind::as_str);
+                let near = match likeness::closest(known.clone(), name) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("kinds are {}", known.collect::<Vec<_>>().join(", ")),
+                };
+                Refused::bad(format!("there is no kind {name:?}; {near}"))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let text = |name| ask.query(name).map(str::to_owned);
+    Ok(Filter {
+        kinds,
+        domain: text("domain").map(|domain| domain.to_ascii_lowercase()),
+        app: text("app"),
+        stream: text("stream"),
+    })
+}
+
+/// One follower: a place in the list, and nothing of its own but what is being written.
+struct Follower {
+    events: Events,
+    newest: watch::Receiver<u64>,
+    place: u64,
+    wanted: Filter,
+    /// It has had its first piece.
+    begun: bool,
+}
+
+impl Follower {
+    /// What is written next; none at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.begun {
+            // The client sees at once that it is heard.
+            let batch = self.events.after(self.place, &Filter::default(), 1);
+            self.begun = true;
+            let missed = if batch.missed {
+                ": some of the events after that id are not kept any more\n"
+            } else {
+                ""
+            };
+            self.place = if batch.missed {
+                self.events.first().saturating_sub(1)
+            } else {
+                self.place
+            };
+            return Some(format!("retry: 1000\n: localyun\n{missed}\n").into());
+        }
+        loop {
+            self.newest.mark_unchanged();
+            let batch = self.events.after(self.place, &self.wanted, AT_ONCE);
+            // It reads more slowly than things happen: what it has not read is gone, and it is told so by the end. The id that it saw
+            // last brings it back to what is still there.
+            if batch.missed {
+                return None;
+            }
+            self.place = batch.seen;
+            if !batch.events.is_empty() {
+                return Some(written(&batch.events));
+            }
+            tokio::select! {
+                changed = self.newest.changed() => changed.ok()?,
+                () = self.events.closed() => return None,
+                () = machine_sleep(HEARTBEAT) => return Some(Bytes::from_static(b": still here\n\n")),
+            }
+        }
+    }
+}
+
+fn written(events: &[Arc<Event>]) -> Bytes {
+    let mut text = String::new();
+    for event in events {
+        let (id, kind) = (event.id, event.kind.as_str());
+        text.push_str(&format!(
+            "id: {id}\nevent: {kind}\ndata: {}\n\n",
+            shown(event)
+        ));
+    }
+    text.into()
+}
+
+/// Follows what happens.
+pub(super) async fn follow(ask: Ask) -> Outcome {
+    let events = ask.app.services.events.clone();
+    // What a client saw last counts more than what it asked for when it first came.
+    let last = ask.parts.header("last-event-id").map(str::to_owned);
+    let last = last.as_deref().filter(|id| !id.is_empty());
+    let place = match last.or(ask.query("since")) {
+        Some(text) => id("since", text)?,
+        None => events.newest(),
+    };
+    let follower = Follower {
+        newest: events.follow(),
+        wanted: filter(&ask)?,
+        events,
+        place,
+        begun: false,
+    };
+    let pieces = stream::unfold(follower, |mut follower| async move {
+        let piece = follower.next().await?;
+        Some((Ok::<_, io::Error>(piece), follower))
+    });
+    let body = Body::Stream(Box::pin(pieces));
+    Ok(Outgoing::new(200, "text/event-stream", body)
+        .header("cache-control", "no-store")
+        .header("x-accel-buffering", "no"))
+}
+
+fn id(name: &str, text: &str) -> Result<u64, Refused> {
+    text.parse()
+        .map_err(|_| Refused::bad(format!("{name} must be the id of an event, a whole number")))
+}
+
+/// Waits until a number of events has happened.
+pub(super) async fn wait(ask: Ask) -> Outcome {
+    let events = ask.app.services.events.clone();
+    let wanted = filter(&ask)?;
+    let count = ask.number("count", 1..=MAX_COUNT)?.unwrap_or(1);
+    let count = usize::try_from(count).unwrap_or(KEPT);
+    let timeout_s = match ask.query("timeout_s") {
+        None => TIMEOUT_S,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|s| (0.0..=MAX_TIMEOUT_S).contains(s))
+            .ok_or_else(|| Refused::bad("timeout_s must be 0 to 600 seconds"))?,
+    };
+    let mut place = match ask.query("since") {
+        Some(text) => id("since", text)?,
+        None => events.start(),
+    };
+    let mut newest = events.follow();
+    let mut found: VecDeque<Arc<Event>> = VecDeque::new();
+    let mut missed = false;
+    let collecting = async {
+        loop {
+            newest.mark_unchanged();
+            let batch = events.after(place, &wanted, count - found.len());
+            place = batch.seen;
+            missed |= batch.missed;
+            found.extend(batch.events);
+            if found.len() >= count {
+                return true;
+            }
+            tokio::select! {
+                changed = newest.changed() => if changed.is_err() { return false; },
+                () = events.closed() => return false,
+            }
+        }
+    };
+    let in_time = machine_timeout(Duration::from_secs_f64(timeout_s), collecting).await;
+    let told = json!({
+        "count": found.len(),
+        "next": found.back().map_or(place, |event| event.id),
+        "missed": missed,
+        "events": found.iter().map(|event| shown(event)).collect::<Vec<_>>(),
+    });
+    if in_time == Some(true) {
+        return answer(&told);
+    }
+    let why = format!(
+        "{} of {count} such events have happened within {timeout_s} s",
+        found.len()
+    );
+    Err(Refused::new(408, why).with(told))
+}

@@ -1,0 +1,115 @@
+//! This process: whether it is there, whether it is ready, how it was set up, what it can do.
+
+use serde_json::{Value, json};
+
+use super::ask::{Ask, Outcome, Refused, answer, text};
+use super::clock;
+use crate::actions;
+use crate::app::App;
+use crate::spec::coverage::Coverage;
+
+/// What `prometheus_client` writes.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) async fn cloud_openapi(ask: Ask) -> Outcome {
+    answer(&crate::spec::openapi::document(ask.app.gateway.spec))
+}
+
+pub(super) async fn metrics(ask: Ask) -> Outcome {
+    text(METRICS_TYPE, ask.app.services.metrics.text())
+}
+
+/// The process answers.
+pub(super) async fn live(_: Ask) -> Outcome {
+    answer(&json!({"status": "live"}))
+}
+
+/// The parts without which nothing is recorded, each with what is wrong with it.
+async fn parts(app: &App) -> (bool, Value, Value) {
+    let state = |result: Result<(), String>| match result {
+        Ok(()) => json!("ok"),
+        Err(error) => json!(error),
+    };
+    let database = app.services.store.ping().await.map_err(|e| e.to_string());
+    let objects = app.services.objects.ping().await.map_err(|e| e.to_string());
+    let healthy = database.is_ok() && objects.is_ok();
+    (healthy, state(database), state(objects))
+}
+
+/// Publishers are taken.
+pub(super) async fn ready(ask: Ask) -> Outcome {
+    if ask.app.hub.is_stopping() {
+        return Err(Refused::new(503, "the service stops").with(json!({"status": "stopping"})));
+    }
+    let (healthy, database, objects) = parts(&ask.app).await;
+    if healthy {
+        return answer(&json!({"status": "ready"}));
+    }
+    let told = json!({"status": "degraded", "database": database, "object_store": objects});
+    Err(Refused::new(503, "a part of the service does not answer").with(told))
+}
+
+pub(super) async fn health(ask: Ask) -> Outcome {
+    let app = &ask.app;
+    let (healthy, database, objects) = parts(app).await;
+    let value = json!({
+        "status": if healthy { "ready" } else { "degraded" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "api": app.public(&app.addresses().api),
+        "rtmp": app.public(&app.addresses().rtmp),
+        "play": app.public(&app.addresses().play),
+        "oss": app.store_url(),
+        "oss_region": app.config.outside_store.as_ref().map(|outside| &outside.region),
+        "tls": app.addresses().tls.as_deref().map(|url| app.public(url)),
+        "play_tls": app.addresses().play_tls.as_deref().map(|url| app.public(url)),
+        "parts": {
+            "database": database,
+            "object_store": objects,
+            "rtmp": {"publishers": app.hub.publishers().len(), "connections": app.hub.connections()},
+            "clock": clock::shown(app),
+        },
+        "database": app.services.store.backend(),
+    });
+    if healthy {
+        answer(&value)
+    } else {
+        Err(Refused::new(503, "a part of the service does not answer").with(value))
+    }
+}
+
+/// The nodes of the cluster: this one.
+pub(super) async fn nodes(ask: Ask) -> Outcome {
+    let app = &ask.app;
+    let me = json!({
+        "id": app.addresses().node,
+        "version": env!("CARGO_PKG_VERSION"),
+        "api": app.public(&app.addresses().api),
+        "rtmp": app.public(&app.addresses().rtmp),
+        "oss": app.store_url(),
+        "state": if app.hub.is_stopping() { "stopping" } else { "ready" },
+        "publishers": app.hub.publishers().len(),
+        "own": true,
+    });
+    answer(&json!({"nodes": [me], "total": 1}))
+}
+
+pub(super) async fn config(ask: Ask) -> Outcome {
+    let app = &ask.app;
+    answer(&json!({
+        "settings": app.config.shown,
+        "addresses": app.addresses(),
+        "version": env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+pub(super) async fn coverage(ask: Ask) -> Outcome {
+    let implemented: Vec<&str> = actions::all().map(|def| def.name).collect();
+    let spec = ask.app.gateway.spec;
+    let table = Coverage::of(spec, &implemented, &actions::declined::all(spec));
+    answer(&table.map_err(Refused::broken)?.to_json())
+}
+
+pub(super) async fn reset(ask: Ask) -> Outcome {
+    ask.app.reset().await.map_err(Refused::broken)?;
+    answer(&json!({"reset": true}))
+}
