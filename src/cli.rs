@@ -7,19 +7,27 @@ mod arguments;
 mod call;
 mod control;
 mod demo;
+mod doctor;
 mod env;
+mod exec;
 mod explain;
+mod get;
+mod happenings;
 mod http;
 mod logging;
 mod names;
+mod paper;
 mod play;
 mod publish;
 mod refusal;
 mod serve;
 mod sign;
 mod signed;
+mod snapshot;
 mod target;
+mod throwaway;
 mod tools;
+mod views;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -96,6 +104,18 @@ fn run(chosen: Chosen) -> Outcome {
             Chosen::Play(asked) => play::run(asked).await,
             Chosen::Health(asked) => tools::health(&asked).await,
             Chosen::Env(asked) => env::run(&asked).await,
+            Chosen::Tail(asked) => happenings::tail(asked).await,
+            Chosen::Wait(asked) => happenings::wait(asked).await,
+            Chosen::Advance(asked) => views::advance(asked).await,
+            Chosen::Reset(asked) => views::reset(asked).await,
+            Chosen::Explain(asked) => views::explain(asked).await,
+            Chosen::Recordings(asked) => views::recordings(asked).await,
+            Chosen::Callbacks(asked) => views::callbacks(asked).await,
+            Chosen::Get(asked) => get::run(asked).await,
+            Chosen::Snapshot(asked) => snapshot::run(asked).await,
+            Chosen::Doctor(asked) => doctor::run(&asked).await,
+            Chosen::Completions(shell) => tools::completions(shell),
+            Chosen::Exec(flags, command) => exec::run(flags, &command).await,
         }
     });
     runtime.shutdown_timeout(LAST_WORK);

@@ -290,9 +290,10 @@ impl Running {
         let key = key.map_or_else(String::new, |key| key.id.clone());
         let public = |url: &str| self.app.public(url);
         eprintln!(
-            "\n  API       {api}   key {key}, its secret in --access-keys\n  push      {rtmp}/live/STREAM?vhost=DOMAIN\n  objects   {oss}\n  console   {api}/_localyun/ui/\n",
+            "\n  API       {api}   key {key}, its secret in --access-keys\n  push      {rtmp}/live/STREAM?vhost=DOMAIN\n  play      {play}/live/STREAM.flv?vhost=DOMAIN\n  objects   {oss}\n  console   {api}/_localyun/ui/\n",
             api = public(&self.api),
             rtmp = public(&self.rtmp),
+            play = public(&self.play),
             oss = self.app.store_url(),
         );
     }

@@ -34,6 +34,28 @@ enum Tool {
     Health(TargetArgs),
     /// Print the shell lines that point SDKs and tools at the server
     Env(TargetArgs),
+    /// Follow what happens, a line each: calls, pushes, recordings, files, callbacks, faults
+    Tail(TailArgs),
+    /// Wait until something has happened; status 1 when it has not in time
+    Wait(WaitArgs),
+    /// Move the service clock: SECONDS, next, or until INSTANT
+    Advance(AdvanceArgs),
+    /// Forget all configs, streams, records, callbacks and stored objects
+    Reset(ViewArgs),
+    /// Say which rule would record a stream and why, or why nothing would
+    Explain(ExplainArgs),
+    /// List recording sessions and their files
+    Recordings(ListArgs),
+    /// List callbacks and how they went
+    Callbacks(ListArgs),
+    /// Fetch a stored object
+    Get(GetArgs),
+    /// The control state as a file
+    Snapshot(SnapshotArgs),
+    /// Look at what usually goes wrong
+    Doctor(DoctorArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
 }
 
 /// Where the server is and who is calling.
@@ -143,6 +165,166 @@ pub(super) struct PublishArgs {
     /// The RTMP port [env: LOCALYUN_RTMP_ADDR, else that of LOCALYUN_PUSH_URL] [default: 127.0.0.1:1935]
     #[arg(long, value_name = "ADDR")]
     pub(super) rtmp_addr: Option<String>,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+}
+
+/// Which streams are meant.
+#[derive(Debug, Args)]
+pub(super) struct NamesArgs {
+    /// Only of this domain
+    #[arg(long)]
+    pub(super) domain: Option<String>,
+    /// Only of this application
+    #[arg(long)]
+    pub(super) app: Option<String>,
+    /// Only of this stream
+    #[arg(long)]
+    pub(super) stream: Option<String>,
+}
+
+/// How something is shown.
+#[derive(Debug, Args)]
+pub(super) struct ViewArgs {
+    /// JSON instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TailArgs {
+    #[command(flatten)]
+    pub(super) names: NamesArgs,
+    /// Only these kinds: call, publish, unpublish, record, slice, file, callback, play, snapshot, fault, clock, object
+    #[arg(long, value_name = "KIND,...")]
+    pub(super) kind: Option<String>,
+    /// Begin behind the event of that id
+    #[arg(long, value_name = "ID")]
+    pub(super) since: Option<u64>,
+    /// Events as JSON, one a line
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WaitArgs {
+    /// What is waited for: file, callback, publish, … or several, separated by commas
+    pub(super) kind: String,
+    #[command(flatten)]
+    pub(super) names: NamesArgs,
+    /// How many events
+    #[arg(long, default_value_t = 1)]
+    pub(super) count: u64,
+    /// Seconds
+    #[arg(long, value_name = "S", default_value_t = 30.0)]
+    pub(super) timeout: f64,
+    /// Count behind the event of that id instead of from the start
+    #[arg(long, value_name = "ID")]
+    pub(super) since: Option<u64>,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AdvanceArgs {
+    /// SECONDS, `next` (the next due time), or `until INSTANT`
+    #[arg(required = true, num_args = 1..=2, value_name = "SECONDS|next|until INSTANT")]
+    pub(super) how: Vec<String>,
+    #[command(flatten)]
+    pub(super) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// Streaming or ingest domain
+    pub(super) domain: String,
+    /// Application
+    pub(super) app: String,
+    /// Stream
+    pub(super) stream: String,
+    /// Push arguments, as in a push URL
+    #[arg(long, value_name = "NAME=VALUE&...")]
+    pub(super) args: Option<String>,
+    #[command(flatten)]
+    pub(super) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) names: NamesArgs,
+    /// Only from this instant on
+    #[arg(long, value_name = "INSTANT")]
+    pub(super) since: Option<String>,
+    /// Rows at most, 1 to 1000
+    #[arg(long)]
+    pub(super) limit: Option<u64>,
+    /// Go on behind an earlier page
+    #[arg(long)]
+    pub(super) cursor: Option<String>,
+    #[command(flatten)]
+    pub(super) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GetArgs {
+    /// The object
+    #[arg(value_name = "BUCKET/KEY")]
+    pub(super) object: String,
+    /// Where it goes; standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<std::path::PathBuf>,
+    /// Print a signed address of it instead, good for a day
+    #[arg(long, conflicts_with = "output")]
+    pub(super) url: bool,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SnapshotArgs {
+    #[command(subcommand)]
+    pub(super) what: SnapshotTool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SnapshotTool {
+    /// Write the control state to a file (`-`: standard output)
+    Save {
+        file: std::path::PathBuf,
+        /// Take the stored objects along
+        #[arg(long)]
+        with_objects: bool,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+    /// Put a file's state in the place of all that there is
+    Load {
+        file: std::path::PathBuf,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+    /// Say what two files have apart; status 1 where it is something
+    Diff {
+        a: std::path::PathBuf,
+        b: std::path::PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub(super) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// bash, zsh, fish or powershell
+    pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +379,19 @@ pub(super) enum Chosen {
     Play(PlayArgs),
     Health(TargetArgs),
     Env(TargetArgs),
+    Tail(TailArgs),
+    Wait(WaitArgs),
+    Advance(AdvanceArgs),
+    Reset(ViewArgs),
+    Explain(ExplainArgs),
+    Recordings(ListArgs),
+    Callbacks(ListArgs),
+    Get(GetArgs),
+    Snapshot(SnapshotTool),
+    Doctor(DoctorArgs),
+    Completions(clap_complete::Shell),
+    /// The settings of the server, and the command that runs beside it.
+    Exec(Raw, Vec<OsString>),
 }
 
 /// Reads the command line, the program's own name first.
@@ -219,14 +414,19 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Chosen, 
         args.push("--help".into());
     }
     let matches = command().try_get_matches_from(args)?;
-    if let Some(("serve", flags)) = matches.subcommand() {
+    if let Some((name @ ("serve" | "exec"), flags)) = matches.subcommand() {
         let mut raw = Raw::default();
         for key in KEYS {
             if let Some(value) = flags.get_one::<String>(key.name) {
                 raw.set(key.name, value.clone(), format!("--{}", key.name));
             }
         }
-        return Ok(Chosen::Serve(raw));
+        if name == "serve" {
+            return Ok(Chosen::Serve(raw));
+        }
+        let command = flags.get_many::<OsString>(COMMAND);
+        let command = command.map_or_else(Vec::new, |words| words.cloned().collect());
+        return Ok(Chosen::Exec(raw, command));
     }
     Ok(match Program::from_arg_matches(&matches)?.tool {
         Tool::Demo(args) => Chosen::Demo(args),
@@ -237,30 +437,65 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Chosen, 
         Tool::Play(args) => Chosen::Play(args),
         Tool::Health(args) => Chosen::Health(args),
         Tool::Env(args) => Chosen::Env(args),
+        Tool::Tail(args) => Chosen::Tail(args),
+        Tool::Wait(args) => Chosen::Wait(args),
+        Tool::Advance(args) => Chosen::Advance(args),
+        Tool::Reset(args) => Chosen::Reset(args),
+        Tool::Explain(args) => Chosen::Explain(args),
+        Tool::Recordings(args) => Chosen::Recordings(args),
+        Tool::Callbacks(args) => Chosen::Callbacks(args),
+        Tool::Get(args) => Chosen::Get(args),
+        Tool::Snapshot(args) => Chosen::Snapshot(args.what),
+        Tool::Doctor(args) => Chosen::Doctor(args),
+        Tool::Completions(args) => Chosen::Completions(args.shell),
     })
 }
 
-/// The whole command with `serve` in front.
-fn command() -> Command {
-    let serve = KEYS.iter().fold(
+/// The name under which `exec` keeps the command that it runs.
+const COMMAND: &str = "command";
+
+/// The whole command with `serve` in front, and `exec`, which takes the same options.
+pub(super) fn command() -> Command {
+    let serve = with_settings(
         Command::new("serve")
-            .about("Start every service in the foreground, until SIGTERM or Ctrl-C")
-            .display_order(0),
-        |serve, key| {
-            let mut help = format!("{} [env: {}]", key.help, key.env);
-            if let Some(default) = key.default {
-                help.push_str(&format!(" [default: {default}]"));
-            }
-            serve.arg(
-                Arg::new(key.name)
-                    .long(key.name)
-                    .value_name(key.value)
-                    .action(ArgAction::Set)
-                    .help(help),
-            )
-        },
+            .about("Start every service in the foreground, until SIGTERM or Ctrl-C"),
     );
-    <Program as clap::CommandFactory>::command().subcommand(serve)
+    let exec = with_settings(Command::new("exec").about(
+        "Run a command beside a server of its own, on free ports and a throw-away folder, with the variables of env set",
+    ));
+    let exec = exec.arg(
+        Arg::new(COMMAND)
+            .value_name("COMMAND")
+            .num_args(1..)
+            .last(true)
+            .required(true)
+            .value_parser(clap::value_parser!(OsString))
+            .help("The command and its arguments, behind --"),
+    );
+    <Program as clap::CommandFactory>::command()
+        .subcommand(serve.display_order(0))
+        .subcommand(exec)
+}
+
+fn with_settings(command: Command) -> Command {
+    KEYS.iter().fold(command, |command, key| {
+        let mut help = format!("{} [env: {}]", key.help, key.env);
+        if let Some(default) = key.default {
+            help.push_str(&format!(" [default: {default}]"));
+        }
+        let mut flag = Arg::new(key.name)
+            .long(key.name)
+            .value_name(key.value)
+            .action(ArgAction::Set)
+            .help(help);
+        if key.switch {
+            flag = flag
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("on");
+        }
+        command.arg(flag)
+    })
 }
 
 #[cfg(test)]
@@ -303,13 +538,28 @@ mod tests {
             .render_long_help()
             .to_string();
         for key in KEYS {
-            assert!(help.contains(&format!("--{} <", key.name)), "{}", key.name);
+            let flag = format!("--{}", key.name);
+            assert!(help.contains(&flag), "{}", key.name);
             assert!(
                 help.contains(key.env) && help.contains(key.help),
                 "{}",
                 key.name
             );
         }
+    }
+
+    #[test]
+    fn exec_has_the_options_of_serve_before_its_command() {
+        let line = "localyun exec --auth off --ephemeral -- pytest -x --auth on";
+        let Ok(Chosen::Exec(raw, command)) = parsed(line) else {
+            panic!("this is exec")
+        };
+        assert_eq!(command, ["pytest", "-x", "--auth", "on"]);
+        assert_eq!(
+            crate::config::load(&raw, |_| None).unwrap().auth,
+            crate::config::Auth::Off
+        );
+        assert!(parsed("localyun exec --auth off").is_err());
     }
 
     #[test]

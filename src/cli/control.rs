@@ -1,11 +1,20 @@
 //! The control plane of a running server, as the tools use it.
 
-use reqwest::{Client, RequestBuilder};
+use std::time::Duration;
+
+use reqwest::{Body, Client, RequestBuilder, Response};
 use serde_json::Value;
 use url::Url;
 
-use super::http::{fetch, place};
+use super::http::{failure, fetch, place};
 use super::{CliError, variable};
+
+/// Longer than anybody waits.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+fn no_json(path: &str, error: &serde_json::Error) -> CliError {
+    CliError::failed(format!("/_localyun/{path} answers no JSON: {error}"))
+}
 
 /// A client of the routes under `/_localyun`.
 #[derive(Debug)]
@@ -30,6 +39,87 @@ impl<'a> Control<'a> {
         self.send(path, self.client.get(self.url(path)?)).await
     }
 
+    /// Reads a route with those parameters of the query that are there.
+    pub(super) async fn ask(
+        &self,
+        path: &str,
+        names: &[(&str, Option<String>)],
+    ) -> Result<Value, CliError> {
+        self.send(path, self.client.get(self.asked(path, names)?))
+            .await
+    }
+
+    /// Reads a route that may take that long; the status says how it went.
+    pub(super) async fn wait(
+        &self,
+        path: &str,
+        names: &[(&str, Option<String>)],
+        patience: Duration,
+    ) -> Result<(u16, Value), CliError> {
+        let request = self.client.get(self.asked(path, names)?).timeout(patience);
+        let answer = fetch(self.with_token(request)).await?;
+        if !answer.is_success() && !matches!(answer.status, 400 | 408) {
+            return Err(self.refused(path, answer.status, &answer.brief()));
+        }
+        let value = serde_json::from_slice(&answer.body).map_err(|error| no_json(path, &error))?;
+        Ok((answer.status, value))
+    }
+
+    /// Reads a route whose answer has no end, or may be long.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        names: &[(&str, Option<String>)],
+    ) -> Result<Response, CliError> {
+        let request = self.client.get(self.asked(path, names)?);
+        self.streamed(path, request).await
+    }
+
+    /// Puts a body of any length.
+    pub(super) async fn put_stream(&self, path: &str, body: Body) -> Result<Value, CliError> {
+        let request = self.client.put(self.url(path)?).body(body);
+        let request = request.header("content-type", "application/json");
+        let response = self.streamed(path, request).await?;
+        let body = response.bytes().await.map_err(CliError::failed)?;
+        serde_json::from_slice(&body).map_err(|error| no_json(path, &error))
+    }
+
+    async fn streamed(&self, path: &str, request: RequestBuilder) -> Result<Response, CliError> {
+        let request = self.with_token(request.timeout(FOR_EVER));
+        let response = request.send().await.map_err(|error| failure(&error))?;
+        let status = response.status().as_u16();
+        if (200..300).contains(&status) {
+            return Ok(response);
+        }
+        let told = response.text().await.unwrap_or_default();
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        Err(self.refused(path, status, &told))
+    }
+
+    fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    fn refused(&self, path: &str, status: u16, told: &str) -> CliError {
+        CliError::failed(format!(
+            "{} answers {status} to /_localyun/{path}: {told}",
+            place(self.endpoint)
+        ))
+    }
+
+    fn asked(&self, path: &str, names: &[(&str, Option<String>)]) -> Result<Url, CliError> {
+        let mut url = self.url(path)?;
+        for (name, value) in names {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        Ok(url)
+    }
+
     /// Posts a JSON body to a route.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
         let request = self.client.post(self.url(path)?).body(body.to_string());
@@ -38,22 +128,11 @@ impl<'a> Control<'a> {
     }
 
     async fn send(&self, path: &str, request: RequestBuilder) -> Result<Value, CliError> {
-        let request = match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        };
-        let answer = fetch(request).await?;
+        let answer = fetch(self.with_token(request)).await?;
         if !answer.is_success() {
-            let status = answer.status;
-            return Err(CliError::failed(format!(
-                "{} answers {status} to /_localyun/{path}: {}",
-                place(self.endpoint),
-                answer.brief()
-            )));
+            return Err(self.refused(path, answer.status, &answer.brief()));
         }
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            CliError::failed(format!("/_localyun/{path} answers no JSON: {error}"))
-        })
+        serde_json::from_slice(&answer.body).map_err(|error| no_json(path, &error))
     }
 
     fn url(&self, path: &str) -> Result<Url, CliError> {

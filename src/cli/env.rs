@@ -99,6 +99,40 @@ fn lines(
     store_key: Option<&Key>,
     given: &Given<'_>,
 ) -> String {
+    let mut out = format!("# {}", addresses.note);
+    if store_key.is_none() {
+        out.push_str("\n# the object store is another one; its key is not told here (LOCALYUN_OSS_ACCESS_KEY)");
+    }
+    for (name, value) in variables(target, addresses, store_key, given) {
+        out.push_str(&format!("\nexport {name}={}", quoted(&value)));
+    }
+    out
+}
+
+/// What a program needs to reach a server of this process.
+pub(super) fn variables_of(
+    target: &Target,
+    rtmp: &str,
+    play: &str,
+    oss: &str,
+) -> Vec<(&'static str, String)> {
+    let addresses = Addresses {
+        rtmp: rtmp.to_owned(),
+        play: play.to_owned(),
+        oss: oss.to_owned(),
+        oss_region: None,
+        note: String::new(),
+        answered: true,
+    };
+    variables(target, &addresses, Some(&target.key), &Given::default())
+}
+
+fn variables(
+    target: &Target,
+    addresses: &Addresses,
+    store_key: Option<&Key>,
+    given: &Given<'_>,
+) -> Vec<(&'static str, String)> {
     let endpoint = target.endpoint.as_str().trim_end_matches('/');
     // SDKs take the host without a scheme.
     let host = endpoint
@@ -107,6 +141,7 @@ fn lines(
     let key = &target.key;
     let push_url = format!("{}/live/STREAM?vhost=DOMAIN", addresses.rtmp);
     let play_url = format!("{}/live/STREAM.flv?vhost=DOMAIN", addresses.play);
+    let region = addresses.oss_region.as_deref().unwrap_or("us-east-1");
     let mut variables = vec![
         ("ALIBABA_CLOUD_ENDPOINT", host),
         ("ALIBABA_CLOUD_ACCESS_KEY_ID", &key.id),
@@ -116,10 +151,7 @@ fn lines(
         ("LOCALYUN_PLAY_URL", &play_url),
         ("OSS_ENDPOINT", &addresses.oss),
         ("AWS_ENDPOINT_URL_S3", &addresses.oss),
-        (
-            "AWS_REGION",
-            addresses.oss_region.as_deref().unwrap_or("us-east-1"),
-        ),
+        ("AWS_REGION", region),
     ];
     if let Some(token) = &key.token {
         variables.push(("ALIBABA_CLOUD_SECURITY_TOKEN", token));
@@ -138,14 +170,10 @@ fn lines(
     }
     variables.extend(given.key.map(|pair| ("LOCALYUN_ACCESS_KEYS", pair)));
     variables.extend(given.ca_file.map(|file| ("LOCALYUN_CA_FILE", file)));
-    let mut out = format!("# {}", addresses.note);
-    if store_key.is_none() {
-        out.push_str("\n# the object store is another one; its key is not told here (LOCALYUN_OSS_ACCESS_KEY)");
-    }
-    for (name, value) in variables {
-        out.push_str(&format!("\nexport {name}={}", quoted(value)));
-    }
-    out
+    let owned = variables.into_iter();
+    owned
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect()
 }
 
 /// A text as one word of a POSIX shell.

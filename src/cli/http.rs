@@ -123,7 +123,7 @@ pub(super) fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-fn failure(error: &reqwest::Error) -> CliError {
+pub(super) fn failure(error: &reqwest::Error) -> CliError {
     let place = error.url().map_or_else(String::new, place);
     let cause = cause(error);
     CliError::Failed(if cause.contains("certificate") {

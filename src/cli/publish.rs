@@ -2,18 +2,27 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::PublishArgs;
-use super::{CliError, Outcome, complain, interrupted, say, variable};
-use crate::clock::monotonic;
+use super::control::Control;
+use super::paper::{place as place_of, text};
+use super::target::Target;
+use super::{CliError, Outcome, complain, http, interrupted, say, variable};
+use crate::clock::{machine_timeout, monotonic};
 use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan};
 use crate::site::host;
 
+/// How long the server may take to say what records the push.
+const ASKING_PATIENCE: Duration = Duration::from_secs(2);
 const DEFAULT_ADDR: &str = "127.0.0.1:1935";
 
 pub(super) async fn run(args: PublishArgs) -> Outcome {
+    let target = Target::of(&args.target)?;
+    let client = http::client_for(&args.target)?;
     let plan = plan(args)?;
     let place = format!("{}/{}/{}", plan.domain, plan.app, plan.stream);
     complain(format!(
@@ -24,6 +33,7 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
         plan.stream,
         plan.domain
     ));
+    say_recorder(&Control::new(&client, &target.endpoint), &plan).await;
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let watcher = tokio::spawn(async move {
@@ -43,6 +53,49 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
         done.bytes
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says which rule records the push, or why none does, where the server that is pushed to can be asked.
+async fn say_recorder(control: &Control<'_>, plan: &PublishPlan) {
+    let asking = async {
+        let health = control.get("health").await.ok()?;
+        let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
+        // Another server's rules would say nothing about this push.
+        if port(text(&health, "rtmp")) != port(&plan.rtmp_addr) {
+            return None;
+        }
+        let names = [
+            ("domain", Some(plan.domain.clone())),
+            ("app", Some(plan.app.clone())),
+            ("stream", Some(plan.stream.clone())),
+            ("args", plan.query.clone()),
+        ];
+        control.ask("explain", &names).await.ok()
+    };
+    let Some(Some(told)) = machine_timeout(ASKING_PATIENCE, asking).await else {
+        return;
+    };
+    if told.get("records") == Some(&Value::Bool(true)) {
+        let rule = told.get("rule").unwrap_or(&Value::Null);
+        let formats = rule.get("formats").and_then(Value::as_array);
+        let formats: Vec<&str> = formats
+            .into_iter()
+            .flatten()
+            .map(|format| text(format, "format"))
+            .collect();
+        complain(format!(
+            "recorded by the rule {} as {} ({})",
+            place_of(rule),
+            formats.join(", "),
+            text(&told, "why")
+        ));
+    } else {
+        complain(format!(
+            "not recorded: {}; {}",
+            text(&told, "why"),
+            text(&told, "cure")
+        ));
+    }
 }
 
 fn plan(args: PublishArgs) -> Result<PublishPlan, CliError> {
@@ -118,6 +171,7 @@ fn clip(name: &str) -> Result<Clip, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::arguments::TargetArgs;
 
     fn args(clip: Option<&str>, seconds: Option<f64>, speed: f64) -> PublishArgs {
         PublishArgs {
@@ -129,6 +183,11 @@ mod tests {
             speed,
             query: None,
             rtmp_addr: Some("rtmp://h:1/".into()),
+            target: TargetArgs {
+                endpoint: None,
+                access_key: None,
+                ca_file: None,
+            },
         }
     }
 

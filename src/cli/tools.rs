@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::arguments::{CoverageArgs, TargetArgs};
+use super::arguments::{self, CoverageArgs, TargetArgs};
 use super::control::Control;
 use super::target::Target;
 use super::{CliError, Outcome, http, say};
@@ -29,6 +29,14 @@ pub(super) fn coverage(args: &CoverageArgs) -> Outcome {
     } else {
         say(table.to_text().trim_end());
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Completions for a shell.
+pub(super) fn completions(shell: clap_complete::Shell) -> Outcome {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut arguments::command(), "localyun", &mut text);
+    say(String::from_utf8_lossy(&text).trim_end());
     Ok(ExitCode::SUCCESS)
 }
 

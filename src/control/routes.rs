@@ -176,7 +176,7 @@ pub static ROUTES: &[Route] = &[
                 field("api", Kind::Text, "its address").needed(),
                 field("rtmp", Kind::Text, "its address").needed(),
                 field("play", Kind::Text, "its address").needed(),
-            field("oss", Kind::Text, "the object store's address").needed(),
+                field("oss", Kind::Text, "the object store's address").needed(),
                 field("parts", Kind::Object, "the state of each part").needed(),
             ]),
             "addresses, version and the state of each part; 503 where one does not answer",

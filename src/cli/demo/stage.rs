@@ -1,8 +1,5 @@
 //! The demo's own server: throw-away folder, free ports, and a client for each of its doors.
 
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-
 use reqwest::Client;
 use serde_json::Value;
 use url::Url;
@@ -12,6 +9,7 @@ use crate::cli::control::Control;
 use crate::cli::http::{self, Answer};
 use crate::cli::signed::{Call, Scheme, Signed, Stamp};
 use crate::cli::target::{Key, Target};
+use crate::cli::throwaway::Throwaway;
 use crate::config::{self, Raw};
 use crate::ids;
 use crate::server::{self, Running};
@@ -22,31 +20,6 @@ pub(super) const STREAM: &str = "s1";
 pub(super) const BUCKET: &str = "demo-recordings";
 const KEY: (&str, &str) = ("testid", "testsecret");
 
-/// A folder that goes away with this value.
-#[derive(Debug)]
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self, CliError> {
-        let path = std::env::temp_dir().join(format!("localyun-demo-{}", ids::nonce()));
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(|error| CliError::failed(format!("no folder {}: {error}", path.display())))?;
-        Ok(Self(path))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A running server and who calls it.
 pub(super) struct Stage {
     running: Running,
@@ -56,8 +29,9 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts a server with embedded defaults: no environment, no config file. The folder has to outlive it.
-    pub(super) async fn start() -> Result<(Folder, Self), CliError> {
-        let folder = Folder::new()?;
+    pub(super) async fn start() -> Result<(Throwaway, Self), CliError> {
+        let path = std::env::temp_dir().join(format!("localyun-demo-{}", ids::nonce()));
+        let folder = Throwaway::make(path)?;
         let mut raw = Raw::default();
         raw.set("data-dir", folder.path().display().to_string(), "demo");
         for name in ["api-addr", "rtmp-addr", "oss-addr", "play-addr"] {

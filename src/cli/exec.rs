@@ -1,0 +1,90 @@
+//! `exec`: a command beside a server of its own, on free ports and a folder that goes away.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode};
+
+use rustix::process::{Pid, Signal, kill_process};
+use url::Url;
+
+use super::target::{Key, Target};
+use super::throwaway::Throwaway;
+use super::{CliError, Outcome, env, interrupted, logging, variable};
+use crate::config::{self, Raw};
+use crate::server;
+
+/// The listeners that take a free port unless an option says otherwise.
+const LISTENERS: [&str; 4] = ["api-addr", "rtmp-addr", "play-addr", "oss-addr"];
+
+pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
+    for name in LISTENERS {
+        if !flags.has(name) {
+            flags.set(name, "127.0.0.1:0", "exec");
+        }
+    }
+    if !flags.has("data-dir") && !flags.has("ephemeral") {
+        flags.set("ephemeral", "on", "exec");
+    }
+    if !flags.has("log") {
+        flags.set("log", "warn", "exec");
+    }
+    // A folder of the environment's is the other server's.
+    let own = |name: &str| variable(name).filter(|_| name != "LOCALYUN_DATA_DIR");
+    let config = config::load(&flags, own).map_err(CliError::usage)?;
+    logging::start(&config).map_err(CliError::usage)?;
+    let _folder = config
+        .ephemeral
+        .then(|| Throwaway::make(config.data_dir.clone()))
+        .transpose()?;
+    let key = config
+        .access_keys
+        .iter()
+        .find(|key| !key.disabled)
+        .map(|key| Key {
+            id: key.id.clone(),
+            secret: key.secret.clone(),
+            token: key.token.clone(),
+        })
+        .ok_or_else(|| CliError::usage("--access-keys: every key is disabled"))?;
+    let running = server::start(config).await.map_err(CliError::usage)?;
+    let target = Target {
+        endpoint: Url::parse(&running.api).map_err(CliError::failed)?,
+        key,
+    };
+    let pair = format!("{}:{}", target.key.id, target.key.secret);
+    let mut variables = env::variables_of(&target, &running.rtmp, &running.play, &running.oss);
+    variables.push(("LOCALYUN_ACCESS_KEYS", pair));
+    let status = beside(command, variables).await;
+    running.stop().await;
+    status
+}
+
+/// Runs the command to its end; a signal that was meant for us goes on to it.
+async fn beside(command: &[OsString], variables: Vec<(&'static str, String)>) -> Outcome {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(CliError::usage("write a command behind --"));
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .envs(variables)
+        .spawn()
+        .map_err(|error| CliError::failed(format!("{}: {error}", program.display())))?;
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let mut ending = tokio::task::spawn_blocking(move || child.wait());
+    let status = loop {
+        tokio::select! {
+            ended = &mut ending => break ended.map_err(CliError::failed)?.map_err(CliError::failed)?,
+            () = interrupted() => {
+                // At a terminal the command has had Ctrl-C itself; a second signal of another kind does no harm.
+                if let Some(id) = id {
+                    let _ = kill_process(id, Signal::TERM);
+                }
+            }
+        }
+    };
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}

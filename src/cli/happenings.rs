@@ -1,0 +1,236 @@
+//! `tail` and `wait`: what happens on the server, as it happens.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::arguments::{TailArgs, WaitArgs};
+use super::control::Control;
+use super::paper::{Colour, coloured, is_watched, place, shown, size, text};
+use super::target::Target;
+use super::{CliError, Outcome, http, say};
+use crate::clock::machine_sleep;
+
+/// How often a server that went away is looked for again before that is said.
+const TRIES: u32 = 5;
+/// How much longer than the wait its answer may take.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Follows until it is ended.
+pub(super) async fn tail(args: TailArgs) -> Outcome {
+    let target = Target::of(&args.target)?;
+    let client = http::client_for(&args.target)?;
+    let control = Control::new(&client, &target.endpoint);
+    let mut last = args.since;
+    let mut failed = 0;
+    loop {
+        let names = [
+            ("kind", args.kind.clone()),
+            ("domain", args.names.domain.clone()),
+            ("app", args.names.app.clone()),
+            ("stream", args.names.stream.clone()),
+            ("since", last.map(|id| id.to_string())),
+        ];
+        let heard = follow(&control, &names, args.json, &mut last).await;
+        match heard {
+            Ok(()) => failed = 0,
+            // The first time it is a mistake of the caller's.
+            Err(error) if failed >= TRIES || last.is_none() => return Err(error),
+            Err(_) => failed += 1,
+        }
+        machine_sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn follow(
+    control: &Control<'_>,
+    names: &[(&str, Option<String>)],
+    as_json: bool,
+    last: &mut Option<u64>,
+) -> Result<(), CliError> {
+    let mut stream = control.stream("events", names).await?;
+    let watched = is_watched();
+    let mut line = Vec::new();
+    while let Some(chunk) = stream.chunk().await.map_err(CliError::failed)? {
+        for byte in chunk {
+            if byte != b'\n' {
+                line.push(byte);
+                continue;
+            }
+            let whole = std::mem::take(&mut line);
+            let Some(data) = whole.strip_prefix(b"data: ") else {
+                continue;
+            };
+            let Ok(event) = serde_json::from_slice::<Value>(data) else {
+                continue;
+            };
+            *last = event.get("id").and_then(Value::as_u64).or(*last);
+            if as_json {
+                say(event);
+            } else {
+                say(told(&event, watched));
+            }
+        }
+    }
+    // The server has ended the stream: it stops, or we were too slow.
+    last.get_or_insert(0);
+    Ok(())
+}
+
+/// Waits until so many events have happened.
+pub(super) async fn wait(args: WaitArgs) -> Outcome {
+    let target = Target::of(&args.target)?;
+    let client = http::client_for(&args.target)?;
+    let control = Control::new(&client, &target.endpoint);
+    let patience = Duration::try_from_secs_f64(args.timeout)
+        .map_err(|_| CliError::usage("--timeout: must be 0 to 600 seconds"))?;
+    let names = [
+        ("kind", Some(args.kind)),
+        ("domain", args.names.domain),
+        ("app", args.names.app),
+        ("stream", args.names.stream),
+        ("count", Some(args.count.to_string())),
+        ("timeout_s", Some(args.timeout.to_string())),
+        ("since", args.since.map(|id| id.to_string())),
+    ];
+    let (status, answer) = control.wait("wait", &names, patience + GRACE).await?;
+    let events = answer.get("events").and_then(Value::as_array);
+    for event in events.into_iter().flatten() {
+        say(event);
+    }
+    match status {
+        200 => Ok(ExitCode::SUCCESS),
+        408 => Err(CliError::failed(text(&answer, "error"))),
+        _ => Err(CliError::usage(text(&answer, "error"))),
+    }
+}
+
+/// An event as one line.
+fn told(event: &Value, watched: bool) -> String {
+    let kind = text(event, "kind");
+    let at = text(event, "at");
+    // The date is the same for hours.
+    let time = at.get(11..19).unwrap_or(at);
+    let (what, colour) = said(kind, event);
+    let stream = place(event);
+    let line = if watched {
+        format!(
+            "{} {} {stream}{}{what}",
+            coloured(time, Colour::Grey, watched),
+            coloured(&format!("{kind:<9}"), colour, watched),
+            if stream.is_empty() { "" } else { "  " },
+        )
+    } else {
+        format!("{at}\t{kind}\t{stream}\t{what}")
+    };
+    line.replace(|c: char| c.is_control() && c != '\t' && c != '\u{1b}', "?")
+}
+
+/// What an event tells, and in which colour its kind is shown.
+fn said(kind: &str, event: &Value) -> (String, Colour) {
+    let of = |name: &str| shown(event, name);
+    let bytes = |name: &str| size(event.get(name).and_then(Value::as_u64).unwrap_or(0));
+    let seconds = || {
+        let ms = event
+            .get("duration_ms")
+            .and_then(Value::as_i64)
+            .unwrap_or(0);
+        format!("{}.{:03} s", ms / 1_000, ms % 1_000)
+    };
+    match kind {
+        "call" => {
+            let refused = of("status") != "200";
+            let colour = if refused { Colour::Red } else { Colour::Blue };
+            (
+                format!("{} {} {}", of("action"), of("status"), of("code")),
+                colour,
+            )
+        }
+        "publish" => (format!("from {}", of("client")), Colour::Green),
+        "unpublish" => (
+            format!("{} in {} frames", bytes("bytes"), of("frames")),
+            Colour::Grey,
+        ),
+        "record" => match text(event, "what") {
+            "not_recorded" => (
+                format!("not recorded: {}; {}", of("why"), of("cure")),
+                Colour::Yellow,
+            ),
+            "error" => (
+                format!("error {}: {}", of("code"), of("message")),
+                Colour::Red,
+            ),
+            "started" => {
+                let rule = event.get("rule").unwrap_or(&Value::Null);
+                (
+                    format!("started by rule {} to {}", place(rule), of("bucket")),
+                    Colour::Green,
+                )
+            }
+            what => (what.to_owned(), Colour::Green),
+        },
+        "slice" | "file" => (
+            format!(
+                "{} {}/{} {} {}",
+                of("format"),
+                of("bucket"),
+                of("object"),
+                seconds(),
+                bytes("size")
+            ),
+            Colour::Green,
+        ),
+        "callback" => {
+            let answer = if of("status").is_empty() {
+                of("error")
+            } else {
+                of("status")
+            };
+            let colour = if of("state") == "success" {
+                Colour::Blue
+            } else {
+                Colour::Red
+            };
+            (
+                format!(
+                    "{} to {}: try {} got {answer} ({})",
+                    of("callback"),
+                    of("url"),
+                    of("attempt"),
+                    of("state")
+                ),
+                colour,
+            )
+        }
+        "fault" => (
+            format!("struck at {} {}", of("point"), of("code")),
+            Colour::Red,
+        ),
+        "clock" => (of("what"), Colour::Yellow),
+        "object" => (
+            format!("{} {}/{}", of("what"), of("bucket"), of("key")),
+            Colour::Grey,
+        ),
+        _ => (of("what"), Colour::Grey),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_is_in_it() {
+        let event = json!({
+            "kind": "record", "at": "2026-03-01T02:00:00Z", "domain": "d", "app": "live", "stream": "s\n1",
+            "what": "not_recorded", "why": "no rule", "cure": "add one",
+        });
+        assert_eq!(
+            told(&event, false),
+            "2026-03-01T02:00:00Z\trecord\td/live/s?1\tnot recorded: no rule; add one"
+        );
+    }
+}

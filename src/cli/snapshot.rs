@@ -1,0 +1,193 @@
+//! `snapshot`: the control state as a file, back again, and what two files have apart.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use reqwest::Body;
+use serde_json::Value;
+use tokio_util::io::ReaderStream;
+
+use super::arguments::SnapshotTool;
+use super::control::Control;
+use super::paper::{shown, text};
+use super::target::Target;
+use super::{CliError, Outcome, complain, http, say};
+
+pub(super) async fn run(tool: SnapshotTool) -> Outcome {
+    match tool {
+        SnapshotTool::Save {
+            file,
+            with_objects,
+            target,
+        } => {
+            let server = Target::of(&target)?;
+            let client = http::client_for(&target)?;
+            save(
+                &Control::new(&client, &server.endpoint),
+                &file,
+                with_objects,
+            )
+            .await
+        }
+        SnapshotTool::Load { file, target } => {
+            let server = Target::of(&target)?;
+            let client = http::client_for(&target)?;
+            load(&Control::new(&client, &server.endpoint), &file).await
+        }
+        SnapshotTool::Diff { a, b } => diff(&a, &b),
+    }
+}
+
+fn of(path: &Path) -> impl Fn(std::io::Error) -> CliError {
+    move |error| CliError::failed(format!("{}: {error}", path.display()))
+}
+
+async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome {
+    let objects = with_objects.then(|| "true".to_owned());
+    let mut response = control.stream("snapshot", &[("objects", objects)]).await?;
+    let to_stdout = file == Path::new("-");
+    // A file that is there already stays whole until the new one is.
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = PathBuf::from(beside);
+    let mut out: Box<dyn Write> = if to_stdout {
+        Box::new(std::io::stdout().lock())
+    } else {
+        Box::new(std::fs::File::create(&beside).map_err(of(&beside))?)
+    };
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| http::failure(&error))?
+    {
+        out.write_all(&chunk).map_err(of(&beside))?;
+    }
+    out.flush().map_err(of(&beside))?;
+    drop(out);
+    if !to_stdout {
+        std::fs::rename(&beside, file).map_err(of(file))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn load(control: &Control<'_>, file: &Path) -> Outcome {
+    let opened = std::fs::File::open(file).map_err(of(file))?;
+    let body = ReaderStream::with_capacity(tokio::fs::File::from_std(opened), 64 * 1024);
+    let answer = control
+        .put_stream("snapshot", Body::wrap_stream(body))
+        .await?;
+    say(format!("{} rules", shown(&answer, "rules")));
+    let missing = answer.get("missing_secrets").and_then(Value::as_array);
+    for secret in missing.into_iter().flatten() {
+        complain(format!(
+            "{} of {} ({}) is hidden in the file and not held here: set it anew",
+            text(secret, "field"),
+            text(secret, "name"),
+            text(secret, "kind")
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> Result<Value, CliError> {
+    let file = std::fs::File::open(path).map_err(of(path))?;
+    serde_json::from_reader(std::io::BufReader::new(file))
+        .map_err(|error| CliError::failed(format!("{} is no JSON: {error}", path.display())))
+}
+
+fn diff(a: &Path, b: &Path) -> Outcome {
+    let lines = differences(&read(a)?, &read(b)?);
+    if lines.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(lines.join("\n"));
+    Ok(ExitCode::FAILURE)
+}
+
+/// The rows of a part by what names them.
+fn rows(snapshot: &Value, part: &str) -> BTreeMap<String, Value> {
+    let rows = snapshot.get(part).and_then(Value::as_array);
+    let named = |row: &Value| {
+        let names = ["id", "domain", "app", "stream", "name", "bucket", "key"];
+        let names = if row.get("id").is_some() {
+            &names[..1]
+        } else {
+            &names[1..]
+        };
+        let given: Vec<&str> = names
+            .iter()
+            .map(|name| text(row, name))
+            .filter(|text| !text.is_empty())
+            .collect();
+        (given.join("/"), row.clone())
+    };
+    rows.into_iter().flatten().map(named).collect()
+}
+
+/// What two snapshots have apart, a line each: `+` is in the second alone, `-` in the first alone, `~` differs.
+fn differences(a: &Value, b: &Value) -> Vec<String> {
+    let members = |value: &Value| match value {
+        Value::Object(members) => members.keys().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let mut parts = members(a);
+    parts.extend(members(b).into_iter().filter(|part| a.get(part).is_none()));
+    let mut lines = Vec::new();
+    for part in &parts {
+        let (left, right) = (rows(a, part), rows(b, part));
+        for name in left.keys().filter(|name| !right.contains_key(*name)) {
+            lines.push(format!("- {part} {name}"));
+        }
+        for (name, row) in &right {
+            match left.get(name) {
+                None => lines.push(format!("+ {part} {name}")),
+                Some(old) if old != row => {
+                    lines.push(format!("~ {part} {name}: {}", changed(old, row)));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    lines
+}
+
+fn changed(old: &Value, new: &Value) -> String {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else {
+        return "differs".to_owned();
+    };
+    let mut names: Vec<&String> = old.keys().collect();
+    names.extend(new.keys().filter(|name| !old.contains_key(*name)));
+    let changed = names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name));
+    let said = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+    let lines: Vec<String> = changed
+        .map(|name| format!("{name} {} → {}", said(old.get(name)), said(new.get(name))))
+        .collect();
+    lines.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_two_snapshots_have_apart_is_told_by_name() {
+        let rule = |stream: &str, delay: i64| json!({"domain": "d", "app": "live", "stream": stream, "delay_s": delay});
+        let a = json!({"localyun": 1, "rules": [rule("a", 180), rule("b", 180)], "files": [{"id": "1"}]});
+        let b = json!({"localyun": 1, "rules": [rule("b", 15), rule("c", 180)], "files": [{"id": "1"}]});
+        assert_eq!(
+            differences(&a, &b),
+            [
+                "- rules d/live/a",
+                "~ rules d/live/b: delay_s 180 → 15",
+                "+ rules d/live/c"
+            ]
+        );
+        assert!(differences(&a, &a).is_empty());
+    }
+}

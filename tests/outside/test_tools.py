@@ -1,0 +1,173 @@
+"""The commands that show in a terminal what the control plane shows."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from datetime import timedelta
+
+import pytest
+
+from harness.server import binary, clean_environment
+from harness.stage import wire
+from harness.wait import wait_for
+
+
+@pytest.fixture
+def tool(stage):
+    """Runs a command against the server of the stage."""
+
+    def run(*words: str, **environment: str) -> subprocess.CompletedProcess:
+        whole = clean_environment() | {"LOCALYUN_ENDPOINT": stage.server.api} | environment
+        return subprocess.run([binary(), *words], capture_output=True, text=True, timeout=60, env=whole)
+
+    return run
+
+
+def record(stage, stream: str = "s1") -> None:
+    stage.rule("mp4", DelayTime=15)
+    stage.push(6, stream=stream)
+    stage.advance(16)
+
+
+def test_publish_says_what_records_it(stage, tool):
+    stage.rule("mp4", DelayTime=15)
+    rtmp = stage.server.rtmp.removeprefix("rtmp://")
+    push = ("publish", "--domain", stage.domain, "--seconds", "2", "--speed", "0", "--rtmp-addr", rtmp)
+    done = tool(*push, "--stream", "s1")
+    assert done.returncode == 0 and f"recorded by the rule {stage.domain}/live/s1 as mp4" in done.stderr, done.stderr
+    done = tool(*push, "--stream", "s1", "--app", "other")
+    assert done.returncode == 0 and "not recorded: no rule of the domain matches app other" in done.stderr
+    assert "localyun call AddLiveAppRecordConfig" in done.stderr
+
+
+def test_explain_for_people_and_programs(stage, tool):
+    stage.rule("mp4", DelayTime=15)
+    told = tool("explain", stage.domain, "live", "s1")
+    assert (told.returncode, told.stdout.splitlines()[0]) == (0, "recorded: the rule records automatically")
+    assert told.stdout.splitlines()[1].split("\t") == ["live/s1", "mp4", "open", "wins"]
+    assert json.loads(tool("explain", stage.domain, "live", "s1", "--json").stdout)["records"] is True
+    assert "cure: " in tool("explain", "other.example.com", "live", "s1").stdout
+
+
+def test_advance_and_lists(stage, tool):
+    stage.notify()
+    record(stage)
+    stage.wait_files(1)
+    lines = tool("recordings", "--domain", stage.domain).stdout.splitlines()
+    assert len(lines) == 1 and lines[0].split("\t")[0] == f"{stage.domain}/live/s1" and lines[0].endswith(".mp4")
+    shown = json.loads(tool("recordings", "--domain", stage.domain, "--json").stdout)
+    assert shown["total"] == 1
+    (callback,) = tool("callbacks", "--domain", stage.domain).stdout.splitlines()
+    assert callback.split("\t")[3:6] == ["file_created", "success", "1"]
+    before = stage.now()
+    assert tool("advance", "60").returncode == 0
+    assert (stage.now() - before).total_seconds() >= 60
+    assert tool("advance", "next").returncode == 0
+    later = wire(stage.now() + timedelta(seconds=90))
+    assert json.loads(tool("advance", "until", later, "--json").stdout)["now"] >= later
+    for bad in (("advance", "soon"), ("advance", "until"), ("advance",), ("advance", "next", "x")):
+        assert tool(*bad).returncode == 2, bad
+
+
+def test_get_fetches_and_signs(stage, tool, tmp_path):
+    record(stage)
+    (recording,) = stage.server.get(f"/_localyun/recordings?domain={stage.domain}")["recordings"]
+    (file,) = recording["files"]
+    place = f"{file['bucket']}/{file['object']}"
+    target = tmp_path / "out.mp4"
+    assert tool("get", place, "-o", str(target)).returncode == 0
+    assert target.stat().st_size == file["size"]
+    url = tool("get", place, "--url").stdout.strip()
+    assert "Signature=" in url
+    assert tool("get", "nobucket").returncode == 2
+    missing = tool("get", f"{file['bucket']}/nothing")
+    assert missing.returncode == 1 and "404" in missing.stderr
+
+
+def test_wait_and_tail(stage, tool):
+    environment = clean_environment() | {"LOCALYUN_ENDPOINT": stage.server.api}
+    command = [binary(), "tail", "--domain", stage.domain, "--kind", "publish,file,record"]
+    followers = [subprocess.Popen(command + more, stdout=subprocess.PIPE, text=True, env=environment) for more in ([], ["--json"])]
+    time.sleep(1)
+    waiting = subprocess.Popen([binary(), "wait", "file", "--domain", stage.domain, "--timeout", "20"], stdout=subprocess.PIPE, text=True, env=environment)
+    record(stage)
+    out, _ = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0 and json.loads(out)["kind"] == "file"
+    plain, shown = followers
+    lines = [plain.stdout.readline().rstrip("\n").split("\t") for _ in range(5)]
+    assert [line[1] for line in lines] == ["publish", "record", "record", "file", "record"]
+    assert all(line[2] == f"{stage.domain}/live/s1" for line in lines)
+    assert json.loads(shown.stdout.readline())["kind"] == "publish"
+    for follower in followers:
+        follower.send_signal(signal.SIGTERM)
+        follower.wait(10)
+    late = tool("wait", "file", "--domain", stage.domain, "--count", "2", "--timeout", "0.3")
+    assert late.returncode == 1 and "1 of 2" in late.stderr
+    assert tool("wait", "fiel", "--timeout", "1").returncode == 2
+
+
+def test_reset(own_stage):
+    stage = own_stage()
+    stage.rule("mp4")
+    environment = clean_environment() | {"LOCALYUN_ENDPOINT": stage.server.api}
+    assert subprocess.run([binary(), "reset"], env=environment, timeout=60).returncode == 0
+    assert stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain)["TotalNum"] == 0
+
+
+def test_a_snapshot_is_saved_compared_and_loaded(own_stage, tmp_path):
+    stage = own_stage()
+    environment = clean_environment() | {"LOCALYUN_ENDPOINT": stage.server.api}
+
+    def tool(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run([binary(), "snapshot", *words], capture_output=True, text=True, timeout=60, env=environment)
+
+    record(stage)
+    first, second, third = (str(tmp_path / f"{n}.json") for n in range(3))
+    assert tool("save", first, "--with-objects").returncode == 0
+    stage.rule("flv", stream="s2")
+    assert tool("save", second).returncode == 0
+    apart = tool("diff", first, second)
+    assert apart.returncode == 1 and f"+ rules {stage.domain}/live/s2" in apart.stdout
+    assert stage.server.control("POST", "/_localyun/reset")[0] == 200
+    loaded = tool("load", first)
+    assert loaded.returncode == 0 and loaded.stdout == "1 rules\n", loaded.stderr
+    assert tool("save", third, "--with-objects").returncode == 0
+    same = tool("diff", first, third)
+    assert (same.returncode, same.stdout) == (0, "")
+    assert tool("load", str(tmp_path / "nothing")).returncode == 1
+
+
+def test_exec_runs_a_command_beside_a_server(tmp_path):
+    environment = clean_environment() | {"TMPDIR": str(tmp_path)}
+    script = f'"{binary()}" health && "{binary()}" call DescribeLiveRecordConfig DomainName=a.example.com && exit 7'
+    done = subprocess.run([binary(), "exec", "--access-keys", "me:word", "--", "sh", "-c", script], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.startswith("ready") and '"TotalNum": 0' in done.stdout
+    assert os.listdir(tmp_path) == []
+    assert subprocess.run([binary(), "exec", "--", "no-such-program"], env=environment, capture_output=True, timeout=60).returncode == 1
+    assert subprocess.run([binary(), "exec"], env=environment, capture_output=True, timeout=60).returncode == 2
+    running = subprocess.Popen([binary(), "exec", "--", "sleep", "60"], env=environment)
+    wait_for(lambda: os.listdir(tmp_path), what="the folder of the server")
+    time.sleep(0.5)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(20) == 128 + signal.SIGTERM
+    assert os.listdir(tmp_path) == []
+
+
+def test_doctor(stage, tool):
+    well = tool("doctor")
+    assert well.returncode == 0, well.stdout
+    assert "server" in well.stdout and "ready" in well.stdout
+    ill = tool("doctor", LOCALYUN_ACESS_KEYS="a:b", HTTP_PROXY="http://proxy.example.com:3128", LOCALYUN_ENDPOINT="http://127.0.0.1:9")
+    assert ill.returncode == 1
+    assert "did you mean LOCALYUN_ACCESS_KEYS?" in ill.stdout and "NO_PROXY" in ill.stdout
+    findings = json.loads(tool("doctor", "--json").stdout)["findings"]
+    assert {finding["what"] for finding in findings} >= {"version", "variables", "proxies", "server", "clocks", "ffmpeg"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_completions(shell):
+    done = subprocess.run([binary(), "completions", shell], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and "snapshot" in done.stdout and "--ephemeral" in done.stdout
