@@ -102,7 +102,7 @@ def test_an_ephemeral_folder_is_gone_at_the_end(tmp_path):
     from harness.server import binary, clean_environment
 
     environment = clean_environment() | {"TMPDIR": str(tmp_path), "LOCALYUN_API_ADRR": "x"}
-    free = [part for name in ("api", "rtmp", "oss") for part in (f"--{name}-addr", "127.0.0.1:0")]
+    free = [part for name in ("api", "rtmp", "oss", "play") for part in (f"--{name}-addr", "127.0.0.1:0")]
     process = subprocess.Popen([binary(), "serve", "--ephemeral", *free], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
     assert process.stdout.readline().startswith('{"event":"ready"')
     (folder,) = os.listdir(tmp_path)
