@@ -27,7 +27,8 @@ fn listed(_: Ask) -> Working {
 
 /// The routes as OpenAPI.
 fn described(ask: Ask) -> Working {
-    let server = ask.app.addresses().endpoint_for(&ask.parts);
+    let Ask { app, parts, .. } = ask;
+    let server = app.addresses().endpoint_for(&parts);
     let told = openapi::document(ROUTES, &server);
     Box::pin(async move { answer(&told) })
 }
