@@ -13,6 +13,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
@@ -126,7 +127,11 @@ async fn streamed(
             }
         }
     };
-    let (answered, ended) = futures_util::future::join(answering, reading).await;
+    // A client whose answer is known need not send the rest.
+    let (answered, ended) = match select(Box::pin(answering), Box::pin(reading)).await {
+        Either::Left((answered, _)) => (answered, false),
+        Either::Right((ended, answering)) => (answering.await, ended),
+    };
     let response = answered.map_or_else(|| HttpResponse::InternalServerError().finish(), outgoing);
     if ended {
         response

@@ -33,10 +33,10 @@ def record(stage, stream: str = "s1") -> None:
 
 def test_publish_says_what_records_it(stage, tool):
     stage.rule("mp4", DelayTime=15)
-    rtmp = stage.server.rtmp.removeprefix("rtmp://")
+    rtmp = stage.server.ready["rtmp"].removeprefix("rtmp://")
     push = ("publish", "--domain", stage.domain, "--seconds", "2", "--speed", "0", "--rtmp-addr", rtmp)
     done = tool(*push, "--stream", "s1")
-    assert done.returncode == 0 and f"recorded by the rule {stage.domain}/live/s1 as mp4" in done.stderr, done.stderr
+    assert done.returncode == 0 and f"recorded by the rule {stage.domain}/live/* as mp4" in done.stderr, done.stderr
     done = tool(*push, "--stream", "s1", "--app", "other")
     assert done.returncode == 0 and "not recorded: no rule of the domain matches app other" in done.stderr
     assert "localyun call AddLiveAppRecordConfig" in done.stderr
@@ -46,7 +46,7 @@ def test_explain_for_people_and_programs(stage, tool):
     stage.rule("mp4", DelayTime=15)
     told = tool("explain", stage.domain, "live", "s1")
     assert (told.returncode, told.stdout.splitlines()[0]) == (0, "recorded: the rule records automatically")
-    assert told.stdout.splitlines()[1].split("\t") == ["live/s1", "mp4", "open", "wins"]
+    assert told.stdout.splitlines()[1].split("\t") == ["live/*", "mp4", "open", "wins"]
     assert json.loads(tool("explain", stage.domain, "live", "s1", "--json").stdout)["records"] is True
     assert "cure: " in tool("explain", "other.example.com", "live", "s1").stdout
 
