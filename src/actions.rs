@@ -11,6 +11,7 @@ pub mod retired;
 pub mod scope;
 #[cfg(test)]
 mod serial;
+pub mod statistics;
 pub mod stored;
 pub mod stream;
 
@@ -101,9 +102,14 @@ pub(crate) use action;
 
 /// Every implemented action.
 pub fn all() -> impl Iterator<Item = &'static ActionDef> {
-    [record::ACTIONS, domain::ACTIONS, stream::ACTIONS]
-        .into_iter()
-        .flatten()
+    [
+        record::ACTIONS,
+        domain::ACTIONS,
+        stream::ACTIONS,
+        statistics::ACTIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The parameters that an action takes without effect; its family says why.
@@ -114,9 +120,14 @@ pub fn ignored_by(action: &str) -> impl Iterator<Item = &'static str> {
 }
 
 fn ignores() -> impl Iterator<Item = &'static (&'static str, Ignores)> {
-    [record::IGNORES, domain::IGNORES, stream::IGNORES]
-        .into_iter()
-        .flatten()
+    [
+        record::IGNORES,
+        domain::IGNORES,
+        stream::IGNORES,
+        statistics::IGNORES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Parameters with the reasons why they have no effect here.

@@ -187,6 +187,7 @@ impl App {
         let cleared = self.services.store.clear().await;
         self.gateway.context.roles.forget();
         cleared.map_err(|e| e.to_string())?;
+        self.services.meter.forget().await;
         let cleared = self.services.objects.clear().await;
         drop(forgetting);
         cleared.map_err(|e| e.to_string())?;

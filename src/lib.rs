@@ -8,7 +8,7 @@
 //! - `control` the routes under `/_localyun`
 //! - `live` ingest, recorder, spool, what is derived from it, and who watches; `media` the formats, pure; `publisher` and `viewer` our own
 //!   clients
-//! - `notify` callbacks; `objects` the object store; `store` the database; `model` the nouns, pure
+//! - `notify` callbacks; `objects` the object store; `store` the database; `meter` what is counted by the minute; `model` the nouns, pure
 //! - `clock` the service clock with the one scheduler; `identity` who may call; `site` whom a request means and whose page sent it;
 //!   `secrets` what is shown to nobody; `disk` large files, who writes them, folders without links; `faults`, `metrics`
 #![forbid(unsafe_code)]
@@ -29,6 +29,7 @@ pub mod ids;
 pub mod likeness;
 pub mod live;
 pub mod media;
+pub mod meter;
 pub mod metrics;
 pub mod model;
 pub mod notes;

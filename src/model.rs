@@ -1,6 +1,7 @@
 //! The nouns of the product: streams, recording rules, object names, events. No I/O and no async below this folder.
 
 pub mod event;
+pub mod figures;
 pub mod notify;
 pub mod object_name;
 pub mod on_demand;

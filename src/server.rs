@@ -26,6 +26,7 @@ use crate::ids;
 use crate::live::hub::Hub;
 use crate::live::play::PlayDoor;
 use crate::live::{ingest, recovery};
+use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::model::wire_time;
 use crate::notify::handle::Notifier;
@@ -136,6 +137,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         .enter_or_make("spool")
         .map_err(|e| data_dir_error(&config, e))?;
     let services = Arc::new(Services {
+        meter: Meter::new(service_clock.clone(), store.clone()),
         clock: service_clock.clone(),
         store,
         objects,
@@ -181,6 +183,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             .map_err(|e| named(&e))?;
     }
     let mut tasks = vec![tokio::spawn(async move { service_clock.run().await })];
+    let meter = services.meter.clone();
+    tasks.push(tokio::spawn(async move { meter.run().await }));
     outbox::run(&services, inbox);
     match recovery::run(&hub).await {
         Ok(0) => {}
@@ -369,6 +373,8 @@ impl Running {
                 server.stop(false).await;
             }
         }
+        let _ =
+            clock::machine_timeout(Duration::from_secs(5), self.app.services.meter.flush()).await;
         // A query that hangs must not keep the process; SQLite takes its write-ahead log up at the next start.
         let closed = self.app.services.store.close();
         let closed = clock::machine_timeout(Duration::from_secs(5), closed).await;

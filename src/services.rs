@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::disk::writers::Disk;
 use crate::events::Events;
 use crate::faults::Faults;
+use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::notify::handle::Notifier;
 use crate::objects::Objects;
@@ -23,6 +24,8 @@ pub struct Services {
     /// What happens, for whoever follows.
     pub events: Events,
     pub metrics: Arc<Metrics>,
+    /// What came in and what went out, by minute.
+    pub meter: Meter,
     /// Where sessions keep their spools.
     pub spool: PathBuf,
 }

@@ -9,6 +9,7 @@ mod clock;
 pub mod documents;
 mod entity;
 mod failure;
+pub mod figures;
 mod hold;
 pub mod lease;
 pub mod lists;
@@ -212,6 +213,10 @@ async fn forget_all(tx: &Patient<DatabaseTransaction>) -> Result<(), DbErr> {
         "record_slice",
         "record_file",
         "callback",
+        "minute_inflow",
+        "minute_outflow",
+        "minute_answer",
+        "hour_visitor",
     ] {
         let sql = match tx.get_database_backend() {
             DbBackend::Postgres => format!(

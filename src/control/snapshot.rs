@@ -73,6 +73,7 @@ pub(super) async fn import(ask: Ask) -> Outcome {
     let missing = held.fill(&mut state);
     services.notifier.reset(services.clock.busy());
     store.clear().await.map_err(Refused::broken)?;
+    services.meter.forget().await;
     app.hub.drop_recorders();
     let done = put(store, state).await;
     app.gateway.context.roles.forget();

@@ -17,6 +17,7 @@ use crate::live::recorder::Recorder;
 use crate::live::recorder::effect::FaultListener;
 use crate::live::worker;
 use crate::media::frame::{AudioConfig, VideoConfig};
+use crate::meter::Inflow;
 use crate::model::event::Kind;
 use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::model::wire_time;
@@ -46,6 +47,8 @@ pub struct Publisher {
     pub recorder: Arc<Recorder>,
     /// Where viewers find what it brings.
     pub fanout: Arc<Fanout>,
+    /// Its stream's counters.
+    pub inflow: Inflow,
     /// Machine milliseconds of the newest media.
     last_media: AtomicI64,
     pub bytes: AtomicU64,
@@ -81,6 +84,7 @@ impl Publisher {
         self.last_media
             .store(clock::machine_now(), Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.inflow.arrived(bytes);
         self.frames.fetch_add(frames, Ordering::Relaxed);
     }
 
@@ -228,6 +232,7 @@ impl Hub {
         let publisher = Arc::new(Publisher {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             key: key.clone(),
+            inflow: self.services.meter.inflow(&key, &ingest_domain),
             ingest_domain: ingest_domain.clone(),
             address,
             args: args.clone(),
@@ -256,6 +261,7 @@ impl Hub {
             old.kick();
             self.end(&old);
         }
+        publisher.inflow.begin();
         self.services.metrics.publisher_came();
         let told = json!({
             "ingest_domain": publisher.ingest_domain,

@@ -496,6 +496,7 @@ impl Connection {
                 key,
                 data,
             } => {
+                publisher.inflow.frame(Track::Video, timestamp, data.len());
                 held.picture = true;
                 held.key |= match codec {
                     Some(codec) if *codec != VideoCodec::Mpeg4 => unit::is_key(*codec, &data, key),
@@ -514,6 +515,7 @@ impl Connection {
                 });
             }
             Item::Audio { timestamp, data } => {
+                publisher.inflow.frame(Track::Audio, timestamp, data.len());
                 held.sound = true;
                 joined = recorder.message(Arrived {
                     frame: Frame {

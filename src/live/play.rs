@@ -10,11 +10,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::live::fanout::Fanout;
 use crate::live::hub::{Hub, Publisher};
 use crate::live::ingest::admission::{self, Domain, Function};
+use crate::meter::{Coming, ViewerGuard};
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name};
 use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::documents;
 use sessions::Sessions;
+
+pub use crate::model::figures::Player;
 
 /// Viewers at a time, of all streams and forms together.
 pub const MOST_VIEWERS: usize = 10_000;
@@ -76,27 +79,6 @@ pub enum Refusal {
     TooMany,
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
-}
-
-/// How a stream is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Player {
-    Flv,
-    Rtmp,
-    Hls,
-    Mp4,
-}
-
-impl Player {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Flv => "flv",
-            Self::Rtmp => "rtmp",
-            Self::Hls => "hls",
-            Self::Mp4 => "mp4",
-        }
-    }
 }
 
 /// The door through which all players come.
@@ -169,6 +151,16 @@ impl PlayDoor {
             .ok_or(Refusal::NoDomain)
     }
 
+    /// A player was answered over HTTP: counted for the domain of its session, else for the one that it names.
+    pub fn answered(&self, asked: &Asked<'_>, status: u16) {
+        let session = asked.argument("session");
+        let session = session.and_then(|id| self.sessions.find(id));
+        let domain = session.map(|session| session.viewer.key().domain.clone());
+        if let Some(domain) = domain.or_else(|| self.domain(asked).ok()) {
+            self.services().meter.http_code(&domain, status);
+        }
+    }
+
     /// The publish of a stream, where it is live.
     pub fn find(&self, key: &StreamKey) -> Result<Arc<Publisher>, Refusal> {
         self.hub
@@ -184,7 +176,6 @@ impl PlayDoor {
         player: Player,
         asked: &Asked<'_>,
     ) -> Result<Viewer, Refusal> {
-        let _ = asked;
         let admitted = self
             .viewers
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
@@ -202,6 +193,14 @@ impl PlayDoor {
             fanout: publisher.fanout.clone(),
             key: granted.key.clone(),
             player,
+            counted: self.services().meter.viewer(Coming {
+                domain: &granted.domain,
+                app: &granted.key.app,
+                stream: &granted.key.stream,
+                player,
+                secure: asked.secure,
+                address: asked.address,
+            }),
             sent: AtomicU64::new(0),
             skips: AtomicU64::new(0),
         })
@@ -214,6 +213,8 @@ pub struct Viewer {
     fanout: Arc<Fanout>,
     key: StreamKey,
     player: Player,
+    /// It is there for the statistics.
+    counted: ViewerGuard,
     sent: AtomicU64,
     skips: AtomicU64,
 }
@@ -232,6 +233,7 @@ impl Viewer {
     /// Bytes went out to it.
     pub fn sent(&self, bytes: u64) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
+        self.counted.sent(bytes);
         self.door.services().metrics.played(bytes);
     }
 

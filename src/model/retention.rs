@@ -37,8 +37,14 @@ pub const RECORDINGS: Retention = Retention {
     days: 183,
 };
 
+/// What was counted in each minute.
+pub const FIGURES: Retention = Retention {
+    what: "figures",
+    days: 93,
+};
+
 /// Everything that is forgotten by its age.
-pub const ALL: [Retention; 3] = [CALLBACKS, SLICES, RECORDINGS];
+pub const ALL: [Retention; 4] = [CALLBACKS, SLICES, RECORDINGS, FIGURES];
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::retention::{CALLBACKS, DAY_MS, RECORDINGS, SLICES};
+use crate::model::retention::{CALLBACKS, DAY_MS, FIGURES, RECORDINGS, SLICES};
 use crate::services::Services;
 
 /// At the start and once a day the product forgets what is old.
@@ -19,6 +19,9 @@ pub(super) async fn run(services: Arc<Services>) {
             .await
         {
             tracing::warn!(%error, "old records cannot be forgotten");
+        }
+        if let Err(error) = services.store.forget_figures(now - FIGURES.ms()).await {
+            tracing::warn!(%error, "old figures cannot be forgotten");
         }
         let due = services.clock.now() + DAY_MS;
         busy = services.clock.rest_quietly_until(busy, due).await;

@@ -114,6 +114,57 @@ table!(callback, "callback", {
     done_at: i64,
 });
 
+table!(minute_inflow, "minute_inflow", {
+    #[sea_orm(primary_key)]
+    id: i64,
+    minute: i64,
+    stream_hash: i64,
+    ingest_hash: i64,
+    domain: String,
+    app: String,
+    stream: String,
+    ingest_domain: String,
+    bytes: i64,
+    video_frames: i64,
+    video_bytes: i64,
+    video_ms: i64,
+    audio_frames: i64,
+    audio_bytes: i64,
+    audio_ms: i64,
+});
+
+table!(minute_outflow, "minute_outflow", {
+    #[sea_orm(primary_key)]
+    id: i64,
+    minute: i64,
+    stream_hash: i64,
+    domain: String,
+    app: String,
+    stream: String,
+    player: String,
+    secure: bool,
+    bytes: i64,
+    viewers: i64,
+    came: i64,
+});
+
+table!(minute_answer, "minute_answer", {
+    #[sea_orm(primary_key)]
+    id: i64,
+    minute: i64,
+    domain: String,
+    status: i32,
+    answers: i64,
+});
+
+table!(hour_visitor, "hour_visitor", {
+    #[sea_orm(primary_key)]
+    id: i64,
+    hour: i64,
+    domain: String,
+    visitor: i64,
+});
+
 /// The only row of `cluster`.
 pub const ONLY: i64 = 1;
 

@@ -7,6 +7,7 @@
 mod m0001_init;
 mod m0002_session_indexes;
 mod m0003_cluster;
+mod m0004_figures;
 mod schema;
 
 use std::future::Future;
@@ -28,7 +29,7 @@ struct Step {
     take: for<'a> fn(&'a Schema<'a>) -> Taking<'a>,
 }
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     Step {
         name: "m0001_init",
         take: |schema| Box::pin(m0001_init::up(schema)),
@@ -40,6 +41,10 @@ const STEPS: [Step; 3] = [
     Step {
         name: "m0003_cluster",
         take: |schema| Box::pin(m0003_cluster::up(schema)),
+    },
+    Step {
+        name: "m0004_figures",
+        take: |schema| Box::pin(m0004_figures::up(schema)),
     },
 ];
 

@@ -190,9 +190,15 @@ async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
     let door = state.door.clone();
     let tls_port = state.tls_port;
     // The store's connections belong to the service's runtime.
-    let work = state
-        .runtime
-        .spawn(async move { find(&door, &ask, is_head, tls_port).await });
+    let work = state.runtime.spawn(async move {
+        let found = find(&door, &ask, is_head, tls_port).await;
+        let status = found
+            .as_ref()
+            .map_or_else(|told| told.status, |_| StatusCode::OK);
+        let args = [PushArgs::parse(&ask.query)];
+        door.answered(&ask.asked(&args), status.as_u16());
+        found
+    });
     match work.await {
         Ok(Ok((found, headers))) => to_response(found, headers),
         Ok(Err(told)) => told.into_response(),

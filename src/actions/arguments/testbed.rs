@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::events::Events;
 use crate::faults::Faults;
 use crate::live::hub::Hub;
+use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::notify::handle::Notifier;
 use crate::objects::folder::FolderStore;
@@ -102,10 +103,12 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
     // Handlers make no requests of their own; the client needs a provider to be built at all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock = Clock::new(Some(START));
+    let store = Store::open(&database(folder)).await.unwrap();
     let services = Arc::new(Services {
         events: Events::new(clock.clone()),
+        meter: Meter::new(clock.clone(), store.clone()),
         clock,
-        store: Store::open(&database(folder)).await.unwrap(),
+        store,
         objects: Objects::new(ObjectStore::Embedded(objects), faults.clone()),
         notifier: Notifier::new().0,
         disk: Disk::start().unwrap(),

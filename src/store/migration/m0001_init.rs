@@ -1,18 +1,9 @@
 //! The first schema: rules, documents, sessions, slices, files, callbacks.
 
 use sea_orm::DbErr;
-use sea_orm::sea_query::{ColumnDef, Index};
+use sea_orm::sea_query::Index;
 
-use super::schema::{Schema, big_integer, boolean, col, integer, string_len, text};
-
-fn auto_id() -> ColumnDef {
-    ColumnDef::new(col("id"))
-        .big_integer()
-        .not_null()
-        .auto_increment()
-        .primary_key()
-        .to_owned()
-}
+use super::schema::{Schema, auto_id, big_integer, boolean, col, integer, string_len, text};
 
 pub(super) async fn up(schema: &Schema<'_>) -> Result<(), DbErr> {
     schema

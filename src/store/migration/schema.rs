@@ -67,6 +67,16 @@ pub(super) fn col(name: &str) -> Alias {
     Alias::new(name)
 }
 
+/// The column `id`, which the database numbers.
+pub(super) fn auto_id() -> ColumnDef {
+    ColumnDef::new(col("id"))
+        .big_integer()
+        .not_null()
+        .auto_increment()
+        .primary_key()
+        .take()
+}
+
 /// A column that is never null, of text of at most `length` characters.
 pub(super) fn string_len(name: &str, length: u32) -> ColumnDef {
     ColumnDef::new(col(name))

@@ -14,6 +14,7 @@ use localyun::media::access_unit::Arrived;
 use localyun::media::flv::file::FlvFile;
 use localyun::media::flv::read::{Item, TagReader};
 use localyun::media::frame::{Frame, Track, VideoConfig};
+use localyun::meter::Meter;
 use localyun::metrics::Metrics;
 use localyun::model::notify::RecordNotify;
 use localyun::model::rule::{Format, FormatRule, OnDemand, Rule};
@@ -59,6 +60,7 @@ impl Bench {
         let services = Arc::new(Services {
             events: Events::new(clock.clone()),
             clock: clock.clone(),
+            meter: Meter::new(clock.clone(), store.clone()),
             store,
             objects: Objects::new(ObjectStore::Embedded(embedded), faults.clone()),
             notifier,
