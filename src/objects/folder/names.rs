@@ -19,8 +19,12 @@ use crate::clock::{machine_now, monotonic};
 /// Names of one run at most, in a folder that rests and in one that does not.
 const LONG_RUN: usize = 64 * 1024;
 const SHORT_RUN: usize = 1200;
-/// A folder that changed longer ago than this rests: no file system counts time more coarsely.
+/// A folder that changed longer ago than this rests: no file system counts time more coarsely (FAT: two seconds).
 const REST_MS: i64 = 2_000;
+/// The same where the folder's time shows that its file system counts in ticks of the kernel: no kernel has longer ones than 10 ms.
+const REST_OF_TICKS_MS: i64 = 50;
+/// A time that is no multiple of this is of such a file system: the coarser ones count in 10 ms (exFAT), seconds or two.
+const COARSE_NS: u32 = 10_000_000;
 /// Bytes of all runs that are kept.
 const KEPT_BYTES: usize = 32 * 1024 * 1024;
 /// How long a run is kept that nobody asks for.
@@ -171,11 +175,16 @@ impl State {
 
     fn rests(&self) -> bool {
         let since = self.modified.duration_since(std::time::UNIX_EPOCH);
-        since.is_ok_and(|since| {
-            let modified = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-            machine_now().saturating_sub(modified) >= REST_MS
-        })
+        since.is_ok_and(|since| rests(since, machine_now()))
     }
+}
+
+/// Whether a folder that changed at `since` would show a change from now on by another time.
+fn rests(since: Duration, now_ms: i64) -> bool {
+    let modified = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let is_fine = !since.subsec_nanos().is_multiple_of(COARSE_NS);
+    let rest = if is_fine { REST_OF_TICKS_MS } else { REST_MS };
+    now_ms.saturating_sub(modified) >= rest
 }
 
 struct Kept {
@@ -412,6 +421,43 @@ mod tests {
         assert_eq!(texts(&all, &past("48")), ["49", "a/", "b"]);
         let gone = scan(&root.path().join("gone"), &place("", true), 9).expect("scan");
         assert!(gone.is_none());
+    }
+
+    #[test]
+    fn a_folder_rests_as_soon_as_its_time_would_tell_the_next_change() {
+        let at = |ns| Duration::new(1_000, ns);
+        for (changed, ms, does) in [
+            (at(123_456_789), 49, false),
+            (at(123_456_789), 51, true),
+            // A file system of whole seconds, or of hundredths, or by chance neither.
+            (at(0), 1_999, false),
+            (at(0), 2_000, true),
+            (at(120_000_000), 1_000, false),
+            (at(120_000_000), 2_000, true),
+            // A clock that was set back.
+            (at(123_456_789), -5_000, false),
+        ] {
+            let now = i64::try_from(changed.as_millis()).unwrap() + ms;
+            assert_eq!(rests(changed, now), does, "{changed:?} + {ms}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_was_just_filled_is_looked_through_once() {
+        let root = folder_of((0..3000).map(|n| format!("{n:04}")), &[]);
+        let runs = Runs::default();
+        let ago = machine_now() - 2 * REST_OF_TICKS_MS;
+        let ago = Duration::from_millis(u64::try_from(ago).expect("after 1970"));
+        fs::File::open(root.path())
+            .and_then(|folder| {
+                folder.set_modified(std::time::UNIX_EPOCH + ago + Duration::from_nanos(321))
+            })
+            .expect("times of a folder");
+        let read = |from: &str| runs.read(root.path(), &place(from, false)).expect("read");
+        let first = read("").expect("there");
+        for page in ["0999", "1999", "2999"] {
+            assert!(Arc::ptr_eq(&first, &read(page).expect("there")), "{page}");
+        }
     }
 
     #[test]
