@@ -4,6 +4,7 @@
 //! Work runs on blocking threads, a few at a time; files appear in the session's folder and are handed to the object store from there.
 
 mod cmaf;
+mod container;
 pub mod disk_full;
 pub mod long_mp4;
 pub mod output;
@@ -16,7 +17,7 @@ use bytes::BufMut;
 use tokio::sync::Semaphore;
 
 use crate::live::decide::segmenter::{File, Output as Decided, Slice, Span};
-use crate::live::derive::output::{Output, Written};
+use crate::live::derive::output::Output;
 use crate::live::spool::read::{Listed, ReadError, SpoolReader};
 use crate::live::spool::record::Record;
 use crate::live::spool::{Position, read};
@@ -169,17 +170,13 @@ pub(super) fn file_path(folder: &Path, file: &File, format: Format) -> PathBuf {
 
 /// Makes an MP4 or FLV file.
 pub async fn file(folder: PathBuf, file: File, format: Format) -> Result<Made, DeriveError> {
-    blocking(move || {
-        let path = file_path(&folder, &file, format);
-        let configs = Tracks::at(&folder, file.span)?;
-        let pixels = configs.pixels();
-        let written = match format {
-            Format::Flv => write_flv(&folder, &path, &file, &configs)?,
-            _ => write_mp4(&folder, &path, &file, configs)?,
-        };
-        Ok(Made::file(path, written.size, written.crc64, pixels))
-    })
-    .await
+    let mut made = files(folder, vec![(file, format)]).await?;
+    made.pop().ok_or(DeriveError::Empty)
+}
+
+/// Makes MP4 and FLV files that have one range, in the order given.
+pub async fn files(folder: PathBuf, files: Vec<(File, Format)>) -> Result<Vec<Made>, DeriveError> {
+    blocking(move || container::write_files(&folder, &files)).await
 }
 
 /// Parameter sets before each key frame, where a file's pictures have more than one configuration: its header cannot tell a player that
@@ -266,86 +263,6 @@ pub(super) fn mp4_layout(
         Ok(())
     })?;
     Ok(layout)
-}
-
-fn write_mp4(
-    folder: &Path,
-    path: &Path,
-    file: &File,
-    configs: Tracks,
-) -> Result<Written, DeriveError> {
-    let mut in_band = InBand::of(file, &configs)?;
-    let mut listed = InBand::of(file, &configs)?;
-    let log = SpoolReader::listing(folder, file.span);
-    let layout = mp4_layout(folder, log, configs, &mut listed)?;
-    let mut out = Output::create(path)?;
-    out.buffer.extend_from_slice(&layout.head()?);
-    drop(layout);
-    for_each(folder, file.span, |record| {
-        match record {
-            Record::Frame(frame) => in_band.put(&frame, &mut out)?,
-            Record::Video(config) => in_band.config(&config)?,
-            Record::Audio(_) | Record::Mark(_) => {}
-        }
-        Ok(())
-    })?;
-    Ok(out.finish()?)
-}
-
-fn write_flv(
-    folder: &Path,
-    path: &Path,
-    file: &File,
-    configs: &Tracks,
-) -> Result<Written, DeriveError> {
-    let mut layout = flv::write::Layout::new();
-    if let Some(video) = &configs.video {
-        layout.video_config(video)?;
-    }
-    if let Some(audio) = &configs.audio {
-        layout.audio_config(audio)?;
-    }
-    let mut in_band = InBand::of(file, configs)?;
-    list(folder, SpoolReader::listing(folder, file.span), |listed| {
-        match listed {
-            Listed::Frame(sample) => layout.push(in_band.sized(sample))?,
-            Listed::Other(Record::Video(config)) => {
-                in_band.config(&config)?;
-                layout.video_config(&config)?;
-            }
-            Listed::Other(Record::Audio(config)) => layout.audio_config(&config)?,
-            Listed::Other(_) => {}
-        }
-        Ok(())
-    })?;
-    let mut out = Output::create(path)?;
-    out.buffer.extend_from_slice(&layout.head()?);
-    let mut writer = layout.writer()?;
-    if let Some(video) = &configs.video {
-        out.buffer.extend_from_slice(&writer.video_config(video)?);
-    }
-    if let Some(audio) = &configs.audio {
-        out.buffer.extend_from_slice(&writer.audio_config(audio)?);
-    }
-    let mut in_band = InBand::of(file, configs)?;
-    for_each(folder, file.span, |record| {
-        match record {
-            Record::Frame(frame) => {
-                let head = writer.tag_head(&in_band.sized(sample(&frame)))?;
-                out.buffer.extend_from_slice(&head);
-                in_band.put(&frame, &mut out)?;
-                out.buffer.extend_from_slice(&head.tail());
-            }
-            Record::Video(config) => {
-                in_band.config(&config)?;
-                out.buffer.extend_from_slice(&writer.video_config(&config)?);
-            }
-            Record::Audio(config) => out.buffer.extend_from_slice(&writer.audio_config(&config)?),
-            Record::Mark(_) => {}
-        }
-        Ok(())
-    })?;
-    Ok(out.finish()?)
 }
 
 /// Muxes a slice to a CMAF fragment.

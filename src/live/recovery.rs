@@ -339,6 +339,7 @@ impl Story {
                 opening: Arc::new(self.opening.clone()),
                 folder: PathBuf::new(),
                 output: Box::new(output),
+                next: None,
                 handed: None,
                 keep_from,
             });

@@ -3,6 +3,7 @@
 //! Everything is idempotent by a name that the spool's content decides ("session:format:number"), so that a restart may run it all again.
 //! A store that fails is tried again until it works; the spool is given up only after the commit.
 
+mod along;
 mod head_start;
 mod upload;
 
@@ -10,6 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
+use along::Along;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -57,6 +59,8 @@ struct Worker {
     kept: HashSet<PathBuf>,
     /// Long files that are being written while their recording goes on.
     ahead: Vec<Ahead>,
+    /// A file whose turn has not come.
+    along: Option<Along>,
 }
 
 /// Starts a stream's worker; it ends with the recorder.
@@ -75,6 +79,7 @@ pub fn spawn(
         given_up: HashSet::new(),
         kept: HashSet::new(),
         ahead: Vec::new(),
+        along: None,
     };
     tokio::spawn(async move {
         let mut backlog: VecDeque<(Box<Effect>, Arc<()>)> = VecDeque::new();
@@ -251,6 +256,7 @@ impl Worker {
                 opening,
                 folder,
                 output,
+                next,
                 handed,
                 keep_from,
             } => {
@@ -276,7 +282,9 @@ impl Worker {
                             let rows = self.slices_of(opening, file).await?;
                             disk_full::fit_to_slices(file, &rows);
                         }
-                        self.file(opening, folder, file).await?;
+                        // What a full disk cut short has a range of its own.
+                        let next = next.as_deref().filter(|_| !cut_short);
+                        self.file(opening, folder, file, next).await?;
                     }
                 }
                 drop_segments(folder, *keep_from);
@@ -302,6 +310,7 @@ impl Worker {
                 }
                 self.carry.clear();
                 self.carry_of.clear();
+                self.along = None;
                 if self.kept.remove(folder) {
                     spool::put_aside(folder, "a part of it could not be read");
                     return Ok(());
@@ -508,6 +517,7 @@ impl Worker {
         opening: &Arc<Opening>,
         folder: &Path,
         file: &File,
+        next: Option<&File>,
     ) -> Result<(), Trouble> {
         let Some(rule) = opening.formats.get(file.lane) else {
             return Ok(());
@@ -543,7 +553,10 @@ impl Worker {
             Format::Mp4 | Format::Flv => {
                 let made = match self.finish_ahead(folder, file).await {
                     Some(made) => made,
-                    None => derive::file(folder.to_owned(), file.clone(), rule.format).await?,
+                    None => {
+                        let file = (file, rule.format);
+                        self.derive_file(opening, folder, file, next).await?
+                    }
                 };
                 let object = self
                     .put_file(opening, &wanted, rule.format.content_type(), &id, &made)
@@ -626,6 +639,9 @@ fn slice_lane(id: &str) -> Option<usize> {
 
 /// Removes the segments that nothing needs any more.
 fn drop_segments(folder: &Path, keep_from: u32) {
+    if keep_from == 0 {
+        return;
+    }
     match spool_folder::drop_segments(folder, |segment| segment < keep_from) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(folder = %folder.display(), %error, "old segments of a spool are left alone");

@@ -21,8 +21,8 @@ const STRIDE: usize = 64 * 1024;
 const SLACK: usize = 128 * 1024;
 /// A file of no more than this goes through the page cache: small ones are read again at once.
 const CACHED: usize = 256 * 1024;
-/// Buffers kept for use again: as many as files are made at a time.
-const SPARE: usize = 2;
+/// Buffers kept for use again: as many as files are made at a time, by two jobs of two files at most.
+const SPARE: usize = 4;
 
 static SPARES: Mutex<Vec<BytesMut>> = Mutex::new(Vec::new());
 

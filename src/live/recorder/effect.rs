@@ -8,7 +8,7 @@ use crate::clock::{Busy, UnixMs};
 use crate::disk::descriptors;
 use crate::disk::writers::{Handed, Progress};
 use crate::live::decide::position::Position;
-use crate::live::decide::segmenter::{OpenMp4, Output};
+use crate::live::decide::segmenter::{File, OpenMp4, Output};
 use crate::live::derive::DeriveError;
 use crate::live::spool::record::Opening;
 use crate::model::event::{Fault, Kind};
@@ -87,6 +87,8 @@ pub enum Effect {
         opening: Arc<Opening>,
         folder: PathBuf,
         output: Box<Output>,
+        /// The file behind it, where that is made of the same range.
+        next: Option<Box<File>>,
         handed: Option<Handed>,
         keep_from: u32,
     },

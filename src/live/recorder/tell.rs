@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Inner, Recorder};
-use crate::live::decide::segmenter::with_needs;
+use crate::live::decide::segmenter::{File, Output, with_needs};
 use crate::live::recorder::effect::{Effect, Stage, Status};
 use crate::live::recorder::session::Session;
 use crate::model::event::{Fault, Kind};
@@ -32,11 +32,13 @@ impl Recorder {
         let (handed, open) = (session.spool.handed(), session.keep_from());
         let opening = Arc::new(session.opening.clone());
         let folder = session.folder().to_owned();
-        for (output, keep_from) in with_needs(outputs, open) {
+        let next = behind(&outputs);
+        for ((output, keep_from), next) in with_needs(outputs, open).into_iter().zip(next) {
             self.send(Effect::Output {
                 opening: opening.clone(),
                 folder: folder.clone(),
                 output: Box::new(output),
+                next: next.map(Box::new),
                 handed: Some(handed.clone()),
                 keep_from,
             });
@@ -93,4 +95,19 @@ impl Recorder {
             stage,
         });
     }
+}
+
+/// For each output the file behind it, where both are files of one range that are made whole: one reading makes both.
+fn behind(outputs: &[Output]) -> Vec<Option<File>> {
+    let next = outputs.iter().skip(1).map(Some).chain([None]);
+    let pairs = outputs.iter().zip(next);
+    let same = |(output, next): (&Output, Option<&Output>)| match (output, next) {
+        (Output::File(file), Some(Output::File(next)))
+            if file.span == next.span && file.slices.is_none() && next.slices.is_none() =>
+        {
+            Some(next.clone())
+        }
+        _ => None,
+    };
+    pairs.map(same).collect()
 }
