@@ -36,6 +36,11 @@ struct Story {
     paused: Option<(UnixMs, Cause)>,
     ended: bool,
     end: Position,
+    has_pictures: bool,
+    /// Pictures came, and none could be recorded.
+    keyless: bool,
+    /// Outputs of what may turn out to be half a recording.
+    held: Vec<Output>,
 }
 
 /// Takes up every session in the spool folder. Damaged spools are put aside and reported; what is no session of ours is left alone and told.
@@ -229,6 +234,9 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
                 segment: 0,
                 offset: 0,
             },
+            has_pictures: false,
+            keyless: false,
+            held: Vec::new(),
         },
         Mark::Checkpoint(checkpoint) => {
             let Checkpoint {
@@ -249,6 +257,10 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
                     segment: 0,
                     offset: 0,
                 },
+                // Segments end at key frames.
+                has_pictures: true,
+                keyless: false,
+                held: Vec::new(),
             });
         }
         _ => return None,
@@ -264,6 +276,7 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
         } = record
         {
             story.timeline.observe(track, dts_ms, cts_ms);
+            story.has_pictures |= track == Track::Video;
         }
         record.feed(&mut story.segmenter, &mut outputs);
     }
@@ -277,6 +290,7 @@ impl Story {
         match record {
             Record::Frame(frame) => {
                 let times = (frame.dts_ms, frame.cts_ms);
+                self.has_pictures |= frame.track == Track::Video;
                 self.timeline
                     .observe(frame.track, frame.dts_ms, frame.cts_ms);
                 self.segmenter
@@ -322,6 +336,7 @@ impl Story {
                     self.segmenter.want_cut();
                     self.tell(Kind::RecordStarted, now);
                 }
+                Mark::Keyless => self.keyless = true,
                 Mark::End { end_ms } => {
                     self.segmenter.close_files(after, end_ms, &mut outputs);
                     self.ended = true;
@@ -331,7 +346,20 @@ impl Story {
         self.emit(outputs);
     }
 
-    fn emit(&mut self, outputs: Vec<Output>) {
+    /// So far it is the sound alone of a stream that has pictures, as the recorder would see it.
+    fn is_half(&self) -> bool {
+        self.keyless && !self.has_pictures
+    }
+
+    fn emit(&mut self, mut outputs: Vec<Output>) {
+        if self.is_half() {
+            self.held.append(&mut outputs);
+            return;
+        }
+        if !self.held.is_empty() {
+            self.held.append(&mut outputs);
+            outputs = std::mem::take(&mut self.held);
+        }
         let open = self.segmenter.keep_from().unwrap_or(0);
         for (output, keep_from) in with_needs(outputs, open) {
             // The folder is filled in by whoever takes the story up.
@@ -369,6 +397,7 @@ async fn take_up(
     let folder = held.path().to_owned();
     let recorder = hub.recorder(&story.opening.key).await?;
     let wall_end = story.segmenter.wall(story.timeline.end_ms());
+    let half = story.is_half().then_some(story.held);
     let mut effects = story.effects;
     for effect in &mut effects {
         if let Effect::Output { folder: place, .. } = effect {
@@ -411,7 +440,7 @@ async fn take_up(
         timeline: story.timeline,
         statuses: story.statuses,
     };
-    let mut session = Session::recovered(checkpoint, writer, lost_at);
+    let mut session = Session::recovered(checkpoint, writer, lost_at, half);
     let cut_off = story.paused.is_none();
     if cut_off {
         session.pause(Cause::Lost, lost_at);

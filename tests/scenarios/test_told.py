@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import clip as clips, probe
-from harness.clip import AUDIO, VIDEO, is_key
+from harness.clip import AUDIO, VIDEO
 from harness.publisher import Refused
 from harness.stage import Stage
 from harness.wait import wait_for
@@ -21,14 +21,6 @@ def warnings(stage: Stage, *texts: str) -> list[str]:
     """The log's warnings that hold all the texts."""
     lines = stage.server.log_tail(10_000_000).splitlines()
     return [line for line in lines if "WARN" in line and all(text in line for text in texts)]
-
-
-def without_keys(folder: Path) -> Path:
-    """A clip whose key frames a relay has lost."""
-    tags = list(clips.read_tags((clips.MEDIA / "h264_aac.flv").read_bytes()))
-    path = folder / "keyless.flv"
-    path.write_bytes(clips.write_flv([tag for tag in tags if not is_key(tag) or tag.body[1] == 0]))
-    return path
 
 
 def delimiters_alone(folder: Path) -> Path:
@@ -43,7 +35,7 @@ def delimiters_alone(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("make", [without_keys, delimiters_alone])
+@pytest.mark.parametrize("make", [clips.without_keys, delimiters_alone])
 @pytest.mark.parametrize("seconds", [8, 40], ids=["short", "long"])
 def test_no_key_frame(stage, make, seconds):
     """The sound alone would be half a recording: no file, no slice, and one record_error."""
@@ -70,7 +62,7 @@ def test_a_key_frame_that_comes_late(stage):
     """Twelve seconds of sound, then the picture: nothing is told, and all of it is there."""
     stage.rule("mp4", DelayTime=15)
     stage.notify(NeedStatusNotify=True)
-    publisher = stage.publisher(clip=without_keys(stage.folder))
+    publisher = stage.publisher(clip=clips.without_keys(stage.folder))
     publisher.push(12)
     publisher.clip = clips.load("h264_aac")
     publisher.push(8)

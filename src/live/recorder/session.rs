@@ -130,9 +130,14 @@ impl Session {
         })
     }
 
-    /// A session found in a spool after a restart.
+    /// A session found in a spool after a restart; `half` are the outputs of one that has only the sound of a stream with pictures.
     #[must_use]
-    pub fn recovered(checkpoint: Checkpoint, spool: SpoolWriter, lost_at: UnixMs) -> Self {
+    pub fn recovered(
+        checkpoint: Checkpoint,
+        spool: SpoolWriter,
+        lost_at: UnixMs,
+        half: Option<Vec<Output>>,
+    ) -> Self {
         Self {
             opening: checkpoint.opening,
             spool,
@@ -147,10 +152,10 @@ impl Session {
             cmaf_refused: false,
             lost_at: Some(lost_at),
             resuming: false,
-            has_pictures: true,
-            keyless: false,
+            has_pictures: half.is_none(),
+            keyless: half.is_some(),
             goes_on_long: false,
-            outputs: Vec::new(),
+            outputs: half.unwrap_or_default(),
             grown: Vec::new(),
         }
     }
@@ -298,9 +303,12 @@ impl Session {
         matches!(self.gate, Gate::Waiting { .. })
     }
 
-    /// Pictures come, and none of them is a key frame.
+    /// Pictures come, and none of them is a key frame. A restart could not see it: they are not in the spool.
     pub fn note_keyless(&mut self) {
-        self.keyless = true;
+        let is_news = !std::mem::replace(&mut self.keyless, true);
+        if is_news && self.is_open() && !self.has_pictures {
+            self.spool.mark(&Mark::Keyless);
+        }
     }
 
     #[must_use]
@@ -316,6 +324,9 @@ impl Session {
 
     fn open(&mut self) {
         self.spool.mark(&Mark::Open(Box::new(self.opening.clone())));
+        if self.is_half() {
+            self.spool.mark(&Mark::Keyless);
+        }
         self.segmenter = Some(Segmenter::new(
             &self.opening.formats,
             self.opening.first_sequence,

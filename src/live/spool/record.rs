@@ -60,6 +60,8 @@ pub enum Mark {
         at_once: bool,
         end_ms: i64,
     },
+    /// Pictures come, and no key frame has: sound alone of this stream would be half a recording.
+    Keyless,
     /// The session is over; nothing follows.
     End {
         end_ms: i64,

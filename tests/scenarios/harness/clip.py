@@ -66,6 +66,14 @@ def write_flv(tags: list[Tag]) -> bytes:
     return bytes(out)
 
 
+def without_keys(folder: Path) -> Path:
+    """A clip whose key frames a relay has lost."""
+    tags = list(read_tags((MEDIA / "h264_aac.flv").read_bytes()))
+    path = folder / "keyless.flv"
+    path.write_bytes(write_flv([tag for tag in tags if not is_key(tag) or tag.body[1] == 0]))
+    return path
+
+
 @dataclass(frozen=True)
 class Clip:
     """A clip taken apart: `period` is how many milliseconds one round of the loop takes."""
