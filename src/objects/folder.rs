@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use tokio::task::spawn_blocking;
@@ -30,6 +31,7 @@ mod read;
 mod record;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod walk;
 mod write;
 
@@ -40,14 +42,15 @@ pub use draft::{Draft, Finished};
 pub use error::FolderError;
 pub use key::{MAX_KEY_BYTES, is_bucket_name};
 pub use model::{
-    Acl, BucketInfo, CorsRule, ListPage, ListQuery, NewObject, ObjectInfo, ObjectKind,
-    StorageClass, guess_content_type,
+    Acl, BucketClass, BucketInfo, CorsRule, ListPage, ListQuery, NewObject, ObjectInfo, ObjectKind,
+    Redundancy, StorageClass, guess_content_type,
 };
 pub use multipart::{
     Completion, EtagForm, MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartPage, Upload, UploadPage,
     UploadQuery,
 };
 pub use read::ObjectReader;
+pub use usage::Usage;
 pub use write::{Adopted, Replace};
 
 use layout::Layout;
@@ -85,6 +88,8 @@ struct Inner {
     runs: names::Runs,
     clock: Clock,
     teller: OnceLock<Teller>,
+    /// Some bucket's answers vary by the origin; remembered, so that ordinary reads need not look.
+    varies: AtomicBool,
 }
 
 impl FolderStore {
@@ -107,7 +112,11 @@ impl FolderStore {
             runs: names::Runs::default(),
             clock,
             teller: OnceLock::new(),
+            varies: AtomicBool::new(false),
         };
+        for name in inner.bucket_names()? {
+            inner.settings(&name)?;
+        }
         Ok(Self {
             inner: Arc::new(inner),
         })

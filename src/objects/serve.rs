@@ -29,12 +29,14 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod keys;
+mod link;
 mod listing;
 mod metadata;
 mod multipart;
 mod name;
 mod object_read;
 mod object_write;
+mod pace;
 mod playlist;
 mod post_form;
 mod post_policy;
@@ -42,6 +44,7 @@ mod request;
 mod route;
 mod sign;
 mod signed_address;
+mod symlink;
 mod unsupported;
 mod version;
 mod xml;
@@ -196,8 +199,12 @@ async fn entry(
     if !state.strict {
         answer = answer.header("x-localyun-auth", "off");
     }
-    let mut response =
-        answer.into_response(&id, dialect, http.method() == actix_web::http::Method::HEAD);
+    let mut response = answer.into_response(
+        &id,
+        dialect,
+        http.method() == actix_web::http::Method::HEAD,
+        (state.clock)(),
+    );
     if renamed("content-length") {
         // RFC 9112 section 6.3: whoever is in between may have counted otherwise.
         response
@@ -268,6 +275,7 @@ async fn answer(
     };
     access::check(&context, operation).await?;
     unsupported::check(&context)?;
+    payload.keep_pace(pace::Pace::of(request)?);
     let answer = perform(&context, operation, payload, now).await?;
     Ok(match fault {
         Some(_) => answer.header(FAULT_HEADER, operation.name()),
@@ -283,11 +291,12 @@ async fn perform(
 ) -> Result<Answer, ServeError> {
     match operation {
         Operation::GetService => buckets::get_service(context).await,
-        Operation::PutBucket => buckets::put_bucket(context).await,
+        Operation::PutBucket => buckets::put_bucket(context, payload).await,
         Operation::DeleteBucket => buckets::delete_bucket(context).await,
         Operation::HeadBucket => buckets::head_bucket(context).await,
         Operation::GetBucketInfo => buckets::get_bucket_info(context).await,
         Operation::GetBucketLocation => buckets::get_bucket_location(context).await,
+        Operation::GetBucketStat => buckets::get_bucket_stat(context).await,
         Operation::GetBucketVersioning => buckets::get_bucket_versioning(context).await,
         Operation::GetBucketAcl => metadata::get_bucket_acl(context).await,
         Operation::PutBucketAcl => metadata::put_bucket_acl(context, payload).await,
@@ -318,6 +327,8 @@ async fn perform(
         Operation::GetObjectTagging => metadata::get_tagging(context).await,
         Operation::PutObjectTagging => metadata::put_tagging(context, payload).await,
         Operation::DeleteObjectTagging => metadata::delete_tagging(context).await,
+        Operation::PutSymlink => symlink::put_symlink(context).await,
+        Operation::GetSymlink => symlink::get_symlink(context).await,
         Operation::ListObjectVersions => listing::list_versions(context).await,
         Operation::ListLiveChannel => buckets::list_live_channels(context).await,
         Operation::GetSignedPlaylist => playlist::get_signed_playlist(context).await,

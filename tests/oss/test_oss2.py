@@ -329,8 +329,8 @@ def test_what_is_missing_says_so(bucket):
     for call, name in [
         (bucket.get_bucket_lifecycle, "GetBucketLifecycle"),
         (bucket.get_bucket_website, "GetBucketWebsite"),
-        (bucket.get_bucket_stat, "GetBucketStat"),
-        (lambda: bucket.get_symlink("k"), "GetSymlink"),
+        (bucket.get_bucket_policy, "GetBucketPolicy"),
+        (lambda: bucket.get_bucket_tagging(), "GetBucketTags"),
     ]:
         with pytest.raises(oss2.exceptions.OssError) as refused:
             call()

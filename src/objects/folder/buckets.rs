@@ -1,13 +1,14 @@
 //! Buckets: folders of the root, with a small settings file each once something differs from the default.
 
 use std::fs;
+use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
 use super::draft::TempFile;
 use super::error::FolderError;
-use super::model::{Acl, BucketInfo, CorsRule};
+use super::model::{Acl, BucketClass, BucketInfo, CorsRule, Redundancy};
 use super::names::holds_objects;
 use super::record::write_json;
 use super::{FolderStore, Inner, key, layout};
@@ -22,16 +23,34 @@ const MAX_SETTINGS_BYTES: u64 = 1024 * 1024;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Settings {
+pub(super) struct Settings {
     created_ms: Option<i64>,
     acl: Acl,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cors: Vec<CorsRule>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cors_vary: bool,
+    #[serde(skip_serializing_if = "BucketClass::is_standard")]
+    storage_class: BucketClass,
+    #[serde(skip_serializing_if = "Redundancy::is_lrs")]
+    redundancy: Redundancy,
 }
 
 impl FolderStore {
     /// Makes a bucket; [`Acl::Default`] means private.
     pub async fn create_bucket(&self, name: &str, acl: Acl) -> Result<(), FolderError> {
+        self.create_bucket_of(name, acl, BucketClass::default(), Redundancy::default())
+            .await
+    }
+
+    /// As [`FolderStore::create_bucket`], with what is kept and told of its objects.
+    pub async fn create_bucket_of(
+        &self,
+        name: &str,
+        acl: Acl,
+        storage_class: BucketClass,
+        redundancy: Redundancy,
+    ) -> Result<(), FolderError> {
         let name = name.to_owned();
         self.blocking(move |store| {
             if !key::is_bucket_name(&name) {
@@ -49,7 +68,9 @@ impl FolderStore {
             let settings = Settings {
                 created_ms: Some(store.now()),
                 acl,
-                cors: Vec::new(),
+                storage_class,
+                redundancy,
+                ..Settings::default()
             };
             store.write_settings(&name, &settings)?;
             fs::create_dir(store.layout.data(&name))?;
@@ -79,10 +100,13 @@ impl FolderStore {
     /// All buckets by name.
     pub async fn list_buckets(&self) -> Result<Vec<BucketInfo>, FolderError> {
         self.blocking(|store| {
-            store
+            let found = store
                 .bucket_names()?
-                .iter()
-                .map(|name| store.bucket(name))
+                .into_iter()
+                .map(|name| store.bucket(&name));
+            // One that was removed since is none of them.
+            found
+                .filter(|bucket| !matches!(bucket, Err(FolderError::NoSuchBucket(_))))
                 .collect()
         })
         .await
@@ -106,7 +130,13 @@ impl FolderStore {
             fs::remove_dir_all(data)?;
             layout::sync_folder(store.layout.root())?;
             layout::remove_tree(&store.layout.meta(&name))?;
-            layout::remove_tree(&store.layout.uploads(&name))?;
+            // By one rename: parts may be on their way.
+            let gone = store.layout.fresh_tmp();
+            match fs::rename(store.layout.uploads(&name), &gone) {
+                Ok(()) => layout::remove_tree(&gone)?,
+                Err(error) if layout::is_absent(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
             layout::remove_file(&store.layout.bucket_settings(&name))?;
             Ok(())
         })
@@ -119,17 +149,25 @@ impl FolderStore {
             .await
     }
 
-    /// Replaces a bucket's cross-origin rules.
+    /// Replaces a bucket's cross-origin rules, and whether each answer varies by the origin.
     pub async fn set_bucket_cors(
         &self,
         name: &str,
         rules: Vec<CorsRule>,
+        vary: bool,
     ) -> Result<(), FolderError> {
         self.change_bucket(name, move |settings| {
             settings.cors = rules;
             settings.cors.truncate(MAX_CORS_RULES);
+            settings.cors_vary = vary;
         })
         .await
+    }
+
+    /// Whether some bucket has said that its answers vary; false is certain.
+    #[must_use]
+    pub fn may_vary(&self) -> bool {
+        self.inner.varies.load(Ordering::Relaxed)
     }
 
     async fn change_bucket(
@@ -150,7 +188,7 @@ impl FolderStore {
 }
 
 impl Inner {
-    fn bucket_names(&self) -> Result<Vec<String>, FolderError> {
+    pub(super) fn bucket_names(&self) -> Result<Vec<String>, FolderError> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.layout.root())? {
             let entry = entry?;
@@ -187,17 +225,27 @@ impl Inner {
             created_ms,
             acl,
             cors: settings.cors,
+            cors_vary: settings.cors_vary,
+            storage_class: settings.storage_class,
+            redundancy: settings.redundancy,
         })
     }
 
-    fn settings(&self, name: &str) -> Result<Settings, FolderError> {
+    pub(super) fn settings(&self, name: &str) -> Result<Settings, FolderError> {
         let bytes = layout::read_own(&self.layout.bucket_settings(name), MAX_SETTINGS_BYTES)?;
-        Ok(bytes
+        let settings: Settings = bytes
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default())
+            .unwrap_or_default();
+        if settings.cors_vary {
+            self.varies.store(true, Ordering::Relaxed);
+        }
+        Ok(settings)
     }
 
     fn write_settings(&self, name: &str, settings: &Settings) -> Result<(), FolderError> {
+        if settings.cors_vary {
+            self.varies.store(true, Ordering::Relaxed);
+        }
         let temp = TempFile::new(self.layout.fresh_tmp());
         write_json(temp.path(), settings, true)?;
         fs::rename(temp.path(), self.layout.bucket_settings(name))?;

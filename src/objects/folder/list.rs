@@ -64,7 +64,11 @@ impl Inner {
     }
 
     /// The way through what a query asks for; none where there is no folder for it.
-    fn walk(&self, bucket: &str, query: &ListQuery) -> Result<Option<Walk<'_>>, FolderError> {
+    pub(super) fn walk(
+        &self,
+        bucket: &str,
+        query: &ListQuery,
+    ) -> Result<Option<Walk<'_>>, FolderError> {
         let inside = query.prefix.rfind('/').map_or(0, |at| at + 1);
         let text = query.prefix.get(..inside).unwrap_or_default();
         let folder = if text.is_empty() {

@@ -53,6 +53,8 @@ pub enum ObjectKind {
     Normal,
     Multipart,
     Appendable,
+    /// Stands for another object of its bucket, by that one's key.
+    Symlink,
 }
 
 impl ObjectKind {
@@ -62,6 +64,7 @@ impl ObjectKind {
             Self::Normal => "Normal",
             Self::Multipart => "Multipart",
             Self::Appendable => "Appendable",
+            Self::Symlink => "Symlink",
         }
     }
 }
@@ -78,6 +81,79 @@ pub enum StorageClass {
 impl StorageClass {
     fn is_standard(&self) -> bool {
         *self == Self::Standard
+    }
+}
+
+/// The class that a bucket was made of. It is kept and told; objects are readable at once in each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BucketClass {
+    #[default]
+    Standard,
+    InfrequentAccess,
+    Archive,
+    ColdArchive,
+    DeepColdArchive,
+}
+
+impl BucketClass {
+    /// The product's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "Standard",
+            Self::InfrequentAccess => "IA",
+            Self::Archive => "Archive",
+            Self::ColdArchive => "ColdArchive",
+            Self::DeepColdArchive => "DeepColdArchive",
+        }
+    }
+
+    /// Reads the product's word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [
+            Self::Standard,
+            Self::InfrequentAccess,
+            Self::Archive,
+            Self::ColdArchive,
+            Self::DeepColdArchive,
+        ]
+        .into_iter()
+        .find(|class| class.as_str() == word)
+    }
+
+    /// The class of objects whose writer names none.
+    pub fn of_objects(self) -> StorageClass {
+        match self {
+            Self::InfrequentAccess => StorageClass::InfrequentAccess,
+            _ => StorageClass::Standard,
+        }
+    }
+
+    pub(super) fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
+}
+
+/// How many copies the product keeps and where. Here it is kept and told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Redundancy {
+    #[default]
+    Lrs,
+    Zrs,
+}
+
+impl Redundancy {
+    /// The product's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lrs => "LRS",
+            Self::Zrs => "ZRS",
+        }
+    }
+
+    pub(super) fn is_lrs(&self) -> bool {
+        *self == Self::Lrs
     }
 }
 
@@ -98,6 +174,9 @@ pub struct NewObject {
     pub tags: Vec<(String, String)>,
     #[serde(skip_serializing_if = "StorageClass::is_standard")]
     pub storage_class: StorageClass,
+    /// The key that a symbolic link stands for. It is metadata: nothing on disk is a link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symlink_target: Option<String>,
 }
 
 /// A stored object as its readers see it.
@@ -122,6 +201,10 @@ pub struct BucketInfo {
     pub created_ms: i64,
     pub acl: Acl,
     pub cors: Vec<CorsRule>,
+    /// Every answer says that it may depend on the origin, whoever asks.
+    pub cors_vary: bool,
+    pub storage_class: BucketClass,
+    pub redundancy: Redundancy,
 }
 
 /// One rule of a bucket's cross-origin configuration.

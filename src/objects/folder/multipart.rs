@@ -17,6 +17,7 @@ use super::error::FolderError;
 use super::list::rolled_up;
 use super::model::{Acl, NewObject, ObjectInfo, ObjectKind};
 use super::record::{Record, Stamp, write_json};
+use super::usage::Usage;
 use super::write::Replace;
 use super::{FolderStore, Inner, key, layout};
 
@@ -228,15 +229,23 @@ impl FolderStore {
         let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
         self.blocking(move |store| {
             let upload_lock = store.locks.key(&bucket, &id);
-            let (folder, mut manifest) = store.upload(&bucket, &key, &id)?;
+            let (folder, mut manifest) = match store.upload(&bucket, &key, &id) {
+                Err(FolderError::NoSuchUpload(_)) if how.etag == EtagForm::OfDigests => {
+                    drop(upload_lock);
+                    return store.completed_before(&bucket, &key, &id, how.chosen.as_deref());
+                }
+                found => found?,
+            };
             let parts = choose(parts_of(&folder)?, how.chosen)?;
             manifest.meta.acl = how.acl.unwrap_or(manifest.meta.acl);
             let temp = TempFile::new(store.layout.fresh_tmp());
-            let record = store.join(temp.path(), &parts, how.etag, manifest.meta)?;
+            let mut record = store.join(temp.path(), &parts, how.etag, manifest.meta)?;
+            record.upload = Some(id.clone());
             // The commit takes the object's lock, which may be the same stripe.
             drop(upload_lock);
             let info = store.commit(&bucket, &key, temp.path(), record, &how.replace)?;
-            layout::remove_tree(&folder)?;
+            let _upload = store.locks.key(&bucket, &id);
+            store.drop_upload(&folder)?;
             Ok(info)
         })
         .await
@@ -248,7 +257,7 @@ impl FolderStore {
         self.blocking(move |store| {
             let _upload = store.locks.key(&bucket, &id);
             let (folder, _) = store.upload(&bucket, &key, &id)?;
-            Ok(layout::remove_tree(&folder)?)
+            store.drop_upload(&folder)
         })
         .await
     }
@@ -285,6 +294,43 @@ impl Inner {
         }
     }
 
+    /// Removes an upload with its parts. They go away by one rename first: a part that is being put finds no upload then, and not one
+    /// that is half removed.
+    fn drop_upload(&self, folder: &Path) -> Result<(), FolderError> {
+        let gone = self.layout.fresh_tmp();
+        match fs::rename(folder, &gone) {
+            Err(error) if layout::is_absent(&error) => return Ok(()),
+            other => other?,
+        }
+        Ok(layout::remove_tree(&gone)?)
+    }
+
+    /// The object of an upload that was completed already, when its parts are named again: in S3 whoever lost the answer asks once more.
+    fn completed_before(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+        chosen: Option<&[(u32, String)]>,
+    ) -> Result<ObjectInfo, FolderError> {
+        let absent = || FolderError::NoSuchUpload(id.chars().take(64).collect());
+        let loaded = self.load(bucket, key)?.ok_or_else(absent)?;
+        let digests: Option<Vec<Vec<u8>>> = chosen
+            .unwrap_or_default()
+            .iter()
+            .map(|(_, etag)| hex::decode(etag).ok())
+            .collect();
+        let digests = digests.ok_or_else(absent)?;
+        let etag = joined_etag(&digests.concat(), digests.len());
+        let is_it = loaded.record.upload.as_deref() == Some(id)
+            && loaded.record.etag.as_deref() == Some(etag.as_str());
+        if is_it {
+            self.info(bucket, key, &loaded)
+        } else {
+            Err(absent())
+        }
+    }
+
     fn join(
         &self,
         target: &Path,
@@ -309,16 +355,38 @@ impl Inner {
         file.sync_all()?;
         Ok(Record {
             last_modified_ms: self.now(),
-            etag: Some(format!(
-                "{}-{}",
-                hex::encode(md5_of(&digested)),
-                parts.len()
-            )),
+            etag: Some(joined_etag(&digested, parts.len())),
             crc64: Some(crc64),
             kind: ObjectKind::Multipart,
             meta,
             ..Record::of_bare_file(stamp)
         })
+    }
+
+    /// Adds a bucket's open uploads to what it holds.
+    pub(super) fn count_uploads(&self, bucket: &str, usage: &mut Usage) -> Result<(), FolderError> {
+        let entries = match fs::read_dir(self.layout.own_uploads(bucket)?) {
+            Ok(entries) => entries,
+            Err(error) if layout::is_absent(&error) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for entry in entries {
+            let Ok(id) = entry?.file_name().into_string() else {
+                continue;
+            };
+            let folder = self.layout.uploads(bucket).join(&id);
+            if !is_upload_id(&id) || read_manifest(&folder)?.is_none() {
+                continue;
+            }
+            // Completed or given up since the folder was read: not counted.
+            let Ok(parts) = parts_of(&folder) else {
+                continue;
+            };
+            usage.uploads += 1;
+            usage.parts += parts.len() as u64;
+            usage.part_bytes += parts.values().map(|(part, _)| part.size).sum::<u64>();
+        }
+        Ok(())
     }
 
     fn list_uploads(&self, bucket: &str, query: &UploadQuery) -> Result<UploadPage, FolderError> {
@@ -375,6 +443,11 @@ impl Inner {
         page.next = if truncated { last } else { None };
         Ok(page)
     }
+}
+
+/// The ETag of an object of parts, by what is digested of them.
+fn joined_etag(digested: &[u8], parts: usize) -> String {
+    format!("{}-{parts}", hex::encode(md5_of(digested)))
 }
 
 /// Ids come back from clients and become folder names, so only our own shape passes.

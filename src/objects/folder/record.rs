@@ -71,6 +71,9 @@ pub struct Record {
     /// Set while bytes are being appended: how long the file was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub append_from: Option<u64>,
+    /// The upload whose parts these bytes were put together of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
 }
 
 impl Record {
@@ -84,6 +87,7 @@ impl Record {
             kind: ObjectKind::Normal,
             meta: NewObject::default(),
             append_from: None,
+            upload: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::*;
 
 mod multipart;
 mod names;
+mod usage;
 mod writing;
 
 struct Bench {

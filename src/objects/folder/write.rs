@@ -86,9 +86,13 @@ impl FolderStore {
                 last_modified_ms: store.now(),
                 etag: Some(hex::encode(finished.md5)),
                 crc64: Some(finished.crc64),
-                kind: ObjectKind::Normal,
+                kind: match meta.symlink_target {
+                    Some(_) => ObjectKind::Symlink,
+                    None => ObjectKind::Normal,
+                },
                 meta,
                 append_from: None,
+                upload: None,
             };
             store.commit(&bucket, &key, finished.temp.path(), record, &replace)
         })
@@ -148,6 +152,7 @@ impl FolderStore {
                 },
                 meta: meta.unwrap_or_else(|| kept(info.meta)),
                 append_from: None,
+                upload: None,
             };
             store.commit(&to.0, &to.1, temp.path(), record, &replace)
         })
@@ -183,6 +188,7 @@ impl Inner {
                     kind: ObjectKind::Multipart,
                     meta,
                     append_from: None,
+                    upload: None,
                 };
                 self.commit(bucket, key, temp.path(), record, replace)
             });

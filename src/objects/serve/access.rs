@@ -1,5 +1,6 @@
 //! What a caller without a key may do: what the access control lists of bucket and object grant to everybody.
 
+use super::acl::{self, refused};
 use super::error::ServeError;
 use super::route::Operation;
 use super::{Context, cors};
@@ -18,6 +19,7 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
         Operation::GetObject
         | Operation::HeadObject
         | Operation::GetObjectMeta
+        | Operation::GetSymlink
         | Operation::GetSignedPlaylist => read(context).await,
         Operation::GetBucket | Operation::GetBucketV2 | Operation::ListObjectVersions => {
             let acl = context.store().bucket(context.bucket()).await?.acl;
@@ -28,6 +30,7 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
             }
         }
         Operation::PutObject
+        | Operation::PutSymlink
         | Operation::AppendObject
         | Operation::InitiateMultipartUpload
         | Operation::UploadPart
@@ -83,21 +86,9 @@ pub async fn write(context: &Context<'_>) -> Result<(), ServeError> {
 }
 
 async fn read(context: &Context<'_>) -> Result<(), ServeError> {
-    let bucket = context.store().bucket(context.bucket()).await?;
-    // Whether a key exists is told only to those who may list or read it.
-    let own = context
-        .store()
-        .acl(context.bucket(), context.key())
-        .await?
-        .unwrap_or_default();
-    let acl = if own == Acl::Default { bucket.acl } else { own };
-    if acl.lets_anyone_read() {
+    if acl::is_readable(context, context.key()).await? {
         Ok(())
     } else {
         Err(refused())
     }
-}
-
-fn refused() -> ServeError {
-    ServeError::denied("You have no right to access this object because of bucket acl.")
 }

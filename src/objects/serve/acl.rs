@@ -46,7 +46,9 @@ impl Target {
 pub fn in_headers(context: &Context<'_>, target: Target) -> Result<Option<Acl>, ServeError> {
     let dialect = context.dialect();
     let header = target.header(dialect);
+    // Some SDKs send the header without a word where none was set.
     let canned = context.request.header(header);
+    let canned = canned.filter(|word| dialect == Dialect::S3 || !word.is_empty());
     let granted = match dialect {
         Dialect::Oss => None,
         Dialect::S3 => granted(context.request)?,
@@ -110,6 +112,21 @@ pub fn canned_acl(
                 format!("The ACL must be {default}private, public-read or public-read-write."),
             )
         })
+}
+
+/// Whether anybody may read an object of the bucket: its own list wins over the bucket's. Whether a key exists is told only to those who may
+/// list or read it.
+pub async fn is_readable(context: &Context<'_>, key: &str) -> Result<bool, ServeError> {
+    let bucket = context.store().bucket(context.bucket()).await?;
+    let own = context.store().acl(context.bucket(), key).await?;
+    let own = own.unwrap_or_default();
+    let acl = if own == Acl::Default { bucket.acl } else { own };
+    Ok(acl.lets_anyone_read())
+}
+
+/// The refusal of a caller whom no list lets in.
+pub fn refused() -> ServeError {
+    ServeError::denied("You have no right to access this object because of bucket acl.")
 }
 
 /// One grant.

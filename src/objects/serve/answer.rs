@@ -14,6 +14,8 @@ use futures_util::Stream;
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
+use super::pace::Pace;
+use super::sign::http_date;
 use super::xml::Xml;
 use crate::objects::folder::ObjectReader;
 
@@ -25,6 +27,7 @@ pub struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Body,
+    pace: Option<Pace>,
 }
 
 enum Body {
@@ -43,6 +46,7 @@ impl Answer {
             status,
             headers: Vec::new(),
             body: Body::Empty,
+            pace: None,
         }
     }
 
@@ -51,6 +55,7 @@ impl Answer {
             status: 200,
             headers: vec![("content-type".into(), "application/xml".into())],
             body: Body::Text(xml.finish()),
+            pace: None,
         }
     }
 
@@ -64,6 +69,7 @@ impl Answer {
             status,
             headers: Vec::new(),
             body,
+            pace: None,
         })
     }
 
@@ -72,6 +78,7 @@ impl Answer {
             status: 200,
             headers: Vec::new(),
             body: Body::Absent(length),
+            pace: None,
         }
     }
 
@@ -81,6 +88,7 @@ impl Answer {
             status: 200,
             headers: vec![("content-type".into(), content_type.into())],
             body: Body::Text(text),
+            pace: None,
         }
     }
 
@@ -91,6 +99,7 @@ impl Answer {
             status: error.code.status(),
             headers: Vec::new(),
             body: Body::Text(document),
+            pace: None,
         };
         if error.code == Code::NotModified {
             answer.body = Body::Empty;
@@ -115,18 +124,33 @@ impl Answer {
         self
     }
 
+    /// The body leaves no faster than this.
+    #[must_use]
+    pub fn pace(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
+        self
+    }
+
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The response; `head` leaves the body out and keeps its length.
-    pub fn into_response(self, id: &str, dialect: Dialect, head: bool) -> HttpResponse {
+    /// The response; `head` leaves the body out and keeps its length. It is dated as objects are: clients take the date of their upload's
+    /// answer for the object's.
+    pub fn into_response(
+        self,
+        id: &str,
+        dialect: Dialect,
+        head: bool,
+        now_ms: i64,
+    ) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         response.insert_header((format!("{}request-id", dialect.prefix()), id));
         response.insert_header(("server", "AliyunOSS"));
+        response.insert_header(("date", http_date(now_ms)));
         for (name, value) in self.headers {
             let name = HeaderName::from_bytes(name.as_bytes());
             if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
@@ -143,8 +167,10 @@ impl Answer {
             Body::Object(reader) if head => response.body(Silence(reader.length())),
             Body::Object(reader) => {
                 let length = reader.length();
-                let stream: Pin<Box<dyn Stream<Item = std::io::Result<Bytes>>>> =
-                    Box::pin(reader.into_stream());
+                let stream: Pin<Box<dyn Stream<Item = std::io::Result<Bytes>>>> = match self.pace {
+                    Some(pace) => Box::pin(pace.slow(reader.into_stream())),
+                    None => Box::pin(reader.into_stream()),
+                };
                 response.body(SizedStream::new(length, stream))
             }
         }

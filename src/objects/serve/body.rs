@@ -17,6 +17,7 @@ use super::checksum::Checks;
 use super::chunked::Unframer;
 use super::code::Code;
 use super::error::ServeError;
+use super::pace::Pace;
 use crate::clock::{machine_timeout, monotonic};
 use crate::objects::folder::{Draft, Finished, FolderError};
 use crate::web::connection::Line;
@@ -47,6 +48,7 @@ pub struct Body {
     read: u64,
     ended: bool,
     timed_out: bool,
+    pace: Option<Pace>,
 }
 
 impl Body {
@@ -60,7 +62,13 @@ impl Body {
             read: 0,
             ended: false,
             timed_out: false,
+            pace: None,
         }
+    }
+
+    /// From now on no faster than this.
+    pub fn keep_pace(&mut self, pace: Option<Pace>) {
+        self.pace = pace;
     }
 
     /// The body where there is more of it.
@@ -86,6 +94,9 @@ impl Body {
         match machine_timeout(patience, poll_fn(|cx| self.poll(cx))).await {
             Some(Some(Ok(bytes))) => {
                 self.read += bytes.len() as u64;
+                if let Some(pace) = &mut self.pace {
+                    pace.keep(bytes.len() as u64).await;
+                }
                 Some(Ok(bytes))
             }
             Some(Some(Err(error))) => Some(Err(ServeError::new(

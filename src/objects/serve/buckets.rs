@@ -3,11 +3,13 @@
 use super::Context;
 use super::acl::{self, OWNER, Target};
 use super::answer::Answer;
+use super::body;
+use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::sign::timestamp;
-use super::xml::Xml;
-use crate::objects::folder::{Acl, BucketInfo, FolderError};
+use super::xml::{self, CreateBucket, Xml};
+use crate::objects::folder::{Acl, BucketClass, BucketInfo, FolderError, Redundancy, UploadQuery};
 
 /// The location that buckets report: the region in the Host header if it names one.
 fn location(context: &Context<'_>) -> String {
@@ -31,6 +33,13 @@ pub fn owner(xml: &mut Xml) {
     });
 }
 
+/// Who began an upload: the one account.
+pub fn initiator(xml: &mut Xml) {
+    xml.nest("Initiator", |xml| {
+        xml.text("ID", OWNER).text("DisplayName", OWNER);
+    });
+}
+
 fn bucket_elements(xml: &mut Xml, bucket: &BucketInfo, location: &str) {
     let region = location.trim_start_matches("oss-");
     xml.text("CreationDate", timestamp(bucket.created_ms))
@@ -42,7 +51,7 @@ fn bucket_elements(xml: &mut Xml, bucket: &BucketInfo, location: &str) {
         .text("Location", location)
         .text("Name", &bucket.name)
         .text("Region", region)
-        .text("StorageClass", "Standard");
+        .text("StorageClass", bucket.storage_class.as_str());
 }
 
 /// `GetService`: the buckets.
@@ -56,9 +65,16 @@ pub async fn get_service(context: &Context<'_>) -> Result<Answer, ServeError> {
             } else {
                 100
             });
+    let (max, marker) = match context.dialect() {
+        Dialect::Oss => (max, "marker"),
+        Dialect::S3 => {
+            let asked = request.number("max-buckets", 1..=10_000)?;
+            (asked.unwrap_or(max), "continuation-token")
+        }
+    };
     let max = usize::try_from(max).unwrap_or(1000);
     let prefix = request.param("prefix").unwrap_or_default();
-    let marker = request.param("marker").unwrap_or_default();
+    let marker = request.param(marker).unwrap_or_default();
     let mut buckets = context.store().list_buckets().await?;
     buckets.retain(|bucket| bucket.name.starts_with(prefix) && bucket.name.as_str() > marker);
     let truncated = buckets.len() > max;
@@ -80,16 +96,34 @@ pub async fn get_service(context: &Context<'_>) -> Result<Answer, ServeError> {
             xml.nest("Bucket", |xml| bucket_elements(xml, bucket, &location));
         }
     });
+    if context.dialect() == Dialect::S3 {
+        let next = buckets.last().filter(|_| truncated);
+        xml.maybe("ContinuationToken", next.map(|bucket| &bucket.name));
+    }
     Ok(Answer::xml(xml))
 }
 
+/// What S3 asks of a bucket's name beyond what the store does: it stands before a host, so that its dots divide labels, and is no address.
+fn is_name_in_s3(name: &str) -> bool {
+    let is_label =
+        |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-');
+    name.split('.').all(is_label) && name.parse::<std::net::Ipv4Addr>().is_err()
+}
+
 /// `PutBucket`. Making one's own bucket again is no error; a list named with it is set.
-pub async fn put_bucket(context: &Context<'_>) -> Result<Answer, ServeError> {
+pub async fn put_bucket(
+    context: &Context<'_>,
+    payload: &mut body::Body,
+) -> Result<Answer, ServeError> {
     let name = context.bucket();
+    if context.dialect() == Dialect::S3 && !is_name_in_s3(name) {
+        return Err(FolderError::InvalidBucketName(name.to_owned()).into());
+    }
     let acl = acl::in_headers(context, Target::Bucket)?;
+    let (class, redundancy) = kept_of_bucket(context, &body::document(context, payload).await?)?;
     match context
         .store()
-        .create_bucket(name, acl.unwrap_or(Acl::Private))
+        .create_bucket_of(name, acl.unwrap_or(Acl::Private), class, redundancy)
         .await
     {
         Ok(()) => {}
@@ -103,9 +137,49 @@ pub async fn put_bucket(context: &Context<'_>) -> Result<Answer, ServeError> {
     Ok(Answer::empty(200).header("location", format!("/{name}")))
 }
 
+/// What OSS's document says of the objects to come.
+fn kept_of_bucket(
+    context: &Context<'_>,
+    body: &[u8],
+) -> Result<(BucketClass, Redundancy), ServeError> {
+    let asked = match context.dialect() {
+        Dialect::Oss if !body.is_empty() => xml::parse(body)?,
+        _ => CreateBucket::default(),
+    };
+    let class = asked.storage_class.filter(|word| !word.is_empty());
+    let class = class.map_or(Ok(BucketClass::default()), |word| {
+        BucketClass::parse(&word).ok_or_else(|| {
+            ServeError::argument("StorageClass", &word, "The storage class is not known.")
+        })
+    })?;
+    let redundancy = match asked.redundancy.as_deref() {
+        None | Some("" | "LRS") => Redundancy::Lrs,
+        Some("ZRS") => Redundancy::Zrs,
+        Some(other) => {
+            return Err(ServeError::argument(
+                "DataRedundancyType",
+                other,
+                "The data redundancy type must be LRS or ZRS.",
+            ));
+        }
+    };
+    Ok((class, redundancy))
+}
+
 /// `DeleteBucket`.
 pub async fn delete_bucket(context: &Context<'_>) -> Result<Answer, ServeError> {
-    context.store().delete_bucket(context.bucket()).await?;
+    let (store, bucket) = (context.store(), context.bucket());
+    // OSS wants uploads that somebody began to be ended first; in S3 they go with the bucket.
+    if context.dialect() == Dialect::Oss {
+        let one = UploadQuery {
+            max_uploads: 1,
+            ..UploadQuery::default()
+        };
+        if !store.list_uploads(bucket, one).await?.uploads.is_empty() {
+            return Err(ServeError::of(Code::BucketHasUploads));
+        }
+    }
+    store.delete_bucket(bucket).await?;
     Ok(Answer::empty(204))
 }
 
@@ -132,8 +206,7 @@ pub async fn get_bucket_info(context: &Context<'_>) -> Result<Answer, ServeError
         xml.nest("AccessControlList", |xml| {
             xml.text("Grant", bucket.acl.as_str());
         });
-        xml.text("DataRedundancyType", "LRS")
-            .text("Versioning", "")
+        xml.text("DataRedundancyType", bucket.redundancy.as_str())
             .text("AccessMonitor", "Disabled")
             .text("TransferAcceleration", "Disabled")
             .text("CrossRegionReplication", "Disabled")
@@ -150,6 +223,31 @@ pub async fn get_bucket_location(context: &Context<'_>) -> Result<Answer, ServeE
     context.store().bucket(context.bucket()).await?;
     let mut xml = context.dialect().document("LocationConstraint");
     xml.inner(location(context));
+    Ok(Answer::xml(xml))
+}
+
+/// `GetBucketStat`: counted now, and not once an hour as in the product.
+pub async fn get_bucket_stat(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let usage = context.store().usage(context.bucket()).await?;
+    let (standard, cold) = (usage.standard, usage.infrequent_access);
+    let mut xml = context.dialect().document("BucketStat");
+    xml.text("Storage", standard.bytes + cold.bytes + usage.part_bytes)
+        .text("ObjectCount", standard.objects + cold.objects)
+        .text("MultipartUploadCount", usage.uploads)
+        .text("MultipartPartCount", usage.parts)
+        .text("LiveChannelCount", 0)
+        .text("LastModifiedTime", (context.state.clock)() / 1000)
+        .text("StandardStorage", standard.bytes)
+        .text("StandardObjectCount", standard.objects)
+        .text("InfrequentAccessStorage", cold.bytes)
+        .text("InfrequentAccessRealStorage", cold.bytes)
+        .text("InfrequentAccessObjectCount", cold.objects);
+    for class in ["Archive", "ColdArchive", "DeepColdArchive"] {
+        for count in ["Storage", "RealStorage", "ObjectCount"] {
+            xml.text(&format!("{class}{count}"), 0);
+        }
+    }
+    xml.text("DeleteMarkerCount", 0);
     Ok(Answer::xml(xml))
 }
 
@@ -178,6 +276,16 @@ pub async fn list_live_channels(context: &Context<'_>) -> Result<Answer, ServeEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_s3_is_a_name_of_hosts_and_no_address() {
+        for good in ["abc", "a.b-c.d", "192.168.5", "1.2.3.4.5", "a--b"] {
+            assert!(is_name_in_s3(good), "{good}");
+        }
+        for bad in ["192.168.5.123", "a.-b", "a-.b", "a..b", ".ab", "ab."] {
+            assert!(!is_name_in_s3(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn the_location_is_the_endpoint_and_not_the_bucket() {

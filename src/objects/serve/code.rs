@@ -52,7 +52,7 @@ UriTooLong = "URITooLong", 414, "", "The request target is longer than 16 KB.";
 MethodNotAllowed = "MethodNotAllowed", 405, "", "The specified method is not allowed against this resource.";
 MissingSecurityHeader = "MissingSecurityHeader", 400, "", "Your request was missing a required header.";
 NotImplemented = "NotImplemented", 501, "", "localyun does not implement this.";
-MissingArgument = "MissingArgument", 400, "", "An argument is missing.";
+MissingArgument = "MissingArgument", 400, "", "Missing Some Required Arguments.";
 MissingContentLength = "MissingContentLength", 411, "", "You must provide the Content-Length HTTP header.";
 MetadataTooLarge = "MetadataTooLarge", 400, "", "Your metadata headers exceed the maximum allowed size.";
 InvalidTag = "InvalidTag", 400, "", "The tag is not valid.";
@@ -74,6 +74,7 @@ NoSuchBucket = "NoSuchBucket", 404, "0015-00000101", "The specified bucket does 
 BucketAlreadyExists = "BucketAlreadyExists", 409, "0015-00000104", "The requested bucket name is not available.";
 BucketNotEmpty = "BucketNotEmpty", 409, "0015-00000301", "The bucket you tried to delete is not empty.";
 InvalidBucketName = "InvalidBucketName", 400, "0015-00000001", "The specified bucket is not valid.";
+BucketHasUploads = "BucketNotEmpty", 409, "0015-00000301", "The bucket has Multipart Uploads. Please complete or abort them first.";
 NoSuchCorsConfiguration = "NoSuchCORSConfiguration", 404, "", "The CORS Configuration does not exist.";
 // Objects.
 NoSuchKey = "NoSuchKey", 404, "0026-00000001", "The specified key does not exist.";
@@ -87,13 +88,18 @@ ObjectNotAppendable = "ObjectNotAppendable", 409, "0026-00000008", "The object i
 PositionNotEqualToLength = "PositionNotEqualToLength", 409, "0026-00000007", "Position is not equal to file length";
 InvalidRange = "InvalidRange", 416, "", "The requested range cannot be satisfied.";
 NoSuchVersion = "NoSuchVersion", 404, "", "The specified version does not exist.";
+NotSymlink = "NotSymlink", 400, "", "The object is not a symbolic link.";
+SymlinkTargetNotExist = "SymlinkTargetNotExist", 404, "", "The object that the symbolic link points to does not exist.";
+InvalidTargetType = "InvalidTargetType", 400, "", "The symbolic link points to another one.";
 PlaylistTooLarge = "InvalidArgument", 400, "0044-00000404", "The playlist is larger than 16 MB.";
 NoPlaylist = "InvalidArgument", 400, "0044-00000408", "The object is no HLS playlist.";
 UrlSignatureNeeded = "AccessDenied", 403, "0002-00000037", "x-oss-process=hls/sign needs an OSS signature in the URL.";
 NotModified = "NotModified", 304, "", "Not Modified";
-PreconditionFailed = "PreconditionFailed", 412, "", "At least one of the pre-conditions you specified did not hold";
+PreconditionFailed = "PreconditionFailed", 412, "", "At least one of the pre-conditions you specified did not hold.";
 // Multipart uploads.
 NoSuchUpload = "NoSuchUpload", 404, "0042-00000002", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
+NoUploadForPart = "NoSuchUpload", 404, "0042-00000104", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
+NoUploadForCopy = "NoSuchUpload", 404, "0042-00000311", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
 CompleteAllWithBody = "InvalidArgument", 400, "0042-00000216", "Should not speficy both complete all header and http body.";
 InvalidPart = "InvalidPart", 400, "0042-00000005", "One or more of the specified parts could not be found or the specified entity tag might not have matched the part's entity tag.";
 InvalidPartOrder = "InvalidPartOrder", 400, "", "Part numbers must be from 1 to 10000 and listed in ascending order.";

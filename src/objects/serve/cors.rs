@@ -15,12 +15,12 @@ const METHODS: &[&str] = &["GET", "PUT", "DELETE", "POST", "HEAD"];
 
 /// `GetBucketCors`.
 pub async fn get_bucket_cors(context: &Context<'_>) -> Result<Answer, ServeError> {
-    let rules = context.store().bucket(context.bucket()).await?.cors;
-    if rules.is_empty() {
+    let bucket = context.store().bucket(context.bucket()).await?;
+    if bucket.cors.is_empty() {
         return Err(ServeError::of(Code::NoSuchCorsConfiguration));
     }
     let mut xml = context.dialect().document("CORSConfiguration");
-    for rule in rules {
+    for rule in bucket.cors {
         xml.nest("CORSRule", |xml| {
             let lists = [
                 ("AllowedOrigin", &rule.origins),
@@ -35,6 +35,9 @@ pub async fn get_bucket_cors(context: &Context<'_>) -> Result<Answer, ServeError
             }
             xml.maybe("MaxAgeSeconds", rule.max_age_seconds);
         });
+    }
+    if context.dialect() == Dialect::Oss {
+        xml.text("ResponseVary", bucket.cors_vary);
     }
     Ok(Answer::xml(xml))
 }
@@ -79,7 +82,7 @@ pub async fn put_bucket_cors(
     }
     context
         .store()
-        .set_bucket_cors(context.bucket(), rules)
+        .set_bucket_cors(context.bucket(), rules, document.vary)
         .await?;
     Ok(Answer::empty(200))
 }
@@ -88,7 +91,7 @@ pub async fn put_bucket_cors(
 pub async fn delete_bucket_cors(context: &Context<'_>) -> Result<Answer, ServeError> {
     context
         .store()
-        .set_bucket_cors(context.bucket(), Vec::new())
+        .set_bucket_cors(context.bucket(), Vec::new(), false)
         .await?;
     Ok(Answer::empty(204))
 }
@@ -146,12 +149,14 @@ pub async fn decorate(
     meant: Option<&Reading>,
     answer: &mut Answer,
 ) {
-    let Some(origin) = request
-        .header("origin")
-        .filter(|_| request.method != "OPTIONS")
-    else {
+    if request.method == "OPTIONS" {
         return;
-    };
+    }
+    let origin = request.header("origin");
+    // Without an origin only the word of a bucket counts that all its answers vary, which next to none has.
+    if origin.is_none() && (meant.is_none() || !state.store.may_vary()) {
+        return;
+    }
     let Ok(buckets) = state.store.bucket_names().await else {
         return;
     };
@@ -172,10 +177,14 @@ pub async fn decorate(
     let Ok(info) = state.store.bucket(bucket).await else {
         return;
     };
-    if let Some(rule) = find(&info.cors, origin, &request.method, "") {
-        let plain = std::mem::replace(answer, Answer::empty(200));
-        *answer = with_rule(plain, rule, origin);
-    }
+    let rule =
+        origin.and_then(|origin| Some((find(&info.cors, origin, &request.method, "")?, origin)));
+    let plain = std::mem::replace(answer, Answer::empty(200));
+    *answer = match rule {
+        Some((rule, origin)) => with_rule(plain, rule, origin),
+        None if info.cors_vary => plain.header("vary", "Origin"),
+        None => plain,
+    };
 }
 
 fn with_rule(answer: Answer, rule: &CorsRule, origin: &str) -> Answer {

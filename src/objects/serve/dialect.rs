@@ -71,6 +71,14 @@ impl Dialect {
             })
     }
 
+    /// The media type of an object whose writer names none. Only what somebody put into the folder is guessed by its name.
+    pub fn plain_type(self) -> &'static str {
+        match self {
+            Self::Oss => "application/octet-stream",
+            Self::S3 => "binary/octet-stream",
+        }
+    }
+
     /// Namespace of documents.
     pub fn namespace(self) -> Option<&'static str> {
         match self {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Context;
 use super::answer::Answer;
-use super::buckets::owner;
+use super::buckets::{initiator, owner};
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::sign::{encode, encode_path, timestamp};
@@ -299,8 +299,12 @@ pub async fn list_uploads(context: &Context<'_>) -> Result<Answer, ServeError> {
     for upload in &page.uploads {
         xml.nest("Upload", |xml| {
             xml.text("Key", names.write(&upload.key))
-                .text("UploadId", &upload.id)
-                .text("StorageClass", "Standard")
+                .text("UploadId", &upload.id);
+            if context.dialect() == Dialect::S3 {
+                owner(xml);
+                initiator(xml);
+            }
+            xml.text("StorageClass", "Standard")
                 .text("Initiated", timestamp(upload.initiated_ms));
         });
     }

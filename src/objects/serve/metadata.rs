@@ -65,15 +65,30 @@ pub async fn put_bucket_acl(
     payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     let body = body::document(context, payload).await?;
-    let acl = acl::asked(context, Target::Bucket, &body)?;
     let bucket = context.bucket();
+    let acl = match context.dialect() {
+        // Without a list the bucket keeps the one it has.
+        Dialect::Oss => match acl::in_headers(context, Target::Bucket)? {
+            Some(acl) => acl,
+            None => match context.store().bucket(bucket).await {
+                Ok(held) => held.acl,
+                Err(FolderError::NoSuchBucket(_)) => Acl::Private,
+                Err(error) => return Err(error.into()),
+            },
+        },
+        Dialect::S3 => acl::asked(context, Target::Bucket, &body)?,
+    };
     match context.store().set_bucket_acl(bucket, acl).await {
         Err(FolderError::NoSuchBucket(_)) if context.dialect() == Dialect::Oss => {
             context.store().create_bucket(bucket, acl).await?;
         }
         other => other?,
     }
-    Ok(Answer::empty(200))
+    let answer = Answer::empty(200);
+    Ok(match context.dialect() {
+        Dialect::Oss => answer.header("location", format!("/{bucket}")),
+        Dialect::S3 => answer,
+    })
 }
 
 /// `GetObjectACL`.
@@ -110,9 +125,13 @@ pub async fn get_tagging(context: &Context<'_>) -> Result<Answer, ServeError> {
         .head(context.bucket(), context.key())
         .await?
         .ok_or_else(|| no_such_key(context))?;
+    let mut tags = info.meta.tags;
+    if context.dialect() == Dialect::S3 {
+        tags.sort_unstable();
+    }
     let mut xml = context.dialect().document("Tagging");
     xml.nest("TagSet", |xml| {
-        for (key, value) in &info.meta.tags {
+        for (key, value) in &tags {
             xml.nest("Tag", |xml| {
                 xml.text("Key", key).text("Value", value);
             });
@@ -126,7 +145,8 @@ pub async fn put_tagging(
     context: &Context<'_>,
     payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
-    let tags = tags_in_document(&body::document(context, payload).await?)?;
+    let body = body::document(context, payload).await?;
+    let tags = tags_in_document(context.dialect(), &body)?;
     context
         .store()
         .set_tags(context.bucket(), context.key(), tags)
@@ -144,15 +164,19 @@ pub async fn delete_tagging(context: &Context<'_>) -> Result<Answer, ServeError>
 }
 
 /// The tags of a document.
-pub fn tags_in_document(body: &[u8]) -> Result<Vec<(String, String)>, ServeError> {
+pub fn tags_in_document(
+    dialect: Dialect,
+    body: &[u8],
+) -> Result<Vec<(String, String)>, ServeError> {
     let document: Tagging = xml::parse(body)?;
     let tags = document.set.tags.into_iter();
-    checked(tags.map(|tag| (tag.key, tag.value)).collect())
+    checked(dialect, tags.map(|tag| (tag.key, tag.value)).collect())
 }
 
 /// The tags of an `x-oss-tagging` header, written like a query.
-pub fn tags_in_header(text: &str) -> Result<Vec<(String, String)>, ServeError> {
+pub fn tags_in_header(dialect: Dialect, text: &str) -> Result<Vec<(String, String)>, ServeError> {
     checked(
+        dialect,
         url::form_urlencoded::parse(text.as_bytes())
             .into_owned()
             .take(MAX_TAGS + 1)
@@ -160,7 +184,17 @@ pub fn tags_in_header(text: &str) -> Result<Vec<(String, String)>, ServeError> {
     )
 }
 
-fn checked(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>, ServeError> {
+/// Whether a tag may hold a character: letters, digits, the space, and a few signs, of which S3 has one more.
+fn is_of_tags(dialect: Dialect, character: char) -> bool {
+    character.is_alphanumeric()
+        || matches!(character, ' ' | '+' | '-' | '=' | '.' | '_' | ':' | '/')
+        || (dialect == Dialect::S3 && character == '@')
+}
+
+fn checked(
+    dialect: Dialect,
+    tags: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>, ServeError> {
     let invalid = |message: &'static str| Err(ServeError::new(Code::InvalidTag, message));
     if tags.len() > MAX_TAGS {
         return invalid("An object can have 10 tags at most.");
@@ -171,6 +205,10 @@ fn checked(tags: Vec<(String, String)>) -> Result<Vec<(String, String)>, ServeEr
             || value.chars().count() > MAX_TAG_VALUE
         {
             return invalid("A tag's key must have 1 to 128 characters and its value at most 256.");
+        }
+        let mut characters = key.chars().chain(value.chars());
+        if !characters.all(|character| is_of_tags(dialect, character)) {
+            return invalid("A tag may hold letters, digits, spaces and + - = . _ : / only.");
         }
         if tags.iter().take(at).any(|(earlier, _)| earlier == key) {
             return invalid("A tag's key must not come twice.");
@@ -186,7 +224,7 @@ mod tests {
     #[test]
     fn tags_are_held_to_their_limits() {
         assert_eq!(
-            tags_in_header("a=1&b=%E4%B8%AD+x").expect("tags"),
+            tags_in_header(Dialect::Oss, "a=1&b=%E4%B8%AD+x").expect("tags"),
             [
                 ("a".to_owned(), "1".to_owned()),
                 ("b".to_owned(), "中 x".to_owned())
@@ -198,11 +236,22 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join("&")
         };
-        assert!(tags_in_header(&many(10)).is_ok());
-        assert!(tags_in_header(&many(11)).is_err());
-        assert!(tags_in_header("a=1&a=2").is_err());
-        assert!(tags_in_header(&format!("{}=1", "k".repeat(128))).is_ok());
-        assert!(tags_in_header(&format!("{}=1", "k".repeat(129))).is_err());
-        assert!(tags_in_header(&format!("k={}", "v".repeat(257))).is_err());
+        assert!(tags_in_header(Dialect::Oss, &many(10)).is_ok());
+        assert!(tags_in_header(Dialect::Oss, &many(11)).is_err());
+        assert!(tags_in_header(Dialect::Oss, "a=1&a=2").is_err());
+        assert!(tags_in_header(Dialect::Oss, &format!("{}=1", "k".repeat(128))).is_ok());
+        assert!(tags_in_header(Dialect::Oss, &format!("{}=1", "k".repeat(129))).is_err());
+        assert!(tags_in_header(Dialect::Oss, &format!("k={}", "v".repeat(257))).is_err());
+        for (dialect, text, is_fine) in [
+            (Dialect::Oss, "a%2B-%3D._%3A/+1=%E4%B8%AD", true),
+            (Dialect::Oss, "k=", true),
+            (Dialect::Oss, "%25abc=1", false),
+            (Dialect::Oss, "a=%25", false),
+            (Dialect::Oss, "a%40b=1", false),
+            (Dialect::S3, "a%40b=1", true),
+            (Dialect::S3, "a=1%00", false),
+        ] {
+            assert_eq!(tags_in_header(dialect, text).is_ok(), is_fine, "{text}");
+        }
     }
 }

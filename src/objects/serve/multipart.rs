@@ -13,10 +13,11 @@ use super::dialect::Dialect;
 use super::error::ServeError;
 use super::listing::Names;
 use super::object_read::{Wanted, exact_range, of_copy_source, wanted};
-use super::object_write::{copy_source, new_object, replace};
+use super::object_write::{copy_source, replace, typed_object};
+use super::pace::Pace;
 use super::sign::timestamp;
 use super::xml::{self, Complete};
-use crate::objects::folder::{Completion, EtagForm, MAX_PART_NUMBER};
+use crate::objects::folder::{Completion, EtagForm, FolderError, MAX_PART_NUMBER};
 
 fn upload_id<'a>(context: &'a Context<'_>) -> &'a str {
     context.request.param("uploadId").unwrap_or_default()
@@ -44,11 +45,23 @@ fn etag_form(dialect: Dialect) -> EtagForm {
     }
 }
 
+/// A part's refusal; the product tells by the EC which operation looked for the upload.
+fn refused_as(code: Code) -> impl FnOnce(FolderError) -> ServeError {
+    move |error| match error {
+        FolderError::NoSuchUpload(id) => ServeError::of(code).with("UploadId", id),
+        other => other.into(),
+    }
+}
+
 /// `InitiateMultipartUpload`.
 pub async fn initiate(context: &Context<'_>) -> Result<Answer, ServeError> {
     let id = context
         .store()
-        .initiate_upload(context.bucket(), context.key(), new_object(context)?)
+        .initiate_upload(
+            context.bucket(),
+            context.key(),
+            typed_object(context).await?,
+        )
         .await?;
     let mut xml = context.dialect().document("InitiateMultipartUploadResult");
     let names = Names::of(context)?;
@@ -69,12 +82,14 @@ pub async fn upload_part(
     context
         .store()
         .check_part(context.bucket(), context.key(), id, number)
-        .await?;
+        .await
+        .map_err(refused_as(Code::NoUploadForPart))?;
     let finished = body::object(context, payload).await?;
     let part = context
         .store()
         .put_part(context.bucket(), context.key(), id, number, finished)
-        .await?;
+        .await
+        .map_err(refused_as(Code::NoUploadForPart))?;
     let mut answer = Answer::empty(200)
         .header("etag", context.dialect().etag(&part.etag()))
         .header("x-oss-hash-crc64ecma", part.crc64.to_string());
@@ -91,7 +106,8 @@ pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeErro
     context
         .store()
         .check_part(context.bucket(), context.key(), id, number)
-        .await?;
+        .await
+        .map_err(refused_as(Code::NoUploadForCopy))?;
     let (bucket, key) = copy_source(context)?;
     let range = context.own_header("copy-source-range");
     let (_, reader) = context
@@ -101,7 +117,8 @@ pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeErro
             if let (Some(range), Dialect::S3) = (range, context.dialect()) {
                 return exact_range(range, info.size);
             }
-            match wanted(range, info.size, true) {
+            // In OSS a range that is not inside the source means all of it.
+            match wanted(range, info.size, false) {
                 Wanted::Whole => Ok((0, info.size)),
                 Wanted::Part { start, length } => Ok((start, length)),
                 Wanted::Nothing => Err(ServeError::of(Code::InvalidRange)),
@@ -109,15 +126,21 @@ pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeErro
         })
         .await?;
     let mut draft = context.store().draft().await?;
+    let mut pace = Pace::of(context.request)?;
     let mut blocks = std::pin::pin!(reader.into_stream());
     while let Some(block) = blocks.next().await {
-        body::store_part(&mut draft, block?).await?;
+        let block = block?;
+        if let Some(pace) = &mut pace {
+            pace.keep(block.len() as u64).await;
+        }
+        body::store_part(&mut draft, block).await?;
     }
     let finished = draft.finish().await?;
     let part = context
         .store()
         .put_part(context.bucket(), context.key(), id, number, finished)
-        .await?;
+        .await
+        .map_err(refused_as(Code::NoUploadForCopy))?;
     let mut xml = context.dialect().document("CopyPartResult");
     xml.text("LastModified", timestamp(part.last_modified_ms))
         .text("ETag", context.dialect().etag(&part.etag()));
@@ -203,6 +226,12 @@ pub async fn list_parts(context: &Context<'_>) -> Result<Answer, ServeError> {
         .store()
         .list_parts(context.bucket(), context.key(), id, after, max)
         .await?;
+    // OSS names none where there is none.
+    let next = match (page.parts.last(), context.dialect()) {
+        (Some(part), _) => part.number.to_string(),
+        (None, Dialect::Oss) => String::new(),
+        (None, Dialect::S3) => after.to_string(),
+    };
     let mut xml = context.dialect().document("ListPartsResult");
     let names = Names::of(context)?;
     names.declare(&mut xml);
@@ -211,10 +240,7 @@ pub async fn list_parts(context: &Context<'_>) -> Result<Answer, ServeError> {
         .text("UploadId", id)
         .text("StorageClass", "Standard")
         .text("PartNumberMarker", after)
-        .text(
-            "NextPartNumberMarker",
-            page.parts.last().map_or(after, |part| part.number),
-        )
+        .text("NextPartNumberMarker", next)
         .text("MaxParts", max)
         .text("IsTruncated", page.truncated);
     for part in &page.parts {

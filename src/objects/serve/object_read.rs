@@ -3,14 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Context;
 use super::answer::Answer;
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::metadata::no_such_key;
+use super::pace::Pace;
 use super::request::Request;
-use super::sign::parse_http_date;
+use super::sign::{http_date, parse_http_date};
+use super::{Context, link};
 use crate::objects::folder::{ObjectInfo, ObjectKind, StorageClass};
 
 /// Header names of a set of conditions.
@@ -56,12 +57,6 @@ pub const fn of_copy_source(dialect: Dialect) -> Conditions {
             unchanged: Unchanged::Refused,
         },
     }
-}
-
-/// A date in the form of RFC 9110.
-pub fn http_date(unix_ms: i64) -> String {
-    let moment = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
-    moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 impl Conditions {
@@ -153,7 +148,7 @@ pub fn wanted(range: Option<&str>, size: u64, standard: bool) -> Wanted {
     let (start, end) = match (position(start), position(end)) {
         (Some(first), Some(last)) if first <= last => (first, last),
         (Some(first), None) if end.trim().is_empty() => (first, size.saturating_sub(1)),
-        (None, Some(0)) if start.trim().is_empty() => return outside,
+        (None, Some(0)) if start.trim().is_empty() => return Wanted::Nothing,
         (None, Some(suffix)) if start.trim().is_empty() && size > 0 => {
             (size.saturating_sub(suffix), size - 1)
         }
@@ -214,22 +209,31 @@ fn out_of_range(size: u64) -> ServeError {
 
 /// `GetObject`.
 pub async fn get_object(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let (bucket, key) = (context.bucket(), context.key());
     let mut part = None;
-    let (info, reader) = context
-        .store()
-        .read(context.bucket(), context.key(), |info| {
-            OF_HTTP.check(context.request, info, context.dialect())?;
-            let range = range_of(context.request, info);
-            match wanted(range, info.size, standard_ranges(context)) {
-                Wanted::Whole => Ok((0, info.size)),
-                Wanted::Nothing => Err(out_of_range(info.size)),
-                Wanted::Part { start, length } => {
-                    part = Some((start, length));
-                    Ok((start, length))
-                }
+    let mut choose = |info: &ObjectInfo| {
+        OF_HTTP.check(context.request, info, context.dialect())?;
+        let range = range_of(context.request, info);
+        match wanted(range, info.size, standard_ranges(context)) {
+            Wanted::Whole => Ok((0, info.size)),
+            Wanted::Nothing => Err(out_of_range(info.size)),
+            Wanted::Part { start, length } => {
+                part = Some((start, length));
+                Ok((start, length))
             }
-        })
-        .await?;
+        }
+    };
+    let link_or_part = |info: &ObjectInfo| match info.kind {
+        ObjectKind::Symlink => Ok((0, 0)),
+        _ => choose(info),
+    };
+    let (mut info, mut reader) = context.store().read(bucket, key, link_or_part).await?;
+    if let Some(target) = link::followed(context, &info).await? {
+        let link = info;
+        let seen = |target: &ObjectInfo| choose(&link::seen_through(&link, target));
+        (info, reader) = context.store().read(bucket, &target.key, seen).await?;
+        info = link::seen_through(&link, &info);
+    }
     let mut answer = match part {
         None => Answer::object(200, reader).await?,
         Some((start, length)) => Answer::object(206, reader).await?.header(
@@ -237,17 +241,26 @@ pub async fn get_object(context: &Context<'_>) -> Result<Answer, ServeError> {
             format!("bytes {start}-{}/{}", start + length - 1, info.size),
         ),
     };
-    answer = describe(context, answer, &info);
+    answer = describe(context, answer, &info).pace(Pace::of(context.request)?);
     overrides(context, answer)
 }
 
-/// `HeadObject`.
-pub async fn head_object(context: &Context<'_>) -> Result<Answer, ServeError> {
+/// What `HEAD` tells of.
+async fn head(context: &Context<'_>) -> Result<ObjectInfo, ServeError> {
     let info = context
         .store()
         .head(context.bucket(), context.key())
         .await?
         .ok_or_else(|| no_such_key(context))?;
+    Ok(match link::followed(context, &info).await? {
+        Some(target) => link::seen_through(&info, &target),
+        None => info,
+    })
+}
+
+/// `HeadObject`.
+pub async fn head_object(context: &Context<'_>) -> Result<Answer, ServeError> {
+    let info = head(context).await?;
     OF_HTTP.check(context.request, &info, context.dialect())?;
     let answer = match wanted(
         range_of(context.request, &info),
@@ -268,11 +281,7 @@ pub async fn head_object(context: &Context<'_>) -> Result<Answer, ServeError> {
 
 /// `GetObjectMeta`: size, ETag and time, without the rest.
 pub async fn get_object_meta(context: &Context<'_>) -> Result<Answer, ServeError> {
-    let info = context
-        .store()
-        .head(context.bucket(), context.key())
-        .await?
-        .ok_or_else(|| no_such_key(context))?;
+    let info = head(context).await?;
     Ok(Answer::head(info.size)
         .header("etag", context.dialect().etag(&info.etag))
         .header("last-modified", http_date(info.last_modified_ms))
@@ -386,7 +395,7 @@ mod tests {
             ("bytes=-3000", part(0, 1000), part(0, 1000)),
             ("bytes=500-2000", part(500, 500), Wanted::Whole),
             ("bytes=1000-", Wanted::Nothing, Wanted::Whole),
-            ("bytes=-0", Wanted::Nothing, Wanted::Whole),
+            ("bytes=-0", Wanted::Nothing, Wanted::Nothing),
             ("bytes=5-2", Wanted::Whole, Wanted::Whole),
             ("bytes=x-2", Wanted::Whole, Wanted::Whole),
             ("bytes=0-1,3-4", Wanted::Whole, Wanted::Whole),

@@ -15,6 +15,7 @@ use super::error::ServeError;
 use super::listing::Names;
 use super::metadata::tags_in_header;
 use super::object_read::{content_md5, of_copy_source};
+use super::pace::Pace;
 use super::sign::{parse_http_date, timestamp};
 use super::version;
 use super::xml::{self, Delete, DeleteKey};
@@ -65,23 +66,48 @@ pub fn new_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
     if size > MAX_USER_METADATA {
         return Err(ServeError::of(Code::MetadataTooLarge));
     }
+    let content_type = request
+        .header("content-type")
+        .filter(|text| !text.is_empty());
     Ok(NewObject {
-        content_type: request
-            .header("content-type")
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned),
+        content_type: content_type.map(str::to_owned),
         user_metadata,
         headers,
         acl: acl::in_headers(context, Target::Object)?.unwrap_or_default(),
         tags: context
             .own_header("tagging")
-            .map_or(Ok(Vec::new()), tags_in_header)?,
+            .map_or(Ok(Vec::new()), |text| {
+                tags_in_header(context.dialect(), text)
+            })?,
         storage_class: context
             .own_header("storage-class")
             .map_or(Ok(StorageClass::default()), |word| {
                 context.dialect().read_storage_class(word)
             })?,
+        symlink_target: None,
     })
+}
+
+/// The same for an object that is made of the request alone.
+pub async fn typed_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
+    let mut object = new_object(context)?;
+    object.storage_class = class(context, object.storage_class).await?;
+    let plain = || context.dialect().plain_type().to_owned();
+    object.content_type.get_or_insert_with(plain);
+    Ok(object)
+}
+
+/// The storage class that a request names, or else its bucket's, which OSS has.
+async fn class(context: &Context<'_>, named: StorageClass) -> Result<StorageClass, ServeError> {
+    if context.dialect() == Dialect::S3 || context.own_header("storage-class").is_some() {
+        return Ok(named);
+    }
+    Ok(context
+        .store()
+        .bucket(context.bucket())
+        .await?
+        .storage_class
+        .of_objects())
 }
 
 /// Whether the request may replace an object.
@@ -153,7 +179,7 @@ fn size(argument: &'static str, text: &str) -> Result<u64, ServeError> {
 }
 
 /// Refuses before the body is read what would be refused after it.
-async fn check_target(context: &Context<'_>) -> Result<(), ServeError> {
+pub async fn check_target(context: &Context<'_>) -> Result<(), ServeError> {
     let (bucket, key) = (context.bucket(), context.key());
     context.store().check_target(bucket, key).await?;
     match replace(context) {
@@ -189,7 +215,7 @@ pub async fn put_object(
     payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
     check_target(context).await?;
-    let meta = new_object(context)?;
+    let meta = typed_object(context).await?;
     let finished = body::object(context, payload).await?;
     let info = context
         .store()
@@ -262,7 +288,8 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
             format!("The {name} must be COPY or REPLACE."),
         )),
     };
-    let said = new_object(context)?;
+    let mut said = new_object(context)?;
+    said.storage_class = class(context, said.storage_class).await?;
     let replaced = replaces("metadata-directive")?;
     let unchanged = !replaced && said.storage_class == source.meta.storage_class;
     if context.dialect() == Dialect::S3
@@ -275,20 +302,33 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
              metadata, storage class, website redirect location or encryption attributes.",
         ));
     }
+    let link = source.meta.symlink_target.clone();
+    let tags = if replaces("tagging-directive")? {
+        said.tags.clone()
+    } else {
+        source.meta.tags.clone()
+    };
     let mut meta = if replaced {
         // OSS keeps the type of the source where no other is named.
-        let kept = (context.dialect() == Dialect::Oss).then_some(source.content_type);
+        let kept = match context.dialect() {
+            Dialect::Oss => source.content_type,
+            Dialect::S3 => context.dialect().plain_type().to_owned(),
+        };
         NewObject {
-            content_type: said.content_type.clone().or(kept),
+            content_type: said.content_type.clone().or(Some(kept)),
             ..said.clone()
         }
     } else {
         source.meta
     };
+    // A link is copied as what it is.
+    meta.symlink_target = link;
     meta.acl = said.acl;
     meta.storage_class = said.storage_class;
-    if replaces("tagging-directive")? {
-        meta.tags = said.tags;
+    // Replaced or kept apart from the rest.
+    meta.tags = tags;
+    if let Some(mut pace) = Pace::of(context.request)? {
+        pace.keep(source.size).await;
     }
     let target = (context.bucket(), context.key());
     let info = context
@@ -310,17 +350,13 @@ pub async fn append_object(
 ) -> Result<Answer, ServeError> {
     let position = context.request.number("position", 0..=u64::MAX / 2)?;
     let position = position.ok_or_else(|| {
-        ServeError::new(
-            Code::MissingArgument,
-            "AppendObject needs the parameter position.",
-        )
-        .with("ArgumentName", "position".to_owned())
+        ServeError::of(Code::MissingArgument).with("ArgumentName", "position".to_owned())
     })?;
     context
         .store()
         .check_target(context.bucket(), context.key())
         .await?;
-    let meta = new_object(context)?;
+    let meta = typed_object(context).await?;
     let finished = body::object(context, payload).await?;
     let info = context
         .store()

@@ -16,9 +16,9 @@ use super::auth::{self, Claim};
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
-use super::object_read::{OF_HTTP, http_date, overrides};
+use super::object_read::{OF_HTTP, overrides};
 use super::request::Request;
-use super::sign::{encode, encode_path, oss_v1, v4};
+use super::sign::{encode, encode_path, http_date, oss_v1, v4};
 
 /// The value of `x-oss-process` that asks for it.
 pub const PROCESS: &str = "hls/sign";

@@ -14,7 +14,7 @@ use super::post_policy::{self, Acting, Fields};
 use super::sign::Now;
 use super::unsupported::is_unsupported;
 use super::xml::Xml;
-use super::{Context, access, body};
+use super::{Context, access, body, pace};
 use crate::objects::folder::{Finished, NewObject, Replace};
 
 /// Bytes of all fields before the file, names and headers included.
@@ -261,6 +261,9 @@ pub async fn post_object(
     let field = |name: &str| fields.get(name).map(String::as_str);
     let meta = new_object(&fields, file.content_type, dialect)?;
     let never = field("x-oss-forbid-overwrite") == Some("true");
+    if let (Dialect::Oss, Some(text)) = (dialect, field(pace::NAME)) {
+        form.payload.keep_pace(Some(pace::Pace::parse(text)?));
+    }
     context.store().check_target(context.bucket(), &key).await?;
     let finished = form.file(context, least, most).await?;
     let replace = if never {
@@ -274,7 +277,8 @@ pub async fn post_object(
         .await?;
     form.payload.drain().await;
 
-    let etag = context.dialect().etag(&info.etag);
+    // In the words of whoever signed the form.
+    let etag = dialect.etag(&info.etag);
     let location = format!(
         "http://{}/{}/{}",
         context.request.header("host").unwrap_or_default(),
@@ -318,7 +322,13 @@ fn new_object(
     dialect: Dialect,
 ) -> Result<NewObject, ServeError> {
     let mut meta = NewObject {
-        content_type: fields.get("content-type").cloned().or(file_type),
+        content_type: Some(
+            fields
+                .get("content-type")
+                .cloned()
+                .or(file_type)
+                .unwrap_or_else(|| dialect.plain_type().to_owned()),
+        ),
         ..NewObject::default()
     };
     let metadata = format!("{}meta-", dialect.prefix());
@@ -340,10 +350,10 @@ fn new_object(
         meta.storage_class = dialect.read_storage_class(word)?;
     }
     if let Some(text) = tags {
-        meta.tags = tags_in_header(text)?;
+        meta.tags = tags_in_header(dialect, text)?;
     }
     if let (Dialect::S3, Some(document)) = (dialect, fields.get("tagging")) {
-        meta.tags = tags_in_document(document.as_bytes())?;
+        meta.tags = tags_in_document(dialect, document.as_bytes())?;
     }
     Ok(meta)
 }

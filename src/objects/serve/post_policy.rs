@@ -23,7 +23,6 @@ pub type Fields = BTreeMap<String, String>;
 #[derive(Deserialize)]
 struct Policy {
     expiration: String,
-    #[serde(default)]
     conditions: Vec<Value>,
 }
 
@@ -126,6 +125,13 @@ pub fn check(
             Box::new(compute),
         )
     };
+    if given.is_empty() {
+        return Err(ServeError::argument(
+            "Signature",
+            "",
+            "The bucket POST must contain the field Signature. If it is specified, please check the order of the fields.",
+        ));
+    }
     let found = keys::known(keys, id)?;
     if !same(&computed(&found.key.secret), given) {
         return Err(mismatch(id, given, policy, None));
@@ -133,6 +139,13 @@ pub fn check(
     let token = field("x-oss-security-token").or(field("x-amz-security-token"));
     keys::check_token(&found, token, now.service_ms)?;
     conditions(fields, acting, policy, now)
+}
+
+/// The moment that a policy names, in the form of RFC 3339 with its `T`.
+fn expiration(text: &str) -> Option<i64> {
+    let moment: jiff::Timestamp = text.parse().ok()?;
+    let is_marked = text.as_bytes().get(10) == Some(&b'T');
+    is_marked.then(|| moment.as_millisecond())
 }
 
 fn conditions(
@@ -144,8 +157,7 @@ fn conditions(
     let malformed = || ServeError::of(Code::InvalidPolicyDocument);
     let bytes = STANDARD.decode(policy.trim()).map_err(|_| malformed())?;
     let policy: Policy = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
-    let expires: jiff::Timestamp = policy.expiration.parse().map_err(|_| malformed())?;
-    let expires = expires.as_millisecond();
+    let expires = expiration(&policy.expiration).ok_or_else(malformed)?;
     if now.near(expires) > expires {
         return Err(ServeError::denied(
             "Invalid according to Policy: Policy expired.",
@@ -159,7 +171,7 @@ fn conditions(
     let value = |name: &str| acting.value(fields, name);
     for condition in &policy.conditions {
         let fits = match condition {
-            Value::Object(pairs) => pairs.iter().all(|(name, wanted)| {
+            Value::Object(pairs) if !pairs.is_empty() => pairs.iter().all(|(name, wanted)| {
                 let name = name.to_ascii_lowercase();
                 let fits = wanted.as_str() == Some(value(&name));
                 named.push(name);

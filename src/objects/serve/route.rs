@@ -22,6 +22,7 @@ pub enum Operation {
     GetBucketV2,
     GetBucketInfo,
     GetBucketLocation,
+    GetBucketStat,
     GetBucketVersioning,
     GetBucketAcl,
     PutBucketAcl,
@@ -50,6 +51,8 @@ pub enum Operation {
     GetObjectTagging,
     PutObjectTagging,
     DeleteObjectTagging,
+    PutSymlink,
+    GetSymlink,
     ListObjectVersions,
     ListLiveChannel,
     GetSignedPlaylist,
@@ -67,6 +70,7 @@ impl Operation {
             Self::GetBucketV2 => "GetBucketV2",
             Self::GetBucketInfo => "GetBucketInfo",
             Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetBucketStat => "GetBucketStat",
             Self::GetBucketVersioning => "GetBucketVersioning",
             Self::GetBucketAcl => "GetBucketAcl",
             Self::PutBucketAcl => "PutBucketAcl",
@@ -95,6 +99,8 @@ impl Operation {
             Self::GetObjectTagging => "GetObjectTagging",
             Self::PutObjectTagging => "PutObjectTagging",
             Self::DeleteObjectTagging => "DeleteObjectTagging",
+            Self::PutSymlink => "PutSymlink",
+            Self::GetSymlink => "GetSymlink",
             Self::ListObjectVersions => "ListObjectVersions",
             Self::ListLiveChannel => "ListLiveChannel",
             Self::GetSignedPlaylist => "GetSignedPlaylist",
@@ -147,6 +153,7 @@ const PLAIN: &[&str] = &[
     "x-oss-security-token",
     "x-oss-signature",
     "x-oss-signature-version",
+    "x-oss-traffic-limit",
 ];
 
 type Row = (&'static str, &'static str, Operation);
@@ -162,6 +169,7 @@ const OF_BUCKET: &[Row] = &[
     ("delete", "POST", Operation::DeleteMultipleObjects),
     ("live", "GET", Operation::ListLiveChannel),
     ("location", "GET", Operation::GetBucketLocation),
+    ("stat", "GET", Operation::GetBucketStat),
     ("uploads", "GET", Operation::ListMultipartUploads),
     ("versioning", "GET", Operation::GetBucketVersioning),
     ("versions", "GET", Operation::ListObjectVersions),
@@ -174,6 +182,8 @@ const OF_OBJECT: &[Row] = &[
     ("append", "POST", Operation::AppendObject),
     ("objectMeta", "GET", Operation::GetObjectMeta),
     ("objectMeta", "HEAD", Operation::GetObjectMeta),
+    ("symlink", "GET", Operation::GetSymlink),
+    ("symlink", "PUT", Operation::PutSymlink),
     ("tagging", "GET", Operation::GetObjectTagging),
     ("tagging", "PUT", Operation::PutObjectTagging),
     ("tagging", "DELETE", Operation::DeleteObjectTagging),
@@ -389,7 +399,7 @@ mod tests {
             "httpsConfig",
             "frobnicate",
             "worm",
-            "x-oss-traffic-limit",
+            "x-oss-unheard-of",
         ];
         for method in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
             for reading in [Reading::Service, at(""), at("a.ts")] {

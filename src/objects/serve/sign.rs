@@ -97,6 +97,12 @@ pub fn timestamp(unix_ms: i64) -> String {
     }
 }
 
+/// A date in the form of RFC 9110.
+pub fn http_date(unix_ms: i64) -> String {
+    let moment = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+    moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// A date of a header in the form of RFC 9110, in Unix milliseconds.
 pub fn parse_http_date(text: &str) -> Option<i64> {
     jiff::fmt::rfc2822::DateTimeParser::new()

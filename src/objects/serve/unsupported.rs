@@ -17,7 +17,6 @@ const OSS: &[&str] = &[
     "x-oss-server-side-data-encryption",
     "x-oss-server-side-encryption",
     "x-oss-server-side-encryption-",
-    "x-oss-traffic-limit",
 ];
 const S3: &[&str] = &[
     "x-amz-copy-source-server-side-encryption-",
@@ -28,7 +27,7 @@ const S3: &[&str] = &[
     "x-amz-write-offset-bytes",
 ];
 /// Parameters of a URL that stand for a header.
-const PARAMETERS: &[&str] = &["callback", "callback-var", "x-oss-traffic-limit"];
+const PARAMETERS: &[&str] = &["callback", "callback-var"];
 
 /// Whether a header or form field asks for something that is not done.
 pub fn is_unsupported(dialect: Dialect, name: &str) -> bool {
@@ -99,7 +98,6 @@ mod tests {
             (Dialect::Oss, "callback"),
             (Dialect::Oss, "x-oss-server-side-encryption"),
             (Dialect::Oss, "x-oss-server-side-encryption-key-id"),
-            (Dialect::Oss, "x-oss-traffic-limit"),
             (Dialect::S3, "x-amz-server-side-encryption"),
             (Dialect::S3, "x-amz-server-side-encryption-customer-key"),
             (Dialect::S3, "x-amz-object-lock-mode"),

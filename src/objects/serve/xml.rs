@@ -11,6 +11,8 @@ use super::error::ServeError;
 pub struct Xml {
     text: String,
     open: Vec<&'static str>,
+    /// Control characters are written as references, as S3 does; XML 1.0 has no form for them at all.
+    references: bool,
 }
 
 impl Xml {
@@ -24,13 +26,14 @@ impl Xml {
         Self {
             text,
             open: vec![root],
+            references: namespace.is_some(),
         }
     }
 
     /// An element with text in it.
     pub fn text(&mut self, name: &str, value: impl Display) -> &mut Self {
         self.text.push_str(&format!("<{name}>"));
-        push_escaped(&mut self.text, &value.to_string());
+        push_escaped(&mut self.text, &value.to_string(), self.references);
         self.text.push_str(&format!("</{name}>"));
         self
     }
@@ -54,7 +57,7 @@ impl Xml {
 
     /// Text directly in the element that is open.
     pub fn inner(&mut self, value: impl Display) -> &mut Self {
-        push_escaped(&mut self.text, &value.to_string());
+        push_escaped(&mut self.text, &value.to_string(), self.references);
         self
     }
 
@@ -77,8 +80,9 @@ impl Xml {
     }
 }
 
-/// Control characters have no literal form in XML 1.0; S3 and OSS write them as references all the same.
-fn push_escaped(target: &mut String, text: &str) {
+/// Control characters have no form in XML 1.0. S3 writes them as references, OSS as they are, and readers of either count on that; clients
+/// ask for names in percent-encoding where they may meet some.
+fn push_escaped(target: &mut String, text: &str, references: bool) {
     for character in text.chars() {
         match character {
             '&' => target.push_str("&amp;"),
@@ -86,7 +90,7 @@ fn push_escaped(target: &mut String, text: &str) {
             '>' => target.push_str("&gt;"),
             '"' => target.push_str("&quot;"),
             '\t' | '\n' | '\r' => target.push_str(&format!("&#{};", u32::from(character))),
-            control if control.is_control() => {
+            control if references && control.is_control() => {
                 target.push_str(&format!("&#x{:x};", u32::from(control)));
             }
             plain => target.push(plain),
@@ -193,11 +197,23 @@ pub struct Grantee {
     pub email: Option<String>,
 }
 
+/// `PutBucket`. S3 has another thing in the same document.
+#[derive(Debug, Default, Deserialize)]
+pub struct CreateBucket {
+    #[serde(rename = "StorageClass")]
+    pub storage_class: Option<String>,
+    #[serde(rename = "DataRedundancyType")]
+    pub redundancy: Option<String>,
+}
+
 /// `PutBucketCors`.
 #[derive(Debug, Deserialize)]
 pub struct Cors {
     #[serde(rename = "CORSRule", default)]
     pub rules: Vec<CorsRule>,
+    /// OSS's: the answers vary by the origin, whether or not a request names one.
+    #[serde(rename = "ResponseVary", default)]
+    pub vary: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,14 +236,20 @@ mod tests {
 
     #[test]
     fn text_is_escaped_and_elements_close() {
-        let mut xml = Xml::new("Root", None);
-        xml.text("Key", "a<b>&\u{1}中").nest("In", |xml| {
-            xml.text("N", 1).maybe("None", None::<&str>);
-        });
+        let written = |namespace| {
+            let mut xml = Xml::new("Root", namespace);
+            xml.text("Key", "a<b>&\u{1}\n中").nest("In", |xml| {
+                xml.text("N", 1).maybe("None", None::<&str>);
+            });
+            let text = xml.finish();
+            let (_, document) = text.split_once('\n').expect("a head");
+            document.to_owned()
+        };
         assert_eq!(
-            xml.finish(),
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Root><Key>a&lt;b&gt;&amp;&#x1;中</Key><In><N>1</N></In></Root>"
+            written(None),
+            "<Root><Key>a&lt;b&gt;&amp;\u{1}&#10;中</Key><In><N>1</N></In></Root>"
         );
+        assert!(written(Some("s3")).contains("<Key>a&lt;b&gt;&amp;&#x1;&#10;中</Key>"));
     }
 
     #[test]

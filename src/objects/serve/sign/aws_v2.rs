@@ -156,8 +156,12 @@ pub fn verify(
         _ => String::new(),
     };
     let mut refusal = None;
-    // Some HTTP libraries write the path differently from what was signed.
-    for path in [request.raw_path.clone(), encode_path(&request.path)] {
+    // Some HTTP libraries write the path differently from what was signed, and some sign a bucket in the path with a slash behind it.
+    let mut paths = vec![request.raw_path.clone(), encode_path(&request.path)];
+    if reading.key().is_empty() && !request.raw_path.ends_with('/') {
+        paths.push(format!("{}/", request.raw_path));
+    }
+    for path in paths {
         let text = string_to_sign(request, claim, &format!("{before}{path}"));
         if same(
             &STANDARD.encode(hmac_sha1(secret.as_bytes(), text.as_bytes())),
@@ -229,6 +233,29 @@ mod tests {
         ];
         let target = "/?prefix=photos&max-keys=50&marker=puppy";
         assert!(checks("GET", target, &list, "awsexamplebucket1"));
+    }
+
+    /// As botocore 1.x signs `create_bucket` with the bucket in the path.
+    #[test]
+    fn a_bucket_in_the_path_may_be_signed_with_a_slash() {
+        let headers = [
+            ("Host", "127.0.0.1:9000"),
+            ("Date", "Thu, 26 Nov 2026 16:37:23 GMT"),
+            ("Authorization", "AWS testid:HZknwhrsZiuTmqrw+8h0xsbu9eA="),
+        ];
+        let headers = headers.map(|(name, value)| (name, value.as_bytes()));
+        let verified = |target: &str, key: &str| {
+            let request = Request::new("PUT", target, headers.into_iter()).expect("a request");
+            let value = "testid:HZknwhrsZiuTmqrw+8h0xsbu9eA=";
+            let claim = claim_in_header(&request, value).expect("a claim");
+            let reading = Reading::Bucket {
+                bucket: "v2buckc".into(),
+                key: key.into(),
+            };
+            verify(&request, &claim, &reading, "testsecret").is_ok()
+        };
+        assert!(verified("/v2buckc", "") && verified("/v2buckc/", ""));
+        assert!(!verified("/v2buckc/a", "a") && !verified("/other", ""));
     }
 
     #[test]

@@ -1,0 +1,42 @@
+//! Symbolic links between the objects of a bucket, which OSS has: what a read of one brings.
+//!
+//! A link is an object without bytes whose metadata names a key. Nothing on disk is a link, and a read follows one step: a link to a link is
+//! refused, as in the product.
+
+use super::Context;
+use super::acl;
+use super::code::Code;
+use super::error::ServeError;
+use crate::objects::folder::{ObjectInfo, ObjectKind};
+
+/// The object whose bytes a read of a link brings; none where what was found is no link. Whoever has no key must be let read both.
+pub async fn followed(
+    context: &Context<'_>,
+    link: &ObjectInfo,
+) -> Result<Option<ObjectInfo>, ServeError> {
+    let Some(key) = &link.meta.symlink_target else {
+        return Ok(None);
+    };
+    let is_owner = !context.state.strict || context.caller.key_id.is_some();
+    if !is_owner && !acl::is_readable(context, key).await? {
+        return Err(acl::refused());
+    }
+    let gone = || ServeError::of(Code::SymlinkTargetNotExist).with("SymlinkTarget", key.clone());
+    let target = context.store().head(context.bucket(), key).await?;
+    let target = target.ok_or_else(gone)?;
+    if target.kind == ObjectKind::Symlink {
+        return Err(ServeError::of(Code::InvalidTargetType));
+    }
+    Ok(Some(target))
+}
+
+/// What a read tells: the target's bytes and their digests, the rest of the link.
+pub fn seen_through(link: &ObjectInfo, target: &ObjectInfo) -> ObjectInfo {
+    ObjectInfo {
+        size: target.size,
+        etag: target.etag.clone(),
+        crc64: target.crc64,
+        last_modified_ms: link.last_modified_ms.max(target.last_modified_ms),
+        ..link.clone()
+    }
+}
