@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::body::BoxBody;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     LOCATION, RETRY_AFTER,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -200,7 +200,17 @@ async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
         found
     });
     match work.await {
-        Ok(Ok((found, headers))) => to_response(found, headers),
+        Ok(Ok((found, headers))) => {
+            let mut response = to_response(found, headers);
+            // HTTP/1.0 knows no chunks: the end of the connection is the end of the stream.
+            if request.version() < Version::HTTP_11 && response.body().size() == BodySize::Stream {
+                response.head_mut().no_chunking(true);
+                response
+                    .head_mut()
+                    .set_connection_type(ConnectionType::Close);
+            }
+            response
+        }
         Ok(Err(told)) => told.into_response(),
         Err(error) => {
             tracing::error!(%error, "a player's request broke off");

@@ -25,7 +25,7 @@ async function wait(done, errors) {
   return true;
 }
 
-function attach(by, url, errors) {
+function attach(by, url, errors, isLive = false) {
   video.addEventListener('error', () => errors.push(`video ${video.error.code} ${video.error.message}`));
   if (by === 'native') {
     video.src = url;
@@ -38,7 +38,7 @@ function attach(by, url, errors) {
     hls.attachMedia(video);
   } else {
     mpegts.LoggingControl.enableAll = false;
-    const player = mpegts.createPlayer({ type: 'flv', url, isLive: false }, { enableWorker: false });
+    const player = mpegts.createPlayer({ type: 'flv', url, isLive }, { enableWorker: false });
     player.on(mpegts.Events.ERROR, (kind, detail, info) => errors.push(`mpegts.js ${kind} ${detail} ${JSON.stringify(info)}`));
     player.attachMediaElement(video);
     player.load();
@@ -74,4 +74,23 @@ async function play({ by, url, seeks }) {
     if (!moved) break;
   }
   return report;
+}
+
+// Watches a live stream for some seconds of its own time. Nothing here is muted away: what sound was decoded is told.
+// eslint-disable-next-line no-unused-vars
+async function watch({ by, url, seconds }) {
+  const errors = [];
+  const began = performance.now();
+  const report = { errors };
+  video.addEventListener('loadeddata', () => { report.first_picture_ms = performance.now() - began; }, { once: true });
+  attach(by, url, errors, true);
+  const tell = () => Object.assign(report, {
+    time: video.currentTime, width: video.videoWidth, frames: video.getVideoPlaybackQuality().totalVideoFrames,
+    sound: video.webkitAudioDecodedByteCount, pictures: video.webkitVideoDecodedByteCount, buffered: buffered(),
+  });
+  if (!await wait(() => video.readyState >= 2, errors)) return tell();
+  video.play().catch((error) => errors.push(String(error)));
+  const from = video.currentTime;
+  report.moved = await wait(() => video.currentTime >= from + seconds, errors);
+  return tell();
 }

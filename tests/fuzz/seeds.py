@@ -196,6 +196,16 @@ def spool() -> None:
     seed("spool", "raw", b"\x00\x00" + counted(b"\x05\0\0\0" + bytes(25)) + b"\xff" * 30)
 
 
+def watch() -> None:
+    whole = (MEDIA / "one_per_second.flv").read_bytes()
+    seed("watch", "flv", b"\x00\x40" + whole[:6000])
+    if shutil.which("ffmpeg"):
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(MEDIA / "one_per_second.flv"), "-c", "copy", "-f", "mpegts", "-"]
+        seed("watch", "ts", b"\x01\xbc" + subprocess.run(command, capture_output=True, check=True).stdout[:6000])
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:2", "#EXT-X-MEDIA-SEQUENCE:7", "#EXTINF:2.0,", "s1-7.ts?session=1", "#EXT-X-ENDLIST"]
+    seed("watch", "playlist", b"\x02\x00" + "\n".join(lines).encode())
+
+
 def rtmp(program: str | None) -> None:
     client = bytes([0x80, 3]) + b"".join(bytes([n % 3]) + struct.pack(">I", n * 0x400000) + counted(bytes([n]) * (n * 40)) for n in range(1, 12))
     seed("rtmp", "client", client)
@@ -251,6 +261,7 @@ if __name__ == "__main__":
     captures()
     store()
     spool()
+    watch()
     rtmp(sys.argv[1] if len(sys.argv) > 1 else None)
     files = [path for path in OUT.rglob("*") if path.is_file()]
     print(f"{len(files)} seeds, {sum(path.stat().st_size for path in files)} bytes")

@@ -15,7 +15,7 @@ from harness.clip import AUDIO, VIDEO, Tag, _is_header, read_tags
 from harness.publisher import Publisher
 from harness.server import Server, binary, clean_environment
 from harness.wait import wait_for
-from matrix.frames import Frame, of_tag
+from matrix.frames import Frame, bare_units, of_tag, units_annex_b
 
 FORMS = ("flv", "rtmp", "mp4", "m3u8")
 
@@ -34,6 +34,7 @@ class Push:
     def __init__(self, server: Server, domain: str, stream: str = "s1", clip: str = "h264_aac", app: str = "live"):
         self.publisher = Publisher(server.rtmp_host, server.rtmp_port, app, f"{stream}?vhost={domain}", clip=clip)
         self.began = 0.0
+        self._stopped = False
         self._thread: threading.Thread | None = None
 
     def run(self, seconds: float, speed: float = 1) -> "Push":
@@ -41,13 +42,23 @@ class Push:
 
         def work() -> None:
             self.began = time.monotonic()
-            self.publisher.push(seconds, speed)
-            self.publisher.leave()
+            try:
+                self.publisher.push(seconds, speed)
+                self.publisher.leave()
+            except (OSError, AssertionError):
+                if not self._stopped:
+                    raise
 
         self._thread = threading.Thread(target=work)
         self._thread.start()
         wait_for(lambda: self.began > 0 and len(self.publisher.sent) > 3, 5, "the first frames to be sent")
         return self
+
+    def stop(self) -> None:
+        """Ends the push where it is."""
+        self._stopped = True
+        self.publisher.drop()
+        self.join()
 
     def join(self) -> None:
         """Waits for the end."""
@@ -67,24 +78,52 @@ def frames(tags: list[Tag]) -> list[tuple[str, bool, bytes]]:
     return [(frame.kind, frame.key, frame.data) for frame in found]
 
 
-class Ffmpeg:
-    """ffmpeg that copies what it watches into an FLV file."""
+@dataclass(frozen=True)
+class Elementary:
+    """The pictures of a stream as NAL units without parameter sets and delimiters, and its frames of sound."""
 
-    def __init__(self, url: str, path: Path, *before: str):
-        self.path = path
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *before, "-i", url, "-c", "copy", "-f", "flv", str(path)]
+    pictures: bytes
+    sound: tuple[bytes, ...]
+
+
+def elementary(tags: list[Tag]) -> Elementary:
+    """Of what was pushed."""
+    found = [of_tag(tag, 0) for tag in tags if is_frame(tag)]
+    return Elementary(b"".join(f.data for f in found if f.kind == "v"), tuple(f.data for f in found if f.kind == "a"))
+
+
+def adts_frames(data: bytes) -> tuple[bytes, ...]:
+    """The raw frames of an ADTS file."""
+    found, at = [], 0
+    while at + 7 <= len(data):
+        size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        found.append(data[at + 7 : at + size])
+        at += size
+    return tuple(found)
+
+
+class Ffmpeg:
+    """ffmpeg that copies what it watches into elementary streams; `codec` is that of the pictures, none for sound alone."""
+
+    def __init__(self, url: str, path: Path, codec: str | None = "h264"):
+        self.codec, self.video, self.audio = codec, path.with_suffix(".video"), path.with_suffix(".audio")
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", url]
+        if codec:
+            command += ["-map", "0:v", "-c", "copy", "-f", codec, str(self.video)]
+        command += ["-map", "0:a", "-c", "copy", "-f", "adts", str(self.audio)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=clean_environment())
 
-    def tags(self, timeout: float = 30) -> list[Tag]:
-        """What it got when the stream has ended."""
+    def got(self, timeout: float = 30) -> Elementary:
+        """What it has when the stream has ended."""
         try:
             _, said = self.process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()
             raise
-        assert self.path.exists(), said
-        return list(read_tags(self.path.read_bytes()))
+        assert self.audio.exists(), said
+        pictures = bare_units(self.codec, units_annex_b(self.video.read_bytes())) if self.codec else b""
+        return Elementary(pictures, adts_frames(self.audio.read_bytes()))
 
 
 @dataclass
@@ -152,6 +191,11 @@ def raw(url: str, line: str) -> bytes:
 def play(*arguments: str, timeout: float = 40) -> subprocess.CompletedProcess:
     """`localyun play`."""
     return subprocess.run([str(binary()), "play", *arguments], capture_output=True, text=True, timeout=timeout, env=clean_environment())
+
+
+def play_in_background(url: str, file: Path) -> subprocess.Popen:
+    """`localyun play` that writes what comes until the stream ends."""
+    return subprocess.Popen([str(binary()), "play", url, "-o", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment())
 
 
 def fetch(url: str) -> bytes:

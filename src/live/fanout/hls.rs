@@ -157,10 +157,10 @@ pub(super) fn make(fanout: &Arc<Fanout>, runtime: &Handle) -> Arc<Hls> {
     let made = Arc::new(Hls::default());
     let weak = Arc::downgrade(&made);
     let fanout = fanout.clone();
+    let source = fanout.read(From::Oldest);
     runtime.spawn(async move {
         if fanout.tracks_known().await {
             let slicer = Slicer::new(&fanout.headers());
-            let source = fanout.read(From::Oldest);
             drop(fanout);
             run(source, &weak, slicer).await;
         }

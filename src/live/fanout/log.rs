@@ -184,12 +184,12 @@ impl<T> Drop for Log<T> {
     }
 }
 
-/// Where a reader begins, and where it goes on after it fell behind.
+/// Where a reader begins. After a fall it goes on with the newest group, which alone helps to catch up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
-    /// With the group that grows.
+    /// With the group that grows when it comes, or with the first one to come.
     Newest,
-    /// With the oldest group that is whole.
+    /// With the oldest group that is kept.
     Oldest,
 }
 
@@ -207,9 +207,10 @@ pub enum Taken {
 /// One reader's place in a log.
 pub struct Cursor<T> {
     log: Arc<Log<T>>,
-    from: From,
     next: Option<u64>,
     began: bool,
+    /// What is taken next does not follow what was taken before.
+    jumps: bool,
     /// The wake that this reader waits for.
     waits_for: u64,
     /// Times it fell behind since it last had read everything.
@@ -220,11 +221,19 @@ pub struct Cursor<T> {
 impl<T: Clone> Cursor<T> {
     #[must_use]
     pub fn new(log: Arc<Log<T>>, from: From) -> Self {
+        let next = {
+            let inner = log.lock();
+            match from {
+                From::Newest => inner.starts.back(),
+                From::Oldest => inner.starts.front(),
+            }
+            .map(|(start, _)| *start)
+        };
         Self {
             log,
-            from,
-            next: None,
+            next,
             began: false,
+            jumps: true,
             waits_for: 0,
             skips: 0,
             all_skips: 0,
@@ -251,19 +260,19 @@ impl<T: Clone> Cursor<T> {
         most: usize,
     ) -> Poll<Taken> {
         let mut inner = self.log.lock();
-        let mut taken = Taken::More;
         if self.next.is_some_and(|next| next < inner.first) {
             self.next = None;
-            self.skips += 1;
-            self.all_skips += 1;
+            self.skips += u32::from(self.began);
+            self.all_skips += u64::from(self.began);
+            self.jumps = true;
         }
         if self.next.is_none() {
-            // After a fall only the newest group helps to catch up.
-            self.next = match self.from {
-                From::Oldest if !self.began => inner.starts.front().map(|(start, _)| *start),
-                _ => inner.starts.back().map(|(start, _)| *start),
+            let start = if self.began {
+                inner.starts.back()
+            } else {
+                inner.starts.front()
             };
-            taken = Taken::Jumped;
+            self.next = start.map(|(start, _)| *start);
         }
         let next = self.next.unwrap_or_else(|| inner.next());
         if next >= inner.next() {
@@ -278,6 +287,11 @@ impl<T: Clone> Cursor<T> {
             return Poll::Pending;
         }
         self.began = true;
+        let taken = if std::mem::take(&mut self.jumps) {
+            Taken::Jumped
+        } else {
+            Taken::More
+        };
         let from = usize::try_from(next - inner.first).unwrap_or(usize::MAX);
         let (mut bytes, mut count) = (0, 0);
         for (entry, size) in inner.entries.iter().skip(from) {
@@ -348,6 +362,25 @@ mod tests {
         log.close();
         assert_eq!(take(&mut newest, 99), Some((Taken::More, vec![25])));
         assert_eq!(take(&mut newest, 99), Some((Taken::Ended, vec![])));
+    }
+
+    #[test]
+    fn a_reader_that_came_before_anything_begins_with_the_first_group() {
+        let log = Log::new(BOUNDS, None);
+        let mut early = Cursor::new(log.clone(), From::Newest);
+        let mut empty = Cursor::new(log.clone(), From::Oldest);
+        filled(&log, 0..15, 10);
+        assert_eq!(
+            take(&mut early, 99),
+            Some((Taken::Jumped, (0..15).collect()))
+        );
+        filled(&log, 15..35, 10);
+        // What went before it had begun is no fall.
+        assert_eq!(
+            take(&mut empty, 99),
+            Some((Taken::Jumped, (20..35).collect()))
+        );
+        assert_eq!(empty.skips(), 0);
     }
 
     #[test]

@@ -165,12 +165,13 @@ pub(super) fn make(
     let tape = Tape::new();
     let weak = Arc::downgrade(&tape);
     let fanout = fanout.clone();
+    // Its place is where the first viewer came: what is pushed while the tracks are found out is that viewer's too.
+    let source = fanout.read(From::Newest);
     runtime.spawn(async move {
         if !fanout.tracks_known().await {
             return end(&weak);
         }
         let maker = maker(&fanout.headers());
-        let source = fanout.read(From::Newest);
         drop(fanout);
         run(source, &weak, maker).await;
         end(&weak);

@@ -14,6 +14,7 @@ mod store_keys;
 mod store_sign;
 mod store_xml;
 mod units;
+mod watch;
 
 /// One target.
 pub struct Target {
@@ -49,5 +50,6 @@ pub const ALL: &[Target] = &[
     target("store_keys", store_keys::run, 128, 256),
     target("store_xml", store_xml::run, 256, 512),
     target("store_http", store_http::run, 4 * 1024, 256),
+    target("watch", watch::run, 12 * 1024, 512),
     target("spool", spool::run, 36 * 1024, 256),
 ];
