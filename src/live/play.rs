@@ -6,7 +6,12 @@ pub mod sessions;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
+use serde_json::json;
+
+use crate::clock;
+use crate::events;
 use crate::live::fanout::Fanout;
 use crate::live::hub::{Hub, Publisher};
 use crate::live::ingest::admission::{self, Domain, Function};
@@ -188,10 +193,24 @@ impl PlayDoor {
         let metrics = &self.services().metrics;
         metrics.viewer_came(player.as_str());
         tracing::debug!(stream.key = %granted.key, player = player.as_str(), "a player came");
+        self.services().events.tell(
+            events::Kind::Play,
+            &granted.key,
+            &json!({
+                "what": "came",
+                "player": player.as_str(),
+                "play_domain": granted.domain,
+                "client": asked.address,
+                "viewers": publisher.fanout.viewers(),
+            }),
+        );
         Ok(Viewer {
             door: self.clone(),
             fanout: publisher.fanout.clone(),
             key: granted.key.clone(),
+            domain: granted.domain.clone(),
+            address: asked.address,
+            since: clock::monotonic(),
             player,
             counted: self.services().meter.viewer(Coming {
                 domain: &granted.domain,
@@ -212,6 +231,10 @@ pub struct Viewer {
     door: Arc<PlayDoor>,
     fanout: Arc<Fanout>,
     key: StreamKey,
+    /// The play domain as it named it.
+    domain: String,
+    address: IpAddr,
+    since: Instant,
     player: Player,
     /// It is there for the statistics.
     counted: ViewerGuard,
@@ -258,6 +281,20 @@ impl Drop for Viewer {
             bytes = self.sent.load(Ordering::Relaxed),
             skips = self.skips.load(Ordering::Relaxed),
             "a player went"
+        );
+        services.events.tell(
+            events::Kind::Play,
+            &self.key,
+            &json!({
+                "what": "went",
+                "player": self.player.as_str(),
+                "play_domain": self.domain,
+                "client": self.address,
+                "seconds": self.since.elapsed().as_secs_f64(),
+                "bytes": self.sent.load(Ordering::Relaxed),
+                "skips": self.skips.load(Ordering::Relaxed),
+                "viewers": self.fanout.viewers(),
+            }),
         );
     }
 }

@@ -158,3 +158,19 @@ def test_https_alone(receiver, tmp_path):
             done = play(address_of, "--seconds", "1", *trust)
             assert done.returncode == 0, done.stderr
         publisher.leave()
+
+
+def test_a_player_is_an_event_when_it_comes_and_when_it_goes(live):
+    assert ask(address(live.server, "flv", live.domain))[0] == 200
+    # It is noticed to be gone with the next bytes for it.
+    wait_for(lambda: live.publishers[0].push(0.2) or rows(live)[0]["viewers"] == 0, 10, "the player to be gone")
+    status, told = live.server.control("GET", f"/_localyun/wait?kind=play&domain={live.domain}&count=2&timeout_s=10")
+    assert status == 200, told
+    came, went = [event.get("data", event) for event in told["events"]][:2]
+    assert (came["what"], went["what"], went["player"], went["play_domain"]) == ("came", "went", "flv", live.domain), told
+    assert went["bytes"] > 0 and went["skips"] == 0
+
+
+def rows(stage) -> list[dict]:
+    """The stage's streams."""
+    return [row for row in stage.server.streams() if row["domain"] == stage.domain]
