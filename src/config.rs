@@ -12,8 +12,8 @@ use crate::objects::s3::Addressing;
 use crate::secrets;
 
 pub use crate::identity::AccessKey;
-pub use keys::{KEYS, Key};
-pub use resolve::{Raw, load, resolve, strange_variables};
+pub use keys::KEYS;
+pub use resolve::{Raw, load, strange_variables};
 
 /// Whether callers must sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

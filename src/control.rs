@@ -34,7 +34,7 @@ use table::{Found, check_query, find};
 pub use ask::Incoming;
 pub use routes::ROUTES;
 pub use snapshot::apply_seed;
-pub use table::{BELOW, ROOT, Route, Shape, Who};
+pub use table::{BELOW, ROOT, Shape, Who};
 
 /// The table of docs/control.md.
 #[must_use]

@@ -11,40 +11,44 @@
 //! - `notify` callbacks; `objects` the object store; `store` the database; `meter` what is counted by the minute; `model` the nouns, pure
 //! - `clock` the service clock with the one scheduler; `identity` who may call; `site` whom a request means and whose page sent it;
 //!   `secrets` what is shown to nobody; `disk` large files, who writes them, folders without links; `faults`, `metrics`
+//!
+//! Everything but `cli` is private, so that the compiler names what nothing uses; what tests outside of the crate drive stands in `testing`.
 #![forbid(unsafe_code)]
 
-pub mod actions;
-pub mod app;
+mod actions;
+mod app;
 pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod control;
-pub mod diagnosis;
-pub mod disk;
-pub mod error;
-pub mod events;
-pub mod faults;
-pub mod identity;
-pub mod ids;
-pub mod likeness;
-pub mod live;
-pub mod media;
-pub mod meter;
-pub mod metrics;
-pub mod model;
-pub mod notes;
-pub mod notify;
-pub mod objects;
-pub mod publisher;
-pub mod rpc;
-pub mod secrets;
-pub mod server;
-pub mod services;
-pub mod sinks;
-pub mod site;
-pub mod spec;
-pub mod store;
-pub mod tls;
-pub mod viewer;
-pub mod web;
-pub mod wire;
+mod clock;
+mod config;
+mod control;
+mod diagnosis;
+mod disk;
+mod error;
+mod events;
+mod faults;
+mod identity;
+mod ids;
+mod likeness;
+mod live;
+mod media;
+mod meter;
+mod metrics;
+mod model;
+mod notes;
+mod notify;
+mod objects;
+mod publisher;
+mod rpc;
+mod secrets;
+mod server;
+mod services;
+mod sinks;
+mod site;
+mod spec;
+mod store;
+#[doc(hidden)]
+pub mod testing;
+mod tls;
+mod viewer;
+mod web;
+mod wire;

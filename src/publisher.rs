@@ -17,7 +17,7 @@ use crate::media::rtmp::RtmpError;
 use connection::Connection;
 use looped::Looped;
 
-pub use clip::{BUILTIN, Clip, ClipError, DEFAULT_CLIP, MAX_CLIP_BYTES};
+pub use clip::{BUILTIN, Clip, DEFAULT_CLIP};
 
 /// Longest push, in seconds: RTMP timestamps are 32 bits of milliseconds.
 pub const MAX_SECONDS: f64 = 4_294_967.0;

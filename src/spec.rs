@@ -17,10 +17,8 @@ pub mod loose_json;
 pub mod model;
 pub mod openapi;
 mod patch;
-pub mod xml_lists;
 
 pub use model::ActionSpec;
-pub use patch::SpecError;
 
 static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/api-spec/2016-11-01/actions");
 const PATCHES: &str = include_str!("../api-spec/patches.json");

@@ -59,13 +59,6 @@ impl Scope {
         self
     }
 
-    /// Every document of a kind.
-    #[must_use]
-    pub fn with_all(mut self, kind: Kind) -> Self {
-        self.looks = self.looks.at_all(kind);
-        self
-    }
-
     fn check(&self, view: &View<'_>, declared_only: bool) -> Result<(), ApiError> {
         for (name, wrong) in &self.domains {
             let declared: Option<Domain> = view.document(Kind::Domain, name)?;

@@ -52,14 +52,6 @@ impl MediaPlaylist {
         self.segments.push(segment);
     }
 
-    /// Sum of the entries' lengths.
-    #[must_use]
-    pub fn duration_ms(&self) -> u64 {
-        self.segments.iter().fold(0, |sum: u64, segment| {
-            sum.saturating_add(segment.duration_ms)
-        })
-    }
-
     /// The playlist file.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -292,7 +284,6 @@ mod tests {
             #EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:8.000,\n1618305544_96.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:5.007,\n\
             1618305552_97.ts\n#EXT-X-ENDLIST\n";
         assert_eq!(playlist.to_text(), expected);
-        assert_eq!(playlist.duration_ms(), 13_007);
     }
 
     #[test]

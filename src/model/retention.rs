@@ -44,7 +44,8 @@ pub const FIGURES: Retention = Retention {
 };
 
 /// Everything that is forgotten by its age.
-pub const ALL: [Retention; 4] = [CALLBACKS, SLICES, RECORDINGS, FIGURES];
+#[cfg(test)]
+const ALL: [Retention; 4] = [CALLBACKS, SLICES, RECORDINGS, FIGURES];
 
 #[cfg(test)]
 mod tests {

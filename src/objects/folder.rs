@@ -35,20 +35,17 @@ mod usage;
 mod walk;
 mod write;
 
-pub use buckets::{MAX_BUCKETS, MAX_CORS_RULES};
+pub use buckets::MAX_CORS_RULES;
 pub use condition::{Condition, Tags};
 pub use digest::combine_crc64;
 pub use draft::{Draft, Finished};
 pub use error::FolderError;
-pub use key::{MAX_KEY_BYTES, is_bucket_name};
+pub use key::is_bucket_name;
 pub use model::{
     Acl, BucketClass, BucketInfo, CorsRule, ListPage, ListQuery, NewObject, ObjectInfo, ObjectKind,
     Redundancy, StorageClass, guess_content_type,
 };
-pub use multipart::{
-    Completion, EtagForm, MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartPage, Upload, UploadPage,
-    UploadQuery,
-};
+pub use multipart::{Completion, EtagForm, MAX_PART_NUMBER, UploadQuery};
 pub use read::ObjectReader;
 pub use usage::Usage;
 pub use write::{Adopted, Replace};

@@ -128,12 +128,6 @@ impl Journal {
         entries.push_back(entry);
     }
 
-    /// The newest entries first.
-    #[must_use]
-    pub fn recent(&self, limit: usize) -> Vec<Kept> {
-        self.before(u64::MAX, limit)
-    }
-
     /// The entries before the one of that number, the newest first.
     #[must_use]
     pub fn before(&self, number: u64, limit: usize) -> Vec<Kept> {
@@ -191,7 +185,7 @@ mod tests {
             let evidence = refused.then(|| Evidence::of(&HttpParts::default()));
             journal.add(&entry(number), evidence.flatten());
         }
-        let recent = journal.recent(KEPT);
+        let recent = journal.before(u64::MAX, KEPT);
         assert_eq!(recent[0].entry(), Some(entry(3 * KEPT - 1)));
         let kept: Vec<bool> = recent.iter().map(|kept| kept.evidence.is_some()).collect();
         assert_eq!(kept.len(), KEPT);

@@ -112,12 +112,6 @@ impl Coverage {
         Ok(Self { rows })
     }
 
-    /// All rows.
-    #[must_use]
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
-    }
-
     fn count(&self, word: &str) -> usize {
         self.rows
             .iter()

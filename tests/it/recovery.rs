@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use localyun::model::rule::OnDemand;
+use localyun::testing::model::rule::OnDemand;
 
 use crate::support::Bench;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use localyun::live::decide::machine::{Input, State};
-use localyun::model::rule::OnDemand;
+use localyun::testing::live::decide::machine::{Input, State};
+use localyun::testing::model::rule::OnDemand;
 use proptest::prelude::*;
 
 use crate::support::Bench;

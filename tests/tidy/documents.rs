@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use localyun::config::keys::KEYS;
+use localyun::testing::config::keys::KEYS;
 
 use crate::{files_below, project};
 
@@ -177,7 +177,7 @@ impl Documents {
 
     pub fn routes_missing(&self) -> Vec<String> {
         let text = self.text(ROUTES);
-        localyun::control::ROUTES
+        localyun::testing::control::ROUTES
             .iter()
             .map(|route| format!("{} {}", route.method, route.path))
             .filter(|route| !text.contains(&format!("`{route}")))
@@ -194,7 +194,7 @@ impl Documents {
         let Some((before, (there, after))) = there else {
             return vec![format!("{ROUTES} has no place for the table of routes")];
         };
-        let table = localyun::control::table_of_document();
+        let table = localyun::testing::control::table_of_document();
         if std::env::var_os("TIDY").is_some_and(|value| value == "write") {
             let written = format!("{before}{ROUTES_BEGIN}{table}{ROUTES_END}{after}");
             std::fs::write(self.root.join(ROUTES), written).unwrap();

@@ -5,27 +5,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use localyun::clock::Clock;
-use localyun::disk::writers::Disk;
-use localyun::events::Events;
-use localyun::faults::Faults;
-use localyun::live::hub::{Hub, Publisher};
-use localyun::media::access_unit::Arrived;
-use localyun::media::flv::file::FlvFile;
-use localyun::media::flv::read::{Item, TagReader};
-use localyun::media::frame::{Frame, Track, VideoConfig};
-use localyun::meter::Meter;
-use localyun::metrics::Metrics;
-use localyun::model::notify::RecordNotify;
-use localyun::model::rule::{Format, FormatRule, OnDemand, Rule};
-use localyun::model::stream_key::{PushArgs, StreamKey};
-use localyun::notify::handle::Notifier;
-use localyun::notify::{outbox, receiver};
-use localyun::objects::folder::FolderStore;
-use localyun::objects::{Objects, Store as ObjectStore};
-use localyun::services::Services;
-use localyun::store::Store;
-use localyun::store::documents::Kind;
+use localyun::testing::clock::Clock;
+use localyun::testing::disk::writers::Disk;
+use localyun::testing::events::Events;
+use localyun::testing::faults::Faults;
+use localyun::testing::live::hub::{Hub, Publisher};
+use localyun::testing::media::access_unit::Arrived;
+use localyun::testing::media::flv::file::FlvFile;
+use localyun::testing::media::flv::read::{Item, TagReader};
+use localyun::testing::media::frame::{Frame, Track, VideoConfig};
+use localyun::testing::meter::Meter;
+use localyun::testing::metrics::Metrics;
+use localyun::testing::model::notify::RecordNotify;
+use localyun::testing::model::rule::{Format, FormatRule, OnDemand, Rule};
+use localyun::testing::model::stream_key::{PushArgs, StreamKey};
+use localyun::testing::notify::handle::Notifier;
+use localyun::testing::notify::{outbox, receiver};
+use localyun::testing::objects::folder::FolderStore;
+use localyun::testing::objects::{Objects, Store as ObjectStore};
+use localyun::testing::services::Services;
+use localyun::testing::store::Store;
+use localyun::testing::store::documents::Kind;
 
 /// Pictures a second; one in so many is a key frame.
 pub const RATE: u64 = 25;
@@ -73,7 +73,7 @@ impl Bench {
         outbox::run(&services, inbox);
         tokio::spawn(async move { clock.run().await });
         let hub = Hub::new(services.clone());
-        localyun::live::recovery::run(&hub).await.unwrap();
+        localyun::testing::live::recovery::run(&hub).await.unwrap();
         Self {
             services,
             hub,

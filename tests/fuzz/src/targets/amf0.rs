@@ -1,7 +1,7 @@
 //! AMF0: what can be read can be written and read again, and the lossy reader takes all that the strict one takes.
 
 use bytes::BytesMut;
-use localyun::media::amf0::{MAX_VALUES, Value, decode_all, decode_all_lossy, encode};
+use localyun::testing::media::amf0::{MAX_VALUES, Value, decode_all, decode_all_lossy, encode};
 
 fn written(values: &[Value]) -> BytesMut {
     let mut out = BytesMut::new();

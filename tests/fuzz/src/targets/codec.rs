@@ -2,7 +2,7 @@
 //! read whole change nothing.
 
 use bytes::Bytes;
-use localyun::media::codec::{aac, h264, h265, mp3, mpeg4};
+use localyun::testing::media::codec::{aac, h264, h265, mp3, mpeg4};
 
 use crate::input::Input;
 

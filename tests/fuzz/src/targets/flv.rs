@@ -2,10 +2,10 @@
 //! anywhere has the same tags before the cut.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use localyun::media::flv::TagKind;
-use localyun::media::flv::file::{FlvFile, Tag};
-use localyun::media::flv::read::{Item, TagReader};
-use localyun::media::frame::VideoCodec;
+use localyun::testing::media::flv::TagKind;
+use localyun::testing::media::flv::file::{FlvFile, Tag};
+use localyun::testing::media::flv::read::{Item, TagReader};
+use localyun::testing::media::frame::VideoCodec;
 
 use crate::input::Input;
 

@@ -1,15 +1,15 @@
 //! Muxers: any frames give a well-formed file in every container or an error, with every payload in it.
 
 use bytes::{Bytes, BytesMut};
-use localyun::media::cmaf;
-use localyun::media::flv::file::FlvFile;
-use localyun::media::flv::read::{Item, TagReader};
-use localyun::media::flv::write as flv;
-use localyun::media::frame::{
+use localyun::testing::media::cmaf;
+use localyun::testing::media::flv::file::FlvFile;
+use localyun::testing::media::flv::read::{Item, TagReader};
+use localyun::testing::media::flv::write as flv;
+use localyun::testing::media::frame::{
     AudioCodec, AudioConfig, Frame, SampleInfo, Track, VideoCodec, VideoConfig,
 };
-use localyun::media::mp4;
-use localyun::media::mpegts::{Continuity, PACKET, TsMuxer};
+use localyun::testing::media::mp4;
+use localyun::testing::media::mpegts::{Continuity, PACKET, TsMuxer};
 
 use crate::input::Input;
 

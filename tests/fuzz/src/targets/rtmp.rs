@@ -2,10 +2,10 @@
 //! sends arrives.
 
 use bytes::{Bytes, BytesMut};
-use localyun::media::flv::TagKind;
-use localyun::media::rtmp::client::{ClientSession, State};
-use localyun::media::rtmp::server::{Event, Fed, ServerSession};
-use localyun::media::rtmp::{Limits, Message, RtmpError};
+use localyun::testing::media::flv::TagKind;
+use localyun::testing::media::rtmp::client::{ClientSession, State};
+use localyun::testing::media::rtmp::server::{Event, Fed, ServerSession};
+use localyun::testing::media::rtmp::{Limits, Message, RtmpError};
 
 use crate::input::{Dice, Input};
 

@@ -5,19 +5,19 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use bytes::Bytes;
-use localyun::live::decide::machine::Cause;
-use localyun::live::recovery::survey;
-use localyun::live::decide::segmenter::Segmenter;
-use localyun::live::spool::read::SpoolReader;
-use localyun::live::spool::record::{
+use localyun::testing::live::decide::machine::Cause;
+use localyun::testing::live::recovery::survey;
+use localyun::testing::live::decide::segmenter::Segmenter;
+use localyun::testing::live::spool::read::SpoolReader;
+use localyun::testing::live::spool::record::{
     Checkpoint, HEAD, Mark, Opening, Record, frame_head, parse, payload_length, put_audio_config,
     put_mark, put_video_config,
 };
-use localyun::live::spool::{Position, segment_name};
-use localyun::live::decide::timeline::Timeline;
-use localyun::media::frame::{AudioCodec, AudioConfig, Frame, Track, VideoCodec, VideoConfig};
-use localyun::model::rule::{Format, FormatRule, OnDemand, Rule};
-use localyun::model::stream_key::StreamKey;
+use localyun::testing::live::spool::{Position, segment_name};
+use localyun::testing::live::decide::timeline::Timeline;
+use localyun::testing::media::frame::{AudioCodec, AudioConfig, Frame, Track, VideoCodec, VideoConfig};
+use localyun::testing::model::rule::{Format, FormatRule, OnDemand, Rule};
+use localyun::testing::model::stream_key::StreamKey;
 use tempfile::TempDir;
 
 use crate::input::Input;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use localyun::objects::serve::fuzz::{signing_key, unframe};
+use localyun::testing::objects::serve::fuzz::{signing_key, unframe};
 use sha2::{Digest, Sha256};
 
 use crate::input::{Dice, Input, owned};

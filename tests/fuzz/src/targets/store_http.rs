@@ -10,11 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use localyun::config::AccessKey;
-use localyun::identity::KeyRing;
-use localyun::objects::folder::{Acl, FolderStore};
-use localyun::objects::serve::{ServeState, configure};
-use localyun::wire::percent;
+use localyun::testing::config::AccessKey;
+use localyun::testing::identity::KeyRing;
+use localyun::testing::objects::folder::{Acl, FolderStore};
+use localyun::testing::objects::serve::{ServeState, configure};
+use localyun::testing::wire::percent;
 use sha1::Sha1;
 use tempfile::TempDir;
 

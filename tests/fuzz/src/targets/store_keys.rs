@@ -1,7 +1,7 @@
 //! Keys as paths: a key never leaves its bucket, comes back from its path, and shares its path with no other key.
 
-use localyun::objects::folder::is_bucket_name;
-use localyun::objects::folder::key::{Entry, Folder, MAX_KEY_BYTES, decode, encode};
+use localyun::testing::objects::folder::is_bucket_name;
+use localyun::testing::objects::folder::key::{Entry, Folder, MAX_KEY_BYTES, decode, encode};
 
 use crate::input::Input;
 

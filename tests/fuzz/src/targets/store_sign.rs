@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use localyun::objects::serve::fuzz::{Admitted, Refusal, authenticate, signing_key};
+use localyun::testing::objects::serve::fuzz::{Admitted, Refusal, authenticate, signing_key};
 use sha1::Sha1;
 use sha2::Sha256;
 

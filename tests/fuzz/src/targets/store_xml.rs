@@ -1,6 +1,6 @@
 //! XML of the object store: any body is one of the documents or refused, and a key comes back from the document it is written in.
 
-use localyun::objects::serve::fuzz::{read_documents, through_xml};
+use localyun::testing::objects::serve::fuzz::{read_documents, through_xml};
 
 pub fn run(data: &[u8]) {
     for document in read_documents(data).into_iter().flatten() {

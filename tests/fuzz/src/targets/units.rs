@@ -2,9 +2,9 @@
 //! in the order of their arrival; no slice of an accepted message is lost, and no sound.
 
 use bytes::Bytes;
-use localyun::media::access_unit::{AccessUnits, Arrived};
-use localyun::media::codec::unit::{Kind, kind, units};
-use localyun::media::frame::{Frame, Track, VideoCodec, VideoConfig};
+use localyun::testing::media::access_unit::{AccessUnits, Arrived};
+use localyun::testing::media::codec::unit::{Kind, kind, units};
+use localyun::testing::media::frame::{Frame, Track, VideoCodec, VideoConfig};
 
 use crate::input::Input;
 

@@ -2,11 +2,11 @@
 //! server may say anything to a player.
 
 use bytes::{Bytes, BytesMut};
-use localyun::media::flv::file::Tag;
-use localyun::media::flv::stream::{self, TagStream};
-use localyun::media::hls;
-use localyun::media::mpegts::units::{TsUnits, Unit};
-use localyun::media::rtmp::client::{ClientSession, Event};
+use localyun::testing::media::flv::file::Tag;
+use localyun::testing::media::flv::stream::{self, TagStream};
+use localyun::testing::media::hls;
+use localyun::testing::media::mpegts::units::{TsUnits, Unit};
+use localyun::testing::media::rtmp::client::{ClientSession, Event};
 
 use crate::input::Input;
 

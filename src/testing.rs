@@ -1,0 +1,230 @@
+//! Doors for `tests/it`, the fuzz targets and the bench's helpers, and for nobody else: this is no interface, and changes as they need.
+//!
+//! The crate shows `cli` alone, so that the compiler names whatever nothing uses any more. What a test drives from outside the crate is
+//! listed here one by one, under the path that it has inside.
+
+/// What is there for callers that are being written.
+pub mod coming {
+    pub use crate::live::play::Viewer;
+    pub use crate::meter::Watched;
+    pub use crate::objects::folder::Usage;
+    pub use crate::wire::outgoing::Body;
+}
+
+pub mod clock {
+    pub use crate::clock::Clock;
+}
+
+pub mod config {
+    pub use crate::config::AccessKey;
+
+    pub mod keys {
+        pub use crate::config::keys::KEYS;
+    }
+}
+
+pub mod control {
+    pub use crate::control::{ROUTES, table_of_document};
+}
+
+pub mod disk {
+    pub mod writers {
+        pub use crate::disk::writers::Disk;
+    }
+}
+
+pub mod error {
+    pub use crate::error::ApiError;
+}
+
+pub mod events {
+    pub use crate::events::Events;
+}
+
+pub mod faults {
+    pub use crate::faults::Faults;
+}
+
+pub mod identity {
+    pub use crate::identity::KeyRing;
+}
+
+pub mod live {
+    pub mod decide {
+        pub mod machine {
+            pub use crate::live::decide::machine::{Cause, Input, State};
+        }
+
+        pub mod segmenter {
+            pub use crate::live::decide::segmenter::Segmenter;
+        }
+
+        pub mod timeline {
+            pub use crate::live::decide::timeline::Timeline;
+        }
+    }
+
+    pub mod hub {
+        pub use crate::live::hub::{Hub, Publisher};
+    }
+
+    pub mod recovery {
+        pub use crate::live::recovery::{run, survey};
+    }
+
+    pub mod spool {
+        pub use crate::live::spool::{Position, record, segment_name};
+
+        pub mod read {
+            pub use crate::live::spool::read::SpoolReader;
+        }
+
+        pub mod write {
+            pub use crate::live::spool::write::SpoolWriter;
+        }
+    }
+}
+
+pub mod media {
+    pub use crate::media::{cmaf, hls, mp4};
+
+    pub mod access_unit {
+        pub use crate::media::access_unit::{AccessUnits, Arrived};
+    }
+
+    pub mod amf0 {
+        pub use crate::media::amf0::{MAX_VALUES, Value, decode_all, decode_all_lossy, encode};
+    }
+
+    pub mod codec {
+        pub use crate::media::codec::{aac, h264, h265, mp3, mpeg4};
+
+        pub mod unit {
+            pub use crate::media::codec::unit::{Kind, kind, units};
+        }
+    }
+
+    pub mod flv {
+        pub use crate::media::flv::{TagKind, stream, write};
+
+        pub mod file {
+            pub use crate::media::flv::file::{FlvFile, Tag};
+        }
+
+        pub mod read {
+            pub use crate::media::flv::read::{Item, TagReader};
+        }
+    }
+
+    pub mod frame {
+        pub use crate::media::frame::{
+            AudioCodec, AudioConfig, Frame, SampleInfo, Track, VideoCodec, VideoConfig,
+        };
+    }
+
+    pub mod mpegts {
+        pub use crate::media::mpegts::{Continuity, PACKET, TsMuxer};
+
+        pub mod units {
+            pub use crate::media::mpegts::units::{TsUnits, Unit};
+        }
+    }
+
+    pub mod rtmp {
+        pub use crate::media::rtmp::{Limits, Message, RtmpError};
+
+        pub mod client {
+            pub use crate::media::rtmp::client::{ClientSession, Event, State};
+        }
+
+        pub mod server {
+            pub use crate::media::rtmp::server::{Event, Fed, ServerSession};
+        }
+    }
+}
+
+pub mod meter {
+    pub use crate::meter::Meter;
+}
+
+pub mod metrics {
+    pub use crate::metrics::Metrics;
+}
+
+pub mod model {
+    pub mod notify {
+        pub use crate::model::notify::RecordNotify;
+    }
+
+    pub mod rule {
+        pub use crate::model::rule::{Format, FormatRule, OnDemand, Rule};
+    }
+
+    pub mod stream_key {
+        pub use crate::model::stream_key::{PushArgs, StreamKey};
+    }
+}
+
+pub mod notify {
+    pub mod handle {
+        pub use crate::notify::handle::Notifier;
+    }
+
+    pub mod outbox {
+        pub use crate::notify::outbox::run;
+    }
+
+    pub mod receiver {
+        pub use crate::notify::receiver::client;
+    }
+}
+
+pub mod objects {
+    pub use crate::objects::{Objects, Store};
+
+    pub mod folder {
+        pub use crate::objects::folder::{Acl, FolderStore, is_bucket_name};
+
+        pub mod key {
+            pub use crate::objects::folder::key::{Entry, Folder, MAX_KEY_BYTES, decode, encode};
+        }
+    }
+
+    pub mod serve {
+        pub use crate::objects::serve::{ServeState, configure, fuzz};
+    }
+}
+
+pub mod rpc {
+    pub use crate::rpc::{signature_v1, signature_v3};
+}
+
+pub mod services {
+    pub use crate::services::Services;
+}
+
+pub mod spec {
+    pub use crate::spec::Spec;
+
+    pub mod check {
+        pub use crate::spec::check::check;
+    }
+}
+
+pub mod store {
+    pub use crate::store::Store;
+
+    pub mod documents {
+        pub use crate::store::documents::Kind;
+    }
+}
+
+pub mod wire {
+    pub use crate::wire::percent;
+
+    pub mod params {
+        pub use crate::wire::params::{
+            MAX_DEPTH, MAX_INDEX, MAX_NAME, MAX_PAIRS, MAX_VALUE, Node, Pairs, Tree, parse_pairs,
+        };
+    }
+}
