@@ -295,6 +295,21 @@ impl Clock {
         self.wait(due, Some(busy), true).await
     }
 
+    /// Does `work` when the clock shows `due`, as a task of its own, which is counted until the work is done. The due time stands from
+    /// this call on, so that no advance can slip in before it. The handle takes it back.
+    pub fn at(
+        &self,
+        due: UnixMs,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::AbortHandle {
+        let (clock, busy) = (self.clone(), self.busy());
+        let waiting = async move {
+            let _busy = clock.rest_until(busy, due).await;
+            work.await;
+        };
+        tokio::spawn(waiting).abort_handle()
+    }
+
     async fn wait(&self, due: UnixMs, busy: Option<Busy>, quiet: bool) -> Busy {
         if due <= self.now() {
             return busy.unwrap_or_else(|| self.busy());
@@ -582,6 +597,26 @@ mod tests {
         assert_eq!(*log.lock().unwrap(), [("a", 0)]);
         clock.advance(15_000).await;
         assert_eq!(*log.lock().unwrap(), [("a", 0), ("b", 0)]);
+    }
+
+    #[tokio::test]
+    async fn work_at_a_due_time_is_done_in_the_advance_over_it_or_never() {
+        let clock = Clock::stopped(Some(0));
+        let done = Arc::new(AtomicU64::new(0));
+        let add = |n: u64| {
+            let done = done.clone();
+            async move {
+                machine_sleep(Duration::from_millis(5)).await;
+                done.fetch_add(n, Ordering::AcqRel);
+            }
+        };
+        clock.at(10, add(1));
+        let taken_back = clock.at(10, add(10));
+        clock.at(11, add(100));
+        taken_back.abort();
+        assert!(clock.advance(10).await.settled);
+        assert_eq!(done.load(Ordering::Acquire), 1);
+        assert_eq!(clock.waiting(), 1);
     }
 
     #[tokio::test]

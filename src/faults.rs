@@ -2,14 +2,18 @@
 
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::clock::machine_sleep;
 use crate::events::{Events, Kind, Names};
 
 /// The boundaries where a fault can be armed, beside `api:<Action>`.
 pub const BOUNDARIES: [&str; 4] = ["store", "object-put", "callback", "ingest"];
+/// Milliseconds by which a fault may delay at most. Whoever arms one checks it, so that nobody else has to.
+pub const MAX_DELAY_MS: u64 = 600_000;
 /// Faults that may be armed at a time.
 pub const LIMIT: usize = 100;
 
@@ -55,6 +59,15 @@ pub struct Strike {
     pub delay_ms: u64,
     /// `None`: only slower.
     pub code: Option<String>,
+}
+
+impl Strike {
+    /// Lets the delay pass, in machine time: what is slow is a peer or a disk.
+    pub async fn delay(&self) {
+        if self.delay_ms > 0 {
+            machine_sleep(Duration::from_millis(self.delay_ms)).await;
+        }
+    }
 }
 
 #[derive(Default)]

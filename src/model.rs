@@ -1,5 +1,6 @@
 //! The nouns of the product: streams, recording rules, object names, events. No I/O and no async below this folder.
 
+pub mod domain_name;
 pub mod event;
 pub mod figures;
 pub mod notify;

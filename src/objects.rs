@@ -128,12 +128,7 @@ impl Objects {
             let Some(strike) = self.faults.strike(at) else {
                 continue;
             };
-            if strike.delay_ms > 0 {
-                crate::clock::machine_sleep(std::time::Duration::from_millis(
-                    strike.delay_ms.min(600_000),
-                ))
-                .await;
-            }
+            strike.delay().await;
             match strike.code.as_deref() {
                 None => {}
                 Some("NoSuchBucket") => return Err(PutError::NoSuchBucket),

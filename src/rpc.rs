@@ -153,9 +153,7 @@ async fn run<'a>(
     // 3. An armed fault strikes before anything else is looked at.
     if let Some(strike) = gateway.services().faults.strike_action(action) {
         trace.fault = Some(format!("api:{}", spec.action));
-        if strike.delay_ms > 0 {
-            clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(600_000))).await;
-        }
+        strike.delay().await;
         if let Some(code) = strike.code {
             let error = ApiError::coded(Code::from_wire(&code));
             return Err(error.documented_as(spec.error_status(&code)));

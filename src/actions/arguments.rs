@@ -6,6 +6,7 @@ use crate::actions::Context;
 use crate::clock::UnixMs;
 use crate::config::Domains;
 use crate::error::{ApiError, Code};
+use crate::model::domain_name;
 use crate::model::retention::DAY_MS;
 use crate::model::wire_time;
 use crate::store::documents;
@@ -19,8 +20,6 @@ pub mod testbed;
 pub const LONGEST_QUERY_MS: i64 = 4 * DAY_MS;
 /// The longest URL that is stored as a callback's target.
 const LONGEST_URL: usize = 2_000;
-/// The longest domain name (RFC 1035 section 2.3.4).
-const LONGEST_DOMAIN: usize = 253;
 /// Domains that one batch call may name.
 pub const MOST_DOMAINS: usize = 50;
 
@@ -92,12 +91,7 @@ pub fn malformed(param: &'static str) -> ApiError {
 
 /// A domain name in lower case; a leading dot stands for a wildcard domain.
 pub fn domain_name(param: &'static str, name: &str) -> Result<String, ApiError> {
-    let fits = name.len() <= LONGEST_DOMAIN
-        && name.bytes().any(|b| b.is_ascii_alphanumeric())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'));
-    if fits {
+    if domain_name::is_valid(name) {
         Ok(name.to_ascii_lowercase())
     } else {
         Err(malformed(param))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, Outcome, Refused, answer, fields};
 use crate::app::App;
-use crate::faults::{BOUNDARIES, Fault, LIMIT};
+use crate::faults::{BOUNDARIES, Fault, LIMIT, MAX_DELAY_MS};
 
 /// Takes one fault, or a list of them that replaces all.
 pub(super) async fn arm(ask: Ask) -> Outcome {
@@ -81,8 +81,10 @@ fn checked(app: &App, body: Value) -> Result<Fault, Refused> {
     {
         return Err(Refused::bad("code must be a plain word"));
     }
-    if fault.delay_ms.is_some_and(|ms| ms > 600_000) {
-        return Err(Refused::bad("delay_ms must be at most 600000"));
+    if fault.delay_ms.is_some_and(|ms| ms > MAX_DELAY_MS) {
+        return Err(Refused::bad(format!(
+            "delay_ms must be at most {MAX_DELAY_MS}"
+        )));
     }
     Ok(fault)
 }

@@ -313,9 +313,7 @@ impl Hub {
         let services = self.services.clone();
         let publisher = publisher.clone();
         let due = services.clock.now() + PUBLISH_CALLBACK_MS;
-        let busy = services.clock.busy();
-        tokio::spawn(async move {
-            let _busy = services.clock.rest_until(busy, due).await;
+        self.services.clock.at(due, async move {
             if !publisher.gone.load(Ordering::Acquire)
                 && !publisher.announced.swap(true, Ordering::AcqRel)
             {

@@ -425,7 +425,7 @@ impl Connection {
     async fn publish(&mut self, app: &str, tc_url: &str, name: &str) {
         let services = self.hub.services().clone();
         if let Some(strike) = services.faults.strike("ingest") {
-            clock::machine_sleep(Duration::from_millis(strike.delay_ms.min(60_000))).await;
+            strike.delay().await;
             if let Some(code) = strike.code {
                 self.session.refuse_publish(
                     "NetStream.Publish.BadName",

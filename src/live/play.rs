@@ -16,6 +16,7 @@ use crate::live::fanout::Fanout;
 use crate::live::hub::{Hub, Publisher};
 use crate::live::ingest::admission::{self, Domain, Function};
 use crate::meter::{Coming, ViewerGuard};
+use crate::model::domain_name;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name};
 use crate::services::Services;
 use crate::store::StoreError;
@@ -142,7 +143,7 @@ impl PlayDoor {
         let named = asked
             .argument("vhost")
             .map(|name| name.trim_end_matches('.').to_ascii_lowercase())
-            .filter(|name| admission::is_domain(name));
+            .filter(|name| domain_name::is_valid(name));
         named
             .or_else(|| admission::url_host(asked.host))
             .or_else(|| self.default_domain.clone())
@@ -152,7 +153,7 @@ impl PlayDoor {
                     _ => None,
                 },
             )
-            .filter(|domain| admission::is_domain(domain))
+            .filter(|domain| domain_name::is_valid(domain))
             .ok_or(Refusal::NoDomain)
     }
 

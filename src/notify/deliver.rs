@@ -106,6 +106,7 @@ async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Bu
         headers: String::new(),
     };
     if let Some(strike) = services.faults.strike("callback") {
+        // By the service clock, as all that a receiver is given: an advance passes over a slow one.
         busy = services
             .clock
             .rest_until(busy, at + i64::try_from(strike.delay_ms).unwrap_or(0))

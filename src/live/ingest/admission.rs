@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::clock::UnixMs;
+use crate::model::domain_name;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name, split_name};
 use crate::model::wire_time::unix_seconds;
 use crate::services::Services;
@@ -102,14 +103,6 @@ pub(in crate::live) fn url_host(tc_url: &str) -> Option<String> {
     (!bare).then_some(host)
 }
 
-pub(in crate::live) fn is_domain(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 253
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'))
-}
-
 /// Names the stream of a push. `app` and `name` are as the client sent them, queries and all.
 pub async fn resolve(
     services: &Services,
@@ -142,7 +135,7 @@ pub async fn resolve(
     let host = url_host(tc_url);
     let named = argument("vhost")
         .map(|v| v.trim_end_matches('.').to_ascii_lowercase())
-        .filter(|v| is_domain(v));
+        .filter(|v| domain_name::is_valid(v));
     let chosen = named
         .or(host)
         .or_else(|| default_domain.map(str::to_owned))
@@ -151,7 +144,7 @@ pub async fn resolve(
             _ => None,
         });
     let chosen = chosen
-        .filter(|domain| is_domain(domain))
+        .filter(|domain| domain_name::is_valid(domain))
         .ok_or(AccessError::NoDomain)?;
     let declared: Option<Domain> = services
         .store

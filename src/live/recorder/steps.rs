@@ -1,5 +1,7 @@
 //! Carrying out what the state machine says: sessions begin, pause, resume and end, questions are put, due times armed.
 
+use tokio::task::AbortHandle;
+
 use super::{CUT_PATIENCE_MS, Inner, Recorder, STANDS_MS, stop};
 use crate::clock::UnixMs;
 use crate::ids;
@@ -240,52 +242,51 @@ impl Recorder {
         }
         session.want_cut();
         self.tell(session, Kind::RecordStarted);
-        let mut seen_ms = session.timeline.end_ms();
-        let me = self.me.clone();
-        let clock = self.services.clock.clone();
-        // Held until the due time is registered: an advance must not slip in between.
-        let mut busy = clock.busy();
-        let mut due = clock.now() + CUT_PATIENCE_MS;
-        let id = session.opening.session.clone();
-        tokio::spawn(async move {
-            loop {
-                busy = clock.rest_until(busy, due).await;
-                let Some(recorder) = me.upgrade() else { return };
-                let mut inner = recorder.lock();
-                recorder.settle(&mut inner);
-                let Some(session) = inner
-                    .session
-                    .as_mut()
-                    .filter(|s| s.opening.session == id && s.cut_is_wanted())
-                else {
-                    return;
-                };
-                let end_ms = session.timeline.end_ms();
-                if end_ms - seen_ms < STANDS_MS {
-                    session.cut_now();
-                    recorder.emit_outputs(&mut inner);
-                    return;
-                }
-                seen_ms = end_ms;
-                due = clock.now() + CUT_PATIENCE_MS;
+        let (id, seen_ms) = (session.opening.session.clone(), session.timeline.end_ms());
+        self.watch_cut(id, seen_ms);
+    }
+
+    /// Cuts without a key frame when the stream stands still, and looks again as long as it does not. `seen_ms`: the end of what had come
+    /// by the last look.
+    fn watch_cut(&self, id: String, seen_ms: i64) {
+        let due = self.services.clock.now() + CUT_PATIENCE_MS;
+        self.at(due, move |recorder, inner| {
+            recorder.settle(inner);
+            let session = inner.session.as_mut();
+            let Some(session) = session.filter(|s| s.opening.session == id && s.cut_is_wanted())
+            else {
+                return;
+            };
+            let end_ms = session.timeline.end_ms();
+            if end_ms - seen_ms < STANDS_MS {
+                session.cut_now();
+                recorder.emit_outputs(inner);
+            } else {
+                recorder.watch_cut(id, end_ms);
             }
         });
     }
 
+    /// Does something at a due time, where the recorder is still there.
+    fn at(
+        &self,
+        due: UnixMs,
+        what: impl FnOnce(&Self, &mut Inner) + Send + 'static,
+    ) -> AbortHandle {
+        let me = self.me.clone();
+        self.services.clock.at(due, async move {
+            if let Some(recorder) = me.upgrade() {
+                what(&recorder, &mut recorder.lock());
+            }
+        })
+    }
+
     pub(super) fn arm_delay(&self, inner: &mut Inner, due: UnixMs) {
         stop(&mut inner.delay);
-        let me = self.me.clone();
-        let clock = self.services.clock.clone();
-        let busy = clock.busy();
-        let task = tokio::spawn(async move {
-            let _busy = clock.rest_until(busy, due).await;
-            if let Some(recorder) = me.upgrade() {
-                let mut inner = recorder.lock();
-                inner.delay = None;
-                recorder.apply(&mut inner, Input::DelayElapsed);
-            }
-        });
-        inner.delay = Some(task.abort_handle());
+        inner.delay = Some(self.at(due, |recorder, inner| {
+            inner.delay = None;
+            recorder.apply(inner, Input::DelayElapsed);
+        }));
     }
 
     /// A window that opens under a live stream starts a recording then.
@@ -297,23 +298,14 @@ impl Recorder {
         let Window::Ahead(opens) = rule.window_at(self.services.clock.now()) else {
             return;
         };
-        let me = self.me.clone();
-        let clock = self.services.clock.clone();
-        let busy = clock.busy();
-        let task = tokio::spawn(async move {
-            let _busy = clock.rest_until(busy, opens).await;
-            let Some(recorder) = me.upgrade() else { return };
-            let mut inner = recorder.lock();
+        inner.window = Some(self.at(opens, |recorder, inner| {
             if inner.session.is_none() && inner.publisher.present {
-                let (mode, wanted) = (
-                    rule.on_demand,
-                    ingest_parameter_wants(&inner.publisher.args),
-                );
+                let mode = rule.on_demand;
+                let wanted = ingest_parameter_wants(&inner.publisher.args);
                 inner.publisher.choice.winner = Some(rule);
-                recorder.apply(&mut inner, Input::Publish { mode, wanted });
+                recorder.apply(inner, Input::Publish { mode, wanted });
             }
-        });
-        inner.window = Some(task.abort_handle());
+        }));
     }
 
     pub(super) fn watch_window_end(&self, inner: &mut Inner) {
@@ -321,17 +313,9 @@ impl Recorder {
             return;
         };
         stop(&mut inner.window);
-        let me = self.me.clone();
-        let clock = self.services.clock.clone();
-        let busy = clock.busy();
-        let task = tokio::spawn(async move {
-            let _busy = clock.rest_until(busy, end).await;
-            if let Some(recorder) = me.upgrade() {
-                let mut inner = recorder.lock();
-                recorder.settle(&mut inner);
-                recorder.apply(&mut inner, Input::WindowClosed);
-            }
-        });
-        inner.window = Some(task.abort_handle());
+        inner.window = Some(self.at(end, |recorder, inner| {
+            recorder.settle(inner);
+            recorder.apply(inner, Input::WindowClosed);
+        }));
     }
 }
