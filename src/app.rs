@@ -188,6 +188,8 @@ impl App {
         self.gateway.context.roles.forget();
         cleared.map_err(|e| e.to_string())?;
         self.services.meter.forget().await;
+        let reread = self.services.certificates.reread(&self.services.store);
+        reread.await.map_err(|e| e.to_string())?;
         let cleared = self.services.objects.clear().await;
         drop(forgetting);
         cleared.map_err(|e| e.to_string())?;

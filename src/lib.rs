@@ -10,13 +10,15 @@
 //!   clients
 //! - `notify` callbacks; `objects` the object store; `store` the database; `meter` what is counted by the minute; `model` the nouns, pure
 //! - `clock` the service clock with the one scheduler; `identity` who may call; `site` whom a request means and whose page sent it;
-//!   `secrets` what is shown to nobody; `disk` large files, who writes them, folders without links; `faults`, `metrics`
+//!   `secrets` what is shown to nobody; `peer` where the call under way came from; `certificates` those that users bring;
+//!   `disk` large files, who writes them, folders without links; `faults`, `metrics`
 //!
 //! Everything but `cli` is private, so that the compiler names what nothing uses; what tests outside of the crate drive stands in `testing`.
 #![forbid(unsafe_code)]
 
 mod actions;
 mod app;
+mod certificates;
 pub mod cli;
 mod clock;
 mod config;
@@ -37,6 +39,7 @@ mod model;
 mod notes;
 mod notify;
 mod objects;
+mod peer;
 mod publisher;
 mod rpc;
 mod secrets;

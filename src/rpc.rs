@@ -23,6 +23,7 @@ use crate::events::{self, Names};
 use crate::faults;
 use crate::ids;
 use crate::notes;
+use crate::peer;
 use crate::rpc::journal::{Entry, presentable};
 use crate::secrets;
 use crate::spec::answer::validate;
@@ -170,6 +171,7 @@ async fn run<'a>(
 
     // 5. The parameters, by the spec, and 6. the action itself; what they have to tell is collected.
     let acted = act(gateway, spec, &pairs, request_id, trace);
+    let acted = peer::calling_from(parts.peer, acted);
     let ((outcome, struck), told) = notes::collected(faults::watched(acted)).await;
     trace.fault = trace.fault.take().or(struck);
     trace.notes = told.iter().map(ToString::to_string).collect();

@@ -13,6 +13,7 @@ use actix_web::dev::ServerHandle;
 
 use crate::actions::Context;
 use crate::app::App;
+use crate::certificates::Certificates;
 use crate::clock::{self, Clock};
 use crate::config::{ClockMode, Config, ConfigError};
 use crate::control;
@@ -142,6 +143,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         store,
         objects,
         notifier,
+        certificates: Certificates::default(),
         disk: Disk::start().map_err(|e| data_dir_error(&config, e))?,
         http: receiver::client().map_err(|e| ConfigError::new("callbacks", e))?,
         faults: faults.clone(),
@@ -181,6 +183,13 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         control::apply_seed(&services, &text)
             .await
             .map_err(|e| named(&e))?;
+    }
+    if let Err(error) = services.certificates.reread(&services.store).await {
+        tracing::error!(%error, "the certificates of the domains cannot be read");
+    }
+    // Pushes that ended with the last run, whose end nobody wrote.
+    if let Err(error) = services.store.end_pushes(services.clock.now()).await {
+        tracing::error!(%error, "the pushes of an earlier run cannot be ended in the list");
     }
     let mut tasks = vec![tokio::spawn(async move { service_clock.run().await })];
     let meter = services.meter.clone();

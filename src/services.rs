@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::disk::writers::Disk;
 use crate::events::Events;
@@ -18,6 +19,8 @@ pub struct Services {
     pub store: Store,
     pub objects: Objects,
     pub notifier: Notifier,
+    /// Those that domains are served with.
+    pub certificates: Certificates,
     pub disk: Disk,
     pub http: reqwest::Client,
     pub faults: Arc<Faults>,

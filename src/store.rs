@@ -6,15 +6,18 @@
 pub mod callbacks;
 pub mod change;
 mod clock;
+pub mod controls;
 pub mod documents;
 mod entity;
 mod failure;
 pub mod figures;
+mod forbidden;
 mod hold;
 pub mod lease;
 pub mod lists;
 mod migration;
 mod patience;
+pub mod pushes;
 pub mod records;
 pub mod rules;
 mod runs;
@@ -217,6 +220,8 @@ async fn forget_all(tx: &Patient<DatabaseTransaction>) -> Result<(), DbErr> {
         "minute_outflow",
         "minute_answer",
         "hour_visitor",
+        "publish_session",
+        "stream_control",
     ] {
         let sql = match tx.get_database_backend() {
             DbBackend::Postgres => format!(

@@ -12,6 +12,7 @@ pub mod delete_live_stream_record_index_files;
 pub mod describe_live_record_config;
 pub mod describe_live_record_notify_config;
 pub mod describe_live_record_notify_records;
+pub mod describe_live_record_vod_configs;
 pub mod describe_live_stream_record_content;
 pub mod describe_live_stream_record_index_file;
 pub mod describe_live_stream_record_index_files;
@@ -71,6 +72,10 @@ pub const ACTIONS: &[ActionDef] = &[
         "DeleteLiveStreamRecordIndexFiles",
         delete_live_stream_record_index_files
     ),
+    action!(
+        "DescribeLiveRecordVodConfigs",
+        describe_live_record_vod_configs
+    ),
 ];
 
 /// Parameters that are accepted without effect, by action, each with its reason.
@@ -83,5 +88,9 @@ pub const IGNORES: &[(&str, Ignores)] = &[
     (
         "DeleteLiveStreamRecordIndexFiles",
         delete_live_stream_record_index_files::IGNORES,
+    ),
+    (
+        "DescribeLiveRecordVodConfigs",
+        describe_live_record_vod_configs::IGNORES,
     ),
 ];

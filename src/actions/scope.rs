@@ -5,7 +5,7 @@ use crate::actions::Context;
 use crate::actions::domain::roles;
 use crate::config::Domains;
 use crate::error::{ApiError, Code};
-use crate::live::ingest::admission::Domain;
+use crate::model::domain::Domain;
 use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
 
@@ -56,6 +56,13 @@ impl Scope {
         for (domain, _) in &self.domains {
             self.looks = self.looks.at(kind, domain);
         }
+        self
+    }
+
+    /// Every document of a kind.
+    #[must_use]
+    pub fn with_all(mut self, kind: Kind) -> Self {
+        self.looks = self.looks.at_all(kind);
         self
     }
 

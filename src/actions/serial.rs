@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 use super::arguments::testbed::Testbed;
-use crate::live::ingest::admission::Function;
+use crate::model::domain::Function;
 use crate::store::Store;
 use crate::store::documents::Kind;
 

@@ -3,15 +3,17 @@
 
 use serde::de::DeserializeOwned;
 
-use super::arguments::domain_name;
-use super::domain::add_live_domain;
+use super::arguments::{domain_name, malformed};
+use super::domain::{add_live_domain, certificate, tags};
 use super::record::{add_live_app_record_config, add_live_record_notify_config, config};
 use super::stream::set_live_streams_notify_url_config;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
-use crate::live::ingest::admission::Domain;
+use crate::model::domain::{Domain, DomainCertificate, NamedCertificate, Tag};
+use crate::model::forbidden::Forbidden;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::{FormatRule, Rule};
+use crate::model::stream_key::check_name;
 use crate::spec::{Spec, check};
 use crate::wire::params::Tree;
 
@@ -140,18 +142,67 @@ pub fn domain(name: &str, given: &Domain) -> Result<(String, Domain), ApiError> 
         .request("AddLiveDomain")?;
     let created_at = instant("created_at", given.created_at)?;
     let (name, _) = add_live_domain::domain(request, created_at)?;
-    let play_domain = given
-        .play_domain
-        .as_deref()
-        .map(|play| domain_name("PullDomain", play))
-        .transpose()?;
+    instant("modified_at", given.modified_at)?;
+    let named = |domain: &Option<String>| {
+        let name = |play: &str| domain_name("PullDomain", play);
+        domain.as_deref().map(name).transpose()
+    };
     Ok((
         name,
         Domain {
-            play_domain,
+            play_domain: named(&given.play_domain)?,
+            main_domain: named(&given.main_domain)?,
             ..given.clone()
         },
     ))
+}
+
+/// A stream that is kept out, as ForbidLiveStream would have put it.
+pub fn forbidden(given: &Forbidden) -> Result<(), ApiError> {
+    let domain = domain_name("DomainName", &given.domain)?;
+    let named = |what, name: &str| check_name(what, name).map_err(|_| malformed(what));
+    named("AppName", &given.app)?;
+    named("StreamName", &given.stream)?;
+    instant("since", given.since)?;
+    instant("until", given.until)?;
+    if domain == given.domain {
+        Ok(())
+    } else {
+        Err(malformed("DomainName").with_hint("a domain is stored in lower case"))
+    }
+}
+
+/// The tags of a domain as TagLiveResources would have set them, with the domain's name.
+pub fn tags(domain: &str, given: &[Tag]) -> Result<String, ApiError> {
+    given.iter().try_for_each(tags::check)?;
+    tags::check_room(given)?;
+    domain_name("ResourceId", domain)
+}
+
+/// A certificate as SetLiveDomainCertificate would have taken it, but for its end. Its key may be hidden.
+pub fn certificate(
+    name: &str,
+    given: &NamedCertificate,
+    key_is_hidden: bool,
+) -> Result<(), ApiError> {
+    certificate::check_name(name)?;
+    certificate::check_chain(&given.chain, UnixMs::MIN)?;
+    instant("created_at", given.created_at)?;
+    if key_is_hidden {
+        Ok(())
+    } else {
+        certificate::check_key(&given.chain, &given.key)
+    }
+}
+
+/// Which certificate a domain has, with the domain's name.
+pub fn domain_certificate(domain: &str, given: &DomainCertificate) -> Result<String, ApiError> {
+    certificate::check_name(&given.name)?;
+    instant("updated_at", given.updated_at)?;
+    if !matches!(given.kind.as_str(), "upload" | "cas" | "free") {
+        return Err(ApiError::invalid("CertType"));
+    }
+    domain_name("DomainName", domain)
 }
 
 /// An instant that an API time can name; every sum with one stays in its type then.

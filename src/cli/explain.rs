@@ -77,6 +77,7 @@ fn parts(args: &SignArgs) -> Result<HttpParts, CliError> {
         body: args.data.clone().unwrap_or_default().into(),
         authority: None,
         local: true,
+        peer: None,
     })
 }
 

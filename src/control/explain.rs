@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, Outcome, Refused, answer};
 use crate::app::App;
-use crate::live::ingest::admission::Domain;
 use crate::live::recorder::unrecorded::domains_with_rules;
+use crate::model::domain::Domain;
 use crate::model::notify::RecordNotify;
 use crate::model::reason::{Circumstances, reason};
 use crate::model::rule::{ANY, Window, choose, verdicts};

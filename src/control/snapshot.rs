@@ -15,13 +15,18 @@ use super::ask::{Ask, Incoming, Outcome, Refused, answer, fields};
 use crate::actions::record::config::check_room;
 use crate::actions::record::target::bucket_for;
 use crate::config::Buckets;
+use crate::model::domain::Tag;
+use crate::model::forbidden::Forbidden;
 use crate::services::Services;
 use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};
-use form::{DomainConfig, DomainPart, RecordNotifyPart, Snapshot, StreamNotifyPart};
+use form::{
+    CertificatePart, DomainCertificatePart, DomainConfig, DomainPart, RecordNotifyPart, Snapshot,
+    StreamNotifyPart, TagsPart,
+};
 use secrets::Held;
-use state::State;
+use state::{Rows, State};
 
 /// The version of the form.
 const FORM: u32 = 1;
@@ -37,6 +42,10 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
     let stream = store.list_documents(Kind::StreamNotify).await?;
     let domains = store.list_documents(Kind::Domain).await?;
     let functions = store.list_documents(Kind::DomainConfig).await?;
+    let forbidden: Vec<(String, Forbidden)> = store.list_documents(Kind::Forbidden).await?;
+    let tags: Vec<(String, Vec<Tag>)> = store.list_documents(Kind::Tags).await?;
+    let certificates = store.list_documents(Kind::Certificate).await?;
+    let in_use = store.list_documents(Kind::DomainCertificate).await?;
     Ok(Snapshot {
         localyun: Some(FORM),
         rules: store.all_rules(),
@@ -47,6 +56,15 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
         sessions,
         slices,
         files,
+        forbidden: forbidden.into_iter().map(|(_, it)| it).collect(),
+        tags: tags
+            .into_iter()
+            .map(|(domain, tags)| TagsPart { domain, tags })
+            .collect(),
+        certificates: certificates.into_iter().map(CertificatePart::of).collect(),
+        domain_certificates: in_use.into_iter().map(DomainCertificatePart::of).collect(),
+        pushes: store.export_pushes().await?,
+        controls: store.export_controls().await?,
     })
 }
 
@@ -77,6 +95,7 @@ pub(super) async fn import(ask: Ask) -> Outcome {
     app.hub.drop_recorders();
     let done = put(store, state).await;
     app.gateway.context.roles.forget();
+    reread_certificates(services).await;
     done.map_err(Refused::broken)?;
     answer(&json!({"imported": true, "rules": store.all_rules().len(), "missing_secrets": missing}))
 }
@@ -121,9 +140,35 @@ async fn put(store: &Store, state: State) -> Result<(), StoreError> {
             .put_document(Kind::DomainConfig, &name, &functions)
             .await?;
     }
+    for (name, forbidden) in state.forbidden {
+        store
+            .put_document(Kind::Forbidden, &name, &forbidden)
+            .await?;
+    }
+    for (name, tags) in state.tags {
+        store.put_document(Kind::Tags, &name, &tags).await?;
+    }
+    for (name, certificate) in state.certificates {
+        store
+            .put_document(Kind::Certificate, &name, &certificate)
+            .await?;
+    }
+    for (name, in_use) in state.domain_certificates {
+        store
+            .put_document(Kind::DomainCertificate, &name, &in_use)
+            .await?;
+    }
+    put_rows(store, state.rows).await
+}
+
+async fn put_rows(store: &Store, rows: Rows) -> Result<(), StoreError> {
     store
-        .import_records(state.sessions, state.slices, state.files)
-        .await
+        .import_records(rows.sessions, rows.slices, rows.files)
+        .await?;
+    for push in rows.pushes {
+        store.put_push(push).await?;
+    }
+    store.add_controls(rows.controls).await
 }
 
 /// Takes a seed from a running server's owner.
@@ -161,18 +206,22 @@ pub async fn apply_seed(services: &Services, text: &str) -> Result<(), String> {
     make_buckets(services, &state)
         .await
         .map_err(|refused| refused.message)?;
-    let rows = (
-        std::mem::take(&mut state.sessions),
-        std::mem::take(&mut state.slices),
-        std::mem::take(&mut state.files),
-    );
+    let rows = std::mem::take(&mut state.rows);
     let looks = Kind::ALL.into_iter().fold(Looks::default(), Looks::at_all);
     let added = store.change(looks, move |view| add_new(view, &state));
     added.await.map_err(|error| error.to_string())??;
-    store
-        .import_records(rows.0, rows.1, rows.2)
+    put_rows(store, rows)
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    reread_certificates(services).await;
+    Ok(())
+}
+
+/// Viewers are served with the certificates that are there now.
+async fn reread_certificates(services: &Services) {
+    if let Err(error) = services.certificates.reread(&services.store).await {
+        tracing::error!(%error, "the certificates of the domains cannot be read");
+    }
 }
 
 /// Puts what is not there yet; all of it or nothing.
@@ -187,6 +236,10 @@ fn add_new(view: &mut View<'_>, state: &State) -> Result<(), String> {
         .and_then(|()| add_each(view, Kind::StreamNotify, &state.stream_notify))
         .and_then(|()| add_each(view, Kind::Domain, &state.domains))
         .and_then(|()| add_each(view, Kind::DomainConfig, &state.domain_configs))
+        .and_then(|()| add_each(view, Kind::Forbidden, &state.forbidden))
+        .and_then(|()| add_each(view, Kind::Tags, &state.tags))
+        .and_then(|()| add_each(view, Kind::Certificate, &state.certificates))
+        .and_then(|()| add_each(view, Kind::DomainCertificate, &state.domain_certificates))
         .map_err(|error| error.to_string())
 }
 
@@ -215,7 +268,8 @@ async fn keep_new(store: &Store, state: &mut State) -> Result<(), StoreError> {
     leave_out(store, Kind::RecordNotify, &mut state.record_notify).await?;
     leave_out(store, Kind::StreamNotify, &mut state.stream_notify).await?;
     leave_out(store, Kind::Domain, &mut state.domains).await?;
-    leave_out(store, Kind::DomainConfig, &mut state.domain_configs).await
+    leave_out(store, Kind::DomainConfig, &mut state.domain_configs).await?;
+    leave_out(store, Kind::Certificate, &mut state.certificates).await
 }
 
 async fn leave_out<T>(

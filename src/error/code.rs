@@ -141,6 +141,15 @@ MissingParam = "MissingParam", 400, "A mandatory parameter of this action is abs
 PermissionDenied = "PermissionDenied", 401, "The caller has no permission for this operation.";
 ResourceNumberExceed = "ResourceNumberExceed", 500, "The number of resources is at its limit.";
 ResourceOfChannelExist = "ResourceOfChannelExist", 400, "The channel has resources.";
+InvalidSslProtocolValueNotSupported = "InvalidSSLProtocol.ValueNotSupported", 400, "The specified value of SSLProtocol is neither on nor off.";
+SslPubMissingParameter = "SSLPub.MissingParameter", 400, "SSLPub is absent, which SSLProtocol on needs.";
+SslPriMissingParameter = "SSLPri.MissingParameter", 400, "SSLPri is absent, which SSLProtocol on needs.";
+CertificateMissMatch = "Certificate.MissMatch", 400, "SSLPri is not the key of the certificate.";
+CertificateDuplicated = "Certificate.Duplicated", 400, "Another certificate has that name; ForceSet 1 replaces it.";
+CertificateNotFind = "Certificate.NotFind", 400, "The account has no certificate of that name.";
+CertificateExpired = "Certificate.Expired", 400, "The certificate has expired.";
+InvalidCertNameTooLong = "InvalidCertName.TooLong", 400, "The name of the certificate is longer than 128 characters.";
+InvalidCertificateTooLong = "InvalidCertificate.TooLong", 400, "The certificate is longer than this service accepts.";
 UrgentMaterialNotFound = "UrgentMaterialNotFound", 404, "The urgent material does not exist.";}
 
 impl Code {

@@ -1,10 +1,11 @@
 //! Who is publishing, and the recorders of all streams.
 
 mod facts;
+mod pushes;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,6 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::{self, UnixMs};
 use crate::events;
+use crate::ids;
 use crate::live::fanout::{self, Fanout};
 use crate::live::recorder::Recorder;
 use crate::live::recorder::effect::FaultListener;
@@ -38,6 +40,8 @@ const RECORDERS_KEPT: usize = 64;
 /// One publisher, as everybody sees it.
 pub struct Publisher {
     pub id: u64,
+    /// The name of this push's row.
+    push_id: String,
     pub key: StreamKey,
     /// The domain that the push URL named, before mapping.
     pub ingest_domain: String,
@@ -55,6 +59,8 @@ pub struct Publisher {
     pub frames: AtomicU64,
     facts: Mutex<Facts>,
     kick: Notify,
+    /// Why the service ends it, where the publisher is to know.
+    cut: OnceLock<String>,
     gone: AtomicBool,
     announced: AtomicBool,
 }
@@ -118,6 +124,12 @@ impl Publisher {
     /// Ends the publisher.
     pub fn kick(&self) {
         self.kick.notify_one();
+    }
+
+    /// Why the publisher may not go on, where that is why it is ended.
+    #[must_use]
+    pub fn cut_because(&self) -> Option<&str> {
+        self.cut.get().map(String::as_str)
     }
 
     pub async fn kicked(&self) {
@@ -231,6 +243,7 @@ impl Hub {
         let recorder = self.recorder(&key).await?;
         let publisher = Arc::new(Publisher {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            push_id: ids::ordered_id(),
             key: key.clone(),
             inflow: self.services.meter.inflow(&key, &ingest_domain),
             ingest_domain: ingest_domain.clone(),
@@ -244,6 +257,7 @@ impl Hub {
             frames: AtomicU64::new(0),
             facts: Mutex::default(),
             kick: Notify::new(),
+            cut: OnceLock::new(),
             gone: AtomicBool::new(false),
             announced: AtomicBool::new(false),
         });
@@ -271,7 +285,15 @@ impl Hub {
         events.tell(events::Kind::Publish, &publisher.key, &told);
         recorder.published(args, &ingest_domain);
         self.announce_later(&publisher);
+        pushes::began(&self.services, &publisher).await;
         Ok(publisher)
+    }
+
+    /// Ends a publisher that may not go on; it is told why.
+    pub fn cut(&self, publisher: &Arc<Publisher>, because: &str) {
+        let _ = publisher.cut.set(because.to_owned());
+        publisher.kick();
+        self.unpublish(publisher);
     }
 
     /// Takes a publisher off the register. Only the first call for a publisher counts.
@@ -304,6 +326,7 @@ impl Hub {
         });
         let events = &self.services.events;
         events.tell(events::Kind::Unpublish, &publisher.key, &told);
+        pushes::ended(&self.services, publisher);
         if publisher.announced.load(Ordering::Acquire) {
             self.announce(publisher.clone(), Kind::PublishDone);
         }
@@ -336,6 +359,14 @@ impl Hub {
     pub fn publishers(&self) -> Vec<Arc<Publisher>> {
         let mut all: Vec<_> = self.streams().values().cloned().collect();
         all.sort_by(|a, b| a.key.cmp(&b.key));
+        all
+    }
+
+    /// The publishers of a streaming domain, or those that were pushed to an ingest domain, ordered by name.
+    #[must_use]
+    pub fn publishers_of(&self, domain: &str) -> Vec<Arc<Publisher>> {
+        let mut all = self.publishers();
+        all.retain(|publisher| publisher.key.domain == domain || publisher.ingest_domain == domain);
         all
     }
 

@@ -28,7 +28,6 @@ use crate::media::flv::read::{Item, TagReader};
 use crate::media::frame::{Frame, Track, VideoCodec};
 use crate::media::rtmp::server::{Event, Fed, ServerSession};
 use crate::media::rtmp::{Limits, Message, RtmpError, TagKind};
-use admission::AccessError;
 use player::Watching;
 use socket::{BLOCK, Landing, Socket};
 use unreadable_track::Unreadable;
@@ -45,6 +44,8 @@ const SILENT_MS: i64 = 10_000;
 const SHOW_YOURSELF: Duration = Duration::from_millis(1_200);
 /// How long a peer may leave unread what it was sent.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
+/// The status of a push that is not allowed.
+const DENIED: &str = "NetStream.Publish.Denied";
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 12_000;
 
@@ -216,7 +217,10 @@ impl Connection {
                     request = Some(*drain.borrow_and_update());
                 }
                 () = kicked => {
-                    self.session.close_publish("NetStream.Unpublish.Success", "closed by the service");
+                    match publisher.as_ref().and_then(|publisher| publisher.cut_because()) {
+                        Some(why) => self.session.refuse_publish(DENIED, why),
+                        None => self.session.close_publish("NetStream.Unpublish.Success", "closed by the service"),
+                    }
                     let _ = self.write().await;
                     return Err("kicked".to_owned());
                 }
@@ -440,9 +444,10 @@ impl Connection {
             {
                 Ok(push) => push,
                 Err(error) => {
-                    let code = match error {
-                        AccessError::Auth(_) => "NetStream.Publish.Denied",
-                        _ => "NetStream.Publish.BadName",
+                    let code = if error.is_denial() {
+                        DENIED
+                    } else {
+                        "NetStream.Publish.BadName"
                     };
                     tracing::warn!(peer = %self.peer, %error, "push refused");
                     services.metrics.publish_refused();
@@ -462,6 +467,17 @@ impl Connection {
             .await
         {
             Ok(publisher) => {
+                // A call that forbids the stream, or stops its domain, between the look and the entry found nobody to cut.
+                if let Err(error) =
+                    admission::check_kept_out(&services, &publisher.key, &publisher.ingest_domain)
+                        .await
+                {
+                    tracing::warn!(stream.key = %publisher.key, peer = %self.peer, %error, "push refused");
+                    services.metrics.publish_refused();
+                    self.hub.unpublish(&publisher);
+                    self.session.refuse_publish(DENIED, &error.to_string());
+                    return;
+                }
                 tracing::info!(stream.key = %publisher.key, peer = %self.peer, "publishing");
                 self.reader = TagReader::new();
                 self.codec = None;

@@ -14,8 +14,9 @@ use crate::clock;
 use crate::events;
 use crate::live::fanout::Fanout;
 use crate::live::hub::{Hub, Publisher};
-use crate::live::ingest::admission::{self, Domain, Function};
+use crate::live::ingest::admission;
 use crate::meter::{Coming, ViewerGuard};
+use crate::model::domain::{Domain, Function};
 use crate::model::domain_name;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name};
 use crate::services::Services;
@@ -120,9 +121,18 @@ impl PlayDoor {
             .store
             .find_document(documents::Kind::Domain, &domain)
             .await?;
-        if let Some(play) = declared.and_then(|declared| declared.play_domain) {
+        let declared = declared.unwrap_or_default();
+        if let Some(play) = declared.play_domain {
             return Err(Refusal::Forbidden(format!(
                 "{domain} is an ingest domain; what is pushed to it is played at {play}"
+            )));
+        }
+        // A sub play domain plays the streams of its main domain, by functions of its own.
+        let main = declared.main_domain.unwrap_or_else(|| domain.clone());
+        let main_is_stopped = main != domain && admission::is_stopped(services, &main).await?;
+        if declared.stopped || main_is_stopped {
+            return Err(Refusal::Forbidden(format!(
+                "{domain} is stopped (StopLiveDomain); StartLiveDomain lets players in again"
             )));
         }
         let functions: Option<Vec<Function>> = services
@@ -132,7 +142,7 @@ impl PlayDoor {
         let functions = functions.unwrap_or_default();
         access::check(&functions, asked, services.clock.now())?;
         Ok(Granted {
-            key: StreamKey::new(&domain, asked.app, asked.stream),
+            key: StreamKey::new(&main, asked.app, asked.stream),
             domain,
             headers: access::response_headers(&functions),
         })

@@ -43,9 +43,20 @@ pub const FIGURES: Retention = Retention {
     days: 93,
 };
 
+/// Rows of pushes that have ended: the product lists those of 30 days.
+pub const PUSHES: Retention = Retention {
+    what: "pushes",
+    days: 30,
+};
+/// What calls did to streams.
+pub const CONTROLS: Retention = Retention {
+    what: "control history",
+    days: 30,
+};
+
 /// Everything that is forgotten by its age.
 #[cfg(test)]
-const ALL: [Retention; 4] = [CALLBACKS, SLICES, RECORDINGS, FIGURES];
+const ALL: [Retention; 6] = [CALLBACKS, SLICES, RECORDINGS, PUSHES, CONTROLS, FIGURES];
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use actix_web::{App as WebApp, HttpServer};
 use tokio::net::TcpStream;
 
 use crate::app::App;
+use crate::certificates::ByName;
 use crate::config::{Config, ConfigError};
 use crate::faults::{Faults, Strike};
 use crate::identity::KeyRing;
@@ -153,6 +154,9 @@ pub(super) fn serve_play_tls(
 ) -> Result<ServerHandle, ConfigError> {
     let certificate = tls::certificate(&config.data_dir, config.public_host.as_deref())
         .map_err(|e| ConfigError::new("--play-tls-addr", e))?;
+    let mut tls = certificate.config;
+    let of_domains = app.services.certificates.clone();
+    tls.cert_resolver = Arc::new(ByName::or(of_domains, tls.cert_resolver));
     let state = PlayState {
         door: door.clone(),
         runtime: app.runtime.clone(),
@@ -161,7 +165,7 @@ pub(super) fn serve_play_tls(
     };
     let server = web_server!(play::configure(state.clone()))
         .max_connections(PLAYERS_A_WORKER)
-        .listen_rustls_0_23(listener, certificate.config)
+        .listen_rustls_0_23(listener, tls)
         .map_err(|e| ConfigError::new("--play-tls-addr", e))?
         .run();
     Ok(keep(server, tasks))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::retention::{CALLBACKS, DAY_MS, FIGURES, RECORDINGS, SLICES};
+use crate::model::retention::{CALLBACKS, CONTROLS, DAY_MS, FIGURES, PUSHES, RECORDINGS, SLICES};
 use crate::services::Services;
 
 /// At the start and once a day the product forgets what is old.
@@ -22,6 +22,15 @@ pub(super) async fn run(services: Arc<Services>) {
         }
         if let Err(error) = services.store.forget_figures(now - FIGURES.ms()).await {
             tracing::warn!(%error, "old figures cannot be forgotten");
+        }
+        if let Err(error) = services.store.forget_pushes(now - PUSHES.ms()).await {
+            tracing::warn!(%error, "old pushes cannot be forgotten");
+        }
+        if let Err(error) = services.store.forget_controls(now - CONTROLS.ms()).await {
+            tracing::warn!(%error, "the old control history cannot be forgotten");
+        }
+        if let Err(error) = services.store.forget_forbidden(now).await {
+            tracing::warn!(%error, "streams that are free again cannot be forgotten");
         }
         let due = services.clock.now() + DAY_MS;
         busy = services.clock.rest_quietly_until(busy, due).await;

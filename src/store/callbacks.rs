@@ -68,6 +68,18 @@ pub struct Attempt {
     pub headers: String,
 }
 
+impl Attempt {
+    /// Why it was none that counts, in words.
+    #[must_use]
+    pub fn failure(&self) -> String {
+        match (&self.error, self.status) {
+            (Some(error), _) => error.clone(),
+            (None, Some(status)) => format!("the receiver answered with HTTP status {status}"),
+            (None, None) => "no answer".to_owned(),
+        }
+    }
+}
+
 /// Which callbacks DescribeLiveRecordNotifyRecords asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {

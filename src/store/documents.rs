@@ -21,17 +21,29 @@ pub enum Kind {
     Domain,
     /// The functions set on a domain (aliauth and others).
     DomainConfig,
+    /// A stream that may not be published, by the hash of its name.
+    Forbidden,
+    /// The tags of a domain.
+    Tags,
+    /// A certificate with its private key, by its name.
+    Certificate,
+    /// Which certificate a domain has, and whether it is in use.
+    DomainCertificate,
     /// How far the service clock was advanced; no part of snapshots.
     Clock,
 }
 
 impl Kind {
     /// Every kind, for snapshots.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 8] = [
         Self::RecordNotify,
         Self::StreamNotify,
         Self::Domain,
         Self::DomainConfig,
+        Self::Forbidden,
+        Self::Tags,
+        Self::Certificate,
+        Self::DomainCertificate,
     ];
 
     #[must_use]
@@ -41,6 +53,10 @@ impl Kind {
             Self::StreamNotify => "stream_notify",
             Self::Domain => "domain",
             Self::DomainConfig => "domain_config",
+            Self::Forbidden => "forbidden",
+            Self::Tags => "tags",
+            Self::Certificate => "certificate",
+            Self::DomainCertificate => "domain_certificate",
             Self::Clock => "clock",
         }
     }

@@ -165,6 +165,29 @@ table!(hour_visitor, "hour_visitor", {
     visitor: i64,
 });
 
+table!(publish_session, "publish_session", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: String,
+    domain: String,
+    app: String,
+    stream: String,
+    ingest_domain: String,
+    address: String,
+    published_at: i64,
+    stopped_at: i64,
+});
+
+table!(stream_control, "stream_control", {
+    #[sea_orm(primary_key)]
+    id: i64,
+    domain: String,
+    app: String,
+    stream: String,
+    action: String,
+    client_ip: String,
+    at: i64,
+});
+
 /// The only row of `cluster`.
 pub const ONLY: i64 = 1;
 

@@ -8,6 +8,7 @@ mod m0001_init;
 mod m0002_session_indexes;
 mod m0003_cluster;
 mod m0004_figures;
+mod m0005_streams_told;
 mod schema;
 
 use std::future::Future;
@@ -29,7 +30,7 @@ struct Step {
     take: for<'a> fn(&'a Schema<'a>) -> Taking<'a>,
 }
 
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 5] = [
     Step {
         name: "m0001_init",
         take: |schema| Box::pin(m0001_init::up(schema)),
@@ -45,6 +46,10 @@ const STEPS: [Step; 4] = [
     Step {
         name: "m0004_figures",
         take: |schema| Box::pin(m0004_figures::up(schema)),
+    },
+    Step {
+        name: "m0005_streams_told",
+        take: |schema| Box::pin(m0005_streams_told::up(schema)),
     },
 ];
 

@@ -268,6 +268,7 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
             )
         })
         .collect();
+    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
     HttpParts {
         method: request.method().as_str().to_owned(),
         path: request.uri().path().to_owned(),
@@ -275,9 +276,8 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
         headers,
         body,
         authority: request.uri().authority().map(ToString::to_string),
-        local: request
-            .peer_addr()
-            .is_some_and(|peer| peer.ip().to_canonical().is_loopback()),
+        local: peer.is_some_and(|peer| peer.is_loopback()),
+        peer,
     }
 }
 

@@ -1,5 +1,7 @@
 //! A request, free of the web framework.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 /// A request, free of the web framework. Header names are in lower case.
@@ -14,6 +16,8 @@ pub struct HttpParts {
     pub authority: Option<String>,
     /// The caller is on this machine.
     pub local: bool,
+    /// Where it came from.
+    pub peer: Option<IpAddr>,
 }
 
 impl HttpParts {

@@ -164,7 +164,7 @@ fn ignored_parameters_have_a_reason() {
 #[test]
 fn an_action_tells_what_it_takes_in_vain() {
     let told = |action: &str| ignored_by(action).collect::<Vec<_>>();
-    assert_eq!(told("DescribeLiveUserDomains"), ["ResourceGroupId", "Tag"]);
+    assert_eq!(told("AddLiveDomain"), ["CheckUrl", "TopLevelDomain"]);
     assert_eq!(told("RealTimeRecordCommand"), ["RegionId"]);
     assert_eq!(told("AddLiveAppRecordConfig"), Vec::<&str>::new());
 }

@@ -111,6 +111,7 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
         store,
         objects: Objects::new(ObjectStore::Embedded(objects), faults.clone()),
         notifier: Notifier::new().0,
+        certificates: Default::default(),
         disk: Disk::start().unwrap(),
         http: reqwest::Client::new(),
         faults,

@@ -4,19 +4,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::change_live_domain_resource_group::LONGEST_GROUP;
+use super::tags::{self, Member};
 use crate::actions::Context;
-use crate::actions::arguments::domain_name;
+use crate::actions::arguments::{domain_name, malformed};
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
-use crate::live::ingest::admission::Domain;
+use crate::model::domain::Domain;
 use crate::store::change::Looks;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[
     ("CheckUrl", "nothing is accelerated, so nothing is checked"),
-    ("ResourceGroupId", "there is one account without groups"),
-    ("Tag", "domains carry no tags"),
     ("TopLevelDomain", "no origin lies behind a domain"),
 ];
 
@@ -28,6 +28,9 @@ pub struct Request {
     pub live_domain_type: String,
     pub region: String,
     pub scope: Option<String>,
+    pub resource_group_id: Option<String>,
+    #[serde(default)]
+    pub tag: Vec<Member>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,17 +39,21 @@ pub struct Answer {}
 
 /// Declares the domain.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let tags = tags::read(&request.tag)?;
     let (name, domain) = domain(request, ctx.now())?;
-    let added = ctx
-        .services
-        .store
-        .change(Looks::default().at(Kind::Domain, &name), move |view| {
-            let known: Option<Domain> = view.document(Kind::Domain, &name)?;
-            if known.is_some() {
-                return Err(ApiError::coded(Code::DomainAlreadyExist));
-            }
-            Ok(view.put(Kind::Domain, &name, &domain)?)
-        });
+    let looks = Looks::default()
+        .at(Kind::Domain, &name)
+        .at(Kind::Tags, &name);
+    let added = ctx.services.store.change(looks, move |view| {
+        let known: Option<Domain> = view.document(Kind::Domain, &name)?;
+        if known.is_some() {
+            return Err(ApiError::coded(Code::DomainAlreadyExist));
+        }
+        if !tags.is_empty() {
+            view.put(Kind::Tags, &name, &tags)?;
+        }
+        Ok(view.put(Kind::Domain, &name, &domain)?)
+    });
     added.await??;
     ctx.roles.forget();
     Ok(Answer {})
@@ -57,10 +64,14 @@ pub fn domain(request: Request, now: UnixMs) -> Result<(String, Domain), ApiErro
     let name = domain_name("DomainName", &request.domain_name)?;
     let domain = Domain {
         kind: request.live_domain_type,
-        play_domain: None,
         region: request.region,
         scope: request.scope.unwrap_or_else(|| "domestic".to_owned()),
         created_at: now,
+        resource_group: request.resource_group_id.unwrap_or_default(),
+        ..Domain::default()
     };
+    if domain.resource_group.len() > LONGEST_GROUP {
+        return Err(malformed("ResourceGroupId"));
+    }
     Ok((name, domain))
 }

@@ -10,7 +10,7 @@ use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
-use crate::live::ingest::admission::Domain;
+use crate::model::domain::Domain;
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]

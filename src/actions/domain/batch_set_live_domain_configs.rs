@@ -8,7 +8,7 @@ use super::functions;
 use crate::actions::Context;
 use crate::actions::scope::Scope;
 use crate::error::ApiError;
-use crate::live::ingest::admission::Function;
+use crate::model::domain::Function;
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]

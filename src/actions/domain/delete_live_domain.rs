@@ -1,4 +1,5 @@
-//! DeleteLiveDomain: forgets a domain with everything that hangs on it: recording rules, callbacks, functions, mappings to it.
+//! DeleteLiveDomain: forgets a domain with everything that hangs on it: recording rules, callbacks, functions, tags, its
+//! certificate, what was forbidden, mappings to it.
 //!
 //! What was recorded stays on record. A domain of which nothing is known is InvalidDomain.NotFound.
 
@@ -7,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::error::{ApiError, Code};
-use crate::live::ingest::admission::Domain;
+use crate::model::domain::Domain;
+use crate::model::forbidden::Forbidden;
 use crate::store::StoreError;
 use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
@@ -28,11 +30,13 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let domain = domain_name("DomainName", &request.domain_name)?;
     let looks = SETTINGS
         .into_iter()
-        .fold(Looks::default(), |looks, kind| looks.at(kind, &domain));
+        .fold(Looks::default(), |looks, kind| looks.at(kind, &domain))
+        .at_all(Kind::Domain)
+        .at_all(Kind::Forbidden);
     let forgotten = ctx
         .services
         .store
-        .change(looks.at_all(Kind::Domain), move |view| {
+        .change(looks, move |view| {
             if forget(view, &domain)? {
                 Ok(Answer {})
             } else {
@@ -41,14 +45,18 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         })
         .await?;
     ctx.roles.forget();
+    let services = &ctx.services;
+    services.certificates.reread(&services.store).await?;
     forgotten
 }
 
 /// Everything that hangs on a domain's name beside its rules.
-const SETTINGS: [Kind; 4] = [
+const SETTINGS: [Kind; 6] = [
     Kind::RecordNotify,
     Kind::StreamNotify,
     Kind::DomainConfig,
+    Kind::Tags,
+    Kind::DomainCertificate,
     Kind::Domain,
 ];
 
@@ -59,10 +67,16 @@ fn forget(view: &mut View<'_>, domain: &str) -> Result<bool, StoreError> {
         known |= view.remove(kind, domain)?;
     }
     for (name, mut other) in view.documents::<Domain>(Kind::Domain)? {
-        if other.play_domain.as_deref() == Some(domain) {
+        if other.leads_to() == Some(domain) {
             other.play_domain = None;
+            other.main_domain = None;
             view.put(Kind::Domain, &name, &other)?;
             known = true;
+        }
+    }
+    for (name, forbidden) in view.documents::<Forbidden>(Kind::Forbidden)? {
+        if forbidden.domain == domain {
+            view.remove(Kind::Forbidden, &name)?;
         }
     }
     Ok(known)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::functions;
 use crate::actions::Context;
 use crate::error::ApiError;
-use crate::live::ingest::admission::Function;
+use crate::model::domain::Function;
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kind;
+use super::{certificate, kind};
 use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::error::{ApiError, Code};
@@ -51,21 +51,27 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let domain = kind::declared(ctx, &name)
         .await?
         .ok_or_else(|| ApiError::coded(Code::InvalidDomainNotFound))?;
+    let shown = certificate::of_domain(ctx, &name).await?;
+    let in_use = shown.filter(|shown| shown.of_domain.on);
+    let on = in_use.is_some();
+    let (cert_name, ssl_pub) = in_use
+        .map(|shown| (shown.of_domain.name, shown.named.chain))
+        .unwrap_or_default();
     Ok(Answer {
         domain_detail: Detail {
             cname: kind::cname(&name),
             domain_name: name,
             live_domain_type: domain.kind,
-            domain_status: "online".to_owned(),
+            domain_status: kind::status(domain.stopped).to_owned(),
             region: domain.region,
             scope: domain.scope,
             description: String::new(),
             gmt_created: to_api(domain.created_at),
-            gmt_modified: to_api(domain.created_at),
-            resource_group_id: String::new(),
-            cert_name: String::new(),
-            ssl_protocol: "off".to_owned(),
-            ssl_pub: String::new(),
+            gmt_modified: to_api(domain.modified_at.max(domain.created_at)),
+            resource_group_id: domain.resource_group,
+            cert_name,
+            ssl_protocol: if on { "on" } else { "off" }.to_owned(),
+            ssl_pub,
         },
     })
 }

@@ -1,13 +1,13 @@
-//! DescribeLiveDomainMapping: the streaming domain and the ingest domains that belong together, asked by any of them.
+//! DescribeLiveDomainMapping: the streaming domain, the ingest domains and the sub play domains that belong together, asked by any of them.
 //!
-//! Type is `vhost` for the streaming domain and `publish` for an ingest domain. The asked domain is in the list too, which no
+//! Type is `vhost` for the streaming domain, `publish` for an ingest domain and `play` for a sub play domain, whose word no page has. The asked domain is in the list too, which no
 //! page settles either way. A domain without mapping gives an empty list.
 
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::error::ApiError;
-use crate::live::ingest::admission::Domain;
+use crate::model::domain::Domain;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.
@@ -58,19 +58,23 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
 fn group(asked: &str, domains: &[(String, Domain)]) -> Vec<Model> {
     let own = domains.iter().find(|(name, _)| name == asked);
     let streaming = own
-        .and_then(|(_, domain)| domain.play_domain.as_deref())
+        .and_then(|(_, domain)| domain.leads_to())
         .unwrap_or(asked);
     let model = |name: &str, kind: &str| Model {
         domain_name: name.to_owned(),
         kind: kind.to_owned(),
     };
-    let mut ingest: Vec<Model> = domains
-        .iter()
-        .filter(|(_, domain)| domain.play_domain.as_deref() == Some(streaming))
-        .map(|(name, _)| model(name, "publish"))
+    let leading = |to: fn(&Domain) -> &Option<String>, kind: &'static str| {
+        domains
+            .iter()
+            .filter(move |(_, domain)| to(domain).as_deref() == Some(streaming))
+            .map(move |(name, _)| model(name, kind))
+    };
+    let mut group: Vec<Model> = leading(|domain| &domain.play_domain, "publish")
+        .chain(leading(|domain| &domain.main_domain, "play"))
         .collect();
-    if !ingest.is_empty() {
-        ingest.insert(0, model(streaming, "vhost"));
+    if !group.is_empty() {
+        group.insert(0, model(streaming, "vhost"));
     }
-    ingest
+    group
 }

@@ -1,22 +1,15 @@
-//! DescribeLiveUserDomains: the declared domains, by name. All of them are online.
+//! DescribeLiveUserDomains: the declared domains, by name.
 
 use serde::{Deserialize, Serialize};
 
 use super::kind;
+use super::tags::{self, Member};
 use crate::actions::Context;
 use crate::actions::arguments::{Paging, given, length, passes};
 use crate::error::ApiError;
-use crate::live::ingest::admission::Domain;
+use crate::model::domain::Domain;
 use crate::model::wire_time::to_api;
 use crate::store::documents::Kind;
-
-/// Accepted without effect.
-pub const IGNORES: &[(&str, &str)] = &[
-    ("ResourceGroupId", "there is one account without groups"),
-    ("Tag", "domains carry no tags"),
-];
-
-const ONLINE: &str = "online";
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -27,6 +20,9 @@ pub struct Request {
     pub domain_status: Option<String>,
     pub live_domain_type: Option<String>,
     pub region_name: Option<String>,
+    pub resource_group_id: Option<String>,
+    #[serde(default)]
+    pub tag: Vec<Member>,
     pub page_number: i64,
     pub page_size: i64,
 }
@@ -68,8 +64,19 @@ pub struct PageData {
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let keyword = given(request.domain_name).map(|word| word.to_ascii_lowercase());
     let search = request.domain_search_type.unwrap_or_default();
-    let kind = given(request.live_domain_type);
+    let wanted = given(request.live_domain_type);
     let region = given(request.region_name);
+    let group = given(request.resource_group_id);
+    let tagged = if request.tag.is_empty() {
+        Vec::new()
+    } else {
+        tags::stored(ctx).await?
+    };
+    let has_tags = |name: &str| {
+        let of_it = tagged.iter().find(|(known, _)| known == name);
+        let of_it = of_it.map(|(_, tags)| tags.as_slice()).unwrap_or_default();
+        tags::all_among(&request.tag, of_it)
+    };
     let stored: Vec<(String, Domain)> = ctx.services.store.list_documents(Kind::Domain).await?;
     let found: Vec<(String, Domain)> = stored
         .into_iter()
@@ -77,9 +84,14 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             keyword
                 .as_deref()
                 .is_none_or(|word| matches(&search, name, word))
-                && passes(kind.as_deref(), &domain.kind)
+                && passes(wanted.as_deref(), &domain.kind)
                 && passes(region.as_deref(), &domain.region)
-                && passes(request.domain_status.as_deref(), ONLINE)
+                && passes(group.as_deref(), &domain.resource_group)
+                && passes(
+                    request.domain_status.as_deref(),
+                    kind::status(domain.stopped),
+                )
+                && has_tags(name)
         })
         .collect();
     let paging = Paging::new(request.page_number, request.page_size);
@@ -109,12 +121,12 @@ fn page_data((name, domain): (String, Domain)) -> PageData {
         cname: kind::cname(&name),
         domain_name: name,
         live_domain_type: domain.kind,
-        live_domain_status: ONLINE.to_owned(),
+        live_domain_status: kind::status(domain.stopped).to_owned(),
         region_name: domain.region,
         description: String::new(),
         gmt_created: to_api(domain.created_at),
-        gmt_modified: to_api(domain.created_at),
-        resource_group_id: String::new(),
+        gmt_modified: to_api(domain.modified_at.max(domain.created_at)),
+        resource_group_id: domain.resource_group,
     }
 }
 

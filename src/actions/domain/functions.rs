@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::actions::arguments::{malformed, names};
 use crate::error::ApiError;
-use crate::live::ingest::admission::Function;
+use crate::model::domain::Function;
 use crate::spec::loose_json;
 
 /// Functions of one call, arguments of a function, functions of a domain.

@@ -2,7 +2,7 @@
 
 use crate::actions::Context;
 use crate::error::{ApiError, Code};
-use crate::live::ingest::admission::Domain;
+use crate::model::domain::Domain;
 use crate::store::documents::Kind;
 
 /// A streaming (play) domain.
@@ -17,6 +17,12 @@ pub fn cname(domain: &str) -> String {
     // A wildcard domain begins with a dot.
     let all = if domain.starts_with('.') { "all" } else { "" };
     format!("{all}{domain}.w.localyun.test")
+}
+
+/// How a declared domain stands; none is ever being configured here.
+#[must_use]
+pub fn status(stopped: bool) -> &'static str {
+    if stopped { "offline" } else { "online" }
 }
 
 /// A declared domain, or none.

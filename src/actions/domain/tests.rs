@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::actions::arguments::testbed::Testbed;
+use crate::certificates::tests::made;
 
 const PUSH: &str = "DomainName=Push.example.com&LiveDomainType=liveEdge&Region=cn-shanghai";
 const PLAY: &str =
@@ -202,4 +203,402 @@ async fn a_declared_domain_does_what_it_is_for() {
     bed.ok("DeleteLiveDomain", "DomainName=push.example.com")
         .await;
     bed.ok("AddLiveRecordNotifyConfig", record).await;
+}
+
+#[tokio::test]
+async fn a_stopped_domain_is_offline_until_it_is_started() {
+    let bed = Testbed::new().await;
+    let play = "DomainName=play.example.com";
+    for action in ["StopLiveDomain", "StartLiveDomain"] {
+        assert_eq!(
+            bed.refused(action, play).await,
+            ("InvalidDomain.NotFound".to_owned(), 404)
+        );
+    }
+    bed.ok("AddLiveDomain", PLAY).await;
+    bed.ctx.services.clock.advance(5_000).await;
+    for (action, status) in [("StopLiveDomain", "offline"), ("StartLiveDomain", "online")] {
+        bed.ok(action, play).await;
+        bed.ok(action, play).await;
+        let shown = bed.ok("DescribeLiveDomainDetail", play).await;
+        assert_eq!(shown["DomainDetail"]["DomainStatus"], status);
+        assert_eq!(shown["DomainDetail"]["GmtModified"], "2026-03-01T02:00:05Z");
+        let listed = bed
+            .ok("DescribeLiveUserDomains", &format!("DomainStatus={status}"))
+            .await;
+        assert_eq!(listed["Domains"]["PageData"][0]["LiveDomainStatus"], status);
+    }
+}
+
+#[tokio::test]
+async fn sub_play_domains_lead_to_one_main_domain() {
+    let bed = Testbed::new().await;
+    bed.ok("AddLiveDomainMapping", MAPPING).await;
+    let add = "AddLiveDomainPlayMapping";
+    let sub = "PullDomain=play.example.com&PlayDomain=sub.example.com";
+    bed.ok(add, sub).await;
+    assert_eq!(
+        bed.refused(add, sub).await,
+        ("ConfigAlreadyExists".to_owned(), 400)
+    );
+    for wrong in [
+        "PullDomain=play.example.com&PlayDomain=play.example.com",
+        "PullDomain=play.example.com&PlayDomain=push.example.com",
+        "PullDomain=sub.example.com&PlayDomain=other.example.com",
+        "PullDomain=other.example.com&PlayDomain=play.example.com",
+    ] {
+        assert_eq!(
+            bed.refused(add, wrong).await,
+            ("DomainType.Malformed".to_owned(), 400),
+            "{wrong}"
+        );
+    }
+    let all = json!([
+        {"DomainName": "play.example.com", "Type": "vhost"},
+        {"DomainName": "push.example.com", "Type": "publish"},
+        {"DomainName": "sub.example.com", "Type": "play"},
+    ]);
+    for asked in ["play.example.com", "push.example.com", "sub.example.com"] {
+        assert_eq!(models(&bed, asked).await, all, "{asked}");
+    }
+    bed.ok("DeleteLiveDomainPlayMapping", sub).await;
+    assert_eq!(
+        bed.refused("DeleteLiveDomainPlayMapping", sub).await,
+        ("InvalidConfig.NotFound".to_owned(), 404)
+    );
+    bed.ok(add, sub).await;
+    bed.ok("DeleteLiveDomain", "DomainName=play.example.com")
+        .await;
+    assert_eq!(models(&bed, "sub.example.com").await, json!([]));
+}
+
+#[tokio::test]
+async fn properties_of_a_domain_are_changed_one_by_one() {
+    let bed = Testbed::new().await;
+    bed.ok("AddLiveDomain", &format!("{PLAY}&ResourceGroupId=rg-1"))
+        .await;
+    let play = "DomainName=play.example.com";
+    let detail = async || bed.ok("DescribeLiveDomainDetail", play).await["DomainDetail"].clone();
+    assert_eq!(detail().await["ResourceGroupId"], "rg-1");
+    bed.ok(
+        "ChangeLiveDomainResourceGroup",
+        &format!("{play}&NewResourceGroupId=rg-2"),
+    )
+    .await;
+    let property = r#"Property={"coverage":"overseas"}"#;
+    bed.ok(
+        "ModifyLiveDomainSchdmByProperty",
+        &format!("{play}&{property}"),
+    )
+    .await;
+    let shown = detail().await;
+    assert_eq!(
+        (&shown["ResourceGroupId"], &shown["Scope"]),
+        (&json!("rg-2"), &json!("overseas"))
+    );
+    assert_eq!(
+        bed.refused(
+            "ModifyLiveDomainSchdmByProperty",
+            &format!("{play}&Property=moon")
+        )
+        .await,
+        ("InvalidProperty.Malformed".to_owned(), 400)
+    );
+    for (group, count) in [("rg-1", 0), ("rg-2", 1)] {
+        let listed = bed
+            .ok(
+                "DescribeLiveUserDomains",
+                &format!("ResourceGroupId={group}"),
+            )
+            .await;
+        assert_eq!(listed["TotalCount"], count);
+    }
+    let limits = bed.ok("DescribeLiveDomainLimit", play).await;
+    let limit = &limits["LiveDomainLimitList"]["LiveDomainLimit"][0];
+    assert_eq!(
+        (&limit["CurrentNum"], &limit["LimitNum"]),
+        (&json!(0), &json!(2000))
+    );
+    let proof = bed.ok("DescribeLiveVerifyContent", play).await;
+    assert!(proof["Content"].as_str().unwrap().starts_with("verify_"));
+    let checked = bed
+        .ok(
+            "VerifyLiveDomainOwner",
+            &format!("{play}&VerifyType=dnsCheck"),
+        )
+        .await;
+    assert_eq!(checked["Content"], proof["Content"]);
+}
+
+#[tokio::test]
+async fn tags_are_set_listed_and_removed() {
+    let bed = Testbed::new().await;
+    bed.ok(
+        "AddLiveDomain",
+        &format!("{PLAY}&Tag.1.Key=env&Tag.1.Value=dev"),
+    )
+    .await;
+    let play = "ResourceType=DOMAIN&ResourceId.1=play.example.com";
+    bed.ok(
+        "TagLiveResources",
+        &format!(
+            "{play}&ResourceId.2=Sub.example.com&Tag.1.Key=env&Tag.1.Value=prod&Tag.2.Key=team"
+        ),
+    )
+    .await;
+    let listed = bed.ok("ListLiveTagResources", play).await;
+    assert_eq!(
+        listed["TagResources"]["TagResource"],
+        json!([
+            {"ResourceId": "play.example.com", "ResourceType": "DOMAIN", "TagKey": "env", "TagValue": "prod"},
+            {"ResourceId": "play.example.com", "ResourceType": "DOMAIN", "TagKey": "team", "TagValue": ""},
+        ])
+    );
+    assert!(listed.get("NextToken").is_none());
+    let all = bed
+        .ok("ListLiveTagResources", "ResourceType=DOMAIN&Tag.1.Key=team")
+        .await;
+    assert_eq!(
+        all["TagResources"]["TagResource"].as_array().unwrap().len(),
+        4
+    );
+    let described = bed
+        .ok(
+            "DescribeLiveTagResources",
+            "ResourceType=DOMAIN&ResourceId.1=sub.example.com",
+        )
+        .await;
+    assert_eq!(
+        described["TagResources"],
+        json!([{"ResourceId": "sub.example.com", "Tag": [{"Key": "env", "Value": "prod"}, {"Key": "team", "Value": ""}]}])
+    );
+    let domains = bed
+        .ok("DescribeLiveUserDomains", "Tag.1.Key=env&Tag.1.Value=prod")
+        .await;
+    assert_eq!(domains["TotalCount"], 1);
+    bed.ok(
+        "UnTagLiveResources",
+        &format!("{play}&TagKey.1=team&TagKey.2=gone"),
+    )
+    .await;
+    bed.ok(
+        "UnTagLiveResources",
+        "ResourceType=domain&ResourceId.1=sub.example.com&All=true",
+    )
+    .await;
+    let keys = bed.ok("DescribeLiveUserTags", "").await;
+    assert_eq!(keys["Tags"], json!([{"Key": "env", "Value": ["prod"]}]));
+    bed.ok("DeleteLiveDomain", "DomainName=play.example.com")
+        .await;
+    let keys = bed.ok("DescribeLiveUserTags", "").await;
+    assert_eq!(keys["Tags"], json!([]));
+    let many: Vec<String> = (1..=21).map(|n| format!("Tag.{n}.Key=k{n}")).collect();
+    let query = format!("{play}&{}", many.join("&"));
+    assert_eq!(
+        bed.refused("TagLiveResources", &query).await.0,
+        "InvalidTag.Malformed"
+    );
+}
+
+#[tokio::test]
+async fn long_lists_of_tags_have_pages() {
+    let bed = Testbed::new().await;
+    for part in 0..2 {
+        let domains: Vec<String> = (1..=40)
+            .map(|n| format!("ResourceId.{n}=d{}.example.com", part * 40 + n + 100))
+            .collect();
+        let query = format!("ResourceType=DOMAIN&{}&Tag.1.Key=k", domains.join("&"));
+        bed.ok("TagLiveResources", &query).await;
+    }
+    let first = bed.ok("ListLiveTagResources", "ResourceType=DOMAIN").await;
+    let token = first["NextToken"].as_str().unwrap();
+    let next = bed
+        .ok(
+            "ListLiveTagResources",
+            &format!("ResourceType=DOMAIN&NextToken={token}"),
+        )
+        .await;
+    let rows = |answer: &Value| {
+        answer["TagResources"]["TagResource"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    assert_eq!((rows(&first).len(), rows(&next).len()), (50, 30));
+    assert_eq!(rows(&next)[0]["ResourceId"], "d151.example.com");
+    assert!(next.get("NextToken").is_none());
+    assert_eq!(
+        bed.refused("ListLiveTagResources", "ResourceType=DOMAIN&NextToken=x")
+            .await
+            .0,
+        "InvalidNextToken.Malformed"
+    );
+}
+
+/// A query of SetLiveDomainCertificate.
+fn certificate(domain: &str, pair: &(String, String), more: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("DomainName", domain)
+        .append_pair("SSLProtocol", "on")
+        .append_pair("SSLPub", &pair.0)
+        .append_pair("SSLPri", &pair.1);
+    format!("{}{more}", query.finish())
+}
+
+#[tokio::test]
+async fn a_certificate_is_taken_shown_served_and_put_out_of_use() {
+    let bed = Testbed::new().await;
+    let set = "SetLiveDomainCertificate";
+    bed.ok("AddLiveDomain", PLAY).await;
+    let domain = "play.example.com";
+    let pair = made(&[domain]);
+    let other = made(&[domain]);
+    for (query, code) in [
+        (
+            "&SSLProtocol=maybe".to_owned(),
+            "InvalidSSLProtocol.ValueNotSupported",
+        ),
+        ("&SSLProtocol=on".to_owned(), "SSLPub.MissingParameter"),
+        (
+            "&SSLProtocol=on&SSLPub=x".to_owned(),
+            "SSLPri.MissingParameter",
+        ),
+        (
+            "&SSLProtocol=on&SSLPub=x&SSLPri=y".to_owned(),
+            "InvalidSSLPub",
+        ),
+        (
+            "&SSLProtocol=on&CertType=cas&CertName=gone".to_owned(),
+            "Certificate.NotFind",
+        ),
+    ] {
+        let query = format!("DomainName={domain}{query}");
+        assert_eq!(
+            bed.refused(set, &query).await,
+            (code.to_owned(), 400),
+            "{query}"
+        );
+    }
+    let mixed = certificate(domain, &(pair.0.clone(), other.1.clone()), "");
+    assert_eq!(bed.refused(set, &mixed).await.0, "Certificate.MissMatch");
+    bed.ok(
+        set,
+        &certificate(domain, &pair, "&CertName=mine&DryRun=true"),
+    )
+    .await;
+    assert!(bed.ctx.services.certificates.of(domain).is_none());
+    bed.ok(set, &certificate(domain, &pair, "&CertName=mine"))
+        .await;
+    assert!(bed.ctx.services.certificates.of(domain).is_some());
+    assert_eq!(
+        bed.refused(set, &certificate(domain, &other, "&CertName=mine"))
+            .await
+            .0,
+        "Certificate.Duplicated"
+    );
+    bed.ok(
+        set,
+        &certificate(domain, &other, "&CertName=mine&ForceSet=1"),
+    )
+    .await;
+    let info = bed
+        .ok(
+            "DescribeLiveDomainCertificateInfo",
+            &format!("DomainName={domain}"),
+        )
+        .await;
+    let info = &info["CertInfos"]["CertInfo"][0];
+    assert_eq!(
+        (
+            &info["CertName"],
+            &info["CertType"],
+            &info["SSLProtocol"],
+            &info["CertOrg"],
+            &info["SSLPub"]
+        ),
+        (
+            &json!("mine"),
+            &json!("upload"),
+            &json!("on"),
+            &json!("Example"),
+            &json!(other.0)
+        )
+    );
+    let detail = bed
+        .ok("DescribeLiveDomainDetail", &format!("DomainName={domain}"))
+        .await;
+    assert_eq!(
+        (
+            &detail["DomainDetail"]["CertName"],
+            &detail["DomainDetail"]["SSLProtocol"]
+        ),
+        (&json!("mine"), &json!("on"))
+    );
+    // Another domain uses what the account has.
+    bed.ok(
+        set,
+        "DomainName=Sub.example.com&SSLProtocol=on&CertType=cas&CertName=mine",
+    )
+    .await;
+    let listed = bed.ok("DescribeLiveHttpsDomainList", "").await;
+    assert_eq!(
+        (
+            &listed["TotalCount"],
+            &listed["CertInfos"]["CertInfo"][1]["CertStatus"]
+        ),
+        (&json!(2), &json!("mismatch"))
+    );
+    let account = bed
+        .ok(
+            "DescribeLiveCertificateList",
+            &format!("DomainName={domain}"),
+        )
+        .await;
+    assert_eq!(account["CertificateListModel"]["Count"], 1);
+    let one = bed
+        .ok("DescribeLiveCertificateDetail", "CertName=mine")
+        .await;
+    assert_eq!(one["Cert"], other.0);
+    let mut by = url::form_urlencoded::Serializer::new(String::new());
+    by.append_pair("SSLPub", &other.0)
+        .append_pair("SSLStatus", "true");
+    let by = bed
+        .ok("DescribeLiveDomainByCertificate", &by.finish())
+        .await;
+    assert_eq!(by["CertInfos"]["CertInfo"][0]["DomainList"], domain);
+    bed.ok(set, &format!("DomainName={domain}&SSLProtocol=off"))
+        .await;
+    assert!(bed.ctx.services.certificates.of(domain).is_none());
+    assert!(
+        bed.ctx
+            .services
+            .certificates
+            .of("sub.example.com")
+            .is_some()
+    );
+    let detail = bed
+        .ok("DescribeLiveDomainDetail", &format!("DomainName={domain}"))
+        .await;
+    assert_eq!(detail["DomainDetail"]["SSLProtocol"], "off");
+    bed.ok(set, "DomainName=.example.org&SSLProtocol=on&CertType=free")
+        .await;
+    assert!(bed.ctx.services.certificates.of("a.example.org").is_some());
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let bed = Testbed::new().await;
+    let domain = "play.example.com";
+    let pair = crate::certificates::self_signed(domain).unwrap();
+    bed.ctx
+        .services
+        .clock
+        .advance(2_100 * 365 * 86_400_000)
+        .await;
+    assert_eq!(
+        bed.refused("SetLiveDomainCertificate", &certificate(domain, &pair, ""))
+            .await,
+        ("Certificate.Expired".to_owned(), 400)
+    );
 }

@@ -122,7 +122,7 @@ fn callback(row: Row) -> Result<Callback, ApiError> {
     let description = if success {
         "success".to_owned()
     } else {
-        last.as_ref().map(failure).unwrap_or_default()
+        last.as_ref().map(Attempt::failure).unwrap_or_default()
     };
     Ok(Callback {
         domain_name: row.domain,
@@ -141,12 +141,4 @@ fn callback(row: Row) -> Result<Callback, ApiError> {
         notify_response: last.map(|attempt| attempt.response).unwrap_or_default(),
         storage_type: "oss".to_owned(),
     })
-}
-
-fn failure(attempt: &Attempt) -> String {
-    match (&attempt.error, attempt.status) {
-        (Some(error), _) => error.clone(),
-        (None, Some(status)) => format!("the receiver answered with HTTP status {status}"),
-        (None, None) => "no answer".to_owned(),
-    }
 }

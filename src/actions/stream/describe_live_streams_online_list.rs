@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::ip_of;
 use crate::actions::Context;
 use crate::actions::arguments::{Paging, given, length, passes};
 use crate::config::Config;
@@ -109,11 +110,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let transcoded_only = request.stream_type.as_deref() == Some("trans");
     let found: Vec<Arc<Publisher>> = ctx
         .hub
-        .publishers()
+        .publishers_of(&domain)
         .into_iter()
         .filter(|publisher| {
             !transcoded_only
-                && (publisher.key.domain == domain || publisher.ingest_domain == domain)
                 && passes(app.as_deref(), &publisher.key.app)
                 && named(&publisher.key.stream)
         })
@@ -185,13 +185,6 @@ fn details(publisher: &Publisher, server_ip: Option<&str>) -> Details {
     }
 }
 
-fn ip_of(address: &str) -> &str {
-    address
-        .rsplit_once(':')
-        .map_or(address, |(ip, _)| ip)
-        .trim_matches(['[', ']'])
-}
-
 /// The codec's number in an FLV tag.
 fn codec_id(name: &str) -> Option<i32> {
     match name {
@@ -201,17 +194,5 @@ fn codec_id(name: &str) -> Option<i32> {
         "mp3" => Some(2),
         "aac" => Some(10),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_lose_port_and_brackets() {
-        assert_eq!(ip_of("127.0.0.1:50000"), "127.0.0.1");
-        assert_eq!(ip_of("[::1]:50000"), "::1");
-        assert_eq!(ip_of("built-in"), "built-in");
     }
 }

@@ -1,10 +1,12 @@
 //! Handlers of the stream family over a real store and hub.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::actions::arguments::testbed::Testbed;
 use crate::media::flv::read::Metadata;
+use crate::model::event::Kind;
 use crate::model::stream_key::{PushArgs, StreamKey};
+use crate::store::callbacks::{Attempt, NewCallback, State};
 
 const DOMAIN: &str = "DomainName=push.example.com";
 
@@ -145,5 +147,350 @@ async fn online_streams_are_listed_by_filter_and_page() {
     assert_eq!(
         page["OnlineInfo"]["LiveStreamOnlineInfo"],
         json!([{"DomainName": "play.example.com", "AppName": "other", "StreamName": "s1", "PublishTime": "2026-03-01T02:00:00Z"}])
+    );
+}
+
+const PLAY: &str = "DomainName=play.example.com";
+const S1: &str = "AppName=live&StreamName=s1&LiveStreamType=publisher";
+
+async fn blocked(bed: &Testbed, domain: &str) -> Value {
+    let answer = bed.ok("DescribeLiveStreamsBlockList", domain).await;
+    assert_eq!(
+        answer["TotalNum"],
+        answer["StreamUrls"]["StreamUrl"].as_array().unwrap().len()
+    );
+    answer["StreamUrls"]["StreamUrl"].clone()
+}
+
+#[tokio::test]
+async fn a_forbidden_stream_is_listed_until_it_is_let_in_again() {
+    let bed = Testbed::new().await;
+    bed.ok(
+        "AddLiveDomainMapping",
+        "PushDomain=push.example.com&PullDomain=play.example.com",
+    )
+    .await;
+    let forbid = |domain: &str, more: &str| format!("{domain}&{S1}{more}");
+    for more in ["&ResumeTime=soon", "&ResumeTime=2026-03-01T02:00:00Z"] {
+        assert_eq!(
+            bed.refused("ForbidLiveStream", &forbid(DOMAIN, more)).await,
+            ("InvalidResumeTime.Malformed".to_owned(), 400),
+            "{more}"
+        );
+    }
+    // Oneshot keeps nothing out.
+    bed.ok("ForbidLiveStream", &forbid(DOMAIN, "&Oneshot=yes"))
+        .await;
+    assert_eq!(blocked(&bed, PLAY).await, json!([]));
+    bed.ok(
+        "ForbidLiveStream",
+        &forbid(DOMAIN, "&ResumeTime=2050-01-01T00:00:00Z"),
+    )
+    .await;
+    for domain in [DOMAIN, PLAY] {
+        assert_eq!(
+            bed.refused("ForbidLiveStream", &forbid(domain, "")).await,
+            ("ConfigAlreadyExists".to_owned(), 400)
+        );
+        assert_eq!(
+            blocked(&bed, domain).await,
+            json!(["play.example.com/live/s1"])
+        );
+    }
+    assert_eq!(blocked(&bed, "DomainName=x.example.com").await, json!([]));
+    bed.ok("ResumeLiveStream", &forbid(PLAY, "")).await;
+    assert_eq!(blocked(&bed, PLAY).await, json!([]));
+    // Nothing to do is no failure.
+    bed.ok("ResumeLiveStream", &forbid(DOMAIN, "")).await;
+    let history = bed
+        .ok(
+            "DescribeLiveStreamsControlHistory",
+            &format!("{PLAY}&StartTime=2026-03-01T02:00:00Z&EndTime=2026-03-02T02:00:00Z"),
+        )
+        .await;
+    let told = history["ControlInfo"]["LiveStreamControlInfo"]
+        .as_array()
+        .unwrap();
+    let actions: Vec<&Value> = told.iter().map(|row| &row["Action"]).collect();
+    assert_eq!(actions, ["forbid", "forbid", "resume"]);
+    assert_eq!(told[0]["StreamName"], "play.example.com/live/s1");
+    assert_eq!(told[0]["TimeStamp"], "2026-03-01T02:00:00Z");
+}
+
+#[tokio::test]
+async fn the_usual_ban_ends_after_six_months_of_the_service_clock() {
+    let bed = Testbed::new().await;
+    bed.ok("ForbidLiveStream", &format!("{PLAY}&{S1}")).await;
+    let other = S1.replace("s1", "s2");
+    bed.ok(
+        "ForbidLiveStream",
+        &format!("{PLAY}&{other}&ResumeTime=2026-03-01T02:01:00Z"),
+    )
+    .await;
+    let clock = &bed.ctx.services.clock;
+    clock.advance(60_000).await;
+    assert_eq!(
+        blocked(&bed, PLAY).await,
+        json!(["play.example.com/live/s1"])
+    );
+    // 184 days from the first of March to the first of September.
+    clock.advance(184 * 86_400_000 - 61_000).await;
+    assert_eq!(
+        blocked(&bed, PLAY).await,
+        json!(["play.example.com/live/s1"])
+    );
+    clock.advance(1_000).await;
+    assert_eq!(blocked(&bed, PLAY).await, json!([]));
+    // What is over is no obstacle, and is forgotten.
+    bed.ok("ForbidLiveStream", &format!("{PLAY}&{S1}")).await;
+    let store = &bed.ctx.services.store;
+    store.forget_forbidden(bed.ctx.now()).await.unwrap();
+    let kept: Vec<(String, Value)> = store
+        .list_documents(crate::store::documents::Kind::Forbidden)
+        .await
+        .unwrap();
+    assert_eq!(kept.len(), 1);
+}
+
+#[tokio::test]
+async fn every_application_is_let_in_by_a_star() {
+    let bed = Testbed::new().await;
+    for app in ["live", "show"] {
+        let stream = format!("{PLAY}&AppName={app}&StreamName=s1&LiveStreamType=publisher");
+        bed.ok("ForbidLiveStream", &stream).await;
+    }
+    let other = format!("{PLAY}&AppName=live&StreamName=s2&LiveStreamType=publisher");
+    bed.ok("ForbidLiveStream", &other).await;
+    let star = format!("{PLAY}&AppName=*&StreamName=s1&LiveStreamType=publisher");
+    assert_eq!(
+        bed.refused("ForbidLiveStream", &star).await,
+        ("InvalidAppName.Malformed".to_owned(), 400)
+    );
+    bed.ok("ResumeLiveStream", &star).await;
+    assert_eq!(
+        blocked(&bed, PLAY).await,
+        json!(["play.example.com/live/s2"])
+    );
+    let paged = bed
+        .ok(
+            "DescribeLiveStreamsBlockList",
+            &format!("{PLAY}&PageNum=2&PageSize=1"),
+        )
+        .await;
+    assert_eq!(paged["StreamUrls"]["StreamUrl"], json!([]));
+    assert_eq!(
+        (&paged["TotalNum"], &paged["TotalPage"]),
+        (&json!(1), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn forbidding_cuts_who_publishes_by_either_domain() {
+    let bed = Testbed::new().await;
+    for (domain, more) in [(DOMAIN, "&Oneshot=yes"), (PLAY, "")] {
+        publish(&bed, "live", "s1").await;
+        publish(&bed, "live", "s2").await;
+        bed.ok("ForbidLiveStream", &format!("{domain}&{S1}{more}"))
+            .await;
+        let live: Vec<String> = bed
+            .ctx
+            .hub
+            .publishers()
+            .iter()
+            .map(|publisher| publisher.key.stream.clone())
+            .collect();
+        assert_eq!(live, ["s2"], "{domain}");
+        let s2 = bed.ctx.hub.publishers().remove(0);
+        bed.ctx.hub.unpublish(&s2);
+    }
+}
+
+const DAY: &str = "StartTime=2026-03-01T00:00:00Z&EndTime=2026-03-02T00:00:00Z";
+
+#[tokio::test]
+async fn pushes_are_listed_while_they_last_and_afterwards() {
+    let bed = Testbed::new().await;
+    publish(&bed, "live", "s1").await;
+    bed.ctx.services.clock.advance(60_000).await;
+    publish(&bed, "live", "S12").await;
+    let first = bed.ctx.hub.publishers().pop().unwrap();
+    assert_eq!(first.key.stream, "s1");
+    bed.ctx.services.clock.advance(60_000).await;
+    bed.ctx.hub.unpublish(&first);
+    bed.ctx.services.clock.settle().await;
+    let list = async |more: &str| {
+        bed.ok(
+            "DescribeLiveStreamsPublishList",
+            &format!("{PLAY}&{DAY}{more}"),
+        )
+        .await
+    };
+    let all = list("").await;
+    assert_eq!(
+        all["PublishInfo"]["LiveStreamPublishInfo"][0],
+        json!({"DomainName": "play.example.com", "AppName": "live", "StreamName": "s1", "PublishDomain": "push.example.com",
+            "PublishTime": "2026-03-01T02:00:00Z", "StopTime": "2026-03-01T02:02:00Z", "PublishType": "edge",
+            "PublishUrl": "rtmp://push.example.com/live/s1", "StreamUrl": "rtmp://push.example.com/live/s1", "ClientAddr": "10.0.0.1",
+            "EdgeNodeAddr": "", "AliInnerErrorFlags": "", "Transcoded": "no", "TranscodeId": ""})
+    );
+    assert_eq!(
+        all["PublishInfo"]["LiveStreamPublishInfo"][1]["StopTime"],
+        ""
+    );
+    assert_eq!(
+        (&all["PageNum"], &all["PageSize"]),
+        (&json!(1), &json!(2000))
+    );
+    for (more, count) in [
+        ("&StreamName=s1", 1),
+        ("&StreamName=1", 2),
+        ("&StreamName=1&QueryType=strict", 0),
+        ("&StreamName=%25", 0),
+        ("&AppName=other", 0),
+        ("&StreamType=trans", 0),
+        ("&StreamType=all&PageSize=3000", 2),
+    ] {
+        assert_eq!(list(more).await["TotalNum"], count, "{more}");
+    }
+    let newest = list("&OrderBy=publish_time_desc&PageSize=1").await;
+    assert_eq!(
+        newest["PublishInfo"]["LiveStreamPublishInfo"][0]["StreamName"],
+        "S12"
+    );
+    assert_eq!(
+        (&newest["TotalNum"], &newest["TotalPage"]),
+        (&json!(2), &json!(2))
+    );
+    let by_ingest = bed
+        .ok("DescribeLiveStreamsPublishList", &format!("{DOMAIN}&{DAY}"))
+        .await;
+    assert_eq!(by_ingest["TotalNum"], 2);
+    for (period, code) in [
+        (
+            "StartTime=x&EndTime=2026-03-02T00:00:00Z",
+            "InvalidStartTime.Malformed",
+        ),
+        (
+            "StartTime=2026-03-02T00:00:00Z&EndTime=x",
+            "InvalidEndTime.Malformed",
+        ),
+        (
+            "StartTime=2026-01-01T00:00:00Z&EndTime=2026-03-02T00:00:00Z",
+            "InvalidEndTime.Mismatch",
+        ),
+    ] {
+        assert_eq!(
+            bed.refused(
+                "DescribeLiveStreamsPublishList",
+                &format!("{PLAY}&{period}")
+            )
+            .await,
+            (code.to_owned(), 400)
+        );
+    }
+    let too_many = format!("{PLAY}&{DAY}&PageSize=3001");
+    assert_eq!(
+        bed.refused("DescribeLiveStreamsPublishList", &too_many)
+            .await
+            .0,
+        "InvalidPageSize"
+    );
+    let count = bed.ok("DescribeLiveStreamCount", PLAY).await;
+    assert_eq!(count["StreamCountInfos"]["StreamCountInfo"][0]["Count"], 1);
+    let total = bed
+        .ok(
+            "DescribeLiveStreamsTotalCount",
+            "DomainName=x.example.com,play.example.com&StartTime=2026-03-01T01:55:00Z&EndTime=2026-03-01T03:00:00Z",
+        )
+        .await;
+    assert_eq!(
+        total["StreamCountList"]["StreamCountInfos"],
+        json!([{"Timestamp": "2026-03-01T01:55:00Z", "Count": 0}, {"Timestamp": "2026-03-01T02:00:00Z", "Count": 2}])
+    );
+}
+
+#[tokio::test]
+async fn a_push_that_a_run_left_open_ends_with_the_next_start() {
+    let bed = Testbed::new().await;
+    publish(&bed, "live", "s1").await;
+    let store = &bed.ctx.services.store;
+    store.end_pushes(bed.ctx.now() + 5_000).await.unwrap();
+    let list = bed
+        .ok("DescribeLiveStreamsPublishList", &format!("{PLAY}&{DAY}"))
+        .await;
+    let rows = &list["PublishInfo"]["LiveStreamPublishInfo"];
+    assert_eq!(rows[0]["StopTime"], "2026-03-01T02:00:05Z");
+}
+
+#[tokio::test]
+async fn publish_callbacks_have_a_log() {
+    let bed = Testbed::new().await;
+    let store = &bed.ctx.services.store;
+    let callback = |kind, dedupe: &str| NewCallback {
+        dedupe: dedupe.to_owned(),
+        key: StreamKey::new("push.example.com", "live", "s1"),
+        kind,
+        method: "GET",
+        url: "http://h/x?a=b&action=publish&id=s1".to_owned(),
+        body: String::new(),
+        sign_host: String::new(),
+        sign_key: String::new(),
+    };
+    let now = bed.ctx.now();
+    for (n, kind) in [
+        (1, Kind::Publish),
+        (2, Kind::PublishDone),
+        (3, Kind::FileCreated),
+    ] {
+        store
+            .enqueue_callback(&callback(kind, &n.to_string()), now)
+            .await
+            .unwrap();
+        let attempt = Attempt {
+            at: now,
+            status: Some(if n == 1 { 200 } else { 500 }),
+            error: None,
+            response: "told".to_owned(),
+            headers: String::new(),
+        };
+        let state = if n == 1 {
+            State::Success
+        } else {
+            State::Failed
+        };
+        store
+            .update_callback(n, state, &[attempt], now, now)
+            .await
+            .unwrap();
+    }
+    let list = bed
+        .ok(
+            "DescribeLiveStreamsNotifyRecords",
+            &format!("{DOMAIN}&{DAY}"),
+        )
+        .await;
+    let rows = &list["NotifyRecordsInfo"]["LiveStreamNotifyRecordsInfo"];
+    assert_eq!(
+        (&list["TotalNum"], &rows[0]["NotifyType"]),
+        (&json!(2), &json!("publish"))
+    );
+    assert_eq!(rows[0]["NotifyContent"], "a=b&action=publish&id=s1");
+    assert_eq!(
+        (
+            &rows[1]["NotifyResult"],
+            &rows[1]["Description"],
+            &rows[1]["NotifyResponse"]
+        ),
+        (
+            &json!("failed"),
+            &json!("the receiver answered with HTTP status 500"),
+            &json!("told")
+        )
+    );
+    let failed = format!("{DOMAIN}&{DAY}&Status=failed&PageSize=1");
+    let failed = bed.ok("DescribeLiveStreamsNotifyRecords", &failed).await;
+    assert_eq!(
+        failed["NotifyRecordsInfo"]["LiveStreamNotifyRecordsInfo"][0]["NotifyType"],
+        "publish_done"
     );
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use super::form::Snapshot;
-use super::state::State;
+use super::form::{Snapshot, TagsPart};
+use super::state::{Rows, State};
 use crate::actions::domain::functions;
 use crate::actions::record::config::check_room;
 use crate::actions::stored;
@@ -15,6 +15,7 @@ use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
 use crate::secrets::HIDDEN;
+use crate::store::pushes::PushRow;
 
 /// Passes every check on the form of a key, in the place of one that is hidden.
 const STAND_IN: &str = "0000000000000000";
@@ -57,12 +58,52 @@ pub fn checked(snapshot: Snapshot, now: UnixMs) -> Result<State, String> {
                 .map(|domain| (domain, functions));
             (name, checked)
         })?,
-        sessions: snapshot.sessions,
-        slices: snapshot.slices,
-        files: snapshot.files,
+        forbidden: named("forbidden", snapshot.forbidden, |forbidden| {
+            let key = forbidden.key();
+            let checked = stored::forbidden(&forbidden).map(|()| (key.hash(), forbidden));
+            (key.to_string(), checked)
+        })?,
+        tags: named("tags", snapshot.tags, |part| {
+            let checked = stored::tags(&part.domain, &part.tags);
+            let TagsPart { domain, tags } = part;
+            (domain, checked.map(|name| (name, tags)))
+        })?,
+        certificates: named("certificates", snapshot.certificates, |part| {
+            let (name, certificate) = part.read();
+            let checked = stored::certificate(&name, &certificate, certificate.key == HIDDEN);
+            (name.clone(), checked.map(|()| (name, certificate)))
+        })?,
+        domain_certificates: named(
+            "domain_certificates",
+            snapshot.domain_certificates,
+            |part| {
+                let (name, in_use) = part.read();
+                let checked = stored::domain_certificate(&name, &in_use);
+                (name, checked.map(|domain| (domain, in_use)))
+            },
+        )?,
+        rows: Rows {
+            sessions: snapshot.sessions,
+            slices: snapshot.slices,
+            files: snapshot.files,
+            pushes: snapshot
+                .pushes
+                .into_iter()
+                .map(|row| ended(row, now))
+                .collect(),
+            controls: snapshot.controls,
+        },
     };
-    rows(&state)?;
+    rows(&state.rows)?;
     Ok(state)
+}
+
+/// A push that was under way when the snapshot was taken is over now.
+fn ended(mut push: PushRow, now: UnixMs) -> PushRow {
+    if push.stopped_at == 0 {
+        push.stopped_at = now.max(push.published_at.saturating_add(1));
+    }
+    push
 }
 
 fn stand_in(key: &str) -> String {
@@ -94,7 +135,7 @@ fn rules(given: &[Rule], now: UnixMs) -> Result<Vec<Rule>, String> {
     Ok(rules)
 }
 
-/// The settings of a part, each of another domain.
+/// The settings of a part, each of another name.
 fn named<P, T>(
     place: &str,
     parts: Vec<P>,
@@ -106,7 +147,7 @@ fn named<P, T>(
         let (name, checked) = check(part);
         let (domain, value) = checked.map_err(|error| told(place, n, &name, &error.message))?;
         if !known.insert(domain.clone()) {
-            return Err(told(place, n, &name, "the domain is there already"));
+            return Err(told(place, n, &name, "it is there already"));
         }
         list.push((domain, value));
     }
@@ -114,7 +155,7 @@ fn named<P, T>(
 }
 
 /// What was recorded: no action makes these rows, so what is checked is that queries can use them.
-fn rows(state: &State) -> Result<(), String> {
+fn rows(state: &Rows) -> Result<(), String> {
     once("sessions", state.sessions.iter().map(|row| &row.id))?;
     once("slices", state.slices.iter().map(|row| &row.id))?;
     once("files", state.files.iter().map(|row| &row.id))?;
@@ -142,6 +183,14 @@ fn rows(state: &State) -> Result<(), String> {
             .and_then(|()| row_of(&key, &row.stream_hash))
             .and_then(|()| instants(&[row.started_at, row.ended_at, row.created_at]))
             .map_err(|why| told("files", n, &row.id, &why))?;
+    }
+    once("pushes", state.pushes.iter().map(|row| &row.id))?;
+    for (n, row) in state.pushes.iter().enumerate() {
+        instants(&[row.published_at, row.stopped_at])
+            .map_err(|why| told("pushes", n, &row.id, &why))?;
+    }
+    for (n, control) in state.controls.iter().enumerate() {
+        instants(&[control.at]).map_err(|why| told("controls", n, &control.stream, &why))?;
     }
     Ok(())
 }

@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::secrets::{hidden, hidden_argument, hidden_url};
 use crate::clock::UnixMs;
-use crate::live::ingest::admission::{Domain, Function};
+use crate::model::domain::{Domain, DomainCertificate, Function, NamedCertificate, Tag};
+use crate::model::forbidden::Forbidden;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
+use crate::store::controls::Control;
+use crate::store::pushes::PushRow;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 
 /// A snapshot; every part may be absent.
@@ -23,6 +26,88 @@ pub struct Snapshot {
     pub sessions: Vec<SessionRow>,
     pub slices: Vec<SliceRow>,
     pub files: Vec<FileRow>,
+    pub forbidden: Vec<Forbidden>,
+    pub tags: Vec<TagsPart>,
+    pub certificates: Vec<CertificatePart>,
+    pub domain_certificates: Vec<DomainCertificatePart>,
+    pub pushes: Vec<PushRow>,
+    pub controls: Vec<Control>,
+}
+
+/// The tags of a domain.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagsPart {
+    pub domain: String,
+    pub tags: Vec<Tag>,
+}
+
+/// A certificate; its key goes out hidden.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificatePart {
+    pub name: String,
+    #[serde(default)]
+    id: i64,
+    chain: String,
+    key: String,
+    #[serde(default)]
+    created_at: UnixMs,
+}
+
+impl CertificatePart {
+    pub fn of((name, certificate): (String, NamedCertificate)) -> Self {
+        Self {
+            name,
+            id: certificate.id,
+            chain: certificate.chain,
+            key: hidden(&certificate.key, true),
+            created_at: certificate.created_at,
+        }
+    }
+
+    pub fn read(self) -> (String, NamedCertificate) {
+        let certificate = NamedCertificate {
+            id: self.id,
+            chain: self.chain,
+            key: self.key,
+            created_at: self.created_at,
+        };
+        (self.name, certificate)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainCertificatePart {
+    pub domain: String,
+    name: String,
+    kind: String,
+    on: bool,
+    #[serde(default)]
+    updated_at: UnixMs,
+}
+
+impl DomainCertificatePart {
+    pub fn of((domain, certificate): (String, DomainCertificate)) -> Self {
+        Self {
+            domain,
+            name: certificate.name,
+            kind: certificate.kind,
+            on: certificate.on,
+            updated_at: certificate.updated_at,
+        }
+    }
+
+    pub fn read(self) -> (String, DomainCertificate) {
+        let certificate = DomainCertificate {
+            name: self.name,
+            kind: self.kind,
+            on: self.on,
+            updated_at: self.updated_at,
+        };
+        (self.domain, certificate)
+    }
 }
 
 // `flatten` and `deny_unknown_fields` do not go together, so the parts name every field.
@@ -102,6 +187,10 @@ pub struct DomainPart {
     region: String,
     scope: String,
     created_at: UnixMs,
+    modified_at: UnixMs,
+    stopped: bool,
+    main_domain: Option<String>,
+    resource_group: String,
 }
 
 impl DomainPart {
@@ -113,6 +202,10 @@ impl DomainPart {
             region: config.region,
             scope: config.scope,
             created_at: config.created_at,
+            modified_at: config.modified_at,
+            stopped: config.stopped,
+            main_domain: config.main_domain,
+            resource_group: config.resource_group,
         }
     }
 
@@ -123,6 +216,10 @@ impl DomainPart {
             region: self.region,
             scope: self.scope,
             created_at: self.created_at,
+            modified_at: self.modified_at,
+            stopped: self.stopped,
+            main_domain: self.main_domain,
+            resource_group: self.resource_group,
         };
         (self.domain, config)
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::state::State;
-use crate::live::ingest::admission::Function;
+use crate::model::domain::{Function, NamedCertificate};
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::secrets::{self, HIDDEN};
 use crate::store::documents::Kind;
@@ -48,6 +48,7 @@ pub struct Held {
     record: Vec<(String, RecordNotify)>,
     stream: Vec<(String, StreamNotify)>,
     functions: Vec<(String, Vec<Function>)>,
+    certificates: Vec<(String, NamedCertificate)>,
 }
 
 impl Held {
@@ -56,6 +57,7 @@ impl Held {
             record: store.list_documents(Kind::RecordNotify).await?,
             stream: store.list_documents(Kind::StreamNotify).await?,
             functions: store.list_documents(Kind::DomainConfig).await?,
+            certificates: store.list_documents(Kind::Certificate).await?,
         })
     }
 
@@ -82,6 +84,14 @@ impl Held {
             let url = held.and_then(|held| held.exception_notify_url.as_deref());
             let given = config.exception_notify_url.as_mut();
             slot("exception_notify_url").fill_url(given, url, &mut missing);
+        }
+        for (name, certificate) in &mut state.certificates {
+            // The key of another certificate is not this one's.
+            let held = named(&self.certificates, name)
+                .filter(|held| held.chain == certificate.chain)
+                .map(|held| held.key.as_str());
+            let slot = Slot::of("certificates", name, "key");
+            slot.fill(&mut certificate.key, held, &mut missing);
         }
         for (name, functions) in &mut state.domain_configs {
             let known = named(&self.functions, name)

@@ -33,6 +33,7 @@ fn parts(query: &str, form: &str, signature: &str) -> HttpParts {
         body: form.to_owned().into(),
         authority: None,
         local: true,
+        peer: None,
     }
 }
 

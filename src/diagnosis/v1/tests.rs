@@ -28,6 +28,7 @@ fn parts(method: &str, query: &str, form: &str) -> HttpParts {
         body: form.to_owned().into(),
         authority: None,
         local: true,
+        peer: None,
     }
 }
 

@@ -1,13 +1,12 @@
 //! Which stream a push is, and whether it may be published: domain choice, domain mapping, push authentication.
 
 use md5::{Digest, Md5};
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::clock::UnixMs;
+use crate::model::domain::{Domain, Function};
 use crate::model::domain_name;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name, split_name};
-use crate::model::wire_time::unix_seconds;
+use crate::model::wire_time::{to_api, unix_seconds};
 use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::documents;
@@ -17,39 +16,6 @@ const DEFAULT_VALIDITY_S: i64 = 1_800;
 
 /// Characters of a refused name that are shown.
 const SHOWN: usize = 100;
-
-/// A declared domain.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Domain {
-    /// `liveVideo` (streaming) or `liveEdge` (ingest).
-    pub kind: String,
-    /// The streaming domain that an ingest domain is mapped to.
-    pub play_domain: Option<String>,
-    /// Where its live centre is, as AddLiveDomain named it.
-    pub region: String,
-    /// `domestic`, `overseas` or `global`.
-    pub scope: String,
-    pub created_at: UnixMs,
-}
-
-/// One function of a domain, as BatchSetLiveDomainConfigs sets it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Function {
-    pub name: String,
-    pub args: Vec<(String, String)>,
-    #[serde(default)]
-    pub id: i64,
-}
-
-impl Function {
-    pub(in crate::live) fn arg(&self, name: &str) -> Option<&str> {
-        self.args
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
-    }
-}
 
 /// What a push names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +41,25 @@ pub enum AccessError {
     Slash { what: &'static str, name: String },
     #[error("auth_key is {0}")]
     Auth(&'static str),
+    #[error(
+        "{stream} is forbidden until {until} (ForbidLiveStream); ResumeLiveStream lets it in again"
+    )]
+    Forbidden { stream: String, until: String },
+    #[error("the domain {0} is stopped (StopLiveDomain); StartLiveDomain lets streams in again")]
+    Stopped(String),
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
+}
+
+impl AccessError {
+    /// Whether who pushes would be right, were it allowed.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(
+            self,
+            Self::Auth(_) | Self::Forbidden { .. } | Self::Stopped(_)
+        )
+    }
 }
 
 /// The host of a tcUrl when it is a name that can stand for a domain.
@@ -160,7 +143,54 @@ pub async fn resolve(
         args,
     };
     check_auth(services, &push, argument("auth_key").as_deref()).await?;
+    check_kept_out(services, &push.key, &push.ingest_domain).await?;
     Ok(push)
+}
+
+/// Refuses a stream that was forbidden, by either of its domains, and one of a domain that was stopped.
+pub async fn check_kept_out(
+    services: &Services,
+    key: &StreamKey,
+    ingest_domain: &str,
+) -> Result<(), AccessError> {
+    let now = services.clock.now();
+    let mut domains = vec![key.domain.as_str()];
+    if ingest_domain != key.domain {
+        domains.push(ingest_domain);
+    }
+    for domain in domains {
+        if is_stopped(services, domain).await? {
+            return Err(AccessError::Stopped(domain.to_owned()));
+        }
+        // A stream that was forbidden before its domain was mapped is the same stream.
+        let named = StreamKey::new(domain, &key.app, &key.stream);
+        if let Some(forbidden) = services.store.find_forbidden(&named, now).await? {
+            return Err(AccessError::Forbidden {
+                stream: named.to_string(),
+                until: to_api(forbidden.until),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a domain was stopped.
+pub async fn is_stopped(services: &Services, domain: &str) -> Result<bool, StoreError> {
+    let declared: Option<Domain> = services
+        .store
+        .find_document(documents::Kind::Domain, domain)
+        .await?;
+    Ok(declared.is_some_and(|domain| domain.stopped))
+}
+
+/// The streaming domain that the streams of a domain belong to: where an ingest domain or a sub play domain is mapped to, else itself.
+pub async fn streaming_domain(services: &Services, domain: &str) -> Result<String, StoreError> {
+    let declared: Option<Domain> = services
+        .store
+        .find_document(documents::Kind::Domain, domain)
+        .await?;
+    let leads_to = declared.and_then(|declared| declared.leads_to().map(str::to_owned));
+    Ok(leads_to.unwrap_or_else(|| domain.to_owned()))
 }
 
 /// The domain that the stream is published to decides, however the push named it.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::{Asked, Refusal};
 use crate::clock::UnixMs;
-use crate::live::ingest::admission::{Function, check_key};
+use crate::live::ingest::admission::check_key;
+use crate::model::domain::Function;
 use crate::model::wire_time::unix_seconds;
 
 /// Refuses a player that a function keeps out.

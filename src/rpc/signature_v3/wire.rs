@@ -75,6 +75,7 @@ impl Request {
             body: self.body.clone().into(),
             authority: None,
             local: true,
+            peer: None,
         }
     }
 

@@ -64,6 +64,7 @@ impl Bench {
             store,
             objects: Objects::new(ObjectStore::Embedded(embedded), faults.clone()),
             notifier,
+            certificates: Default::default(),
             disk: Disk::with_segments_of(SEGMENT_BYTES).unwrap(),
             http: receiver::client().unwrap(),
             faults,

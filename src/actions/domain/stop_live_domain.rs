@@ -1,0 +1,30 @@
+//! StopLiveDomain: the domain takes no pushes and plays nothing until it is started again; all that is set on it stays.
+//!
+//! Who publishes to it is cut off, which no page says and which a domain without service means.
+
+use serde::{Deserialize, Serialize};
+
+use super::change::change_domain;
+use crate::actions::Context;
+use crate::error::ApiError;
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Answer {}
+
+/// Stops the domain.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    let domain = change_domain(ctx, &request.domain_name, |domain| domain.stopped = true).await?;
+    for publisher in ctx.hub.publishers_of(&domain) {
+        let why = format!("the domain {domain} was stopped (StopLiveDomain)");
+        ctx.hub.cut(&publisher, &why);
+    }
+    Ok(Answer {})
+}
