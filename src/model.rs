@@ -9,6 +9,7 @@ pub mod notify;
 pub mod object_name;
 pub mod on_demand;
 pub mod reason;
+pub mod recorded;
 pub mod retention;
 pub mod rule;
 pub mod stream_key;

@@ -6,6 +6,7 @@
 pub mod callbacks;
 pub mod change;
 mod clock;
+mod column;
 pub mod controls;
 pub mod documents;
 mod entity;

@@ -8,7 +8,7 @@ use super::signed;
 use crate::app::App;
 use crate::clock::UnixMs;
 use crate::media::hls::encode_uri_path;
-use crate::model::event::seconds;
+use crate::model::event::{Delivery, seconds};
 use crate::model::object_name::public_url;
 use crate::model::wire_time;
 use crate::secrets;
@@ -118,7 +118,7 @@ pub(super) async fn callbacks(ask: Ask) -> Outcome {
                 "state": row.state,
                 "attempts": attempts.iter().map(shown_attempt).collect::<Vec<_>>(),
                 "created_at": wire_time::to_api(row.created_at),
-                "next_try": (row.state == "pending").then(|| wire_time::to_api(row.next_at)),
+                "next_try": (row.state == Delivery::Pending).then(|| wire_time::to_api(row.next_at)),
             })
         })
         .collect();
@@ -156,7 +156,7 @@ pub(super) async fn replay(ask: Ask) -> Outcome {
         .map_err(Refused::broken)?
     {
         None => Err(Refused::new(404, format!("there is no callback {id}"))),
-        Some(row) if row.state == "pending" => Err(Refused::new(
+        Some(row) if row.state == Delivery::Pending => Err(Refused::new(
             409,
             format!("callback {id} is still being sent"),
         )),

@@ -24,6 +24,7 @@ use crate::live::recorder::effect::{Effect, Stage, Status};
 use crate::live::recorder::session::{Kept, Session};
 use crate::media::frame::Track;
 use crate::model::event::Kind;
+use crate::model::recorded::SessionState;
 use crate::store::StoreError;
 
 /// What a spool tells.
@@ -417,7 +418,7 @@ async fn take_up(
             stage,
         },
     );
-    tracing::info!(stream.key = %story.opening.key, session = story.opening.session, state = stage.state(), "recording taken up after a restart");
+    tracing::info!(stream.key = %story.opening.key, session = story.opening.session, state = stage.state().as_str(), "recording taken up after a restart");
     if story.ended {
         effects.push(Effect::Forget { folder });
         recorder.replay(effects, story.segmenter.next_sequence());
@@ -460,7 +461,7 @@ fn drop_later_segments(folder: &Path, end: Position) {
 async fn close_rows(hub: &Arc<Hub>, taken: &HashSet<String>) -> Result<(), StoreError> {
     let services = hub.services();
     for row in services.store.recent_sessions(1_000).await? {
-        if row.state != "ended" && !taken.contains(&row.id) {
+        if row.state != SessionState::Ended && !taken.contains(&row.id) {
             services.store.end_session(&row.id, row.ended_at).await?;
         }
     }

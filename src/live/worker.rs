@@ -30,6 +30,7 @@ use crate::live::spool::folder as spool_folder;
 use crate::live::spool::record::Opening;
 use crate::model::event::{self, Fault, Kind};
 use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
+use crate::model::recorded::Origin;
 use crate::model::rule::Format;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time;
@@ -351,7 +352,7 @@ impl Worker {
             prefix,
             started_at: opening.wall,
             ended_at,
-            state: stage.state().to_owned(),
+            state: stage.state(),
         };
         self.services.store.put_session(row).await?;
         self.tell_stage(opening, stage);
@@ -573,8 +574,8 @@ impl Worker {
             app: opening.key.app.clone(),
             stream: opening.key.stream.clone(),
             session_id: opening.session.clone(),
-            origin: "auto".to_owned(),
-            format: rule.format.as_str().to_owned(),
+            origin: Origin::Auto,
+            format: rule.format,
             bucket: opening.rule.oss_bucket.clone(),
             endpoint: opening.rule.oss_endpoint.clone(),
             object: object.clone(),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::UnixMs;
@@ -10,7 +10,7 @@ use crate::model::stream_key::StreamKey;
 use crate::model::wire_time::{to_api, unix_seconds};
 
 /// What a callback tells; the name is that of DescribeLiveRecordNotifyRecords' NotifyType.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     FileCreated,
@@ -26,6 +26,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 8] = [
+        Self::FileCreated,
+        Self::RecordStarted,
+        Self::RecordPaused,
+        Self::RecordResumed,
+        Self::RecordError,
+        Self::TransformatError,
+        Self::Publish,
+        Self::PublishDone,
+    ];
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,6 +53,38 @@ impl Kind {
             Self::TransformatError => "transformat_error",
             Self::Publish => "publish",
             Self::PublishDone => "publish_done",
+        }
+    }
+}
+
+/// How a callback stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// It is being tried, or about to be.
+    Pending,
+    Success,
+    /// Every try failed.
+    Failed,
+}
+
+impl Delivery {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "pending" => Some(Self::Pending),
+            "success" => Some(Self::Success),
+            "failed" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Failed => "failed",
         }
     }
 }

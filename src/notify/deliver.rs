@@ -8,10 +8,11 @@ use super::receiver::{read_limited, within};
 use super::sign;
 use crate::clock::{Busy, UnixMs};
 use crate::events::{self, Names};
+use crate::model::event::Delivery;
 use crate::model::wire_time::{to_api, unix_seconds};
 use crate::secrets;
 use crate::services::Services;
-use crate::store::callbacks::{Attempt, Row, State};
+use crate::store::callbacks::{Attempt, Row};
 
 /// Requests that are made for one callback at most: the first and five more.
 pub const ATTEMPTS: usize = 6;
@@ -34,7 +35,7 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
     };
     let mut attempts: Vec<Attempt> = serde_json::from_str(&row.attempts).unwrap_or_default();
     // A replay of an ended callback gets all its tries again.
-    let mut left = if row.state == State::Pending.as_str() {
+    let mut left = if row.state == Delivery::Pending {
         ATTEMPTS.saturating_sub(attempts.len())
     } else {
         ATTEMPTS
@@ -49,9 +50,9 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
         services.metrics.callback(success);
         let now = services.clock.now();
         let (state, next_at, done_at) = match (success, left) {
-            (true, _) => (State::Success, 0, now),
-            (false, 0) => (State::Failed, 0, now),
-            (false, _) => (State::Pending, now.max(made_at) + RETRY_MS, 0),
+            (true, _) => (Delivery::Success, 0, now),
+            (false, 0) => (Delivery::Failed, 0, now),
+            (false, _) => (Delivery::Pending, now.max(made_at) + RETRY_MS, 0),
         };
         if let Err(error) = services
             .store
@@ -61,9 +62,9 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
             tracing::error!(%error, id, "a callback's outcome cannot be written");
         }
         tell(services, &row, &attempts, state, next_at);
-        if state != State::Pending {
-            if state == State::Failed {
-                tracing::warn!(id, url = %secrets::url(&row.url), kind = %row.kind, "callback given up");
+        if state != Delivery::Pending {
+            if state == Delivery::Failed {
+                tracing::warn!(id, url = %secrets::url(&row.url), kind = row.kind.as_str(), "callback given up");
             }
             return busy;
         }
@@ -73,7 +74,7 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
 }
 
 /// Says how the newest try went.
-fn tell(services: &Services, row: &Row, attempts: &[Attempt], state: State, next_at: UnixMs) {
+fn tell(services: &Services, row: &Row, attempts: &[Attempt], state: Delivery, next_at: UnixMs) {
     let Some(newest) = attempts.last() else {
         return;
     };
@@ -91,7 +92,7 @@ fn tell(services: &Services, row: &Row, attempts: &[Attempt], state: State, next
         "status": newest.status,
         "error": newest.error,
         "state": state,
-        "next_try": (state == State::Pending).then(|| to_api(next_at)),
+        "next_try": (state == Delivery::Pending).then(|| to_api(next_at)),
     });
     services.events.tell(events::Kind::Callback, names, &told);
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::entity::callback;
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
-use crate::model::event::Kind;
+use crate::model::event::{Delivery, Kind};
 use crate::model::stream_key::StreamKey;
 
 pub type Row = callback::Model;
@@ -30,26 +30,6 @@ pub struct NewCallback {
     /// What the signature names (empty: not signed).
     pub sign_host: String,
     pub sign_key: String,
-}
-
-/// How a callback stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    Pending,
-    Success,
-    Failed,
-}
-
-impl State {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Success => "success",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 /// One request made for a callback.
@@ -99,13 +79,13 @@ pub(super) fn row(new: &NewCallback, now: UnixMs) -> callback::ActiveModel {
         domain: Set(new.key.domain.clone()),
         app: Set(new.key.app.clone()),
         stream: Set(new.key.stream.clone()),
-        kind: Set(new.kind.as_str().to_owned()),
+        kind: Set(new.kind),
         method: Set(new.method.to_owned()),
         url: Set(new.url.clone()),
         body: Set(new.body.clone()),
         sign_host: Set(new.sign_host.clone()),
         sign_key: Set(new.sign_key.clone()),
-        state: Set(State::Pending.as_str().to_owned()),
+        state: Set(Delivery::Pending),
         attempts: Set("[]".to_owned()),
         created_at: Set(now),
         next_at: Set(now),
@@ -150,7 +130,7 @@ impl Store {
     /// Callbacks not yet ended, oldest first, after `after_id`.
     pub async fn pending_callbacks(&self, after_id: i64) -> Result<Vec<Row>, StoreError> {
         Ok(callback::Entity::find()
-            .filter(callback::Column::State.eq(State::Pending.as_str()))
+            .filter(callback::Column::State.eq(Delivery::Pending))
             .filter(callback::Column::Id.gt(after_id))
             .order_by_asc(callback::Column::Id)
             .limit(PAGE)
@@ -166,14 +146,14 @@ impl Store {
     pub async fn update_callback(
         &self,
         id: i64,
-        state: State,
+        state: Delivery,
         attempts: &[Attempt],
         next_at: UnixMs,
         done_at: UnixMs,
     ) -> Result<(), StoreError> {
         let row = callback::ActiveModel {
             id: Set(id),
-            state: Set(state.as_str().to_owned()),
+            state: Set(state),
             attempts: Set(serde_json::to_string(attempts)?),
             next_at: Set(next_at),
             done_at: Set(done_at),
@@ -208,7 +188,7 @@ impl Store {
             .add(callback::Column::CreatedAt.gte(filter.from))
             .add(callback::Column::CreatedAt.lte(filter.to))
             .add(callback::Column::Attempts.ne("[]"))
-            .add(callback::Column::Kind.is_in(filter.kinds.iter().map(|kind| kind.as_str())));
+            .add(callback::Column::Kind.is_in(filter.kinds.iter().copied()));
         if let Some(app) = &filter.app {
             condition = condition.add(callback::Column::App.eq(app));
         }
@@ -217,10 +197,10 @@ impl Store {
         }
         match filter.delivered {
             Some(true) => {
-                condition = condition.add(callback::Column::State.eq(State::Success.as_str()));
+                condition = condition.add(callback::Column::State.eq(Delivery::Success));
             }
             Some(false) => {
-                condition = condition.add(callback::Column::State.ne(State::Success.as_str()));
+                condition = condition.add(callback::Column::State.ne(Delivery::Success));
             }
             None => {}
         }
@@ -239,7 +219,7 @@ impl Store {
     /// Forgets callbacks that ended before `before`.
     pub async fn forget_callbacks(&self, before: UnixMs) -> Result<u64, StoreError> {
         let done = callback::Entity::delete_many()
-            .filter(callback::Column::State.ne(State::Pending.as_str()))
+            .filter(callback::Column::State.ne(Delivery::Pending))
             .filter(callback::Column::CreatedAt.lt(before))
             .exec(&self.write)
             .await?;

@@ -11,6 +11,7 @@ use super::callbacks::{NewCallback, enqueue_on};
 use super::entity::{record_file, record_session, record_slice};
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
+use crate::model::recorded::SessionState;
 
 pub type SessionRow = record_session::Model;
 pub type SliceRow = record_slice::Model;
@@ -286,7 +287,7 @@ impl Store {
             .await?;
         record_session::Entity::delete_many()
             .filter(record_session::Column::EndedAt.lt(files_before))
-            .filter(record_session::Column::State.eq("ended"))
+            .filter(record_session::Column::State.eq(SessionState::Ended))
             .exec(&self.write)
             .await?;
         Ok(())
@@ -296,7 +297,7 @@ impl Store {
     pub async fn end_session(&self, id: &str, ended_at: UnixMs) -> Result<(), StoreError> {
         let row = record_session::ActiveModel {
             id: Set(id.to_owned()),
-            state: Set("ended".to_owned()),
+            state: Set(SessionState::Ended),
             ended_at: Set(ended_at),
             ..Default::default()
         };

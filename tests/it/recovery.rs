@@ -98,7 +98,7 @@ async fn a_publisher_that_comes_back_after_a_restart_continues_its_file() {
     let (_, _, files) = bench.services.store.export_records().await.unwrap();
     let flv: Vec<i64> = files
         .iter()
-        .filter(|f| f.format == "flv")
+        .filter(|f| f.format.as_str() == "flv")
         .map(|f| f.duration_ms)
         .collect();
     assert_eq!(flv, [12_000]);

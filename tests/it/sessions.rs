@@ -101,11 +101,11 @@ async fn run(manual: bool, steps: Vec<Step>) {
 
     let (sessions, slices, files) = bench.services.store.export_records().await.unwrap();
     for session in &sessions {
-        assert_eq!(session.state, "ended");
+        assert_eq!(session.state.as_str(), "ended");
         let of_format = |format: &str| -> i64 {
             files
                 .iter()
-                .filter(|f| f.session_id == session.id && f.format == format)
+                .filter(|f| f.session_id == session.id && f.format.as_str() == format)
                 .map(|f| f.duration_ms)
                 .sum()
         };
@@ -122,7 +122,7 @@ async fn run(manual: bool, steps: Vec<Step>) {
     let seconds = i64::try_from(expected.len()).unwrap() * 1000 / 25;
     let recorded: i64 = files
         .iter()
-        .filter(|f| f.format == "flv")
+        .filter(|f| f.format.as_str() == "flv")
         .map(|f| f.duration_ms)
         .sum();
     assert_eq!(
@@ -152,7 +152,9 @@ async fn check_events(bench: &Bench, files: usize) {
     let mut rows = bench.services.store.recent_callbacks(1_000).await.unwrap();
     rows.reverse();
     assert_eq!(
-        rows.iter().filter(|row| row.kind == "file_created").count(),
+        rows.iter()
+            .filter(|row| row.kind.as_str() == "file_created")
+            .count(),
         files
     );
     let (mut open, mut paused) = (false, false);

@@ -17,6 +17,7 @@ use crate::error::{ApiError, Code};
 use crate::ids;
 use crate::live::derive::playlist;
 use crate::model::object_name::{DEFAULT_OBJECT_PREFIX, Values, beside, check_index_object, fill};
+use crate::model::recorded::Origin;
 use crate::model::retention::SLICES;
 use crate::model::rule::{Format, choose};
 use crate::model::stream_key::StreamKey;
@@ -291,8 +292,8 @@ fn file_row(
         session_id: first
             .map(|slice| slice.session_id.clone())
             .unwrap_or_default(),
-        origin: "index".to_owned(),
-        format: Format::M3u8.as_str().to_owned(),
+        origin: Origin::Index,
+        format: Format::M3u8,
         bucket: bucket.to_owned(),
         endpoint,
         object,

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::actions::Context;
 use crate::actions::arguments::{Paging, Period, given};
 use crate::error::ApiError;
-use crate::model::event::Kind;
+use crate::model::event::{Delivery, Kind};
 use crate::model::retention::CALLBACKS;
 use crate::model::wire_time::to_api;
-use crate::store::callbacks::{Attempt, Filter, Row, State};
+use crate::store::callbacks::{Attempt, Filter, Row};
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
@@ -118,7 +118,7 @@ fn callback(row: Row) -> Result<Callback, ApiError> {
     let mut attempts: Vec<Attempt> =
         serde_json::from_str(&row.attempts).map_err(ApiError::internal)?;
     let last = attempts.pop();
-    let success = row.state == State::Success.as_str();
+    let success = row.state == Delivery::Success;
     let description = if success {
         "success".to_owned()
     } else {
@@ -128,7 +128,7 @@ fn callback(row: Row) -> Result<Callback, ApiError> {
         domain_name: row.domain,
         app_name: row.app,
         stream_name: row.stream,
-        notify_type: row.kind,
+        notify_type: row.kind.as_str().to_owned(),
         notify_url: row.url,
         notify_time: to_api(last.as_ref().map_or(row.created_at, |attempt| attempt.at)),
         notify_result: if success { "success" } else { "failed" }.to_owned(),

@@ -123,7 +123,7 @@ mod tests {
             prefix: String::new(),
             started_at: 1_500,
             ended_at: 1_500,
-            state: "recording".to_owned(),
+            state: crate::model::recorded::SessionState::Recording,
         };
         let period = |from, to| Period { from, to };
         let found = under_way(row.clone(), 61_200, period(30_000, 90_000)).unwrap();

@@ -63,7 +63,7 @@ impl From<FileRow> for RecordInfo {
 impl From<FileRow> for IndexInfo {
     fn from(row: FileRow) -> Self {
         Self {
-            format: row.format.clone(),
+            format: row.format.as_str().to_owned(),
             record: row.into(),
         }
     }

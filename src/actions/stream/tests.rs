@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::actions::arguments::testbed::Testbed;
 use crate::media::flv::read::Metadata;
-use crate::model::event::Kind;
+use crate::model::event::{Delivery, Kind};
 use crate::model::stream_key::{PushArgs, StreamKey};
-use crate::store::callbacks::{Attempt, NewCallback, State};
+use crate::store::callbacks::{Attempt, NewCallback};
 
 const DOMAIN: &str = "DomainName=push.example.com";
 
@@ -454,9 +454,9 @@ async fn publish_callbacks_have_a_log() {
             headers: String::new(),
         };
         let state = if n == 1 {
-            State::Success
+            Delivery::Success
         } else {
-            State::Failed
+            Delivery::Failed
         };
         store
             .update_callback(n, state, &[attempt], now, now)

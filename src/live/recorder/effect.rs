@@ -12,6 +12,7 @@ use crate::live::decide::segmenter::{File, OpenMp4, Output};
 use crate::live::derive::DeriveError;
 use crate::live::spool::record::Opening;
 use crate::model::event::{Fault, Kind};
+use crate::model::recorded::SessionState;
 use crate::objects::PutError;
 use crate::store::StoreError;
 
@@ -27,11 +28,11 @@ pub enum Stage {
 impl Stage {
     /// What its row says from then on.
     #[must_use]
-    pub fn state(self) -> &'static str {
+    pub fn state(self) -> SessionState {
         match self {
-            Self::Started | Self::Resumed => "recording",
-            Self::Paused => "paused",
-            Self::Ended => "ended",
+            Self::Started | Self::Resumed => SessionState::Recording,
+            Self::Paused => SessionState::Paused,
+            Self::Ended => SessionState::Ended,
         }
     }
 

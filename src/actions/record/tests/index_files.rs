@@ -5,7 +5,9 @@ use futures_util::TryStreamExt;
 
 use super::*;
 use crate::actions::arguments::testbed::START;
+use crate::model::recorded::{Origin, SessionState};
 use crate::model::retention::{DAY_MS, RECORDINGS};
+use crate::model::rule::Format;
 use crate::model::wire_time::to_api;
 use crate::objects::folder::{FolderError, FolderStore, ObjectInfo};
 use crate::objects::{Store as ObjectStore, Upload};
@@ -23,7 +25,7 @@ fn session(id: &str, from: i64, to: i64) -> SessionRow {
         prefix: "r/{UnixTimestamp}_{Sequence}".to_owned(),
         started_at: from,
         ended_at: to,
-        state: "ended".to_owned(),
+        state: SessionState::Ended,
     }
 }
 
@@ -235,8 +237,8 @@ fn file(id: &str, format: &str, from: i64) -> FileRow {
         app: "live".to_owned(),
         stream: "s1".to_owned(),
         session_id: "a".to_owned(),
-        origin: "auto".to_owned(),
-        format: format.to_owned(),
+        origin: Origin::Auto,
+        format: Format::parse(format).unwrap(),
         bucket: "liverec".to_owned(),
         endpoint: "e.example.com".to_owned(),
         object: format!("r/{id} ä.{format}"),

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::actions::arguments::testbed::START;
-use crate::model::event::Kind;
-use crate::store::callbacks::{Attempt, NewCallback, State};
+use crate::model::event::{Delivery, Kind};
+use crate::store::callbacks::{Attempt, NewCallback};
 
 const DOMAIN: &str = "DomainName=play.example.com";
 
@@ -69,7 +69,14 @@ async fn callbacks_are_configured_changed_and_removed() {
     );
 }
 
-async fn sent(bed: &Testbed, name: &str, kind: Kind, at: i64, state: State, attempts: &[Attempt]) {
+async fn sent(
+    bed: &Testbed,
+    name: &str,
+    kind: Kind,
+    at: i64,
+    state: Delivery,
+    attempts: &[Attempt],
+) {
     let new = NewCallback {
         dedupe: name.to_owned(),
         key: key(),
@@ -109,7 +116,7 @@ async fn the_log_shows_what_was_tried_with_its_last_outcome() {
         "good",
         Kind::RecordStarted,
         START,
-        State::Success,
+        Delivery::Success,
         &[attempt(START + 500, Some(200))],
     )
     .await;
@@ -118,7 +125,7 @@ async fn the_log_shows_what_was_tried_with_its_last_outcome() {
         "bad",
         Kind::FileCreated,
         START,
-        State::Failed,
+        Delivery::Failed,
         &failed,
     )
     .await;
@@ -127,7 +134,7 @@ async fn the_log_shows_what_was_tried_with_its_last_outcome() {
         "trying",
         Kind::RecordPaused,
         START,
-        State::Pending,
+        Delivery::Pending,
         failed.get(..1).unwrap(),
     )
     .await;
@@ -136,7 +143,7 @@ async fn the_log_shows_what_was_tried_with_its_last_outcome() {
         "untried",
         Kind::RecordPaused,
         START,
-        State::Pending,
+        Delivery::Pending,
         &[],
     )
     .await;
@@ -145,7 +152,7 @@ async fn the_log_shows_what_was_tried_with_its_last_outcome() {
         "publish",
         Kind::Publish,
         START,
-        State::Success,
+        Delivery::Success,
         &[attempt(START, Some(200))],
     )
     .await;
@@ -154,7 +161,7 @@ async fn the_log_shows_what_was_tried_with_its_last_outcome() {
         "old",
         Kind::FileCreated,
         START - 8 * 86_400_000,
-        State::Success,
+        Delivery::Success,
         &[attempt(START, Some(200))],
     )
     .await;
