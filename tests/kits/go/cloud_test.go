@@ -1,0 +1,78 @@
+package localyun
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEachTestHasAServerOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for number := 0; number < 4; number++ {
+		number := number
+		t.Run(fmt.Sprint(number), func(t *testing.T) {
+			t.Parallel()
+			cloud := Start(t)
+			sink := cloud.Sink("callbacks")
+			cloud.Record(Rule{NotifyURL: sink.URL})
+			cloud.Publish("s1", Push{Seconds: 5})
+			cloud.Advance(181 * time.Second)
+			file := cloud.WaitForFile("s1", "mp4")
+			if content := file.Bytes(); int64(len(content)) != file.Size || string(content[4:8]) != "ftyp" {
+				t.Errorf("%d bytes, told %d", len(content), file.Size)
+			}
+			if told := sink.Wait(3, nil); len(cloud.Recordings()) != 1 || len(told) != 3 {
+				t.Errorf("%v", told)
+			}
+			cloud.Reset()
+			if len(cloud.Recordings()) != 0 || len(sink.Bodies()) != 0 {
+				t.Error("something outlived the reset")
+			}
+		})
+	}
+}
+
+// A test that is told to fail notes it instead.
+type noted struct {
+	testing.TB
+	said string
+}
+
+func (n *noted) Fatalf(format string, arguments ...any) {
+	n.said = fmt.Sprintf(format, arguments...)
+	panic(n)
+}
+
+func (n *noted) Helper() {}
+
+func TestAFileThatCannotComeIsToldWithTheReason(t *testing.T) {
+	t.Parallel()
+	cloud := Start(t)
+	listener := &noted{TB: t}
+	cloud.t = listener
+	defer func() {
+		if recover() == nil || !strings.Contains(listener.said, "AddLiveAppRecordConfig") {
+			t.Errorf("said %q", listener.said)
+		}
+	}()
+	cloud.WaitForFile("s1", "mp4")
+}
+
+func TestSettingsAndTokensAreUsed(t *testing.T) {
+	t.Parallel()
+	cloud := Start(t, Settings{"clock_start": "2026-03-01T02:00:00Z", "control_token": "t0ken", "access_keys": "a1:s1"})
+	if now := text(cloud.Must("GET", "clock", nil)["now"]); !strings.HasPrefix(now, "2026-03-01T02:00") {
+		t.Error(now)
+	}
+	cloud.Record(Rule{Formats: []string{"m3u8", "mp4"}})
+	sink := cloud.Sink("mine")
+	sink.Answer(503, "")
+	answer, err := http.Post(sink.URL, "application/json", strings.NewReader(`{"a": 1}`))
+	if err != nil || answer.StatusCode != 503 {
+		t.Fatal(err, answer)
+	}
+	answer.Body.Close()
+	sink.Wait(1, Object{"a": 1})
+}

@@ -1,0 +1,39 @@
+package localyun
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/hex"
+	"net/url"
+	"sort"
+	"strings"
+	"time"
+)
+
+// sign gives the form of a call, with signature version 1.0.
+func sign(action string, parameters map[string]string, keyID, keySecret string) string {
+	nonce := make([]byte, 16)
+	_, _ = rand.Read(nonce)
+	form := map[string]string{
+		"Action": action, "Format": "JSON", "Version": "2016-11-01", "AccessKeyId": keyID, "SignatureMethod": "HMAC-SHA1",
+		"SignatureVersion": "1.0", "SignatureNonce": hex.EncodeToString(nonce), "Timestamp": time.Now().UTC().Format("2006-01-02T15:04:05Z"),
+	}
+	for name, value := range parameters {
+		form[name] = value
+	}
+	pairs := make([]string, 0, len(form))
+	for name, value := range form {
+		pairs = append(pairs, escaped(name)+"="+escaped(value))
+	}
+	sort.Strings(pairs)
+	words := strings.Join(pairs, "&")
+	mac := hmac.New(sha1.New, []byte(keySecret+"&"))
+	mac.Write([]byte("POST&%2F&" + escaped(words)))
+	return words + "&Signature=" + escaped(base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+}
+
+func escaped(text string) string {
+	return strings.ReplaceAll(url.QueryEscape(text), "+", "%20")
+}

@@ -1,0 +1,2 @@
+// The same for ES modules.
+export { Cloud, RecordedFile, Refused, Sink, TimedOut, program, start } from './index.cjs';

@@ -1,0 +1,37 @@
+"""The npm packages: the helpers, and the program of one platform."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .archive import tar
+from .program import Program
+
+
+def make(folder: Path, kit: Path, program: Program, papers: dict[str, bytes]) -> None:
+    manifest = json.loads((kit / "package.json").read_text())
+    versions = {manifest["version"], *manifest["optionalDependencies"].values()}
+    if versions != {program.version}:
+        raise SystemExit(f"pack: {kit}/package.json says {versions}, the program is {program.version}")
+    kinds = ("*.js", "*.cjs", "*.d.ts", "bin/*.js", "package.json")
+    files = {str(file.relative_to(kit)): file for kind in kinds for file in kit.glob(kind)}
+    helpers = {f"package/{name}": (file.read_bytes(), 0o755 if name.startswith("bin/") else 0o644) for name, file in files.items()}
+    licences = {f"package/{name}": (papers[name], 0o644) for name in papers if name.startswith("LICENSE")}
+    tar(folder / f"localyun-{program.version}.tgz", {**helpers, **licences})
+
+    platform = {
+        "name": f"@localyun/linux-{program.node_machine}",
+        "version": program.version,
+        "description": f"The program of localyun for Linux on {program.machine} ({program.needs})",
+        "license": manifest["license"],
+        "repository": manifest["repository"],
+        "os": ["linux"],
+        "cpu": [program.node_machine],
+        "libc": ["glibc"],
+        "files": ["bin", "LICENSE*", "THIRD-PARTY-NOTICES.txt"],
+    }
+    own = {f"package/{name}": (content, 0o644) for name, content in papers.items()}
+    own["package/package.json"] = (json.dumps(platform, indent=2).encode() + b"\n", 0o644)
+    own["package/bin/localyun"] = (program.content, 0o755)
+    tar(folder / f"localyun-linux-{program.node_machine}-{program.version}.tgz", own)

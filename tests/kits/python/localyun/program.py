@@ -1,0 +1,100 @@
+"""The program: where it is, how it starts, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Mapping
+
+from .cloud import Cloud
+
+#: Every listener takes a free port, so that any number of servers stand side by side.
+LISTENERS = {name: "127.0.0.1:0" for name in ("api_addr", "rtmp_addr", "oss_addr", "play_addr")}
+
+
+class CannotStart(RuntimeError):
+    """The program is not there, or ended before it was ready; the text has its last words."""
+
+
+def program() -> str:
+    """The path of the program: `LOCALYUN_BIN`, else the one that was installed with this package, else that of PATH."""
+    named = os.environ.get("LOCALYUN_BIN")
+    if named:
+        return named
+    installed = Path(sysconfig.get_path("scripts")) / "localyun"
+    if installed.is_file():
+        return str(installed)
+    found = shutil.which("localyun")
+    if found is None:
+        raise CannotStart("localyun is not installed: no LOCALYUN_BIN, none beside this Python, none on PATH")
+    return found
+
+
+def environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """The environment of a server with these settings and no others: one of the shell's would be a stranger's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCALYUN_")}
+    for name, value in settings.items():
+        text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+        kept["LOCALYUN_" + name.upper().replace("-", "_")] = text
+    return kept
+
+
+def first_line(process: subprocess.Popen[bytes], timeout: float) -> bytes:
+    """The line that says where everything listens; empty where the program ended or the time was over."""
+    end, line = time.monotonic() + timeout, b""
+    assert process.stdout is not None
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))
+        piece = os.read(process.stdout.fileno(), 65536) if ready else b""
+        if not piece:
+            return b""
+        line += piece
+    return line
+
+
+@contextmanager
+def start(folder: str | os.PathLike[str] | None = None, *, timeout: float = 30.0, **settings: object) -> Iterator[Cloud]:
+    """Starts a server on free ports and ends it behind the block.
+
+    `folder` holds its data and its log; without one, a temporary folder that goes away. `settings` are those of
+    `localyun serve`, with underscores: `start(auth="off", clock_start="2026-03-01T02:00:00Z")`."""
+    with tempfile.TemporaryDirectory(prefix="localyun-") as own:
+        place = Path(folder) if folder is not None else Path(own)
+        place.mkdir(parents=True, exist_ok=True)
+        log = place / "localyun.log"
+        wanted = {**LISTENERS, "data_dir": place / "data", **settings}
+        with open(log, "ab") as told:
+            process = subprocess.Popen(
+                [program(), "serve"], env=environment(wanted), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told
+            )
+        try:
+            line = first_line(process, timeout)
+            if not line:
+                raise CannotStart(f"localyun did not start:\n{log.read_text(errors='replace')[-4000:]}")
+            yield Cloud(json.loads(line), key=first_key(wanted), token=wanted.get("control_token"), log=log)
+        finally:
+            end(process)
+
+
+def first_key(settings: Mapping[str, object]) -> tuple[str, str]:
+    pair = str(settings.get("access_keys", "testid:testsecret")).split(",")[0].split(":")
+    return pair[0], pair[1]
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
