@@ -13,10 +13,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 
-from bench import hour, instructions, long, media, procs, profile, recording, report, requests, startup, store  # noqa: E402
+from bench import hour, instructions, long, media, play, procs, profile, recording, report, requests, startup, store  # noqa: E402
 
 PROJECT = HERE.parents[1]
-PARTS = ("start", "api", "profile", "instructions", "recording", "store", "long", "hour")
+PARTS = ("start", "api", "profile", "instructions", "recording", "store", "play", "long", "hour")
 
 
 def say(line: str) -> None:
@@ -41,6 +41,7 @@ def options() -> argparse.Namespace:
     asked.add_argument("--requests", type=int, default=20000, help="api: requests a kind")
     asked.add_argument("--depth", type=int, default=1, help="api: open requests a connection; more than 1 is pipelining")
     asked.add_argument("--objects", type=int, default=100000, help="store: in one folder")
+    asked.add_argument("--play-seconds", type=int, default=30, help="play: how long a crowd watches")
     asked.add_argument("--long-streams", type=int, default=200)
     asked.add_argument("--long-seconds", type=int, default=600)
     asked.add_argument("--hour-seconds", type=int, default=3600, help="media of the long MP4")
@@ -90,6 +91,9 @@ def main() -> int:
     if "store" in parts:
         small = store.measure(tools.fire, run, asked.objects, say)
         section("Object store", report.store(small), small.failures())
+    if "play" in parts:
+        crowds = play.runs(asked.play_seconds, tools, run / "play", say)
+        section("Live viewers", report.play(crowds), play.failures(crowds))
     if "long" in parts:
         seen = long.measure(asked.long_streams, asked.long_seconds, tools, run / "media", say)
         section("Many streams for long", report.long(seen), seen.failures())

@@ -109,7 +109,7 @@ static void command(int fd, uint32_t stream, const uint8_t *body, size_t len) {
 static int rtmp(const char *host, int port, const char *app, const char *name) {
     int fd = open_to(host, port);
     uint8_t hello[1537] = {3}, answer[1 + 2 * 1536], body[1024], *p;
-    char url[256];
+    char url[1024];
     all(fd, hello, sizeof hello);
     for (size_t have = 0; have < sizeof answer;) {
         ssize_t n = recv(fd, answer + have, sizeof answer - have, 0);
@@ -145,6 +145,25 @@ static int flv(const char *host, int port, const char *path) {
     return fd;
 }
 
+static uint8_t scrap[1 << 18];
+static int cut;
+
+/* Reads what has come for the viewers that are there. */
+static void drain(int polled, int wait_ms) {
+    struct epoll_event events[512];
+    int ready = epoll_wait(polled, events, 512, wait_ms);
+    for (int e = 0; e < ready; e++) {
+        struct viewer *viewer = &viewers[events[e].data.u32];
+        ssize_t got = recv(viewer->fd, scrap, sizeof scrap, 0);
+        if (got > 0) {
+            viewer->bytes += got;
+        } else if (got == 0 || errno != EAGAIN) {
+            cut++;
+            epoll_ctl(polled, EPOLL_CTL_DEL, viewer->fd, NULL);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc < 7) die("watch flv|rtmp HOST PORT PATH N SECONDS [STREAMS]");
     int port = atoi(argv[3]), n = atoi(argv[5]), streams = argc > 7 ? atoi(argv[7]) : 1;
@@ -165,29 +184,18 @@ int main(int argc, char **argv) {
         fcntl(viewers[i].fd, F_SETFL, O_NONBLOCK);
         struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
         epoll_ctl(polled, EPOLL_CTL_ADD, viewers[i].fd, &event);
+        drain(polled, 0);
     }
     /* The first rush of kept pictures is no part of the count: it begins two seconds after the last has come. */
     double start = now() + 2, end = start + seconds;
-    static uint8_t scrap[1 << 18];
-    int cut = 0, counting = 0;
+    int counting = 0;
     for (double time = now(); time < end; time = now()) {
-        struct epoll_event events[512];
-        int ready = epoll_wait(polled, events, 512, 100);
+        drain(polled, 100);
         if (!counting && time >= start) {
             counting = 1;
             for (int i = 0; i < n; i++) viewers[i].bytes = 0;
             printf("counting\n");
             fflush(stdout);
-        }
-        for (int e = 0; e < ready; e++) {
-            struct viewer *viewer = &viewers[events[e].data.u32];
-            ssize_t got = recv(viewer->fd, scrap, sizeof scrap, 0);
-            if (got > 0) {
-                viewer->bytes += got;
-            } else if (got == 0 || errno != EAGAIN) {
-                cut++;
-                epoll_ctl(polled, EPOLL_CTL_DEL, viewer->fd, NULL);
-            }
         }
     }
     uint64_t sum = 0, least = UINT64_MAX, most = 0;

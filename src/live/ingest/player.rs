@@ -172,10 +172,11 @@ impl Connection {
 
     /// Works off what the player says; false when it has gone.
     fn hear(&mut self, socket: &TcpStream, input: &mut BytesMut) -> Result<bool, String> {
-        input.reserve(READ);
-        match socket.try_read_buf(input) {
+        // A player says little: what it says lands on the stack, and only what is no whole chunk yet is kept.
+        let mut block = [0; READ];
+        let came = match socket.try_read(&mut block) {
             Ok(0) => return Ok(false),
-            Ok(_) => {}
+            Ok(count) => block.get(..count).unwrap_or_default(),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -185,10 +186,14 @@ impl Connection {
                 return Ok(true);
             }
             Err(error) => return Err(error.to_string()),
-        }
+        };
+        input.extend_from_slice(came);
         self.session.feed(input).map_err(|e| e.to_string())?;
         if input.len() > MOST_LEFT {
             return Err("the player says too much".to_owned());
+        }
+        if input.is_empty() {
+            *input = BytesMut::new();
         }
         while let Some(event) = self.session.poll() {
             if event == Event::StopPlay {

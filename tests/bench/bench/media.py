@@ -19,19 +19,21 @@ STREAM = re.compile(r"s(\d+)")
 
 @dataclass(frozen=True)
 class Tools:
-    """The bench's own programs, and its clips of 2.5 Mbit/s and of 500 kbit/s."""
+    """The bench's own programs, and its clips of 2.5 Mbit/s, of 500 kbit/s and of 1 Mbit/s."""
 
     push: Path
     fire: Path
     sink: Path
     tally: Path
+    watch: Path
     ref: Path
     light: Path
+    mega: Path
 
     @classmethod
     def of(cls, folder: Path) -> "Tools":
         """Where `run` puts them."""
-        names = ("push", "fire", "sink", "tally", "ref.flv", "light.flv")
+        names = ("push", "fire", "sink", "tally", "watch", "ref.flv", "light.flv", "mega.flv")
         return cls(*(folder / name for name in names))
 
 

@@ -25,7 +25,8 @@ class Peer:
     compared: bool = False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
@@ -39,7 +40,8 @@ def _accepts(port: int) -> bool:
 
 
 @contextmanager
-def _running(command: list[str | Path], name: str, port: int, folder: Path) -> Iterator[tuple[int, int]]:
+def running(command: list[str | Path], name: str, port: int, folder: Path) -> Iterator[tuple[int, int]]:
+    """A server until the end of the block: its process and port."""
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: _accepts(port), 10, name)
@@ -51,7 +53,7 @@ def _running(command: list[str | Path], name: str, port: int, folder: Path) -> I
 
 def _nginx(media: Path) -> AbstractContextManager[tuple[int, int]]:
     """nginx with the RTMP module of Debian, recording FLV: one worker, no log. Its `chunk_size` is of what it sends; what it reads is the publishers' affair."""
-    port, folder = _free_port(), media.parent
+    port, folder = free_port(), media.parent
     config = folder / "nginx.conf"
     config.write_text(
         f"load_module {NGINX_MODULE};\nuser root;\nworker_processes 1;\ndaemon off;\npid {folder}/pid;\nerror_log {folder}/error.log warn;\n"
@@ -59,30 +61,30 @@ def _nginx(media: Path) -> AbstractContextManager[tuple[int, int]]:
         f"rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; chunk_size 60000;\n"
         f"application live {{ live on; record all; record_path {media}; }} }} }}\n"
     )
-    return _running(["nginx", "-c", config, "-p", folder, "-e", folder / "error.log"], "nginx", port, folder)
+    return running(["nginx", "-c", config, "-p", folder, "-e", folder / "error.log"], "nginx", port, folder)
 
 
 def _srs(media: Path) -> AbstractContextManager[tuple[int, int]]:
     """SRS, recording FLV: a file a session."""
-    port, folder = _free_port(), media.parent
+    port, folder = free_port(), media.parent
     config = folder / "srs.conf"
     config.write_text(
         f"listen {port};\nmax_connections 1000;\ndaemon off;\npid {folder}/pid;\nsrs_log_tank file;\nsrs_log_level error;\nsrs_log_file {folder}/srs.log;\n"
         f"vhost __defaultVhost__ {{ dvr {{ enabled on; dvr_apply all; dvr_plan session; dvr_path {media}/[stream].flv; }} }}\n"
     )
-    return _running(["srs", "-c", config], "srs", port, folder)
+    return running(["srs", "-c", config], "srs", port, folder)
 
 
 def _mediamtx(media: Path) -> AbstractContextManager[tuple[int, int]]:
     """MediaMTX, recording fragmented MP4: a file a session."""
-    port, folder = _free_port(), media.parent
+    port, folder = free_port(), media.parent
     config = folder / "mediamtx.yml"
     config.write_text(
         "logLevel: error\napi: no\nmetrics: no\npprof: no\nplayback: no\nrtsp: no\nhls: no\nwebrtc: no\nsrt: no\n"
         f"rtmp: yes\nrtmpAddress: 127.0.0.1:{port}\n"
         f"paths:\n  all_others:\n    record: yes\n    recordFormat: fmp4\n    recordPath: {media}/%path/%Y-%m-%d_%H-%M-%S-%f\n    recordSegmentDuration: 24h\n"
     )
-    return _running(["mediamtx", config], "mediamtx", port, folder)
+    return running(["mediamtx", config], "mediamtx", port, folder)
 
 
 def sink(program: Path, kind: str) -> Peer:

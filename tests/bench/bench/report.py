@@ -5,6 +5,7 @@ from pathlib import Path
 from .hour import Hour
 from .instructions import Count
 from .long import SAY_SECONDS, Long
+from .play import Row as Crowd
 from .recording import Condition, Row, floor
 from .requests import BARE, RULES, Rate
 from .store import PAGE, SMALL, Store
@@ -48,6 +49,23 @@ def recording(rows: list[Row]) -> list[str]:
                 "-" if row.lost is None else str(row.lost),
                 f"{row.load:.1f}",
             ]
+            for row in rows
+        ],
+    )
+
+
+def play(rows: list[Crowd]) -> list[str]:
+    """Crowds of viewers, ours beside those of the same run."""
+    ours = {(row.streams, row.viewers, row.form): row for row in rows if row.server == "localyun"}
+
+    def ratio(row: Crowd) -> str:
+        other = ours.get((row.streams, row.viewers, row.form))
+        return f"{other.cpu / row.cpu:.2f}" if other and row.cpu else "-"
+
+    return _table(
+        "server | streams of 1 Mbit/s | viewers | by | CPU-s a viewer-minute | localyun to it | KiB a viewer | least Mbit/s | cut off | load",
+        [
+            [row.server, str(row.streams), str(row.viewers), row.form, f"{row.cpu:.4f}", ratio(row), f"{row.memory:.0f}", f"{row.least:.2f}", str(row.cut), f"{row.load:.1f}"]
             for row in rows
         ],
     )
