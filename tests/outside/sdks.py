@@ -66,6 +66,8 @@ class Core:
         request = getattr(module, f"{action}Request")()
         request.set_accept_format("json")
         request.set_endpoint(self.endpoint)
+        # The classes of newer actions ask for TLS, whatever the client says.
+        request.set_protocol_type("http")
         for name, value in params.items():
             setter = getattr(request, f"set_{name}", None) or getattr(request, f"set_{name}s", None)
             # Some generated classes lack parameters that the action has: users then add them by name.
