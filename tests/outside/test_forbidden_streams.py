@@ -187,7 +187,7 @@ def test_a_stopped_domain_takes_no_pushes(stage, sdk, push_domain):
 def test_lists_of_pushes_have_pages_and_orders(stage, sdk):
     for number in range(5):
         stage.publisher(f"s{number}").push(0.2)
-        stage.advance(2)
+        stage.advance(1)
     newest = pushes(sdk, stage, stage.domain, OrderBy="publish_time_desc", PageSize=3000)
     assert [row["StreamName"] for row in newest] == ["s4", "s3", "s2", "s1", "s0"]
     page = sdk.call("DescribeLiveStreamsPublishList", DomainName=stage.domain, PageNumber=2, PageSize=2, OrderBy="stream_name_asc", **period(stage))
