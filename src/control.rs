@@ -17,12 +17,9 @@ mod snapshot;
 mod streams;
 mod table;
 
-use std::io;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use subtle::ConstantTimeEq;
-use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::site;
@@ -98,10 +95,6 @@ async fn route(app: Arc<App>, parts: HttpParts, body: Incoming) -> ask::Outcome 
         .into_owned()
         .collect();
     check_query(route, &query)?;
-    let body = match body {
-        Incoming::Stream(pieces) => gathered(pieces).await?,
-        other => other,
-    };
     let ask = Ask {
         app,
         parts,
@@ -110,22 +103,6 @@ async fn route(app: Arc<App>, parts: HttpParts, body: Incoming) -> ask::Outcome 
         body,
     };
     (route.handler)(ask).await
-}
-
-/// Bytes of a streamed body that are taken into memory.
-const GATHERED: usize = 64 << 20;
-
-/// A streamed body in memory.
-async fn gathered(mut pieces: mpsc::Receiver<io::Result<Bytes>>) -> Result<Incoming, Refused> {
-    let mut body = BytesMut::new();
-    while let Some(piece) = pieces.recv().await {
-        let piece = piece.map_err(|e| Refused::bad(format!("the body broke off: {e}")))?;
-        if body.len() + piece.len() > GATHERED {
-            return Err(Refused::new(413, "the body is longer than 64 MiB"));
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(Incoming::Kept(body.freeze()))
 }
 
 /// Whether a request may bring a body of any length, which its route takes as it comes.

@@ -1,8 +1,9 @@
 //! Identifiers that answers, rows and files carry.
 
 use std::cell::RefCell;
-use std::sync::OnceLock;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -51,6 +52,8 @@ struct Series {
     /// The how-manieth run on the same data it is: a later one makes other ids.
     run: u64,
     made: [AtomicU64; 5],
+    /// How many ids each name has had: streams and files that are at work side by side have series of their own.
+    named: Mutex<HashMap<(u64, String), u64>>,
 }
 
 static SERIES: OnceLock<Series> = OnceLock::new();
@@ -58,6 +61,8 @@ static SERIES: OnceLock<Series> = OnceLock::new();
 /// The instant in the first ordered id of a series (Unix milliseconds), and how far those of the next run lie behind it.
 const FIRST_MS: u64 = 1_700_000_000_000;
 const MS_A_RUN: u64 = 1_000_000_000;
+/// Names that have series of their own.
+const NAMES: usize = 100_000;
 
 impl Series {
     fn new(seed: u64, run: u64) -> Self {
@@ -65,6 +70,7 @@ impl Series {
             seed,
             run,
             made: Default::default(),
+            named: Mutex::default(),
         }
     }
 
@@ -81,14 +87,36 @@ impl Series {
         (number, digest.finalize().into())
     }
 
+    /// As [`Series::next`], of the name's own series.
+    fn next_of(&self, purpose: Purpose, name: &str) -> (u64, [u8; 32]) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (purpose as u64, name.to_owned());
+        if named.len() >= NAMES && !named.contains_key(&key) {
+            drop(named);
+            return self.next(purpose);
+        }
+        let made = named.entry(key).or_default();
+        let number = std::mem::replace(made, *made + 1);
+        drop(named);
+        let mut digest = Sha256::new();
+        for part in [self.seed, self.run, purpose as u64, number] {
+            digest.update(part.to_be_bytes());
+        }
+        digest.update(name.as_bytes());
+        (number, digest.finalize().into())
+    }
+
     fn random(&self, purpose: Purpose) -> Uuid {
         let (_, bytes) = self.next(purpose);
         let first = bytes.first_chunk::<ID>().copied().unwrap_or_default();
         Builder::from_random_bytes(first).into_uuid()
     }
 
-    fn ordered(&self, purpose: Purpose) -> Uuid {
-        let (number, bytes) = self.next(purpose);
+    fn ordered(&self, purpose: Purpose, name: Option<&str>) -> Uuid {
+        let (number, bytes) = match name {
+            Some(name) => self.next_of(purpose, name),
+            None => self.next(purpose),
+        };
         let tail = bytes.first_chunk::<10>().copied().unwrap_or_default();
         let at = FIRST_MS + self.run.saturating_mul(MS_A_RUN) + number;
         Builder::from_unix_timestamp_millis(at, &tail).into_uuid()
@@ -124,9 +152,9 @@ pub fn trace_id() -> String {
     simple(random_uuid(Purpose::Trace))
 }
 
-fn ordered(purpose: Purpose) -> String {
+fn ordered(purpose: Purpose, name: Option<&str>) -> String {
     let id = match SERIES.get() {
-        Some(series) => series.ordered(purpose),
+        Some(series) => series.ordered(purpose, name),
         None => Uuid::now_v7(),
     };
     id.hyphenated().to_string()
@@ -135,19 +163,20 @@ fn ordered(purpose: Purpose) -> String {
 /// The id of whatever has no series of its own: a UUID whose order in time is its order in text.
 #[must_use]
 pub fn ordered_id() -> String {
-    ordered(Purpose::Other)
+    ordered(Purpose::Other, None)
 }
 
-/// The id of a recording session, whose order is that of the beginnings.
+/// The id of a recording session of a stream; the order of ids is that of the beginnings.
 #[must_use]
-pub fn session_id() -> String {
-    ordered(Purpose::Session)
+pub fn session_id(stream: &str) -> String {
+    ordered(Purpose::Session, Some(stream))
 }
 
-/// A record id as index files carry it: a lower-case UUID, whose order is that of creation.
+/// A record id as index files carry it: a lower-case UUID, whose order is that of creation, but for ids that follow from a number: those
+/// follow from what names the file as well.
 #[must_use]
-pub fn record_id() -> String {
-    ordered(Purpose::Record)
+pub fn record_id(file: &str) -> String {
+    ordered(Purpose::Record, Some(file))
 }
 
 /// A signature nonce for our own client, and what credentials are made of: nothing of it is drawn before it is wanted.
@@ -172,11 +201,12 @@ mod tests {
         let drawn = |seed, run| {
             let series = Series::new(seed, run);
             // Other purposes do not disturb it.
-            let session = series.ordered(Purpose::Session);
+            series.ordered(Purpose::Session, Some("another"));
+            let session = series.ordered(Purpose::Session, Some("s"));
             series.random(Purpose::Request);
             (
                 session,
-                series.ordered(Purpose::Session),
+                series.ordered(Purpose::Session, Some("s")),
                 series.random(Purpose::Request),
             )
         };

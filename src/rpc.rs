@@ -14,8 +14,6 @@ use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::actions::{declined, retired};
 use crate::clock;
 use crate::error::{ApiError, Code};
@@ -246,6 +244,18 @@ fn report_misfit(spec: &ActionSpec, answer: &[u8]) {
     }
 }
 
+/// What the event of a call tells.
+#[derive(serde::Serialize)]
+struct Told<'a> {
+    request_id: &'a str,
+    action: &'a str,
+    caller: Option<&'a str>,
+    status: u16,
+    code: Option<&'a str>,
+    fault: bool,
+    took_us: u64,
+}
+
 /// Says what was called, about which stream, and how it went.
 fn tell(
     gateway: &Gateway,
@@ -264,15 +274,15 @@ fn tell(
         app: param("AppName"),
         stream: param("StreamName"),
     };
-    let told = json!({
-        "request_id": request_id,
-        "action": trace.action,
-        "caller": trace.caller.as_ref().and_then(Caller::id),
-        "status": status,
-        "code": code,
-        "fault": trace.fault.is_some(),
-        "took_us": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-    });
+    let told = Told {
+        request_id,
+        action: &trace.action,
+        caller: trace.caller.as_ref().and_then(Caller::id),
+        status,
+        code,
+        fault: trace.fault.is_some(),
+        took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    };
     gateway
         .services()
         .events

@@ -136,6 +136,15 @@ impl Ask {
         })
     }
 
+    /// A switch of the query.
+    pub fn switch(&self, name: &str) -> Result<bool, Refused> {
+        match self.query(name) {
+            None | Some("false" | "0" | "off") => Ok(false),
+            Some("true" | "1" | "on") => Ok(true),
+            Some(_) => Err(Refused::bad(format!("{name} must be true or false"))),
+        }
+    }
+
     /// An instant of the query.
     pub fn instant(&self, name: &str) -> Result<Option<UnixMs>, Refused> {
         self.query(name).map(|text| instant(name, text)).transpose()

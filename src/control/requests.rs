@@ -44,14 +44,15 @@ fn shown(kept: &Kept, elsewhere: Option<&str>) -> Option<Value> {
         if let Some(diagnosis) = kept.evidence.as_ref().and_then(|e| e.diagnosis()) {
             fields.insert("signature".to_owned(), json!(diagnosis));
         }
-        fields.insert(
-            "again".to_owned(),
+        // What named no action cannot be called.
+        let again = (!entry.action.is_empty()).then(|| {
             json!({
                 "localyun": replay::as_command(&entry, elsewhere),
                 "curl": replay::as_curl(&entry, elsewhere),
                 "python": replay::as_python(&entry),
-            }),
-        );
+            })
+        });
+        fields.insert("again".to_owned(), json!(again));
     }
     Some(shown)
 }

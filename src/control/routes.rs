@@ -598,7 +598,11 @@ pub static ROUTES: &[Route] = &[
     row(
         "GET",
         "/_localyun/snapshot",
-        NOTHING,
+        Query::Of(&[&[field(
+            "objects",
+            Kind::Truth,
+            "true takes the stored objects along",
+        )]]),
         (Shape::None, Shape::Stream("application/json", STATE)),
         "the whole control state as one readable JSON",
         by!(snapshot::export),

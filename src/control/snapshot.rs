@@ -1,43 +1,119 @@
 //! The control state as one readable JSON: out, in, and as a seed.
 //!
-//! What comes in is checked as a whole first, so that a refusal changes nothing.
+//! What comes in lies on disk first and is checked as a whole, so that a refusal changes nothing; then it is read once more and put. Neither
+//! way is more of it in memory than its settings and a page of rows.
 
 mod check;
+mod defaults;
 mod form;
+mod read;
 mod secrets;
 mod state;
+mod write;
 
+use std::io::{self, Seek};
+
+use futures_util::stream;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 
 use super::ask::{Ask, Incoming, Outcome, Refused, answer, fields};
 use crate::actions::record::config::check_room;
 use crate::actions::record::target::bucket_for;
 use crate::config::Buckets;
+use crate::events::{self, Names};
+use crate::ids;
 use crate::model::domain::Tag;
 use crate::model::forbidden::Forbidden;
+use crate::objects::Store as ObjectStore;
+use crate::objects::folder::{Acl, Draft, FolderError, FolderStore, NewObject, Replace};
 use crate::services::Services;
 use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};
+use crate::wire::outgoing::{Body, Outgoing};
 use form::{
-    CertificatePart, DomainCertificatePart, DomainConfig, DomainPart, RecordNotifyPart, Snapshot,
-    StreamNotifyPart, TagsPart,
+    BucketPart, CertificatePart, DomainCertificatePart, DomainConfig, DomainPart, RecordNotifyPart,
+    Snapshot, StreamNotifyPart, TagsPart,
 };
+use read::{Checked, Item, Taker};
 use secrets::Held;
-use state::{Rows, State};
+use state::{Bucket, Rows, State};
+use write::{Broken, Out};
 
 /// The version of the form.
 const FORM: u32 = 1;
 
-pub(super) async fn export(ask: Ask) -> Outcome {
-    let store = &ask.app.services.store;
-    answer(&gather(store).await.map_err(Refused::broken)?)
+/// Pieces of an answer that are made ahead of its reader.
+const PIECES_AHEAD: usize = 4;
+/// Rows that are put together.
+const ROWS: usize = 500;
+/// Bytes of a seed at most.
+const SEED_LIMIT: usize = 64 << 20;
+
+/// The embedded store, whose buckets and objects are part of a snapshot.
+fn embedded(services: &Services) -> Option<&FolderStore> {
+    match &services.objects.store {
+        ObjectStore::Embedded(folder) => Some(folder),
+        ObjectStore::Outside(_) => None,
+    }
 }
 
-async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
-    let (sessions, slices, files) = store.export_records().await?;
+fn tell(services: &Services, what: &str, rules: usize) {
+    let told = json!({"what": what, "rules": rules});
+    services
+        .events
+        .tell(events::Kind::Snapshot, Names::NONE, &told);
+}
+
+/// The control state, written as it is read.
+pub(super) async fn export(ask: Ask) -> Outcome {
+    let services = ask.app.services.clone();
+    let folder = embedded(&services).cloned();
+    let with_objects = ask.switch("objects")?;
+    if with_objects && folder.is_none() {
+        let why = "recordings go to an outside store, and its objects stay there";
+        return Err(Refused::bad(why));
+    }
+    let buckets = match &folder {
+        Some(folder) => folder.list_buckets().await.map_err(Refused::broken)?,
+        None => Vec::new(),
+    };
+    let buckets = buckets.into_iter().map(BucketPart::of).collect();
+    let settings = gather(&services.store, buckets).await;
+    let settings = serde_json::to_value(settings.map_err(Refused::broken)?);
+    let Value::Object(mut settings) = settings.map_err(Refused::broken)? else {
+        return Err(Refused::broken("the settings are no object"));
+    };
+    // These follow, a page at a time.
+    for rows in ["sessions", "slices", "files"] {
+        settings.shift_remove(rows);
+    }
+    let rules = services.store.all_rules().len();
+    let (to, from) = mpsc::channel(PIECES_AHEAD);
+    tokio::spawn(async move {
+        let objects = folder.as_ref().filter(|_| with_objects);
+        match write::all(Out::new(to.clone()), settings, &services, objects).await {
+            Ok(()) => tell(&services, "saved", rules),
+            Err(Broken::Gone) => {}
+            Err(error) => {
+                tracing::error!(%error, "a snapshot breaks off");
+                let _ = to.send(Err(io::Error::other(error.to_string()))).await;
+            }
+        }
+    });
+    let body = Body::Stream(Box::pin(stream::unfold(from, |mut from| async move {
+        let piece = from.recv().await?;
+        Some((piece, from))
+    })));
+    Ok(Outgoing::new(200, "application/json", body))
+}
+
+/// The parts that are small: what was set.
+async fn gather(store: &Store, buckets: Vec<BucketPart>) -> Result<Snapshot, StoreError> {
     let record = store.list_documents(Kind::RecordNotify).await?;
     let stream = store.list_documents(Kind::StreamNotify).await?;
     let domains = store.list_documents(Kind::Domain).await?;
@@ -53,9 +129,6 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
         stream_notify: stream.into_iter().map(StreamNotifyPart::of).collect(),
         domains: domains.into_iter().map(DomainPart::of).collect(),
         domain_configs: functions.into_iter().map(DomainConfig::of).collect(),
-        sessions,
-        slices,
-        files,
         forbidden: forbidden.into_iter().map(|(_, it)| it).collect(),
         tags: tags
             .into_iter()
@@ -65,27 +138,85 @@ async fn gather(store: &Store) -> Result<Snapshot, StoreError> {
         domain_certificates: in_use.into_iter().map(DomainCertificatePart::of).collect(),
         pushes: store.export_pushes().await?,
         controls: store.export_controls().await?,
+        buckets,
+        ..Snapshot::default()
     })
 }
 
-/// Puts a snapshot in place of the state there is. Stored objects stay.
-pub(super) async fn import(ask: Ask) -> Outcome {
-    let snapshot: Snapshot = ask.fields()?;
+/// Takes a body to disk, where it has room: the file has no name, and is gone with its handle.
+async fn spooled(ask: &mut Ask) -> Result<std::fs::File, Refused> {
+    let folder = ask.app.config.data_dir.clone();
+    let path = folder.join(format!("snapshot-{}", ids::nonce()));
+    let full =
+        |error: io::Error| Refused::new(507, format!("the data folder takes no more: {error}"));
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .map_err(full)?;
+    std::fs::remove_file(&path).map_err(full)?;
+    let mut file = tokio::fs::File::from_std(file);
+    match &mut ask.body {
+        Incoming::Stream(pieces) => {
+            while let Some(piece) = pieces.recv().await {
+                let piece = piece.map_err(|e| Refused::bad(format!("the body broke off: {e}")))?;
+                file.write_all(&piece).await.map_err(full)?;
+            }
+        }
+        Incoming::Kept(bytes) => file.write_all(bytes).await.map_err(full)?,
+        Incoming::TooLong => return Err(Refused::new(413, "the body is too long")),
+    }
+    file.flush().await.map_err(full)?;
+    file.rewind().await.map_err(full)?;
+    Ok(file.into_std().await)
+}
+
+/// Reads a spooled body off the async threads, from its beginning.
+async fn read_through<T: Taker + Send + 'static>(
+    file: &std::fs::File,
+    mut taker: T,
+) -> Result<(serde_json::Map<String, Value>, T), Refused> {
+    let mut file = file.try_clone().map_err(Refused::broken)?;
+    let reading = tokio::task::spawn_blocking(move || {
+        file.rewind().map_err(|error| error.to_string())?;
+        let settings = read::read(io::BufReader::with_capacity(1 << 16, file), &mut taker)?;
+        Ok((settings, taker))
+    });
+    reading
+        .await
+        .map_err(Refused::broken)?
+        .map_err(|why: String| Refused::bad(format!("the body is no snapshot: {why}")))
+}
+
+/// Puts a snapshot in place of the state there is. Stored objects stay, unless it brings its own.
+pub(super) async fn import(mut ask: Ask) -> Outcome {
+    let file = spooled(&mut ask).await?;
     let app = &ask.app;
+    let services = &app.services;
+    let now = services.clock.now();
+    let (mut settings, checked) = read_through(&file, Checked::default()).await?;
+    defaults::fill(&mut settings, now);
+    let brings_objects = checked.objects > 0;
+    let snapshot: Snapshot = fields(Value::Object(settings))?;
     if snapshot.localyun != Some(FORM) {
         return Err(Refused::bad(
             r#"a snapshot says "localyun": 1; this one does not"#,
         ));
     }
-    let services = &app.services;
-    let mut state = check::checked(snapshot, services.clock.now()).map_err(Refused::bad)?;
+    let mut state = check::checked(snapshot, now).map_err(Refused::bad)?;
+    if brings_objects && embedded(services).is_none() {
+        return Err(Refused::bad(
+            "the snapshot brings objects, and recordings go to an outside store here",
+        ));
+    }
     if !app.hub.publishers().is_empty() {
         return Err(Refused::new(
             409,
             "streams are being published; end them first",
         ));
     }
-    make_buckets(services, &state).await?;
+    make_buckets(services, &state, true).await?;
     let store = &services.store;
     let held = Held::of(store).await.map_err(Refused::broken)?;
     let missing = held.fill(&mut state);
@@ -97,11 +228,114 @@ pub(super) async fn import(ask: Ask) -> Outcome {
     app.gateway.context.roles.forget();
     reread_certificates(services).await;
     done.map_err(Refused::broken)?;
-    answer(&json!({"imported": true, "rules": store.all_rules().len(), "missing_secrets": missing}))
+    if brings_objects {
+        clear_objects(services).await?;
+    }
+    put_items(services, &file).await?;
+    let rules = store.all_rules().len();
+    tell(services, "loaded", rules);
+    answer(&json!({
+        "imported": true,
+        "rules": rules,
+        "sessions": checked.sessions,
+        "slices": checked.slices,
+        "files": checked.files,
+        "objects": checked.objects,
+        "missing_secrets": missing,
+    }))
 }
 
-/// A snapshot holds no buckets, so those that its rules name are made whatever the settings say about others.
-async fn make_buckets(services: &Services, state: &State) -> Result<(), Refused> {
+/// Objects in the place of which others come.
+async fn clear_objects(services: &Services) -> Result<(), Refused> {
+    let Some(folder) = embedded(services) else {
+        return Ok(());
+    };
+    let buckets = folder.list_buckets().await.map_err(Refused::broken)?;
+    folder.clear().await.map_err(Refused::broken)?;
+    for bucket in buckets {
+        let made = folder.create_bucket(&bucket.name, bucket.acl).await;
+        made.map_err(Refused::broken)?;
+        let set = folder.set_bucket_cors(&bucket.name, bucket.cors).await;
+        set.map_err(Refused::broken)?;
+    }
+    Ok(())
+}
+
+/// Hands items over to where they can be waited for.
+struct HandOver(mpsc::Sender<Item>);
+
+impl Taker for HandOver {
+    fn take(&mut self, item: Item) -> Result<(), String> {
+        self.0
+            .blocking_send(item)
+            .map_err(|_| "the items are not taken any more".to_owned())
+    }
+}
+
+/// Puts the rows and objects of a checked snapshot.
+async fn put_items(services: &Services, file: &std::fs::File) -> Result<(), Refused> {
+    let (to, mut from) = mpsc::channel(ROWS);
+    let reading = read_through(file, HandOver(to));
+    let putting = async {
+        let (mut sessions, mut slices, mut files) = (Vec::new(), Vec::new(), Vec::new());
+        let mut object: Option<(String, String, NewObject, Draft)> = None;
+        while let Some(item) = from.recv().await {
+            match item {
+                Item::Session(row) => sessions.push(row),
+                Item::Slice(row) => slices.push(row),
+                Item::File(row) => files.push(row),
+                Item::Object { bucket, key, meta } => {
+                    if let Some(folder) = embedded(services) {
+                        match folder.create_bucket(&bucket, Acl::Private).await {
+                            Ok(()) | Err(FolderError::BucketAlreadyExists(_)) => {}
+                            Err(error) => return Err(Refused::broken(error)),
+                        }
+                        let draft = folder.draft().await.map_err(Refused::broken)?;
+                        object = Some((bucket, key, *meta, draft));
+                    }
+                }
+                Item::Bytes(bytes) => {
+                    if let Some((.., draft)) = &mut object {
+                        draft.write(bytes.into()).await.map_err(Refused::broken)?;
+                    }
+                }
+                Item::ObjectEnd => {
+                    if let (Some((bucket, key, meta, draft)), Some(folder)) =
+                        (object.take(), embedded(services))
+                    {
+                        let finished = draft.finish().await.map_err(Refused::broken)?;
+                        let put = folder.commit(&bucket, &key, finished, meta, Replace::Always);
+                        put.await.map_err(Refused::broken)?;
+                    }
+                }
+            }
+            if sessions.len() + slices.len() + files.len() >= ROWS {
+                let rows = (
+                    std::mem::take(&mut sessions),
+                    std::mem::take(&mut slices),
+                    std::mem::take(&mut files),
+                );
+                let put = services.store.put_records(rows.0, rows.1, rows.2);
+                put.await.map_err(Refused::broken)?;
+            }
+        }
+        let put = services.store.put_records(sessions, slices, files);
+        put.await.map_err(Refused::broken)
+    };
+    let (read, put) = futures_util::future::join(reading, async {
+        let put = putting.await;
+        // Whoever reads on is told that nobody takes it.
+        from.close();
+        put
+    })
+    .await;
+    put?;
+    read.map(|_| ())
+}
+
+/// The buckets that a document names are there afterwards, and those that its rules name, whatever the settings say about others.
+/// `anew`: one that is there already gets the document's lists as well.
+async fn make_buckets(services: &Services, state: &State, anew: bool) -> Result<(), Refused> {
     for rule in &state.rules {
         bucket_for(&services.objects, &rule.oss_bucket, Buckets::Auto)
             .await
@@ -115,7 +349,33 @@ async fn make_buckets(services: &Services, state: &State) -> Result<(), Refused>
                 )
             })?;
     }
+    for bucket in &state.buckets {
+        make_bucket(services, bucket, anew).await.map_err(|why| {
+            Refused::broken(format!("the bucket {} cannot be made: {why}", bucket.name))
+        })?;
+    }
     Ok(())
+}
+
+async fn make_bucket(services: &Services, bucket: &Bucket, anew: bool) -> Result<(), String> {
+    let Some(folder) = embedded(services) else {
+        let made = services.objects.create_bucket(&bucket.name).await;
+        return made.map_err(|error| error.to_string());
+    };
+    let is_new = match folder.create_bucket(&bucket.name, bucket.acl).await {
+        Ok(()) => true,
+        Err(FolderError::BucketAlreadyExists(_)) => false,
+        Err(error) => return Err(error.to_string()),
+    };
+    if !is_new && !anew {
+        return Ok(());
+    }
+    let set = async {
+        folder.set_bucket_acl(&bucket.name, bucket.acl).await?;
+        let cors = bucket.cors.clone();
+        folder.set_bucket_cors(&bucket.name, cors).await
+    };
+    set.await.map_err(|error| error.to_string())
 }
 
 async fn put(store: &Store, state: State) -> Result<(), StoreError> {
@@ -172,20 +432,36 @@ async fn put_rows(store: &Store, rows: Rows) -> Result<(), StoreError> {
 }
 
 /// Takes a seed from a running server's owner.
-pub(super) async fn seed(ask: Ask) -> Outcome {
-    let Incoming::Kept(body) = &ask.body else {
-        return Err(Refused::broken("the body is not in memory"));
-    };
-    let text = std::str::from_utf8(body).map_err(Refused::bad)?;
+pub(super) async fn seed(mut ask: Ask) -> Outcome {
+    let mut text = Vec::new();
+    match &mut ask.body {
+        Incoming::Stream(pieces) => {
+            while let Some(piece) = pieces.recv().await {
+                let piece = piece.map_err(|e| Refused::bad(format!("the body broke off: {e}")))?;
+                if text.len() + piece.len() > SEED_LIMIT {
+                    return Err(Refused::new(413, "a seed has at most 64 MiB"));
+                }
+                text.extend_from_slice(&piece);
+            }
+        }
+        Incoming::Kept(bytes) => text.extend_from_slice(bytes),
+        Incoming::TooLong => return Err(Refused::new(413, "a seed has at most 64 MiB")),
+    }
+    let text = std::str::from_utf8(&text).map_err(Refused::bad)?;
     let services = &ask.app.services;
     apply_seed(services, text).await.map_err(Refused::bad)?;
     ask.app.gateway.context.roles.forget();
-    answer(&json!({"seeded": true, "rules": services.store.all_rules().len()}))
+    let rules = services.store.all_rules().len();
+    tell(services, "seeded", rules);
+    answer(&json!({"seeded": true, "rules": rules}))
 }
 
 /// Puts a seed file's rules, notify configs and domains beside what is there; what exists already stays.
 pub async fn apply_seed(services: &Services, text: &str) -> Result<(), String> {
-    let body: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut body: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if let Value::Object(settings) = &mut body {
+        defaults::fill(settings, services.clock.now());
+    }
     let snapshot: Snapshot = fields(body).map_err(|refused| refused.message)?;
     if snapshot.localyun.is_some_and(|form| form != FORM) {
         return Err(r#""localyun" must be 1"#.to_owned());
@@ -203,7 +479,7 @@ pub async fn apply_seed(services: &Services, text: &str) -> Result<(), String> {
             "the seed hides a secret; it is empty until it is set"
         );
     }
-    make_buckets(services, &state)
+    make_buckets(services, &state, false)
         .await
         .map_err(|refused| refused.message)?;
     let rows = std::mem::take(&mut state.rows);

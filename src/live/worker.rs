@@ -567,7 +567,7 @@ impl Worker {
         };
         let now = self.services.clock.now();
         let row = FileRow {
-            id: ids::record_id(),
+            id: ids::record_id(&id),
             dedupe: id.clone(),
             stream_hash: opening.key.hash(),
             domain: opening.key.domain.clone(),

@@ -42,7 +42,9 @@ pub(super) fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError
         .collect();
     let listener = TcpListener::bind(addresses.as_slice()).map_err(|e| {
         let problem = match e.kind() {
-            std::io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
+            std::io::ErrorKind::AddrInUse => {
+                format!("the port is in use; {setting} 127.0.0.1:0 takes a free port")
+            }
             _ => e.to_string(),
         };
         ConfigError::new(setting, format!("{addr}: {problem}"))

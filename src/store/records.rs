@@ -17,6 +17,47 @@ pub type SessionRow = record_session::Model;
 pub type SliceRow = record_slice::Model;
 pub type FileRow = record_file::Model;
 
+/// Which rows of a table are read: those behind a name, in the order of names.
+#[derive(Debug, Clone)]
+pub struct Page {
+    behind: Option<String>,
+    limit: u64,
+}
+
+impl Page {
+    /// The first rows.
+    #[must_use]
+    pub fn first(limit: u64) -> Self {
+        Self {
+            behind: None,
+            limit,
+        }
+    }
+
+    /// Those behind the row of that id.
+    #[must_use]
+    pub fn behind(id: &str, limit: u64) -> Self {
+        Self {
+            behind: Some(id.to_owned()),
+            limit,
+        }
+    }
+}
+
+/// Reads a page of a table.
+macro_rules! page_of {
+    ($table:ident, $page:expr, $db:expr) => {{
+        let mut rows = $table::Entity::find();
+        if let Some(id) = &$page.behind {
+            rows = rows.filter($table::Column::Id.gt(id));
+        }
+        rows.order_by_asc($table::Column::Id)
+            .limit($page.limit)
+            .all($db)
+            .await?
+    }};
+}
+
 /// The rows that one answer may carry at most, where the API has no paging.
 const ANSWER_LIMIT: u64 = 10_000;
 
@@ -325,6 +366,64 @@ impl Store {
                 .all(&self.read)
                 .await?,
         ))
+    }
+
+    /// A page of the sessions.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn session_rows(&self, page: &Page) -> Result<Vec<SessionRow>, StoreError> {
+        Ok(page_of!(record_session, page, &self.read))
+    }
+
+    /// A page of the slices.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn slice_rows(&self, page: &Page) -> Result<Vec<SliceRow>, StoreError> {
+        Ok(page_of!(record_slice, page, &self.read))
+    }
+
+    /// A page of the files.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn file_rows(&self, page: &Page) -> Result<Vec<FileRow>, StoreError> {
+        Ok(page_of!(record_file, page, &self.read))
+    }
+
+    /// Puts rows that are not there yet, together where that goes: some hundred at a time.
+    ///
+    /// # Errors
+    /// The database refuses them.
+    pub async fn put_records(
+        &self,
+        sessions: Vec<SessionRow>,
+        slices: Vec<SliceRow>,
+        files: Vec<FileRow>,
+    ) -> Result<(), StoreError> {
+        macro_rules! together {
+            ($rows:ident, $table:ident) => {
+                if !$rows.is_empty() {
+                    let rows = $rows.iter().cloned().map($table::Model::into_active_model);
+                    $table::Entity::insert_many(rows)
+                        .exec_without_returning(&self.write)
+                        .await
+                        .map_err(StoreError::from_insert)?;
+                }
+            };
+        }
+        let put = async {
+            together!(sessions, record_session);
+            together!(slices, record_slice);
+            together!(files, record_file);
+            Ok(())
+        };
+        match put.await {
+            // One of them is there: each by itself, which bears that.
+            Err(StoreError::Duplicate) => self.import_records(sessions, slices, files).await,
+            other => other,
+        }
     }
 
     /// Puts rows of a snapshot back.

@@ -282,7 +282,7 @@ fn file_row(
 ) -> FileRow {
     let first = slices.first();
     FileRow {
-        id: ids::record_id(),
+        id: ids::record_id(&object),
         // One record an object: a repeated call takes the place of the earlier one.
         dedupe: format!("index:{}", StreamKey::new("", bucket, &object).hash()),
         stream_hash: key.hash(),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use super::form::{Snapshot, TagsPart};
-use super::state::{Rows, State};
+use super::form::{BucketPart, CorsPart, Snapshot, TagsPart};
+use super::state::{Bucket, Rows, State};
 use crate::actions::domain::functions;
 use crate::actions::record::config::check_room;
 use crate::actions::stored;
@@ -14,8 +14,10 @@ use crate::error::ApiError;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
+use crate::objects::folder::{Acl, CorsRule, MAX_CORS_RULES, MAX_KEY_BYTES, is_bucket_name};
 use crate::secrets::HIDDEN;
 use crate::store::pushes::PushRow;
+use crate::store::records::{FileRow, SessionRow, SliceRow};
 
 /// Passes every check on the form of a key, in the place of one that is hidden.
 const STAND_IN: &str = "0000000000000000";
@@ -58,6 +60,7 @@ pub fn checked(snapshot: Snapshot, now: UnixMs) -> Result<State, String> {
                 .map(|domain| (domain, functions));
             (name, checked)
         })?,
+        buckets: buckets(snapshot.buckets)?,
         forbidden: named("forbidden", snapshot.forbidden, |forbidden| {
             let key = forbidden.key();
             let checked = stored::forbidden(&forbidden).map(|()| (key.hash(), forbidden));
@@ -104,6 +107,35 @@ fn ended(mut push: PushRow, now: UnixMs) -> PushRow {
         push.stopped_at = now.max(push.published_at.saturating_add(1));
     }
     push
+}
+
+fn buckets(parts: Vec<BucketPart>) -> Result<Vec<Bucket>, String> {
+    let mut known = HashSet::new();
+    let mut list = Vec::with_capacity(parts.len());
+    for (n, part) in parts.into_iter().enumerate() {
+        let refused = |why: &str| told("buckets", n, &part.name, why);
+        if !is_bucket_name(&part.name) {
+            return Err(refused("a bucket cannot have that name"));
+        }
+        if !known.insert(part.name.clone()) {
+            return Err(refused("it is there already"));
+        }
+        let acl = part.acl.unwrap_or(Acl::Private);
+        if acl == Acl::Default {
+            return Err(refused(
+                "acl must be private, public-read or public-read-write",
+            ));
+        }
+        if part.cors.len() > MAX_CORS_RULES {
+            return Err(refused(&format!("at most {MAX_CORS_RULES} rules of cors")));
+        }
+        list.push(Bucket {
+            name: part.name,
+            acl,
+            cors: part.cors.into_iter().map(CorsPart::read).collect(),
+        });
+    }
+    Ok(list)
 }
 
 fn stand_in(key: &str) -> String {
@@ -161,28 +193,13 @@ fn rows(state: &Rows) -> Result<(), String> {
     once("files", state.files.iter().map(|row| &row.id))?;
     once("files", state.files.iter().map(|row| &row.dedupe))?;
     for (n, row) in state.sessions.iter().enumerate() {
-        let key = StreamKey::new(&row.domain, &row.app, &row.stream);
-        row_of(&key, &row.stream_hash)
-            .and_then(|()| instants(&[row.started_at, row.ended_at]))
-            .map_err(|why| told("sessions", n, &row.id, &why))?;
+        session(row).map_err(|why| told("sessions", n, &row.id, &why))?;
     }
     for (n, row) in state.slices.iter().enumerate() {
-        let natural = row.sequence >= 0 && row.duration_ms >= 0;
-        natural
-            .then_some(())
-            .ok_or_else(|| "a number is negative".to_owned())
-            .and_then(|()| instants(&[row.started_at, row.ended_at, row.uploaded_at]))
-            .map_err(|why| told("slices", n, &row.id, &why))?;
+        slice(row).map_err(|why| told("slices", n, &row.id, &why))?;
     }
     for (n, row) in state.files.iter().enumerate() {
-        let key = StreamKey::new(&row.domain, &row.app, &row.stream);
-        let natural = row.size >= 0 && row.duration_ms >= 0;
-        natural
-            .then_some(())
-            .ok_or_else(|| "a number is negative".to_owned())
-            .and_then(|()| row_of(&key, &row.stream_hash))
-            .and_then(|()| instants(&[row.started_at, row.ended_at, row.created_at]))
-            .map_err(|why| told("files", n, &row.id, &why))?;
+        file(row).map_err(|why| told("files", n, &row.id, &why))?;
     }
     once("pushes", state.pushes.iter().map(|row| &row.id))?;
     for (n, row) in state.pushes.iter().enumerate() {
@@ -193,6 +210,46 @@ fn rows(state: &Rows) -> Result<(), String> {
         instants(&[control.at]).map_err(|why| told("controls", n, &control.stream, &why))?;
     }
     Ok(())
+}
+
+/// Whether queries can use a session.
+pub fn session(row: &SessionRow) -> Result<(), String> {
+    let key = StreamKey::new(&row.domain, &row.app, &row.stream);
+    row_of(&key, &row.stream_hash)?;
+    instants(&[row.started_at, row.ended_at])
+}
+
+/// Whether queries can use a slice.
+pub fn slice(row: &SliceRow) -> Result<(), String> {
+    natural(&[row.sequence, row.duration_ms])?;
+    instants(&[row.started_at, row.ended_at, row.uploaded_at])
+}
+
+/// Whether queries can use a file.
+pub fn file(row: &FileRow) -> Result<(), String> {
+    let key = StreamKey::new(&row.domain, &row.app, &row.stream);
+    natural(&[row.size, row.duration_ms])?;
+    row_of(&key, &row.stream_hash)?;
+    instants(&[row.started_at, row.ended_at, row.created_at])
+}
+
+/// Whether the store can have an object of that name.
+pub fn object(bucket: &str, key: &str) -> Result<(), String> {
+    if !is_bucket_name(bucket) {
+        return Err(format!("{bucket}: a bucket cannot have that name"));
+    }
+    if key.is_empty() || key.len() > MAX_KEY_BYTES {
+        return Err(format!("{key}: a key must have 1 to {MAX_KEY_BYTES} bytes"));
+    }
+    Ok(())
+}
+
+fn natural(numbers: &[i64]) -> Result<(), String> {
+    if numbers.iter().all(|number| *number >= 0) {
+        Ok(())
+    } else {
+        Err("a number is negative".to_owned())
+    }
 }
 
 fn once<T: Hash + Eq + std::fmt::Display>(

@@ -8,6 +8,7 @@ use crate::model::domain::{Domain, DomainCertificate, Function, NamedCertificate
 use crate::model::forbidden::Forbidden;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
+use crate::objects::folder::{Acl, BucketInfo, CorsRule};
 use crate::store::controls::Control;
 use crate::store::pushes::PushRow;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
@@ -23,6 +24,7 @@ pub struct Snapshot {
     pub stream_notify: Vec<StreamNotifyPart>,
     pub domains: Vec<DomainPart>,
     pub domain_configs: Vec<DomainConfig>,
+    pub buckets: Vec<BucketPart>,
     pub sessions: Vec<SessionRow>,
     pub slices: Vec<SliceRow>,
     pub files: Vec<FileRow>,
@@ -107,6 +109,55 @@ impl DomainCertificatePart {
             updated_at: self.updated_at,
         };
         (self.domain, certificate)
+    }
+}
+
+/// A bucket of the object store.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct BucketPart {
+    pub name: String,
+    /// `private` where nothing is said.
+    pub acl: Option<Acl>,
+    pub cors: Vec<CorsPart>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorsPart {
+    origins: Vec<String>,
+    methods: Vec<String>,
+    allowed_headers: Vec<String>,
+    expose_headers: Vec<String>,
+    max_age_seconds: Option<u32>,
+}
+
+impl BucketPart {
+    pub fn of(info: BucketInfo) -> Self {
+        let cors = info.cors.into_iter().map(|rule| CorsPart {
+            origins: rule.origins,
+            methods: rule.methods,
+            allowed_headers: rule.allowed_headers,
+            expose_headers: rule.expose_headers,
+            max_age_seconds: rule.max_age_seconds,
+        });
+        Self {
+            name: info.name,
+            acl: Some(info.acl),
+            cors: cors.collect(),
+        }
+    }
+}
+
+impl CorsPart {
+    pub fn read(self) -> CorsRule {
+        CorsRule {
+            origins: self.origins,
+            methods: self.methods,
+            allowed_headers: self.allowed_headers,
+            expose_headers: self.expose_headers,
+            max_age_seconds: self.max_age_seconds,
+        }
     }
 }
 

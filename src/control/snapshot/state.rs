@@ -4,6 +4,7 @@ use crate::model::domain::{Domain, DomainCertificate, Function, NamedCertificate
 use crate::model::forbidden::Forbidden;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
+use crate::objects::folder::{Acl, CorsRule};
 use crate::store::controls::Control;
 use crate::store::pushes::PushRow;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
@@ -16,6 +17,7 @@ pub struct State {
     pub stream_notify: Vec<(String, StreamNotify)>,
     pub domains: Vec<(String, Domain)>,
     pub domain_configs: Vec<(String, Vec<Function>)>,
+    pub buckets: Vec<Bucket>,
     /// By the hash of the stream's name.
     pub forbidden: Vec<(String, Forbidden)>,
     pub tags: Vec<(String, Vec<Tag>)>,
@@ -32,4 +34,11 @@ pub struct Rows {
     pub files: Vec<FileRow>,
     pub pushes: Vec<PushRow>,
     pub controls: Vec<Control>,
+}
+
+/// A bucket that can be made.
+pub struct Bucket {
+    pub name: String,
+    pub acl: Acl,
+    pub cors: Vec<CorsRule>,
 }

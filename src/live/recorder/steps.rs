@@ -48,7 +48,7 @@ impl Recorder {
     }
 
     pub(super) fn begin(&self, inner: &mut Inner, rule: Rule, undecided: bool) -> bool {
-        let session = ids::session_id();
+        let session = ids::session_id(&self.key.to_string());
         let (name, folder) = (session.clone(), self.services.spool.join(&session));
         let opening = Opening {
             session,

@@ -27,7 +27,7 @@ fn business<'e>(entry: &'e Entry<'_>) -> impl Iterator<Item = (&'e str, &'e str)
 }
 
 fn quoted(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-:/=*,@{}%".contains(&b);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-:/=,@%".contains(&b);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()
     } else {
@@ -83,6 +83,17 @@ pub fn as_python(entry: &Entry<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_shell_would_read_is_quoted() {
+        for word in ["StreamName=*", "Name={AppName}", "a b", "", "$HOME", "a?"] {
+            assert_eq!(quoted(word), format!("'{word}'"));
+        }
+        assert_eq!(
+            quoted("DomainName=play.example.com"),
+            "DomainName=play.example.com"
+        );
+    }
 
     #[test]
     fn an_entry_is_run_again_without_its_signature() {
