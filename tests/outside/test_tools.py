@@ -170,4 +170,4 @@ def test_doctor(stage, tool):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_completions(shell):
     done = subprocess.run([binary(), "completions", shell], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 0 and "snapshot" in done.stdout and "--ephemeral" in done.stdout
+    assert done.returncode == 0 and "snapshot" in done.stdout and "ephemeral" in done.stdout
