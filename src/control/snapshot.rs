@@ -253,10 +253,11 @@ async fn clear_objects(services: &Services) -> Result<(), Refused> {
     let buckets = folder.list_buckets().await.map_err(Refused::broken)?;
     folder.clear().await.map_err(Refused::broken)?;
     for bucket in buckets {
-        let made = folder.create_bucket(&bucket.name, bucket.acl).await;
-        made.map_err(Refused::broken)?;
-        let set = folder.set_bucket_cors(&bucket.name, bucket.cors).await;
-        set.map_err(Refused::broken)?;
+        let (class, redundancy) = (bucket.storage_class, bucket.redundancy);
+        let made = folder.create_bucket_of(&bucket.name, bucket.acl, class, redundancy);
+        made.await.map_err(Refused::broken)?;
+        let set = folder.set_bucket_cors(&bucket.name, bucket.cors, bucket.cors_vary);
+        set.await.map_err(Refused::broken)?;
     }
     Ok(())
 }
@@ -276,7 +277,8 @@ impl Taker for HandOver {
 async fn put_items(services: &Services, file: &std::fs::File) -> Result<(), Refused> {
     let (to, mut from) = mpsc::channel(ROWS);
     let reading = read_through(file, HandOver(to));
-    let putting = async {
+    // Where it ends early, whoever reads on is told that nobody takes it.
+    let putting = async move {
         let (mut sessions, mut slices, mut files) = (Vec::new(), Vec::new(), Vec::new());
         let mut object: Option<(String, String, NewObject, Draft)> = None;
         while let Some(item) = from.recv().await {
@@ -322,13 +324,7 @@ async fn put_items(services: &Services, file: &std::fs::File) -> Result<(), Refu
         let put = services.store.put_records(sessions, slices, files);
         put.await.map_err(Refused::broken)
     };
-    let (read, put) = futures_util::future::join(reading, async {
-        let put = putting.await;
-        // Whoever reads on is told that nobody takes it.
-        from.close();
-        put
-    })
-    .await;
+    let (read, put) = futures_util::future::join(reading, putting).await;
     put?;
     read.map(|_| ())
 }
@@ -373,7 +369,9 @@ async fn make_bucket(services: &Services, bucket: &Bucket, anew: bool) -> Result
     let set = async {
         folder.set_bucket_acl(&bucket.name, bucket.acl).await?;
         let cors = bucket.cors.clone();
-        folder.set_bucket_cors(&bucket.name, cors).await
+        folder
+            .set_bucket_cors(&bucket.name, cors, bucket.cors_vary)
+            .await
     };
     set.await.map_err(|error| error.to_string())
 }

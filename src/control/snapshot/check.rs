@@ -14,7 +14,8 @@ use crate::error::ApiError;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
-use crate::objects::folder::{Acl, CorsRule, MAX_CORS_RULES, MAX_KEY_BYTES, is_bucket_name};
+use crate::objects::folder::key::MAX_KEY_BYTES;
+use crate::objects::folder::{Acl, MAX_CORS_RULES, is_bucket_name};
 use crate::secrets::HIDDEN;
 use crate::store::pushes::PushRow;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
@@ -133,6 +134,7 @@ fn buckets(parts: Vec<BucketPart>) -> Result<Vec<Bucket>, String> {
             name: part.name,
             acl,
             cors: part.cors.into_iter().map(CorsPart::read).collect(),
+            cors_vary: part.cors_vary,
         });
     }
     Ok(list)

@@ -120,6 +120,9 @@ pub struct BucketPart {
     /// `private` where nothing is said.
     pub acl: Option<Acl>,
     pub cors: Vec<CorsPart>,
+    /// Every answer says that it may depend on the origin.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cors_vary: bool,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -145,6 +148,7 @@ impl BucketPart {
             name: info.name,
             acl: Some(info.acl),
             cors: cors.collect(),
+            cors_vary: info.cors_vary,
         }
     }
 }

@@ -41,4 +41,5 @@ pub struct Bucket {
     pub name: String,
     pub acl: Acl,
     pub cors: Vec<CorsRule>,
+    pub cors_vary: bool,
 }
