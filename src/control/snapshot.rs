@@ -276,7 +276,8 @@ impl Taker for HandOver {
 /// Puts the rows and objects of a checked snapshot.
 async fn put_items(services: &Services, file: &std::fs::File) -> Result<(), Refused> {
     let (to, mut from) = mpsc::channel(ROWS);
-    let reading = read_through(file, HandOver(to));
+    // The sender goes with the reading: its end is the end of the items.
+    let reading = async move { read_through(file, HandOver(to)).await.map(drop) };
     // Where it ends early, whoever reads on is told that nobody takes it.
     let putting = async move {
         let (mut sessions, mut slices, mut files) = (Vec::new(), Vec::new(), Vec::new());
@@ -326,7 +327,7 @@ async fn put_items(services: &Services, file: &std::fs::File) -> Result<(), Refu
     };
     let (read, put) = futures_util::future::join(reading, putting).await;
     put?;
-    read.map(|_| ())
+    read
 }
 
 /// The buckets that a document names are there afterwards, and those that its rules name, whatever the settings say about others.
