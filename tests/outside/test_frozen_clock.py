@@ -107,6 +107,8 @@ def test_an_ephemeral_folder_is_gone_at_the_end(tmp_path):
     assert process.stdout.readline().startswith('{"event":"ready"')
     (folder,) = os.listdir(tmp_path)
     assert oct((tmp_path / folder).stat().st_mode)[-3:] == "700" and (tmp_path / folder / "localyun.db").exists()
+    # The line comes a moment before signals are watched.
+    time.sleep(0.3)
     process.terminate()
     _, told = process.communicate(timeout=20)
     assert process.returncode == 0 and os.listdir(tmp_path) == []
