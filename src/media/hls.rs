@@ -5,6 +5,8 @@
 //! need protocol version 3 (durations with decimals, section 7), fragments with a map need 7 (`EXT-X-MAP` outside of
 //! I-frame playlists asks for 6, and players expect 7 for fragmented MP4).
 
+pub mod read;
+
 use std::fmt::Write as _;
 
 /// Whether entries are MPEG-TS slices or CMAF fragments.

@@ -9,6 +9,7 @@
 mod adts;
 mod packet;
 mod psi;
+pub mod read;
 mod track;
 pub mod units;
 

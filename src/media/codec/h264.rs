@@ -1,7 +1,7 @@
 //! H.264: AVCDecoderConfigurationRecord (ISO/IEC 14496-15 clause 5.3.3.1) and the sequence parameter set
 //! (ISO/IEC 14496-10 clause 7.3.2.1.1) as far as the picture size.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::CodecError;
 use super::bits::{BitReader, RecordReader, unescape};
@@ -88,6 +88,28 @@ fn parameter_sets(reader: &mut RecordReader<'_>, count: u8) -> Result<Vec<Bytes>
             reader.slice(usize::from(len))
         })
         .collect()
+}
+
+/// A configuration record of parameter sets, for pictures with 4-byte lengths; `None` where there are none, or they do not fit one.
+#[must_use]
+pub fn write_avcc(sps: &[Bytes], pps: &[Bytes]) -> Option<Bytes> {
+    let [_, profile, compatibility, level, ..] = *sps.first()?.as_ref() else {
+        return None;
+    };
+    let count = u8::try_from(sps.len()).ok().filter(|n| *n < 32)?;
+    let mut out = BytesMut::new();
+    out.put_slice(&[1, profile, compatibility, level, 0xFF, 0xE0 | count]);
+    let put = |out: &mut BytesMut, sets: &[Bytes]| {
+        for nal in sets {
+            out.put_u16(u16::try_from(nal.len()).ok()?);
+            out.put_slice(nal);
+        }
+        Some(())
+    };
+    put(&mut out, sps)?;
+    out.put_u8(u8::try_from(pps.len()).ok()?);
+    put(&mut out, pps)?;
+    Some(out.freeze())
 }
 
 /// Reads a sequence parameter set NAL unit (with its header byte, still escaped).

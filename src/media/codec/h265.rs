@@ -1,7 +1,7 @@
 //! H.265: HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 clause 8.3.3.1) and the sequence parameter set
 //! (ITU-T H.265 clause 7.3.2.2.1) as far as the picture size.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::CodecError;
 use super::bits::{BitReader, RecordReader, unescape};
@@ -90,6 +90,36 @@ pub fn parse_hvcc(record: &Bytes) -> Result<Hvcc, CodecError> {
         }
     }
     Ok(hvcc)
+}
+
+/// A configuration record of VPS, SPS and PPS, for pictures with 4-byte lengths; `None` where they do not fit one. The chroma format and
+/// the depth of samples are told by the profile; decoders read them in the sequence parameter set.
+#[must_use]
+pub fn write_hvcc(sets: [&[Bytes]; 3]) -> Option<Bytes> {
+    const MAIN_10: u8 = 2;
+    let [_, sps, _] = sets;
+    let rbsp = unescape(sps.first()?);
+    // Behind the unit's header and a byte of ids lies profile_tier_level.
+    let profile_tier_level = rbsp.get(3..15)?;
+    let layers = rbsp.get(2)?;
+    let depth = u8::from(profile_tier_level.first()? & 0x1F == MAIN_10) * 2;
+    let mut out = BytesMut::new();
+    out.put_u8(1);
+    out.put_slice(profile_tier_level);
+    // No segmentation told, parallelism unknown, 4:2:0, the depths, no frame rate.
+    out.put_slice(&[0xF0, 0, 0xFC, 0xFD, 0xF8 | depth, 0xF8 | depth, 0, 0]);
+    // numTemporalLayers, temporalIdNested, lengthSizeMinusOne.
+    out.put_u8((((layers >> 1) & 7) + 1) << 3 | (layers & 1) << 2 | 3);
+    out.put_u8(u8::try_from(sets.len()).ok()?);
+    for (kind, list) in (32_u8..).zip(sets) {
+        out.put_u8(0x80 | kind);
+        out.put_u16(u16::try_from(list.len()).ok()?);
+        for nal in list {
+            out.put_u16(u16::try_from(nal.len()).ok()?);
+            out.put_slice(nal);
+        }
+    }
+    Some(out.freeze())
 }
 
 /// Reads a sequence parameter set NAL unit (with its two header bytes, still escaped).
