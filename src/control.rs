@@ -1,21 +1,28 @@
 //! The control plane under `/_localyun`: JSON, never signed, for tests and for people. `routes.rs` is its table.
 
 mod ask;
+mod call;
 mod clock;
+mod console;
 mod explain;
 mod faults;
 mod happenings;
 mod listing;
 mod node;
+mod objects;
 mod openapi;
 mod recordings;
 mod requests;
+mod resend;
 mod routes;
+mod rules;
 mod signed;
 mod sinks;
 mod snapshot;
 mod streams;
 mod table;
+mod ticket;
+mod watch;
 
 use std::sync::Arc;
 
@@ -134,16 +141,10 @@ fn refusal(app: &App, parts: &HttpParts, who: Who) -> Option<Refused> {
         if who == Who::Page {
             return None;
         }
-        let header = parts.header("authorization");
-        let given = header.and_then(|header| header.strip_prefix("Bearer "));
-        if token
-            .as_bytes()
-            .ct_eq(given.unwrap_or_default().as_bytes())
-            .into()
-        {
+        if is_told(token, parts) {
             return None;
         }
-        let why = if header.is_some() {
+        let why = if parts.header("authorization").is_some() {
             "the Authorization header does not hold the control token as a bearer token"
         } else {
             "send the control token (--control-token, LOCALYUN_CONTROL_TOKEN) as a bearer token: Authorization: Bearer TOKEN"
@@ -166,4 +167,12 @@ fn refusal(app: &App, parts: &HttpParts, who: Who) -> Option<Refused> {
         return Some(Refused::new(403, why));
     }
     None
+}
+
+/// Whether a request brings the control token.
+fn is_told(token: &str, parts: &HttpParts) -> bool {
+    let header = parts.header("authorization");
+    let given = header.and_then(|header| header.strip_prefix("Bearer "));
+    let given = given.unwrap_or_default();
+    token.as_bytes().ct_eq(given.as_bytes()).into()
 }

@@ -4,6 +4,7 @@
 //! through aws-sdk-s3. Either way an object that is there already is never overwritten unless it is the very same file.
 
 pub mod folder;
+pub mod look;
 pub mod s3;
 pub mod serve;
 

@@ -91,11 +91,18 @@ async fn shown_file(app: &App, file: &FileRow) -> Value {
 pub(super) async fn callbacks(ask: Ask) -> Outcome {
     let listing = Listing::of(&ask)?;
     let before = listing.place(|cursor| cursor.parse().ok())?;
+    let state = match ask.query("state") {
+        None => None,
+        Some(word) => Some(
+            Delivery::parse(word)
+                .ok_or_else(|| Refused::bad("state must be pending, success or failed"))?,
+        ),
+    };
     let (rows, total) = ask
         .app
         .services
         .store
-        .callback_list(&listed(&listing), before, listing.limit as u64)
+        .callback_list(&listed(&listing), state, before, listing.limit as u64)
         .await
         .map_err(Refused::broken)?;
     let next = rows
@@ -122,7 +129,9 @@ pub(super) async fn callbacks(ask: Ask) -> Outcome {
             })
         })
         .collect();
-    answer(&json!({"callbacks": shown, "total": total, "next": next}))
+    answer(
+        &json!({"callbacks": shown, "total": total, "next": next, "paused": ask.app.services.notifier.is_paused()}),
+    )
 }
 
 fn shown_attempt(attempt: &Attempt) -> Value {
@@ -141,29 +150,4 @@ fn shown_attempt(attempt: &Attempt) -> Value {
         "response": attempt.response,
         "headers": headers,
     })
-}
-
-pub(super) async fn replay(ask: Ask) -> Outcome {
-    let services = &ask.app.services;
-    let id: i64 = ask
-        .part(0)
-        .parse()
-        .map_err(|_| Refused::bad("the callback's id is a number"))?;
-    match services
-        .store
-        .find_callback(id)
-        .await
-        .map_err(Refused::broken)?
-    {
-        None => Err(Refused::new(404, format!("there is no callback {id}"))),
-        Some(row) if row.state == Delivery::Pending => Err(Refused::new(
-            409,
-            format!("callback {id} is still being sent"),
-        )),
-        Some(_) => {
-            services.notifier.replay(services.clock.busy(), id);
-            services.clock.settle().await;
-            answer(&json!({"replayed": id}))
-        }
-    }
 }

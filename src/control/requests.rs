@@ -50,6 +50,9 @@ fn shown(kept: &Kept, elsewhere: Option<&str>) -> Option<Value> {
                 "localyun": replay::as_command(&entry, elsewhere),
                 "curl": replay::as_curl(&entry, elsewhere),
                 "python": replay::as_python(&entry),
+                "node": replay::as_node(&entry),
+                "go": replay::as_go(&entry),
+                "java": replay::as_java(&entry),
             })
         });
         fields.insert("again".to_owned(), json!(again));
@@ -62,6 +65,7 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     let listing = Listing::of(&ask)?;
     let place: Option<u64> = listing.place(|cursor| cursor.parse().ok())?;
     let (action, id) = (ask.query("action"), ask.query("request_id"));
+    let problems = ask.switch("problems")?;
     let is_wanted = |entry: &Entry<'_>| {
         let param = |wanted: &str| {
             let found = entry.params.iter().find(|(name, _)| name == wanted);
@@ -72,13 +76,15 @@ pub(super) async fn list(ask: Ask) -> Outcome {
             && listing.since.is_none_or(|since| entry.at >= since)
             && action.is_none_or(|action| entry.action == action)
             && id.is_none_or(|id| entry.request_id == id)
+            && !(problems && entry.verdict == "ok")
     };
     let is_plain = listing.domain.is_none()
         && listing.app.is_none()
         && listing.stream.is_none()
         && listing.since.is_none()
         && action.is_none()
-        && id.is_none();
+        && id.is_none()
+        && !problems;
     let mut all = ask.app.gateway.journal.before(u64::MAX, usize::MAX);
     if !is_plain {
         all.retain(|kept| kept.entry().is_some_and(|entry| is_wanted(&entry)));

@@ -7,8 +7,8 @@ use super::ask::{Ask, answer};
 use super::listing::LIST;
 use super::table::{Field, Kind, Query, Route, Shape, Who, Working, field};
 use super::{
-    clock, explain, faults, happenings, node, openapi, recordings, requests, signed, sinks,
-    snapshot, streams,
+    call, clock, console, explain, faults, happenings, node, objects, openapi, recordings,
+    requests, resend, rules, signed, sinks, snapshot, streams, ticket, watch,
 };
 
 /// A handler as the table keeps it.
@@ -150,6 +150,21 @@ const FAULT: &[Field] = &[
 ];
 
 const FAULTS: &[Field] = &[field("faults", Kind::List, "those that are armed").needed()];
+
+const OBJECT: &[Field] = &[
+    field("bucket", Kind::Text, "its bucket").needed(),
+    field("key", Kind::Text, "its name").needed(),
+];
+
+const TICKET: &[Field] = &[
+    field("until", Kind::Whole, "of a ticket: its end"),
+    field(
+        "ticket",
+        Kind::Text,
+        "from `POST /_localyun/ui/ticket`; not needed with the token, or where there is none",
+    ),
+];
+
 const STATE: &str = "the control state: see Seeds and snapshots";
 
 /// Every route.
@@ -238,6 +253,11 @@ pub static ROUTES: &[Route] = &[
             &[
                 field("action", Kind::Text, "only this action"),
                 field("request_id", Kind::Text, "only this request"),
+                field(
+                    "problems",
+                    Kind::Truth,
+                    "only what was not answered as asked",
+                ),
             ],
         ]),
         of(&[
@@ -387,22 +407,54 @@ pub static ROUTES: &[Route] = &[
     row(
         "GET",
         "/_localyun/callbacks",
-        Query::Of(&[LIST]),
+        Query::Of(&[
+            LIST,
+            &[field(
+                "state",
+                Kind::Text,
+                "only `pending`, `success` or `failed`",
+            )],
+        ]),
         of(&[
             field("callbacks", Kind::List, "the newest first").needed(),
             TOTAL,
             NEXT,
+            field("paused", Kind::Truth, "deliveries stand still").needed(),
         ]),
         "every callback: kind, URL, body, attempts, answers, next try",
         by!(recordings::callbacks),
     ),
     row(
+        "PUT",
+        "/_localyun/callbacks",
+        NOTHING,
+        (
+            Shape::Fields(&[
+                field("paused", Kind::Truth, "whether deliveries stand still").needed(),
+            ]),
+            Shape::Fields(&[field("paused", Kind::Truth, "the same").needed()]),
+        ),
+        "lets deliveries stand still, or go on; what comes meanwhile waits. A reset and a restart let them go on",
+        by!(resend::pause),
+    ),
+    row(
         "POST",
         "/_localyun/callbacks/{id}/replay",
         NOTHING,
-        of(&[field("replayed", Kind::Whole, "its id").needed()]),
-        "sends a callback once more and waits for it; 409 while it is still being tried",
-        by!(recordings::replay),
+        (
+            Shape::Fields(&[
+                field("url", Kind::Text, "another receiver"),
+                field("body", Kind::Text, "another body"),
+            ]),
+            Shape::Fields(&[field(
+                "replayed",
+                Kind::Whole,
+                "its id; of a changed copy, the copy's",
+            )
+            .needed()]),
+        ),
+        "sends a callback once more and waits for it; 409 while it is still being tried. With `url` or `body` a changed copy is sent",
+        by!(resend::replay),
     ),
     open_to(
         Who::Everybody,
@@ -672,6 +724,238 @@ pub static ROUTES: &[Route] = &[
             ),
             "the counters",
             by!(node::metrics),
+        ),
+    ),
+    row(
+        "POST",
+        "/_localyun/call",
+        NOTHING,
+        (
+            Shape::Fields(&[
+                field("action", Kind::Text, "the action's name").needed(),
+                field(
+                    "params",
+                    Kind::Object,
+                    "its parameters by name, flat as they travel; lists and objects become JSON text",
+                ),
+            ]),
+            Shape::Fields(&[
+                field("status", Kind::Whole, "that of the answer").needed(),
+                field(
+                    "request_id",
+                    Kind::Text,
+                    "by which it stands in the journal",
+                ),
+                field("answer", Kind::Any, "what the API answered").needed(),
+                field("headers", Kind::Object, "its `x-localyun-…` headers"),
+            ]),
+        ),
+        "makes a call of the API with the first access key; 200 whatever the API answers",
+        by!(call::make),
+    ),
+    row(
+        "GET",
+        "/_localyun/actions/{name}",
+        NOTHING,
+        of(&[
+            field("action", Kind::Text, "its name").needed(),
+            field(
+                "standing",
+                Kind::Text,
+                "`implemented`, `declined` or `specOnly`",
+            )
+            .needed(),
+            field(
+                "params",
+                Kind::List,
+                "each with `name`, `type`, `required`, `default`, `values`, `members`",
+            )
+            .needed(),
+            field("errors", Kind::List, "each with `code` and `status`").needed(),
+        ]),
+        "what the spec says of one action",
+        by!(call::action),
+    ),
+    row(
+        "GET",
+        "/_localyun/rules",
+        Query::Of(&[&[field("domain", Kind::Text, "only of this domain")]]),
+        of(&[
+            field(
+                "domains",
+                Kind::List,
+                "each with `rules` in order of `precedence`, `ingest`, `play_domain`, `notify`",
+            )
+            .needed(),
+            TOTAL,
+        ]),
+        "the rules of each domain, in the order in which they are asked",
+        by!(rules::list),
+    ),
+    row(
+        "GET",
+        "/_localyun/buckets",
+        NOTHING,
+        of(&[
+            field(
+                "buckets",
+                Kind::List,
+                "each with `name`, `created_at`, `acl`, `cors`",
+            )
+            .needed(),
+            TOTAL,
+        ]),
+        "the buckets of the store that recordings go to",
+        by!(objects::buckets),
+    ),
+    row(
+        "PUT",
+        "/_localyun/buckets/{name}",
+        NOTHING,
+        (
+            Shape::Fields(&[field(
+                "acl",
+                Kind::Text,
+                "`private`, `public-read` or `public-read-write`",
+            )
+            .needed()]),
+            Shape::Fields(&[field("acl", Kind::Text, "the same").needed()]),
+        ),
+        "says who may read a bucket of the embedded store",
+        by!(objects::set_acl),
+    ),
+    row(
+        "GET",
+        "/_localyun/objects",
+        Query::Of(&[&[
+            field("bucket", Kind::Text, "its name").needed(),
+            field("prefix", Kind::Text, "only names that begin so"),
+            field(
+                "delimiter",
+                Kind::Text,
+                "`/`: what lies in folders is told by the folder",
+            ),
+            field(
+                "limit",
+                Kind::Whole,
+                "rows at most, 1 to 1000; 100 where absent",
+            ),
+            field("cursor", Kind::Text, "`next` of the answer before"),
+        ]]),
+        of(&[
+            field(
+                "objects",
+                Kind::List,
+                "each with `key`, `size`, `last_modified`, `etag`, `content_type`, `acl`",
+            )
+            .needed(),
+            field("prefixes", Kind::List, "the folders").needed(),
+            NEXT,
+        ]),
+        "what lies in a bucket",
+        by!(objects::list),
+    ),
+    row(
+        "GET",
+        "/_localyun/object",
+        Query::Of(&[OBJECT]),
+        of(&[
+            field("key", Kind::Text, "its name").needed(),
+            field("size", Kind::Whole, "bytes").needed(),
+            field(
+                "signed_url",
+                Kind::Text,
+                "an address that is good for a day",
+            ),
+        ]),
+        "what is known of one object",
+        by!(objects::one),
+    ),
+    open_to(
+        Who::Page,
+        row(
+            "GET",
+            "/_localyun/ui/object",
+            Query::Of(&[OBJECT, TICKET]),
+            (
+                Shape::None,
+                Shape::Stream("application/octet-stream", "the object; ranges are taken"),
+            ),
+            "the bytes of a stored object, for the console's players and downloads",
+            by!(watch::object),
+        ),
+    ),
+    open_to(
+        Who::Page,
+        row(
+            "GET",
+            "/_localyun/ui/play",
+            Query::Of(&[
+                OBJECT,
+                &[field(
+                    "from",
+                    Kind::Whole,
+                    "of a playlist: the number of the entry to begin with",
+                )],
+                TICKET,
+            ]),
+            (Shape::None, Shape::Stream("video/mp4", "a fragmented MP4")),
+            "a stored FLV, MPEG-TS or M3U8 recording as a browser plays it",
+            by!(watch::play),
+        ),
+    ),
+    open_to(
+        Who::Page,
+        row(
+            "GET",
+            "/_localyun/ui/live",
+            Query::Of(&[
+                &[
+                    field("domain", Kind::Text, "its streaming domain").needed(),
+                    field("app", Kind::Text, "its application").needed(),
+                    field("stream", Kind::Text, "its name").needed(),
+                ],
+                TICKET,
+            ]),
+            (
+                Shape::None,
+                Shape::Stream("video/mp4", "a fragmented MP4 without an end"),
+            ),
+            "a live stream as a browser plays it, for the console; it counts as no viewer",
+            by!(watch::live),
+        ),
+    ),
+    row(
+        "POST",
+        "/_localyun/ui/ticket",
+        NOTHING,
+        (
+            Shape::Fields(&[field(
+                "path",
+                Kind::Text,
+                "one of `ui/object`, `ui/play` and `ui/live` with its query",
+            )
+            .needed()]),
+            Shape::Fields(&[
+                field("url", Kind::Text, "the path with a ticket").needed(),
+                field("good_for_s", Kind::Whole, "seconds of machine time").needed(),
+            ]),
+        ),
+        "an address that a player can fetch without the control token",
+        by!(ticket::give),
+    ),
+    open_to(
+        Who::Page,
+        row(
+            "GET",
+            "/_localyun/ui/{file...}",
+            Query::Any,
+            (
+                Shape::None,
+                Shape::Other("text/html", "the console and its files"),
+            ),
+            "the console",
+            by!(console::file),
         ),
     ),
 ];

@@ -42,6 +42,7 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
     };
     while left > 0 {
         left -= 1;
+        busy = services.notifier.turn(&services.clock, busy).await;
         let (attempt, held) = attempt(services, &row, busy).await;
         busy = held;
         let success = attempt.status == Some(200);

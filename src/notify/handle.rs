@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::patience::Patience;
-use crate::clock::Busy;
+use crate::clock::{Busy, Clock};
 use crate::model::stream_key::StreamKey;
 
 /// The door to the outbox's sender.
@@ -14,6 +14,8 @@ pub struct Notifier {
     wake: mpsc::UnboundedSender<Wake>,
     /// How long an advance of the clock waits for receivers.
     pub patience: Arc<Patience>,
+    /// Whether deliveries stand still.
+    paused: Arc<watch::Sender<bool>>,
 }
 
 /// What the sender is told, with a guard that lasts until it is worked off.
@@ -50,6 +52,7 @@ impl Notifier {
         let notifier = Self {
             wake,
             patience: Arc::default(),
+            paused: Arc::new(watch::Sender::new(false)),
         };
         (notifier, Inbox(inbox))
     }
@@ -74,8 +77,32 @@ impl Notifier {
         self.tell(busy, News::Drained(stream));
     }
 
+    /// Lets deliveries stand still, or go on: what is under way ends, what comes waits in the outbox. A restart lets them go on.
+    pub fn pause(&self, paused: bool) {
+        self.paused.send_replace(paused);
+    }
+
+    /// Whether deliveries stand still.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        *self.paused.borrow()
+    }
+
+    /// Waits while deliveries stand still. The guard is given up meanwhile, so that the clock can be advanced.
+    pub(super) async fn turn(&self, clock: &Clock, busy: Busy) -> Busy {
+        if !self.is_paused() {
+            return busy;
+        }
+        drop(busy);
+        let mut paused = self.paused.subscribe();
+        // The sender lives as long as we do.
+        let _ = paused.wait_for(|paused| !paused).await;
+        clock.busy()
+    }
+
     /// Forgets what is queued; the rows are the caller's matter.
     pub fn reset(&self, busy: Busy) {
+        self.pause(false);
         self.tell(busy, News::Reset);
     }
 }

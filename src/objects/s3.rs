@@ -1,5 +1,7 @@
 //! An outside S3-compatible store, through aws-sdk-s3.
 
+mod look;
+
 use std::path::Path;
 use std::time::Duration;
 

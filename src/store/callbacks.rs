@@ -142,6 +142,40 @@ impl Store {
         Ok(callback::Entity::find_by_id(id).one(&self.read).await?)
     }
 
+    /// Puts a changed copy of a callback into the outbox, and gives its number; `None` where there is no such callback.
+    pub async fn copy_callback(
+        &self,
+        id: i64,
+        change: impl FnOnce(&mut Row),
+        dedupe: String,
+        now: UnixMs,
+    ) -> Result<Option<i64>, StoreError> {
+        let Some(mut row) = self.find_callback(id).await? else {
+            return Ok(None);
+        };
+        change(&mut row);
+        let copy = callback::ActiveModel {
+            dedupe: Set(dedupe),
+            domain: Set(row.domain),
+            app: Set(row.app),
+            stream: Set(row.stream),
+            kind: Set(row.kind),
+            method: Set(row.method),
+            url: Set(row.url),
+            body: Set(row.body),
+            sign_host: Set(row.sign_host),
+            sign_key: Set(row.sign_key),
+            state: Set(Delivery::Pending),
+            attempts: Set("[]".to_owned()),
+            created_at: Set(now),
+            next_at: Set(now),
+            done_at: Set(0),
+            ..Default::default()
+        };
+        let done = callback::Entity::insert(copy).exec(&self.write).await;
+        Ok(Some(done.map_err(StoreError::from_insert)?.last_insert_id))
+    }
+
     /// Writes what an attempt brought.
     pub async fn update_callback(
         &self,

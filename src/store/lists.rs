@@ -11,6 +11,7 @@ use super::entity::{callback, record_file, record_session};
 use super::records::{FileRow, SessionRow};
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
+use crate::model::event::Delivery;
 
 /// Which rows are listed; what is not said is not asked for.
 #[derive(Debug, Clone, Default)]
@@ -107,10 +108,15 @@ impl Store {
     pub async fn callback_list(
         &self,
         listed: &Listed,
+        state: Option<Delivery>,
         before: Option<i64>,
         limit: u64,
     ) -> Result<(Vec<Row>, u64), StoreError> {
-        let all = callback::Entity::find().filter(condition!(listed, callback::Column, CreatedAt));
+        let mut all =
+            callback::Entity::find().filter(condition!(listed, callback::Column, CreatedAt));
+        if let Some(state) = state {
+            all = all.filter(callback::Column::State.eq(state));
+        }
         let total = all.clone().count(&self.read).await?;
         let mut rows = all;
         if let Some(before) = before {

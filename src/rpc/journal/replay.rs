@@ -80,6 +80,84 @@ pub fn as_python(entry: &Entry<'_>) -> String {
     )
 }
 
+/// What a call of an SDK's generic client says besides the action: one value each, in the order of `Params`.
+const PARAMS: [(&str, &str); 7] = [
+    ("version", "2016-11-01"),
+    ("protocol", "HTTP"),
+    ("authType", "AK"),
+    ("style", "RPC"),
+    ("pathname", "/"),
+    ("reqBodyType", "formData"),
+    ("bodyType", "json"),
+];
+
+/// A text as JavaScript, Go and Java write it.
+fn literal(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn capital(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// The members of `Params` of an entry, each written by `one`.
+fn params(entry: &Entry<'_>, one: impl Fn(&str, &str) -> String) -> Vec<String> {
+    let own = [
+        ("action", entry.action.as_ref()),
+        ("method", entry.method.as_ref()),
+    ];
+    own.iter()
+        .chain(&PARAMS)
+        .map(|(name, value)| one(name, value))
+        .collect()
+}
+
+fn joined(entry: &Entry<'_>, one: impl Fn(&str, &str) -> String) -> String {
+    let all: Vec<String> = business(entry)
+        .map(|(name, value)| one(&literal(name), &literal(value)))
+        .collect();
+    all.join(", ")
+}
+
+/// A call of the generic Node.js SDK client (`@alicloud/openapi-client`).
+#[must_use]
+pub fn as_node(entry: &Entry<'_>) -> String {
+    let params = params(entry, |name, value| format!("{name}: {}", literal(value)));
+    format!(
+        "await client.callApi(new OpenApi.Params({{ {} }}), new OpenApi.OpenApiRequest({{ query: {{ {} }} }}), new Util.RuntimeOptions({{}}));",
+        params.join(", "),
+        joined(entry, |name, value| format!("{name}: {value}"))
+    )
+}
+
+/// A call of the generic Go SDK client (`darabonba-openapi`).
+#[must_use]
+pub fn as_go(entry: &Entry<'_>) -> String {
+    let params = params(entry, |name, value| {
+        format!("{}: tea.String({})", capital(name), literal(value))
+    });
+    format!(
+        "result, err := client.CallApi(&openapi.Params{{{}}}, &openapi.OpenApiRequest{{Query: map[string]*string{{{}}}}}, &util.RuntimeOptions{{}})",
+        params.join(", "),
+        joined(entry, |name, value| format!("{name}: tea.String({value})"))
+    )
+}
+
+/// A call of the generic Java SDK client (`tea-openapi`).
+#[must_use]
+pub fn as_java(entry: &Entry<'_>) -> String {
+    let params = params(entry, |name, value| {
+        format!(".set{}({})", capital(name), literal(value))
+    });
+    format!(
+        "client.callApi(new Params(){}, new OpenApiRequest().setQuery(Map.ofEntries({})), new RuntimeOptions());",
+        params.concat(),
+        joined(entry, |name, value| format!("Map.entry({name}, {value})"))
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +214,18 @@ mod tests {
             as_python(&entry)
                 .contains("{\"DomainName\": \"play.example.com\", \"StreamName\": \"it's\"}")
         );
+        let node = as_node(&entry);
+        assert!(
+            node.starts_with(
+                "await client.callApi(new OpenApi.Params({ action: \"DescribeLiveRecordConfig\", method: \"POST\""
+            )
+        );
+        assert!(node.contains("\"StreamName\": \"it's\"") && !node.contains("Signature"));
+        let go = as_go(&entry);
+        assert!(go.contains("ReqBodyType: tea.String(\"formData\")"));
+        assert!(go.contains("\"StreamName\": tea.String(\"it's\")"));
+        let java = as_java(&entry);
+        assert!(java.contains(".setMethod(\"POST\").setVersion(\"2016-11-01\")"));
+        assert!(java.contains("Map.entry(\"StreamName\", \"it's\")"));
     }
 }

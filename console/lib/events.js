@@ -1,0 +1,97 @@
+// Everything that happens, as the server tells it (server-sent events), read by `fetch`, since an EventSource cannot send the token.
+
+import { ROOT, headers } from './api.js';
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 10_000;
+// Events that a screen can show which opens later.
+const KEPT = 1000;
+const listeners = new Set();
+const kept = [];
+let last = '';
+let connected = false;
+
+// `listen` gets each event {id, kind, …data}; the function that comes back ends that.
+export function on(listen) {
+  listeners.add(listen);
+  return () => listeners.delete(listen);
+}
+
+export const isConnected = () => connected;
+// The newest last.
+export const recent = () => kept;
+export const forget = () => kept.splice(0);
+
+function tell(event) {
+  for (const listen of listeners) {
+    try {
+      listen(event);
+    } catch (error) {
+      console.error(error);
+    }
+  }
+}
+
+function became(state) {
+  if (connected === state) return;
+  connected = state;
+  tell({ kind: state ? 'connected' : 'disconnected', of: 'page' });
+}
+
+function read(block) {
+  const event = { kind: 'message', data: '' };
+  for (const line of block.split('\n')) {
+    const at = line.indexOf(':');
+    if (at <= 0) continue;
+    const value = line.slice(at + 1).replace(/^ /, '');
+    const field = line.slice(0, at);
+    if (field === 'id') event.id = value;
+    else if (field === 'event') event.kind = value;
+    else if (field === 'data') event.data += event.data ? `\n${value}` : value;
+  }
+  if (event.id !== undefined) last = event.id;
+  if (!event.data) return;
+  try {
+    const told = { ...JSON.parse(event.data), id: event.id, kind: event.kind };
+    kept.push(told);
+    if (kept.length > KEPT) kept.shift();
+    tell(told);
+  } catch {
+    // A line that is no JSON is nobody's event.
+  }
+}
+
+async function follow() {
+  const answer = await fetch(`${ROOT}/events${last ? `?since=${encodeURIComponent(last)}` : ''}`, {
+    headers: headers({ accept: 'text/event-stream' }),
+  });
+  if (!answer.ok || !answer.body) throw new Error(`HTTP ${answer.status}`);
+  became(true);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    rest = (rest + value).replaceAll('\r\n', '\n');
+    const blocks = rest.split('\n\n');
+    rest = blocks.pop();
+    for (const block of blocks) read(block);
+  }
+}
+
+// Follows for as long as the page is open. After a break it goes on behind what it had.
+export async function start(since = '') {
+  last = since;
+  let wait = FIRST_WAIT_MS;
+  for (;;) {
+    const began = performance.now();
+    try {
+      await follow();
+    } catch {
+      // The server is away; it is asked again.
+    }
+    became(false);
+    wait = performance.now() - began > LONGEST_WAIT_MS ? FIRST_WAIT_MS : Math.min(wait * 2, LONGEST_WAIT_MS);
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}

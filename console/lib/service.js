@@ -1,0 +1,41 @@
+// What is known of the running service for as long as the page is open: its addresses, its key, its clock.
+
+import * as api from './api.js';
+
+export const service = { health: null, config: null, clock: null, readAt: 0 };
+const listeners = new Set();
+
+export const onService = (listen) => {
+  listeners.add(listen);
+  return () => listeners.delete(listen);
+};
+
+const tell = () => listeners.forEach((listen) => listen());
+
+export async function readService() {
+  const [health, config] = await Promise.all([api.get('health').catch((error) => ({ status: error.message })), api.get('config')]);
+  Object.assign(service, { health, config });
+  await readClock();
+}
+
+export async function readClock(known) {
+  service.clock = known ?? (await api.get('clock'));
+  service.readAt = performance.now();
+  tell();
+}
+
+// The service clock now, in milliseconds.
+export function now() {
+  const { clock, readAt } = service;
+  if (!clock) return Date.now();
+  return clock.now_ms + (clock.frozen ? 0 : performance.now() - readAt);
+}
+
+// The address of a listener as this browser reaches it: what the server says, with this page's host where the server only knows that it listens everywhere.
+export function address(name) {
+  const known = service.health?.[name] ?? service.config?.addresses?.[name];
+  if (!known) return null;
+  return known.replace(/\/\/(0\.0\.0\.0|\[::\])(?=[:/]|$)/, `//${location.hostname}`);
+}
+
+export const setting = (name) => service.config?.settings?.find((setting) => setting.name === name)?.value;

@@ -1,0 +1,88 @@
+// Buttons and fields. A button is busy while its work runs, and says what went wrong.
+
+import { h } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+import { say, wrong } from './notice.js';
+
+export function button(label, work, props = {}) {
+  const node = h('button', { type: 'button', ...props }, label);
+  node.addEventListener('click', async (event) => {
+    event.preventDefault();
+    if (node.getAttribute('aria-busy') === 'true') return;
+    node.setAttribute('aria-busy', 'true');
+    try {
+      await work(event);
+    } catch (error) {
+      wrong(error);
+    } finally {
+      node.removeAttribute('aria-busy');
+    }
+  });
+  return node;
+}
+
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // No clipboard where the page is not from this machine over plain HTTP.
+    const area = h('textarea', { class: 'offscreen', 'aria-hidden': 'true', value: text });
+    document.body.append(area);
+    area.select();
+    document.execCommand('copy');
+    area.remove();
+  }
+  say(t('copied'));
+}
+
+export const copyButton = (text, what) =>
+  h('button', { type: 'button', class: 'copy', title: t('copy'), 'aria-label': t('copy.what', { what: what ?? text }), onclick: () => copy(typeof text === 'function' ? text() : text) }, t('copy'));
+
+let number = 0;
+
+// A label over an input. `props.type` may be `select` (with `options`, pairs of value and text), `textarea` or `checkbox`.
+export function field(label, props = {}) {
+  number += 1;
+  const id = `f${number}`;
+  const { type = 'text', options, hint, ...rest } = props;
+  let input;
+  if (type === 'select') {
+    input = h('select', { id, ...rest }, options.map(([value, text]) => h('option', { value, selected: value === rest.value }, text)));
+  } else if (type === 'textarea') {
+    input = h('textarea', { id, spellcheck: 'false', ...rest });
+  } else {
+    input = h('input', { id, type, autocomplete: 'off', spellcheck: 'false', ...rest });
+  }
+  const about = hint && h('small', { id: `${id}h` }, hint);
+  if (about) input.setAttribute('aria-describedby', `${id}h`);
+  const node = type === 'checkbox'
+    ? h('div', { class: 'check' }, input, h('label', { for: id }, label), about)
+    : h('div', { class: 'field' }, h('label', { for: id }, label), input, about);
+  return { node, input, get value() { return type === 'checkbox' ? input.checked : input.value.trim(); } };
+}
+
+// One of several words, as buttons that stay pressed.
+export function toggles(label, words, chosen, changed) {
+  const on = new Set(chosen);
+  const buttons = words.map(([value, text]) => h('button', {
+    type: 'button', class: 'toggle', 'aria-pressed': String(on.has(value)),
+    onclick: (event) => {
+      if (on.has(value)) on.delete(value);
+      else on.add(value);
+      event.currentTarget.setAttribute('aria-pressed', String(on.has(value)));
+      changed([...on]);
+    },
+  }, text));
+  return h('div', { class: 'toggles', role: 'group', 'aria-label': label }, buttons);
+}
+
+export const badge = (text, kind = '') => h('span', { class: `badge ${kind}` }, text);
+
+// The form sends on Enter as on its button.
+export function form(props, submit, ...children) {
+  const node = h('form', { ...props, onsubmit: (event) => {
+    event.preventDefault();
+    Promise.resolve().then(() => submit(event)).catch(wrong);
+  } }, children);
+  return node;
+}

@@ -1,0 +1,25 @@
+// A window over the page: the browser's own `dialog`, which keeps the focus inside and closes by Escape.
+
+import { h } from '../lib/dom.js';
+import { t } from '../lib/i18n.js';
+
+export function dialog(title, ...body) {
+  const heading = h('h2', { id: 'dialog-title' }, title);
+  const node = h('dialog', { 'aria-labelledby': 'dialog-title', onclose: () => node.remove(), onclick: (event) => {
+    if (event.target === node) node.close();
+  } }, h('div', { class: 'window' }, h('header', {}, heading, h('button', { type: 'button', class: 'plain', 'aria-label': t('close'), onclick: () => node.close() }, '×')), body));
+  document.body.append(node);
+  node.showModal();
+  return node;
+}
+
+// Asks before what cannot be taken back.
+export function confirm(title, text, yes) {
+  return new Promise((resolve) => {
+    let answer = false;
+    const node = dialog(title, h('p', {}, text), h('footer', {},
+      h('button', { type: 'button', onclick: () => node.close() }, t('cancel')),
+      h('button', { type: 'button', class: 'danger', onclick: () => { answer = true; node.close(); } }, yes)));
+    node.addEventListener('close', () => resolve(answer));
+  });
+}

@@ -1,0 +1,15 @@
+// Tables that become cards where the screen is narrow: each cell then shows its column's name.
+
+import { fill, h } from '../lib/dom.js';
+
+// `columns`: {name, cell(item), class}. `set(items)` shows a list.
+export function table(label, columns, { key, rowClass } = {}) {
+  const body = h('tbody', {});
+  const head = h('tr', {}, columns.map((column) => h('th', { scope: 'col', class: column.class }, column.name || h('span', { class: 'offscreen' }, column.aria ?? '·'))));
+  const node = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label }, h('table', {}, h('thead', {}, head), body));
+  const make = (item) => h('tr', { class: rowClass?.(item) }, columns.map((column) => h('td', { class: column.class, 'data-name': column.name }, column.cell(item))));
+  return { node, set: (items) => fill(body, items, key, make) };
+}
+
+// Names and values.
+export const facts = (...pairs) => h('dl', { class: 'facts' }, pairs.filter(Boolean).filter(([, value]) => value !== undefined && value !== null && value !== '').map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));

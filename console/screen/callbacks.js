@@ -1,0 +1,193 @@
+// Callbacks: what was told to whom, each try with its answer; told again, changed, or told to somebody else.
+
+import { get, post, put, query, remove } from '../lib/api.js';
+import { empty, fill, h } from '../lib/dom.js';
+import { name, time } from '../lib/format.js';
+import { t, word } from '../lib/i18n.js';
+import { md5 } from '../lib/md5.js';
+import { go, link, requery } from '../lib/router.js';
+import { now } from '../lib/service.js';
+import { badge, button, field, form } from '../part/controls.js';
+import { body as bodyOf, code, json } from '../part/code.js';
+import { dialog } from '../part/dialog.js';
+import { guide, SINK, sinkUrl } from '../part/guide.js';
+import { say, wrong } from '../part/notice.js';
+import { split } from '../part/split.js';
+import { facts, table } from '../part/table.js';
+
+const PAGE = 100;
+const STATES = ['', 'pending', 'success', 'failed'];
+
+const stateKind = (state) => (state === 'failed' ? 'wrong' : state === 'success' ? 'good' : '');
+
+function headersOf(attempt) {
+  const lines = typeof attempt.headers === 'string' ? attempt.headers.split('\n').filter(Boolean).map((line) => line.split(/:\s*/, 2)) : Object.entries(attempt.headers ?? {});
+  return new Map(lines.map(([key, value]) => [key.toLowerCase(), value]));
+}
+
+// Whether a signature is made with a key: md5(host|timestamp|key) over the domain of the push.
+function signatureBox(callback, attempt) {
+  const sent = headersOf(attempt);
+  const signature = sent.get('ali-live-signature');
+  if (!signature) return h('p', { class: 'muted' }, t('callbacks.unsigned'));
+  const key = field(t('callbacks.key'), { type: 'password', hint: t('callbacks.key_hint') });
+  const verdict = h('p', { role: 'status' });
+  const check = () => {
+    if (!key.value) return empty(verdict);
+    const hosts = [callback.sign_host, callback.domain].filter(Boolean);
+    const good = hosts.some((host) => md5(`${host}|${sent.get('ali-live-timestamp')}|${key.value}`) === signature);
+    return empty(verdict, h('span', { class: good ? 'good' : 'wrong' }, t(good ? 'callbacks.signature_good' : 'callbacks.signature_bad')));
+  };
+  key.input.addEventListener('input', check);
+  return h('div', { class: 'check-signature' }, key.node, verdict);
+}
+
+export async function open(view, body, [id], asked) {
+  let chosen = id ?? null;
+  let cursor = null;
+  let rows = [];
+  let current = null;
+  const parts = split(link(['callbacks']));
+  const list = h('ul', { class: 'rows', 'aria-label': t('nav.callbacks') });
+  const none = h('div', {});
+  const sinkPart = h('div', {});
+  const text = field(t('filter.text'), { type: 'search', value: asked.text ?? '', placeholder: t('filter.text_hint') });
+  const state = field(t('filter.state'), { type: 'select', value: asked.state ?? '', options: STATES.map((name) => [name, name ? word('state', name) : t('any')]) });
+  const more = button(t('more'), async () => {
+    rows.push(...(await page(cursor)));
+    draw();
+  });
+  const pause = button('', async () => {
+    const to = !paused;
+    await put('callbacks', { paused: to });
+    await load();
+    say(t(to ? 'callbacks.paused' : 'callbacks.resumed'));
+  });
+  let paused = false;
+
+  async function page(from) {
+    const answer = await view.get(`callbacks${query({ limit: PAGE, state: state.value, cursor: from })}`, 'callbacks');
+    cursor = answer.next ?? null;
+    if (answer.paused !== undefined) paused = answer.paused;
+    pause.hidden = answer.paused === undefined;
+    pause.textContent = t(paused ? 'callbacks.resume' : 'callbacks.pause');
+    pause.setAttribute('aria-pressed', String(paused));
+    return answer.callbacks;
+  }
+
+  const fits = (it) => (!state.value || it.state === state.value) && (!text.value || JSON.stringify(it).toLowerCase().includes(text.value.toLowerCase()));
+
+  function draw() {
+    const shown = rows.filter(fits);
+    fill(list, shown.map((it) => ({ it, here: String(it.id) === chosen })), ({ it }) => it.id, ({ it, here }) => h('li', {}, h('a', { href: link(['callbacks', String(it.id)]), 'aria-current': here ? 'true' : null },
+      h('span', { class: 'line' }, h('strong', {}, word('event', it.kind)), badge(word('state', it.state), stateKind(it.state))),
+      h('span', { class: 'line muted' }, time(it.created_at, now()), name(it), t('callbacks.tries', { n: it.attempts?.length ?? 0 })))));
+    more.hidden = !cursor;
+    const nothing = rows.length === 0;
+    if (none.dataset.shown !== `${nothing}${shown.length}`) {
+      none.dataset.shown = `${nothing}${shown.length}`;
+      empty(none, nothing ? [h('p', {}, t('callbacks.none')), guide()] : shown.length ? null : h('p', { class: 'muted' }, t('none_fits')));
+    }
+    parts.node.classList.toggle('nothing', nothing);
+    show();
+  }
+
+  async function show() {
+    if (chosen === 'sink') return sink();
+    let it = rows.find((one) => String(one.id) === chosen);
+    if (!it && chosen && rows.length) it = (await get(`callbacks${query({ limit: 1000 })}`)).callbacks.find((one) => String(one.id) === chosen);
+    const print = JSON.stringify(it ?? chosen);
+    if (print === current) return null;
+    current = print;
+    if (!it) return parts.show(...(chosen ? [h('p', {}, t('callbacks.gone'))] : []));
+    return parts.show(...callback(it));
+  }
+
+  function callback(it) {
+    const attempts = it.attempts ?? [];
+    return [
+      h('h2', {}, word('event', it.kind), ' ', badge(word('state', it.state), stateKind(it.state))),
+      h('div', { class: 'actions' },
+        button(t('callbacks.resend'), async () => {
+          await post(`callbacks/${it.id}/replay`);
+          say(t('callbacks.resent'));
+          await load();
+        }, { class: 'main' }),
+        button(t('callbacks.edit'), () => edit(it))),
+      facts([t('column.stream'), h('a', { href: link(['streams', it.domain, it.app, it.stream]) }, name(it))], [t('column.created'), time(it.created_at, now())], [t('callbacks.next'), it.next_try ? time(it.next_try, now()) : null]),
+      h('h3', {}, t('callbacks.request')), code(`${it.method} ${it.url}`, t('callbacks.request')), it.body ? bodyOf(it.body, t('callbacks.body')) : null,
+      h('h3', {}, t('callbacks.attempts', { n: attempts.length })),
+      attempts.length ? h('ol', { class: 'attempts' }, attempts.map((attempt) => h('li', { class: attempt.status === 200 ? '' : 'wrong' },
+        h('div', { class: 'line' }, time(attempt.at, now()), badge(attempt.status ?? t('callbacks.no_answer'), attempt.status === 200 ? 'good' : 'wrong'), attempt.error ? h('span', {}, attempt.error) : null),
+        attempt.headers && headersOf(attempt).size ? code([...headersOf(attempt)].map((pair) => pair.join(': ')).join('\n'), t('callbacks.headers')) : null,
+        attempt.response ? bodyOf(attempt.response, t('callbacks.answer')) : null,
+        signatureBox(it, attempt)))) : h('p', { class: 'muted' }, t('callbacks.not_tried')),
+    ];
+  }
+
+  function edit(it) {
+    const url = field('URL', { value: it.url, required: true, type: 'url' });
+    const content = field(t('callbacks.body'), { type: 'textarea', rows: '10', value: it.body });
+    const window = dialog(t('callbacks.edit'), form({}, async () => {
+      const sent = await post(`callbacks/${it.id}/replay`, it.method === 'GET' ? { url: url.value } : { url: url.value, body: content.input.value });
+      window.close();
+      say(t('callbacks.resent'));
+      await load();
+      if (sent.replayed !== undefined) go(['callbacks', String(sent.replayed)]);
+    }, url.node, h('p', {}, button(t('callbacks.to_sink'), () => { url.input.value = sinkUrl(SINK); })), it.method === 'GET' ? null : content.node, h('footer', {}, h('button', { class: 'main' }, t('callbacks.send')))));
+  }
+
+  // The built-in receiver.
+  async function sink() {
+    const answer = await view.get(`sinks/${SINK}?limit=1000`, 'sink');
+    const print = JSON.stringify(answer);
+    if (print === current) return;
+    current = print;
+    const settings = answer.answer;
+    const status = field(t('sink.status'), { type: 'number', min: '100', max: '599', value: settings.status ?? 200 });
+    const delay = field(t('sink.delay'), { type: 'number', min: '0', max: '60000', value: settings.delay_ms ?? 0 });
+    const content = field(t('sink.body'), { value: settings.body ?? '' });
+    const kept = table(t('sink.kept'), [
+      { name: t('column.time'), cell: (it) => time(it.at, now()) },
+      { name: t('column.method'), cell: (it) => it.method },
+      { name: t('callbacks.body'), cell: (it) => (it.body ? h('details', {}, h('summary', {}, String(it.body).slice(0, 90)), bodyOf(String(it.body), t('callbacks.body')), json(it.headers ?? {}, t('callbacks.headers'))) : it.query ?? it.path ?? '') },
+    ], { key: (it) => it.number });
+    kept.set([...answer.requests].reverse());
+    parts.show(h('h2', {}, t('sink.title')), h('p', {}, t('sink.text')), code(sinkUrl(SINK), 'URL'),
+      form({ class: 'bar' }, async () => {
+        await put(`sinks/${SINK}`, { status: Number(status.value), delay_ms: Number(delay.value), body: content.value });
+        say(t('saved'));
+      }, status.node, delay.node, content.node, h('button', { class: 'main' }, t('sink.save')), button(t('sink.empty'), async () => {
+        await remove(`sinks/${SINK}`);
+        await sink();
+      })),
+      h('h3', {}, t('sink.kept')), answer.requests.length ? kept.node : h('p', { class: 'muted' }, t('sink.none')));
+  }
+
+  async function load() {
+    const first = await page(null);
+    const seen = new Set(first.map((it) => it.id));
+    rows = [...first, ...rows.filter((it) => !seen.has(it.id) && rows.length > PAGE)];
+    draw();
+  }
+
+  const remember = () => requery({ text: text.value, state: state.value });
+  text.input.addEventListener('input', () => {
+    remember();
+    draw();
+  });
+  state.input.addEventListener('input', async () => {
+    remember();
+    rows = [];
+    await load().catch(wrong);
+  });
+  parts.list.append(list, more);
+  body.append(h('div', { class: 'bar' }, text.node, state.node, h('div', { class: 'push' }, pause, h('a', { class: 'button', href: link(['callbacks', 'sink']) }, t('sink.open')))), none, parts.node);
+  await view.live(['callback'], load);
+  if (chosen === 'sink') parts.node.classList.remove('nothing');
+  return ([next]) => {
+    chosen = next ?? null;
+    current = null;
+    draw();
+  };
+}

@@ -1,0 +1,146 @@
+// Calls: the API's requests; why one was refused, and how to make it again.
+
+import { query } from '../lib/api.js';
+import { empty, fill, h } from '../lib/dom.js';
+import { micros, time } from '../lib/format.js';
+import { t, word } from '../lib/i18n.js';
+import { link, requery } from '../lib/router.js';
+import { now } from '../lib/service.js';
+import { badge, button, field } from '../part/controls.js';
+import { snippets } from '../part/code.js';
+import { difference } from '../part/difference.js';
+import { makeCall } from '../part/anycall.js';
+import { wrong as report } from '../part/notice.js';
+import { split } from '../part/split.js';
+import { facts, table } from '../part/table.js';
+
+const PAGE = 100;
+const NAMES = { localyun: 'localyun', curl: 'curl', python: 'Python', node: 'Node.js', go: 'Go', java: 'Java' };
+const wrong = (it) => it.verdict !== 'ok';
+
+export async function open(view, body, [id], asked) {
+  let chosen = id ?? null;
+  let rows = [];
+  let current = null;
+  let cursor = null;
+  const specs = new Map();
+  const parts = split(link(['calls']));
+  const list = h('ul', { class: 'rows', 'aria-label': t('nav.calls') });
+  const none = h('div', {});
+  const text = field(t('filter.text'), { type: 'search', value: asked.text ?? '', placeholder: t('calls.text_hint') });
+  const problems = field(t('filter.problems'), { type: 'checkbox', checked: asked.problems === '1' });
+  const more = button(t('more'), async () => {
+    rows.push(...(await page(cursor)));
+    draw();
+  });
+
+  async function page(from) {
+    const answer = await view.get(`requests${query({ limit: PAGE, problems: problems.value ? 'true' : '', cursor: from })}`, 'requests');
+    cursor = answer.next ?? null;
+    return answer.requests;
+  }
+
+  const fits = (it) => (!problems.value || wrong(it)) && (!text.value || JSON.stringify(it).toLowerCase().includes(text.value.toLowerCase()));
+
+  function draw() {
+    const shown = rows.filter(fits);
+    fill(list, shown.map((it) => ({ it: { ...it, again: null }, here: it.request_id === chosen })), ({ it }) => it.request_id, ({ it, here }) => h('li', {}, h('a', { href: link(['calls', it.request_id]), 'aria-current': here ? 'true' : null },
+      h('span', { class: 'line' }, h('strong', {}, it.action || t('calls.no_action')), badge(it.status, wrong(it) ? 'wrong' : 'good')),
+      h('span', { class: 'line muted' }, time(it.at, now()), it.caller ?? t('calls.nobody'), it.scheme, micros(it.took_us), it.fault ? badge(t('kind.fault'), 'wrong') : null),
+      it.code ? h('span', { class: 'line wrong' }, it.code) : null)));
+    more.hidden = !cursor;
+    const print = `${rows.length === 0}${shown.length === 0}`;
+    if (none.dataset.shown !== print) {
+      none.dataset.shown = print;
+      empty(none, rows.length === 0 ? [h('p', {}, t('calls.none')), makeCall()] : shown.length ? null : h('p', { class: 'muted' }, t('none_fits')));
+    }
+    parts.node.classList.toggle('nothing', rows.length === 0 && chosen !== 'new');
+    return show();
+  }
+
+  async function show() {
+    if (chosen === 'new') {
+      if (current === 'new') return;
+      current = 'new';
+      parts.show(h('h2', {}, t('call.title')), makeCall(asked.action));
+      return;
+    }
+    const it = rows.find((one) => one.request_id === chosen);
+    const print = JSON.stringify(it ?? chosen);
+    if (print === current) return;
+    current = print;
+    if (!it) {
+      parts.show(...(chosen ? [h('p', {}, t('calls.gone'))] : []));
+      return;
+    }
+    if (it.action && !specs.has(it.action)) {
+      specs.set(it.action, await view.get(`actions/${encodeURIComponent(it.action)}`, 'action').catch(() => null));
+      if (view.ended || current !== print) return;
+    }
+    parts.show(...one(it, specs.get(it.action)));
+  }
+
+  // Each parameter that came, and each that the spec gives a value where none came.
+  function parameters(it, spec) {
+    const known = new Map((spec?.params ?? []).map((param) => [param.name, param]));
+    const ignored = new Set(it.ignored);
+    const rowsOf = it.params.map(([name, value]) => {
+      const about = known.get(name) ?? known.get(name.split('.')[0]);
+      const signing = ['AccessKeyId', 'Action', 'Format', 'Signature', 'SignatureMethod', 'SignatureNonce', 'SignatureType', 'SignatureVersion', 'Timestamp', 'Version', 'SecurityToken', 'BearerToken', 'RegionId'].includes(name);
+      const standing = ignored.has(name) ? (about ? 'ignored' : 'unknown') : signing ? 'signing' : about || !spec ? 'taken' : 'unknown';
+      return { name, value, standing, about };
+    });
+    const given = new Set(rowsOf.map((row) => row.name.split('.')[0]));
+    for (const param of spec?.params ?? []) {
+      if (given.has(param.name)) continue;
+      if (param.required) rowsOf.push({ name: param.name, value: '', standing: 'missing', about: param });
+      else if (param.default !== null && param.default !== undefined) rowsOf.push({ name: param.name, value: String(param.default), standing: 'defaulted', about: param });
+    }
+    const shown = table(t('calls.parameters'), [
+      { name: t('column.parameter'), cell: (row) => h('code', {}, row.name) },
+      { name: t('column.value'), cell: (row) => h('code', {}, row.value) },
+      { name: t('column.standing'), cell: (row) => badge(word('param', row.standing), ['unknown', 'ignored', 'missing'].includes(row.standing) ? 'wrong' : '') },
+      { name: t('column.type'), cell: (row) => (row.about ? `${row.about.type}${row.about.required ? ` · ${t('calls.required')}` : ''}` : '') },
+    ], { key: (row) => row.name });
+    shown.set(rowsOf);
+    return shown.node;
+  }
+
+  function one(it, spec) {
+    const again = Object.entries(it.again ?? {}).map(([language, line]) => [NAMES[language] ?? language, line]);
+    return [
+      h('h2', {}, it.action || t('calls.no_action'), ' ', badge(it.status, wrong(it) ? 'wrong' : 'good')),
+      it.code ? h('div', { class: 'problem' }, h('p', {}, h('strong', {}, it.code), ' ', it.message), it.cause ? h('p', {}, it.cause) : null, it.fault ? h('p', {}, t('calls.by_fault')) : null) : null,
+      it.signature ? h('section', {}, h('h3', {}, t('calls.signature')), h('p', { class: 'finding' }, it.signature.finding), it.signature.mistakes?.length ? h('ul', {}, it.signature.mistakes.map((mistake) => h('li', {}, mistake))) : null, difference(it.signature)) : null,
+      (it.notes ?? []).length ? h('section', {}, h('h3', {}, t('calls.notes')), h('ul', {}, it.notes.map((note) => h('li', {}, note)))) : null,
+      facts([t('column.time'), time(it.at, now())], [t('column.caller'), it.caller], [t('column.scheme'), it.scheme], [t('column.method'), it.method], [t('column.took'), micros(it.took_us)], ['RequestId', h('code', {}, it.request_id)]),
+      h('h3', {}, t('calls.parameters')), parameters(it, spec),
+      h('h3', {}, t('calls.again')), again.length ? snippets(t('calls.again'), again) : null,
+    ];
+  }
+
+  async function load() {
+    const first = await page(null);
+    const seen = new Set(first.map((it) => it.request_id));
+    rows = [...first, ...rows.filter((it) => !seen.has(it.request_id) && rows.length > PAGE)];
+    await draw();
+  }
+
+  const remember = () => requery({ text: text.value, problems: problems.value ? '1' : '' });
+  text.input.addEventListener('input', () => {
+    remember();
+    draw();
+  });
+  problems.input.addEventListener('input', async () => {
+    remember();
+    rows = [];
+    await load().catch(report);
+  });
+  parts.list.append(list, more);
+  body.append(h('div', { class: 'bar' }, text.node, problems.node, h('div', { class: 'push' }, h('a', { class: 'button', href: link(['calls', 'new']) }, t('call.open')))), none, parts.node);
+  await view.live(['call'], load);
+  return ([next]) => {
+    chosen = next ?? null;
+    draw();
+  };
+}

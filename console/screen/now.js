@@ -1,0 +1,100 @@
+// Now: everything that happens, newest first.
+
+import * as events from '../lib/events.js';
+import { empty, fill, h } from '../lib/dom.js';
+import { count } from '../lib/format.js';
+import { t, word } from '../lib/i18n.js';
+import { link, requery } from '../lib/router.js';
+import { button, field, toggles } from '../part/controls.js';
+import { guide, publishButton } from '../part/guide.js';
+import { happening, isWrong, KINDS } from '../part/happening.js';
+
+const SHOWN = 300;
+const DRAW_MS = 250;
+
+function fits(event, filter) {
+  if (filter.kinds.length && !filter.kinds.includes(event.kind)) return false;
+  if (filter.problems && !isWrong(event)) return false;
+  if (!filter.text) return true;
+  return JSON.stringify(event).toLowerCase().includes(filter.text.toLowerCase());
+}
+
+export async function open(view, body, parts, query) {
+  const filter = { text: query.text ?? '', kinds: (query.kinds ?? '').split(',').filter(Boolean), problems: query.problems === '1' };
+  let paused = false;
+  let cleared = null;
+  let frozen = [];
+  const counters = h('ul', { class: 'counters' });
+  const list = h('ol', { class: 'happenings', 'aria-label': t('now.list') });
+  const none = h('div', {});
+  const remember = () => {
+    requery({ text: filter.text, kinds: filter.kinds.join(','), problems: filter.problems ? '1' : '' });
+    draw();
+  };
+  const text = field(t('filter.text'), { value: filter.text, type: 'search', placeholder: t('filter.text_hint') });
+  text.input.addEventListener('input', () => {
+    filter.text = text.value;
+    remember();
+  });
+  const problems = field(t('filter.problems'), { type: 'checkbox', checked: filter.problems });
+  problems.input.addEventListener('change', () => {
+    filter.problems = problems.value;
+    remember();
+  });
+  const pause = button(t('now.pause'), () => {
+    paused = !paused;
+    frozen = paused ? [...events.recent()] : [];
+    pause.textContent = t(paused ? 'now.resume' : 'now.pause');
+    pause.setAttribute('aria-pressed', String(paused));
+    draw();
+  }, { 'aria-pressed': 'false' });
+  const clear = button(t('now.clear'), () => {
+    cleared = events.recent().at(-1) ?? null;
+    events.forget();
+    frozen = [];
+    draw();
+  });
+
+  function draw() {
+    const all = paused ? frozen : events.recent();
+    const shown = all.filter((event) => fits(event, filter)).slice(-SHOWN).reverse();
+    fill(list, shown, (event) => event.id ?? JSON.stringify(event), happening);
+    const nothing = !all.length && !cleared;
+    if (none.dataset.shown !== `${nothing}${shown.length === 0}`) {
+      none.dataset.shown = `${nothing}${shown.length === 0}`;
+      empty(none, nothing ? guide() : shown.length ? null : h('p', { class: 'muted' }, t('now.none')));
+    }
+  }
+  let due = null;
+  const later = () => {
+    due ??= setTimeout(() => {
+      due = null;
+      draw();
+    }, DRAW_MS);
+  };
+
+  async function tally() {
+    const [streams, recordings, failed, refused] = (await Promise.all([
+      view.get('streams?limit=1', 'streams'), view.get('recordings?limit=1', 'recordings'),
+      view.get('callbacks?state=failed&limit=1', 'callbacks'), view.get('requests?problems=true&limit=1', 'requests'),
+    ])).map((answer) => answer.total);
+    const one = (name, n, href, bad) => h('li', { class: bad && n ? 'wrong' : '' }, h('a', { href }, h('strong', {}, count(n)), ' ', t(`counter.${name}`)));
+    fill(counters, [
+      ['live', streams, link(['streams'])], ['recordings', recordings, link(['recordings'])],
+      ['failed', failed, link(['callbacks'], { state: 'failed' }), true], ['refused', refused, link(['calls'], { problems: '1' }), true],
+    ], (it) => it[0], (it) => one(...it));
+  }
+
+  body.append(counters,
+    h('div', { class: 'bar' }, text.node, problems.node, toggles(t('filter.kinds'), KINDS.map((kind) => [kind, word('kind', kind)]), filter.kinds, (kinds) => {
+      filter.kinds = kinds;
+      remember();
+    }), h('div', { class: 'push' }, pause, clear, publishButton())),
+    none, list);
+  view.on((event) => {
+    if (event.of !== 'page') later();
+  });
+  view.onEnd(() => clearTimeout(due));
+  draw();
+  await view.live(['publish', 'unpublish', 'record', 'file', 'callback', 'call', 'snapshot'], tally);
+}

@@ -1,0 +1,124 @@
+// Objects: what lies in the store, with a look at it.
+
+import { get, put, query, request } from '../lib/api.js';
+import { empty, h } from '../lib/dom.js';
+import { bytes, time } from '../lib/format.js';
+import { t } from '../lib/i18n.js';
+import { objectPath, playPath } from '../lib/media.js';
+import { mediaUrl } from '../lib/api.js';
+import { link } from '../lib/router.js';
+import { now } from '../lib/service.js';
+import { badge, button, copyButton, field } from '../part/controls.js';
+import { code } from '../part/code.js';
+import { download } from '../part/download.js';
+import { guide } from '../part/guide.js';
+import { player } from '../part/player.js';
+import { say } from '../part/notice.js';
+import { facts, table } from '../part/table.js';
+
+const ACLS = ['private', 'public-read', 'public-read-write'];
+const PAGE = 200;
+const TEXT_SHOWN = 64 * 1024;
+
+export async function open(view, body, [bucket, ...path], asked) {
+  const prefix = path.length ? `${path.join('/')}/` : '';
+  let playing = null;
+  view.onEnd(() => playing?.stop());
+  if (!bucket) return buckets(view, body);
+  const trail = h('nav', { class: 'trail', 'aria-label': t('objects.trail') }, h('a', { href: link(['objects']) }, t('nav.objects')), ' / ', h('a', { href: link(['objects', bucket]) }, bucket),
+    path.map((part, at) => [' / ', h('a', { href: link(['objects', bucket, ...path.slice(0, at + 1)]) }, part)]));
+  const detail = h('section', { class: 'card', hidden: true, 'aria-label': t('details') });
+  const list = table(t('objects.in', { bucket }), [
+    { name: t('column.name'), cell: (it) => (it.prefix ? h('a', { href: link(['objects', bucket, ...it.prefix.split('/').filter(Boolean)]) }, `📁 ${it.prefix.slice(prefix.length)}`) : h('a', { href: link(['objects', bucket, ...path], { key: it.key }), onclick: () => show(it.key) }, it.key.slice(prefix.length))) },
+    { name: t('column.size'), class: 'number', cell: (it) => (it.prefix ? '' : bytes(it.size)) },
+    { name: t('column.modified'), cell: (it) => (it.prefix ? '' : time(it.last_modified, now())) },
+    { name: 'ACL', cell: (it) => (it.prefix ? '' : it.acl) },
+    { name: t('column.type'), cell: (it) => it.content_type ?? '' },
+  ], { key: (it) => it.prefix ?? it.key });
+  let rows = [];
+  let cursor = null;
+  const more = button(t('more'), async () => {
+    rows.push(...(await page(cursor)));
+    list.set(rows);
+    more.hidden = !cursor;
+  });
+
+  async function page(from) {
+    const answer = await view.get(`objects${query({ bucket, prefix, delimiter: '/', limit: PAGE, cursor: from })}`, 'objects');
+    cursor = answer.next ?? null;
+    return [...answer.prefixes.map((one) => ({ prefix: one })), ...answer.objects];
+  }
+
+  async function show(key) {
+    playing?.stop();
+    playing = null;
+    detail.hidden = false;
+    const it = await get(`object${query({ bucket, key })}`);
+    view.sources.set('object', { method: 'GET', path: `object${query({ bucket, key })}`, value: it });
+    const look = h('div', {});
+    empty(detail, h('h2', { class: 'key' }, key), facts([t('column.size'), bytes(it.size)], [t('column.type'), it.content_type], [t('column.modified'), time(it.last_modified, now())], ['ACL', it.acl], ['ETag', h('code', {}, it.etag)], ['CRC64', it.crc64 ? h('code', {}, String(it.crc64)) : null]),
+      h('div', { class: 'actions' }, it.signed_url ? copyButton(it.signed_url, t('objects.signed')) : null, download(objectPath(bucket, key), key)),
+      it.signed_url ? code(it.signed_url, t('objects.signed')) : null, look);
+    await preview(look, it, key);
+  }
+
+  async function preview(look, it, key) {
+    const type = it.content_type ?? '';
+    if (/mpegurl/.test(type) || /^text\/|json|xml/.test(type)) {
+      const text = await request('GET', await mediaUrl(objectPath(bucket, key)));
+      const whole = typeof text === 'string' ? text : JSON.stringify(text, null, 2);
+      look.append(code(whole.length > TEXT_SHOWN ? `${whole.slice(0, TEXT_SHOWN)}…` : whole, key));
+    }
+    if (/^(video|audio)\/|mpegurl/.test(type)) {
+      playing = player(playPath(bucket, key), key);
+      look.prepend(playing);
+    } else if (/^image\/(jpeg|png|gif|webp)/.test(type)) {
+      look.append(h('img', { src: await mediaUrl(objectPath(bucket, key)), alt: key }));
+    }
+  }
+
+  async function load() {
+    const first = await page(null);
+    rows = first;
+    list.set(rows);
+    more.hidden = !cursor;
+  }
+
+  body.append(trail, await aclOf(view, bucket), list.node, more, detail);
+  await view.live(['object', 'file'], load);
+  if (asked.key) await show(asked.key).catch((error) => empty(detail, h('p', { class: 'wrong' }, error.message)));
+  return null;
+}
+
+async function aclOf(view, bucket) {
+  const answer = await view.get('buckets', 'buckets');
+  const it = answer.buckets.find((one) => one.name === bucket);
+  if (!it?.acl) return null;
+  const acl = field(t('objects.acl'), { type: 'select', value: it.acl, options: ACLS.map((name) => [name, name]) });
+  acl.input.addEventListener('change', async () => {
+    await put(`buckets/${encodeURIComponent(bucket)}`, { acl: acl.value });
+    say(t('saved'));
+  });
+  return h('div', { class: 'bar' }, acl.node);
+}
+
+async function buckets(view, body) {
+  const none = h('div', {});
+  const list = table(t('objects.buckets'), [
+    { name: t('column.name'), cell: (it) => h('a', { href: link(['objects', it.name]) }, it.name) },
+    { name: 'ACL', cell: (it) => (it.acl ? badge(it.acl, it.acl === 'private' ? '' : 'open') : '') },
+    { name: t('column.created'), cell: (it) => (it.created_at ? time(it.created_at, now()) : '') },
+    { name: 'CORS', cell: (it) => (it.cors?.length ? it.cors.flatMap((rule) => rule.origins).join(', ') : '') },
+  ], { key: (it) => it.name });
+  body.append(list.node, none);
+  await view.live(['object', 'file', 'call'], async () => {
+    const answer = await view.get('buckets', 'buckets');
+    list.set(answer.buckets);
+    list.node.hidden = answer.buckets.length === 0;
+    const print = String(answer.buckets.length === 0);
+    if (none.dataset.shown === print) return;
+    none.dataset.shown = print;
+    empty(none, answer.buckets.length ? null : [h('p', {}, t('objects.none')), guide()]);
+  });
+  return null;
+}

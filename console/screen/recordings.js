@@ -1,0 +1,139 @@
+// Recordings: sessions with their files, played in the page.
+
+import { call, query } from '../lib/api.js';
+import { empty, fill, h } from '../lib/dom.js';
+import { bytes, instant, name, span, stamp, time } from '../lib/format.js';
+import { t, word } from '../lib/i18n.js';
+import { objectPath, playPath } from '../lib/media.js';
+import { keyOf, slicesOf } from '../lib/playlist.js';
+import { link, requery } from '../lib/router.js';
+import { now } from '../lib/service.js';
+import { badge, button, copyButton, field, form } from '../part/controls.js';
+import { json } from '../part/code.js';
+import { guide } from '../part/guide.js';
+import { player } from '../part/player.js';
+import { download } from '../part/download.js';
+import { split } from '../part/split.js';
+import { facts } from '../part/table.js';
+
+const PAGE = 100;
+const FORMATS = ['', 'mp4', 'm3u8', 'flv', 'cmaf'];
+
+export async function open(view, body, [session], asked) {
+  let chosen = session ?? null;
+  let cursor = null;
+  let pages = [];
+  const parts = split(link(['recordings']));
+  const list = h('ul', { class: 'rows', 'aria-label': t('nav.recordings') });
+  const none = h('div', {});
+  const more = button(t('more'), async () => {
+    const next = await page(cursor);
+    pages.push(...next);
+    draw();
+  });
+  const stream = field(t('filter.stream'), { type: 'search', value: asked.stream ?? '', placeholder: 'domain/app/stream' });
+  const format = field(t('filter.format'), { type: 'select', value: asked.format ?? '', options: FORMATS.map((name) => [name, name || t('any')]) });
+  const day = field(t('filter.day'), { type: 'date', value: asked.day ?? '' });
+  let current = null;
+  let playing = null;
+  view.onEnd(() => playing?.stop());
+
+  async function page(from) {
+    const answer = await view.get(`recordings${query({ limit: PAGE, cursor: from })}`, 'recordings');
+    cursor = answer.next ?? null;
+    return answer.recordings;
+  }
+
+  const fits = (it) => name(it).toLowerCase().includes(stream.value.toLowerCase())
+    && (!format.value || it.files.some((file) => file.format === format.value))
+    && (!day.value || stamp(it.start_time).startsWith(day.value));
+
+  function draw() {
+    const shown = pages.filter(fits);
+    fill(list, shown.map((it) => ({ it, here: it.session === chosen })), ({ it }) => it.session, ({ it, here }) => h('li', {}, h('a', { href: link(['recordings', it.session]), 'aria-current': here ? 'true' : null },
+      h('span', { class: 'line' }, h('strong', {}, name(it)), badge(word('state', it.state), it.state === 'recording' ? 'good' : it.state === 'failed' ? 'wrong' : '')),
+      h('span', { class: 'line muted' }, time(it.start_time, now()), span((instant(it.stop_time) - instant(it.start_time)) / 1000), it.files.map((file) => file.format).join(' ')))));
+    more.hidden = !cursor;
+    const nothing = pages.length === 0;
+    if (none.dataset.shown !== `${nothing}${shown.length}`) {
+      none.dataset.shown = `${nothing}${shown.length}`;
+      empty(none, nothing ? guide() : shown.length ? null : h('p', { class: 'muted' }, t('none_fits')));
+    }
+    parts.node.classList.toggle('nothing', nothing);
+    show();
+  }
+
+  // What is shown of a recording: its facts and files change, the player beside them goes on.
+  function show() {
+    const it = pages.find((one) => one.session === chosen);
+    if (current?.session !== (it?.session ?? chosen)) {
+      playing?.stop();
+      playing = null;
+      current = it ? begin(it) : { session: chosen };
+      if (!it) parts.show(...(chosen ? [h('p', {}, t('recordings.gone'))] : []));
+      else parts.show(h('h2', {}, h('a', { href: link(['streams', it.domain, it.app, it.stream]) }, name(it))), current.facts, current.stage, current.files, current.strip, current.row);
+    }
+    if (!it) return;
+    // A signed address is another one each time.
+    const print = JSON.stringify(it, (key, value) => (key === 'signed_url' ? undefined : value));
+    if (print === current.print) return;
+    current.print = print;
+    empty(current.facts, facts([t('column.state'), word('state', it.state)], [t('column.start'), time(it.start_time, now())], [t('column.stop'), time(it.stop_time, now())], [t('column.length'), span((instant(it.stop_time) - instant(it.start_time)) / 1000)], [t('column.slices'), it.slices], [t('column.bucket'), it.bucket], [t('column.session'), h('code', {}, it.session)]));
+    empty(current.files, it.files.length ? h('ul', { class: 'files' }, it.files.map((one) => file(it, one))) : h('p', { class: 'muted' }, t('recordings.no_files')));
+  }
+
+  const begin = (it) => ({
+    session: it.session,
+    facts: h('div', {}),
+    stage: h('div', { class: 'stage' }),
+    files: h('div', {}),
+    strip: h('div', { class: 'strip', role: 'group', 'aria-label': t('recordings.slices') }),
+    row: h('div', {}),
+  });
+
+  function play(one, key = one.object) {
+    playing?.stop();
+    playing = player(playPath(one.bucket, key), t('recordings.playing', { what: key }));
+    empty(current.stage, h('p', { class: 'muted key' }, key), playing);
+  }
+
+  async function slices(one) {
+    const found = await slicesOf(one.bucket, one.object);
+    empty(current.strip, found.map((slice, index) => h('button', { type: 'button', class: slice.gap ? 'gap' : '', title: `${slice.duration.toFixed(3)} s · ${slice.uri}`, 'aria-label': t('recordings.slice', { n: index + 1, s: slice.duration.toFixed(1) }), onclick: () => play(one, one.format === 'm3u8' ? keyOf(one.object, slice.uri) : one.object) }, String(index + 1))));
+  }
+
+  // The row that the cloud's API answers for this file.
+  async function ask(it, one) {
+    const answer = await call('DescribeLiveStreamRecordIndexFiles', { DomainName: it.domain, AppName: it.app, StreamName: it.stream, StartTime: stamp(instant(it.start_time) - 60_000), EndTime: stamp(+instant(it.stop_time) + 60_000) });
+    const found = answer.answer?.RecordIndexInfoList?.RecordIndexInfo?.find((info) => info.RecordId === one.id || info.OssObject === one.object);
+    empty(current.row, h('h4', {}, 'DescribeLiveStreamRecordIndexFiles'), json(found ?? answer.answer));
+  }
+
+  const file = (it, one) => h('li', { class: 'file' },
+    h('div', { class: 'line' }, badge(one.format), h('strong', {}, span(one.duration)), h('span', { class: 'muted' }, bytes(one.size)), time(one.start_time, now()), '–', time(one.stop_time, now())),
+    h('div', { class: 'key' }, h('a', { href: link(['objects', one.bucket], { key: one.object }) }, `${one.bucket}/${one.object}`)),
+    h('div', { class: 'actions' }, button(t('recordings.play'), () => play(one), { class: 'main' }),
+      ['m3u8', 'cmaf'].includes(one.format) ? button(t('recordings.slices'), () => slices(one)) : null,
+      one.signed_url ? copyButton(one.signed_url, t('recordings.address')) : null,
+      download(objectPath(one.bucket, one.object), one.object), button(t('recordings.row'), () => ask(it, one))));
+
+  async function load() {
+    const first = await page(null);
+    const seen = new Set(first.map((it) => it.session));
+    pages = [...first, ...pages.filter((it) => !seen.has(it.session) && pages.length > PAGE)];
+    draw();
+  }
+
+  const filtered = () => {
+    requery({ stream: stream.value, format: format.value, day: day.value });
+    draw();
+  };
+  for (const one of [stream, format, day]) one.input.addEventListener('input', filtered);
+  parts.list.append(list, more);
+  body.append(form({ class: 'bar', role: 'search' }, filtered, stream.node, format.node, day.node), none, parts.node);
+  await view.live(['record', 'file', 'slice', 'publish', 'unpublish'], load);
+  return ([next]) => {
+    chosen = next ?? null;
+    draw();
+  };
+}

@@ -1,0 +1,130 @@
+// Streams: what is live now, and what was.
+
+import { query, remove } from '../lib/api.js';
+import { empty, h } from '../lib/dom.js';
+import { bytes, count, kbps, name, span, time } from '../lib/format.js';
+import { t, word } from '../lib/i18n.js';
+import { link, requery } from '../lib/router.js';
+import { instant } from '../lib/format.js';
+import { now } from '../lib/service.js';
+import { button, field } from '../part/controls.js';
+import { guide, publishButton } from '../part/guide.js';
+import { livePath } from '../lib/media.js';
+import { player } from '../part/player.js';
+import { dialog } from '../part/dialog.js';
+import { say } from '../part/notice.js';
+import { command, recorderState, verdict } from '../part/recorder.js';
+import { spark } from '../part/spark.js';
+import { table } from '../part/table.js';
+
+const POLL_MS = 2000;
+const SHOWN = 100;
+// Why is asked for streams that nothing records, a few at a time.
+const EXPLAINED = 20;
+const POINTS = 30;
+const rates = new Map();
+
+// The rate since the last look, kept for the line.
+function rate(stream) {
+  const key = name(stream);
+  const known = rates.get(key) ?? { since: stream.since, points: [] };
+  if (known.since !== stream.since) Object.assign(known, { since: stream.since, points: [], bytes: undefined });
+  const at = performance.now();
+  if (known.bytes !== undefined && at - known.at > 500) {
+    known.points.push(Math.max(0, ((stream.bytes - known.bytes) * 8) / (at - known.at)));
+    known.points.splice(0, known.points.length - POINTS);
+  }
+  if (known.bytes === undefined || at - known.at > 500) Object.assign(known, { bytes: stream.bytes, at });
+  rates.set(key, known);
+  return known.points;
+}
+
+export function media(facts) {
+  if (!facts) return '';
+  const picture = facts.video_codec ? `${facts.video_codec.toUpperCase()} ${facts.width || '?'}×${facts.height || '?'}${facts.frame_rate ? ` ${Math.round(facts.frame_rate)} fps` : ''}` : t('streams.no_picture');
+  const sound = facts.audio_codec ? `${facts.audio_codec.toUpperCase()} ${facts.sample_rate ? `${facts.sample_rate / 1000} kHz` : ''} ${facts.channels ? `${facts.channels} ch` : ''}` : t('streams.no_sound');
+  return h('div', {}, h('div', {}, picture), h('div', {}, sound), (facts.unsupported ?? []).map((what) => h('div', { class: 'wrong' }, t('streams.unsupported', { what }))));
+}
+
+export async function end(stream) {
+  await remove(`streams/${[stream.domain, stream.app, stream.stream].map(encodeURIComponent).join('/')}`);
+  say(t('streams.ended', { name: name(stream) }));
+}
+
+export function watch(stream) {
+  const shown = player(livePath(stream), name(stream), { live: true });
+  dialog(t('streams.watching', { name: name(stream) }), shown).addEventListener('close', () => shown.stop());
+}
+
+export const controls = (stream) => h('div', { class: 'actions' },
+  button(t('streams.watch'), () => watch(stream)),
+  button(t('streams.start'), () => command(stream, 'start')),
+  button(t('streams.stop'), () => command(stream, 'stop')),
+  button(t('streams.restart'), () => command(stream, 'restart')),
+  button(t('streams.end'), () => end(stream), { class: 'danger' }));
+
+export async function open(view, body, parts, asked) {
+  const whys = new Map();
+  const filter = field(t('filter.stream'), { type: 'search', value: asked.text ?? '', placeholder: 'domain/app/stream' });
+  const summary = h('p', { class: 'muted' });
+  const none = h('div', {});
+  const live = table(t('streams.live'), [
+    { name: t('column.stream'), cell: ({ stream }) => h('div', {}, h('a', { href: link(['streams', stream.domain, stream.app, stream.stream]) }, name(stream)), h('div', { class: 'muted' }, stream.ingest_domain === stream.domain ? stream.client : `${stream.ingest_domain} → ${stream.domain} · ${stream.client}`)) },
+    { name: t('column.media'), cell: ({ stream }) => media(stream.media) },
+    { name: t('column.rate'), cell: ({ stream, points }) => h('div', {}, h('div', {}, kbps(points.at(-1) ?? stream.bitrate_kbps)), spark(points, t('column.rate')), h('div', { class: 'muted' }, bytes(stream.bytes))) },
+    { name: t('column.for'), cell: ({ stream }) => span((now() - instant(stream.since)) / 1000) },
+    { name: t('column.recorder'), cell: ({ stream, why }) => h('div', {}, recorderState(stream), why ? verdict(why) : null) },
+    { name: '', aria: t('column.actions'), cell: ({ stream }) => controls(stream) },
+  ], { key: ({ stream }) => name(stream) });
+  const past = table(t('streams.past'), [
+    { name: t('column.stream'), cell: (it) => h('a', { href: link(['streams', it.domain, it.app, it.stream]) }, name(it)) },
+    { name: t('column.sessions'), class: 'number', cell: (it) => count(it.sessions) },
+    { name: t('column.last'), cell: (it) => time(it.stop, now()) },
+    { name: t('column.state'), cell: (it) => word('state', it.state) },
+  ], { key: name });
+
+  async function explain(stream) {
+    const idle = !stream.recorder?.rule;
+    if (!idle) {
+      whys.delete(name(stream));
+      return;
+    }
+    if (whys.size > EXPLAINED && !whys.has(name(stream))) return;
+    const path = `explain${query({ domain: stream.ingest_domain, app: stream.app, stream: stream.stream })}`;
+    whys.set(name(stream), await view.get(path, `explain ${name(stream)}`));
+  }
+
+  async function load() {
+    const text = filter.value.toLowerCase();
+    const [streams, recordings] = await Promise.all([view.get('streams?limit=1000', 'streams'), view.get('recordings?limit=200', 'recordings')]);
+    const chosen = streams.streams.filter((stream) => name(stream).toLowerCase().includes(text));
+    await Promise.all(chosen.slice(0, EXPLAINED).map(explain));
+    live.set(chosen.slice(0, SHOWN).map((stream) => ({ stream, points: [...rate(stream)], why: whys.get(name(stream)) })));
+    summary.textContent = t('streams.count', { n: count(streams.total ?? streams.streams.length), shown: count(Math.min(chosen.length, SHOWN)) });
+    const streaming = new Set(streams.streams.map(name));
+    const before = new Map();
+    for (const session of recordings.recordings) {
+      const key = name(session);
+      if (streaming.has(key) || !key.toLowerCase().includes(text)) continue;
+      const known = before.get(key) ?? { domain: session.domain, app: session.app, stream: session.stream, sessions: 0, stop: session.stop_time, state: session.state };
+      known.sessions += 1;
+      before.set(key, known);
+    }
+    past.set([...before.values()].slice(0, SHOWN));
+    live.node.hidden = chosen.length === 0;
+    pastPart.hidden = before.size === 0;
+    const nothing = streams.streams.length === 0 && before.size === 0;
+    if (none.dataset.shown !== String(nothing)) {
+      none.dataset.shown = String(nothing);
+      empty(none, nothing ? guide() : null);
+    }
+  }
+
+  const pastPart = h('section', {}, h('h2', {}, t('streams.past')), past.node);
+  body.append(h('div', { class: 'bar' }, filter.node, h('div', { class: 'push' }, publishButton())), summary, live.node, none, pastPart);
+  const again = await view.live(['publish', 'unpublish', 'record', 'call'], load, { every: POLL_MS });
+  filter.input.addEventListener('input', () => {
+    requery({ text: filter.value });
+    again();
+  });
+}

@@ -1,0 +1,395 @@
+"""Every screen and every button on a real server. A screen that shows nothing fails."""
+
+import hashlib
+import json
+import re
+import urllib.parse
+import urllib.request
+
+import pytest
+from browser import control
+
+DOMAIN = "play.example.com"
+SCREENS = ("now", "streams", "recordings", "callbacks", "calls", "rules", "objects", "faults", "state")
+
+
+def call(server, action: str, **params) -> dict:
+    status, answer = control(server, "POST", "call", {"action": action, "params": {name.replace("__", "."): value for name, value in params.items()}})
+    assert status == 200 and answer["status"] == 200, answer
+    return answer
+
+
+def recorded(server, stream: str = "s1", seconds: int = 10, notify: str | None = None) -> None:
+    """A recording in three formats, closed."""
+    call(server, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com",
+         RecordFormat__1__Format="mp4", RecordFormat__1__CycleDuration="900", RecordFormat__2__Format="m3u8", RecordFormat__2__CycleDuration="900", RecordFormat__3__Format="flv", RecordFormat__3__CycleDuration="900")
+    if notify:
+        call(server, "AddLiveRecordNotifyConfig", DomainName=DOMAIN, NotifyUrl=notify, NeedStatusNotify="true", NotifyReqAuth="true", NotifyAuthKey="a-key-of-callbacks")
+    control(server, "POST", "streams", {"domain": DOMAIN, "stream": stream, "seconds": seconds, "speed": 0, "wait": True})
+    control(server, "POST", "clock/advance", {"seconds": 200})
+
+
+def refused_signature(server, **more) -> None:
+    """A call whose signature is that of another text: the client forgot to encode twice."""
+    query = {"Action": "DescribeLiveRecordConfig", "Version": "2016-11-01", "Format": "JSON", "AccessKeyId": "testid", "SignatureMethod": "HMAC-SHA1", "SignatureVersion": "1.0",
+             "SignatureNonce": "n" + hashlib.md5(str(more).encode()).hexdigest(), "Timestamp": control(server, "GET", "clock")[1]["now"], "DomainName": DOMAIN} | more
+    import base64
+    import hmac
+    text = "GET&/&" + "&".join(f"{name}={query[name]}" for name in sorted(query))
+    query["Signature"] = base64.b64encode(hmac.new(b"testsecret&", text.encode(), hashlib.sha1).digest()).decode()
+    try:
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{server.api}/?{urllib.parse.urlencode(query)}", timeout=20)
+        raise AssertionError("the signature was taken")
+    except urllib.error.HTTPError as refused:
+        assert json.loads(refused.read())["Code"] == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_an_empty_screen_teaches(visit, screen):
+    visit.go(screen)
+    text = visit.page.locator("main .screen").inner_text()
+    assert len(text) > 80, f"{screen} shows nothing: {text!r}"
+    # Each view as curl and as JSON.
+    visit.page.locator("main .sources").get_by_role("button", name="as curl").click()
+    visit.page.locator("dialog pre", has_text="curl http").first.wait_for()
+    visit.page.keyboard.press("Escape")
+    visit.page.locator("main .sources").get_by_role("button", name="as JSON").click()
+    body = visit.page.locator("dialog pre").first.inner_text()
+    assert body.strip().startswith("{") and len(body) > 10
+
+
+def test_now_tells_what_happens_filters_pauses_and_clears(visit, fresh):
+    page = visit.page
+    visit.go("now")
+    recorded(fresh)
+    rows = page.locator(".happenings li")
+    for kind in ("call", "publish", "record", "file", "clock"):
+        page.locator(".happenings .badge", has_text=re.compile(f"^{kind}$")).first.wait_for()
+    page.locator(".counters li", has_text="recordings").get_by_text("1", exact=True).wait_for()
+    visit.press("publish", page.locator(".toggles"))
+    page.wait_for_function("[...document.querySelectorAll('.happenings .badge')].every((it) => it.textContent === 'publish')")
+    assert rows.count() >= 1 and "kinds=publish" in page.url
+    visit.press("publish", page.locator(".toggles"))
+    page.get_by_label("Search").fill("nothing-like-that")
+    visit.sees("Nothing like that has happened yet.")
+    page.get_by_label("Search").fill("")
+    rows.first.wait_for()
+    visit.press("Pause")
+    before = rows.count()
+    call(fresh, "DescribeLiveRecordConfig", DomainName=DOMAIN)
+    page.wait_for_timeout(1200)
+    assert rows.count() == before
+    visit.press("Go on")
+    page.wait_for_function(f"document.querySelectorAll('.happenings li').length > {before}")
+    refused_signature(fresh)
+    page.get_by_label("Problems only").check()
+    page.wait_for_function("document.querySelectorAll('.happenings li').length === document.querySelectorAll('.happenings li.wrong').length && document.querySelectorAll('.happenings li').length > 0")
+    page.get_by_label("Problems only").uncheck()
+    visit.press("Clear")
+    page.wait_for_function("document.querySelectorAll('.happenings li').length === 0")
+
+
+def test_the_clock_of_the_top_bar(visit, fresh):
+    page = visit.page
+    visit.go("now")
+
+    def shown() -> str:
+        return page.locator(".clock .time").inner_text()
+
+    def now() -> int:
+        return control(fresh, "GET", "clock")[1]["now_ms"]
+
+    start = now()
+    visit.press("+3 min")
+    visit.sees("what fell due is done", page)
+    assert 180_000 <= now() - start < 200_000
+    visit.press("+1 h")
+    page.wait_for_function("document.querySelectorAll('#status .note').length > 1")
+    assert now() - start >= 3_780_000
+    visit.press("Freeze")
+    visit.button("Let it run").wait_for()
+    assert control(fresh, "GET", "clock")[1]["frozen"] is True
+    first = shown()
+    page.wait_for_timeout(1500)
+    assert shown() == first
+    visit.press("Let it run")
+    visit.button("Freeze").wait_for()
+    assert control(fresh, "GET", "clock")[1]["frozen"] is False
+    # To the next due time: the end of DelayTime.
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "due", "seconds": 5, "speed": 0, "wait": True})
+    for _ in range(6):
+        if control(fresh, "GET", "recordings")[1]["recordings"][0]["state"] == "ended":
+            break
+        visit.press("to next due")
+        page.wait_for_timeout(700)
+    assert control(fresh, "GET", "recordings")[1]["recordings"][0]["state"] == "ended"
+
+
+def test_addresses_key_language_and_theme(visit, fresh):
+    page = visit.page
+    visit.go("now")
+    page.locator(".addresses summary").click()
+    text = page.locator(".addresses").inner_text()
+    for address in (fresh.api, fresh.oss, fresh.ready["rtmp"], fresh.ready["play"], "testid"):
+        assert address in text
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator(".addresses button").first.click()
+    visit.sees("Copied.", page)
+    assert page.evaluate("navigator.clipboard.readText()") == fresh.api
+    page.get_by_role("button", name="中文").click()
+    page.locator("h1", has_text="实时动态").wait_for()
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
+    page.get_by_role("button", name="English").click()
+    page.locator("h1", has_text="Now").wait_for()
+    page.get_by_label("Colours").select_option("dark")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+
+
+def test_a_callback_is_read_resent_and_sent_edited_to_the_sink(visit, fresh):
+    page = visit.page
+    sink = f"{fresh.api}/_localyun/sink/console"
+    recorded(fresh, notify="http://127.0.0.1:1/nobody")
+    for _ in range(8):
+        control(fresh, "POST", "clock/advance", {"seconds": 5})
+    visit.go("callbacks", query="?state=failed")
+    page.locator(".rows a", has_text="file recorded").first.click()
+    visit.sees("POST http://127.0.0.1:1/nobody")
+    assert page.locator(".attempts > li.wrong").count() == 6
+    # The signature, by a box for the key.
+    box = page.get_by_label("Check the signature with this key").first
+    box.fill("another-key")
+    visit.sees("The signature is not made with this key.")
+    box.fill("a-key-of-callbacks")
+    visit.sees("The signature is made with this key.")
+    visit.press("Send again")
+    visit.sees("Sent.", page)
+    control(fresh, "POST", "clock/advance", {"seconds": 20})
+    page.wait_for_function("document.querySelectorAll('.attempts > li').length === 12")
+    # Edited, to the sink.
+    visit.press("Edit and send")
+    window = page.locator("dialog")
+    visit.press("to the built-in sink", window)
+    assert window.get_by_label("URL").input_value() == sink
+    window.locator("textarea").fill('{"edited": true}')
+    visit.press("Send", window)
+    page.wait_for_url(re.compile(r"#/callbacks/\d+$"))
+    visit.sees("delivered")
+    visit.press("Built-in sink") if visit.button("Built-in sink").count() else page.get_by_role("link", name="Built-in sink").click()
+    visit.sees('"edited": true')
+    # What it answers from now on.
+    page.get_by_label("Answers with status").fill("503")
+    visit.press("Set")
+    visit.sees("Saved.", page)
+    assert control(fresh, "GET", "sinks/console")[1]["answer"]["status"] == 503
+    visit.press("Empty it")
+    visit.sees("Nothing came yet.")
+
+
+def test_deliveries_pause_and_go_on(visit, fresh):
+    visit.go("callbacks")
+    visit.press("Pause deliveries")
+    visit.sees("Deliveries are paused", visit.page)
+    recorded(fresh, notify=f"{fresh.api}/_localyun/sink/console")
+    assert control(fresh, "GET", "sinks/console")[1]["total"] == 0
+    visit.page.locator(".rows a", has_text="pending").first.wait_for()
+    visit.press("Deliver again")
+    visit.page.locator(".rows a", has_text="delivered").first.wait_for()
+    assert control(fresh, "GET", "sinks/console")[1]["total"] > 0
+
+
+def test_a_refused_call_shows_both_strings_and_where_they_part(visit, fresh):
+    page = visit.page
+    refused_signature(fresh)
+    visit.go("calls", query="?problems=1")
+    page.locator(".rows a", has_text="DescribeLiveRecordConfig").first.click()
+    visit.sees("What the client signed")
+    strings = page.locator(".difference pre").all_inner_texts()
+    assert len(strings) == 2 and strings[0].startswith("GET&/&") and strings[1].startswith("GET&%2F&")
+    marks = page.locator(".difference mark").all_inner_texts()
+    assert marks == ["/", "%"]
+    for language in ("curl", "Python", "Node.js", "Go", "Java"):
+        visit.press(language)
+        assert "DescribeLiveRecordConfig" in page.locator(".snippets pre").last.inner_text()
+
+
+def test_parameters_stand_against_the_spec(visit, fresh):
+    control(fresh, "POST", "call", {"action": "DescribeLiveRecordConfig", "params": {"DomainName": DOMAIN, "Colour": "blue"}})
+    visit.go("calls")
+    visit.page.locator(".rows a").first.click()
+    rows = visit.page.locator(".detail tbody tr")
+    rows.filter(has_text="Colour").get_by_text("unknown").wait_for()
+    rows.filter(has_text="DomainName").get_by_text("taken").wait_for()
+    rows.filter(has_text="PageSize").get_by_text("defaulted").wait_for()
+
+
+def test_a_call_of_any_action(visit, fresh):
+    page = visit.page
+    visit.go("calls")
+    page.get_by_role("link", name="Make a call").first.click()
+    page.locator("#main").get_by_label("Action", exact=True).last.fill("DescribeLiveRecordConfig")
+    page.get_by_label("DomainName *").fill(DOMAIN)
+    assert f"DomainName={DOMAIN}" in page.locator(".thecall pre").first.inner_text()
+    visit.press("Call")
+    visit.sees('"LiveAppRecordList"')
+
+
+def test_rules_in_order_and_who_wins(visit, fresh):
+    page = visit.page
+    for app, stream in (("*", "*"), ("live", "*"), ("live", "s1"), ("other", "*")):
+        call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName=app, StreamName=stream, OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    visit.go("rules")
+    page.get_by_label("Domain", exact=True).first.fill(DOMAIN)
+    page.get_by_label("App", exact=True).first.fill("live")
+    page.get_by_label("Stream", exact=True).first.fill("s1")
+    visit.press("Explain")
+    considered = page.locator("section.card tbody tr")
+    considered.filter(has_text="live/s1").get_by_text("wins").wait_for()
+    considered.filter(has_text="*/*").get_by_text("less specific").wait_for()
+    considered.filter(has_text="other/*").get_by_text("another app or stream").wait_for()
+    order = [text.split()[-1] for text in page.locator("h3 ~ .scroll tbody tr").locator("td:nth-child(2)").all_inner_texts()]
+    assert order == ["live/s1", "live/*", "other/*", "*/*"]
+    # A mapping and a callback setting by their forms.
+    visit.press("Map an ingest domain")
+    window = page.locator("dialog")
+    visit.press("Add", window)
+    window.get_by_text("200").wait_for()
+    page.keyboard.press("Escape")
+    visit.sees("Pushed at: push.example.com")
+    visit.press("New callback setting")
+    window.get_by_label("NotifyUrl").fill("http://127.0.0.1:1/x")
+    visit.press("Add", window)
+    window.get_by_text("200").wait_for()
+    page.keyboard.press("Escape")
+    visit.sees("http://127.0.0.1:1/x")
+    # And a rule goes.
+    visit.press("Delete", page.locator("tbody tr", has_text="other/*").last)
+    visit.press("Delete", window)
+    page.wait_for_function("![...document.querySelectorAll('h3 ~ .scroll td')].some((it) => it.textContent === 'other/*')")
+
+
+def test_objects_folders_access_preview_and_signed_address(visit, fresh):
+    page = visit.page
+    recorded(fresh)
+    visit.go("objects")
+    page.locator("tbody tr", has_text="recordings").get_by_text("private").wait_for()
+    page.get_by_role("link", name="recordings", exact=True).click()
+    page.get_by_label("Access (ACL)").select_option("public-read")
+    visit.sees("Saved.", page)
+    assert control(fresh, "GET", "buckets")[1]["buckets"][0]["acl"] == "public-read"
+    for folder in ("record/", "live/", "s1/"):
+        page.locator("tbody a", has_text=folder).first.click()
+    page.locator("tbody a", has_text=".mp4").first.click()
+    visit.sees("video/mp4")
+    signed = page.locator(".card pre", has_text="http").first.inner_text()
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(signed, timeout=20) as answer:
+        assert answer.status == 200 and answer.read(12)[4:8] == b"ftyp"
+    report = visit.play_to_the_end()
+    assert report["ended"] and report["width"] == 320, report
+    with page.expect_download() as saved:
+        visit.press("Download")
+    assert saved.value.path().stat().st_size > 100_000
+    page.locator("tbody a", has_text=".m3u8").first.click()
+    visit.sees("#EXTM3U")
+
+
+def test_a_preset_is_armed_strikes_and_is_disarmed(visit, fresh):
+    page = visit.page
+    visit.go("faults")
+    visit.button("Arm: Throttled").click()
+    page.locator(".badges", has_text="fault").wait_for()
+    status, answer = control(fresh, "POST", "call", {"action": "DescribeLiveStreamsOnlineList", "params": {"DomainName": DOMAIN}})
+    assert answer["status"] >= 400 and answer["answer"]["Code"] == "Throttling.User", answer
+    page.locator("tbody tr", has_text="DescribeLiveStreamsOnlineList").get_by_text("1", exact=True).wait_for()
+    visit.press("Disarm", page.locator("tbody tr").first)
+    visit.press("Disarm all")
+    visit.sees("No fault is armed.")
+    form = page.locator("form.card")
+    form.get_by_label("At").fill("object-put")
+    form.get_by_label("Code").fill("NoSuchBucket")
+    form.get_by_label("First N times").fill("2")
+    assert '"first":2' in form.locator("pre").inner_text()
+    visit.press("Arm", form)
+    page.locator("tbody tr", has_text="object-put").wait_for()
+    for preset in ("Receiver down", "Bucket gone", "Slow store", "Publisher flaps"):
+        visit.button(f"Arm: {preset}").click()
+    page.wait_for_function("document.querySelectorAll('tbody tr').length >= 6")
+    control(fresh, "DELETE", "faults")
+
+
+def test_snapshots_are_saved_compared_loaded_and_everything_reset(visit, fresh):
+    page = visit.page
+    recorded(fresh)
+    visit.go("state")
+    page.get_by_label("Name", exact=True).fill("before")
+    visit.press("Save")
+    row = page.locator("tbody tr", has_text="before")
+    row.wait_for()
+    call(fresh, "DeleteLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*")
+    visit.press("Differences", row)
+    visit.sees("1 differences between before and now")
+    page.locator("tr", has_text="went").locator("code", has_text=f"{DOMAIN}/live/*").wait_for()
+    with page.expect_download() as saved:
+        visit.press("Download", row)
+    document = json.loads(saved.value.path().read_text())
+    assert document["rules"][0]["domain"] == DOMAIN
+    visit.press("Reset everything")
+    visit.press("Reset everything", page.locator("dialog"))
+    visit.sees("Everything is as after a fresh start.", page)
+    assert control(fresh, "GET", "recordings")[1]["recordings"] == []
+    visit.press("Load", row)
+    visit.sees("before is loaded: 1 rules.", page)
+    assert control(fresh, "GET", "rules")[1]["domains"][0]["rules"][0]["app"] == "live"
+    with page.expect_file_chooser() as chooser:
+        visit.press("Load a file")
+    chooser.value.set_files({"name": "again.json", "mimeType": "application/json", "buffer": json.dumps(document).encode()})
+    visit.sees("again.json is loaded", page)
+    visit.press("Forget", row)
+    row.wait_for(state="detached")
+
+
+def test_settings_and_coverage(visit, fresh):
+    page = visit.page
+    control(fresh, "POST", "call", {"action": "DescribeLiveDomainOnlineUserNum", "params": {"DomainName": DOMAIN}})
+    visit.go("state")
+    page.locator("tr", has_text="data-dir").get_by_text("--data-dir").wait_for()
+    visit.sees("of 437 documented")
+    page.get_by_label("Standing").select_option("implemented")
+    page.locator("tr", has_text="AddLiveAppRecordConfig").first.wait_for()
+    page.get_by_label("Search").fill("Snapshot")
+    page.get_by_label("Standing").select_option("")
+    page.locator("tr", has_text="Snapshot").first.wait_for()
+
+
+def test_names_with_markup_are_text(visit, fresh):
+    stream = "<img src=x onerror=alert(1)>"
+    status, answer = control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "b-i-b", "query": "x=%3Cscript%3E"})
+    assert status == 200, answer
+    control(fresh, "POST", "call", {"action": "DescribeLiveRecordConfig", "params": {"DomainName": DOMAIN, "AppName": stream}})
+    visit.go("calls")
+    visit.page.locator(".rows a").first.click()
+    visit.sees(stream)
+    visit.go("now")
+    assert visit.page.locator("main img, main script").count() == 0
+    visit.go("streams", DOMAIN, "live", urllib.parse.quote(stream, safe=""))
+    visit.allow("400")
+    assert visit.page.locator("h1").inner_text().endswith(stream)
+    assert visit.page.locator("main img").count() == 0
+
+
+def test_by_keyboard_alone(visit, fresh):
+    page = visit.page
+    visit.go("now")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.locator("#nav a", has_text="Faults").focus()
+    page.keyboard.press("Enter")
+    page.locator("h1", has_text="Faults").wait_for()
+    visit.button("Arm: Bucket gone").focus()
+    page.keyboard.press("Enter")
+    page.locator("tbody tr", has_text="object-put").wait_for()
+    visit.button("Disarm").first.focus()
+    page.keyboard.press("Space")
+    visit.sees("No fault is armed.")
