@@ -92,14 +92,10 @@ fn range(header: Option<&str>, size: u64) -> Result<Option<(u64, u64)>, ()> {
     };
     let number = |text: &str| text.trim().parse::<u64>().ok();
     let (start, end) = match (number(first), number(last)) {
-        (Some(start), end)
-            if first <= last || last.is_empty() || end.is_some_and(|end| end >= start) =>
-        {
-            (
-                start,
-                end.map_or(size, |end| end.saturating_add(1)).min(size),
-            )
-        }
+        (Some(start), end) if last.is_empty() || end.is_some_and(|end| end >= start) => (
+            start,
+            end.map_or(size, |end| end.saturating_add(1)).min(size),
+        ),
         (None, Some(tail)) if first.trim().is_empty() => (size.saturating_sub(tail), size),
         _ => return Ok(None),
     };
@@ -157,7 +153,7 @@ enum Source {
     /// Fragments behind their head: they are such a file.
     Fragments(VecDeque<String>),
     /// Files of another container.
-    Other(VecDeque<String>, Playable),
+    Other(VecDeque<String>, Box<Playable>),
 }
 
 /// A file while it is made.
@@ -265,7 +261,7 @@ fn entries(playlist: &str, key: &str, from: usize) -> Result<Source, Refused> {
     }
     Ok(match map {
         Some(_) => Source::Fragments(keys),
-        None => Source::Other(keys, Playable::new(Container::MpegTs)),
+        None => Source::Other(keys, Box::new(Playable::new(Container::MpegTs))),
     })
 }
 
@@ -273,8 +269,14 @@ async fn source(app: &App, bucket: &str, key: &str, from: usize) -> Result<Sourc
     let one = || VecDeque::from([key.to_owned()]);
     let ending = key.rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending.to_ascii_lowercase().as_str() {
-        "flv" => Ok(Source::Other(one(), Playable::new(Container::Flv))),
-        "ts" => Ok(Source::Other(one(), Playable::new(Container::MpegTs))),
+        "flv" => Ok(Source::Other(
+            one(),
+            Box::new(Playable::new(Container::Flv)),
+        )),
+        "ts" => Ok(Source::Other(
+            one(),
+            Box::new(Playable::new(Container::MpegTs)),
+        )),
         "m3u8" => {
             let objects = &app.services.objects;
             let size = objects.facts(bucket, key).await.map_err(unseen)?.size;

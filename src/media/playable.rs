@@ -38,14 +38,18 @@ pub enum PlayableError {
     Codec,
 }
 
+/// An FLV file as far as it was read.
+#[derive(Debug, Default)]
+struct Flv {
+    tags: TagStream,
+    reader: TagReader,
+    codec: Option<VideoCodec>,
+}
+
 #[derive(Debug)]
 enum Input {
-    Flv {
-        tags: TagStream,
-        reader: TagReader,
-        codec: Option<VideoCodec>,
-    },
-    MpegTs(TsReader),
+    Flv(Box<Flv>),
+    MpegTs(Box<TsReader>),
 }
 
 /// Makes one file of another.
@@ -65,13 +69,9 @@ impl Playable {
             Container::Flv => {
                 // Its header says which tracks there are, and is often wrong: the muxer waits for both, within its bound.
                 out.expect(true, true);
-                Input::Flv {
-                    tags: TagStream::new(),
-                    reader: TagReader::new(),
-                    codec: None,
-                }
+                Input::Flv(Box::default())
             }
-            Container::MpegTs => Input::MpegTs(TsReader::new()),
+            Container::MpegTs => Input::MpegTs(Box::default()),
         };
         Self {
             input,
