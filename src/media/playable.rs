@@ -71,7 +71,7 @@ impl Playable {
                 out.expect(true, true);
                 Input::Flv(Box::default())
             }
-            Container::MpegTs => Input::MpegTs(Box::default()),
+            Container::MpegTs => Input::MpegTs(Box::new(TsReader::new())),
         };
         Self {
             input,
