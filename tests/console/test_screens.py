@@ -24,7 +24,7 @@ def recorded(server, stream: str = "s1", seconds: int = 10, notify: str | None =
     call(server, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com",
          RecordFormat__1__Format="mp4", RecordFormat__1__CycleDuration="900", RecordFormat__2__Format="m3u8", RecordFormat__2__CycleDuration="900", RecordFormat__3__Format="flv", RecordFormat__3__CycleDuration="900")
     if notify:
-        call(server, "AddLiveRecordNotifyConfig", DomainName=DOMAIN, NotifyUrl=notify, NeedStatusNotify="true", NotifyReqAuth="true", NotifyAuthKey="a-key-of-callbacks")
+        call(server, "AddLiveRecordNotifyConfig", DomainName=DOMAIN, NotifyUrl=notify, NeedStatusNotify="true", NotifyReqAuth="true", NotifyAuthKey="aKeyOfCallbacks16")
     control(server, "POST", "streams", {"domain": DOMAIN, "stream": stream, "seconds": seconds, "speed": 0, "wait": True})
     control(server, "POST", "clock/advance", {"seconds": 200})
 
@@ -160,7 +160,7 @@ def test_a_callback_is_read_resent_and_sent_edited_to_the_sink(visit, fresh):
     box = page.get_by_label("Check the signature with this key").first
     box.fill("another-key")
     visit.sees("The signature is not made with this key.")
-    box.fill("a-key-of-callbacks")
+    box.fill("aKeyOfCallbacks16")
     visit.sees("The signature is made with this key.")
     visit.press("Send again")
     visit.sees("Sent.", page)
