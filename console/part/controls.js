@@ -76,6 +76,9 @@ export function toggles(label, words, chosen, changed) {
   return h('div', { class: 'toggles', role: 'group', 'aria-label': label }, buttons);
 }
 
+// Small facts beside each other.
+export const line = (...parts) => h('span', { class: 'line muted' }, parts.filter(Boolean).map((part) => (part instanceof Node ? part : h('span', {}, part))));
+
 export const badge = (text, kind = '') => h('span', { class: `badge ${kind}` }, text);
 
 // The form sends on Enter as on its button.

@@ -7,7 +7,7 @@ import { t, word } from '../lib/i18n.js';
 import { md5 } from '../lib/md5.js';
 import { go, link, requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
-import { badge, button, field, form } from '../part/controls.js';
+import { badge, button, field, form, line } from '../part/controls.js';
 import { body as bodyOf, code, json } from '../part/code.js';
 import { dialog } from '../part/dialog.js';
 import { guide, SINK, sinkUrl } from '../part/guide.js';
@@ -81,7 +81,7 @@ export async function open(view, body, [id], asked) {
     const shown = rows.filter(fits);
     fill(list, shown.map((it) => ({ it, here: String(it.id) === chosen })), ({ it }) => it.id, ({ it, here }) => h('li', {}, h('a', { href: link(['callbacks', String(it.id)]), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, word('event', it.kind)), badge(word('state', it.state), stateKind(it.state))),
-      h('span', { class: 'line muted' }, time(it.created_at, now()), name(it), t('callbacks.tries', { n: it.attempts?.length ?? 0 })))));
+      line(time(it.created_at, now()), name(it), t('callbacks.tries', { n: it.attempts?.length ?? 0 })))));
     more.hidden = !cursor;
     const nothing = rows.length === 0;
     if (none.dataset.shown !== `${nothing}${shown.length}`) {

@@ -6,7 +6,7 @@ import { micros, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
 import { link, requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
-import { badge, button, field } from '../part/controls.js';
+import { badge, button, field, line } from '../part/controls.js';
 import { snippets } from '../part/code.js';
 import { difference } from '../part/difference.js';
 import { makeCall } from '../part/anycall.js';
@@ -46,7 +46,7 @@ export async function open(view, body, [id], asked) {
     const shown = rows.filter(fits);
     fill(list, shown.map((it) => ({ it: { ...it, again: null }, here: it.request_id === chosen })), ({ it }) => it.request_id, ({ it, here }) => h('li', {}, h('a', { href: link(['calls', it.request_id]), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, it.action || t('calls.no_action')), badge(it.status, wrong(it) ? 'wrong' : 'good')),
-      h('span', { class: 'line muted' }, time(it.at, now()), it.caller ?? t('calls.nobody'), it.scheme, micros(it.took_us), it.fault ? badge(t('kind.fault'), 'wrong') : null),
+      line(time(it.at, now()), it.caller ?? t('calls.nobody'), it.scheme, micros(it.took_us), it.fault ? badge(t('kind.fault'), 'wrong') : null),
       it.code ? h('span', { class: 'line wrong' }, it.code) : null)));
     more.hidden = !cursor;
     const print = `${rows.length === 0}${shown.length === 0}`;

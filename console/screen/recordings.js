@@ -8,7 +8,7 @@ import { objectPath, playPath } from '../lib/media.js';
 import { keyOf, slicesOf } from '../lib/playlist.js';
 import { link, requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
-import { badge, button, copyButton, field, form } from '../part/controls.js';
+import { badge, button, copyButton, field, form, line } from '../part/controls.js';
 import { json } from '../part/code.js';
 import { guide } from '../part/guide.js';
 import { player } from '../part/player.js';
@@ -52,7 +52,7 @@ export async function open(view, body, [session], asked) {
     const shown = pages.filter(fits);
     fill(list, shown.map((it) => ({ it, here: it.session === chosen })), ({ it }) => it.session, ({ it, here }) => h('li', {}, h('a', { href: link(['recordings', it.session]), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, name(it)), badge(word('state', it.state), it.state === 'recording' ? 'good' : it.state === 'failed' ? 'wrong' : '')),
-      h('span', { class: 'line muted' }, time(it.start_time, now()), span((instant(it.stop_time) - instant(it.start_time)) / 1000), it.files.map((file) => file.format).join(' ')))));
+      line(time(it.start_time, now()), span((instant(it.stop_time) - instant(it.start_time)) / 1000), it.files.map((file) => file.format).join(' ')))));
     more.hidden = !cursor;
     const nothing = pages.length === 0;
     if (none.dataset.shown !== `${nothing}${shown.length}`) {

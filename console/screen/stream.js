@@ -138,7 +138,7 @@ export async function open(view, body, [domain, app, stream]) {
       const at = stamp(drawn.closes);
       empty(closing, h('p', {}, t('timeline.closes_at', { at }), ' ', button(t('timeline.advance'), async () => readClock(await post('clock/advance', { seconds: Math.max(1, Math.ceil((drawn.closes - now()) / 1000) + 1) })))));
     } else empty(closing);
-    empty(files, sessions.map((session) => h('li', {}, h('a', { href: link(['recordings', session.session]) }, t('recordings.of', { at: session.start_time })), ' ', h('span', { class: 'muted' }, `${word('state', session.state)} · ${session.files.map((file) => file.format).join(', ')}`))));
+    empty(files, sessions.map((session) => h('li', {}, h('a', { href: link(['recordings', session.session]) }, t('recordings.of', { at: session.start_time })), ' ', h('span', { class: 'muted' }, [word('state', session.state), ...session.files.map((file) => file.format)].join(' · ')))));
   }
 
   const actions = h('div', { class: 'actions' });
