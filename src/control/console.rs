@@ -95,6 +95,18 @@ mod tests {
         found
     }
 
+    /// The places of a text that are filled in, in order.
+    fn places(value: &serde_json::Value) -> Vec<&str> {
+        let text = value.as_str().unwrap();
+        let rest = text.split('{').skip(1);
+        let mut found: Vec<&str> = rest
+            .filter_map(|rest| rest.split_once('}'))
+            .map(|(name, _)| name)
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
     #[test]
     fn both_languages_have_the_same_texts_with_the_same_places() {
         let (en, zh) = (table("text/en.js"), table("text/zh.js"));
@@ -102,17 +114,6 @@ mod tests {
             table.keys().cloned().collect::<BTreeSet<_>>()
         };
         assert_eq!(keys(&en), keys(&zh));
-        let places = |value: &serde_json::Value| {
-            let text = value.as_str().unwrap();
-            let mut found: Vec<&str> = text
-                .split('{')
-                .skip(1)
-                .filter_map(|rest| rest.split_once('}'))
-                .map(|(name, _)| name)
-                .collect();
-            found.sort_unstable();
-            found
-        };
         for (key, value) in &en {
             assert_eq!(places(value), places(&zh[key]), "{key}");
             assert!(!value.as_str().unwrap().is_empty(), "{key}");

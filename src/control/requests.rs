@@ -65,7 +65,11 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     let listing = Listing::of(&ask)?;
     let place: Option<u64> = listing.place(|cursor| cursor.parse().ok())?;
     let (action, id) = (ask.query("action"), ask.query("request_id"));
-    let problems = ask.switch("problems")?;
+    let problems = match ask.query("problems") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Refused::bad("problems must be true or false")),
+    };
     let is_wanted = |entry: &Entry<'_>| {
         let param = |wanted: &str| {
             let found = entry.params.iter().find(|(name, _)| name == wanted);

@@ -100,11 +100,12 @@ impl Playable {
                 };
                 reader.feed(bytes, &mut found)?;
             }
-            Input::Flv {
-                tags,
-                reader,
-                codec,
-            } => {
+            Input::Flv(flv) => {
+                let Flv {
+                    tags,
+                    reader,
+                    codec,
+                } = &mut **flv;
                 tags.feed(bytes);
                 while let Some(tag) = tags.next_tag()? {
                     let mut item = |it| {
