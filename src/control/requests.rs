@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Outcome, answer};
+use super::ask::{Ask, Outcome, Refused, answer};
 use super::listing::Listing;
 use crate::app::App;
 use crate::config::DEFAULT_ENDPOINT;
