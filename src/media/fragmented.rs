@@ -80,7 +80,7 @@ impl Fragmented {
     /// When the configurations cannot be written; there is nothing more then.
     pub fn frame(&mut self, frame: Frame, sink: &mut impl FnMut(Bytes)) -> Result<(), MuxError> {
         if self.fragmenter.is_some() {
-            return self.put(frame, sink);
+            return self.put(&frame, sink);
         }
         self.waiting.push(frame);
         let all_known = (self.video.is_some() || !self.expected.0)
@@ -124,12 +124,10 @@ impl Fragmented {
         self.fragmenter = Some(Fragmenter::new(video, audio, Position::default())?);
         let waiting = std::mem::take(&mut self.waiting);
         self.shift_ms = waiting.iter().map(|frame| frame.dts_ms).min();
-        waiting
-            .into_iter()
-            .try_for_each(|frame| self.put(frame, sink))
+        waiting.iter().try_for_each(|frame| self.put(frame, sink))
     }
 
-    fn put(&mut self, frame: Frame, sink: &mut impl FnMut(Bytes)) -> Result<(), MuxError> {
+    fn put(&mut self, frame: &Frame, sink: &mut impl FnMut(Bytes)) -> Result<(), MuxError> {
         let is_video = frame.track == Track::Video;
         let known = if is_video {
             self.video.is_some()
@@ -149,7 +147,7 @@ impl Fragmented {
         let slot = usize::from(!is_video);
         let last = self.last_ms.get(slot).copied().unwrap_or(0);
         let at = at.max(last).max(0);
-        self.cut_before(&frame, at, sink)?;
+        self.cut_before(frame, at, sink)?;
         if let Some(last) = self.last_ms.get_mut(slot) {
             *last = at;
         }
@@ -230,7 +228,7 @@ mod tests {
             let mut items = Vec::new();
             reader
                 .read(tag.kind, tag.timestamp, tag.payload, &mut |item| {
-                    items.push(item)
+                    items.push(item);
                 })
                 .unwrap();
             for item in items {
