@@ -168,15 +168,19 @@ def test_a_follower_that_does_not_read_is_dropped_and_costs_nothing(own_stage):
     assert resident() - before < 48 << 20
     got = b""
     while not got.endswith(b"0\r\n\r\n"):
-        chunk = slow.recv(1 << 20)
+        try:
+            chunk = slow.recv(1 << 20)
+        except ConnectionResetError:
+            # It had read nothing for longer than the server waits.
+            break
         if not chunk:
             break
         got += chunk
     slow.close()
     ids = [int(line.removeprefix(b"id: ")) for line in got.splitlines() if line.startswith(b"id: ") and line[4:].isdigit()]
-    assert ids == sorted(ids) and 0 < len(ids) < 24_000
+    assert ids == sorted(ids) and len(ids) < 24_000
     # With its last id it is back among what is kept.
-    again = Followed(follow(stage.server, f"since={ids[-1]}"))
+    again = Followed(follow(stage.server, f"since={ids[-1] if ids else first}"))
     assert again.read(1)[0]["kind"] == "call"
 
 

@@ -149,7 +149,8 @@ def test_exec_runs_a_command_beside_a_server(tmp_path):
     assert subprocess.run([binary(), "exec", "--", "no-such-program"], env=environment, capture_output=True, timeout=60).returncode == 1
     assert subprocess.run([binary(), "exec"], env=environment, capture_output=True, timeout=60).returncode == 2
     running = subprocess.Popen([binary(), "exec", "--", "sleep", "60"], env=environment)
-    wait_for(lambda: os.listdir(tmp_path), what="the folder of the server")
+    children = lambda: open(f"/proc/{running.pid}/task/{running.pid}/children").read() or any(open(f"/proc/{running.pid}/task/{t}/children").read() for t in os.listdir(f"/proc/{running.pid}/task"))  # noqa: E731
+    wait_for(children, what="the command")
     time.sleep(0.5)
     running.send_signal(signal.SIGTERM)
     assert running.wait(20) == 128 + signal.SIGTERM
