@@ -21,6 +21,8 @@ mod patch;
 pub use model::ActionSpec;
 
 static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/api-spec/2016-11-01/actions");
+/// Actions that the product has retired and that are answered here all the same, in their last documented form.
+static RETIRED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/api-spec/2016-11-01/retired");
 const PATCHES: &str = include_str!("../api-spec/patches.json");
 
 /// A longer name than this is nobody's typing error, and comparing it would cost time.
@@ -28,10 +30,30 @@ const LONGEST_GUESS: usize = 128;
 /// From this likeness on (1 is equal) a name is worth a "did you mean".
 const LIKENESS: f64 = 0.85;
 
+fn find<'a>(slots: &'a [Slot], name: &str) -> Option<&'a Slot> {
+    let at = slots.binary_search_by(|slot| slot.name.cmp(name)).ok()?;
+    slots.get(at)
+}
+
+fn slots(folder: &'static Dir<'static>) -> Vec<Slot> {
+    let files = folder.files().filter_map(|file| {
+        let name = file.path().file_stem()?.to_str()?;
+        Some(Slot {
+            name,
+            text: file.contents(),
+            parsed: OnceLock::new(),
+        })
+    });
+    let mut slots: Vec<Slot> = files.collect();
+    slots.sort_unstable_by_key(|slot| slot.name);
+    slots
+}
+
 /// The embedded specification.
 #[derive(Debug)]
 pub struct Spec {
     slots: Vec<Slot>,
+    retired: Vec<Slot>,
 }
 
 #[derive(Debug)]
@@ -46,38 +68,23 @@ impl Spec {
     #[must_use]
     pub fn embedded() -> &'static Spec {
         static SPEC: OnceLock<Spec> = OnceLock::new();
-        SPEC.get_or_init(|| {
-            let mut slots: Vec<Slot> = ACTIONS
-                .files()
-                .filter_map(|file| {
-                    let name = file.path().file_stem()?.to_str()?;
-                    Some(Slot {
-                        name,
-                        text: file.contents(),
-                        parsed: OnceLock::new(),
-                    })
-                })
-                .collect();
-            slots.sort_unstable_by_key(|slot| slot.name);
-            Spec { slots }
+        SPEC.get_or_init(|| Spec {
+            slots: slots(&ACTIONS),
+            retired: slots(&RETIRED),
         })
     }
 
     /// The action of this exact name.
     #[must_use]
     pub fn action(&self, name: &str) -> Option<&ActionSpec> {
-        let at = self
-            .slots
-            .binary_search_by(|slot| slot.name.cmp(name))
-            .ok()?;
-        let slot = self.slots.get(at)?;
+        let slot = find(&self.slots, name).or_else(|| find(&self.retired, name))?;
         // A file that does not parse is a broken build; a test reads them all.
         slot.parsed
             .get_or_init(|| patch::load(slot.name, slot.text, PATCHES).ok())
             .as_ref()
     }
 
-    /// All names, sorted.
+    /// All documented names, sorted; the retired ones are not among them.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &'static str> {
         self.slots.iter().map(|slot| slot.name)
     }
@@ -133,6 +140,19 @@ mod tests {
                 slot.name
             );
         }
+    }
+
+    #[test]
+    fn retired_actions_are_known_and_not_documented() {
+        let spec = Spec::embedded();
+        assert!(!spec.retired.is_empty());
+        for slot in &spec.retired {
+            let action = patch::load(slot.name, slot.text, PATCHES).unwrap();
+            assert!(action.retired && action.action == slot.name);
+            assert!(spec.names().all(|name| name != slot.name));
+            assert!(spec.action(slot.name).is_some());
+        }
+        assert!(spec.actions().all(|action| !action.retired));
     }
 
     #[test]

@@ -63,21 +63,7 @@ const RETIRED: &[Retired] = &[
     ("DescribeLiveMixConfig", &["DescribeMixStreamList"]),
     ("DescribeLiveMixNotifyConfig", &["DescribeMixStreamList"]),
     ("DescribeLiveStagingIp", &[]),
-    (
-        "DescribeLiveStreamOnlineUserNum",
-        &[
-            "DescribeLiveDomainOnlineUserNum",
-            "DescribeLiveStreamHistoryUserNum",
-        ],
-    ),
     ("DescribeLiveStreamOptimizedFeatureConfig", &[]),
-    (
-        "DescribeLiveStreamsFrameRateAndBitRateData",
-        &[
-            "DescribeLiveDomainFrameRateAndBitRateData",
-            "DescribeLiveStreamDetailFrameRateAndBitRateData",
-        ],
-    ),
     ("DescribeMeterLiveInteractionDau", &[]),
     ("DescribeMeterLiveRtcDuration", &[]),
     ("DescribeRecord", &[]),
@@ -146,8 +132,10 @@ mod tests {
             }
         }
         assert_eq!(told("StartCaster"), None);
-        let users = told("DescribeLiveStreamOnlineUserNum").unwrap();
-        assert!(users.contains("DescribeLiveDomainOnlineUserNum"), "{users}");
+        let data = told("DescribeLiveDomainRecordData").unwrap();
+        assert!(data.contains("DescribeLiveDomainRecordUsageData"), "{data}");
+        // Those that are answered are none of these.
+        assert_eq!(told("DescribeLiveStreamOnlineUserNum"), None);
         assert!(told("CreateBoard").unwrap().contains("nothing"));
     }
 }

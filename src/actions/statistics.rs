@@ -17,7 +17,9 @@ pub mod describe_live_stream_bit_rate_data;
 pub mod describe_live_stream_detail_frame_rate_and_bit_rate_data;
 pub mod describe_live_stream_history_user_num;
 pub mod describe_live_stream_metric_detail_data;
+pub mod describe_live_stream_online_user_num;
 pub mod describe_live_stream_push_metric_detail_data;
+pub mod describe_live_streams_frame_rate_and_bit_rate_data;
 pub mod describe_live_user_stream_metric_data;
 pub mod describe_up_peak_publish_stream_data;
 mod metric;
@@ -98,6 +100,14 @@ pub const ACTIONS: &[ActionDef] = &[
         "DescribeUpPeakPublishStreamData",
         describe_up_peak_publish_stream_data
     ),
+    action!(
+        "DescribeLiveStreamOnlineUserNum",
+        describe_live_stream_online_user_num
+    ),
+    action!(
+        "DescribeLiveStreamsFrameRateAndBitRateData",
+        describe_live_streams_frame_rate_and_bit_rate_data
+    ),
 ];
 
 /// Parameters that are accepted without effect, by action, each with its reason.
@@ -173,5 +183,13 @@ pub const IGNORES: &[(&str, Ignores)] = &[
     (
         "DescribeUpPeakPublishStreamData",
         describe_up_peak_publish_stream_data::IGNORES,
+    ),
+    (
+        "DescribeLiveStreamOnlineUserNum",
+        describe_live_stream_online_user_num::IGNORES,
+    ),
+    (
+        "DescribeLiveStreamsFrameRateAndBitRateData",
+        describe_live_streams_frame_rate_and_bit_rate_data::IGNORES,
     ),
 ];

@@ -212,3 +212,54 @@ async fn names_of_callers_have_a_bound() {
         MOST_DOMAINS
     );
 }
+
+/// The bound that docs/limits.md promises and docs/performance.md measures: 2,000 streams that are pushed and watched for an hour.
+#[tokio::test]
+async fn two_thousand_streams_for_an_hour_stay_cheap() {
+    const STREAMS: usize = 2_000;
+    const MINUTES: i64 = 60;
+    let bed = Bed::new().await;
+    let mut there = Vec::new();
+    for number in 0..STREAMS {
+        let stream = format!("stream-{number}");
+        let inflow = bed
+            .meter
+            .inflow(&StreamKey::new("play", "live", &stream), "push");
+        let coming = Coming {
+            stream: &stream,
+            ..Bed::coming("10.0.0.1")
+        };
+        there.push((inflow, bed.meter.viewer(coming)));
+    }
+    let began = crate::clock::monotonic();
+    for minute in 0..u32::try_from(MINUTES).unwrap() {
+        for (inflow, viewer) in &there {
+            push(inflow, minute * 2, 2);
+            viewer.sent(1_000);
+        }
+        assert!(bed.clock.advance(MINUTE_MS).await.settled);
+    }
+    let took = began.elapsed() / u32::try_from(MINUTES).unwrap();
+    let mut asked = all();
+    asked.domains = vec!["play".to_owned()];
+    let mut answered = Vec::new();
+    let began = crate::clock::monotonic();
+    let traffic = bed.meter.brought_bytes(&asked).await.unwrap();
+    answered.push(began.elapsed());
+    let rows: u64 = traffic.iter().map(|(_, bytes)| bytes / 2_010).sum();
+    assert_eq!(rows, STREAMS as u64 * 60);
+    let began = crate::clock::monotonic();
+    let (page, total) = bed.meter.sent_page(&asked, 100_000, 5_000).await.unwrap();
+    answered.push(began.elapsed());
+    assert_eq!((page.len(), total), (5_000, STREAMS as u64 * 60));
+    asked.app = Some("live".to_owned());
+    asked.stream = Some("stream-1234".to_owned());
+    let began = crate::clock::monotonic();
+    assert_eq!(bed.meter.brought(&asked).await.unwrap().len(), 60);
+    answered.push(began.elapsed());
+    println!(
+        "a minute of {STREAMS} streams and viewers: {took:?}; the traffic of the hour, a page of its streams, one stream: {answered:?}"
+    );
+    // Ten times what a busy machine needs for it, in a program that is not optimized.
+    assert!(took.as_secs() < 10 && answered.iter().all(|time| time.as_secs() < 20));
+}

@@ -66,6 +66,8 @@ pub enum CoverageError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     rows: Vec<Row>,
+    /// Answered though the product has them no more.
+    retired: Vec<String>,
 }
 
 impl Coverage {
@@ -109,7 +111,12 @@ impl Coverage {
                 standing: standing(&action.action),
             })
             .collect();
-        Ok(Self { rows })
+        let retired = implemented.iter().copied();
+        let retired = retired.filter(|name| spec.action(name).is_some_and(|action| action.retired));
+        Ok(Self {
+            rows,
+            retired: retired.map(str::to_owned).collect(),
+        })
     }
 
     fn count(&self, word: &str) -> usize {
@@ -138,6 +145,7 @@ impl Coverage {
             "implemented": self.count("implemented"),
             "declined": self.count("declined"),
             "specOnly": self.count("spec-only"),
+            "retired": self.retired,
             "actions": rows,
         })
     }
@@ -169,6 +177,14 @@ impl Coverage {
             self.count("declined"),
             self.count("spec-only")
         );
+        if !self.retired.is_empty() {
+            let _ = writeln!(
+                out,
+                "and {} that the product has retired: {}",
+                self.retired.len(),
+                self.retired.join(", ")
+            );
+        }
         out
     }
 }
@@ -211,6 +227,23 @@ mod tests {
             text.lines()
                 .any(|line| line.starts_with("StartCaster ")
                     && line.ends_with("no video mixing here"))
+        );
+    }
+
+    #[test]
+    fn retired_actions_stand_apart() {
+        let name = "DescribeLiveStreamOnlineUserNum";
+        let table = Coverage::of(Spec::embedded(), &[name], &[]).unwrap();
+        let json = table.to_json();
+        assert_eq!(
+            (&json["total"], &json["implemented"]),
+            (&json!(437), &json!(0))
+        );
+        assert_eq!(json["retired"], json!([name]));
+        assert!(
+            table
+                .to_text()
+                .ends_with(&format!("and 1 that the product has retired: {name}\n"))
         );
     }
 

@@ -21,6 +21,9 @@ pub struct ActionSpec {
     /// False for an action that only SDKs know.
     #[serde(default = "yes")]
     pub in_gateway_metadata: bool,
+    /// True for an action that the product has no more and released code still calls.
+    #[serde(default)]
+    pub retired: bool,
     /// Its parameters.
     pub request: Vec<Param>,
     /// The fields of its answer.

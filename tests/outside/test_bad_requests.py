@@ -225,8 +225,6 @@ def test_declined_action(api, server):
 @pytest.mark.parametrize(
     ("action", "successor"),
     [
-        ("DescribeLiveStreamOnlineUserNum", "DescribeLiveDomainOnlineUserNum"),
-        ("DescribeLiveStreamsFrameRateAndBitRateData", "DescribeLiveStreamDetailFrameRateAndBitRateData"),
         ("DescribeLiveDomainTranscodeData", "DescribeLiveDomainStreamTranscodeData"),
         ("StartMixStreamsService", "CreateMixStream"),
         ("CreateBoard", "nothing has taken its place"),

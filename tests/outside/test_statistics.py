@@ -11,6 +11,7 @@ from fractions import Fraction
 import pytest
 
 from harness.clip import AUDIO, VIDEO
+from harness.notes import noted
 from harness.server import Server
 from harness.stage import Stage, wire
 from harness.wait import wait_for
@@ -153,6 +154,23 @@ def test_what_was_played_is_counted(sdk, server, stage):
     assert counted == {"200": 3, "404": 1}
     hours = sdk.call("DescribeLiveDomainPvUvData", **domain, **period(stage, since))["PvUvDataInfos"]["PvUvDataInfo"]
     assert (total(hours, "PV"), max(int(hour["UV"]) for hour in hours)) == (3, 1)
+
+
+def test_retired_actions_are_answered(server, stage):
+    """Released code still calls them; the answer has their last form, and a note says what has taken their place."""
+    publisher = stage.publisher()
+    publisher.push(10)
+    player = viewer(server, stage, "/live/s1.flv")
+    wait_for(lambda: stage.api.call("DescribeLiveStreamOnlineUserNum", DomainName=stage.domain)["TotalUserNumber"] == 1, 10, "a viewer")
+    status, body, note = noted(server, "DescribeLiveStreamOnlineUserNum", DomainName=stage.domain, AppName="live", StreamName="s1")
+    assert status == 200 and note and "DescribeLiveDomainOnlineUserNum" in note
+    (info,) = body["OnlineUserInfo"]["LiveStreamOnlineUserNumInfo"]
+    assert (info["StreamUrl"], info["UserNumber"]) == (f"rtmp://{stage.domain}/live/s1", 1)
+    player.close()
+    rates = stage.api.call("DescribeLiveStreamsFrameRateAndBitRateData", DomainName=stage.domain)["FrameRateAndBitRateInfos"]["FrameRateAndBitRateInfo"]
+    assert rates[0]["VideoFrameRate"] == pytest.approx(frame_rate(publisher, VIDEO), abs=0.01)
+    coverage = server.get("/_localyun/coverage")
+    assert coverage["total"] == 437 and "DescribeLiveStreamOnlineUserNum" in coverage["retired"]
 
 
 def test_errors_are_the_documented_ones(sdk, stage):

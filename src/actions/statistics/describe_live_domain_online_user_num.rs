@@ -14,6 +14,9 @@ use crate::model::figures::{Asked, MINUTE_MS, minute_of};
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
 
+/// The template of a stream that is played as it was pushed.
+const UNTOUCHED: &str = "origin";
+
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
@@ -98,7 +101,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         stream_name,
         infos: Infos {
             info: vec![Info {
-                transcode_template: String::new(),
+                transcode_template: UNTOUCHED.to_owned(),
                 user_number: i64::try_from(count).unwrap_or(i64::MAX),
             }],
         },

@@ -262,8 +262,8 @@ async fn viewers_are_those_of_now_or_of_a_minute() {
     assert_eq!(
         told["OnlineUserInfo"]["LiveStreamOnlineUserNumInfo"],
         json!([
-            {"StreamName": "a", "Infos": {"Info": [{"TranscodeTemplate": "", "UserNumber": 4}]}},
-            {"StreamName": "b", "Infos": {"Info": [{"TranscodeTemplate": "", "UserNumber": 2}]}},
+            {"StreamName": "a", "Infos": {"Info": [{"TranscodeTemplate": "origin", "UserNumber": 4}]}},
+            {"StreamName": "b", "Infos": {"Info": [{"TranscodeTemplate": "origin", "UserNumber": 2}]}},
         ])
     );
     assert_eq!(
@@ -454,5 +454,53 @@ async fn the_running_minute_is_told_too() {
     assert_eq!(
         (&minute["VideoFrameRate"], &minute["BitRate"]),
         (&json!(25.0), &json!(200_000.0))
+    );
+}
+
+#[tokio::test]
+async fn retired_actions_answer_in_their_last_form() {
+    let bed = bed().await;
+    let users = "DescribeLiveStreamOnlineUserNum";
+    let domain = "DomainName=play.example.com";
+    let told = bed.ok(users, &format!("{domain}&{}", period(0, 8))).await;
+    assert_eq!(told["TotalUserNumber"], 6);
+    assert_eq!(
+        told["OnlineUserInfo"]["LiveStreamOnlineUserNumInfo"],
+        json!([
+            {"StreamUrl": "rtmp://play.example.com/live/a", "UserNumber": 4, "Time": to_api(at(0))},
+            {"StreamUrl": "rtmp://play.example.com/live/b", "UserNumber": 2, "Time": to_api(at(0))},
+            {"StreamUrl": "rtmp://play.example.com/live/a", "UserNumber": 2, "Time": to_api(at(7))},
+        ])
+    );
+    assert_eq!(bed.ok(users, domain).await["TotalUserNumber"], 0);
+    let coming = Coming {
+        domain: "play.example.com",
+        app: "live",
+        stream: "b",
+        player: Player::Rtmp,
+        secure: false,
+        address: "10.0.0.9".parse().unwrap(),
+    };
+    let _viewer = bed.ctx.services.meter.viewer(coming);
+    for (more, number) in [
+        ("", 1),
+        ("&AppName=live&StreamName=b", 1),
+        ("&StreamName=a", 0),
+    ] {
+        let told = bed.ok(users, &format!("{domain}{more}")).await;
+        assert_eq!(told["TotalUserNumber"], number, "{more}");
+    }
+    let rates = "DescribeLiveStreamsFrameRateAndBitRateData";
+    let told = bed.ok(rates, &format!("{domain}&{}", period(0, 8))).await;
+    let infos = &told["FrameRateAndBitRateInfos"]["FrameRateAndBitRateInfo"];
+    assert_eq!(infos.as_array().unwrap().len(), 3);
+    assert_eq!(
+        infos[1],
+        json!({"Time": to_api(at(0)), "StreamUrl": "rtmp://push.example.com/live/b", "VideoFrameRate": 30.0, "AudioFrameRate": 40.0, "BitRate": 116_000.0})
+    );
+    let none = bed.ok(rates, domain).await;
+    assert_eq!(
+        none["FrameRateAndBitRateInfos"]["FrameRateAndBitRateInfo"],
+        json!([])
     );
 }

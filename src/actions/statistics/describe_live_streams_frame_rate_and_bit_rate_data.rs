@@ -1,0 +1,96 @@
+//! DescribeLiveStreamsFrameRateAndBitRateData, which the product has retired: frame and bit rate of the streams of a domain.
+//!
+//! Without times it is the newest minute of each stream that brought something in the last five. Bit rates are bits a second.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::actions::Context;
+use crate::actions::arguments::given;
+use crate::actions::statistics::rates::{self, rounded};
+use crate::actions::statistics::span::{FIVE_MINUTES_MS, Rule, Span};
+use crate::actions::statistics::subject;
+use crate::error::ApiError;
+use crate::model::figures::{Asked, MINUTE_MS};
+use crate::model::retention::DAY_MS;
+use crate::model::wire_time::to_api;
+use crate::notes::{self, Note};
+
+/// Nothing is accepted without effect.
+pub const IGNORES: &[(&str, &str)] = &[];
+
+const PERIODS: Rule = Rule {
+    default: FIVE_MINUTES_MS,
+    longest: DAY_MS,
+};
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Request {
+    pub domain_name: String,
+    pub app_name: Option<String>,
+    pub stream_name: Option<String>,
+    pub start_time: Option<String>,
+    pub end_time: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Answer {
+    pub frame_rate_and_bit_rate_infos: Infos,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Infos {
+    pub frame_rate_and_bit_rate_info: Vec<Info>,
+}
+
+/// One stream in one minute.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Info {
+    pub time: String,
+    pub stream_url: String,
+    pub video_frame_rate: f64,
+    pub audio_frame_rate: f64,
+    pub bit_rate: f64,
+}
+
+/// Lists the minutes in which something came, or the newest of each stream.
+pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
+    notes::tell(Note::Beyond {
+        what: "the product has retired this action; DescribeLiveDomainFrameRateAndBitRateData and DescribeLiveStreamDetailFrameRateAndBitRateData have taken its place",
+    });
+    let domain = ctx.check_domain(&request.domain_name).await?;
+    let (start, end) = (given(request.start_time), given(request.end_time));
+    let newest_alone = start.is_none() && end.is_none();
+    let span = Span::read(start.as_deref(), end.as_deref(), PERIODS, ctx.now())?;
+    let asked = Asked {
+        app: given(request.app_name),
+        stream: given(request.stream_name),
+        ..subject::of_domains(&[domain], span, MINUTE_MS)
+    };
+    let mut minutes = rates::minutes(ctx, &asked).await?;
+    if newest_alone {
+        let newest: BTreeMap<_, _> = minutes.into_iter().map(|m| (m.url.clone(), m)).collect();
+        minutes = newest.into_values().collect();
+    }
+    let infos = minutes.into_iter().map(|minute| Info {
+        time: to_api(minute.minute),
+        video_frame_rate: rounded(minute.video.frame_rate()),
+        audio_frame_rate: rounded(minute.audio.frame_rate()),
+        bit_rate: rounded(minute.bit_rate()),
+        stream_url: minute.url,
+    });
+    Ok(Answer {
+        frame_rate_and_bit_rate_infos: Infos {
+            frame_rate_and_bit_rate_info: infos.collect(),
+        },
+    })
+}
