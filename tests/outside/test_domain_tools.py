@@ -1,11 +1,13 @@
 """Domains as tools use them: the calls of both Terraform providers and of the vendor's recording diagnosis, in their order, by the official SDK."""
 
 import json
+import socket
 import ssl
 import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -179,3 +181,30 @@ def test_the_vendors_recording_diagnosis(sdk, stage):
     assert sdk.call("DescribeLiveRecordNotifyRecords", **stream, **period)["TotalNum"] == 1
     assert sdk.call("DescribeLiveStreamRecordIndexFiles", **stream, **period)
     assert sdk.call("DescribeLiveStreamRecordContent", **stream, **period)["RecordContentInfoList"]
+
+
+def served(port: int, name: str) -> bytes:
+    """The certificate that a TLS port shows to who names a domain."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, context.wrap_socket(plain, server_hostname=name) as secure:
+        return secure.getpeercert(binary_form=True)
+
+
+def test_viewers_get_the_certificate_of_the_domain_that_they_name(own_stage, tmp_path):
+    """At once, after a restart too, and the self-signed one where a domain has none or it is out of use."""
+    stage = own_stage("--play-tls-addr", "127.0.0.1:0", data_dir=tmp_path / "data")
+    sdk = Acs3(stage.server.api)
+    chain, key = certificate(tmp_path, stage.domain)
+    port = urlsplit(stage.server.ready["play_tls"]).port
+    own = served(port, stage.domain)
+    sdk.call("SetLiveDomainCertificate", DomainName=stage.domain, SSLProtocol="on", SSLPub=chain, SSLPri=key)
+    mine = ssl.PEM_cert_to_DER_cert(chain)
+    assert (served(port, stage.domain), served(port, stage.domain.upper())) == (mine, mine)
+    assert served(port, "other.example.com") == own
+    stage.server.stop(force=True)
+    again = own_stage("--play-tls-addr", "127.0.0.1:0", data_dir=tmp_path / "data")
+    port = urlsplit(again.server.ready["play_tls"]).port
+    assert served(port, stage.domain) == mine
+    Acs3(again.server.api).call("SetLiveDomainCertificate", DomainName=stage.domain, SSLProtocol="off")
+    assert served(port, stage.domain) == own
