@@ -202,7 +202,8 @@ def test_viewers_get_the_certificate_of_the_domain_that_they_name(own_stage, tmp
     mine = ssl.PEM_cert_to_DER_cert(chain)
     assert (served(port, stage.domain), served(port, stage.domain.upper())) == (mine, mine)
     assert served(port, "other.example.com") == own
-    stage.server.stop(force=True)
+    stage.server.process.kill()
+    stage.server.process.wait()
     again = own_stage("--play-tls-addr", "127.0.0.1:0", data_dir=tmp_path / "data")
     port = urlsplit(again.server.ready["play_tls"]).port
     assert served(port, stage.domain) == mine
