@@ -22,8 +22,9 @@ function fits(event, filter) {
 export async function open(view, body, parts, query) {
   const filter = { text: query.text ?? '', kinds: (query.kinds ?? '').split(',').filter(Boolean), problems: query.problems === '1' };
   let paused = false;
-  let cleared = null;
   let frozen = [];
+  // Whether nothing was ever published: then the screen teaches how. A reset and calls are events too.
+  let bare = false;
   const counters = h('ul', { class: 'counters' });
   const list = h('ol', { class: 'happenings', 'aria-label': t('now.list') });
   const none = h('div', {});
@@ -49,7 +50,6 @@ export async function open(view, body, parts, query) {
     draw();
   }, { 'aria-pressed': 'false' });
   const clear = button(t('now.clear'), () => {
-    cleared = events.recent().at(-1) ?? null;
     events.forget();
     frozen = [];
     draw();
@@ -59,7 +59,7 @@ export async function open(view, body, parts, query) {
     const all = paused ? frozen : events.recent();
     const shown = all.filter((event) => fits(event, filter)).slice(-SHOWN).reverse();
     fill(list, shown, (event) => event.id ?? JSON.stringify(event), happening);
-    const nothing = !all.length && !cleared;
+    const nothing = bare && !all.some((event) => event.kind === 'publish');
     if (none.dataset.shown !== `${nothing}${shown.length === 0}`) {
       none.dataset.shown = `${nothing}${shown.length === 0}`;
       empty(none, nothing ? guide() : shown.length ? null : h('p', { class: 'muted' }, t('now.none')));
@@ -78,6 +78,8 @@ export async function open(view, body, parts, query) {
       view.get('streams?limit=1', 'streams'), view.get('recordings?limit=1', 'recordings'),
       view.get('callbacks?state=failed&limit=1', 'callbacks'), view.get('requests?problems=true&limit=1', 'requests'),
     ])).map((answer) => answer.total);
+    bare = streams === 0 && recordings === 0;
+    draw();
     const one = (name, n, href, bad) => h('li', { class: bad && n ? 'wrong' : '' }, h('a', { href }, h('strong', {}, count(n)), ' ', t(`counter.${name}`)));
     fill(counters, [
       ['live', streams, link(['streams'])], ['recordings', recordings, link(['recordings'])],
