@@ -27,7 +27,8 @@ def test_every_route_refuses_unknown_names_of_a_query(server):
     for line in routes:
         method, target = line.split(" ")
         path = target.split("?")[0]
-        if method == "ANY":
+        # A sink takes any request; a page of the console may be asked for with what a browser or a bookmark puts there.
+        if method == "ANY" or path == "/_localyun/ui/{file...}":
             continue
         path = path.replace("{id}", "1").replace("{name...}", "x")
         path = re.sub(r"\{[a-z.]+\}", "x", path)

@@ -10,7 +10,7 @@ SENT_IN_VAIN = {
                 "PageNumber": 1, "PageSize": 10,
                 "StartTime": "2026-03-01T00:00:00Z", "EndTime": "2026-03-01T01:00:00Z"}, {"RegionId": "cn-shanghai"}),
     "domain": ("AddLiveDomain", {"DomainName": "vain.example.com", "LiveDomainType": "liveVideo", "Region": "cn-shanghai"},
-               {"CheckUrl": "http://127.0.0.1/x", "Tag": [{"Key": "k", "Value": "v"}]}),
+               {"CheckUrl": "http://127.0.0.1/x"}),
     "stream": ("SetLiveStreamsNotifyUrlConfig", {"DomainName": "push.vain.example.com", "NotifyUrl": "http://127.0.0.1:9/n"},
                {"SwitchNotifyUrl": "http://127.0.0.1:9/s"}),
 }

@@ -165,7 +165,7 @@ def test_ready_line_and_nothing_else(tmp_path):
     server = Server(data_dir=tmp_path / "data")
     try:
         ready = server.ready
-        assert set(ready) == {"event", "version", "api", "rtmp", "oss", "startup_ms", "pid"}
+        assert set(ready) == {"event", "version", "api", "rtmp", "play", "oss", "startup_ms", "pid"}
         assert (ready["event"], ready["pid"]) == ("ready", server.process.pid)
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", ready["api"]) and re.fullmatch(r"rtmp://127\.0\.0\.1:\d+", ready["rtmp"])
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", ready["oss"]) and isinstance(ready["startup_ms"], int)
@@ -215,4 +215,4 @@ def test_a_folder_of_a_later_release_is_refused_in_one_sentence(free, tmp_path):
     with contextlib.closing(sqlite3.connect(data / "localyun.db")) as db:
         db.execute("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 1)")
         db.commit()
-    refused(*replaced(free, "--data-dir", str(data)), names="--data-dir: the database was written by a newer localyun")
+    refused(*replaced(free, "--data-dir", str(data)), names="the database was written by a newer localyun")

@@ -226,14 +226,13 @@ def test_what_s3_asks_for_and_is_not_done_is_refused(s3, name):
 
 
 def test_what_oss_asks_for_and_is_not_done_is_refused(stage, name):
-    """Callbacks, encryption, limits of the rate, by name."""
+    """Callbacks, encryption, archives, by name."""
     bucket = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, name)
     for words in [
         {"x-oss-callback": "e30="},
         {"x-oss-server-side-encryption": "KMS"},
         {"x-oss-server-side-encryption": "AES256"},
         {"x-oss-storage-class": "Archive"},
-        {"x-oss-traffic-limit": "819200"},
     ]:
         with pytest.raises(oss2.exceptions.ServerError) as error:
             bucket.put_object("asked", b"x", headers=words)
