@@ -240,7 +240,7 @@ class Story:
         self.refused("InvalidNotifyUrl.Malformed", 400, "UpdateLiveRecordNotifyConfig", **domain, NotifyUrl="ftp://example.com/x")
         self.refused("InvalidStream.NotFound", 404, "RealTimeRecordCommand", **self.stream("none"), Command="start")
         self.refused("InvalidEndTime.Mismatch", 400, "CreateLiveStreamRecordIndexFiles", **self.stream(), **later, **self.store(), OssObject="x.m3u8")
-        self.refused("ActionNotImplemented", 400, "DescribeLiveDomainBpsData", **domain)
+        self.refused("ActionNotImplemented", 400, "DescribeLiveSnapshotConfig", **domain)
 
     def the_end(self) -> None:
         self.call("DeleteLiveRecordNotifyConfig", DomainName=self.domain)

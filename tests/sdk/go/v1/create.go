@@ -32,5 +32,5 @@ var makers = map[string]any{
 	"DescribeLiveStreamRecordIndexFiles": live.CreateDescribeLiveStreamRecordIndexFilesRequest,
 	"DeleteLiveStreamRecordIndexFiles":   live.CreateDeleteLiveStreamRecordIndexFilesRequest,
 	"RealTimeRecordCommand":              live.CreateRealTimeRecordCommandRequest,
-	"DescribeLiveDomainBpsData":          live.CreateDescribeLiveDomainBpsDataRequest,
+	"DescribeLiveSnapshotConfig":         live.CreateDescribeLiveSnapshotConfigRequest,
 }
