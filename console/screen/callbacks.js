@@ -25,7 +25,8 @@ function headersOf(attempt) {
   return new Map(lines.map(([key, value]) => [key.toLowerCase(), value]));
 }
 
-// Whether a signature is made with a key: md5(host|timestamp|key) over the domain of the push.
+// Whether a signature is made with a key: md5(host|timestamp|key). The host is that of the receiver's address for recordings, the ingest
+// domain for pushes.
 function signatureBox(callback, attempt) {
   const sent = headersOf(attempt);
   const signature = sent.get('ali-live-signature');
@@ -34,7 +35,7 @@ function signatureBox(callback, attempt) {
   const verdict = h('p', { role: 'status' });
   const check = () => {
     if (!key.value) return empty(verdict);
-    const hosts = [callback.sign_host, callback.domain].filter(Boolean);
+    const hosts = [URL.parse(callback.url)?.hostname, callback.domain].filter(Boolean);
     const good = hosts.some((host) => md5(`${host}|${sent.get('ali-live-timestamp')}|${key.value}`) === signature);
     return empty(verdict, h('span', { class: good ? 'good' : 'wrong' }, t(good ? 'callbacks.signature_good' : 'callbacks.signature_bad')));
   };
