@@ -23,7 +23,6 @@ use cells::{InCell, OutCell};
 use visitors::Visitors;
 
 pub use cells::{Inflow, ViewerGuard};
-pub use reading::Watched;
 
 /// Streams of viewers, by domain and form, that are counted apart. Whoever comes above it is not counted.
 const MOST_CELLS: usize = 50_000;

@@ -3,14 +3,6 @@
 //! The crate shows `cli` alone, so that the compiler names whatever nothing uses any more. What a test drives from outside the crate is
 //! listed here one by one, under the path that it has inside.
 
-/// What is there for callers that are being written.
-pub mod coming {
-    pub use crate::live::play::Viewer;
-    pub use crate::meter::Watched;
-    pub use crate::objects::folder::Usage;
-    pub use crate::wire::outgoing::Body;
-}
-
 pub mod clock {
     pub use crate::clock::Clock;
 }

@@ -255,11 +255,6 @@ pub struct Viewer {
 
 impl Viewer {
     #[must_use]
-    pub fn fanout(&self) -> &Arc<Fanout> {
-        &self.fanout
-    }
-
-    #[must_use]
     pub fn key(&self) -> &StreamKey {
         &self.key
     }

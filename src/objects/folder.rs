@@ -47,7 +47,6 @@ pub use model::{
 };
 pub use multipart::{Completion, EtagForm, MAX_PART_NUMBER, UploadQuery};
 pub use read::ObjectReader;
-pub use usage::Usage;
 pub use write::{Adopted, Replace};
 
 use layout::Layout;

@@ -7,16 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use actix_web::body::{BodyStream, BoxBody, SizedStream};
+use actix_web::body::{BodyStream, BoxBody};
 use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
-use tokio_util::io::ReaderStream;
 
 use crate::app::App;
 use crate::clock::machine_timeout;
@@ -37,8 +35,6 @@ const BODY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Pieces of a body that are read before they are taken.
 const PIECES_AHEAD: usize = 4;
-/// Bytes of a file that are read at a time.
-const FILE_PIECE: usize = 64 * 1024;
 /// What a browser sees that was pointed at the API.
 const DOOR: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/_localyun/ui/"><title>localyun</title><p>This is the API of localyun. The console is at <a href="/_localyun/ui/">/_localyun/ui/</a>.</p></html>
 "#;
@@ -292,11 +288,6 @@ fn outgoing(answer: Outgoing) -> HttpResponse {
     match answer.body {
         Body::Bytes(bytes) => response.set_body(BoxBody::new(bytes)),
         Body::Stream(stream) => response.set_body(BoxBody::new(BodyStream::new(stream))),
-        Body::File(file, length) => {
-            let file = tokio::fs::File::from_std(file);
-            let stream = ReaderStream::with_capacity(file.take(length), FILE_PIECE);
-            response.set_body(BoxBody::new(SizedStream::new(length, stream)))
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! An answer on its way out whose body need not be in memory: bytes, a file, or a stream.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io;
 use std::pin::Pin;
 
@@ -16,8 +15,6 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// What a body is made of.
 pub enum Body {
     Bytes(Bytes),
-    /// That many bytes from where the file stands.
-    File(File, u64),
     /// Of unknown length.
     Stream(ByteStream),
 }
