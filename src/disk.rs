@@ -3,6 +3,7 @@
 
 pub mod descriptors;
 pub mod held;
+pub mod laid;
 pub(crate) mod large_file;
 pub mod lock_file;
 pub mod writers;

@@ -39,6 +39,12 @@ impl Progress {
             .saturating_sub(self.written.load(Ordering::Acquire))
     }
 
+    /// Bytes written since the session's writer began, in the order in which they were handed over.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.failure.get().is_some()

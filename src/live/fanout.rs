@@ -8,6 +8,7 @@ mod flat;
 pub mod fmp4;
 mod frames;
 pub mod hls;
+mod kept;
 pub mod log;
 pub mod tape;
 
@@ -20,12 +21,14 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::clock;
+use crate::disk::laid::Laid;
 use crate::media::frame::{AudioConfig, VideoConfig};
 use crate::media::rtmp::Message;
 use flat::Flat;
 use fmp4::Fragments;
 use hls::Hls;
-use log::{Bounds, Budget, Cursor, From, Log};
+use kept::{Entry, Lightening, Reader};
+use log::{Bounds, Budget, From, Log};
 use tape::{Form, Maker, Tape};
 
 /// What is kept of a stream: the group that grows and the whole one before it.
@@ -108,7 +111,8 @@ struct State {
 
 /// One publish, as its viewers see it.
 pub struct Fanout {
-    log: Arc<Log<Unit>>,
+    log: Arc<Log<Entry>>,
+    lightening: Lightening,
     state: Mutex<State>,
     tapes: Mutex<HashMap<Form, Weak<Tape>>>,
     hls: Mutex<Weak<Hls>>,
@@ -132,6 +136,7 @@ impl Fanout {
     pub fn new(budget: Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             log: Log::new(KEPT, Some(budget)),
+            lightening: Lightening::default(),
             state: Mutex::default(),
             tapes: Mutex::default(),
             hls: Mutex::default(),
@@ -165,9 +170,21 @@ impl Fanout {
             state.began.get_or_insert_with(clock::monotonic);
         }
         let headers = starts.then(|| state.headers.clone());
-        let size = message.payload.len() + size_of::<Unit>();
+        let size = message.payload.len() + size_of::<Entry>();
         drop(state);
-        self.log.push(Unit { message, headers }, size, starts);
+        let entry = Entry::new(Unit { message, headers });
+        self.log.push(entry, size, starts);
+    }
+
+    /// Payloads that the recording has on disk now need not be held here; `laid` is empty afterwards.
+    pub fn let_go(&self, laid: &mut Vec<Laid>) {
+        self.lightening.let_go(&self.log, laid);
+    }
+
+    /// Bytes of memory that the kept groups take.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.log.bytes()
     }
 
     fn take_headers(&self, state: &mut State, message: &Message, held: &Held) {
@@ -214,8 +231,8 @@ impl Fanout {
 
     /// A reader of the messages.
     #[must_use]
-    pub fn read(&self, from: From) -> Cursor<Unit> {
-        Cursor::new(self.log.clone(), from)
+    pub fn read(&self, from: From) -> Reader {
+        Reader::new(self.log.clone(), from)
     }
 
     /// The headers in force now.

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::clock::{self, Beat, Busy, Listener};
+use crate::disk::laid::Laid;
 use crate::live::fanout::Held;
 use crate::live::hub::{Hub, Publisher};
 use crate::live::play::PlayDoor;
@@ -136,6 +137,7 @@ fn start(doors: &Doors, socket: TcpStream, peer: SocketAddr) {
             session: ServerSession::new(Limits::default(), id),
             reader: TagReader::new(),
             left: Vec::new(),
+            laid: Vec::new(),
             publisher: None,
             socket: Socket::Watched(socket),
             peer,
@@ -163,6 +165,8 @@ struct Connection {
     reader: TagReader,
     /// Bytes that were no whole chunk yet.
     left: Vec<u8>,
+    /// Payloads that reached the disk, on their way to the fan-out; empty between two turns.
+    laid: Vec<Laid>,
     publisher: Option<Arc<Publisher>>,
     socket: Socket,
     peer: SocketAddr,
@@ -421,6 +425,8 @@ impl Connection {
         {
             publisher.alive(frames, bytes);
             publisher.fanout.tick();
+            publisher.recorder.take_laid(&mut self.laid);
+            publisher.fanout.let_go(&mut self.laid);
             self.hub.services().metrics.media(bytes);
         }
         frames > 0

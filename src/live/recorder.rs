@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::clock::{self, UnixMs};
+use crate::disk::laid::Laid;
 use crate::disk::writers::Progress;
 use crate::live::decide::machine::{self, Cause, Done, Input, Refusal, State};
 use crate::live::recorder::effect::{Effect, FaultListener, Job, Stage};
@@ -379,6 +380,13 @@ impl Recorder {
             return true;
         }
         !held
+    }
+
+    /// Hands out the payloads that reached the disk since the last call: whoever keeps them need not do so in memory.
+    pub fn take_laid(&self, out: &mut Vec<Laid>) {
+        if let Some(session) = &mut self.lock().session {
+            session.spool.take_laid(out);
+        }
     }
 
     /// A picture that nothing follows goes to disk in time.

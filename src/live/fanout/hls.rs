@@ -9,7 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::frames::{Frames, Step};
-use super::log::{Cursor, From, Taken};
+use super::kept::Reader;
+use super::log::{From, Taken};
 use super::{Fanout, Headers, Unit};
 use crate::clock;
 use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
@@ -171,7 +172,7 @@ pub(super) fn make(fanout: &Arc<Fanout>, runtime: &Handle) -> Arc<Hls> {
     made
 }
 
-async fn run(mut source: Cursor<Unit>, hls: &Weak<Hls>, mut slicer: Slicer) {
+async fn run(mut source: Reader, hls: &Weak<Hls>, mut slicer: Slicer) {
     let mut units = Vec::new();
     loop {
         let taken = source.take(&mut units, TURN).await;

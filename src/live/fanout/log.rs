@@ -36,8 +36,16 @@ pub struct Log<T> {
     inner: Mutex<Inner<T>>,
 }
 
+struct Kept<T> {
+    entry: T,
+    /// Bytes that it takes here.
+    here: usize,
+    /// Bytes that a reader gets.
+    whole: usize,
+}
+
 struct Inner<T> {
-    entries: VecDeque<(T, usize)>,
+    entries: VecDeque<Kept<T>>,
     /// Number of the oldest entry.
     first: u64,
     /// Numbers of the entries that begin a group, oldest first, and when they came.
@@ -55,8 +63,8 @@ impl<T> Inner<T> {
     }
 
     fn drop_first(&mut self) {
-        if let Some((_, size)) = self.entries.pop_front() {
-            self.bytes -= size;
+        if let Some(kept) = self.entries.pop_front() {
+            self.bytes -= kept.here;
             self.first += 1;
         }
         while self
@@ -108,7 +116,11 @@ impl<T> Log<T> {
             let number = inner.next();
             inner.starts.push_back((number, clock::monotonic()));
         }
-        inner.entries.push_back((entry, size));
+        inner.entries.push_back(Kept {
+            entry,
+            here: size,
+            whole: size,
+        });
         inner.bytes += size;
         while inner.starts.len() > self.bounds.groups
             && inner
@@ -132,6 +144,38 @@ impl<T> Log<T> {
         let after = inner.bytes;
         drop(inner);
         self.account(before, after);
+    }
+
+    /// Lets entries be exchanged for lighter ones: `lighten` sees the newest `most` ones from number `from` on, and says how many bytes fewer
+    /// an entry takes now. The number of the first one that became lighter, if one did.
+    pub fn lighten(
+        &self,
+        from: u64,
+        most: usize,
+        mut lighten: impl FnMut(&mut T) -> usize,
+    ) -> Option<u64> {
+        let mut inner = self.lock();
+        let before = inner.bytes;
+        let first = inner.first;
+        let old = inner.entries.len().saturating_sub(most);
+        let skipped = usize::try_from(from.saturating_sub(first))
+            .unwrap_or(usize::MAX)
+            .max(old);
+        let mut saved = 0;
+        let mut lightened = None;
+        for (index, kept) in inner.entries.iter_mut().enumerate().skip(skipped) {
+            let less = lighten(&mut kept.entry).min(kept.here);
+            if less > 0 {
+                kept.here -= less;
+                saved += less;
+                lightened.get_or_insert(first + index as u64);
+            }
+        }
+        inner.bytes -= saved;
+        let after = inner.bytes;
+        drop(inner);
+        self.account(before, after);
+        lightened
     }
 
     fn account(&self, before: usize, after: usize) {
@@ -294,12 +338,12 @@ impl<T: Clone> Cursor<T> {
         };
         let from = usize::try_from(next - inner.first).unwrap_or(usize::MAX);
         let (mut bytes, mut count) = (0, 0);
-        for (entry, size) in inner.entries.iter().skip(from) {
-            if count > 0 && bytes + size > most {
+        for kept in inner.entries.iter().skip(from) {
+            if count > 0 && bytes + kept.whole > most {
                 break;
             }
-            out.push(entry.clone());
-            bytes += size;
+            out.push(kept.entry.clone());
+            bytes += kept.whole;
             count += 1;
         }
         self.next = Some(next + count);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
+use super::kept::Reader;
 use super::log::{Bounds, Cursor, From, Log, Taken};
 use super::{Fanout, Headers, Unit};
 
@@ -186,7 +187,7 @@ fn end(tape: &Weak<Tape>) {
 }
 
 /// Fills a tape for as long as somebody has it.
-async fn run(mut source: Cursor<Unit>, tape: &Weak<Tape>, mut maker: Box<dyn Maker>) {
+async fn run(mut source: Reader, tape: &Weak<Tape>, mut maker: Box<dyn Maker>) {
     let mut units = Vec::new();
     loop {
         let taken = source.take(&mut units, TURN).await;

@@ -1,5 +1,6 @@
 //! Appending to a session's spool.
 
+use std::collections::VecDeque;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,6 +13,7 @@ use super::{Position, segment_name};
 use crate::clock;
 use crate::disk::descriptors;
 use crate::disk::held::{Held, OWN_FOLDER};
+use crate::disk::laid::{Laid, Place};
 use crate::disk::writers::{Disk, Handed, Progress, Write};
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 
@@ -21,6 +23,10 @@ const FLUSH_BYTES: usize = 64 * 1024;
 /// A buffer this old goes to disk. Whoever asks does so in ticks of a tenth of a second, and so does who reads the socket: all that a
 /// publisher sent is on disk within half a second.
 const FLUSH_AGE: Duration = Duration::from_millis(250);
+/// Smaller payloads are not worth a reading of their own.
+const LAID_BYTES: usize = 128;
+/// Payloads on their way to disk that are remembered at most; of more, the oldest stay in memory for who has them.
+const MOST_LAID: usize = 1_024;
 
 /// The writing end of one session's spool. Positions are known at once; bytes follow within [`FLUSH_AGE`].
 pub struct SpoolWriter {
@@ -34,6 +40,10 @@ pub struct SpoolWriter {
     buffer: Vec<u8>,
     oldest: Option<Instant>,
     progress: Arc<Progress>,
+    /// Bytes appended since this writer began: what [`Progress`] counts, and what is in the buffer.
+    appended: u64,
+    /// Payloads on their way to disk, and how much is written when they are there.
+    laid: VecDeque<(u64, Laid)>,
 }
 
 fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>> {
@@ -80,6 +90,8 @@ impl SpoolWriter {
             buffer,
             oldest: None,
             progress: Arc::new(Progress::default()),
+            appended: 0,
+            laid: VecDeque::new(),
         }
     }
 
@@ -110,7 +122,26 @@ impl SpoolWriter {
 
     pub fn frame(&mut self, frame: &Frame) {
         self.append(&frame_head(frame));
+        let at = self.position();
+        let file = self.file.clone();
         self.append(&frame.data);
+        let length = u32::try_from(frame.data.len()).unwrap_or(0);
+        if frame.data.len() >= LAID_BYTES && length > 0 {
+            if self.laid.len() >= MOST_LAID {
+                self.laid.pop_front();
+            }
+            let place = Place::new(file, at.offset, length);
+            let bytes = frame.data.clone();
+            self.laid.push_back((self.appended, Laid { bytes, place }));
+        }
+    }
+
+    /// Hands out the payloads that are on disk now; each is told once.
+    pub fn take_laid(&mut self, out: &mut Vec<Laid>) {
+        let written = self.progress.written();
+        while self.laid.front().is_some_and(|(end, _)| *end <= written) {
+            out.extend(self.laid.pop_front().map(|(_, laid)| laid));
+        }
     }
 
     pub fn video_config(&mut self, config: &VideoConfig) {
@@ -139,6 +170,7 @@ impl SpoolWriter {
             let room = FLUSH_BYTES - usize::try_from(into).unwrap_or(0);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.buffer.extend_from_slice(now);
+            self.appended += now.len() as u64;
             if now.len() == room {
                 self.flush();
             } else if self.oldest.is_none() {
@@ -198,5 +230,67 @@ impl SpoolWriter {
         self.base = 0;
         self.mark(checkpoint);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::frame::Track;
+    use bytes::Bytes;
+
+    fn frame(number: usize, length: usize) -> Frame {
+        Frame {
+            track: Track::Video,
+            dts_ms: 0,
+            cts_ms: 0,
+            key: false,
+            data: Bytes::from(vec![number as u8; length]),
+        }
+    }
+
+    #[tokio::test]
+    async fn payloads_are_told_once_when_they_are_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let mut writer = SpoolWriter::create(Disk::start().unwrap(), path, 0).unwrap();
+        let lengths = [600, LAID_BYTES - 1, 200_000, LAID_BYTES];
+        for (number, length) in lengths.into_iter().enumerate() {
+            writer.frame(&frame(number, length));
+        }
+        let mut laid = Vec::new();
+        // The last one is still in the buffer.
+        writer.take_laid(&mut laid);
+        assert!(laid.len() < 3);
+        writer.flush();
+        writer.progress().wait_all().await;
+        writer.take_laid(&mut laid);
+        writer.take_laid(&mut laid);
+        let told: Vec<usize> = laid.iter().map(|laid| laid.bytes.len()).collect();
+        assert_eq!(
+            told,
+            [600, 200_000, LAID_BYTES],
+            "small ones are not worth it"
+        );
+        for laid in laid {
+            let mut read = Vec::new();
+            laid.place.read(&mut read).unwrap();
+            assert!(read == laid.bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_payloads_are_remembered_at_most() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let mut writer = SpoolWriter::create(Disk::start().unwrap(), path, 0).unwrap();
+        for number in 0..MOST_LAID + 10 {
+            writer.frame(&frame(number, LAID_BYTES));
+        }
+        writer.flush();
+        writer.progress().wait_all().await;
+        let mut laid = Vec::new();
+        writer.take_laid(&mut laid);
+        assert_eq!(laid.len(), MOST_LAID);
     }
 }

@@ -1,0 +1,300 @@
+//! What a stream's log keeps of each message. A payload that the recording's spool has on disk is not held in memory as well: who begins to
+//! watch reads it from there, as a rule from the page cache.
+//!
+//! Fifty recorded streams of 2.5 Mbit/s with groups of two seconds would otherwise hold sixty megabytes for viewers that may never come.
+
+use bytes::Bytes;
+
+use super::log::{Cursor, From, Log, Taken};
+use super::{Headers, Unit};
+use crate::disk::laid::{Laid, Place};
+use crate::media::flv::TagKind;
+use crate::media::rtmp::Message;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What goes before a frame in its message: the codec's few bytes. Longer ones stay in memory.
+const MOST_HEAD: usize = 16;
+/// Entries looked through for payloads that reached the disk: those of the last seconds.
+const LOOKED_THROUGH: usize = 1_024;
+
+/// A message as it is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    kind: TagKind,
+    timestamp: u32,
+    payload: Payload,
+    headers: Option<Arc<Headers>>,
+}
+
+#[derive(Debug, Clone)]
+enum Payload {
+    Here(Bytes),
+    OnDisk {
+        head: [u8; MOST_HEAD],
+        head_length: u8,
+        rest: Place,
+    },
+}
+
+impl Entry {
+    pub(super) fn new(unit: Unit) -> Self {
+        Self {
+            kind: unit.message.kind,
+            timestamp: unit.message.timestamp,
+            payload: Payload::Here(unit.message.payload),
+            headers: unit.headers,
+        }
+    }
+
+    fn is_here(&self) -> bool {
+        matches!(self.payload, Payload::Here(_))
+    }
+
+    /// Lets go of a payload that ends with what was laid down; the bytes that it took.
+    fn let_go(&mut self, laid: &Laid) -> usize {
+        let Payload::Here(payload) = &self.payload else {
+            return 0;
+        };
+        let Some(before) = payload.len().checked_sub(laid.bytes.len()) else {
+            return 0;
+        };
+        let is_same = payload.as_ptr().addr() + before == laid.bytes.as_ptr().addr();
+        let (Some(first), true) = (payload.get(..before), is_same) else {
+            return 0;
+        };
+        let mut head = [0; MOST_HEAD];
+        let Some(room) = head.get_mut(..before) else {
+            return 0;
+        };
+        room.copy_from_slice(first);
+        let bytes = payload.len();
+        self.payload = Payload::OnDisk {
+            head,
+            head_length: u8::try_from(before).unwrap_or(0),
+            rest: laid.place.clone(),
+        };
+        bytes
+    }
+
+    fn unit(self) -> io::Result<Unit> {
+        let payload = match self.payload {
+            Payload::Here(payload) => payload,
+            Payload::OnDisk {
+                head,
+                head_length,
+                rest,
+            } => {
+                let head = head.get(..usize::from(head_length)).unwrap_or_default();
+                let mut payload = Vec::with_capacity(head.len() + rest.length());
+                payload.extend_from_slice(head);
+                rest.read(&mut payload)?;
+                payload.into()
+            }
+        };
+        Ok(Unit {
+            message: Message {
+                kind: self.kind,
+                timestamp: self.timestamp,
+                payload,
+            },
+            headers: self.headers,
+        })
+    }
+}
+
+/// Lets the log's payloads go that are on disk.
+#[derive(Debug, Default)]
+pub(super) struct Lightening {
+    /// Where the last call found its first one: what was laid down before was looked at.
+    from: Mutex<u64>,
+}
+
+impl Lightening {
+    pub(super) fn let_go(&self, log: &Log<Entry>, laid: &mut Vec<Laid>) {
+        if laid.is_empty() {
+            return;
+        }
+        let mut from = self.from.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = log.lighten(*from, LOOKED_THROUGH, |entry| {
+            if !entry.is_here() {
+                return 0;
+            }
+            laid.iter()
+                .map(|laid| entry.let_go(laid))
+                .find(|less| *less > 0)
+                .unwrap_or(0)
+        });
+        *from = found.unwrap_or(*from);
+        laid.clear();
+    }
+}
+
+/// One reader of the messages.
+pub struct Reader {
+    cursor: Cursor<Entry>,
+    entries: Vec<Entry>,
+}
+
+impl Reader {
+    pub(super) fn new(log: Arc<Log<Entry>>, from: From) -> Self {
+        Self {
+            cursor: Cursor::new(log, from),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Appends what is new to `out`, one message at least and up to `most` bytes where there are more; waits while there is nothing. What the
+    /// disk does not give back ends the reading: who asks again begins with what is kept then.
+    pub async fn take(&mut self, out: &mut Vec<Unit>, most: usize) -> Taken {
+        let taken = self.cursor.take(&mut self.entries, most).await;
+        if self.entries.iter().all(Entry::is_here) {
+            out.extend(self.entries.drain(..).flat_map(Entry::unit));
+            return taken;
+        }
+        let entries = std::mem::take(&mut self.entries);
+        let read = move || {
+            entries
+                .into_iter()
+                .map(Entry::unit)
+                .collect::<io::Result<Vec<_>>>()
+        };
+        match tokio::task::spawn_blocking(read)
+            .await
+            .map_err(io::Error::other)
+        {
+            Ok(Ok(units)) => {
+                out.extend(units);
+                taken
+            }
+            Ok(Err(error)) | Err(error) => {
+                tracing::warn!(%error, "a group of pictures cannot be read back from the spool, its viewers are cut");
+                Taken::Ended
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::fanout::log::Bounds;
+    use std::io::Write;
+    use std::time::Duration;
+
+    const BOUNDS: Bounds = Bounds {
+        groups: 2,
+        linger: Duration::ZERO,
+        bytes: 1 << 20,
+        entries: 5_000,
+    };
+
+    fn unit(timestamp: u32, payload: Bytes) -> Unit {
+        Unit {
+            message: Message {
+                kind: TagKind::Video,
+                timestamp,
+                payload,
+            },
+            headers: None,
+        }
+    }
+
+    /// A log of `count` payloads of a thousand bytes, each with five bytes of the codec before it, and where a file has them.
+    fn filled(count: u32) -> (Arc<Log<Entry>>, Vec<Laid>, Vec<Bytes>) {
+        let log = Log::new(BOUNDS, None);
+        let mut file = tempfile::tempfile().unwrap();
+        let mut payloads = Vec::new();
+        for number in 0..count {
+            let mut payload = b"codec".to_vec();
+            payload
+                .extend((0..1_000).map(|at| (number as u8).wrapping_mul(7).wrapping_add(at as u8)));
+            let payload = Bytes::from(payload);
+            file.write_all(&payload.slice(5..)).unwrap();
+            log.push(
+                Entry::new(unit(number, payload.clone())),
+                payload.len(),
+                number == 0,
+            );
+            payloads.push(payload);
+        }
+        let file = Arc::new(file);
+        let laid = payloads.iter().enumerate().map(|(number, payload)| Laid {
+            bytes: payload.slice(5..),
+            place: Place::new(file.clone(), number as u64 * 1_000, 1_000),
+        });
+        (log.clone(), laid.collect(), payloads)
+    }
+
+    async fn read(log: &Arc<Log<Entry>>) -> (Taken, Vec<Bytes>) {
+        let mut units = Vec::new();
+        let mut reader = Reader::new(log.clone(), From::Oldest);
+        let taken = reader.take(&mut units, usize::MAX).await;
+        (
+            taken,
+            units.into_iter().map(|unit| unit.message.payload).collect(),
+        )
+    }
+
+    #[tokio::test]
+    async fn what_is_on_disk_takes_no_memory_and_is_read_back_as_it_was() {
+        let (log, mut laid, payloads) = filled(20);
+        let lightening = Lightening::default();
+        // The newest five have not reached the disk.
+        laid.truncate(15);
+        let mut first = laid.split_off(7);
+        std::mem::swap(&mut first, &mut laid);
+        lightening.let_go(&log, &mut first);
+        lightening.let_go(&log, &mut laid);
+        assert!(first.is_empty() && laid.is_empty());
+        assert_eq!(log.bytes(), 5 * 1_005);
+        assert_eq!(read(&log).await, (Taken::Jumped, payloads));
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_only_looks_alike_stays() {
+        let (log, laid, payloads) = filled(3);
+        // The same bytes at another address, a part of a payload, and one with too much before it.
+        let mut laid: Vec<Laid> = laid
+            .into_iter()
+            .zip(["copy", "part", "late"])
+            .map(|(laid, what)| Laid {
+                bytes: match what {
+                    "copy" => Bytes::copy_from_slice(&laid.bytes),
+                    "part" => laid.bytes.slice(..500),
+                    _ => laid.bytes.slice(100..),
+                },
+                place: laid.place,
+            })
+            .collect();
+        Lightening::default().let_go(&log, &mut laid);
+        assert_eq!(log.bytes(), 3 * 1_005);
+        assert_eq!(read(&log).await, (Taken::Jumped, payloads));
+    }
+
+    #[tokio::test]
+    async fn only_the_newest_entries_are_looked_through() {
+        let count = LOOKED_THROUGH as u32 + 10;
+        let (log, mut laid, payloads) = filled(900);
+        Lightening::default().let_go(&log, &mut laid);
+        assert_eq!(log.bytes(), 0);
+        assert_eq!(read(&log).await.1, payloads);
+        let (log, mut laid, _) = filled(count);
+        let kept = log.bytes();
+        laid.truncate(10);
+        Lightening::default().let_go(&log, &mut laid);
+        assert!(laid.is_empty());
+        assert_eq!(log.bytes(), kept, "those are too old to be found");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_lost_its_end_cuts_the_viewers() {
+        let (log, mut laid, _) = filled(3);
+        let short = Arc::new(tempfile::tempfile().unwrap());
+        for laid in &mut laid {
+            laid.place = Place::new(short.clone(), 0, 1_000);
+        }
+        Lightening::default().let_go(&log, &mut laid);
+        assert_eq!(read(&log).await, (Taken::Ended, Vec::new()));
+    }
+}
