@@ -1,4 +1,5 @@
-//! Bytes that somebody else holds in memory and that a file has too: who can wait for a disk's answer may let go of the memory.
+//! Bytes that somebody else holds in memory and that a file has too, or will have in a moment: who can wait for a disk's answer may let go of
+//! the memory.
 
 use std::fs::File;
 use std::io;
@@ -7,28 +8,44 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// Bytes on the disk.
+use super::writers::Handed;
+
+/// Bytes on the disk, or on their way to it.
 #[derive(Debug, Clone)]
 pub struct Place {
     file: Arc<File>,
     offset: u64,
     length: u32,
+    /// When they are there.
+    handed: Handed,
 }
 
 impl Place {
-    /// `length` bytes from `offset` on.
+    /// `length` bytes from `offset` on, which are there when `handed` is written.
     #[must_use]
-    pub fn new(file: Arc<File>, offset: u64, length: u32) -> Self {
+    pub fn new(file: Arc<File>, offset: u64, length: u32, handed: Handed) -> Self {
         Self {
             file,
             offset,
             length,
+            handed,
         }
     }
 
     #[must_use]
     pub fn length(&self) -> usize {
         self.length as usize
+    }
+
+    /// Whether they are on the disk.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.handed.is_written()
+    }
+
+    /// Waits until they are on the disk: a quarter of a second, as a rule. False: a write failed.
+    pub async fn is_written(&self) -> bool {
+        self.handed.written().await
     }
 
     /// Appends the bytes to `out`. The file may have lost its name since.

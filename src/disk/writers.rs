@@ -39,12 +39,6 @@ impl Progress {
             .saturating_sub(self.written.load(Ordering::Acquire))
     }
 
-    /// Bytes written since the session's writer began, in the order in which they were handed over.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Acquire)
-    }
-
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.failure.get().is_some()
@@ -84,15 +78,28 @@ impl Handed {
         }
     }
 
+    /// Up to where bytes will have been handed over: what its owner has still in hand counts.
+    #[must_use]
+    pub fn up_to(progress: Arc<Progress>, bytes: u64) -> Self {
+        Self { progress, bytes }
+    }
+
+    /// Whether it is written.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        // In this order: what a failed write leaves out counts as written, after its failure is told.
+        self.progress.written.load(Ordering::Acquire) >= self.bytes && !self.progress.has_failed()
+    }
+
     /// Waits until it is written, and not for what comes later. False: a write failed.
     pub async fn written(&self) -> bool {
         loop {
             let changed = self.progress.changed.notified();
+            if self.is_written() {
+                return true;
+            }
             if self.progress.has_failed() {
                 return false;
-            }
-            if self.progress.written.load(Ordering::Acquire) >= self.bytes {
-                return true;
             }
             changed.await;
         }

@@ -113,6 +113,7 @@ struct State {
 pub struct Fanout {
     log: Arc<Log<Entry>>,
     lightening: Lightening,
+    readers: Arc<AtomicUsize>,
     state: Mutex<State>,
     tapes: Mutex<HashMap<Form, Weak<Tape>>>,
     hls: Mutex<Weak<Hls>>,
@@ -137,6 +138,7 @@ impl Fanout {
         Arc::new(Self {
             log: Log::new(KEPT, Some(budget)),
             lightening: Lightening::default(),
+            readers: Arc::default(),
             state: Mutex::default(),
             tapes: Mutex::default(),
             hls: Mutex::default(),
@@ -176,7 +178,13 @@ impl Fanout {
         self.log.push(entry, size, starts);
     }
 
-    /// Payloads that the recording has on disk now need not be held here; `laid` is empty afterwards.
+    /// Whether the messages are read: a container is made of them.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.readers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Payloads that the recording has need not be held here; `laid` is empty afterwards.
     pub fn let_go(&self, laid: &mut Vec<Laid>) {
         self.lightening.let_go(&self.log, laid);
     }
@@ -232,7 +240,7 @@ impl Fanout {
     /// A reader of the messages.
     #[must_use]
     pub fn read(&self, from: From) -> Reader {
-        Reader::new(self.log.clone(), from)
+        Reader::new(self.log.clone(), from, self.readers.clone())
     }
 
     /// The headers in force now.

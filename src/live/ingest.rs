@@ -425,7 +425,9 @@ impl Connection {
         {
             publisher.alive(frames, bytes);
             publisher.fanout.tick();
-            publisher.recorder.take_laid(&mut self.laid);
+            // Who watches has the newest frames from memory; where nobody does, they need not wait there for the disk.
+            let is_read = publisher.fanout.is_read();
+            publisher.recorder.take_laid(is_read, &mut self.laid);
             publisher.fanout.let_go(&mut self.laid);
             self.hub.services().metrics.media(bytes);
         }

@@ -382,10 +382,11 @@ impl Recorder {
         !held
     }
 
-    /// Hands out the payloads that reached the disk since the last call: whoever keeps them need not do so in memory.
-    pub fn take_laid(&self, out: &mut Vec<Laid>) {
+    /// Hands out the payloads that the spool took since the last call, or those of them that are on disk by now: whoever keeps them need
+    /// not do so in memory.
+    pub fn take_laid(&self, only_written: bool, out: &mut Vec<Laid>) {
         if let Some(session) = &mut self.lock().session {
-            session.spool.take_laid(out);
+            session.spool.take_laid(only_written, out);
         }
     }
 

@@ -1,7 +1,13 @@
-//! What a stream's log keeps of each message. A payload that the recording's spool has on disk is not held in memory as well: who begins to
-//! watch reads it from there, as a rule from the page cache.
+//! What a stream's log keeps of each message. A payload that the recording's spool has is not held in memory as well: who begins to watch
+//! reads it from the disk, as a rule from the page cache. While somebody watches, the newest stay until they are on the disk.
 //!
 //! Fifty recorded streams of 2.5 Mbit/s with groups of two seconds would otherwise hold sixty megabytes for viewers that may never come.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -10,8 +16,6 @@ use super::{Headers, Unit};
 use crate::disk::laid::{Laid, Place};
 use crate::media::flv::TagKind;
 use crate::media::rtmp::Message;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// What goes before a frame in its message: the codec's few bytes. Longer ones stay in memory.
 const MOST_HEAD: usize = 16;
@@ -49,6 +53,14 @@ impl Entry {
 
     fn is_here(&self) -> bool {
         matches!(self.payload, Payload::Here(_))
+    }
+
+    /// Whether it can be had without waiting for a write.
+    fn is_ready(&self) -> bool {
+        match &self.payload {
+            Payload::Here(_) => true,
+            Payload::OnDisk { rest, .. } => rest.is_there(),
+        }
     }
 
     /// Lets go of a payload that ends with what was laid down; the bytes that it took.
@@ -133,52 +145,81 @@ impl Lightening {
 /// One reader of the messages.
 pub struct Reader {
     cursor: Cursor<Entry>,
-    entries: Vec<Entry>,
+    /// Taken from the log and not yet handed out: what came last may be on its way to the disk.
+    entries: VecDeque<Entry>,
+    fresh: Vec<Entry>,
+    /// What the cursor said of the first entry.
+    taken: Taken,
+    readers: Arc<AtomicUsize>,
 }
 
 impl Reader {
-    pub(super) fn new(log: Arc<Log<Entry>>, from: From) -> Self {
+    pub(super) fn new(log: Arc<Log<Entry>>, from: From, readers: Arc<AtomicUsize>) -> Self {
+        readers.fetch_add(1, Ordering::Relaxed);
         Self {
             cursor: Cursor::new(log, from),
-            entries: Vec::new(),
+            entries: VecDeque::new(),
+            fresh: Vec::new(),
+            taken: Taken::More,
+            readers,
         }
     }
 
     /// Appends what is new to `out`, one message at least and up to `most` bytes where there are more; waits while there is nothing. What the
     /// disk does not give back ends the reading: who asks again begins with what is kept then.
     pub async fn take(&mut self, out: &mut Vec<Unit>, most: usize) -> Taken {
-        let taken = self.cursor.take(&mut self.entries, most).await;
-        if self.entries.iter().all(Entry::is_here) {
-            out.extend(self.entries.drain(..).flat_map(Entry::unit));
-            return taken;
+        if self.entries.is_empty() {
+            self.taken = self.cursor.take(&mut self.fresh, most).await;
+            if self.fresh.iter().all(Entry::is_here) {
+                out.extend(self.fresh.drain(..).flat_map(Entry::unit));
+                return self.taken;
+            }
+            self.entries.extend(self.fresh.drain(..));
         }
-        let entries = std::mem::take(&mut self.entries);
+        // What is there goes first: nobody waits for a picture because a later one is on its way to the disk.
+        let ready = self.entries.iter().take_while(|entry| entry.is_ready());
+        let mut ready = ready.count();
+        if ready == 0 {
+            match self.entries.front().map(|entry| &entry.payload) {
+                Some(Payload::OnDisk { rest, .. }) if rest.is_written().await => ready = 1,
+                _ => return self.cut("what was to be there is not written"),
+            }
+        }
+        let entries: Vec<Entry> = self.entries.drain(..ready).collect();
         let read = move || {
-            entries
-                .into_iter()
-                .map(Entry::unit)
-                .collect::<io::Result<Vec<_>>>()
+            let units = entries.into_iter().map(Entry::unit);
+            units.collect::<io::Result<Vec<_>>>()
         };
-        match tokio::task::spawn_blocking(read)
-            .await
-            .map_err(io::Error::other)
-        {
+        match tokio::task::spawn_blocking(read).await {
             Ok(Ok(units)) => {
                 out.extend(units);
-                taken
+                std::mem::replace(&mut self.taken, Taken::More)
             }
-            Ok(Err(error)) | Err(error) => {
-                tracing::warn!(%error, "a group of pictures cannot be read back from the spool, its viewers are cut");
-                Taken::Ended
-            }
+            Ok(Err(error)) => self.cut(error),
+            Err(error) => self.cut(error),
         }
+    }
+
+    fn cut(&mut self, reason: impl Display) -> Taken {
+        tracing::warn!(%reason, "a group of pictures cannot be read back from the spool, its viewers are cut");
+        self.entries.clear();
+        Taken::Ended
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.readers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::writers::{Disk, Handed};
     use crate::live::fanout::log::Bounds;
+    use crate::live::spool::write::SpoolWriter;
+    use crate::media::frame::{Frame, Track};
     use std::io::Write;
     use std::time::Duration;
 
@@ -198,6 +239,10 @@ mod tests {
             },
             headers: None,
         }
+    }
+
+    fn at_once() -> Handed {
+        Handed::up_to(Arc::default(), 0)
     }
 
     /// A log of `count` payloads of a thousand bytes, each with five bytes of the codec before it, and where a file has them.
@@ -221,14 +266,14 @@ mod tests {
         let file = Arc::new(file);
         let laid = payloads.iter().enumerate().map(|(number, payload)| Laid {
             bytes: payload.slice(5..),
-            place: Place::new(file.clone(), number as u64 * 1_000, 1_000),
+            place: Place::new(file.clone(), number as u64 * 1_000, 1_000, at_once()),
         });
         (log.clone(), laid.collect(), payloads)
     }
 
     async fn read(log: &Arc<Log<Entry>>) -> (Taken, Vec<Bytes>) {
         let mut units = Vec::new();
-        let mut reader = Reader::new(log.clone(), From::Oldest);
+        let mut reader = Reader::new(log.clone(), From::Oldest, Arc::default());
         let taken = reader.take(&mut units, usize::MAX).await;
         (
             taken,
@@ -292,9 +337,59 @@ mod tests {
         let (log, mut laid, _) = filled(3);
         let short = Arc::new(tempfile::tempfile().unwrap());
         for laid in &mut laid {
-            laid.place = Place::new(short.clone(), 0, 1_000);
+            laid.place = Place::new(short.clone(), 0, 1_000, at_once());
         }
         Lightening::default().let_go(&log, &mut laid);
         assert_eq!(read(&log).await, (Taken::Ended, Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn what_is_on_its_way_is_waited_for_and_keeps_nothing_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let mut writer = SpoolWriter::create(Disk::start().unwrap(), path, 0).unwrap();
+        let log = Log::new(BOUNDS, None);
+        let lightening = Lightening::default();
+        let readers = Arc::default();
+        let mut early = Reader::new(log.clone(), From::Newest, Arc::clone(&readers));
+        let mut payloads = Vec::new();
+        for number in 0..4_u8 {
+            let payload = Bytes::from(vec![number; 1_000]);
+            log.push(
+                Entry::new(unit(number.into(), payload.clone())),
+                1_000,
+                number == 0,
+            );
+            payloads.push(payload.clone());
+            writer.frame(&Frame {
+                track: Track::Video,
+                dts_ms: 0,
+                cts_ms: 0,
+                key: number == 0,
+                data: payload.slice(5..),
+            });
+            if number == 1 {
+                writer.flush();
+                writer.progress().wait_all().await;
+            }
+            let mut laid = Vec::new();
+            writer.take_laid(false, &mut laid);
+            lightening.let_go(&log, &mut laid);
+        }
+        assert_eq!(log.bytes(), 0);
+        let mut units = Vec::new();
+        assert_eq!(early.take(&mut units, usize::MAX).await, Taken::Jumped);
+        assert_eq!(units.len(), 2, "what is on the disk goes first");
+        let rest = async {
+            while units.len() < 4 {
+                assert_eq!(early.take(&mut units, usize::MAX).await, Taken::More);
+            }
+        };
+        tokio::join!(rest, async { writer.flush() });
+        let got: Vec<Bytes> = units.into_iter().map(|unit| unit.message.payload).collect();
+        assert_eq!(got, payloads);
+        assert_eq!(readers.load(Ordering::Relaxed), 1);
+        drop(early);
+        assert_eq!(readers.load(Ordering::Relaxed), 0);
     }
 }

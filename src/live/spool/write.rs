@@ -42,8 +42,8 @@ pub struct SpoolWriter {
     progress: Arc<Progress>,
     /// Bytes appended since this writer began: what [`Progress`] counts, and what is in the buffer.
     appended: u64,
-    /// Payloads on their way to disk, and how much is written when they are there.
-    laid: VecDeque<(u64, Laid)>,
+    /// Payloads that nobody has been told of.
+    laid: VecDeque<Laid>,
 }
 
 fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>> {
@@ -130,17 +130,18 @@ impl SpoolWriter {
             if self.laid.len() >= MOST_LAID {
                 self.laid.pop_front();
             }
-            let place = Place::new(file, at.offset, length);
+            let handed = Handed::up_to(self.progress.clone(), self.appended);
+            let place = Place::new(file, at.offset, length, handed);
             let bytes = frame.data.clone();
-            self.laid.push_back((self.appended, Laid { bytes, place }));
+            self.laid.push_back(Laid { bytes, place });
         }
     }
 
-    /// Hands out the payloads that are on disk now; each is told once.
-    pub fn take_laid(&mut self, out: &mut Vec<Laid>) {
-        let written = self.progress.written();
-        while self.laid.front().is_some_and(|(end, _)| *end <= written) {
-            out.extend(self.laid.pop_front().map(|(_, laid)| laid));
+    /// Hands out the payloads that came since the last call, or those of them that are on the disk by now; each is told once.
+    pub fn take_laid(&mut self, only_written: bool, out: &mut Vec<Laid>) {
+        let is_due = |laid: &Laid| !only_written || laid.place.is_there();
+        while self.laid.front().is_some_and(is_due) {
+            out.extend(self.laid.pop_front());
         }
     }
 
@@ -260,12 +261,12 @@ mod tests {
         }
         let mut laid = Vec::new();
         // The last one is still in the buffer.
-        writer.take_laid(&mut laid);
+        writer.take_laid(true, &mut laid);
         assert!(laid.len() < 3);
         writer.flush();
         writer.progress().wait_all().await;
-        writer.take_laid(&mut laid);
-        writer.take_laid(&mut laid);
+        writer.take_laid(true, &mut laid);
+        writer.take_laid(false, &mut laid);
         let told: Vec<usize> = laid.iter().map(|laid| laid.bytes.len()).collect();
         assert_eq!(
             told,
@@ -290,7 +291,7 @@ mod tests {
         writer.flush();
         writer.progress().wait_all().await;
         let mut laid = Vec::new();
-        writer.take_laid(&mut laid);
+        writer.take_laid(true, &mut laid);
         assert_eq!(laid.len(), MOST_LAID);
     }
 }
