@@ -4,16 +4,16 @@
 //! For what a player is shown, so it is forgiving: bytes between packets are passed over, a unit that lost a packet is read as far as it
 //! goes, tables that are longer than one packet are not read. Parameter sets are taken out of the pictures and told as configurations.
 
+mod pictures;
 mod sound;
-mod units;
 
 use bytes::BytesMut;
 use thiserror::Error;
 
 use super::PACKET;
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
+use pictures::Pictures;
 use sound::Sound;
-use units::Pictures;
 
 const SYNC: u8 = 0x47;
 const PAT_PID: u16 = 0;
