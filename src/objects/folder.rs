@@ -14,12 +14,12 @@ use tokio::task::spawn_blocking;
 
 mod buckets;
 mod condition;
+mod consumer;
 mod digest;
 mod draft;
 mod error;
 #[doc(hidden)]
 pub mod key;
-mod lane;
 mod layout;
 mod list;
 mod locks;

@@ -13,8 +13,8 @@ use md5::{Digest as _, Md5};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use super::consumer::{Batch, Lane};
 use super::error::FolderError;
-use super::lane::{Batch, Lane};
 use super::layout::remove_file;
 use super::record::Stamp;
 use crate::disk::large_file::LargeFile;
