@@ -23,6 +23,8 @@ pub mod describe_live_streams_frame_rate_and_bit_rate_data;
 pub mod describe_live_user_stream_metric_data;
 pub mod describe_up_peak_publish_stream_data;
 mod metric;
+mod over_domains;
+mod played;
 mod rates;
 mod span;
 mod subject;

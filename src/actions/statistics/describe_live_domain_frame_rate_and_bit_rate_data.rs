@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::actions::arguments::instant;
-use crate::actions::statistics::rates::{self, rounded};
+use crate::actions::statistics::rates::{self, Infos, Rates};
 use crate::error::ApiError;
 use crate::model::figures::{Asked, MINUTE_MS, minute_of};
 
@@ -23,25 +23,7 @@ pub struct Request {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
-    pub frame_rate_and_bit_rate_infos: Infos,
-}
-
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Infos {
-    pub frame_rate_and_bit_rate_info: Vec<Info>,
-}
-
-/// One stream.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Info {
-    pub stream_url: String,
-    pub video_frame_rate: f64,
-    pub audio_frame_rate: f64,
-    pub bit_rate: f64,
+    pub frame_rate_and_bit_rate_infos: Infos<Rates>,
 }
 
 /// Lists the streams that brought something in that minute.
@@ -56,15 +38,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     };
     let mut minutes = rates::minutes(ctx, &asked).await?;
     minutes.sort_by(|a, b| a.url.cmp(&b.url));
-    let infos = minutes.into_iter().map(|minute| Info {
-        video_frame_rate: rounded(minute.video.frame_rate()),
-        audio_frame_rate: rounded(minute.audio.frame_rate()),
-        bit_rate: rounded(minute.bit_rate()),
-        stream_url: minute.url,
-    });
     Ok(Answer {
-        frame_rate_and_bit_rate_infos: Infos {
-            frame_rate_and_bit_rate_info: infos.collect(),
-        },
+        frame_rate_and_bit_rate_infos: minutes.into(),
     })
 }

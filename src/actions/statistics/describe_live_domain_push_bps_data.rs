@@ -1,49 +1,19 @@
 //! DescribeLiveDomainPushBpsData: the bandwidth of what was pushed to domains, in bits a second.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::actions::Context;
-use crate::actions::statistics::span::{self, Span};
-use crate::actions::statistics::subject;
+use crate::actions::statistics::over_domains::{Head, Measure, Points, Query};
+pub use crate::actions::statistics::over_domains::{IGNORES, Request};
 use crate::error::ApiError;
-use crate::model::wire_time::to_api;
-
-/// Accepted without effect.
-pub const IGNORES: &[(&str, &str)] = &[
-    ("IspNameEn", "viewers on one machine come by no provider"),
-    (
-        "LocationNameEn",
-        "viewers on one machine come from no region",
-    ),
-    ("RegionId", "there is one region"),
-];
-
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Request {
-    pub domain_name: Option<String>,
-    pub start_time: Option<String>,
-    pub end_time: Option<String>,
-    pub interval: Option<String>,
-}
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
-    pub domain_name: String,
-    pub start_time: String,
-    pub end_time: String,
-    pub data_interval: String,
-    pub bps_data_per_interval: Points,
-}
-
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Points {
-    pub data_module: Vec<Point>,
+    #[serde(flatten)]
+    pub head: Head,
+    pub bps_data_per_interval: Points<Point>,
 }
 
 /// One step of the period.
@@ -57,30 +27,14 @@ pub struct Point {
 
 /// Sums the minutes of the domains.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domains = subject::domains(ctx, request.domain_name).await?;
-    let now = ctx.now();
-    let span = Span::read(
-        request.start_time.as_deref(),
-        request.end_time.as_deref(),
-        span::DOMAIN,
-        now,
-    )?;
-    let step = span::step(request.interval.as_deref());
-    let asked = subject::of_domains(&domains, span, step);
-    let brought = ctx.services.meter.brought_bytes(&asked).await?;
-    let points = span::bandwidth(span, step, now, brought)
-        .into_iter()
-        .map(|(at, value)| Point {
-            time_stamp: to_api(at),
-            bps_value: value.to_string(),
-        });
+    let query = Query::stepped(ctx, request).await?;
+    let steps = query.brought(ctx, Measure::Bandwidth).await?.into_iter();
+    let points = steps.map(|(time_stamp, bps_value)| Point {
+        time_stamp,
+        bps_value,
+    });
     Ok(Answer {
-        domain_name: domains.join(","),
-        start_time: to_api(span.from),
-        end_time: to_api(span.to),
-        data_interval: (step / 1000).to_string(),
-        bps_data_per_interval: Points {
-            data_module: points.collect(),
-        },
+        head: query.head(),
+        bps_data_per_interval: points.collect(),
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
+use crate::actions::statistics::over_domains::Head;
 use crate::actions::statistics::span::{self, HOUR_MS, Span};
 use crate::actions::statistics::subject;
 use crate::error::ApiError;
@@ -26,10 +27,8 @@ pub struct Request {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
-    pub domain_name: String,
-    pub start_time: String,
-    pub end_time: String,
-    pub data_interval: String,
+    #[serde(flatten)]
+    pub head: Head,
     pub pv_uv_data_infos: Hours,
 }
 
@@ -77,10 +76,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         visitors: visitors.get(&at).copied().unwrap_or(0).to_string(),
     });
     Ok(Answer {
-        domain_name: domain,
-        start_time: to_api(span.from),
-        end_time: to_api(span.to),
-        data_interval: (HOUR_MS / 1000).to_string(),
+        head: Head::new(&[domain], span, HOUR_MS),
         pv_uv_data_infos: Hours {
             pv_uv_data_info: hours.collect(),
         },

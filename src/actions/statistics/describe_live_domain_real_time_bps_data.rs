@@ -1,87 +1,26 @@
 //! DescribeLiveDomainRealTimeBpsData: the bandwidth that viewers of domains took, by the minute, in bits a second.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::actions::Context;
-use crate::actions::statistics::span::{self, Span};
-use crate::actions::statistics::subject;
+use crate::actions::statistics::over_domains::{Head, Measure, Points, Query, Valued};
+pub use crate::actions::statistics::over_domains::{IGNORES, MinuteRequest as Request};
 use crate::error::ApiError;
-use crate::model::figures::MINUTE_MS;
-use crate::model::wire_time::to_api;
-
-/// Accepted without effect.
-pub const IGNORES: &[(&str, &str)] = &[
-    ("IspNameEn", "viewers on one machine come by no provider"),
-    (
-        "LocationNameEn",
-        "viewers on one machine come from no region",
-    ),
-    ("RegionId", "there is one region"),
-];
-
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Request {
-    pub domain_name: String,
-    pub start_time: Option<String>,
-    pub end_time: Option<String>,
-}
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
-    pub domain_name: String,
-    pub start_time: String,
-    pub end_time: String,
-    pub data_interval: String,
-    pub real_time_bps_data_per_interval: Points,
-}
-
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Points {
-    pub data_module: Vec<Point>,
-}
-
-/// One step of the period.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Point {
-    pub time_stamp: String,
-    pub value: String,
+    #[serde(flatten)]
+    pub head: Head,
+    pub real_time_bps_data_per_interval: Points<Valued>,
 }
 
 /// Sums the minutes of the domains.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domains = subject::domains(ctx, Some(request.domain_name)).await?;
-    let now = ctx.now();
-    let span = Span::read(
-        request.start_time.as_deref(),
-        request.end_time.as_deref(),
-        span::REAL_TIME,
-        now,
-    )?;
-    let step = MINUTE_MS;
-    let asked = subject::of_domains(&domains, span, step);
-    let sent = ctx.services.meter.sent(&asked).await?;
-    let bytes = sent.iter().map(|sent| (sent.minute, sent.bytes));
-    let points = span::bandwidth(span, step, now, bytes)
-        .into_iter()
-        .map(|(at, value)| Point {
-            time_stamp: to_api(at),
-            value: value.to_string(),
-        });
+    let query = Query::by_the_minute(ctx, request).await?;
     Ok(Answer {
-        domain_name: domains.join(","),
-        start_time: to_api(span.from),
-        end_time: to_api(span.to),
-        data_interval: (step / 1000).to_string(),
-        real_time_bps_data_per_interval: Points {
-            data_module: points.collect(),
-        },
+        real_time_bps_data_per_interval: query.sent(ctx, Measure::Bandwidth).await?,
+        head: query.head(),
     })
 }

@@ -4,42 +4,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::actions::Context;
-use crate::actions::statistics::span::{self, Span};
-use crate::actions::statistics::subject;
+use crate::actions::statistics::over_domains::{Head, Query};
+pub use crate::actions::statistics::over_domains::{IGNORES, MinuteRequest as Request};
 use crate::error::ApiError;
-use crate::model::figures::MINUTE_MS;
 use crate::model::wire_time::to_api;
-
-/// Accepted without effect.
-pub const IGNORES: &[(&str, &str)] = &[
-    ("IspNameEn", "viewers on one machine come by no provider"),
-    (
-        "LocationNameEn",
-        "viewers on one machine come from no region",
-    ),
-    ("RegionId", "there is one region"),
-];
-
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Request {
-    pub domain_name: String,
-    pub start_time: Option<String>,
-    pub end_time: Option<String>,
-}
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
-    pub domain_name: String,
-    pub start_time: String,
-    pub end_time: String,
-    pub data_interval: String,
+    #[serde(flatten)]
+    pub head: Head,
     pub real_time_http_code_data: Minutes,
 }
 
@@ -77,31 +55,19 @@ pub struct Share {
 
 /// Sums the answers of the domains.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
-    let domains = subject::domains(ctx, Some(request.domain_name)).await?;
-    let now = ctx.now();
-    let span = Span::read(
-        request.start_time.as_deref(),
-        request.end_time.as_deref(),
-        span::REAL_TIME,
-        now,
-    )?;
-    let asked = subject::of_domains(&domains, span, MINUTE_MS);
+    let query = Query::by_the_minute(ctx, request).await?;
     let mut codes: BTreeMap<i64, BTreeMap<u16, u64>> = BTreeMap::new();
-    for (minute, status, count) in ctx.services.meter.answered(&asked).await? {
+    for (minute, status, count) in ctx.services.meter.answered(&query.asked()).await? {
         *codes.entry(minute).or_default().entry(status).or_default() += count;
     }
-    let minutes = span::roll_up(span, MINUTE_MS, now, []).into_iter();
-    let minutes = minutes.map(|(at, _)| Minute {
+    let minutes = query.steps().map(|at| Minute {
         time_stamp: to_api(at),
         value: Codes {
             real_time_code_proportion_data: codes.get(&at).map(shares).unwrap_or_default(),
         },
     });
     Ok(Answer {
-        domain_name: domains.join(","),
-        start_time: to_api(span.from),
-        end_time: to_api(span.to),
-        data_interval: (MINUTE_MS / 1000).to_string(),
+        head: query.head(),
         real_time_http_code_data: Minutes {
             usage_data: minutes.collect(),
         },

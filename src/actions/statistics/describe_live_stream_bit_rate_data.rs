@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::statistics::rates::{self, rounded};
+use crate::actions::statistics::rates::{self, Infos, TimedRates};
 use crate::actions::statistics::span::{self, Rule, Span};
 use crate::actions::statistics::subject;
 use crate::error::ApiError;
 use crate::model::figures::MINUTE_MS;
 use crate::model::retention::DAY_MS;
-use crate::model::wire_time::to_api;
 
 /// Nothing is accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[];
@@ -34,26 +33,7 @@ pub struct Request {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Answer {
-    pub frame_rate_and_bit_rate_infos: Infos,
-}
-
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Infos {
-    pub frame_rate_and_bit_rate_info: Vec<Info>,
-}
-
-/// One minute.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Info {
-    pub time: String,
-    pub stream_url: String,
-    pub video_frame_rate: f64,
-    pub audio_frame_rate: f64,
-    pub bit_rate: f64,
+    pub frame_rate_and_bit_rate_infos: Infos<TimedRates>,
 }
 
 /// Lists the minutes in which something came.
@@ -64,16 +44,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let (app, stream) = (&request.app_name, &request.stream_name);
     let asked = subject::of_stream(&domain, app, stream, span, MINUTE_MS);
     let minutes = rates::minutes(ctx, &asked).await?;
-    let infos = minutes.into_iter().map(|minute| Info {
-        time: to_api(minute.minute),
-        video_frame_rate: rounded(minute.video.frame_rate()),
-        audio_frame_rate: rounded(minute.audio.frame_rate()),
-        bit_rate: rounded(minute.bit_rate()),
-        stream_url: minute.url,
-    });
     Ok(Answer {
-        frame_rate_and_bit_rate_infos: Infos {
-            frame_rate_and_bit_rate_info: infos.collect(),
-        },
+        frame_rate_and_bit_rate_infos: minutes.into(),
     })
 }

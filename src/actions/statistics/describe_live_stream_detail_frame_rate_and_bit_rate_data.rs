@@ -5,12 +5,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::statistics::rates::{self, rounded};
+use crate::actions::statistics::rates::{self, TimedRates, rounded};
 use crate::actions::statistics::span::{HOUR_MS, Rule, Span};
 use crate::actions::statistics::subject;
 use crate::error::ApiError;
 use crate::model::figures::MINUTE_MS;
-use crate::model::wire_time::to_api;
 use crate::notes::{self, Note};
 
 /// Accepted without effect.
@@ -45,11 +44,8 @@ pub struct Answer {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Info {
-    pub time: String,
-    pub stream_url: String,
-    pub video_frame_rate: f64,
-    pub audio_frame_rate: f64,
-    pub bit_rate: f64,
+    #[serde(flatten)]
+    pub both: TimedRates,
     pub video_bit_rate: f64,
     pub audio_bit_rate: f64,
 }
@@ -73,13 +69,9 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let asked = subject::of_stream(&domain, app, stream, span, MINUTE_MS);
     let minutes = rates::minutes(ctx, &asked).await?;
     let infos = minutes.into_iter().map(|minute| Info {
-        time: to_api(minute.minute),
-        video_frame_rate: rounded(minute.video.frame_rate()),
-        audio_frame_rate: rounded(minute.audio.frame_rate()),
-        bit_rate: rounded(minute.bit_rate()),
         video_bit_rate: rounded(minute.video.bit_rate()),
         audio_bit_rate: rounded(minute.audio.bit_rate()),
-        stream_url: minute.url,
+        both: minute.into(),
     });
     Ok(Answer {
         frame_rate_and_bit_rate_infos: infos.collect(),

@@ -2,14 +2,13 @@
 //!
 //! Fragmented MP4 has no fields of its own: it is in the totals.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::actions::Context;
-use crate::actions::arguments::{length, number};
-use crate::actions::statistics::metric::{self, whole};
+use crate::actions::statistics::metric::{self, TokenPage, whole};
+use crate::actions::statistics::played::Played;
 use crate::actions::statistics::subject::Protocols;
 use crate::error::ApiError;
-use crate::model::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
@@ -27,69 +26,9 @@ pub struct Request {
     pub next_page_token: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Answer {
-    pub domain_name: String,
-    pub start_time: String,
-    pub end_time: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_page_token: Option<String>,
-    pub page_size: i32,
-    pub stream_detail_data: Rows,
-}
+pub type Answer = TokenPage<Row>;
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Rows {
-    pub stream_data: Vec<Row>,
-}
-
-/// What the viewers of one stream were sent in a minute. Forms that were not asked for are absent.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Row {
-    pub time_stamp: String,
-    pub app_name: String,
-    pub stream_name: String,
-    pub bps: f64,
-    pub count: i64,
-    pub traffic: i64,
-    pub new_conns: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub flv_bps: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub flv_count: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub flv_traffic: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hls_bps: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hls_count: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hls_traffic: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rtmp_bps: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rtmp_count: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rtmp_traffic: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rts_bps: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rts_count: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rts_traffic: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p2p_bps: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p2p_count: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p2p_traffic: Option<i64>,
-}
+type Row = Played<i64, String>;
 
 /// Lists a page of minutes and streams.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
@@ -106,45 +45,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     .played_as(&protocols);
     let offset = metric::offset(request.next_page_token.as_deref())?;
     let page = metric::page(ctx, &streams, offset, metric::MOST_ROWS).await?;
-    let rows: Vec<Row> = page.rows.iter().map(|r| row(r, &protocols)).collect();
-    Ok(Answer {
-        domain_name: streams.domain,
-        start_time: request.start_time,
-        end_time: request.end_time,
-        next_page_token: metric::next(offset, rows.len(), page.total),
-        page_size: number(length(&rows)),
-        stream_detail_data: Rows { stream_data: rows },
-    })
-}
-
-fn row(row: &metric::Row, protocols: &Protocols) -> Row {
-    let flv = row.form("flv", protocols);
-    let hls = row.form("hls", protocols);
-    let rtmp = row.form("rtmp", protocols);
-    let rts = row.form("rts", protocols);
-    let p2p = row.form("p2p", protocols);
-    Row {
-        time_stamp: to_api(row.minute),
-        app_name: row.app.clone(),
-        stream_name: row.stream.clone(),
-        bps: row.all.bps(),
-        count: whole(row.all.viewers),
-        traffic: whole(row.all.bytes),
-        new_conns: row.came.to_string(),
-        flv_bps: flv.map(|form| form.bps()),
-        flv_count: flv.map(|form| whole(form.viewers)),
-        flv_traffic: flv.map(|form| whole(form.bytes)),
-        hls_bps: hls.map(|form| form.bps()),
-        hls_count: hls.map(|form| whole(form.viewers)),
-        hls_traffic: hls.map(|form| whole(form.bytes)),
-        rtmp_bps: rtmp.map(|form| form.bps()),
-        rtmp_count: rtmp.map(|form| whole(form.viewers)),
-        rtmp_traffic: rtmp.map(|form| whole(form.bytes)),
-        rts_bps: rts.map(|form| form.bps()),
-        rts_count: rts.map(|form| whole(form.viewers)),
-        rts_traffic: rts.map(|form| whole(form.bytes)),
-        p2p_bps: p2p.map(|form| form.bps()),
-        p2p_count: p2p.map(|form| whole(form.viewers)),
-        p2p_traffic: p2p.map(|form| whole(form.bytes)),
-    }
+    let page = page.map(|row| Row::new(&row, &protocols, whole, |came| came.to_string()));
+    let period = (request.start_time, request.end_time);
+    Ok(Answer::new(streams.domain, period, offset, page))
 }

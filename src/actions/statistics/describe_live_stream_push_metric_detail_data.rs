@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
-use crate::actions::arguments::{length, number};
-use crate::actions::statistics::metric::{self, Page, whole};
+use crate::actions::statistics::metric::{self, Page, TokenPage, whole};
 use crate::actions::statistics::span::bits_per_second;
 use crate::actions::statistics::subject::ALL;
 use crate::error::ApiError;
@@ -27,25 +26,7 @@ pub struct Request {
     pub next_page_token: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Answer {
-    pub domain_name: String,
-    pub start_time: String,
-    pub end_time: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_page_token: Option<String>,
-    pub page_size: i32,
-    pub stream_detail_data: Rows,
-}
-
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Rows {
-    pub stream_data: Vec<Row>,
-}
+pub type Answer = TokenPage<Row>;
 
 /// What one stream brought in a minute.
 #[derive(Debug, Serialize)]
@@ -72,7 +53,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     )
     .await?;
     let meter = &ctx.services.meter;
-    let Page { rows, total } = if streams.are_one {
+    let page = if streams.are_one {
         let mut minutes = std::collections::BTreeMap::<i64, u64>::new();
         for (minute, bytes) in meter.brought_bytes(&streams.asked).await? {
             *minutes.entry(minute).or_default() += bytes;
@@ -90,20 +71,13 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             .await?;
         Page { rows, total }
     };
-    let rows = rows.into_iter().map(|row| Row {
+    let page = page.map(|row| Row {
         time_stamp: to_api(row.minute),
         app_name: row.app,
         stream_name: row.stream,
         req_bps: bits_per_second(row.bytes, MINUTE_MS),
         req_traffic: whole(row.bytes),
     });
-    let rows: Vec<Row> = rows.collect();
-    Ok(Answer {
-        domain_name: streams.domain,
-        start_time: request.start_time,
-        end_time: request.end_time,
-        next_page_token: metric::next(offset, rows.len(), total),
-        page_size: number(length(&rows)),
-        stream_detail_data: Rows { stream_data: rows },
-    })
+    let period = (request.start_time, request.end_time);
+    Ok(Answer::new(streams.domain, period, offset, page))
 }

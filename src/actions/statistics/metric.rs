@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::actions::Context;
-use crate::actions::arguments::{Period, malformed};
+use crate::actions::arguments::{Period, length, malformed, number};
 use crate::actions::statistics::span::{Span, bits_per_second};
 use crate::actions::statistics::subject::{ALL, Protocols, Streams};
 use crate::error::ApiError;
@@ -76,6 +78,54 @@ pub struct Page<T> {
     pub total: u64,
 }
 
+impl<T> Page<T> {
+    /// The same page of other rows.
+    pub fn map<U>(self, written: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            rows: self.rows.into_iter().map(written).collect(),
+            total: self.total,
+        }
+    }
+}
+
+/// An answer on pages that lead to each other. The period is told as it was asked for.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct TokenPage<R> {
+    pub domain_name: String,
+    pub start_time: String,
+    pub end_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+    pub page_size: i32,
+    pub stream_detail_data: StreamData<R>,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct StreamData<R> {
+    pub stream_data: Vec<R>,
+}
+
+impl<R> TokenPage<R> {
+    /// The page that begins behind `offset` rows, of `page.total`.
+    #[must_use]
+    pub fn new(domain: String, (start, end): (String, String), offset: u64, page: Page<R>) -> Self {
+        Self {
+            domain_name: domain,
+            start_time: start,
+            end_time: end,
+            next_page_token: next(offset, page.rows.len(), page.total),
+            page_size: number(length(&page.rows)),
+            stream_detail_data: StreamData {
+                stream_data: page.rows,
+            },
+        }
+    }
+}
+
 /// The streams that a query asks for, within a day.
 pub async fn streams(
     ctx: &Context,
@@ -137,9 +187,9 @@ pub async fn page(
 /// A page of a list that is at hand as a whole.
 #[must_use]
 pub fn cut<T>(all: Vec<T>, offset: u64, limit: u64) -> Page<T> {
-    let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
-    let rows = all.into_iter().skip(number(offset)).take(number(limit));
+    let rows = all.into_iter().skip(count(offset)).take(count(limit));
     Page {
         rows: rows.collect(),
         total,

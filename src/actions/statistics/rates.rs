@@ -1,8 +1,11 @@
 //! Frame and bit rates of pushed streams, minute by minute.
 
+use serde::Serialize;
+
 use crate::actions::Context;
 use crate::error::ApiError;
 use crate::model::figures::{Asked, Inflow, TrackFigures};
+use crate::model::wire_time::to_api;
 
 /// What a stream brought in one minute. Bit rates are bits a second of the stream's own time.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +37,63 @@ impl Minute {
     /// Both tracks.
     pub fn bit_rate(&self) -> f64 {
         self.video.bit_rate() + self.audio.bit_rate()
+    }
+}
+
+/// The rates of one stream, as answers write them: frames a second and bits a second.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Rates {
+    pub stream_url: String,
+    pub video_frame_rate: f64,
+    pub audio_frame_rate: f64,
+    pub bit_rate: f64,
+}
+
+impl From<Minute> for Rates {
+    fn from(minute: Minute) -> Self {
+        Self {
+            video_frame_rate: rounded(minute.video.frame_rate()),
+            audio_frame_rate: rounded(minute.audio.frame_rate()),
+            bit_rate: rounded(minute.bit_rate()),
+            stream_url: minute.url,
+        }
+    }
+}
+
+/// The rates of one stream in one minute.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct TimedRates {
+    pub time: String,
+    #[serde(flatten)]
+    pub rates: Rates,
+}
+
+impl From<Minute> for TimedRates {
+    fn from(minute: Minute) -> Self {
+        Self {
+            time: to_api(minute.minute),
+            rates: minute.into(),
+        }
+    }
+}
+
+/// A list of rates, in the wrapping that most answers have.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Infos<R> {
+    pub frame_rate_and_bit_rate_info: Vec<R>,
+}
+
+impl<R: From<Minute>> From<Vec<Minute>> for Infos<R> {
+    fn from(minutes: Vec<Minute>) -> Self {
+        Self {
+            frame_rate_and_bit_rate_info: minutes.into_iter().map(R::from).collect(),
+        }
     }
 }
 

@@ -92,7 +92,7 @@ impl Span {
     }
 
     /// Where each step begins, up to now.
-    fn steps(self, step: i64, now: UnixMs) -> impl Iterator<Item = UnixMs> {
+    pub fn steps(self, step: i64, now: UnixMs) -> impl Iterator<Item = UnixMs> {
         let whole = self.in_steps_of(step);
         let count = (whole.to.min(now + 1) - whole.from + step - 1) / step;
         (0..count.max(0)).map(move |number| whole.from + number * step)
