@@ -118,7 +118,7 @@ pub mod media {
         pub use crate::media::mpegts::{Continuity, PACKET, TsMuxer};
 
         pub mod units {
-            pub use crate::media::mpegts::units::{TsUnits, Unit};
+            pub use crate::media::mpegts::units::{Demuxed, TsUnits};
         }
     }
 

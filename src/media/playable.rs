@@ -10,7 +10,8 @@ use crate::media::flv::stream::TagStream;
 use crate::media::fragmented::Fragmented;
 use crate::media::frame::{Frame, Track, VideoCodec, VideoConfig};
 use crate::media::mp4::MuxError;
-use crate::media::mpegts::read::{Found, TsError, TsReader};
+use crate::media::mpegts::read::{Found, TsReader};
+use crate::media::mpegts::units::TsError;
 
 /// What a file is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

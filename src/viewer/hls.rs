@@ -8,9 +8,9 @@ use url::Url;
 use super::{Sink, Tally, WatchError, chunk, get};
 use crate::clock;
 use crate::media::hls::{self, Playlist};
-use crate::media::mpegts::units::TsUnits;
+use crate::media::mpegts::units::{Demuxed, TsUnits};
 
-/// The largest playlist that is read.
+/// Bytes of the largest playlist that is read.
 const MOST_PLAYLIST: usize = 1 << 20;
 /// Without a new slice, a playlist is loaded again after half its target duration (RFC 8216 section 6.3.4), and not sooner.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
@@ -92,10 +92,16 @@ async fn slice(
     while let Some(bytes) = chunk(&mut response).await? {
         tally.bytes(bytes.len());
         sink.put(&bytes)?;
-        reader.feed(&bytes, &mut |unit| tally.unit(&unit))?;
+        reader.feed(&bytes, &mut |it| count(tally, it))?;
     }
-    reader.end(&mut |unit| tally.unit(&unit));
+    reader.end(&mut |it| count(tally, it));
     tally.slices += 1;
     tally.missing_packets += reader.gaps();
     Ok(())
+}
+
+fn count(tally: &mut Tally, demuxed: Demuxed) {
+    if let Demuxed::Unit(unit) = demuxed {
+        tally.unit(&unit);
+    }
 }

@@ -217,9 +217,7 @@ impl Tally {
             0x0F => "aac",
             _ => "mp3",
         };
-        let at_ms = unit
-            .pts
-            .map(|ticks| i64::try_from(ticks / 90).unwrap_or(i64::MAX));
+        let at_ms = unit.pts.map(|ticks| ticks / 90);
         let tally = match unit.track {
             Track::Video => &mut self.video,
             Track::Audio => &mut self.audio,

@@ -1,7 +1,8 @@
-//! From transport packets to access units: what a player of our own needs of the slices that it was given (ISO/IEC 13818-1).
+//! From transport packets to access units: what players and readers of our own need of a transport stream (ISO/IEC 13818-1).
 //!
 //! One programme, of it the first picture and the first sound stream. Packets may come in pieces of any size. Times are in ticks of 90 kHz,
-//! as written; continuity counters are held against each other, so that a missing packet is told.
+//! as written; continuity counters are held against each other, so that a missing packet is told. A table that is longer than one packet is
+//! not read.
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
@@ -9,33 +10,60 @@ use thiserror::Error;
 use super::PACKET;
 use crate::media::frame::Track;
 
-const SYNC: u8 = 0x47;
+pub(super) const SYNC: u8 = 0x47;
 const PAT_PID: u16 = 0;
 const STUFFING_PID: u16 = 0x1FFF;
-/// The largest access unit that is put together.
-const MOST_UNIT: usize = 16 << 20;
-/// Without its flags, a PES header.
+/// Bytes of the largest access unit that is put together.
+pub(super) const MOST_UNIT: usize = 32 << 20;
+/// Bytes without a packet in them after which a forgiving reader says that this is no transport stream.
+pub(super) const MOST_STRAY: usize = 64 * 1024;
+/// Bytes of a PES header before its optional fields.
 const PES_HEADER: usize = 9;
 
 /// Why bytes are no transport stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TsError {
     /// A packet does not begin with the synchronisation byte.
-    #[error("this is no transport stream: a packet begins with {0:#04x}")]
+    #[error("this is no MPEG transport stream: a packet begins with {0:#04x}")]
     Sync(u8),
     /// An access unit does not end.
     #[error("an access unit has more than {MOST_UNIT} bytes")]
     TooLarge,
 }
 
-/// One access unit, in the form of the container: start codes before NAL units, ADTS before AAC.
+/// What a transport stream turned out to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demuxed {
+    /// The programme's streams: before their first units, and again when they change.
+    Programme(Programme),
+    /// A unit of one of them.
+    Unit(Unit),
+}
+
+/// The streams of a programme that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Programme {
+    pub video: Option<StreamId>,
+    pub audio: Option<StreamId>,
+}
+
+/// An elementary stream as the programme's table tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamId {
+    pub pid: u16,
+    pub stream_type: u8,
+}
+
+/// One access unit, in the form of the container: start codes before NAL units, ADTS before AAC. Of sound it may be several frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
     pub track: Track,
     /// As the programme's table tells it.
     pub stream_type: u8,
     /// Presentation time in ticks of 90 kHz, modulo 2^33; none where the header has none.
-    pub pts: Option<u64>,
+    pub pts: Option<i64>,
+    /// Decoding time likewise; none where it is the presentation time.
+    pub dts: Option<i64>,
     /// The packet says that decoding can begin here.
     pub random_access: bool,
     pub data: Bytes,
@@ -44,9 +72,8 @@ pub struct Unit {
 /// What is known of one elementary stream.
 #[derive(Debug)]
 struct Stream {
-    pid: u16,
+    id: StreamId,
     track: Track,
-    stream_type: u8,
     counter: Option<u8>,
     /// What has come of the unit under way, its PES header included.
     open: BytesMut,
@@ -57,17 +84,33 @@ struct Stream {
 /// Reads one transport stream.
 #[derive(Debug, Default)]
 pub struct TsUnits {
+    /// The beginning of a packet whose rest has not come.
     held: BytesMut,
+    /// Bytes that were passed over since the last packet, and how many may be.
+    stray: usize,
+    most_stray: usize,
     pmt: Option<u16>,
+    programme: Programme,
+    /// The programme's, at most one of each track.
     streams: Vec<Stream>,
     gaps: u64,
     failure: Option<TsError>,
 }
 
 impl TsUnits {
+    /// A reader that takes packets alone.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader that passes over up to 64 KiB of bytes between packets.
+    #[must_use]
+    pub fn forgiving() -> Self {
+        Self {
+            most_stray: MOST_STRAY,
+            ..Self::default()
+        }
     }
 
     /// Times that a continuity counter did not go on.
@@ -76,29 +119,38 @@ impl TsUnits {
         self.gaps
     }
 
-    /// Takes what came; whole units go to `sink`.
+    /// Takes what came; what it makes whole goes to `sink`.
     ///
     /// # Errors
-    /// When this is no transport stream; the same error comes again.
-    pub fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Unit)) -> Result<(), TsError> {
+    /// When this is no transport stream or an access unit has no end. There is nothing more to read then: the same error comes again.
+    pub fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Demuxed)) -> Result<(), TsError> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
         self.held.extend_from_slice(bytes);
-        while let Some(packet) = self.held.first_chunk::<PACKET>() {
-            let packet = *packet;
-            self.held.advance(PACKET);
-            if let Err(failure) = self.packet(&packet, sink) {
-                self.failure = Some(failure);
-                self.held.clear();
-                return Err(failure);
-            }
+        let mut held = self.held.split();
+        let mut at = 0;
+        while let Some(packet) = held.get(at..).and_then(<[u8]>::first_chunk::<PACKET>) {
+            let taken = match packet {
+                [SYNC, ..] => {
+                    self.stray = 0;
+                    self.packet(packet, sink).map(|()| PACKET)
+                }
+                _ if self.stray < self.most_stray => {
+                    self.stray += 1;
+                    Ok(1)
+                }
+                [other, ..] => Err(TsError::Sync(*other)),
+            };
+            at += taken.inspect_err(|failure| self.failure = Some(*failure))?;
         }
+        held.advance(at);
+        self.held = held;
         Ok(())
     }
 
-    /// The units under way are whole: the end of a slice.
-    pub fn end(&mut self, sink: &mut impl FnMut(Unit)) {
+    /// The units under way are whole: the end of a slice or of the stream.
+    pub fn end(&mut self, sink: &mut impl FnMut(Demuxed)) {
         for stream in &mut self.streams {
             stream.close(sink);
         }
@@ -107,43 +159,39 @@ impl TsUnits {
     fn packet(
         &mut self,
         packet: &[u8; PACKET],
-        sink: &mut impl FnMut(Unit),
+        sink: &mut impl FnMut(Demuxed),
     ) -> Result<(), TsError> {
-        let [sync, high, low, flags, rest @ ..] = packet;
-        if *sync != SYNC {
-            return Err(TsError::Sync(*sync));
-        }
+        let [_, high, low, control, rest @ ..] = packet;
         let pid = u16::from_be_bytes([high & 0x1F, *low]);
         let begins = high & 0x40 != 0;
-        let (adaptation, payload) = split(flags >> 4 & 3, rest);
-        if pid == STUFFING_PID {
+        let is_scrambled = control & 0xC0 != 0;
+        let (adaptation, payload) = split(control >> 4 & 3, rest);
+        // A packet without a payload does not count on (clause 2.4.3.3).
+        if pid == STUFFING_PID || is_scrambled || payload.is_empty() {
             return Ok(());
         }
         if pid == PAT_PID {
-            if begins && let Some(section) = section(payload, 0x00) {
-                self.pmt = program(section);
+            if begins && let Some(pmt) = section(payload, 0x00).and_then(first_programme) {
+                self.pmt = Some(pmt);
             }
             return Ok(());
         }
         if self.pmt == Some(pid) {
-            if begins && let Some(section) = section(payload, 0x02) {
-                self.table(section);
+            if begins && let Some(body) = section(payload, 0x02) {
+                self.table(body, sink);
             }
             return Ok(());
         }
-        let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == pid) else {
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.id.pid == pid) else {
             return Ok(());
         };
-        // A packet without a payload does not count on (clause 2.4.3.3), and a break may be announced.
-        if !payload.is_empty() {
-            let counter = flags & 0x0F;
-            let announced = adaptation.is_some_and(|flags| flags & 0x80 != 0);
-            let expected = stream.counter.map(|before| (before + 1) & 0x0F);
-            if !announced && expected.is_some_and(|expected| expected != counter) {
-                self.gaps += 1;
-            }
-            stream.counter = Some(counter);
+        let counter = control & 0x0F;
+        let expected = stream.counter.map(|before| (before + 1) & 0x0F);
+        let is_announced = adaptation.is_some_and(|flags| flags & 0x80 != 0);
+        if !is_announced && expected.is_some_and(|expected| expected != counter) {
+            self.gaps += 1;
         }
+        stream.counter = Some(counter);
         if begins {
             stream.close(sink);
             stream.is_open = true;
@@ -158,35 +206,25 @@ impl TsUnits {
         Ok(())
     }
 
-    /// Takes a programme's table; streams that it names again go on.
-    fn table(&mut self, section: &[u8]) {
-        let Some(([_, _, high, low], rest)) = section.split_first_chunk::<4>() else {
+    /// Takes a programme's table (clause 2.4.4.8); streams that it names again go on.
+    fn table(&mut self, body: &[u8], sink: &mut impl FnMut(Demuxed)) {
+        let Some(programme) = programme(body).filter(|found| *found != self.programme) else {
             return;
         };
-        let skip = usize::from(u16::from_be_bytes([high & 0x0F, *low]));
-        let mut rest = rest.get(skip..).unwrap_or_default();
-        let mut streams: Vec<Stream> = Vec::new();
-        while let Some((entry, behind)) = rest.split_first_chunk::<5>() {
-            let [stream_type, high, low, more_high, more_low] = *entry;
-            let pid = u16::from_be_bytes([high & 0x1F, low]);
-            let more = usize::from(u16::from_be_bytes([more_high & 0x0F, more_low]));
-            rest = behind.get(more..).unwrap_or_default();
-            let Some(track) = track_of(stream_type) else {
-                continue;
-            };
-            if streams.iter().any(|stream| stream.track == track) {
-                continue;
-            }
-            let known = self
-                .streams
-                .iter()
-                .position(|s| s.pid == pid && s.stream_type == stream_type);
-            streams.push(match known {
-                Some(index) => self.streams.swap_remove(index),
+        self.programme = programme;
+        let mut before = std::mem::take(&mut self.streams);
+        let wanted = [
+            (programme.video, Track::Video),
+            (programme.audio, Track::Audio),
+        ];
+        for (id, track) in wanted {
+            let Some(id) = id else { continue };
+            let known = before.iter().position(|stream| stream.id == id);
+            self.streams.push(match known {
+                Some(index) => before.swap_remove(index),
                 None => Stream {
-                    pid,
+                    id,
                     track,
-                    stream_type,
                     counter: None,
                     open: BytesMut::new(),
                     is_open: false,
@@ -194,26 +232,30 @@ impl TsUnits {
                 },
             });
         }
-        self.streams = streams;
+        for mut gone in before {
+            gone.close(sink);
+        }
+        sink(Demuxed::Programme(programme));
     }
 }
 
 impl Stream {
-    fn close(&mut self, sink: &mut impl FnMut(Unit)) {
+    fn close(&mut self, sink: &mut impl FnMut(Demuxed)) {
         if !std::mem::take(&mut self.is_open) {
             return;
         }
         let whole = self.open.split().freeze();
-        let Some((pts, data)) = pes(whole) else {
+        let Some((pts, dts, data)) = pes(whole) else {
             return;
         };
-        sink(Unit {
+        sink(Demuxed::Unit(Unit {
             track: self.track,
-            stream_type: self.stream_type,
+            stream_type: self.id.stream_type,
             pts,
+            dts,
             random_access: self.random_access,
             data,
-        });
+        }));
     }
 }
 
@@ -232,25 +274,48 @@ fn split(control: u8, rest: &[u8]) -> (Option<u8>, &[u8]) {
     (flags, if has_payload { payload } else { &[] })
 }
 
-/// The body of a section that lies whole in a packet, without its checksum.
+/// The body of a section that lies whole in a packet: between its header and its checksum.
 fn section(payload: &[u8], table: u8) -> Option<&[u8]> {
     let pointer = usize::from(*payload.first()?);
     let section = payload.get(1 + pointer..)?;
-    let head = section.first_chunk::<8>()?;
-    if head[0] != table {
+    let [id, high, low, ..] = section.first_chunk::<8>()?;
+    if *id != table {
         return None;
     }
-    let length = usize::from(u16::from_be_bytes([head[1] & 0x0F, head[2]]));
-    // Behind the length: 5 bytes of head, 4 of checksum.
+    let length = usize::from(u16::from_be_bytes([high & 0x0F, *low]));
+    // Behind the length: 5 bytes of header, at the end 4 of checksum.
     let size = length.checked_sub(5 + 4)?;
     section.get(8..)?.get(..size)
 }
 
-/// The table's PID of the first programme.
-fn program(body: &[u8]) -> Option<u16> {
-    body.chunks_exact(4)
-        .find(|entry| entry[0] != 0 || entry[1] != 0)
-        .map(|entry| u16::from_be_bytes([entry[2] & 0x1F, entry[3]]))
+/// The PID of the first programme's table (clause 2.4.4.3).
+fn first_programme(body: &[u8]) -> Option<u16> {
+    let programmes = body.as_chunks::<4>().0.iter();
+    programmes
+        .filter(|[a, b, ..]| (*a, *b) != (0, 0))
+        .map(|[_, _, high, low]| u16::from_be_bytes([high & 0x1F, *low]))
+        .next()
+}
+
+/// The first stream of each track that a programme's table names; none where it is cut short.
+fn programme(body: &[u8]) -> Option<Programme> {
+    let ([_, _, high, low], rest) = body.split_first_chunk::<4>()?;
+    let skip = usize::from(u16::from_be_bytes([high & 0x0F, *low]));
+    let mut rest = rest.get(skip..).unwrap_or_default();
+    let mut found = Programme::default();
+    while let Some((entry, behind)) = rest.split_first_chunk::<5>() {
+        let [stream_type, high, low, more_high, more_low] = *entry;
+        let pid = u16::from_be_bytes([high & 0x1F, low]);
+        let more = usize::from(u16::from_be_bytes([more_high & 0x0F, more_low]));
+        rest = behind.get(more..).unwrap_or_default();
+        let slot = match track_of(stream_type) {
+            Some(Track::Video) => &mut found.video,
+            Some(Track::Audio) => &mut found.audio,
+            None => continue,
+        };
+        slot.get_or_insert(StreamId { pid, stream_type });
+    }
+    Some(found)
 }
 
 fn track_of(stream_type: u8) -> Option<Track> {
@@ -261,130 +326,34 @@ fn track_of(stream_type: u8) -> Option<Track> {
     }
 }
 
-/// Presentation time and payload of a PES packet.
-fn pes(mut packet: Bytes) -> Option<(Option<u64>, Bytes)> {
+/// Presentation time, decoding time and payload of a PES packet (clause 2.4.3.6).
+fn pes(mut packet: Bytes) -> Option<(Option<i64>, Option<i64>, Bytes)> {
     let head = packet.first_chunk::<PES_HEADER>()?;
-    let [0, 0, 1, _, l1, l0, _, flags, more] = *head else {
+    let [0, 0, 1, id, l1, l0, mark, flags, more] = *head else {
         return None;
     };
+    // Only streams of pictures and sound have this form of header.
+    if !(0xC0..=0xEF).contains(&id) && id != 0xBD || mark & 0xC0 != 0x80 {
+        return None;
+    }
     let length = usize::from(u16::from_be_bytes([l1, l0]));
     if length > 0 {
         packet.truncate(6 + length);
     }
-    let more = usize::from(more);
-    let fields = packet.get(PES_HEADER..PES_HEADER + more)?;
-    let pts = fields
-        .first_chunk::<5>()
-        .filter(|_| flags & 0x80 != 0)
-        .map(|[a, b, c, d, e]| {
-            u64::from(a >> 1 & 7) << 30
-                | u64::from(*b) << 22
-                | u64::from(c >> 1) << 15
-                | u64::from(*d) << 7
-                | u64::from(e >> 1)
-        });
-    packet.advance(PES_HEADER + more);
-    Some((pts, packet))
+    let header = PES_HEADER + usize::from(more);
+    let fields = packet.get(PES_HEADER..header)?;
+    let pts = (flags & 0x80 != 0).then(|| stamp(fields)).flatten();
+    let behind = fields.get(5..).unwrap_or_default();
+    let dts = (flags & 0xC0 == 0xC0).then(|| stamp(behind)).flatten();
+    packet.advance(header);
+    Some((pts, dts, packet))
+}
+
+/// The 33 bits of a time stamp, in groups of 3, 15 and 15.
+fn stamp(bytes: &[u8]) -> Option<i64> {
+    let [a, b, c, d, e] = bytes.first_chunk::<5>()?.map(i64::from);
+    Some((a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::frame::{AudioCodec, AudioConfig, Frame, VideoCodec, VideoConfig};
-    use crate::media::mpegts::{Continuity, TsMuxer};
-
-    const AVCC: &[u8] = &[
-        1, 0x4D, 0x00, 0x1E, 0xFF, 0xE1, 0, 4, 0x67, 0x4D, 0x00, 0x1E, 1, 0, 2, 0x68, 0xEE,
-    ];
-
-    fn stream() -> (Vec<Frame>, Bytes) {
-        let video = VideoConfig {
-            codec: VideoCodec::H264,
-            record: Bytes::from_static(AVCC),
-            width: 0,
-            height: 0,
-        };
-        let audio = AudioConfig {
-            codec: AudioCodec::Aac,
-            record: Bytes::from_static(&[0x11, 0x90]),
-            sample_rate: 48_000,
-            channels: 2,
-        };
-        let mut muxer = TsMuxer::new(Some(&video), Some(&audio), Continuity::default()).unwrap();
-        let mut out = BytesMut::new();
-        muxer.begin_slice(&mut out);
-        let mut frames = Vec::new();
-        for n in 0..20_u8 {
-            let size = 200 + usize::from(n) * 37;
-            let mut picture = BytesMut::new();
-            picture.extend_from_slice(&(size as u32).to_be_bytes());
-            picture.extend_from_slice(&[if n % 10 == 0 { 0x65 } else { 0x41 }]);
-            picture.resize(4 + size, n);
-            for (track, data) in [
-                (Track::Video, picture.freeze()),
-                (Track::Audio, Bytes::from(vec![n; 60])),
-            ] {
-                let frame = Frame {
-                    track,
-                    dts_ms: i64::from(n) * 40,
-                    cts_ms: 0,
-                    key: track == Track::Video && n % 10 == 0,
-                    data,
-                };
-                muxer.write(&frame, &mut out).unwrap();
-                frames.push(frame);
-            }
-        }
-        (frames, out.freeze())
-    }
-
-    fn read(bytes: &[u8], step: usize) -> (Vec<Unit>, u64) {
-        let mut reader = TsUnits::new();
-        let mut units = Vec::new();
-        for piece in bytes.chunks(step) {
-            reader.feed(piece, &mut |unit| units.push(unit)).unwrap();
-        }
-        reader.end(&mut |unit| units.push(unit));
-        (units, reader.gaps())
-    }
-
-    #[test]
-    fn what_was_muxed_comes_out_however_it_is_cut() {
-        let (frames, bytes) = stream();
-        for step in [1, 188, 500, bytes.len()] {
-            let (units, gaps) = read(&bytes, step);
-            assert_eq!((units.len(), gaps), (frames.len(), 0));
-            for track in [Track::Video, Track::Audio] {
-                let of = |units: &[Unit]| -> Vec<Unit> {
-                    units.iter().filter(|u| u.track == track).cloned().collect()
-                };
-                let sent = frames.iter().filter(|frame| frame.track == track);
-                for (unit, frame) in of(&units).iter().zip(sent) {
-                    let payload = match track {
-                        Track::Video => frame.data.slice(4..),
-                        Track::Audio => frame.data.clone(),
-                    };
-                    assert!(unit.data.ends_with(&payload));
-                    assert_eq!(unit.pts, Some((frame.dts_ms * 90 + 126_000) as u64));
-                    assert!(!frame.key || unit.random_access);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_missing_packet_is_told() {
-        let (_, bytes) = stream();
-        // The sixth packet lies inside the second picture.
-        let cut = [&bytes[..5 * PACKET], &bytes[6 * PACKET..]].concat();
-        assert!(read(&cut, 188).1 > 0);
-    }
-
-    #[test]
-    fn other_bytes_are_refused() {
-        let mut reader = TsUnits::new();
-        let failure = Err(TsError::Sync(b'<'));
-        assert_eq!(reader.feed(&[b'<'; 188], &mut |_| {}), failure);
-        assert_eq!(reader.feed(&[], &mut |_| {}), failure);
-    }
-}
+mod tests;

@@ -7,7 +7,8 @@ use super::*;
 use crate::media::flv::file::FlvFile;
 use crate::media::flv::read::{Item, TagReader};
 use crate::media::frame::Track;
-use crate::media::mpegts::{Continuity, TsMuxer};
+use crate::media::mpegts::units::{MOST_STRAY, MOST_UNIT, SYNC};
+use crate::media::mpegts::{Continuity, PACKET, TsMuxer};
 
 /// Configurations and frames of a fixture.
 fn source(file: &'static [u8]) -> (Option<VideoConfig>, Option<AudioConfig>, Vec<Frame>) {
@@ -165,7 +166,7 @@ fn time_stamps_go_on_behind_their_wrap() {
 fn other_files_are_refused() {
     let mut reader = TsReader::new();
     let junk = vec![7_u8; MOST_STRAY + 2 * PACKET];
-    assert_eq!(reader.feed(&junk, &mut |_| ()), Err(TsError::NotTs));
+    assert_eq!(reader.feed(&junk, &mut |_| ()), Err(TsError::Sync(7)));
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn a_unit_without_an_end_is_refused_at_the_bound() {
         outcome = reader.feed(&packet, &mut |_| ());
         fed += PACKET;
     }
-    assert_eq!(outcome, Err(TsError::Unit));
+    assert_eq!(outcome, Err(TsError::TooLarge));
     assert!(fed <= MOST_UNIT + MOST_UNIT / 16);
 }
 

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use localyun::testing::media::flv::file::Tag;
 use localyun::testing::media::flv::stream::{self, TagStream};
 use localyun::testing::media::hls;
-use localyun::testing::media::mpegts::units::{TsUnits, Unit};
+use localyun::testing::media::mpegts::units::{Demuxed, TsUnits};
 use localyun::testing::media::rtmp::client::{ClientSession, Event};
 
 use crate::input::Input;
@@ -38,23 +38,31 @@ fn flv(step: usize, bytes: &[u8]) {
     assert_eq!(tags(&again, step).0, one);
 }
 
-fn units(bytes: &[u8], step: usize) -> (Vec<Unit>, u64) {
-    let mut reader = TsUnits::new();
-    let mut units = Vec::new();
+fn demuxed(mut reader: TsUnits, bytes: &[u8], step: usize) -> (Vec<Demuxed>, u64) {
+    let mut found = Vec::new();
     for piece in bytes.chunks(step.max(1)) {
-        if reader.feed(piece, &mut |unit| units.push(unit)).is_err() {
-            return (units, u64::MAX);
+        if reader.feed(piece, &mut |it| found.push(it)).is_err() {
+            return (found, u64::MAX);
         }
     }
-    reader.end(&mut |unit| units.push(unit));
-    (units, reader.gaps())
+    reader.end(&mut |it| found.push(it));
+    (found, reader.gaps())
 }
 
 fn ts(step: usize, bytes: &[u8]) {
-    let cut = units(bytes, step);
-    assert_eq!(cut, units(bytes, bytes.len()));
-    let size: usize = cut.0.iter().map(|unit| unit.data.len()).sum();
-    assert!(size <= bytes.len());
+    for new in [TsUnits::new, TsUnits::forgiving] {
+        let cut = demuxed(new(), bytes, step);
+        assert_eq!(cut, demuxed(new(), bytes, bytes.len()));
+        let size: usize = cut.0.iter().map(size_of_unit).sum();
+        assert!(size <= bytes.len());
+    }
+}
+
+fn size_of_unit(it: &Demuxed) -> usize {
+    match it {
+        Demuxed::Unit(unit) => unit.data.len(),
+        Demuxed::Programme(_) => 0,
+    }
 }
 
 fn playlist(bytes: &[u8]) {
