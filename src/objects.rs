@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use folder::{Acl, Adopted, Change, FolderError, FolderStore, NewObject, Teller};
 
-use crate::faults::Faults;
+use crate::faults::{Boundary, Faults};
 
 /// Recordings that end together come to the embedded store a few at a time: each one takes a thread of its own.
 static TURNS: Semaphore = Semaphore::const_new(4);
@@ -24,6 +24,10 @@ static TURNS: Semaphore = Semaphore::const_new(4);
 const TAG: &str = "localyun-file";
 
 /// Why an object could not be put.
+///
+/// # What to do
+/// `NoSuchBucket` and `Denied` end a recording with the product's own status. On `Taken` the file gets another name beside it. On `Failed`
+/// the same put is tried again: it is one object, however often it comes.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
     #[error("the bucket does not exist")]
@@ -125,8 +129,8 @@ impl Objects {
     }
 
     async fn struck(&self) -> Result<(), PutError> {
-        for at in ["object-put", "store"] {
-            let Some(strike) = self.faults.strike(at) else {
+        for boundary in [Boundary::ObjectPut, Boundary::Store] {
+            let Some(strike) = self.faults.strike(boundary) else {
                 continue;
             };
             strike.delay().await;

@@ -5,7 +5,7 @@ use crate::actions::Context;
 use crate::actions::domain::roles;
 use crate::config::Domains;
 use crate::error::{ApiError, Code};
-use crate::model::domain::Domain;
+use crate::model::domain::{Domain, DomainKind};
 use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
 
@@ -14,7 +14,7 @@ use crate::store::documents::Kind;
 pub struct Scope {
     looks: Looks,
     /// Domains, each with the role that it must not have been declared with.
-    domains: Vec<(String, Option<&'static str>)>,
+    domains: Vec<(String, Option<DomainKind>)>,
 }
 
 impl Scope {
@@ -35,16 +35,16 @@ impl Scope {
     /// A domain that is not for ingest.
     #[must_use]
     pub fn streaming(domain: &str) -> Self {
-        Self::default().and(domain, Some(roles::INGEST))
+        Self::default().and(domain, Some(DomainKind::Ingest))
     }
 
     /// A domain that is not for streaming.
     #[must_use]
     pub fn ingest(domain: &str) -> Self {
-        Self::default().and(domain, Some(roles::STREAMING))
+        Self::default().and(domain, Some(DomainKind::Streaming))
     }
 
-    fn and(mut self, domain: &str, wrong: Option<&'static str>) -> Self {
+    fn and(mut self, domain: &str, wrong: Option<DomainKind>) -> Self {
         self.looks = self.looks.at(Kind::Domain, domain);
         self.domains.push((domain.to_owned(), wrong));
         self
@@ -73,7 +73,7 @@ impl Scope {
                 return Err(ApiError::coded(Code::InvalidDomainNotFound));
             }
             if let (Some(declared), Some(wrong)) = (declared, wrong) {
-                roles::check(name, &declared.kind, wrong)?;
+                roles::check(name, declared.kind, *wrong)?;
             }
         }
         Ok(())

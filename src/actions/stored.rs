@@ -136,7 +136,7 @@ pub fn stream_notify(
 pub fn domain(name: &str, given: &Domain) -> Result<(String, Domain), ApiError> {
     let or = |text: &str, usual: &str| if text.is_empty() { usual } else { text }.to_owned();
     let request = Params::of(name)
-        .put("LiveDomainType", &or(&given.kind, "liveVideo"))
+        .put("LiveDomainType", &or(given.kind.as_str(), "liveVideo"))
         .put("Region", &or(&given.region, "cn-shanghai"))
         .put("Scope", &or(&given.scope, "domestic"))
         .request("AddLiveDomain")?;
@@ -218,6 +218,7 @@ pub fn instant(what: &'static str, at: UnixMs) -> Result<UnixMs, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::domain::DomainKind;
     use crate::model::object_name::{DEFAULT_OBJECT_PREFIX, DEFAULT_SLICE_PREFIX};
     use crate::model::rule::{Format, tests as rules};
 
@@ -247,7 +248,7 @@ mod tests {
     fn what_an_action_made_stays_as_it_is() {
         assert_eq!(rule(&good(), 0).unwrap(), good());
         let mapped = Domain {
-            kind: "liveEdge".into(),
+            kind: DomainKind::Ingest,
             play_domain: Some("play.example.com".into()),
             created_at: NOW,
             ..Domain::default()
@@ -298,11 +299,7 @@ mod tests {
             change(&mut bad);
             assert_eq!(rule(&bad, NOW).unwrap_err().code.to_string(), code);
         }
-        let odd = Domain {
-            kind: "moon".into(),
-            ..Domain::default()
-        };
-        assert!(domain("d.example.com", &odd).is_err());
+        assert!(domain("no domain", &Domain::default()).is_err());
         assert!(record_notify("d.example.com", &RecordNotify::default()).is_err());
         assert!(stream_notify("d.example.com", &StreamNotify::default()).is_err());
     }

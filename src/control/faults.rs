@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, Outcome, Refused, answer, fields};
 use crate::app::App;
-use crate::faults::{BOUNDARIES, Fault, LIMIT, MAX_DELAY_MS};
+use crate::faults::{Fault, LIMIT, MAX_DELAY_MS, Point};
 
 /// Takes one fault, or a list of them that replaces all.
 pub(super) async fn arm(ask: Ask) -> Outcome {
@@ -53,23 +53,16 @@ pub(super) async fn disarm(ask: Ask) -> Outcome {
 /// A fault at a place that exists, doing something.
 fn checked(app: &App, body: Value) -> Result<Fault, Refused> {
     let fault: Fault = fields(body)?;
-    match fault.at.strip_prefix("api:") {
-        Some(action) if app.gateway.spec.action(action).is_none() => {
-            let near = app
-                .gateway
-                .spec
-                .closest(action)
-                .map(|n| format!("; did you mean api:{n}?"))
-                .unwrap_or_default();
-            return Err(Refused::bad(format!("there is no action {action}{near}")));
-        }
-        None if !BOUNDARIES.contains(&fault.at.as_str()) => {
-            return Err(Refused::bad(format!(
-                "at must be api:ActionName or one of {}",
-                BOUNDARIES.join(", ")
-            )));
-        }
-        _ => {}
+    if let Point::Action(action) = &fault.at
+        && app.gateway.spec.action(action).is_none()
+    {
+        let near = app
+            .gateway
+            .spec
+            .closest(action)
+            .map(|n| format!("; did you mean api:{n}?"))
+            .unwrap_or_default();
+        return Err(Refused::bad(format!("there is no action {action}{near}")));
     }
     if fault.code.is_none() && fault.delay_ms.is_none() {
         return Err(Refused::bad("a fault needs a code, a delay_ms, or both"));

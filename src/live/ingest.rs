@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::clock::{self, Beat, Busy, Listener};
 use crate::disk::laid::Laid;
+use crate::faults::Boundary;
 use crate::live::fanout::Held;
 use crate::live::hub::{Hub, Publisher};
 use crate::live::play::PlayDoor;
@@ -35,7 +36,7 @@ use unreadable_track::Unreadable;
 
 /// Between two looks at a publisher's socket; all publishers' looks come together.
 const TICK: Duration = Duration::from_millis(100);
-/// Read before other work of the connection gets its turn.
+/// Bytes that are read before other work of the connection gets its turn.
 const TURN: usize = 1 << 20;
 /// Machine time in which a connection must begin to publish.
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(15);
@@ -436,7 +437,7 @@ impl Connection {
 
     async fn publish(&mut self, app: &str, tc_url: &str, name: &str) {
         let services = self.hub.services().clone();
-        if let Some(strike) = services.faults.strike("ingest") {
+        if let Some(strike) = services.faults.strike(Boundary::Ingest) {
             strike.delay().await;
             if let Some(code) = strike.code {
                 self.session.refuse_publish(

@@ -4,12 +4,55 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
 
+/// What a declared domain is for, in the product's words of LiveDomainType.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DomainKind {
+    /// Nobody said: a mapping alone made the domain known.
+    #[default]
+    #[serde(rename = "")]
+    Unsaid,
+    /// Streams are played from it.
+    #[serde(rename = "liveVideo")]
+    Streaming,
+    /// Streams are pushed to it.
+    #[serde(rename = "liveEdge")]
+    Ingest,
+    /// Streams are published to the product's real-time network through it. Here it is neither of the two above.
+    #[serde(rename = "liveGrtnPub")]
+    GrtnPublish,
+    /// Streams of that network are played from it.
+    #[serde(rename = "liveGrtnSub")]
+    GrtnSubscribe,
+}
+
+impl DomainKind {
+    /// The product's word; empty where nobody said.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsaid => "",
+            Self::Streaming => "liveVideo",
+            Self::Ingest => "liveEdge",
+            Self::GrtnPublish => "liveGrtnPub",
+            Self::GrtnSubscribe => "liveGrtnSub",
+        }
+    }
+
+    /// The kind of the product's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        use DomainKind::{GrtnPublish, GrtnSubscribe, Ingest, Streaming};
+        [Streaming, Ingest, GrtnPublish, GrtnSubscribe]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
+}
+
 /// A declared domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Domain {
-    /// `liveVideo` (streaming) or `liveEdge` (ingest).
-    pub kind: String,
+    pub kind: DomainKind,
     /// The streaming domain that an ingest domain is mapped to.
     pub play_domain: Option<String>,
     /// Where its live centre is, as AddLiveDomain named it.

@@ -8,6 +8,7 @@ use super::receiver::{read_limited, within};
 use super::sign;
 use crate::clock::{Busy, UnixMs};
 use crate::events::{self, Names};
+use crate::faults::Boundary;
 use crate::model::event::Delivery;
 use crate::model::wire_time::{to_api, unix_seconds};
 use crate::secrets;
@@ -107,7 +108,7 @@ async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Bu
         response: String::new(),
         headers: String::new(),
     };
-    if let Some(strike) = services.faults.strike("callback") {
+    if let Some(strike) = services.faults.strike(Boundary::Callback) {
         // By the service clock, as all that a receiver is given: an advance passes over a slow one.
         busy = services
             .clock

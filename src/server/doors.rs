@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use crate::app::App;
 use crate::certificates::ByName;
 use crate::config::{Config, ConfigError};
-use crate::faults::{Faults, Strike};
+use crate::faults::{Boundary, Faults, Strike};
 use crate::identity::KeyRing;
 use crate::live::play::{MOST_VIEWERS, PlayDoor, SEND_BUFFER};
 use crate::objects::folder::FolderStore;
@@ -209,10 +209,10 @@ pub(super) fn serve_objects(
         offset_at: Arc::new(move |machine| history.offset_at(machine)),
         faults: Arc::new(move |operation: &str| {
             faults
-                .strike("store")
+                .strike(Boundary::Store)
                 .or_else(|| {
                     (operation == "PutObject")
-                        .then(|| faults.strike("object-put"))
+                        .then(|| faults.strike(Boundary::ObjectPut))
                         .flatten()
                 })
                 .map(injected)

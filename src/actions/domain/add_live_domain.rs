@@ -10,7 +10,7 @@ use crate::actions::Context;
 use crate::actions::arguments::{domain_name, malformed};
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
-use crate::model::domain::Domain;
+use crate::model::domain::{Domain, DomainKind};
 use crate::store::change::Looks;
 use crate::store::documents::Kind;
 
@@ -63,7 +63,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
 pub fn domain(request: Request, now: UnixMs) -> Result<(String, Domain), ApiError> {
     let name = domain_name("DomainName", &request.domain_name)?;
     let domain = Domain {
-        kind: request.live_domain_type,
+        kind: DomainKind::parse(&request.live_domain_type)
+            .ok_or_else(|| ApiError::invalid("LiveDomainType"))?,
         region: request.region,
         scope: request.scope.unwrap_or_else(|| "domestic".to_owned()),
         created_at: now,

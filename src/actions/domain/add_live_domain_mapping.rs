@@ -10,7 +10,7 @@ use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
-use crate::model::domain::Domain;
+use crate::model::domain::{Domain, DomainKind};
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]
@@ -36,8 +36,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let mapped = ctx.change(scope, move |view| {
         let streaming: Option<Domain> = view.document(Kind::Domain, &pull)?;
         let ingest: Option<Domain> = view.document(Kind::Domain, &push)?;
-        kind::check(ingest.as_ref(), kind::INGEST)?;
-        kind::check(streaming.as_ref(), kind::STREAMING)?;
+        kind::check(ingest.as_ref(), DomainKind::Ingest)?;
+        kind::check(streaming.as_ref(), DomainKind::Streaming)?;
         if push == pull {
             return Err(ApiError::coded(Code::DomainTypeMalformed));
         }
@@ -48,7 +48,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         if ingest.play_domain.is_some() {
             return Err(ApiError::coded(Code::ConfigAlreadyExists));
         }
-        ingest.kind = kind::INGEST.to_owned();
+        ingest.kind = DomainKind::Ingest;
         ingest.play_domain = Some(pull.clone());
         Ok(view.put(Kind::Domain, &push, &ingest)?)
     });

@@ -10,7 +10,7 @@ use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
-use crate::model::domain::Domain;
+use crate::model::domain::{Domain, DomainKind};
 use crate::store::documents::Kind;
 
 /// Accepted without effect.
@@ -40,8 +40,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         let declared: Vec<(String, Domain)> = view.documents(Kind::Domain)?;
         let of = |name: &str| declared.iter().find(|(known, _)| known == name);
         let (main_domain, sub_domain) = (of(&main), of(&sub));
-        kind::check(main_domain.map(|(_, domain)| domain), kind::STREAMING)?;
-        kind::check(sub_domain.map(|(_, domain)| domain), kind::STREAMING)?;
+        kind::check(main_domain.map(|(_, domain)| domain), DomainKind::Streaming)?;
+        kind::check(sub_domain.map(|(_, domain)| domain), DomainKind::Streaming)?;
         let is_main = |name: &String| {
             let mut others = declared.iter();
             others.any(|(_, other)| other.leads_to() == Some(name.as_str()))
@@ -60,7 +60,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         if domain.main_domain.is_some() {
             return Err(ApiError::coded(Code::ConfigAlreadyExists));
         }
-        kind::STREAMING.clone_into(&mut domain.kind);
+        domain.kind = DomainKind::Streaming;
         domain.main_domain = Some(main.clone());
         domain.modified_at = now;
         Ok(view.put(Kind::Domain, &sub, &domain)?)

@@ -7,7 +7,7 @@ use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::actions::scope::Scope;
 use crate::error::{ApiError, Code};
-use crate::model::domain::Domain;
+use crate::model::domain::{Domain, DomainKind};
 use crate::store::documents::Kind;
 
 #[derive(Debug, Deserialize)]
@@ -32,8 +32,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let removed = ctx.change(scope, move |view| {
         let ingest: Option<Domain> = view.document(Kind::Domain, &push)?;
         let streaming: Option<Domain> = view.document(Kind::Domain, &pull)?;
-        kind::check(ingest.as_ref(), kind::INGEST)?;
-        kind::check(streaming.as_ref(), kind::STREAMING)?;
+        kind::check(ingest.as_ref(), DomainKind::Ingest)?;
+        kind::check(streaming.as_ref(), DomainKind::Streaming)?;
         let mapped = ingest.filter(|domain| domain.play_domain.as_ref() == Some(&pull));
         let mut ingest = mapped.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
         ingest.play_domain = None;

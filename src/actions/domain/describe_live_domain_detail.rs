@@ -61,7 +61,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         domain_detail: Detail {
             cname: kind::cname(&name),
             domain_name: name,
-            live_domain_type: domain.kind,
+            live_domain_type: domain.kind.as_str().to_owned(),
             domain_status: kind::status(domain.stopped).to_owned(),
             region: domain.region,
             scope: domain.scope,

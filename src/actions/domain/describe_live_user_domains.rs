@@ -84,7 +84,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             keyword
                 .as_deref()
                 .is_none_or(|word| matches(&search, name, word))
-                && passes(wanted.as_deref(), &domain.kind)
+                && passes(wanted.as_deref(), domain.kind.as_str())
                 && passes(region.as_deref(), &domain.region)
                 && passes(group.as_deref(), &domain.resource_group)
                 && passes(
@@ -120,7 +120,7 @@ fn page_data((name, domain): (String, Domain)) -> PageData {
     PageData {
         cname: kind::cname(&name),
         domain_name: name,
-        live_domain_type: domain.kind,
+        live_domain_type: domain.kind.as_str().to_owned(),
         live_domain_status: kind::status(domain.stopped).to_owned(),
         region_name: domain.region,
         description: String::new(),

@@ -1,14 +1,9 @@
-//! What a domain is for, as LiveDomainType names it.
+//! What a declared domain is for, where it leads, and how it stands.
 
 use crate::actions::Context;
 use crate::error::{ApiError, Code};
-use crate::model::domain::Domain;
+use crate::model::domain::{Domain, DomainKind};
 use crate::store::documents::Kind;
-
-/// A streaming (play) domain.
-pub const STREAMING: &str = "liveVideo";
-/// An ingest (push) domain.
-pub const INGEST: &str = "liveEdge";
 
 /// What a domain is to be a CNAME of. The product makes one as soon as a domain is online, and programs wait for it; where it leads,
 /// nobody asks on one machine, so its top level is one that no name server has.
@@ -35,8 +30,8 @@ pub async fn declared(ctx: &Context, domain: &str) -> Result<Option<Domain>, Api
 }
 
 /// Refuses a declared domain of another kind than `wanted`.
-pub fn check(domain: Option<&Domain>, wanted: &str) -> Result<(), ApiError> {
-    if domain.is_some_and(|domain| !domain.kind.is_empty() && domain.kind != wanted) {
+pub fn check(domain: Option<&Domain>, wanted: DomainKind) -> Result<(), ApiError> {
+    if domain.is_some_and(|domain| ![DomainKind::Unsaid, wanted].contains(&domain.kind)) {
         return Err(ApiError::coded(Code::DomainTypeMalformed));
     }
     Ok(())

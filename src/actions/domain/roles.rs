@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::kind;
-pub use super::kind::{INGEST, STREAMING};
 use crate::actions::Context;
 use crate::error::{ApiError, Code};
+use crate::model::domain::DomainKind;
 
-/// Names that are remembered; callers choose them, so there is an end.
+/// Names that are remembered. Callers choose them, so their number needs a bound.
 const MOST: usize = 10_000;
 
 #[derive(Default)]
 struct Known {
-    /// Empty for a domain that is not declared, or declared without a role.
-    kinds: HashMap<String, String>,
+    /// `Unsaid` for a domain that is not declared, or declared without a role.
+    kinds: HashMap<String, DomainKind>,
     /// Counts changes: what was read before one may be old.
     version: u64,
 }
@@ -35,11 +35,11 @@ impl Roles {
         known.version += 1;
     }
 
-    async fn of(&self, ctx: &Context, domain: &str) -> Result<String, ApiError> {
+    async fn of(&self, ctx: &Context, domain: &str) -> Result<DomainKind, ApiError> {
         let version = {
             let known = self.known();
             if let Some(kind) = known.kinds.get(domain) {
-                return Ok(kind.clone());
+                return Ok(*kind);
             }
             known.version
         };
@@ -50,7 +50,7 @@ impl Roles {
             if known.kinds.len() >= MOST {
                 known.kinds.clear();
             }
-            known.kinds.insert(domain.to_owned(), kind.clone());
+            known.kinds.insert(domain.to_owned(), kind);
         }
         Ok(kind)
     }
@@ -59,26 +59,26 @@ impl Roles {
 impl Context {
     /// As [`Context::check_domain`], for actions of streaming domains: a domain declared for ingest has none of what they are about.
     pub async fn check_streaming_domain(&self, name: &str) -> Result<String, ApiError> {
-        self.check_role(name, kind::INGEST).await
+        self.check_role(name, DomainKind::Ingest).await
     }
 
     /// As [`Context::check_domain`], for actions of ingest domains.
     pub async fn check_ingest_domain(&self, name: &str) -> Result<String, ApiError> {
-        self.check_role(name, kind::STREAMING).await
+        self.check_role(name, DomainKind::Streaming).await
     }
 
-    async fn check_role(&self, name: &str, wrong: &str) -> Result<String, ApiError> {
+    async fn check_role(&self, name: &str, wrong: DomainKind) -> Result<String, ApiError> {
         let domain = self.check_domain(name).await?;
-        check(&domain, &self.roles.of(self, &domain).await?, wrong)?;
+        check(&domain, self.roles.of(self, &domain).await?, wrong)?;
         Ok(domain)
     }
 }
 
 /// Refuses a domain that is declared with the wrong role.
-pub fn check(domain: &str, kind: &str, wrong: &str) -> Result<(), ApiError> {
+pub fn check(domain: &str, kind: DomainKind, wrong: DomainKind) -> Result<(), ApiError> {
     if kind == wrong {
         return Err(ApiError::coded(Code::IllegalOperation)
-            .with_hint(format!("{domain} is declared as {wrong}")));
+            .with_hint(format!("{domain} is declared as {}", wrong.as_str())));
     }
     Ok(())
 }

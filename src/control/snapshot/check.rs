@@ -24,6 +24,9 @@ use crate::store::records::{FileRow, SessionRow, SliceRow};
 const STAND_IN: &str = "0000000000000000";
 
 /// The state that a snapshot describes, or the first thing in it that cannot be; the text says where.
+///
+/// # Errors
+/// The first thing that cannot be, with its place in the document: the sender has to mend it. The state stays as it was.
 pub fn checked(snapshot: Snapshot, now: UnixMs) -> Result<State, String> {
     let state = State {
         rules: rules(&snapshot.rules, now)?,
@@ -215,6 +218,9 @@ fn rows(state: &Rows) -> Result<(), String> {
 }
 
 /// Whether queries can use a session.
+///
+/// # Errors
+/// What queries could not use (an empty name, a hash of another stream, an instant out of range): the sender has to mend the row.
 pub fn session(row: &SessionRow) -> Result<(), String> {
     let key = StreamKey::new(&row.domain, &row.app, &row.stream);
     row_of(&key, &row.stream_hash)?;
@@ -222,12 +228,18 @@ pub fn session(row: &SessionRow) -> Result<(), String> {
 }
 
 /// Whether queries can use a slice.
+///
+/// # Errors
+/// A negative number or an instant out of range: the sender has to mend the row.
 pub fn slice(row: &SliceRow) -> Result<(), String> {
     natural(&[row.sequence, row.duration_ms])?;
     instants(&[row.started_at, row.ended_at, row.uploaded_at])
 }
 
 /// Whether queries can use a file.
+///
+/// # Errors
+/// As [`session`] and [`slice`] together: the sender has to mend the row.
 pub fn file(row: &FileRow) -> Result<(), String> {
     let key = StreamKey::new(&row.domain, &row.app, &row.stream);
     natural(&[row.size, row.duration_ms])?;
@@ -236,6 +248,9 @@ pub fn file(row: &FileRow) -> Result<(), String> {
 }
 
 /// Whether the store can have an object of that name.
+///
+/// # Errors
+/// The name that no bucket or object can have: the sender has to mend it.
 pub fn object(bucket: &str, key: &str) -> Result<(), String> {
     if !is_bucket_name(bucket) {
         return Err(format!("{bucket}: a bucket cannot have that name"));
@@ -355,7 +370,7 @@ mod tests {
             ),
             (
                 json!({"domains": [{"domain": "d", "kind": "moon"}]}),
-                "LiveDomainType",
+                "unknown variant `moon`",
             ),
             (
                 json!({"stream_notify": [{"domain": "d", "notify_url": "x"}]}),

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::secrets::{hidden, hidden_argument, hidden_url};
 use crate::clock::UnixMs;
-use crate::model::domain::{Domain, DomainCertificate, Function, NamedCertificate, Tag};
+use crate::model::domain::{
+    Domain, DomainCertificate, DomainKind, Function, NamedCertificate, Tag,
+};
 use crate::model::forbidden::Forbidden;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
@@ -237,7 +239,7 @@ impl StreamNotifyPart {
 #[serde(default, deny_unknown_fields)]
 pub struct DomainPart {
     pub domain: String,
-    kind: String,
+    kind: DomainKind,
     play_domain: Option<String>,
     region: String,
     scope: String,
