@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::actions::Context;
 use crate::app::App;
@@ -251,6 +252,14 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let shown = config.shown.clone();
     let named = |error: ServeError| error.named_as_written(&shown);
     let running = start(config).await.map_err(named)?;
+    let ending = match Ending::watch() {
+        Ok(ending) => ending,
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM cannot be watched");
+            running.stop().await;
+            return Ok(());
+        }
+    };
     let mut ready = serde_json::json!({
         "event": "ready",
         "version": env!("CARGO_PKG_VERSION"),
@@ -271,7 +280,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if std::io::stderr().is_terminal() {
         running.show_banner();
     }
-    running.wait().await.map_err(named)
+    running.wait(ending).await.map_err(named)
 }
 
 #[expect(
@@ -282,10 +291,33 @@ fn print_line(line: &str) {
     println!("{line}");
 }
 
+/// The signals that end the service in order. They are watched before the ready line is written: whoever has read it may send one.
+pub struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
+    /// Watches from here on.
+    pub fn watch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub async fn comes(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// A file that reaches the process's size limit (RLIMIT_FSIZE) is the error of one write, and not the end of the process.
 fn live_with_size_limits() {
     const SIGXFSZ: i32 = 25;
-    use tokio::signal::unix::{SignalKind, signal};
     // The handler stays when the stream of signals goes.
     if let Err(error) = signal(SignalKind::from_raw(SIGXFSZ)) {
         tracing::warn!(%error, "SIGXFSZ cannot be watched");
@@ -312,20 +344,10 @@ impl Running {
     }
 
     /// Waits for SIGTERM or Ctrl-C and stops in order; or for another process that took the database over, which is an error.
-    pub async fn wait(self) -> Result<(), ServeError> {
-        let mut terminate =
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(signal) => signal,
-                Err(error) => {
-                    tracing::error!(%error, "SIGTERM cannot be watched");
-                    self.stop().await;
-                    return Ok(());
-                }
-            };
+    pub async fn wait(self, mut ending: Ending) -> Result<(), ServeError> {
         let store = self.app.services.store.clone();
         let taken_over = tokio::select! {
-            _ = terminate.recv() => None,
-            _ = tokio::signal::ctrl_c() => None,
+            () = ending.comes() => None,
             why = store.taken_over() => Some(why),
         };
         if let Some(why) = taken_over {
@@ -341,8 +363,7 @@ impl Running {
         tokio::select! {
             () = self.stop() => {}
             // What is left undone is on disk, and the next start takes it up.
-            _ = terminate.recv() => tracing::warn!("told again to stop: the rest is left to the next start"),
-            _ = tokio::signal::ctrl_c() => tracing::warn!("told again to stop: the rest is left to the next start"),
+            () = ending.comes() => tracing::warn!("told again to stop: the rest is left to the next start"),
         }
         Ok(())
     }

@@ -9,9 +9,9 @@ use url::Url;
 
 use super::target::{Key, Target};
 use super::throwaway::Throwaway;
-use super::{CliError, Outcome, env, interrupted, logging, variable};
+use super::{CliError, Outcome, env, logging, variable};
 use crate::config::{self, Raw};
-use crate::server;
+use crate::server::{self, Ending};
 
 /// The listeners that take a free port unless an option says otherwise.
 const LISTENERS: [&str; 4] = ["api-addr", "rtmp-addr", "play-addr", "oss-addr"];
@@ -64,6 +64,8 @@ async fn beside(command: &[OsString], variables: Vec<(&'static str, String)>) ->
     let Some((program, arguments)) = command.split_first() else {
         return Err(CliError::usage("write a command behind --"));
     };
+    // Before the command is there, so that no signal to us finds it alone.
+    let mut signals = Ending::watch().map_err(CliError::failed)?;
     let mut child = Command::new(program)
         .args(arguments)
         .envs(variables)
@@ -74,7 +76,7 @@ async fn beside(command: &[OsString], variables: Vec<(&'static str, String)>) ->
     let status = loop {
         tokio::select! {
             ended = &mut ending => break ended.map_err(CliError::failed)?.map_err(CliError::failed)?,
-            () = interrupted() => {
+            () = signals.comes() => {
                 // At a terminal the command has had Ctrl-C itself; a second signal of another kind does no harm.
                 if let Some(id) = id {
                     let _ = kill_process(id, Signal::TERM);

@@ -83,8 +83,8 @@ def test_a_small_get_waits_for_no_acknowledgement(stage, size):
     assert min(rounds) < 0.015, rounds
 
 
-def close_at_once(host: str, port: int, pieces: list[bytes], reset: bool) -> None:
-    """Sends a request, and is gone before any answer as soon as the other machine has all of it."""
+def close_at_once(host: str, port: int, pieces: list[bytes], reset: bool) -> int:
+    """Sends a request, and is gone before any answer as soon as the other machine has all of it; gives the port that it came from."""
     with socket.create_connection((host, port), timeout=20) as connection:
         for piece in pieces:
             connection.sendall(piece)
@@ -94,6 +94,15 @@ def close_at_once(host: str, port: int, pieces: list[bytes], reset: bool) -> Non
             (unsent,) = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"0000"))
         if reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return connection.getsockname()[1]
+
+
+def still_served(port: int, clients: set[int]) -> list[str]:
+    """The connections from these ports that the server has not closed yet (established, or closed by the other side alone)."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table][1:]
+    number = lambda address: int(address.split(":")[1], 16)  # noqa: E731
+    return [row[2] for row in rows if number(row[1]) == port and number(row[2]) in clients and row[3] in ("01", "08")]
 
 
 def chunked(body: bytes) -> list[bytes]:
@@ -134,12 +143,13 @@ def test_a_body_that_came_whole_is_stored_though_its_sender_is_gone(stage, size,
 
 def test_a_body_that_broke_off_is_not_stored(stage):
     """The other side of it: half a body is no object."""
+    clients = set()
     for number in range(20):
         host, port, target = signed(stage, "put_object", f"half/{number}")
         body = [b"8\r\n12345678\r\n"] if number % 2 else [b"12345678"]
         more = "Transfer-Encoding: chunked" if number % 2 else "Content-Length: 9"
-        close_at_once(host, port, [head("PUT", target, host, port, more), *body], reset=bool(number % 3))
-    time.sleep(1)
+        clients.add(close_at_once(host, port, [head("PUT", target, host, port, more), *body], reset=bool(number % 3)))
+    wait_for(lambda: still_served(port, clients) == [], what="the server to be done with all")
     assert stage.s3.list_objects_v2(Bucket=stage.bucket.name, Prefix="half/")["KeyCount"] == 0
     host, port, target = signed(stage, "put_object", "half/told")
     with socket.create_connection((host, port), timeout=10) as connection:

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from datetime import timedelta
 
 import pytest
@@ -88,9 +87,11 @@ def test_get_fetches_and_signs(stage, tool, tmp_path):
 
 def test_wait_and_tail(stage, tool):
     environment = clean_environment() | {"LOCALYUN_ENDPOINT": stage.server.api}
-    command = [binary(), "tail", "--domain", stage.domain, "--kind", "publish,file,record"]
+    # What happened behind an event is told whenever the follower comes.
+    stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain)
+    (before,) = stage.server.get(f"/_localyun/wait?kind=call&domain={stage.domain}")["events"]
+    command = [binary(), "tail", "--domain", stage.domain, "--kind", "publish,file,record", "--since", str(before["id"])]
     followers = [subprocess.Popen(command + more, stdout=subprocess.PIPE, text=True, env=environment) for more in ([], ["--json"])]
-    time.sleep(1)
     waiting = subprocess.Popen([binary(), "wait", "file", "--domain", stage.domain, "--timeout", "20"], stdout=subprocess.PIPE, text=True, env=environment)
     record(stage)
     out, _ = waiting.communicate(timeout=30)
@@ -151,7 +152,6 @@ def test_exec_runs_a_command_beside_a_server(tmp_path):
     running = subprocess.Popen([binary(), "exec", "--", "sleep", "60"], env=environment)
     children = lambda: open(f"/proc/{running.pid}/task/{running.pid}/children").read() or any(open(f"/proc/{running.pid}/task/{t}/children").read() for t in os.listdir(f"/proc/{running.pid}/task"))  # noqa: E731
     wait_for(children, what="the command")
-    time.sleep(0.5)
     running.send_signal(signal.SIGTERM)
     assert running.wait(20) == 128 + signal.SIGTERM
     assert os.listdir(tmp_path) == []

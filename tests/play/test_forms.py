@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 
 import pytest
 from harness.clip import VIDEO, is_key, read_tags
@@ -40,7 +39,7 @@ def test_a_viewer_from_the_start_gets_every_frame(stage, tmp_path, clip, codec):
 def test_a_viewer_in_the_middle_begins_at_once_with_a_key_frame(stage):
     push = Push(stage.server, stage.domain).run(6)
     wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
-    time.sleep(3.3)
+    wait_for(lambda: push.publisher.sent[-1].timestamp > 3300, 10, "the middle of the push")
     late = Live(address(stage.server, "flv", stage.domain), 1.5).run()
     push.join()
     pictures = [(at, tag) for at, tag in late.tags if tag.kind == VIDEO and is_frame(tag)]

@@ -12,7 +12,7 @@ use crate::cli::target::{Key, Target};
 use crate::cli::throwaway::Throwaway;
 use crate::config::{self, Raw};
 use crate::ids;
-use crate::server::{self, Running};
+use crate::server::{self, Ending, Running};
 
 pub(super) const DOMAIN: &str = "play.example.com";
 pub(super) const APP: &str = "live";
@@ -120,7 +120,8 @@ impl Stage {
 
     /// Serves until a signal.
     pub(super) async fn wait(self) -> Result<(), CliError> {
-        self.running.wait().await.map_err(CliError::failed)
+        let ending = Ending::watch().map_err(CliError::failed)?;
+        self.running.wait(ending).await.map_err(CliError::failed)
     }
 
     /// Lines to copy for those who want more.

@@ -79,10 +79,9 @@ def test_a_refusal_has_the_products_code(localyun):
 def test_two_workers_have_two_servers(pytester, tmp_path):
     pytester.makepyfile(
         f"""
-        import os, pathlib, time
+        import os, pathlib
         def note(localyun, name):
             pathlib.Path({str(tmp_path)!r}, os.environ["PYTEST_XDIST_WORKER"] + name).write_text(str(localyun.ready["pid"]))
-            time.sleep(0.2)
         def test_one(localyun): note(localyun, "a")
         def test_two(localyun): note(localyun, "b")
         def test_three(localyun): note(localyun, "c")
