@@ -43,12 +43,33 @@ fn one_line(error: &Error) -> String {
             ),
             text(ContextKind::SuggestedSubcommand),
         ),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let names = subcommands(&error.to_string()).join(", ");
+            (format!("a subcommand is missing: {names}"), None)
+        }
+        ErrorKind::ValueValidation => (in_plain_words(&first_paragraph(&error.to_string())), None),
         _ => (first_paragraph(&error.to_string()), None),
     };
     match near {
         Some(near) => format!("{problem}; did you mean {near}?"),
         None => format!("{problem} (--help shows what there is)"),
     }
+}
+
+/// The names that a help text lists.
+fn subcommands(help: &str) -> Vec<&str> {
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    list.take_while(|line| !line.trim().is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect()
+}
+
+/// What Rust's own readers of numbers say, for people who write no Rust.
+fn in_plain_words(problem: &str) -> String {
+    problem
+        .replace("invalid float literal", "that is no number")
+        .replace("invalid digit found in string", "that is no whole number")
 }
 
 /// The parser's own words without its usage and its tips.
@@ -113,6 +134,14 @@ mod tests {
                 "fast",
             ),
             ("localyun serve --auth", "--auth"),
+            (
+                "localyun snapshot",
+                "a subcommand is missing: save, load, diff",
+            ),
+            (
+                "localyun wait file --timeout x",
+                "'--timeout <S>': that is no number",
+            ),
             ("localyun sign X --method PUT", "PUT"),
             ("localyun call", "<ACTION>"),
         ] {

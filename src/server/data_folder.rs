@@ -37,7 +37,12 @@ pub fn open(path: &Path) -> Result<DataFolder, ConfigError> {
         .recursive(true)
         .mode(OWN_FOLDER)
         .create(path)
-        .map_err(|e| named(&e))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                named(&"a file lies there; name a folder")
+            }
+            _ => named(&format!("the folder cannot be made: {error}")),
+        })?;
     // The person who starts the service may name its folder by a link.
     let path = path.canonicalize().map_err(|e| named(&e))?;
     let held = Held::open(&path).map_err(|e| named(&e))?;
