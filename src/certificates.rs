@@ -20,8 +20,9 @@ use crate::model::domain::{DomainCertificate, NamedCertificate};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};
 
-/// The longest chain and the longest key that are taken, as PEM, in bytes.
+/// Bytes of the longest chain that is taken, as PEM.
 pub const LONGEST_CHAIN: usize = 32 * 1024;
+/// Bytes of the longest key that is taken, as PEM.
 pub const LONGEST_KEY: usize = 16 * 1024;
 
 /// Why a certificate cannot be taken.

@@ -36,6 +36,12 @@ use lease::{Lease, Me};
 use patience::{Dead, Patient};
 
 /// Why a store call failed.
+///
+/// # What to do
+/// `Duplicate` is an answer, and the caller's to give. The API answers all others with `InternalError`; a worker tries again. What was
+/// written is not known after `Database` and `Interrupted`, so whoever tries again writes under the same name. `Schema` and `Held` come
+/// from opening alone, and end the program with their text; `TakenOver` ends it too, since another process writes now. `Unseen` is a
+/// mistake in our own code: a change has to name what it looks at.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database refused: {0}")]

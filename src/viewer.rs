@@ -212,6 +212,7 @@ impl Sink {
 
 /// An answer that is no 200, in the server's own words.
 async fn refusal(response: reqwest::Response) -> WatchError {
+    /// Characters that are shown.
     const MOST: usize = 300;
     let status = response.status().as_u16();
     let text = clock::machine_timeout(SILENCE, response.text()).await;

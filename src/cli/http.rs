@@ -11,7 +11,7 @@ use super::{CliError, variable};
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Advancing the clock over hours of recordings takes its time.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
-/// Largest answer that is taken into memory.
+/// Bytes of the largest answer that is taken into memory.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Characters of an answer that a message shows.

@@ -19,6 +19,10 @@ use crate::wire::outgoing::{Body, Outgoing};
 const JSON: &str = "application/json";
 
 /// Why a control request is refused.
+///
+/// # What to do
+/// It is handed up to the router, which answers with the status and the message. Nothing was changed, unless the route's document says
+/// that it works piece by piece.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(super) status: u16,

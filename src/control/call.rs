@@ -14,6 +14,7 @@ use crate::spec::model::{Kind, Param};
 use crate::wire::http_parts::HttpParts;
 
 const VERSION: &str = "2016-11-01";
+/// Parameters of one call.
 const MOST_PARAMS: usize = 500;
 
 #[derive(serde::Deserialize)]

@@ -4,8 +4,9 @@ use super::ask::{Ask, Refused};
 use super::table::{Field, Kind, field};
 use crate::clock::UnixMs;
 
-/// Rows of a list where nothing is said, and at most.
+/// Rows of a list where nothing is said.
 const USUAL: usize = 100;
+/// Rows of a list at most.
 const MOST: u64 = 1_000;
 
 /// The parameters of every list.

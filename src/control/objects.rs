@@ -9,7 +9,9 @@ use crate::model::wire_time;
 use crate::objects::folder::Acl;
 use crate::objects::look::Object;
 
+/// Keys of a page where nothing is said.
 const USUAL: u64 = 100;
+/// Keys of a page at most.
 const MOST: u64 = 1_000;
 
 fn shown(object: &Object) -> Value {

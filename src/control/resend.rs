@@ -7,6 +7,7 @@ use crate::ids;
 use crate::model::event::Delivery;
 use crate::notify::sign;
 
+/// Bytes of the address that a changed copy goes to.
 const MOST_URL: usize = 2_048;
 
 /// What is different in a changed copy.

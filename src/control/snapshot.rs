@@ -456,6 +456,9 @@ pub(super) async fn seed(mut ask: Ask) -> Outcome {
 }
 
 /// Puts a seed file's rules, notify configs and domains beside what is there; what exists already stays.
+///
+/// # Errors
+/// The text says what is wrong, and where in the file; nothing was put then. The program does not start, and shows it.
 pub async fn apply_seed(services: &Services, text: &str) -> Result<(), String> {
     let mut body: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if let Value::Object(settings) = &mut body {

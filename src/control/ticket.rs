@@ -21,6 +21,7 @@ const PATHS: [&str; 3] = [
     "/_localyun/ui/play?",
     "/_localyun/ui/live?",
 ];
+/// Bytes of a path that a ticket is made for, its query included.
 const MOST_PATH: usize = 4_096;
 
 /// The process's own key; `None` where the system has no randomness.

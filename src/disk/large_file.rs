@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const BLOCK_BYTES: usize = 1024 * 1024;
 /// Boundary that addresses, offsets and lengths of such writes keep to.
 pub const ALIGN: usize = 4096;
-/// Less is not worth a way of its own.
+/// Bytes from which on a write goes past the page cache: for less, the calls that it takes cost more than the copy.
 const LEAST_DIRECT: usize = 64 * 1024;
 /// Files that have a block at a time; the others stay with the page cache.
 const MOST_BLOCKS: usize = 16;

@@ -163,13 +163,13 @@ impl Disk {
         self.segment_bytes
     }
 
-    /// Hands a write over; writes of one `lane` stay in order. It never waits and never refuses: what one publisher may
+    /// Hands a write over; writes of one `series` stay in order. It never waits and never refuses: what one publisher may
     /// have on its way is bounded where its socket is read, and a session that ends leaves nothing behind.
-    pub fn write(&self, lane: usize, write: Write) {
+    pub fn write(&self, series: usize, write: Write) {
         let bytes = write.data.len() as u64;
         let progress = write.progress.clone();
         progress.handed.fetch_add(bytes, Ordering::AcqRel);
-        let queue = self.queues.get(lane % self.queues.len().max(1));
+        let queue = self.queues.get(series % self.queues.len().max(1));
         if queue.is_none_or(|queue| queue.send(Order::Write(write)).is_err()) {
             let _ = progress
                 .failure

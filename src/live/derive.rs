@@ -34,6 +34,10 @@ const SHORTEST_SLICE: u64 = 64 * PACKET as u64;
 static SLOTS: Semaphore = Semaphore::const_new(2);
 
 /// Why a file could not be made.
+///
+/// # What to do
+/// The worker decides by `From<DeriveError> for Trouble`: an error of the disk is tried again, for ever where it may pass and some times
+/// where that is doubtful. Any other stays what it is, since the spool does not change: the output is given up, and the log says so.
 #[derive(Debug, thiserror::Error)]
 pub enum DeriveError {
     #[error("{0}")]
@@ -449,7 +453,7 @@ pub fn list(
     there(folder, any)
 }
 
-/// A range without media, or one that was there and is not, as an error.
+/// Turns an absent output into an error: the range has no media, or what was there is gone.
 fn there(folder: &Path, any: bool) -> Result<(), DeriveError> {
     if any {
         return Ok(());

@@ -126,7 +126,7 @@ impl Publisher {
         self.kick.notify_one();
     }
 
-    /// Why the publisher may not go on, where that is why it is ended.
+    /// Why the publisher is ended, where it is ended because it may not go on.
     #[must_use]
     pub fn cut_because(&self) -> Option<&str> {
         self.cut.get().map(String::as_str)
@@ -138,6 +138,9 @@ impl Publisher {
 }
 
 /// Why a push is refused.
+///
+/// # What to do
+/// The push is refused with this text. `TooMany` and `Store` may pass; encoders come again by themselves.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error("the stream is being published already")]
@@ -151,7 +154,7 @@ pub enum PublishError {
 /// The register of publishers and recorders.
 pub struct Hub {
     services: Arc<Services>,
-    /// What all streams together keep for viewers.
+    /// The bytes that all streams together may keep for viewers.
     kept: Arc<fanout::log::Budget>,
     streams: Mutex<HashMap<StreamKey, Arc<Publisher>>>,
     recorders: Mutex<HashMap<StreamKey, Arc<Recorder>>>,

@@ -28,7 +28,7 @@ pub use crate::model::figures::Player;
 
 /// Viewers at a time, of all streams and forms together.
 pub const MOST_VIEWERS: usize = 10_000;
-/// A viewer that falls behind so often in a row, without having caught up once, is dropped.
+/// How often in a row a viewer may fall behind, without having caught up once, before it is dropped.
 pub const MOST_SKIPS: u32 = 10;
 /// What the kernel holds for a player, in bytes: what it has not read beyond that is skipped.
 pub const SEND_BUFFER: usize = 256 << 10;
@@ -45,9 +45,9 @@ pub struct Asked<'a> {
     pub args: &'a [PushArgs],
     pub address: IpAddr,
     pub referer: Option<&'a str>,
-    /// It came over TLS.
+    /// Whether the request came over TLS.
     pub secure: bool,
-    /// Over HTTP, the answer can send the player elsewhere.
+    /// Whether the answer can send the player elsewhere, as it can over HTTP.
     pub can_redirect: bool,
 }
 
@@ -63,11 +63,15 @@ pub struct Granted {
     /// The play domain as the player named it.
     pub domain: String,
     pub key: StreamKey,
-    /// Headers that the domain sets; none takes one away.
+    /// Headers that the domain sets. A header without a value is taken away from the answer.
     pub headers: Vec<(String, Option<String>)>,
 }
 
 /// Why a player gets nothing.
+///
+/// # What to do
+/// Each door has its own words for the player: `web/play` a status, `live/ingest/player` an `onStatus` of RTMP. `TooMany` and `Store` may
+/// pass, and the player may come again; the others are for whoever wrote the address.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     #[error(
@@ -247,7 +251,7 @@ pub struct Viewer {
     address: IpAddr,
     since: Instant,
     player: Player,
-    /// It is there for the statistics.
+    /// Counts it in the statistics for as long as it is there.
     counted: ViewerGuard,
     sent: AtomicU64,
     skips: AtomicU64,
@@ -266,7 +270,7 @@ impl Viewer {
         self.door.services().metrics.played(bytes);
     }
 
-    /// It fell behind so often so far.
+    /// How often it fell behind so far.
     pub fn skipped(&self, skips: u64) {
         let before = self.skips.swap(skips, Ordering::Relaxed);
         if skips > before {

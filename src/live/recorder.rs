@@ -39,7 +39,7 @@ const BACKLOG_LIMIT: u64 = 8 << 20;
 const EDGE_MS: i64 = 5_000;
 /// A stream that stands still for this long is cut where it stands; one that goes on is cut before its next key frame.
 const CUT_PATIENCE_MS: i64 = 2_000;
-/// A stream that brings less than this meanwhile stands: the newest picture, which was held back.
+/// Milliseconds of media below which a stream counts as standing still, though something came: the newest picture had been held back.
 const STANDS_MS: i64 = 500;
 
 /// The newest picture waits this long for more of it or for the next one.
@@ -439,7 +439,7 @@ impl Recorder {
     }
 
     fn fail_unrecordable(&self, inner: &mut Inner) {
-        // What came before the first sight of the other track is no recording of the stream, only its edge.
+        // Media that came before the other track was seen is not a recording of the stream: it is the edge of one.
         let is_edge = inner
             .session
             .as_ref()
@@ -489,7 +489,7 @@ impl Recorder {
     /// Runs a RealTimeRecordCommand; the caller has checked that the stream is live and names a rule for a session to come.
     pub fn command(&self, input: Input, rule: Option<Rule>) -> Result<Done, Refusal> {
         let mut inner = self.lock();
-        // What came before the command is before it. A restart cuts at the next key frame in any case.
+        // Frames that came before the command belong to the time before it. A restart cuts at the next key frame in any case.
         if (input, inner.state) != (Input::Restart, State::Recording) {
             self.settle(&mut inner);
         }

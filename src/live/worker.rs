@@ -56,11 +56,11 @@ struct Worker {
     carry_of: String,
     /// Sessions whose bucket or media failed: nothing more is made of them.
     given_up: HashSet<String>,
-    /// Spools that something could not be made of and that may still be of use to somebody.
+    /// Spools of which some output could not be made: they are put aside and not removed, since somebody may still want their media.
     kept: HashSet<PathBuf>,
     /// Long files that are being written while their recording goes on.
     ahead: Vec<Ahead>,
-    /// A file whose turn has not come.
+    /// A file that was made together with the one before it, and whose own turn has not come yet.
     along: Option<Along>,
 }
 
@@ -88,7 +88,7 @@ pub fn spawn(
             let mut busy = job.busy;
             backlog.push_back((job.effect, job.open));
             while let Some((effect, _open)) = backlog.pop_front() {
-                // Apart, since most workers of most streams have nothing to do.
+                // Boxed, since most workers have nothing to do and then take no room for it.
                 let mut work = Box::pin(worker.work_off(busy, &effect));
                 // What waits behind holds no guard: while the first one rests between its tries, time must be able to pass.
                 let mut open = true;
@@ -150,7 +150,7 @@ impl Worker {
 
     async fn lose(&self, effect: &Effect, why: &str) {
         tracing::error!(stream.key = %self.key, why, "a part of a recording could not be made");
-        // Of a disk that took no more there has been one event for all that is missing.
+        // When the disk took no more, one event told of all that is missing; there is no second one.
         if let Effect::Output {
             handed: Some(handed),
             ..
@@ -283,7 +283,7 @@ impl Worker {
                             let rows = self.slices_of(opening, file).await?;
                             disk_full::fit_to_slices(file, &rows);
                         }
-                        // What a full disk cut short has a range of its own.
+                        // A file that a full disk cut short has a range of its own, so no other file is made together with it.
                         let next = next.as_deref().filter(|_| !cut_short);
                         self.file(opening, folder, file, next).await?;
                     }
@@ -441,7 +441,7 @@ impl Worker {
             return Ok(());
         };
         let id = slice_id(&opening.session, slice.lane, slice.sequence);
-        // What a restart hands over may be done already. A fresh slice is not looked up: both of its writes bear to be done twice.
+        // What a restart hands over may be done already. A fresh slice is not looked up: both of its writes may be done twice without harm.
         let committed = again && self.services.store.find_slice(&id).await?.is_some();
         if self.carry_of != opening.session {
             self.carry.clear();

@@ -21,7 +21,7 @@ use super::codec::mpeg4;
 use super::codec::unit::{self, Kind, units};
 use super::frame::{Frame, VideoCodec, VideoConfig};
 
-/// Largest picture put together of several messages; two messages of the largest size.
+/// Bytes of the largest picture that is put together of several messages: two messages of the largest size.
 pub const MOST_PICTURE: usize = 16 << 20;
 /// Most bytes of units that wait for their picture.
 pub const MOST_AHEAD: usize = 256 << 10;

@@ -58,7 +58,7 @@ impl Notifier {
     }
 
     fn tell(&self, busy: Busy, news: News) {
-        // Nobody listens in a service that is being dropped; rows are sent by its next run.
+        // In a service that is being dropped nobody listens any more; its next run sends the rows.
         let _ = self.wake.send(Wake { busy, news });
     }
 

@@ -9,21 +9,21 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For a receiver that has not hung.
+/// Machine time that an advance waits for a receiver that has not hung.
 const FOR_ONE: Duration = Duration::from_secs(1);
-/// For all that hang, together.
+/// Machine time that it waits for all receivers that hang, together.
 const FOR_ALL: Duration = Duration::from_secs(3);
-/// For a receiver that nothing is known of, when that is used up.
+/// Machine time for a receiver of which nothing is known, when the time for all is used up.
 const AT_LEAST: Duration = Duration::from_millis(5);
-/// Receivers that are remembered; callers choose them, so there is an end.
+/// Receivers that are remembered. Callers choose their names, so their number needs a bound.
 const MOST: usize = 1_000;
 
 /// What is known of one receiver.
 #[derive(Debug, Clone, Copy)]
 struct Hung {
-    /// Times in a row.
+    /// How many times in a row it hung.
     times: u32,
-    /// When that was last found out: a request that was under way already tells nothing new.
+    /// When it was last seen to hang: of a request that had begun before that, nothing new can be learned.
     found: Instant,
 }
 
@@ -31,7 +31,7 @@ struct Hung {
 struct State {
     hung: HashMap<String, Hung>,
     waited: Duration,
-    /// Until when somebody waits already; who waits at the same time costs nothing more.
+    /// Until when somebody waits for it already: whoever waits at the same time costs the advance nothing more.
     waiting_until: Option<Instant>,
 }
 

@@ -20,7 +20,7 @@ pub struct Push<'a> {
     /// What stood behind the stream's name in the push URL.
     pub args: &'a str,
     pub since: UnixMs,
-    /// Of the picture, in pixels; 0 where nothing is known of it.
+    /// The width and the height of the picture in pixels; 0 where nothing is known of it.
     pub width: u32,
     pub height: u32,
 }

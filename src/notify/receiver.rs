@@ -21,7 +21,7 @@ const IDLE_CONNECTIONS: usize = 4;
 /// # Errors
 /// The client's TLS cannot be set up.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    // Whoever came first has installed the same one.
+    // Whoever came first has installed the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
@@ -68,7 +68,7 @@ pub async fn within<T>(
         return (done, busy);
     }
     patience.in_vain(receiver, began, clock::monotonic());
-    // Who asks whether everything is done hears of it all the same.
+    // Whoever asks whether everything is done hears of this request all the same.
     let _under_way = clock.under_way();
     tokio::select! {
         done = work => (done, clock.busy()),

@@ -15,6 +15,9 @@ use super::{Objects, Store};
 pub type Content = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// Why nothing can be seen.
+///
+/// # What to do
+/// The control plane answers 404, 404, 403 and 502, in this order. Only `Failed` may pass.
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
     #[error("there is no bucket {0}")]

@@ -17,7 +17,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use super::{PutError, Upload};
 
-/// Larger files go in parts of this size.
+/// Bytes of a part; larger files go in several.
 const PART: u64 = 16 << 20;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);

@@ -26,7 +26,7 @@ const FILES: [&str; 2] = ["nonces-0", "nonces-1"];
 /// What a file begins with; the machine's time at its generation's beginning follows.
 const MAGIC: &[u8; 8] = b"NONCES-1";
 const HEAD: u64 = 16;
-/// A file grows by this much, so that most hashes only fill what is there. A hash is never 0: that is room.
+/// Bytes by which a file grows, so that most hashes only fill what is there. A hash is never 0: that is room.
 const GROWTH: u64 = 64 * 1024;
 /// Bytes of a file that are read: a full generation.
 const LONGEST: u64 = HEAD + 8 * LIMIT as u64 + GROWTH;

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The longest name (RFC 1035 section 2.3.4), and the longest part of one.
+/// Bytes of the longest name (RFC 1035 section 2.3.4).
 const LONGEST: usize = 253;
+/// Bytes of the longest part of a name between dots.
 const LONGEST_LABEL: usize = 63;
 
 /// A name or an address in lower case; an IPv6 address without its brackets.

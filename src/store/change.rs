@@ -27,8 +27,9 @@ use crate::model::rule::Rule;
 
 /// Changes that share a commit at most.
 const BATCH: usize = 500;
-/// How often a transaction that was in another one's way is tried, and what lies between two tries, times their number.
+/// How often a transaction that was in another one's way is tried.
 const TRIES: u32 = 8;
+/// The wait between two tries, times their number.
 const BETWEEN_TRIES: Duration = Duration::from_millis(15);
 
 /// The documents that a change looks at; it sees no others.
@@ -425,7 +426,7 @@ impl Store {
                     change.tell(Ok(()));
                 }
             }
-            // One whose data the database refuses refuses all: then each is carried out by itself.
+            // A change whose data the database refuses spoils the whole batch: then each change is carried out by itself.
             Err(StoreError::Database(error))
                 if batch.len() > 1 && failure::of(&error) == Failure::Data =>
             {
@@ -718,12 +719,12 @@ pub(super) struct Domains(Arc<Mutex<Remembered>>);
 
 #[derive(Default)]
 struct Remembered {
-    /// That of the documents which these are of, where the database is not this process's alone.
+    /// The version of the documents that these were read from, where other processes write to the database too.
     version: i64,
     of: HashMap<String, Option<String>>,
 }
 
-/// Names that are remembered; callers choose them, so there is an end.
+/// Names that are remembered. Callers choose them, so their number needs a bound.
 const REMEMBERED: usize = 10_000;
 
 impl Domains {

@@ -6,6 +6,10 @@ use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 /// The kinds of errors that callers tell apart.
+///
+/// # What to do
+/// Each kind says it: a `Conflict` is tried again, a `ReadOnly` or `Gone` one on another connection, `Data` not at all. An error of the
+/// library itself (`DbErr`) says nothing before [`of`] has sorted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// Two transactions were in each other's way and this one was taken back whole: it may be tried again.

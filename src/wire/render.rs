@@ -129,7 +129,7 @@ impl Help {
 /// An answer with its RequestId, written as JSON once and not looked at again on its way out.
 pub type Answer = Vec<u8>;
 
-/// The most that is reserved for an answer before it is known how long it is.
+/// Bytes that are reserved at most for an answer before it is known how long it is.
 const RESERVED: usize = 64 * 1024;
 
 /// Writes what a handler gave, a JSON object, with RequestId before its members. `last_length` is that of the action's last

@@ -29,6 +29,8 @@ pub struct Source {
     pub arrows: BTreeSet<Arrow>,
     /// For each module, the crates whose names its code begins a path with.
     pub libraries: BTreeMap<String, BTreeSet<String>>,
+    /// Modules that are compiled for tests alone, each with everything below it.
+    for_tests: Vec<String>,
 }
 
 impl Source {
@@ -87,7 +89,16 @@ impl Source {
             modules,
             arrows,
             libraries,
+            for_tests,
         }
+    }
+
+    /// The modules that are more than tests.
+    pub fn shipped(&self) -> impl Iterator<Item = &Module> {
+        let is_test = |path: &str| self.for_tests.iter().any(|tests| lies_in(path, tests));
+        self.modules
+            .iter()
+            .filter(move |module| !is_test(&module.path))
     }
 
     /// The files without a `//!` head that says more than a word or two.
@@ -142,7 +153,7 @@ pub fn lies_in(module: &str, name: &str) -> bool {
 }
 
 /// Whether something is compiled for tests alone.
-fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
+pub fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg") && attribute.to_token_stream().to_string().contains("test")
     })

@@ -1,5 +1,6 @@
 //! What rules the house, checked: who may use whom, that every module has a place and a head, that no import circle closes, that every
-//! link and file name in the documents leads somewhere, and that every setting and control route stands in its document.
+//! link and file name in the documents leads somewhere, that every setting and control route stands in its document, and that failures and
+//! units are said where a signature does not say them.
 //!
 //! `map.toml` is the code map as data. docs/architecture.md shows it as a table, which `TIDY=write cargo test --test tidy` writes anew.
 #![allow(
@@ -14,12 +15,14 @@ mod circles;
 mod documents;
 mod map;
 mod planted;
+mod words;
 
 use std::path::{Path, PathBuf};
 
 use arrows::Source;
 use documents::Documents;
 use map::Map;
+use words::Words;
 
 /// The top folder of the project.
 fn project() -> PathBuf {
@@ -112,4 +115,14 @@ fn the_table_of_control_routes_is_the_routers() {
 #[test]
 fn every_direct_dependency_has_its_reason() {
     no_complaints(&Documents::of_the_project().dependencies_missing());
+}
+
+#[test]
+fn every_failure_is_explained() {
+    no_complaints(&Words::of(Source::of_the_project()).failures_unexplained());
+}
+
+#[test]
+fn every_number_that_measures_has_its_unit() {
+    no_complaints(&Words::of(Source::of_the_project()).numbers_without_unit());
 }

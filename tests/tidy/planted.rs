@@ -6,6 +6,7 @@ use crate::arrows::Source;
 use crate::circles;
 use crate::documents::{Document, Documents};
 use crate::map::Map;
+use crate::words::Words;
 
 const MAP: &str = r#"
 [[room]]
@@ -176,4 +177,51 @@ fn a_setting_and_a_route_that_no_document_has_are_told() {
             .iter()
             .any(|missing| missing.contains("sea-orm"))
     );
+}
+
+#[test]
+fn a_failure_that_nobody_explains_is_told() {
+    let told = |text: &str| Words::of(&house(&[("store.rs", text)])).failures_unexplained();
+    for unexplained in [
+        "pub fn cook() -> Result<(), String> {}",
+        "/// Cooks.\n///\n/// # Errors\n/// When it fails.\npub fn cook() -> io::Result<()> {}",
+        "pub(super) fn cook<E>() -> Result<(), E> {}",
+        "struct Pan; impl Pan { pub async fn cook(&self) -> Result<(), &'static str> {} }",
+        "pub fn cook() -> Result<(), Burnt> {} enum Burnt { Black }",
+    ] {
+        assert_eq!(told(unexplained).len(), 1, "{unexplained}");
+    }
+    for explained in [
+        "fn cook() -> Result<(), String> {}",
+        "pub fn cook() -> Option<()> {}",
+        "/// # Errors\n/// When the stove is cold: light it and try again.\npub fn cook() -> io::Result<()> {}",
+        "pub fn cook() -> Result<(), Burnt> {}\n/// # What to do\n/// Scrape it off, and try with less heat.\nenum Burnt { Black }",
+        "struct Pan; impl Display for Pan { fn cook(&self) -> Result<(), String> {} }",
+        "#[cfg(test)] pub fn cook() -> Result<(), String> {}",
+    ] {
+        assert_eq!(told(explained), Vec::<String>::new(), "{explained}");
+    }
+}
+
+#[test]
+fn a_number_without_a_unit_is_told() {
+    let told = |text: &str| Words::of(&house(&[("kitchen.rs", text)])).numbers_without_unit();
+    for bare in [
+        "struct Pan { delay: u64 }",
+        "fn cook(timeout: Option<i64>) {}",
+        "/// The largest pan.\nconst LARGEST_PAN: usize = 64 * 1024;",
+        "const MOST_PANS: usize = 5;",
+        "const ROOM: usize = 16 << 20;",
+    ] {
+        assert_eq!(told(bare).len(), 1, "{bare}");
+    }
+    for said in [
+        "struct Pan { delay_ms: u64, wait: Duration }",
+        "/// The timeout is in seconds.\nfn cook(timeout: Option<i64>) {}",
+        "/// Bytes of the largest pan.\nconst LARGEST_PAN: usize = 64 * 1024;",
+        "/// Pans on the stove.\nconst MOST_PANS: usize = 5;",
+        "const ROOM_BYTES: usize = 16 << 20;",
+    ] {
+        assert_eq!(told(said), Vec::<String>::new(), "{said}");
+    }
 }

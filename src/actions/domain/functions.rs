@@ -10,9 +10,11 @@ use crate::error::ApiError;
 use crate::model::domain::Function;
 use crate::spec::loose_json;
 
-/// Functions of one call, arguments of a function, functions of a domain.
+/// Functions of one call.
 const MOST_FUNCTIONS: usize = 50;
+/// Arguments of a function.
 const MOST_ARGS: usize = 50;
+/// Functions that a domain may have.
 pub const MOST_STORED: usize = 200;
 /// The longest name or value, in bytes.
 const LONGEST: usize = 8_192;

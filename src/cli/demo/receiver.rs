@@ -11,9 +11,13 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::cli::CliError;
 use crate::clock::{machine_sleep, machine_timeout};
 
+/// Bytes of a request's head.
 const MAX_HEAD: u64 = 16 * 1024;
+/// Bytes of a callback's body.
 const MAX_BODY: usize = 256 * 1024;
+/// Connections that are served at a time.
 const MAX_CONNECTIONS: usize = 16;
+/// Callbacks that wait for the demo to look at them.
 const MAX_WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 

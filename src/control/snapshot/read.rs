@@ -42,6 +42,10 @@ pub(super) trait Taker {
 }
 
 /// Reads a document: the settings come back, the rest goes to the taker.
+///
+/// # Errors
+/// What is no JSON, or does not fit, with the path to it; what the taker refuses comes back as its own text. Rows that were taken before
+/// stay with the taker, which takes them back.
 pub(super) fn read(from: impl Read, taker: &mut impl Taker) -> Result<Map<String, Value>, String> {
     let mut reader = serde_json::Deserializer::from_reader(from);
     let mut track = serde_path_to_error::Track::new();

@@ -24,6 +24,9 @@ const ROWS: u64 = 1_000;
 const OBJECTS: usize = 200;
 
 /// Why the state could not be told to its end.
+///
+/// # What to do
+/// The answer has begun: it is broken off, so that nobody takes the half of a state for the whole. `Gone` is the reader's own end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
     #[error("{0}")]

@@ -86,6 +86,9 @@ pub struct Done {
 }
 
 /// Why a command is refused.
+///
+/// # What to do
+/// Nothing was changed. The API answers a command `TaskAlreadyStarted`, as the product does; no other input is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     TaskAlreadyStarted,

@@ -21,7 +21,7 @@ use crate::media::mp4::HEAD_BLOCK;
 use crate::model::rule::Format;
 use crate::objects::folder::combine_crc64;
 
-/// Room on the disk that the spool and the store keep for themselves.
+/// Bytes on the disk that are left to the spool and the store.
 const SPARE_BYTES: u64 = 2 << 30;
 
 /// One file in the making.
@@ -31,7 +31,7 @@ pub struct Ahead {
     file: OpenMp4,
     /// Holds the payload and the frames' heads; removed with this.
     place: PathBuf,
-    /// All before this is in.
+    /// Everything before this position of the spool has been taken.
     upto: Position,
     size: u64,
     crc64: crc64fast::Digest,

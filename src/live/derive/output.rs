@@ -13,13 +13,13 @@ use bytes::{Buf, BytesMut};
 use crate::disk::held;
 use crate::disk::large_file::{ALIGN, LargeFile};
 
-/// Written at a time.
+/// Bytes that are written at a time.
 const BLOCK: usize = 1024 * 1024;
-/// The CRC-64 is taken of this much at a time, while the processor still has it at hand.
+/// Bytes of which the CRC-64 is taken at a time, while they still are in the processor's cache.
 const STRIDE: usize = 64 * 1024;
-/// What a muxer may add to a nearly full block without making the buffer grow.
+/// Bytes that a muxer may add to a nearly full block before the buffer has to grow.
 const SLACK: usize = 128 * 1024;
-/// A file of no more than this goes through the page cache: small ones are read again at once.
+/// Bytes of the largest file that goes through the page cache: small ones are read again at once.
 const CACHED: usize = 256 * 1024;
 /// Buffers kept for use again: as many as files are made at a time, by two jobs of two files at most.
 const SPARE: usize = 4;
@@ -72,6 +72,9 @@ fn give_back(mut buffer: BytesMut) {
 
 impl Output {
     /// Begins a file.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or a link lies in its place. A file of that name is written anew.
     pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Self {
             file: LargeFile::new(held::create(path)?, 0),
@@ -83,6 +86,9 @@ impl Output {
     }
 
     /// Goes on with a file that [`Output::pause`] closed.
+    ///
+    /// # Errors
+    /// When the file is gone or is a link. Whoever paused it begins anew.
     pub fn resume(path: &Path, size: u64, crc64: crc64fast::Digest) -> io::Result<Self> {
         let file = File::options()
             .write(true)
@@ -103,9 +109,12 @@ impl Output {
     }
 
     /// Closes the file for now; returns its size and what its CRC-64 has come to.
+    ///
+    /// # Errors
+    /// When the last block cannot be written or synced: the file is of no use any more.
     pub fn pause(self) -> io::Result<(u64, crc64fast::Digest)> {
         let (file, size, crc64) = self.close()?;
-        // Now, so that the last sync has little left to do.
+        // Synced now, so that the last sync has little left to do.
         file.sync_data()?;
         Ok((size, crc64))
     }
@@ -117,6 +126,9 @@ impl Output {
     }
 
     /// Writes what has gathered once it makes a block.
+    ///
+    /// # Errors
+    /// As [`Output::payload`].
     pub fn drain(&mut self) -> io::Result<()> {
         if self.buffer.len() >= self.summed + STRIDE {
             self.sum();
@@ -128,6 +140,9 @@ impl Output {
     }
 
     /// Appends a payload.
+    ///
+    /// # Errors
+    /// When the disk takes no more, or the file became too long. It is of no use any more; the spool has everything for another one.
     pub fn payload(&mut self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             let room = BLOCK.saturating_sub(self.buffer.len()).max(1);
@@ -158,7 +173,7 @@ impl Output {
         self.size += whole as u64;
         self.summed = kept.len();
         self.buffer.clear();
-        // Not so in a file that was gone on with, or after a large frame.
+        // A file that was resumed, or a buffer that grew for a large frame, is not aligned.
         if !is_aligned(&self.buffer) {
             give_back(std::mem::replace(&mut self.buffer, aligned_buffer()));
         }
@@ -177,6 +192,8 @@ impl Output {
         Ok((file, size, self.crc64))
     }
 
+    /// # Errors
+    /// When the last block cannot be written or synced. The file must not be taken for whole then.
     pub fn finish(self) -> io::Result<Written> {
         let (_, size, crc64) = self.close()?;
         Ok(Written {

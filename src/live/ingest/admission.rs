@@ -26,6 +26,9 @@ pub struct Push {
 }
 
 /// Why a push is not let in.
+///
+/// # What to do
+/// The push is refused with this text, which says how the URL has to be. Only `Store` may pass by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     #[error(
@@ -220,6 +223,9 @@ async fn check_auth(
 }
 
 /// Checks the key of a URL against one domain's setting; a setting other than type A asks for none.
+///
+/// # Errors
+/// What is wrong with the key in a word or two, for whoever made the URL: it is missing, malformed, of another key, or too old.
 pub(in crate::live) fn check_key(
     function: &Function,
     auth_key: Option<&str>,

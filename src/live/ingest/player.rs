@@ -83,6 +83,9 @@ impl Connection {
     }
 
     /// Sends the stream until it is over or the player goes.
+    ///
+    /// # Errors
+    /// Why the connection ended early, for the log: the player broke off, took nothing for too long, or fell behind too often.
     pub(super) async fn watch(&mut self, watching: Watching) -> Result<(), String> {
         let Socket::Watched(socket) = std::mem::replace(&mut self.socket, Socket::Lost) else {
             return Err("the socket is lost".to_owned());

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::clock;
 
-/// Room for one reading at least.
+/// Bytes of room that one reading has at least.
 pub const BLOCK: usize = 64 * 1024;
 
 thread_local! {
@@ -67,6 +67,9 @@ pub enum Socket {
 
 impl Socket {
     /// Stops watching: [`Socket::readable`] is true at once then, and the caller paces itself.
+    ///
+    /// # Errors
+    /// When the runtime gives the socket up only with an error. The connection is lost then.
     pub fn stop_watching(&mut self) -> io::Result<()> {
         *self = match std::mem::replace(self, Self::Lost) {
             Self::Watched(stream) => Self::LookedAt(stream.into_std()?),
@@ -76,6 +79,9 @@ impl Socket {
     }
 
     /// Watches again.
+    ///
+    /// # Errors
+    /// When the runtime cannot take the socket, mostly for want of descriptors. The connection is lost then.
     pub fn watch(&mut self) -> io::Result<()> {
         *self = match std::mem::replace(self, Self::Lost) {
             Self::LookedAt(stream) => Self::Watched(TcpStream::from_std(stream)?),
@@ -90,6 +96,9 @@ impl Socket {
     }
 
     /// Waits until something can be read; other tasks get their turn.
+    ///
+    /// # Errors
+    /// When the socket broke: the connection is over.
     pub async fn readable(&self) -> io::Result<()> {
         match self {
             Self::Watched(stream) => stream.readable().await,
@@ -101,6 +110,9 @@ impl Socket {
     }
 
     /// Reads what there is and room for, [`BLOCK`] bytes at least, behind what the buffer holds, without waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing has come, which is no end: the caller waits. Everything else is the end of the connection.
     pub fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         buffer.reserve(BLOCK);
         match self {
@@ -113,6 +125,9 @@ impl Socket {
     }
 
     /// Writes everything, unless the peer takes nothing for `patience`.
+    ///
+    /// # Errors
+    /// `TimedOut` for a peer that takes nothing, and what broke the socket. How much was written is not known, so the connection is over.
     pub async fn write_all(&mut self, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
         let mut last = clock::monotonic();
         while !bytes.is_empty() {

@@ -56,7 +56,7 @@ pub(super) fn check(functions: &[Function], asked: &Asked<'_>, now: UnixMs) -> R
     Ok(())
 }
 
-/// The headers that a domain sets on answers; none takes one away.
+/// The headers that a domain sets on answers. A header without a value is taken away from them.
 pub(super) fn response_headers(functions: &[Function]) -> Vec<(String, Option<String>)> {
     functions
         .iter()

@@ -11,10 +11,10 @@ use crate::live::fanout::hls::Hls;
 
 /// A player that asks for nothing for this long, in machine time, is gone.
 pub const IDLE: Duration = Duration::from_secs(30);
-/// Between two looks for such players.
+/// Machine time between two looks for such players.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// By what a player is known that loads a playlist again.
+/// How a player is recognised that loads a playlist again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Known {
     pub address: std::net::IpAddr,
@@ -28,7 +28,7 @@ pub struct Session {
     pub id: String,
     pub hls: Arc<Hls>,
     pub viewer: Viewer,
-    /// Headers that the domain sets on every answer; none takes one away.
+    /// Headers that the domain sets on every answer. A header without a value is taken away from it.
     pub headers: Vec<(String, Option<String>)>,
     known: Known,
     last: Mutex<Instant>,

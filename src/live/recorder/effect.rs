@@ -58,11 +58,11 @@ pub struct Status {
     pub at: UnixMs,
 }
 
-/// An MP4 file of which a spool segment more is there.
+/// An MP4 file that has grown by a spool segment.
 #[derive(Debug, Clone, Copy)]
 pub struct Grown {
     pub file: OpenMp4,
-    /// Where its payload ends that is in the spool now.
+    /// The end of the part of its payload that is in the spool now.
     pub to: Position,
 }
 
@@ -98,7 +98,7 @@ pub enum Effect {
         session: String,
         handed: Handed,
     },
-    /// A spool segment more of an MP4 file is there.
+    /// An MP4 file has grown by a spool segment.
     Ahead {
         folder: PathBuf,
         grown: Grown,
@@ -113,13 +113,17 @@ pub enum Effect {
 /// An effect on its way to the worker.
 pub struct Job {
     pub busy: Busy,
-    /// Apart, since a queue keeps room for dozens of jobs, and nearly every queue is empty.
+    /// Boxed, since a queue keeps room for dozens of jobs, and nearly every queue is empty.
     pub effect: Box<Effect>,
     /// Held until the effect is done.
     pub open: Arc<()>,
 }
 
 /// Why an effect did not come about.
+///
+/// # What to do
+/// The worker keeps the effect at the head of its queue and tries again on `Passing`, at most `DOUBTFUL_TRIES` times on `Doubtful`. On
+/// `Fatal` it tells the recorder, whose session ends with that fault. On `Lost` it goes on with the next effect.
 pub enum Trouble {
     /// Try again.
     Passing(String),

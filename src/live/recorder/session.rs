@@ -100,14 +100,17 @@ pub enum Taken {
 
 impl Session {
     /// Starts a session; with `undecided`, frames are only kept until [`Session::adopt`].
+    ///
+    /// # Errors
+    /// When the spool's folder or first file cannot be made. The recording does not begin; the caller tells the fault and stays ready.
     pub fn begin(
         opening: Opening,
         folder: PathBuf,
         disk: Disk,
         undecided: bool,
     ) -> io::Result<Self> {
-        let lane = opening.session.bytes().map(usize::from).sum();
-        let spool = SpoolWriter::create(disk, folder, lane)?;
+        let series = opening.session.bytes().map(usize::from).sum();
+        let spool = SpoolWriter::create(disk, folder, series)?;
         Ok(Self {
             opening,
             spool,
@@ -190,7 +193,7 @@ impl Session {
             .map_or(self.opening.first_sequence, Segmenter::next_sequence)
     }
 
-    /// A push begins (`fresh`) or the recording sets in in the middle of one.
+    /// A push begins (`fresh`), or the recording begins in the middle of one.
     pub fn open_gate(
         &mut self,
         fresh: bool,
@@ -212,7 +215,7 @@ impl Session {
     pub fn video_config(&mut self, config: &VideoConfig) {
         let codec = self.video.as_ref().map(|video| video.codec);
         if self.gate == Gate::Open && codec.is_some_and(|codec| codec != config.codec) {
-            // Pictures of another codec that no key frame leads are nobody's.
+            // Pictures of the new codec before its first key frame cannot be shown by anybody.
             self.gate = Gate::Waiting { fresh: true };
         }
         self.video = Some(config.clone());
@@ -411,7 +414,7 @@ impl Session {
             statuses: self.statuses,
         }));
         if let Err(error) = self.spool.next_segment(&checkpoint) {
-            // At each key frame again, and told once.
+            // It is tried again at each key frame, and the log says it once.
             if !std::mem::replace(&mut self.goes_on_long, true) {
                 tracing::error!(%error, "a new spool segment cannot be opened; the old one goes on");
             }

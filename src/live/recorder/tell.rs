@@ -61,7 +61,7 @@ impl Recorder {
         }));
     }
 
-    /// Nobody looks at a session any more when its push is over: the worker waits for the disk to have taken it all.
+    /// When its push is over, nobody looks at a session any more: the worker itself waits until the disk has taken everything.
     pub(super) fn check_disk(&self, session: &Session) {
         self.send(Effect::Check {
             session: session.opening.session.clone(),
@@ -77,7 +77,7 @@ impl Recorder {
         }
     }
 
-    /// An error that ends nothing: numbered apart, since no mark of the spool stands for it.
+    /// An error that does not end the recording. It has a number of its own, since no mark in the spool stands for it.
     pub(super) fn tell_aside(&self, session: &Session, fault: Fault) {
         self.send(Effect::Status(Status {
             session: session.opening.session.clone(),
@@ -97,7 +97,7 @@ impl Recorder {
     }
 }
 
-/// For each output the file behind it, where both are files of one range that are made whole: one reading makes both.
+/// Gives each output the file behind it, where both are whole files of one range, so that one reading of the spool makes both.
 fn behind(outputs: &[Output]) -> Vec<Option<File>> {
     let next = outputs.iter().skip(1).map(Some).chain([None]);
     let pairs = outputs.iter().zip(next);

@@ -96,6 +96,9 @@ impl Contents {
     }
 
     /// Removes what was half made.
+    ///
+    /// # Errors
+    /// When something cannot be removed. It takes room until the next start looks through the folder again.
     pub fn remove_work(&self, folder: &Held) -> io::Result<()> {
         for name in &self.work {
             folder.remove(name)?;
@@ -157,6 +160,9 @@ pub fn remove_session(path: &Path) -> io::Result<()> {
 }
 
 /// Removes the segments that nothing needs any more.
+///
+/// # Errors
+/// When the folder cannot be read, or is or holds a link. What is left takes room and does no harm; whoever comes next tries again.
 pub fn drop_segments(path: &Path, unwanted: impl Fn(u32) -> bool) -> io::Result<()> {
     let folder = Held::open(path)?;
     for segment in Contents::of(&folder)?.segments {

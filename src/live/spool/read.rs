@@ -21,6 +21,11 @@ const BLOCK: usize = 64 * 1024;
 const HEAD_BLOCK: usize = 1024;
 
 /// Why a spool cannot be read.
+///
+/// # What to do
+/// An error of the disk may pass, and the read is tried again. What is damaged stays so: live, the output is given up; at a start, the
+/// rest of the segment is lost, and a spool without a whole record is put aside (docs/design/recovery.md). `Missing` means that the reader
+/// came after the segment was dropped, which only happens to a range that somebody has made already.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error("the spool cannot be read: {0}")]
@@ -341,6 +346,9 @@ impl SpoolReader {
 }
 
 /// The segments of a session's folder, in order.
+///
+/// # Errors
+/// When the folder is not there, or cannot be read.
 pub fn segments(folder: &Path) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {

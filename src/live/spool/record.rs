@@ -17,7 +17,7 @@ use crate::model::stream_key::StreamKey;
 
 /// Bytes before a record's payload.
 pub const HEAD: usize = 24;
-/// No payload is longer; a longer length means that the log is damaged here.
+/// Bytes of the longest payload. A longer length means that the log is damaged here.
 pub const MAX_PAYLOAD: usize = 32 << 20;
 
 const KIND_VIDEO: u8 = 1;
@@ -105,6 +105,9 @@ struct StoredAudio {
 }
 
 /// Why bytes are no record.
+///
+/// # What to do
+/// The log ends before these bytes: [`super::read`] tells their place as `ReadError::Damaged`, and nothing behind them is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     #[error("the checksum does not match")]

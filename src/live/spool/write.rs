@@ -31,7 +31,7 @@ const MOST_LAID: usize = 1_024;
 /// The writing end of one session's spool. Positions are known at once; bytes follow within [`FLUSH_AGE`].
 pub struct SpoolWriter {
     disk: Disk,
-    lane: usize,
+    series: usize,
     folder: PathBuf,
     file: Arc<File>,
     segment: u32,
@@ -53,7 +53,10 @@ fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>>
 
 impl SpoolWriter {
     /// Starts a spool in a new folder.
-    pub fn create(disk: Disk, folder: PathBuf, lane: usize) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the folder is there already, or it or its first segment cannot be made: there is no spool to write to then.
+    pub fn create(disk: Disk, folder: PathBuf, series: usize) -> io::Result<Self> {
         if let Some(spool) = folder.parent() {
             std::fs::create_dir_all(spool)?;
         }
@@ -62,7 +65,7 @@ impl SpoolWriter {
         Ok(Self::with(
             disk,
             folder,
-            lane,
+            series,
             file,
             Position {
                 segment: 0,
@@ -72,17 +75,20 @@ impl SpoolWriter {
     }
 
     /// Goes on after the last whole record of a spool found at start; what lies behind it is cut off.
-    pub fn resume(disk: Disk, folder: PathBuf, lane: usize, end: Position) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the last segment cannot be opened or cut. The spool is as it was, and what it holds can still be read.
+    pub fn resume(disk: Disk, folder: PathBuf, series: usize, end: Position) -> io::Result<Self> {
         let file = open_segment(&folder, end.segment, false)?;
         file.set_len(end.offset)?;
-        Ok(Self::with(disk, folder, lane, file, end))
+        Ok(Self::with(disk, folder, series, file, end))
     }
 
-    fn with(disk: Disk, folder: PathBuf, lane: usize, file: Arc<File>, at: Position) -> Self {
+    fn with(disk: Disk, folder: PathBuf, series: usize, file: Arc<File>, at: Position) -> Self {
         let buffer = disk.buffer(FLUSH_BYTES);
         Self {
             disk,
-            lane,
+            series,
             folder,
             file,
             segment: at.segment,
@@ -208,7 +214,7 @@ impl SpoolWriter {
             progress: self.progress.clone(),
         };
         self.base += write.data.len() as u64;
-        self.disk.write(self.lane, write);
+        self.disk.write(self.series, write);
     }
 
     /// Bytes not yet on disk: what the publisher must be held back for.
@@ -224,6 +230,9 @@ impl SpoolWriter {
     }
 
     /// Begins a new segment, which must start with a checkpoint.
+    ///
+    /// # Errors
+    /// When the file cannot be made. The segment that is open goes on, and the caller tries at the next cut.
     pub fn next_segment(&mut self, checkpoint: &Mark) -> io::Result<()> {
         self.flush();
         self.file = open_segment(&self.folder, self.segment + 1, true)?;

@@ -26,6 +26,7 @@ const MDAT_HEADER: u64 = 8;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     pub begin: u64,
+    /// In units of the track's timescale.
     pub duration: u32,
     pub offset: i32,
     pub sync: bool,

@@ -10,9 +10,9 @@ const TAG_HEADER: usize = 11;
 const BACK_POINTER: usize = 4;
 const HAS_AUDIO: u8 = 4;
 const HAS_VIDEO: u8 = 1;
-/// The longest file header that is passed over.
+/// Bytes of the longest file header that is passed over.
 const MOST_HEADER: usize = 64 << 10;
-/// Room that an announced body is given before it has come.
+/// Bytes of room that an announced body is given before it has come.
 const FIRST_ROOM: usize = 64 << 10;
 
 /// What stands before the first tag.

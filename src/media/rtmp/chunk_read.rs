@@ -17,10 +17,10 @@ const MAX_CHUNK_SIZE: usize = 0xFF_FFFF;
 /// The timestamp field that says "see the extended timestamp".
 const EXTENDED: u32 = 0xFF_FFFF;
 
-/// Chunks of more payload than this are taken piecemeal, so that the caller's buffer stays small.
+/// Bytes of payload above which a chunk is taken piecemeal, so that the caller's buffer stays small.
 const WHOLE_CHUNK: usize = 16 * 1024;
 
-/// First room for a message in several chunks; the announced length is believed only after that much has come.
+/// Bytes of the first room for a message in several chunks; the announced length is believed only after that much has come.
 const FIRST_ROOM: usize = 64 * 1024;
 
 /// A message with its header.

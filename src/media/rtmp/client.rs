@@ -15,7 +15,7 @@ use super::message::{self, Incoming, id};
 use super::{Limits, Message, RtmpError, TagKind};
 use crate::media::amf0::Value;
 
-/// Chunk size of what is published: most messages fit into one chunk.
+/// Bytes of a chunk of what is published: most messages fit into one chunk.
 const CHUNK_SIZE: u32 = 64 * 1024;
 
 /// Media chunk streams by kind, as the common encoders use them.

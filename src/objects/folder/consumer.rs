@@ -9,13 +9,13 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::FolderError;
 
-/// Batches that wait in one lane.
+/// Batches that wait in one consumer's queue.
 const DEPTH: usize = 16;
 
 /// Bytes on their way, and the room in memory that they were given.
 pub struct Batch {
     bytes: Vec<Bytes>,
-    /// Given back when the last lane is done with the batch.
+    /// Given back when the last consumer is done with the batch.
     _room: OwnedSemaphorePermit,
 }
 
@@ -26,20 +26,20 @@ impl Batch {
 }
 
 /// A queue of batches and what they are worked into.
-pub struct Lane<T> {
+pub struct Consumer<T> {
     queue: mpsc::Sender<Arc<Batch>>,
     work: JoinHandle<Result<T, FolderError>>,
 }
 
-impl<T: Send + 'static> Lane<T> {
-    /// Opens a lane; `step` takes the bytes one after the other.
+impl<T: Send + 'static> Consumer<T> {
+    /// Starts a consumer; `step` takes the bytes one after the other.
     pub fn start(into: T, step: fn(&mut T, &[u8]) -> io::Result<()>) -> Self {
         let (queue, batches) = mpsc::channel(DEPTH);
         let work = tokio::spawn(serve(into, step, batches));
         Self { queue, work }
     }
 
-    /// Queues a batch; waits while the lane is full. False when the work has failed, which [`Lane::finish`] explains.
+    /// Queues a batch; waits while its queue is full. False when the work has failed, which [`Consumer::finish`] explains.
     pub async fn push(&self, batch: Arc<Batch>) -> bool {
         self.queue.send(batch).await.is_ok()
     }

@@ -1,6 +1,6 @@
 //! Bytes on their way into the store: a temporary file with running digests.
 //!
-//! Small pieces are gathered to batches. A batch goes down two lanes, one to the file and one to the MD5, which never wait for each
+//! Small pieces are gathered to batches. A batch goes to two consumers, the file and the MD5, which never wait for each
 //! other; how much may be on its way is bounded for each draft and for all together.
 
 use std::fs::File;
@@ -13,7 +13,7 @@ use md5::{Digest as _, Md5};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::consumer::{Batch, Lane};
+use super::consumer::{Batch, Consumer};
 use super::error::FolderError;
 use super::layout::remove_file;
 use super::record::Stamp;
@@ -81,7 +81,7 @@ pub struct Draft {
 enum Work {
     /// Nothing has gone on yet: what is small is written in one go at the end.
     Gathering(Sink),
-    Flowing(Lane<Sink>, Lane<Md5>),
+    Flowing(Consumer<Sink>, Consumer<Md5>),
     Failed,
 }
 
@@ -149,7 +149,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Sends what has gathered down both lanes.
+    /// Sends what has gathered to both consumers.
     async fn send(&mut self) -> Result<(), FolderError> {
         let bytes = std::mem::take(&mut self.gathered);
         let wanted = std::mem::take(&mut self.gathered_bytes).min(MOST_UNDER_WAY);
@@ -161,8 +161,8 @@ impl Draft {
         let batch = Arc::new(Batch::new(bytes, room));
         let (sink, md5) = match std::mem::replace(&mut self.work, Work::Failed) {
             Work::Gathering(sink) => (
-                Lane::start(sink, Sink::write),
-                Lane::start(Md5::new(), |md5, bytes| {
+                Consumer::start(sink, Sink::write),
+                Consumer::start(Md5::new(), |md5, bytes| {
                     md5.update(bytes);
                     Ok(())
                 }),

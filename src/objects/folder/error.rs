@@ -3,6 +3,10 @@
 use std::io;
 
 /// A refusal or failure of the store.
+///
+/// # What to do
+/// All but the last two are for whoever asked, and `serve` has a code for each. `Full` and `Io` may pass; what was begun is a draft that
+/// nobody sees, and the object is as it was before.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     #[error("bucket {0} does not exist")]

@@ -153,6 +153,9 @@ impl Layout {
     }
 
     /// Makes the store's own folders, and refuses a link in the place of one: what is unfinished in them is removed.
+    ///
+    /// # Errors
+    /// When a folder cannot be made, or a link or a file lies in its place: the store does not open.
     pub fn make_own_folders(&self) -> io::Result<()> {
         fs::create_dir_all(&self.root)?;
         let own = self.root.join(".localyun");
@@ -269,6 +272,9 @@ fn not_own(path: &Path) -> io::Error {
 }
 
 /// Reads a small file of the store's own: nothing but a regular one, and none that is longer than `most`.
+///
+/// # Errors
+/// When the file is there and cannot be read. One that is absent, too long or no regular file is none, and no error.
 pub fn read_own(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() && metadata.len() <= most => {}
@@ -292,11 +298,17 @@ pub fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Makes renames and removals in a folder durable.
+///
+/// # Errors
+/// When the disk does not confirm. The caller must not say that anything is stored.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 /// Removes a tree, or nothing when there is none.
+///
+/// # Errors
+/// When something in it stays. Whoever began it says so; a second call goes on with what is left.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if !is_absent(&error) => Err(error),
@@ -305,6 +317,9 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 }
 
 /// Removes a file, or nothing when there is none.
+///
+/// # Errors
+/// When the file stays where it is.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if !is_absent(&error) => Err(error),

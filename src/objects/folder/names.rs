@@ -17,7 +17,7 @@ use super::layout::is_absent;
 use crate::clock::{machine_now, monotonic};
 
 /// Names of one run at most, in a folder that rests and in one that does not.
-const LONG_RUN: usize = 64 * 1024;
+const LONG_RUN: usize = 65_536;
 const SHORT_RUN: usize = 1200;
 /// A folder that changed longer ago than this rests: no file system counts time more coarsely (FAT: two seconds).
 const REST_MS: i64 = 2_000;

@@ -28,6 +28,9 @@ impl FolderStore {
 
     /// Opens an object. `range` picks, from what is known of the object, the first byte and the length to read; it is
     /// called once, so what it decides holds for the very version that is read.
+    ///
+    /// # Errors
+    /// What `range` answers, unchanged; else the store's own error in the caller's type, absence of the object included.
     pub async fn read<R, E>(
         &self,
         bucket: &str,

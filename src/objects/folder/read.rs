@@ -35,6 +35,9 @@ impl ObjectReader {
     }
 
     /// All bytes at once, for a part that is small.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is shorter than recorded since somebody cut it by hand. No byte went to the client yet.
     pub async fn into_bytes(self) -> io::Result<Bytes> {
         let Self {
             mut file,

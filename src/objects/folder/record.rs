@@ -29,6 +29,9 @@ pub struct Stamp {
 
 impl Stamp {
     /// The stamp of an open file.
+    ///
+    /// # Errors
+    /// When the file system tells nothing of the open file.
     pub fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let since = metadata
@@ -42,6 +45,9 @@ impl Stamp {
     }
 
     /// Gives a finished file a modification time that no other version has: now, with random nanoseconds.
+    ///
+    /// # Errors
+    /// When the file system sets no times. Versions could not be told apart, so the caller must not put the file into place.
     pub fn put_on(file: &File) -> io::Result<Self> {
         let seconds = u64::try_from(machine_now() / 1000).unwrap_or_default();
         let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
@@ -51,6 +57,9 @@ impl Stamp {
     }
 
     /// Gives a file the modification time of this stamp.
+    ///
+    /// # Errors
+    /// When the file system sets no times: the file counts as one that was changed by hand.
     pub fn put_back_on(&self, file: &File) -> io::Result<()> {
         file.set_modified(UNIX_EPOCH + Duration::from_nanos(self.modified_ns))
     }

@@ -59,6 +59,8 @@ impl Answer {
         }
     }
 
+    /// # Errors
+    /// When a small object cannot be read. Nothing was sent, so the door can still answer with a code.
     pub async fn object(status: u16, reader: ObjectReader) -> std::io::Result<Self> {
         let body = if reader.length() <= SMALL_BYTES {
             Body::Small(reader.into_bytes().await?)

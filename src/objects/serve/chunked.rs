@@ -10,13 +10,13 @@ use super::code::Code;
 use super::error::ServeError;
 use super::sign::{hmac_sha256, same, v4};
 
-/// Longest chunk header or trailer line.
+/// Bytes of the longest chunk header or trailer line.
 const MAX_LINE: usize = 4 * 1024;
 /// Trailer lines at most.
 const MAX_TRAILERS: usize = 16;
 /// The trailer that signs those before it.
 const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature";
-/// Largest chunk.
+/// Bytes of the largest chunk.
 const MAX_CHUNK: u64 = 5 * 1024 * 1024 * 1024;
 
 /// How a framed body is to be checked.

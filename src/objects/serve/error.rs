@@ -6,6 +6,10 @@ use super::code::Code;
 use crate::objects::folder::FolderError;
 
 /// A refusal, before it is written in a dialect.
+///
+/// # What to do
+/// It is handed up to the door, which writes it in the client's dialect. Nothing was changed. A code of 5xx asks clients to come again,
+/// and their SDKs do.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
 pub struct ServeError {

@@ -12,9 +12,11 @@ use super::error::ServeError;
 use super::xml::{self, Tagging};
 use crate::objects::folder::{Acl, FolderError};
 
-/// Tags of one object, their keys and their values at most, as in the product.
+/// Tags of one object, as in the product.
 const MAX_TAGS: usize = 10;
+/// Characters of a tag's key.
 const MAX_TAG_KEY: usize = 128;
+/// Characters of a tag's value.
 const MAX_TAG_VALUE: usize = 256;
 
 fn acl_document(context: &Context<'_>, acl: Acl) -> Answer {

@@ -19,6 +19,7 @@ use crate::objects::folder::{Finished, NewObject, Replace};
 
 /// Bytes of all fields before the file, names and headers included.
 const MAX_FIELDS_BYTES: usize = 64 * 1024;
+/// Fields before the file.
 const MAX_FIELDS: usize = 100;
 
 /// Cuts a form into its parts as the bytes arrive.

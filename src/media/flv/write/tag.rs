@@ -10,6 +10,7 @@ const TAG_HEADER: usize = 11;
 const BACK_POINTER: usize = 4;
 /// Frame type and codec, packet type, composition offset.
 pub(super) const VIDEO_HEADER: usize = 5;
+/// Bytes of the largest header.
 const LARGEST: usize = TAG_HEADER + VIDEO_HEADER;
 
 const KEY_FRAME: u8 = 0x10;
