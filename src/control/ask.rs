@@ -177,7 +177,19 @@ pub(super) fn fields<T: DeserializeOwned>(body: Value) -> Result<T, Refused> {
     if !body.is_object() {
         return Err(Refused::bad("the body must be a JSON object"));
     }
-    serde_path_to_error::deserialize(body).map_err(Refused::bad)
+    serde_path_to_error::deserialize(body).map_err(|error| Refused::bad(in_plain_words(&error)))
+}
+
+/// A reader's complaint without the names of Rust's types, for people who write no Rust.
+pub(super) fn in_plain_words(problem: &impl std::fmt::Display) -> String {
+    let mut told = problem.to_string();
+    for float in ["f64", "f32"] {
+        told = told.replace(&format!("expected {float}"), "expected a number");
+    }
+    for whole in ["u64", "i64", "u32", "i32", "u16", "i16", "u8", "usize"] {
+        told = told.replace(&format!("expected {whole}"), "expected a whole number");
+    }
+    told
 }
 
 /// An instant as text or in Unix milliseconds.
@@ -196,4 +208,37 @@ pub(super) fn instant(name: &str, text: &str) -> Result<UnixMs, Refused> {
 pub(super) fn decoded(text: &str) -> String {
     let decoded: Cow<'_, str> = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
     decoded.into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(rename = "seconds")]
+        _seconds: f64,
+        #[serde(rename = "count")]
+        _count: Option<u32>,
+    }
+
+    #[test]
+    fn a_body_that_does_not_fit_is_told_in_plain_words() {
+        for (body, told) in [
+            (json!([1]), "the body must be a JSON object"),
+            (json!({}), "missing field `seconds`"),
+            (
+                json!({"seconds": "x"}),
+                "seconds: invalid type: string \"x\", expected a number",
+            ),
+            (
+                json!({"seconds": 1, "count": -1}),
+                "count: invalid value: integer `-1`, expected a whole number",
+            ),
+        ] {
+            let refused = fields::<Body>(body).unwrap_err();
+            assert_eq!((refused.status, refused.message.as_str()), (400, told));
+        }
+    }
 }

@@ -15,6 +15,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 
 use super::check;
+use crate::control::ask::in_plain_words;
 use crate::objects::folder::NewObject;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 
@@ -52,10 +53,11 @@ pub(super) fn read(from: impl Read, taker: &mut impl Taker) -> Result<Map<String
     let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
     let settings = Document { taker }.deserialize(tracked).map_err(|error| {
         let path = track.path().to_string();
+        let told = in_plain_words(&error);
         if path == "." {
-            error.to_string()
+            told
         } else {
-            format!("{path}: {error}")
+            format!("{path}: {told}")
         }
     })?;
     reader.end().map_err(|error| error.to_string())?;
