@@ -31,7 +31,7 @@ use crate::live::{ingest, recovery};
 use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::model::wire_time;
-use crate::notify::handle::Notifier;
+use crate::notifier::Notifier;
 use crate::notify::{outbox, receiver};
 use crate::objects::folder::{FolderStore, Teller};
 use crate::objects::{Objects, Store as ObjectStore, s3};

@@ -10,7 +10,7 @@ use crate::events::Events;
 use crate::faults::Faults;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
-use crate::notify::handle::Notifier;
+use crate::notifier::Notifier;
 use crate::objects::Objects;
 use crate::store::Store;
 

@@ -157,11 +157,11 @@ pub mod model {
     }
 }
 
-pub mod notify {
-    pub mod handle {
-        pub use crate::notify::handle::Notifier;
-    }
+pub mod notifier {
+    pub use crate::notifier::Notifier;
+}
 
+pub mod notify {
     pub mod outbox {
         pub use crate::notify::outbox::run;
     }

@@ -1,7 +1,4 @@
 //! Where the web framework begins and ends. Beside `objects::serve` nothing else names it.
 
 pub mod api;
-pub mod connection;
-pub mod framing;
 pub mod play;
-pub mod unread;

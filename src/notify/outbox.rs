@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::deliver;
-use super::handle::{Inbox, News, Wake};
 use crate::clock::{Busy, machine_timeout};
 use crate::model::stream_key::StreamKey;
+use crate::notifier::{Inbox, News, Wake};
 use crate::services::Services;
 use crate::store::callbacks::{PAGE, Row};
 

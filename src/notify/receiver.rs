@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::patience::receiver_of;
 use crate::clock::{self, Busy, UnixMs};
+use crate::notifier::patience::receiver_of;
 use crate::services::Services;
 
 /// The product's own name for its HTTP client.

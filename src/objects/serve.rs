@@ -62,12 +62,12 @@ use request::Request;
 use route::Operation;
 
 use crate::clock::{machine_now, machine_sleep};
+use crate::connection::Line;
+use crate::connection::framing::original_name;
+use crate::connection::unread::close_after;
 use crate::identity::KeyRing;
 use crate::objects::folder::FolderStore;
 use crate::secrets;
-use crate::web::connection::Line;
-use crate::web::framing::original_name;
-use crate::web::unread::close_after;
 
 /// An answer that a test armed in place of the real one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use crate::app::App;
 use crate::certificates::ByName;
 use crate::config::{Config, ConfigError};
+use crate::connection::Wire;
 use crate::faults::{Boundary, Faults, Strike};
 use crate::identity::KeyRing;
 use crate::live::play::{MOST_VIEWERS, PlayDoor, SEND_BUFFER};
@@ -21,7 +22,6 @@ use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, ServeState};
 use crate::tls;
 use crate::web::api;
-use crate::web::connection::Wire;
 use crate::web::play::{self, PlayState};
 
 /// Threads of each web server.
@@ -225,7 +225,7 @@ pub(super) fn serve_objects(
     Ok(keep(server, tasks))
 }
 
-/// As [`web_server`], with our own connection under it (`web::connection`).
+/// As [`web_server`], with our own connection under it (`connection`).
 fn wired<F, A, B>(listener: TcpListener, app: F) -> std::io::Result<Server>
 where
     F: Fn() -> A + Clone + Send + 'static,

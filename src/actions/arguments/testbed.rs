@@ -16,7 +16,7 @@ use crate::faults::Faults;
 use crate::live::hub::Hub;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
-use crate::notify::handle::Notifier;
+use crate::notifier::Notifier;
 use crate::objects::folder::FolderStore;
 use crate::objects::{Objects, Store as ObjectStore};
 use crate::services::Services;

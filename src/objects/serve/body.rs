@@ -19,8 +19,8 @@ use super::code::Code;
 use super::error::ServeError;
 use super::pace::Pace;
 use crate::clock::{machine_timeout, monotonic};
+use crate::connection::Line;
 use crate::objects::folder::{Draft, Finished, FolderError};
-use crate::web::connection::Line;
 
 /// Largest XML document.
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;

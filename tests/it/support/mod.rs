@@ -19,7 +19,7 @@ use localyun::testing::metrics::Metrics;
 use localyun::testing::model::notify::RecordNotify;
 use localyun::testing::model::rule::{Format, FormatRule, OnDemand, Rule};
 use localyun::testing::model::stream_key::{PushArgs, StreamKey};
-use localyun::testing::notify::handle::Notifier;
+use localyun::testing::notifier::Notifier;
 use localyun::testing::notify::{outbox, receiver};
 use localyun::testing::objects::folder::FolderStore;
 use localyun::testing::objects::{Objects, Store as ObjectStore};

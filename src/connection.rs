@@ -7,6 +7,9 @@
 //!
 //! Here too the peer is asked for a body that it holds back (`Expect: 100-continue`): when somebody wants to read it.
 
+pub mod framing;
+pub mod unread;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
@@ -16,7 +19,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::framing::{Framing, MAX_HEAD_BYTES, Next};
+use framing::{Framing, MAX_HEAD_BYTES, Next};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Bytes read at a time while a head is expected.

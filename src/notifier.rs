@@ -1,12 +1,14 @@
 //! The handle by which every part reaches the outbox's sender. It knows nothing of rows and receivers.
 
+pub mod patience;
+
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::patience::Patience;
 use crate::clock::{Busy, Clock};
 use crate::model::stream_key::StreamKey;
+use patience::Patience;
 
 /// The door to the outbox's sender.
 #[derive(Clone)]
