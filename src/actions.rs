@@ -14,6 +14,7 @@ mod serial;
 pub mod statistics;
 pub mod stored;
 pub mod stream;
+pub mod tried;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -182,18 +182,7 @@ impl Objects {
                     if store.head(upload.bucket, upload.key).await?.is_some() {
                         return Err(FolderError::AlreadyExists(upload.key.to_owned()));
                     }
-                    let mut draft = store.draft().await?;
-                    draft.write(text.into()).await?;
-                    let finished = draft.finish().await?;
-                    store
-                        .commit(
-                            upload.bucket,
-                            upload.key,
-                            finished,
-                            described(upload),
-                            folder::Replace::Never,
-                        )
-                        .await
+                    written(store, upload, text, folder::Replace::Never).await
                 };
                 match put.await {
                     Ok(_) => Ok(()),
@@ -236,18 +225,7 @@ impl Objects {
                 }
                 replace = folder::Replace::Always;
             }
-            let mut draft = store.draft().await?;
-            draft.write(text.into()).await?;
-            let finished = draft.finish().await?;
-            store
-                .commit(
-                    upload.bucket,
-                    upload.key,
-                    finished,
-                    described(upload),
-                    replace,
-                )
-                .await
+            written(store, upload, text, replace).await
         };
         put.await.map(|_| ()).map_err(put_error)
     }
@@ -320,6 +298,22 @@ impl Objects {
             Store::Outside(client) => client.ping().await,
         }
     }
+}
+
+/// Writes a text as an object of the embedded store.
+async fn written(
+    store: &FolderStore,
+    upload: &Upload<'_>,
+    text: String,
+    replace: folder::Replace,
+) -> Result<folder::ObjectInfo, FolderError> {
+    let mut draft = store.draft().await?;
+    draft.write(text.into()).await?;
+    let finished = draft.finish().await?;
+    let described = described(upload);
+    store
+        .commit(upload.bucket, upload.key, finished, described, replace)
+        .await
 }
 
 fn described(upload: &Upload<'_>) -> NewObject {

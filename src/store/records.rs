@@ -163,14 +163,8 @@ impl Store {
         from: UnixMs,
         limit: u64,
     ) -> Result<Vec<SliceRow>, StoreError> {
-        Ok(record_slice::Entity::find()
-            .filter(record_slice::Column::StreamHash.eq(hash))
-            .filter(record_slice::Column::UploadedAt.gt(from))
-            .order_by_asc(record_slice::Column::UploadedAt)
-            .order_by_asc(record_slice::Column::Sequence)
-            .limit(limit)
-            .all(&self.read)
-            .await?)
+        self.slices_uploaded_between(hash, from, UnixMs::MAX, limit)
+            .await
     }
 
     /// Slices of a stream uploaded after `from` and before `to`, in order, at most `limit`.

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::actions::arguments::{Paging, Period, given};
+use crate::actions::tried::Tried;
 use crate::error::ApiError;
-use crate::model::event::{Delivery, Kind};
+use crate::model::event::Kind;
 use crate::model::retention::CALLBACKS;
-use crate::model::wire_time::to_api;
-use crate::store::callbacks::{Attempt, Filter, Row};
+use crate::store::callbacks::{Filter, Row};
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
@@ -61,17 +61,8 @@ pub struct Answer {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Callback {
-    pub domain_name: String,
-    pub app_name: String,
-    pub stream_name: String,
-    pub notify_type: String,
-    pub notify_url: String,
-    pub notify_time: String,
-    pub notify_result: String,
-    pub description: String,
-    pub notify_content: String,
-    pub notify_header: String,
-    pub notify_response: String,
+    #[serde(flatten)]
+    pub tried: Tried,
     pub storage_type: String,
 }
 
@@ -114,31 +105,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     })
 }
 
-fn callback(row: Row) -> Result<Callback, ApiError> {
-    let mut attempts: Vec<Attempt> =
-        serde_json::from_str(&row.attempts).map_err(ApiError::internal)?;
-    let last = attempts.pop();
-    let success = row.state == Delivery::Success;
-    let description = if success {
-        "success".to_owned()
-    } else {
-        last.as_ref().map(Attempt::failure).unwrap_or_default()
-    };
+fn callback(mut row: Row) -> Result<Callback, ApiError> {
+    let body = std::mem::take(&mut row.body);
     Ok(Callback {
-        domain_name: row.domain,
-        app_name: row.app,
-        stream_name: row.stream,
-        notify_type: row.kind.as_str().to_owned(),
-        notify_url: row.url,
-        notify_time: to_api(last.as_ref().map_or(row.created_at, |attempt| attempt.at)),
-        notify_result: if success { "success" } else { "failed" }.to_owned(),
-        description,
-        notify_content: row.body,
-        notify_header: last
-            .as_ref()
-            .map(|attempt| attempt.headers.clone())
-            .unwrap_or_default(),
-        notify_response: last.map(|attempt| attempt.response).unwrap_or_default(),
+        tried: Tried::new(row, body)?,
         storage_type: "oss".to_owned(),
     })
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::actions::arguments::{Paging, Period, given};
+use crate::actions::tried::Tried;
 use crate::error::ApiError;
-use crate::model::event::{Delivery, Kind};
+use crate::model::event::Kind;
 use crate::model::retention::CALLBACKS;
-use crate::model::wire_time::to_api;
-use crate::store::callbacks::{Attempt, Filter, Row};
+use crate::store::callbacks::{Filter, Row};
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
@@ -48,25 +48,7 @@ pub struct Answer {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct NotifyRecordsInfo {
-    pub live_stream_notify_records_info: Vec<Info>,
-}
-
-/// One callback with its newest attempt.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "PascalCase")]
-pub struct Info {
-    pub domain_name: String,
-    pub app_name: String,
-    pub stream_name: String,
-    pub notify_type: String,
-    pub notify_url: String,
-    pub notify_time: String,
-    pub notify_result: String,
-    pub description: String,
-    pub notify_content: String,
-    pub notify_header: String,
-    pub notify_response: String,
+    pub live_stream_notify_records_info: Vec<Tried>,
 }
 
 /// Lists the callbacks.
@@ -103,31 +85,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     })
 }
 
-fn info(row: Row) -> Result<Info, ApiError> {
-    let mut attempts: Vec<Attempt> =
-        serde_json::from_str(&row.attempts).map_err(ApiError::internal)?;
-    let last = attempts.pop();
-    let success = row.state == Delivery::Success;
-    let description = match (&last, success) {
-        (_, true) => "success".to_owned(),
-        (Some(attempt), false) => attempt.failure(),
-        (None, false) => String::new(),
-    };
+fn info(row: Row) -> Result<Tried, ApiError> {
     let content = row.url.split_once('?').map(|(_, query)| query.to_owned());
-    Ok(Info {
-        domain_name: row.domain,
-        app_name: row.app,
-        stream_name: row.stream,
-        notify_type: row.kind.as_str().to_owned(),
-        notify_url: row.url,
-        notify_time: to_api(last.as_ref().map_or(row.created_at, |attempt| attempt.at)),
-        notify_result: if success { "success" } else { "failed" }.to_owned(),
-        description,
-        notify_content: content.unwrap_or_default(),
-        notify_header: last
-            .as_ref()
-            .map(|attempt| attempt.headers.clone())
-            .unwrap_or_default(),
-        notify_response: last.map(|attempt| attempt.response).unwrap_or_default(),
-    })
+    Tried::new(row, content.unwrap_or_default())
 }
