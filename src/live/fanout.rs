@@ -40,6 +40,7 @@ const KEPT: Bounds = Bounds {
 };
 /// Bytes that all streams keep together; above, each keeps [`LEAN`] bytes at most.
 pub const MOST_KEPT: usize = 512 << 20;
+/// Bytes that one stream keeps where all streams keep too much.
 const LEAN: usize = 256 << 10;
 /// Sound alone has no key frames: a group begins so often, in the publisher's milliseconds.
 const SOUND_GROUP_MS: u32 = 1_000;
@@ -49,7 +50,7 @@ const PICTURES_GONE_MS: u32 = 10_000;
 const TRACKS_PATIENCE: Duration = Duration::from_millis(1_000);
 /// Looks at whether both tracks are there.
 const TRACKS_AGAIN: Duration = Duration::from_millis(20);
-/// The largest script message that is passed on.
+/// Bytes of the largest script message that is passed on.
 const MOST_DATA: usize = 64 << 10;
 
 /// One message of a publish.

@@ -38,7 +38,7 @@ use crate::notify::rows;
 use crate::services::Services;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 
-/// Slices above this make the recording fail, as the product's do.
+/// Bytes of the largest slice; a larger one makes the recording fail, as in the product.
 const SLICE_LIMIT: u64 = 100 << 20;
 /// Waits between tries of a store that fails, in milliseconds; the last one repeats.
 const RETRY_MS: [i64; 6] = [200, 500, 1_000, 2_000, 5_000, 10_000];

@@ -13,11 +13,13 @@ use crate::media::mp4::MuxError;
 
 /// Media that waits for the configuration of the other track.
 const PATIENCE_MS: i64 = 3_000;
-/// A fragment is at least this long where a key picture may end it, and at most that long.
+/// A fragment is at least this long where a key picture may end it.
 const SHORTEST_MS: i64 = 500;
+/// A fragment ends after this long, whatever comes.
 const LONGEST_MS: i64 = 2_000;
-/// Bytes and samples of one fragment.
+/// Bytes of one fragment.
 const MOST_BYTES: usize = 4 << 20;
+/// Samples of one fragment.
 const MOST_SAMPLES: usize = 2_000;
 /// Times that step back further than this begin anew.
 const STEP_BACK_MS: i64 = 1_000;

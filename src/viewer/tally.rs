@@ -14,6 +14,7 @@ use crate::media::mpegts::units::Unit;
 
 /// A step this many times longer than the usual one, and longer than [`SHORTEST_GAP_MS`], is a gap.
 const GAP_FACTOR: i64 = 4;
+/// A step of this long or less is no gap, whatever is usual.
 const SHORTEST_GAP_MS: i64 = 200;
 /// Steps after which it is known what is usual.
 const LEARNING: u64 = 5;

@@ -27,6 +27,7 @@ use body::{Nothing, Playing};
 /// How long the first slice of a playlist is waited for: a long group of pictures has to end first.
 const FIRST_SLICE: Duration = Duration::from_secs(15);
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+/// Bytes of the longest path that is looked at.
 const LONGEST_PATH: usize = 2_048;
 /// A domain cannot set what frames an answer.
 const FRAMING: [&str; 4] = [

@@ -128,7 +128,7 @@ impl Output {
     /// Writes what has gathered once it makes a block.
     ///
     /// # Errors
-    /// As [`Output::payload`].
+    /// As [`Output::payload`]: the file is of no use any more then.
     pub fn drain(&mut self) -> io::Result<()> {
         if self.buffer.len() >= self.summed + STRIDE {
             self.sum();

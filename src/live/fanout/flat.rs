@@ -8,7 +8,7 @@ use crate::media::flv::stream;
 use crate::media::rtmp::Message;
 use crate::media::rtmp::server::MediaWriter;
 
-/// Room for a tick of a usual stream.
+/// Bytes of room for a tick of a usual stream.
 const ROOM: usize = 16 << 10;
 
 enum Wrapping {

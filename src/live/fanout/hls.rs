@@ -23,9 +23,11 @@ const TARGET_MS: i64 = 2_000;
 const ROUNDING_MS: i64 = 100;
 /// Where no key frame comes, a slice ends here all the same.
 const LONGEST_MS: i64 = 30_000;
+/// Bytes of the largest slice.
 const LARGEST: usize = 24 << 20;
-/// Slices of the playlist, and those kept behind it for who reads late.
+/// Slices that the playlist lists.
 pub const LISTED: usize = 6;
+/// Slices that are kept: some behind the playlist, for whoever reads late.
 const KEPT: usize = LISTED + 4;
 /// Bytes of a stream's slices.
 pub const MOST_BYTES: usize = 96 << 20;

@@ -15,6 +15,7 @@ const DEPENDENT: u32 = 0x0101_0000;
 
 /// `trun` flags: data offset, and duration, size, flags and composition offset of each sample.
 const DATA_OFFSET: u32 = 0x0001;
+/// Each sample has its duration, in units of the timescale.
 const DURATION: u32 = 0x0100;
 const SIZE: u32 = 0x0200;
 const FLAGS: u32 = 0x0400;

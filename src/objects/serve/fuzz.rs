@@ -13,6 +13,9 @@ use super::xml::{self, Complete, Cors, Delete, Tagging, Xml};
 use crate::identity::{AccessKey, KeyRing};
 
 /// A refusal: its code, and the text that should have been signed.
+///
+/// # What to do
+/// It is compared: what the same request is refused with, however it was cut, must be the same refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub code: String,

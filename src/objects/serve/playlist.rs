@@ -67,7 +67,7 @@ fn signer<'a>(context: &'a Context<'a>) -> Result<Option<Signer<'a>>, ServeError
         Claim::V1(claim) => claim.in_url,
         // S3's, which the dialect has ruled out.
         Claim::V2(_) => false,
-        Claim::V4(claim) => claim.expires.is_some(),
+        Claim::V4(claim) => claim.expires_s.is_some(),
     });
     let Some(claim) = in_url else {
         return if context.state.strict {
@@ -178,7 +178,7 @@ impl Signer<'_> {
                     v4::OSS4.algorithm,
                     encode(&format!("{}/{}", claim.key_id, claim.scope)),
                     claim.date,
-                    claim.expires?,
+                    claim.expires_s?,
                     token("x-oss-security-token")
                 );
                 let request = request(&format!("{more}&x-oss-signature=0"))?;

@@ -226,6 +226,7 @@ pub struct CorsRule {
     pub headers: Vec<String>,
     #[serde(rename = "ExposeHeader", default)]
     pub expose: Vec<String>,
+    /// Seconds for which a browser may remember the answer to a preflight.
     #[serde(rename = "MaxAgeSeconds", default)]
     pub max_age: Option<u32>,
 }

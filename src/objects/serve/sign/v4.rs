@@ -83,7 +83,7 @@ pub struct Claim {
     /// AWS4: all signed headers; OSS4: those beyond the ones always signed. Lower case.
     listed: Vec<String>,
     /// Seconds a URL lives; none for a header.
-    pub expires: Option<i64>,
+    pub expires_s: Option<i64>,
 }
 
 impl Claim {
@@ -149,7 +149,7 @@ impl Claim {
         signature: String,
         date: String,
         listed: &str,
-        expires: Option<i64>,
+        expires_s: Option<i64>,
     ) -> Result<Self, ServeError> {
         let (key_id, scope) = credential
             .split_once('/')
@@ -194,13 +194,13 @@ impl Claim {
             date_ms,
             scope: scope.to_owned(),
             listed,
-            expires,
+            expires_s,
         })
     }
 
     /// When a URL ends, in Unix milliseconds.
     pub fn expires_ms(&self) -> Option<i64> {
-        self.expires
+        self.expires_s
             .map(|seconds| self.date_ms.saturating_add(seconds * 1000))
     }
 
@@ -213,7 +213,7 @@ impl Claim {
     /// besides the headers.
     pub fn covers(&self, name: &str) -> bool {
         let elsewhere = if self.family == &AWS4 {
-            name == "x-amz-content-sha256" || (name == "x-amz-date" && self.expires.is_none())
+            name == "x-amz-content-sha256" || (name == "x-amz-date" && self.expires_s.is_none())
         } else {
             name.starts_with(self.family.headers)
         };
@@ -252,7 +252,7 @@ impl Claim {
         let mut query: Vec<_> = request
             .query
             .iter()
-            .filter(|(name, _)| self.expires.is_none() || name != self.family.signature)
+            .filter(|(name, _)| self.expires_s.is_none() || name != self.family.signature)
             .map(|(name, value)| (encode(name), encode(value)))
             .collect();
         query.sort_unstable();
