@@ -13,7 +13,7 @@ use crate::objects::s3::Addressing;
 use crate::rpc::gateway::Gateway;
 use crate::services::Services;
 use crate::sinks::Sinks;
-use crate::site::addresses::Addresses;
+use crate::site::addresses::{Addresses, Seen};
 
 /// Machine time in which the database must take the clock's new offset; an advance goes on without it.
 const KEEP_CLOCK: Duration = Duration::from_secs(2);
@@ -72,25 +72,20 @@ impl App {
         &self.gateway.addresses
     }
 
-    /// A URL as clients reach it.
-    #[must_use]
-    pub fn public(&self, url: &str) -> String {
-        self.addresses().public(url)
-    }
-
     /// Where the store is that recordings go to.
     #[must_use]
-    pub fn store_url(&self) -> String {
-        match &self.config.outside_store {
-            Some(outside) => outside.endpoint.trim_end_matches('/').to_owned(),
-            None => self.public(&self.addresses().oss),
+    pub fn store_url(&self, seen: &Seen<'_>) -> String {
+        match (&self.config.oss_public_url, &self.config.outside_store) {
+            (Some(public), _) => public.clone(),
+            (None, Some(outside)) => outside.endpoint.trim_end_matches('/').to_owned(),
+            (None, None) => seen.url(&self.addresses().oss),
         }
     }
 
     /// Where an object of the store is; `key` is written as a path of a URL.
     #[must_use]
-    pub fn object_url(&self, bucket: &str, key: &str) -> String {
-        let store = self.store_url();
+    pub fn object_url(&self, seen: &Seen<'_>, bucket: &str, key: &str) -> String {
+        let store = self.store_url(seen);
         let by_host = self
             .config
             .outside_store

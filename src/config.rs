@@ -88,6 +88,8 @@ pub struct Config {
     pub buckets: Buckets,
     pub default_domain: Option<String>,
     pub outside_store: Option<OutsideStore>,
+    /// Where clients see the object store, without a slash at the end.
+    pub oss_public_url: Option<String>,
     pub limits: Limits,
     pub control_token: Option<String>,
     pub bearer_tokens: Vec<String>,

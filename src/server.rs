@@ -38,7 +38,7 @@ use crate::objects::{Objects, Store as ObjectStore, s3};
 use crate::rpc::gateway::Gateway;
 use crate::rpc::nonce::Nonces;
 use crate::services::Services;
-use crate::site::addresses::Addresses;
+use crate::site::addresses::{Addresses, from_here};
 use crate::store::lease::Me;
 use crate::store::{self, Store, StoreError};
 use doors::{
@@ -101,7 +101,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let holder = format!(
         "localyun {} at {} (process {})",
         env!("CARGO_PKG_VERSION"),
-        url("http", &api),
+        from_here(&url("http", &api)),
         std::process::id()
     );
     let me = Me {
@@ -115,7 +115,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let mut locks = vec![data.lock];
     locks.extend(lock_database(&config, &holder)?);
     let last_run = LastRun::look(&data.held, &config.database_url);
-    let store = open_store(&config, me).await?;
+    let store = open_store(&config, me, last_run.other_version()).await?;
     last_run.tell(&store).await;
     if let Some(seed) = config.id_seed {
         let run = store.generation().await;
@@ -231,13 +231,14 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     if let Some(listener) = play_tls {
         servers.push(serve_play_tls(&door, &app, &config, listener, &mut tasks)?);
     }
+    let here = addresses.map(from_here);
     Ok(Running {
-        api: addresses.api,
-        rtmp: addresses.rtmp,
-        oss: addresses.oss,
-        tls: addresses.tls,
-        play: addresses.play,
-        play_tls: addresses.play_tls,
+        api: here.api,
+        rtmp: here.rtmp,
+        oss: here.oss,
+        tls: here.tls,
+        play: here.play,
+        play_tls: here.play_tls,
         startup_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         app,
         servers,
@@ -333,13 +334,13 @@ impl Running {
     fn show_banner(&self) {
         let key = self.app.gateway.keys.first();
         let key = key.map_or_else(String::new, |key| key.id.clone());
-        let public = |url: &str| self.app.public(url);
+        let seen = self.app.addresses().seen_from_here();
         eprintln!(
             "\n  API       {api}   key {key}, its secret in --access-keys\n  push      {rtmp}/live/STREAM?vhost=DOMAIN\n  play      {play}/live/STREAM.flv?vhost=DOMAIN\n  objects   {oss}\n  console   {api}/_localyun/ui/\n",
-            api = public(&self.api),
-            rtmp = public(&self.rtmp),
-            play = public(&self.play),
-            oss = self.app.store_url(),
+            api = seen.url(&self.app.addresses().api),
+            rtmp = seen.url(&self.app.addresses().rtmp),
+            play = seen.url(&self.app.addresses().play),
+            oss = self.app.store_url(&seen),
         );
     }
 
@@ -452,7 +453,11 @@ fn machine() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-async fn open_store(config: &Config, me: Me) -> Result<Store, ConfigError> {
+async fn open_store(
+    config: &Config,
+    me: Me,
+    last_version: Option<&str>,
+) -> Result<Store, ConfigError> {
     let named = |problem: &dyn std::fmt::Display| ConfigError::new("--database-url", problem);
     // The pool would try a server that is not there for a long while.
     if let Some((host, port)) = database_host(&config.database_url) {
@@ -471,7 +476,13 @@ async fn open_store(config: &Config, me: Me) -> Result<Store, ConfigError> {
             if store::file_of(&config.database_url)
                 .is_some_and(|file| file.starts_with(&config.data_dir)) =>
         {
-            Err(data_dir_error(config, problem))
+            let by = last_version.map_or_else(String::new, |version| {
+                format!(
+                    "; localyun {version} used it last, this is {}",
+                    env!("CARGO_PKG_VERSION")
+                )
+            });
+            Err(data_dir_error(config, format!("{problem}{by}")))
         }
         Some(Err(error)) => Err(named(&error)),
         None => Err(named(&"the database does not answer")),
@@ -537,14 +548,18 @@ fn object_teller(events: &Events) -> Teller {
 }
 
 fn object_store(config: &Config, folder: &FolderStore) -> ObjectStore {
-    match &config.outside_store {
-        None => ObjectStore::Embedded(folder.clone()),
-        Some(o) => ObjectStore::Outside(Arc::new(s3::Client::new(
-            &o.endpoint,
-            &o.region,
-            &o.key.id,
-            &o.key.secret,
-            o.addressing,
-        ))),
-    }
+    let Some(o) = &config.outside_store else {
+        return ObjectStore::Embedded(folder.clone());
+    };
+    let client = s3::Client::new(
+        &o.endpoint,
+        &o.region,
+        &o.key.id,
+        &o.key.secret,
+        o.addressing,
+    );
+    ObjectStore::Outside(Arc::new(match &config.oss_public_url {
+        Some(public) => client.seen_at(public),
+        None => client,
+    }))
 }

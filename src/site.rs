@@ -25,6 +25,16 @@ pub enum Host {
     Name(String),
 }
 
+impl std::fmt::Display for Host {
+    /// An IPv6 address without brackets, as settings write it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
 impl Host {
     fn read(text: &str) -> Option<Self> {
         if let Some(inner) = text.strip_prefix('[') {

@@ -51,7 +51,7 @@ function clockPart() {
 
 function addresses() {
   const rows = ADDRESSES.map((name) => [name, address(name)]).filter(([, url]) => url);
-  const key = service.config?.key_id ?? service.health?.key_id;
+  const key = service.config?.access_keys?.find((known) => !known.disabled)?.id;
   return h('details', { class: 'addresses' }, h('summary', {}, t('addresses')),
     h('dl', {}, rows.map(([name, url]) => h('div', {}, h('dt', {}, t(`address.${name}`)), h('dd', {}, h('code', {}, url), copyButton(url)))),
       key && h('div', {}, h('dt', {}, t('key_id')), h('dd', {}, h('code', {}, key), copyButton(key)))));

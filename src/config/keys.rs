@@ -209,6 +209,13 @@ pub const KEYS: &[Key] = &[
         "How buckets of --oss-endpoint are addressed",
     ),
     key(
+        "oss-public-url",
+        "LOCALYUN_OSS_PUBLIC_URL",
+        None,
+        "URL",
+        "Address under which clients see the object store, for every URL that is handed out",
+    ),
+    key(
         "oss-region",
         "LOCALYUN_OSS_REGION",
         Some("us-east-1"),

@@ -249,6 +249,10 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         ),
     };
     let outside_store = outside_store(raw)?;
+    let oss_public_url = raw
+        .get("oss-public-url")
+        .map(|url| web_url(raw, "oss-public-url", url))
+        .transpose()?;
     let optional = |name: &str| {
         let written = raw.get(name).is_some();
         written.then(|| address(raw, name)).transpose()
@@ -303,6 +307,7 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         access_keys,
         clock_start,
         outside_store,
+        oss_public_url,
         control_token,
     };
     Ok(config)
@@ -329,6 +334,18 @@ fn named_host(
     read(value).map(Some).ok_or_else(wrong)
 }
 
+/// The address of a web server, without the slash at its end.
+fn web_url(raw: &Raw, name: &str, value: &str) -> Result<String, ConfigError> {
+    let is_web = value.starts_with("http://") || value.starts_with("https://");
+    let read = url::Url::parse(value)
+        .ok()
+        .filter(|url| is_web && url.query().is_none() && url.fragment().is_none());
+    match read {
+        Some(_) => Ok(value.trim_end_matches('/').to_owned()),
+        None => Err(raw.wrong(name, format!("{value:?} is no http:// or https:// URL"))),
+    }
+}
+
 fn outside_store(raw: &Raw) -> Result<Option<OutsideStore>, ConfigError> {
     let Some(endpoint) = raw.get("oss-endpoint") else {
         if raw.get("oss-access-key").is_some() {
@@ -336,14 +353,7 @@ fn outside_store(raw: &Raw) -> Result<Option<OutsideStore>, ConfigError> {
         }
         return Ok(None);
     };
-    if !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
-        || url::Url::parse(endpoint).is_err()
-    {
-        return Err(raw.wrong(
-            "oss-endpoint",
-            format!("{endpoint:?} is no http:// or https:// URL"),
-        ));
-    }
+    web_url(raw, "oss-endpoint", endpoint)?;
     let Some(pair) = raw.get("oss-access-key") else {
         return Err(ConfigError::new(
             "--oss-access-key",
@@ -468,6 +478,10 @@ mod tests {
         assert!(wrong(&[("database-url", "oracle://x")], &[]).starts_with("--database-url: "));
         assert!(wrong(&[("clock-start", "tomorrow")], &[]).starts_with("--clock-start: "));
         assert!(wrong(&[("oss-endpoint", "http://h")], &[]).starts_with("--oss-access-key: "));
+        for bad in ["localhost:9000", "ftp://h", "http://", "http://h/?x"] {
+            let told = wrong(&[("oss-public-url", bad)], &[]);
+            assert!(told.starts_with("--oss-public-url: "), "{told}");
+        }
         let unknown = wrong(&[("config", file.to_str().unwrap())], &[]);
         assert!(
             unknown.contains("api_adr in ") && unknown.contains("did you mean api_addr?"),

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::clock::UnixMs;
 use crate::model::wire_time;
+use crate::site::addresses::Seen;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::{Body, Outgoing};
 
@@ -108,6 +109,11 @@ pub(super) struct Ask {
 }
 
 impl Ask {
+    /// The listeners as this caller reaches them.
+    pub fn seen(&self) -> Seen<'_> {
+        self.app.addresses().seen_by(&self.parts)
+    }
+
     /// An open part of the path.
     pub fn part(&self, number: usize) -> &str {
         self.open.get(number).map_or("", String::as_str)

@@ -52,16 +52,18 @@ pub(super) async fn ready(ask: Ask) -> Outcome {
 pub(super) async fn health(ask: Ask) -> Outcome {
     let app = &ask.app;
     let (healthy, database, objects) = parts(app).await;
+    let (seen, addresses) = (ask.seen(), app.addresses());
+    let over_tls = |url: &Option<String>| url.as_deref().map(|url| seen.url(url));
     let value = json!({
         "status": if healthy { "ready" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
-        "api": app.public(&app.addresses().api),
-        "rtmp": app.public(&app.addresses().rtmp),
-        "play": app.public(&app.addresses().play),
-        "oss": app.store_url(),
+        "api": seen.url(&addresses.api),
+        "rtmp": seen.url(&addresses.rtmp),
+        "play": seen.url(&addresses.play),
+        "oss": app.store_url(&seen),
         "oss_region": app.config.outside_store.as_ref().map(|outside| &outside.region),
-        "tls": app.addresses().tls.as_deref().map(|url| app.public(url)),
-        "play_tls": app.addresses().play_tls.as_deref().map(|url| app.public(url)),
+        "tls": over_tls(&addresses.tls),
+        "play_tls": over_tls(&addresses.play_tls),
         "parts": {
             "database": database,
             "object_store": objects,
@@ -80,12 +82,13 @@ pub(super) async fn health(ask: Ask) -> Outcome {
 /// The nodes of the cluster: this one.
 pub(super) async fn nodes(ask: Ask) -> Outcome {
     let app = &ask.app;
+    let seen = ask.seen();
     let me = json!({
         "id": app.addresses().node,
         "version": env!("CARGO_PKG_VERSION"),
-        "api": app.public(&app.addresses().api),
-        "rtmp": app.public(&app.addresses().rtmp),
-        "oss": app.store_url(),
+        "api": seen.url(&app.addresses().api),
+        "rtmp": seen.url(&app.addresses().rtmp),
+        "oss": app.store_url(&seen),
         "state": if app.hub.is_stopping() { "stopping" } else { "ready" },
         "publishers": app.hub.publishers().len(),
         "own": true,
@@ -95,9 +98,16 @@ pub(super) async fn nodes(ask: Ask) -> Outcome {
 
 pub(super) async fn config(ask: Ask) -> Outcome {
     let app = &ask.app;
+    let (seen, addresses) = (ask.seen(), app.addresses());
+    // The secrets stay here; whoever wonders why a key is refused sees which ones there are.
+    let keys = app.config.access_keys.iter();
+    let keys: Vec<Value> = keys
+        .map(|key| json!({"id": key.id, "disabled": key.disabled, "token": key.token.is_some()}))
+        .collect();
     answer(&json!({
         "settings": app.config.shown,
-        "addresses": app.addresses(),
+        "addresses": addresses.map(|url| seen.url(url)),
+        "access_keys": keys,
         "version": env!("CARGO_PKG_VERSION"),
     }))
 }

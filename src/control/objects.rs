@@ -107,7 +107,7 @@ pub(super) async fn one(ask: Ask) -> Outcome {
             json!(facts.crc64.map(|crc| crc.to_string())),
         );
         told.insert("user_metadata".to_owned(), json!(facts.user_metadata));
-        let url = signed::address(&ask.app, bucket, key).await;
+        let url = signed::address(&ask.app, &ask.seen(), bucket, key).await;
         told.insert("signed_url".to_owned(), json!(url));
     }
     answer(&told)

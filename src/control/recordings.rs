@@ -12,6 +12,7 @@ use crate::model::event::{Delivery, seconds};
 use crate::model::object_name::public_url;
 use crate::model::wire_time;
 use crate::secrets;
+use crate::site::addresses::Seen;
 use crate::store::callbacks::Attempt;
 use crate::store::lists::Listed;
 use crate::store::records::FileRow;
@@ -49,11 +50,12 @@ pub(super) async fn list(ask: Ask) -> Outcome {
         .last()
         .filter(|_| sessions.len() == listing.limit)
         .map(|last| format!("{}.{}", last.started_at, last.id));
+    let seen = ask.seen();
     let mut shown = Vec::with_capacity(sessions.len());
     for session in sessions {
         let mut of_session = Vec::new();
         for file in files.remove(&session.id).unwrap_or_default() {
-            of_session.push(shown_file(&ask.app, &file).await);
+            of_session.push(shown_file(&ask.app, &seen, &file).await);
         }
         shown.push(json!({
                 "session": session.id,
@@ -71,15 +73,15 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     answer(&json!({"recordings": shown, "total": total, "next": next}))
 }
 
-async fn shown_file(app: &App, file: &FileRow) -> Value {
+async fn shown_file(app: &App, seen: &Seen<'_>, file: &FileRow) -> Value {
     let path = encode_uri_path(&file.object);
     json!({
         "id": file.id,
         "format": file.format,
         "bucket": file.bucket,
         "object": file.object,
-        "url": app.object_url(&file.bucket, &path),
-        "signed_url": signed::address(app, &file.bucket, &file.object).await,
+        "url": app.object_url(seen, &file.bucket, &path),
+        "signed_url": signed::address(app, seen, &file.bucket, &file.object).await,
         "public_url": public_url(&file.bucket, &file.endpoint, &path),
         "duration": seconds(file.duration_ms),
         "size": file.size,

@@ -642,7 +642,13 @@ pub static ROUTES: &[Route] = &[
                 "each with its value and source, secrets masked",
             )
             .needed(),
-            field("addresses", Kind::Object, "where the listeners are").needed(),
+            field(
+                "addresses",
+                Kind::Object,
+                "where the caller reaches the listeners",
+            )
+            .needed(),
+            field("access_keys", Kind::List, "their ids; no secret is told").needed(),
         ]),
         "the settings in force and their sources",
         by!(node::config),

@@ -56,6 +56,8 @@ fn carrying(bytes: u64) -> aws_sdk_s3::config::Builder {
 /// A client of one outside store.
 pub struct Client {
     s3: aws_sdk_s3::Client,
+    /// Signs addresses for others, who may see the store under another name: the name is signed too.
+    signer: aws_sdk_s3::Client,
 }
 
 impl Client {
@@ -84,9 +86,19 @@ impl Client {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts(ANSWER_PATIENCE))
             .build();
+        let s3 = aws_sdk_s3::Client::from_conf(config);
         Self {
-            s3: aws_sdk_s3::Client::from_conf(config),
+            signer: s3.clone(),
+            s3,
         }
+    }
+
+    /// Addresses that are handed out begin with that one.
+    #[must_use]
+    pub fn seen_at(mut self, public_url: &str) -> Self {
+        let config = self.s3.config().to_builder().endpoint_url(public_url);
+        self.signer = aws_sdk_s3::Client::from_conf(config.build());
+        self
     }
 
     async fn check_absent(&self, upload: &Upload<'_>, tag: &str) -> Result<bool, PutError> {
@@ -121,7 +133,7 @@ impl Client {
     /// A signed address of an object, good for that long.
     pub async fn signed_url(&self, bucket: &str, key: &str, good_for: Duration) -> Option<String> {
         let until = PresigningConfig::expires_in(good_for).ok()?;
-        let request = self.s3.get_object().bucket(bucket).key(key);
+        let request = self.signer.get_object().bucket(bucket).key(key);
         let signed = request.presigned(until).await.ok()?;
         Some(signed.uri().to_owned())
     }

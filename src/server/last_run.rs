@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk::held::Held;
 use crate::store::{self, Store};
 
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 const NOTE: &str = "last-run.json";
 const FRESH: &str = "last-run.json.new";
 /// Bytes of the note that are read.
@@ -25,6 +26,9 @@ struct Note {
     /// The how-manieth run on that database it was.
     run: i64,
     in_order: bool,
+    /// The program that ran; empty where it was one that did not say.
+    #[serde(default)]
+    version: String,
 }
 
 /// What the start of this run found, and where its own note goes.
@@ -78,11 +82,31 @@ impl LastRun {
         }
     }
 
-    /// Tells what is lost, and counts this run.
+    /// The version that used the folder last, where that is another one than this.
+    pub fn other_version(&self) -> Option<&str> {
+        let last = self.place.as_ref()?.last.as_ref()?;
+        let said = last.version.as_str();
+        (said != OWN_VERSION).then_some(if said.is_empty() {
+            "an older version"
+        } else {
+            said
+        })
+    }
+
+    /// Tells what is lost and whether another version was here before, and counts this run.
     pub async fn tell(&self, store: &Store) {
         let Some(place) = &self.place else {
             return;
         };
+        match self.other_version() {
+            Some(other) if is_later(other, OWN_VERSION) => tracing::warn!(
+                "the data folder was last used by localyun {other}, which is newer than this {OWN_VERSION}"
+            ),
+            Some(other) => tracing::info!(
+                "the data folder of localyun {other} is taken up by {OWN_VERSION}; an older program may not take it back"
+            ),
+            None => {}
+        }
         let counted = match store.run_number().await {
             Ok(counted) => counted,
             Err(error) => {
@@ -119,11 +143,21 @@ impl Place {
             database: self.database.clone(),
             run,
             in_order,
+            version: OWN_VERSION.to_owned(),
         };
         if let Err(error) = write(&self.folder, &note) {
             tracing::warn!(%error, "whether this run ends in order cannot be noted");
         }
     }
+}
+
+/// Whether a version comes behind another: by its numbers.
+fn is_later(version: &str, other: &str) -> bool {
+    let numbers = |text: &str| -> Option<Vec<u64>> {
+        let plain = text.split(['-', '+']).next().unwrap_or(text);
+        plain.split('.').map(|part| part.parse().ok()).collect()
+    };
+    matches!((numbers(version), numbers(other)), (Some(one), Some(other)) if one > other)
 }
 
 fn missing(last: &Note, database: &Path) -> Option<Trouble> {
@@ -194,6 +228,29 @@ mod tests {
 
     fn wal(path: &Path) -> PathBuf {
         path.with_file_name("localyun.db-wal")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_version_that_was_here_before_is_known() {
+        let bench = Bench(tempfile::tempdir().unwrap());
+        bench.run(true).await;
+        let held = Held::open(bench.0.path()).unwrap();
+        let other = || {
+            let last = LastRun::look(&held, &bench.url());
+            last.other_version().map(str::to_owned)
+        };
+        assert_eq!(other(), None);
+        let mut note = read(&held).unwrap();
+        for (said, told) in [("99.0.0", "99.0.0"), ("", "an older version")] {
+            note.version = said.to_owned();
+            write(&held, &note).unwrap();
+            assert_eq!(other().as_deref(), Some(told));
+        }
+        // As 0.1 wrote it.
+        let text = serde_json::to_string(&note).unwrap();
+        assert!(serde_json::from_str::<Note>(&text.replace(",\"version\":\"\"", "")).is_ok());
+        assert!(is_later("0.10.0", "0.9.9") && !is_later("0.2.0", "0.2.0"));
+        assert!(is_later("1.0.0-rc", "0.2.0") && !is_later("an older version", "0.2.0"));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

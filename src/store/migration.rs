@@ -133,6 +133,13 @@ async fn take_missing(db: DatabaseExecutor<'_>) -> Result<(), DbErr> {
             "the database was written by a newer localyun: its step {unknown} is not known to this one. Use the newer program, or another --data-dir or --database-url"
         )));
     }
+    if let Some(last) = taken.last().filter(|_| taken.len() < STEPS.len()) {
+        tracing::info!(
+            last,
+            steps = STEPS.len() - taken.len(),
+            "the database of an older localyun is brought up to this one; the older program does not take it back"
+        );
+    }
     let schema = Schema::new(&db);
     for step in STEPS
         .iter()
