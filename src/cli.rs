@@ -14,13 +14,16 @@ mod explain;
 mod get;
 mod happenings;
 mod http;
+mod known_key;
 mod logging;
 mod names;
 mod paper;
 mod play;
+mod progress;
 mod publish;
 mod refusal;
 mod serve;
+mod shell;
 mod sign;
 mod signed;
 mod snapshot;
@@ -35,6 +38,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::config::strange_variables;
 use arguments::Chosen;
 
 /// Threads of the runtime at most; the web servers have their own.
@@ -85,6 +89,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(chosen: Chosen) -> Outcome {
+    // A shell takes what completions print at each of its starts.
+    if !matches!(chosen, Chosen::Completions(_) | Chosen::Doctor(_)) {
+        tell_strange_variables();
+    }
     // One TLS provider for every client and server of the process; a second call would find it there and do no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
@@ -120,6 +128,17 @@ fn run(chosen: Chosen) -> Outcome {
     });
     runtime.shutdown_timeout(LAST_WORK);
     outcome
+}
+
+/// A variable that nothing reads was meant for something.
+fn tell_strange_variables() {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for (name, near) in strange_variables(names) {
+        complain(match near {
+            Some(near) => format!("{name} is no setting; did you mean {near}?"),
+            None => format!("{name} is no setting; localyun serve --help lists them"),
+        });
+    }
 }
 
 /// Writes a text to standard output, with a line end. A reader that has gone away is no failure of ours.

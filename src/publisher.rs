@@ -7,6 +7,8 @@ mod clip;
 mod connection;
 mod looped;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -111,6 +113,8 @@ pub struct OpenPublish {
     connection: Connection,
     media: Looped,
     speed: f64,
+    /// Milliseconds of media that were handed over, for who watches from outside.
+    position: Arc<AtomicU64>,
 }
 
 /// Pushes the plan to its end, or until it is cancelled, which ends it in order too.
@@ -123,7 +127,7 @@ pub async fn publish(
 ) -> Result<Published, PublishError> {
     tokio::select! {
         biased;
-        () = cancel.cancelled() => Ok(Published { media_ms: 0, messages: 0, bytes: 0 }),
+        () = cancel.cancelled() => Ok(Published::NOTHING),
         open = open(plan) => open?.run(cancel.clone()).await,
     }
 }
@@ -140,10 +144,26 @@ pub async fn open(plan: PublishPlan) -> Result<OpenPublish, PublishError> {
         connection,
         media,
         speed: plan.speed,
+        position: Arc::default(),
     })
 }
 
+impl Published {
+    /// A push that was cancelled before its first message.
+    pub const NOTHING: Self = Self {
+        media_ms: 0,
+        messages: 0,
+        bytes: 0,
+    };
+}
+
 impl OpenPublish {
+    /// How far the push is, in milliseconds of media; it can be read while the push runs.
+    #[must_use]
+    pub fn position(&self) -> Arc<AtomicU64> {
+        self.position.clone()
+    }
+
     /// Sends the media, then says goodbye and waits until the server has read everything.
     ///
     /// # Errors
@@ -161,6 +181,7 @@ impl OpenPublish {
                 ready = self.connection.ready_at(started, due) => ready?,
             }
             self.connection.send(&tag);
+            self.position.store(tag.at_ms, Ordering::Relaxed);
             messages += 1;
         }
         let bytes = self.connection.finish().await?;

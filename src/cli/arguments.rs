@@ -5,11 +5,20 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches, Parser, Subcommand};
 
+use super::shell::Shell;
 use crate::config::{KEYS, Raw};
+
+/// The version, with the commit and the date of the build where whoever built it named them (`LOCALYUN_BUILD`).
+fn version() -> String {
+    match option_env!("LOCALYUN_BUILD").filter(|build| !build.is_empty()) {
+        Some(build) => format!("{} ({build})", env!("CARGO_PKG_VERSION")),
+        None => env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
 
 /// Alibaba Cloud ApsaraVideo Live on your own machine. Without a subcommand: serve.
 #[derive(Debug, Parser)]
-#[command(name = "localyun", version, disable_help_subcommand = true)]
+#[command(name = "localyun", version = version(), disable_help_subcommand = true)]
 #[command(after_help = "Options without a subcommand are those of serve: localyun serve --help")]
 struct Program {
     #[command(subcommand)]
@@ -33,7 +42,7 @@ enum Tool {
     /// Tell by the exit status whether the server is ready
     Health(TargetArgs),
     /// Print the shell lines that point SDKs and tools at the server
-    Env(TargetArgs),
+    Env(EnvArgs),
     /// Follow what happens, a line each: calls, pushes, recordings, files, callbacks, faults
     Tail(TailArgs),
     /// Wait until something has happened; status 1 when it has not in time
@@ -70,6 +79,15 @@ pub(super) struct TargetArgs {
     /// Certificates (PEM) to trust for https, such as DATA-DIR/tls/cert.pem of serve --tls-addr [env: LOCALYUN_CA_FILE]
     #[arg(long, value_name = "FILE")]
     pub(super) ca_file: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnvArgs {
+    /// The shell that takes the lines; without it the one that calls
+    #[arg(long, value_enum)]
+    pub(super) shell: Option<Shell>,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
 }
 
 /// What is called.
@@ -378,7 +396,7 @@ pub(super) enum Chosen {
     Publish(PublishArgs),
     Play(PlayArgs),
     Health(TargetArgs),
-    Env(TargetArgs),
+    Env(EnvArgs),
     Tail(TailArgs),
     Wait(WaitArgs),
     Advance(AdvanceArgs),

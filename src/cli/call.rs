@@ -1,20 +1,15 @@
 //! `call`: one signed request, its answer on standard output.
 
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::arguments::CallArgs;
+use super::control::Control;
 use super::http::{self, Answer};
 use super::signed::{Call, Scheme, Signed, Stamp};
 use super::target::Target;
-use super::{CliError, Outcome, complain, names, say};
-use crate::clock::{machine_sleep, monotonic};
-
-/// From then on a waiting caller is told so, each time.
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+use super::{CliError, Outcome, complain, known_key, names, progress, say};
 
 pub(super) async fn run(args: &CallArgs) -> Outcome {
     let target = Target::of(&args.request.target)?;
@@ -27,7 +22,14 @@ pub(super) async fn run(args: &CallArgs) -> Outcome {
     };
     let signed = Signed::new(scheme, call, &target, Stamp::now())?;
     let client = http::client_for(&args.request.target)?;
-    let answer = watched(&args.request.action, http::fetch(signed.request(&client))).await?;
+    let action = &args.request.action;
+    let answer = progress::beside(http::fetch(signed.request(&client)), |elapsed| {
+        format!(
+            "waiting for the answer to {action}, {} s",
+            elapsed.as_secs()
+        )
+    });
+    let answer = answer.await?;
     if let Some(fault) = &answer.fault {
         complain(format!("this answer is an injected fault ({fault})"));
     }
@@ -40,11 +42,24 @@ pub(super) async fn run(args: &CallArgs) -> Outcome {
         )));
     }
     say(pretty(&answer));
+    if is_refused_key(&answer) {
+        let control = Control::new(&client, &target.endpoint);
+        if let Some(doubt) = known_key::doubt(&client, &control, &target.key).await {
+            complain(doubt);
+        }
+    }
     Ok(if answer.is_success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Whether the key is to blame, or the secret that signed with it.
+fn is_refused_key(answer: &Answer) -> bool {
+    let text = answer.text();
+    !answer.is_success()
+        && (text.contains("InvalidAccessKeyId") || text.contains("SignatureDoesNotMatch"))
 }
 
 /// JSON or XML, as every answer of an action is.
@@ -57,32 +72,4 @@ pub(super) fn pretty(answer: &Answer) -> String {
     serde_json::from_slice::<Value>(&answer.body)
         .and_then(|json| serde_json::to_string_pretty(&json))
         .unwrap_or_else(|_| answer.text())
-}
-
-/// Waits for the answer and says so on standard error when that takes long: once a second where somebody watches, once in a log.
-async fn watched(
-    action: &str,
-    fetch: impl Future<Output = Result<Answer, CliError>>,
-) -> Result<Answer, CliError> {
-    let started = monotonic();
-    let lively = std::io::stderr().is_terminal();
-    let mut told = false;
-    tokio::pin!(fetch);
-    loop {
-        tokio::select! {
-            answer = &mut fetch => {
-                if told && lively {
-                    let _ = writeln!(std::io::stderr());
-                }
-                return answer;
-            }
-            () = machine_sleep(PROGRESS_EVERY), if lively || !told => {
-                let line = format!("waiting for the answer to {action} ({} s)", started.elapsed().as_secs());
-                told = true;
-                let mut stderr = std::io::stderr().lock();
-                let _ = if lively { write!(stderr, "\r{line}") } else { writeln!(stderr, "{line}") };
-                let _ = stderr.flush();
-            }
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //! callbacks. Only the waiting is short, because the service clock can be moved; the output says where that happens.
 
 mod narrator;
-mod objects;
+pub(super) mod objects;
 mod receiver;
 mod stage;
 mod steps;

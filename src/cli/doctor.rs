@@ -4,13 +4,14 @@ use std::net::TcpListener;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::arguments::DoctorArgs;
 use super::control::Control;
 use super::paper::{Colour, coloured, is_watched, text};
-use super::target::Target;
-use super::{Outcome, http, say, variable};
+use super::target::{Key, Target};
+use super::{Outcome, http, known_key, say, variable};
 use crate::clock::{machine_now, machine_timeout};
 use crate::config::{self, Raw, strange_variables};
 
@@ -56,7 +57,7 @@ pub(super) async fn run(args: &DoctorArgs) -> Outcome {
     let client = http::client_for(&args.view.target)?;
     let control = Control::new(&client, &target.endpoint);
     match machine_timeout(PATIENCE, control.get("health")).await {
-        Some(Ok(health)) => server(&mut findings, &health, &control).await,
+        Some(Ok(health)) => server(&mut findings, &health, &client, &control, &target.key).await,
         other => {
             let why = match other {
                 Some(Err(error)) => error.to_string(),
@@ -167,7 +168,13 @@ fn proxies(findings: &mut Findings) {
     }
 }
 
-async fn server(findings: &mut Findings, health: &Value, control: &Control<'_>) {
+async fn server(
+    findings: &mut Findings,
+    health: &Value,
+    client: &Client,
+    control: &Control<'_>,
+    key: &Key,
+) {
     let version = text(health, "version");
     let status = text(health, "status");
     let state = if status == "ready" {
@@ -190,22 +197,14 @@ async fn server(findings: &mut Findings, health: &Value, control: &Control<'_>) 
             ),
         );
     }
-    for (what, address) in [
-        ("rtmp", text(health, "rtmp")),
-        ("objects", text(health, "oss")),
-    ] {
-        let is_everywhere = address.contains("://0.0.0.0") || address.contains("://[::]");
-        if is_everywhere {
-            findings.add(
-                "addresses",
-                State::Odd,
-                format!("{what} is told as {address}, which no client can use: set --public-host"),
-            );
-        }
-    }
     clocks(findings, health);
     if let Err(error) = control.get("clock").await {
         findings.add("control", State::Odd, error.to_string());
+        return;
+    }
+    match known_key::doubt(client, control, key).await {
+        Some(doubt) => findings.add("key", State::Wrong, doubt),
+        None => findings.add("key", State::Fine, format!("the server takes {}", key.id)),
     }
 }
 

@@ -1,5 +1,5 @@
-//! `env`: shell lines for `eval "$(localyun env)"`. The addresses come from the running server; without one they are the
-//! defaults, and both a comment and a line on standard error say so.
+//! `env`: lines for the shell that asks, such as `eval "$(localyun env)"`. The addresses come from the running server; without one they
+//! are the defaults, and both a remark and a line on standard error say so.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::arguments::TargetArgs;
+use super::arguments::EnvArgs;
 use super::control::Control;
+use super::shell::Shell;
 use super::target::{Key, Target};
-use super::{CliError, Outcome, complain, http, say, variable};
+use super::{CliError, Outcome, complain, http, known_key, say, variable};
 use crate::clock::machine_timeout;
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -35,7 +36,9 @@ struct Addresses {
     answered: bool,
 }
 
-pub(super) async fn run(args: &TargetArgs) -> Outcome {
+pub(super) async fn run(args: &EnvArgs) -> Outcome {
+    let shell = args.shell.unwrap_or_else(Shell::of_the_caller);
+    let args = &args.target;
     let target = Target::of(args)?;
     let client = http::client_for(args)?;
     let control = Control::new(&client, &target.endpoint);
@@ -51,6 +54,8 @@ pub(super) async fn run(args: &TargetArgs) -> Outcome {
     // `eval` does not show what stands in a comment.
     if !addresses.answered {
         complain(&addresses.note);
+    } else if let Some(doubt) = known_key::doubt(&client, &control, &target.key).await {
+        complain(doubt);
     }
     // The next command may run in another folder.
     let ca_file = args.ca_file.as_deref().map(std::path::absolute);
@@ -59,7 +64,13 @@ pub(super) async fn run(args: &TargetArgs) -> Outcome {
         key: args.access_key.as_deref(),
         ca_file: ca_file.as_deref().and_then(Path::to_str),
     };
-    say(lines(&target, &addresses, store_key.as_ref(), &given));
+    say(lines(
+        shell,
+        &target,
+        &addresses,
+        store_key.as_ref(),
+        &given,
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,19 +105,22 @@ fn addresses(endpoint: &Url, asked: Result<Value, CliError>) -> Addresses {
 }
 
 fn lines(
+    shell: Shell,
     target: &Target,
     addresses: &Addresses,
     store_key: Option<&Key>,
     given: &Given<'_>,
 ) -> String {
-    let mut out = format!("# {}", addresses.note);
+    let mut out = vec![shell.remark(&addresses.note)];
     if store_key.is_none() {
-        out.push_str("\n# the object store is another one; its key is not told here (LOCALYUN_OSS_ACCESS_KEY)");
+        out.push(shell.remark(
+            "the object store is another one; its key is not told here (LOCALYUN_OSS_ACCESS_KEY)",
+        ));
     }
-    for (name, value) in variables(target, addresses, store_key, given) {
-        out.push_str(&format!("\nexport {name}={}", quoted(&value)));
-    }
-    out
+    let variables = variables(target, addresses, store_key, given).into_iter();
+    out.extend(variables.map(|(name, value)| shell.set(name, &value)));
+    out.push(shell.remark(&format!("taken by: {}", shell.taking())));
+    out.join("\n")
 }
 
 /// What a program needs to reach a server of this process.
@@ -176,11 +190,6 @@ fn variables(
         .collect()
 }
 
-/// A text as one word of a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +211,7 @@ mod tests {
             serde_json::json!({"rtmp": "rtmp://h:7", "oss": "http://h:8", "play": "http://h:9"});
         let target = target();
         let text = lines(
+            Shell::Bash,
             &target,
             &addresses(&target.endpoint, Ok(health)),
             Some(&target.key),
@@ -229,12 +239,12 @@ mod tests {
         let health = serde_json::json!({"oss": "http://s3:1", "oss_region": "eu"});
         let target = target();
         let told = addresses(&target.endpoint, Ok(health));
-        let text = lines(&target, &told, None, &Given::default());
+        let text = lines(Shell::Bash, &target, &told, None, &Given::default());
         assert!(text.contains("export AWS_ENDPOINT_URL_S3='http://s3:1'"));
         assert!(text.contains("export AWS_REGION='eu'"));
         assert!(!text.contains("AWS_SECRET_ACCESS_KEY") && text.contains("# the object store"));
         let key = Key::parse("a:b").unwrap();
-        let text = lines(&target, &told, Some(&key), &Given::default());
+        let text = lines(Shell::Bash, &target, &told, Some(&key), &Given::default());
         assert!(text.contains("export AWS_SECRET_ACCESS_KEY='b'"));
     }
 
@@ -243,6 +253,7 @@ mod tests {
         let target = target();
         let refused = Err(CliError::failed("refused\nrm -rf"));
         let text = lines(
+            Shell::Bash,
             &target,
             &addresses(&target.endpoint, refused),
             Some(&target.key),

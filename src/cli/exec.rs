@@ -46,6 +46,7 @@ pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
             token: key.token.clone(),
         })
         .ok_or_else(|| CliError::usage("--access-keys: every key is disabled"))?;
+    let certificate = std::path::absolute(config.data_dir.join("tls/cert.pem"));
     let running = server::start(config).await.map_err(CliError::usage)?;
     let target = Target {
         endpoint: Url::parse(&running.api).map_err(CliError::failed)?,
@@ -54,6 +55,10 @@ pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
     let pair = format!("{}:{}", target.key.id, target.key.secret);
     let mut variables = env::variables_of(&target, &running.rtmp, &running.play, &running.oss);
     variables.push(("LOCALYUN_ACCESS_KEYS", pair));
+    // Who speaks https has to trust what was made a moment ago.
+    if let (Some(_), Ok(certificate)) = (&running.tls, certificate) {
+        variables.push(("LOCALYUN_CA_FILE", certificate.display().to_string()));
+    }
     let status = beside(command, variables).await;
     running.stop().await;
     status

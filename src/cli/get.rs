@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::arguments::GetArgs;
 use super::control::Control;
 use super::paper::text;
+use super::progress::{self, Transfer};
 use super::target::Target;
 use super::{CliError, Outcome, complain, http, say};
 
@@ -51,18 +52,26 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
         ),
         None => Box::new(std::io::stdout().lock()),
     };
-    let mut bytes = 0;
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| http::failure(&error))?
-    {
-        out.write_all(&chunk).map_err(CliError::failed)?;
-        bytes += chunk.len();
+    let transfer = Transfer::of(response.content_length());
+    let copying = async {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| http::failure(&error))?
+        {
+            out.write_all(&chunk).map_err(CliError::failed)?;
+            transfer.add(chunk.len());
+        }
+        out.flush().map_err(CliError::failed)
+    };
+    // What goes to standard output may be looked at itself.
+    if args.output.is_some() {
+        progress::beside(copying, |elapsed| transfer.line(elapsed)).await?;
+    } else {
+        copying.await?;
     }
-    out.flush().map_err(CliError::failed)?;
     if let Some(path) = &args.output {
-        complain(format!("{} bytes to {}", bytes, path.display()));
+        complain(format!("{} bytes to {}", transfer.bytes(), path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

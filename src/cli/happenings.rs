@@ -9,7 +9,7 @@ use super::arguments::{TailArgs, WaitArgs};
 use super::control::Control;
 use super::paper::{Colour, coloured, is_watched, place, shown, size, text};
 use super::target::Target;
-use super::{CliError, Outcome, http, say};
+use super::{CliError, Outcome, http, progress, say};
 use crate::clock::machine_sleep;
 
 /// How often a server that went away is looked for again before that is said.
@@ -85,6 +85,7 @@ pub(super) async fn wait(args: WaitArgs) -> Outcome {
     let control = Control::new(&client, &target.endpoint);
     let patience = Duration::try_from_secs_f64(args.timeout)
         .map_err(|_| CliError::usage("--timeout: must be 0 to 600 seconds"))?;
+    let wanted = format!("{} × {}", args.count, args.kind);
     let names = [
         ("kind", Some(args.kind)),
         ("domain", args.names.domain),
@@ -94,7 +95,12 @@ pub(super) async fn wait(args: WaitArgs) -> Outcome {
         ("timeout_s", Some(args.timeout.to_string())),
         ("since", args.since.map(|id| id.to_string())),
     ];
-    let (status, answer) = control.wait("wait", &names, patience + GRACE).await?;
+    let waiting = control.wait("wait", &names, patience + GRACE);
+    let waiting = progress::beside(waiting, |elapsed| {
+        let (now, most) = (elapsed.as_secs(), patience.as_secs());
+        format!("waiting for {wanted}, {now} of {most} s")
+    });
+    let (status, answer) = waiting.await?;
     let events = answer.get("events").and_then(Value::as_array);
     for event in events.into_iter().flatten() {
         say(event);

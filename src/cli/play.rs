@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::arguments::PlayArgs;
-use super::{CliError, Outcome, complain, http, interrupted, say, variable};
+use super::{CliError, Outcome, complain, http, interrupted, progress, say, variable};
 use crate::site::host;
 use crate::viewer::{self, End, RtmpSource, Source, Tally, TrackTally, WatchError, WatchPlan};
 
@@ -37,7 +37,14 @@ pub(super) async fn run(args: PlayArgs) -> Outcome {
         stop.cancel();
     });
     let mut tally = Tally::default();
-    let end = viewer::watch(&plan, &client, &cancel, &mut tally).await;
+    let of = args
+        .seconds
+        .map_or_else(String::new, |seconds| format!(" of {seconds}"));
+    let watching = viewer::watch(&plan, &client, &cancel, &mut tally);
+    let end = progress::beside(watching, |elapsed| {
+        format!("watching {shown}, {}{of} s", elapsed.as_secs())
+    })
+    .await;
     watcher.abort();
     if args.json {
         say(report(&plan, &shown, &tally, &end));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,9 +12,9 @@ use super::arguments::PublishArgs;
 use super::control::Control;
 use super::paper::{place as place_of, text};
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, interrupted, say, variable};
+use super::{CliError, Outcome, complain, http, interrupted, progress, say, variable};
 use crate::clock::{machine_timeout, monotonic};
-use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan};
+use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan, Published};
 use crate::site::host;
 
 /// How long the server may take to say what records the push.
@@ -41,7 +42,7 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
         stop.cancel();
     });
     let started = monotonic();
-    let done = publisher::publish(plan, cancel).await;
+    let done = pushed(plan, cancel).await;
     watcher.abort();
     let done = done.map_err(refused)?;
     say(format!(
@@ -53,6 +54,23 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
         done.bytes
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Pushes, and shows a waiting person how far it is.
+async fn pushed(plan: PublishPlan, cancel: CancellationToken) -> Result<Published, PublishError> {
+    let (place, seconds) = (format!("{}/{}", plan.app, plan.stream), plan.seconds);
+    let open = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Ok(Published::NOTHING),
+        open = publisher::open(plan) => open?,
+    };
+    let position = open.position();
+    let of = seconds.map_or_else(String::new, |seconds| format!(" of {seconds} s"));
+    progress::beside(open.run(cancel), |elapsed| {
+        let at_s = position.load(Ordering::Relaxed) / 1_000;
+        format!("{place}: {at_s} s{of} pushed in {} s", elapsed.as_secs())
+    })
+    .await
 }
 
 /// Says which rule records the push, or why none does, where the server that is pushed to can be asked.

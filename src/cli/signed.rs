@@ -90,10 +90,10 @@ impl Signed {
         for (name, value) in &self.headers {
             line.push_str(&format!(
                 " -H {}",
-                super::env::quoted(&format!("{name}: {value}"))
+                super::shell::quoted(&format!("{name}: {value}"))
             ));
         }
-        format!("{line} {}", super::env::quoted(self.url.as_str()))
+        format!("{line} {}", super::shell::quoted(self.url.as_str()))
     }
 }
 

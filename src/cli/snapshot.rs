@@ -12,6 +12,7 @@ use tokio_util::io::ReaderStream;
 use super::arguments::SnapshotTool;
 use super::control::Control;
 use super::paper::{shown, text};
+use super::progress::{self, Transfer};
 use super::target::Target;
 use super::{CliError, Outcome, complain, http, say};
 
@@ -57,14 +58,23 @@ async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome
     } else {
         Box::new(std::fs::File::create(&beside).map_err(of(&beside))?)
     };
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| http::failure(&error))?
-    {
-        out.write_all(&chunk).map_err(of(&beside))?;
+    let transfer = Transfer::of(response.content_length());
+    let copying = async {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| http::failure(&error))?
+        {
+            out.write_all(&chunk).map_err(of(&beside))?;
+            transfer.add(chunk.len());
+        }
+        out.flush().map_err(of(&beside))
+    };
+    if to_stdout {
+        copying.await?;
+    } else {
+        progress::beside(copying, |elapsed| transfer.line(elapsed)).await?;
     }
-    out.flush().map_err(of(&beside))?;
     drop(out);
     if !to_stdout {
         std::fs::rename(&beside, file).map_err(of(file))?;
@@ -75,9 +85,11 @@ async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome
 async fn load(control: &Control<'_>, file: &Path) -> Outcome {
     let opened = std::fs::File::open(file).map_err(of(file))?;
     let body = ReaderStream::with_capacity(tokio::fs::File::from_std(opened), 64 * 1024);
-    let answer = control
-        .put_stream("snapshot", Body::wrap_stream(body))
-        .await?;
+    let loading = control.put_stream("snapshot", Body::wrap_stream(body));
+    let answer = progress::beside(loading, |elapsed| {
+        format!("loading {}, {} s", file.display(), elapsed.as_secs())
+    });
+    let answer = answer.await?;
     say(format!("{} rules", shown(&answer, "rules")));
     let missing = answer.get("missing_secrets").and_then(Value::as_array);
     for secret in missing.into_iter().flatten() {

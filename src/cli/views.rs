@@ -8,7 +8,7 @@ use super::arguments::{AdvanceArgs, ExplainArgs, ListArgs, ViewArgs};
 use super::control::Control;
 use super::paper::{Colour, Table, coloured, is_watched, place, shown, size, text};
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, say};
+use super::{CliError, Outcome, complain, http, progress, say};
 
 /// What `advance` takes.
 const HOW: &str = "write advance SECONDS, advance next, or advance until 2026-03-01T02:00:00Z";
@@ -26,7 +26,10 @@ pub(super) async fn advance(args: AdvanceArgs) -> Outcome {
     let target = Target::of(&args.view.target)?;
     let client = http::client_for(&args.view.target)?;
     let control = Control::new(&client, &target.endpoint);
-    let clock = control.post("clock/advance", &body).await?;
+    let clock = progress::beside(control.post("clock/advance", &body), |elapsed| {
+        format!("working off what falls due, {} s", elapsed.as_secs())
+    });
+    let clock = clock.await?;
     if args.view.json {
         say(format!("{clock:#}"));
     } else {
@@ -42,7 +45,11 @@ pub(super) async fn reset(args: ViewArgs) -> Outcome {
     let target = Target::of(&args.target)?;
     let client = http::client_for(&args.target)?;
     let control = Control::new(&client, &target.endpoint);
-    let answer = control.post("reset", &json!({})).await?;
+    let nothing = json!({});
+    let answer = progress::beside(control.post("reset", &nothing), |elapsed| {
+        format!("forgetting, {} s", elapsed.as_secs())
+    });
+    let answer = answer.await?;
     if args.json {
         say(format!("{answer:#}"));
     } else {

@@ -17,7 +17,13 @@ use crate::wire::percent;
 const LIFETIME_S: i64 = 1_800;
 
 /// A GET of one object, signed, path style.
-pub(super) fn signed_url(store: &str, bucket: &str, object: &str, key: &Key, now_s: i64) -> String {
+pub(in crate::cli) fn signed_url(
+    store: &str,
+    bucket: &str,
+    object: &str,
+    key: &Key,
+    now_s: i64,
+) -> String {
     let expires = now_s + LIFETIME_S;
     let text = format!("GET\n\n\n{expires}\n/{bucket}/{object}");
     let path: Vec<String> = object.split('/').map(percent::encode).collect();
