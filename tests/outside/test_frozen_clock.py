@@ -1,6 +1,7 @@
 """A clock that only advances move, and ids that follow from a number: two runs are the same."""
 
 import hashlib
+import json
 import os
 import re
 
@@ -72,7 +73,8 @@ def one_run() -> tuple:
         rows = server.get("/_localyun/recordings")["recordings"]
         files = [file for row in rows for file in row["files"]]
         digests = [hashlib.sha256(requests.get(file["signed_url"]).content).hexdigest() for file in files if file["format"] == "mp4"]
-        events = server.get("/_localyun/wait?kind=record,file,slice,publish&count=12")["events"]
+        # Everything is done by now; a count would be reached while one run has another event ahead than the other.
+        events = server.get("/_localyun/wait?kind=record,file,slice,publish&count=1&since=0")["events"]
         told = [(e["id"] > 0, e["kind"], e["at_ms"], e.get("object"), e.get("session")) for e in events if e["stream"] == "s1"]
         named = [(row["session"], row["start_time"], [(f["id"], f["object"], f["size"]) for f in row["files"]]) for row in rows]
         return asked["RequestId"], named, digests, sorted(told, key=str)
@@ -83,6 +85,62 @@ def test_two_runs_give_the_same_names_ids_and_bytes():
     assert first == second
     assert "2026-03-01-10-00-00" in first[1][0][2][0][1], first[1]
     assert re.fullmatch(r"[0-9A-F]{8}-[0-9A-F]{4}-4[0-9A-F-]+", first[0])
+
+
+def whole_run(pause: float) -> dict[str, object]:
+    """Everything that a run of the same calls leaves: objects byte for byte, rows, answers, callbacks, events. `pause` shifts the machine's time."""
+    with Server(*FROZEN) as server:
+        from harness.api import Api
+        from harness.bucket import client
+
+        api = Api(server.api)
+        domain = {"DomainName": "play.example.com"}
+        formats = {f"RecordFormat.{n}.Format": name for n, name in enumerate(("m3u8", "mp4", "flv"), 1)}
+        rule = domain | {"AppName": "live", "StreamName": "*", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com", "OssBucket": "golden"}
+        answers = [api.call("AddLiveAppRecordConfig", **rule, **formats, **{"RecordFormat.1.SliceDuration": 5, "RecordFormat.2.CycleDuration": 300})]
+        answers.append(api.call("AddLiveAppRecordConfig", **rule | {"StreamName": "s4"}, **{"RecordFormat.1.Format": "cmaf"}))
+        # A sink's address has the port in it, which is another one each time; its name keeps out of what is compared.
+        notify = {"NotifyUrl": f"{server.api}/_localyun/sink/golden", "NeedStatusNotify": True, "NotifyReqAuth": True, "NotifyAuthKey": "goldengoldengolden"}
+        answers.append(api.call("AddLiveRecordNotifyConfig", **domain, **notify))
+        for stream, clip, seconds in (("s1", "h264_aac", 17), ("s2", "hevc_enhanced", 8), ("s1", "h264_aac", 6), ("s3", "audio_only", 11), ("s4", "h264_aac", 9)):
+            time.sleep(pause)
+            wanted = {"domain": "play.example.com", "stream": stream, "clip": clip, "seconds": seconds, "speed": 0, "wait": True}
+            assert server.control("POST", "/_localyun/streams", wanted)[0] == 200
+            server.advance(7)
+        time.sleep(pause)
+        server.advance(400)
+        window = domain | {"AppName": "live", "StreamName": "s1", "StartTime": START, "EndTime": "2026-03-01T03:00:00Z"}
+        answers += [api.call(action, **window) for action in ("DescribeLiveStreamRecordIndexFiles", "DescribeLiveStreamRecordContent")]
+        s3 = client(server.oss)
+        listed = [row for page in s3.get_paginator("list_objects_v2").paginate(Bucket="golden") for row in page["Contents"]]
+        objects = {}
+        for row in listed:
+            got = s3.get_object(Bucket="golden", Key=row["Key"])
+            body = got["Body"].read()
+            objects[row["Key"]] = (hashlib.sha256(body).hexdigest(), len(body), got["ETag"], got["ContentType"], got["Metadata"], str(row["LastModified"]))
+        came = server.get("/_localyun/sinks/golden?limit=1000")["requests"]
+        signed = [{name: value for name, value in request["headers"] if name.lower() == "ali-live-timestamp"} for request in came]
+        told = sorted(json.dumps([request["at"], request["json"], head], sort_keys=True) for request, head in zip(came, signed, strict=True))
+        skipped = {"id", "took_us", "client", "caller", "url", "next_try"}
+        events = [
+            json.dumps({name: value for name, value in event.items() if name not in skipped}, sort_keys=True)
+            for event in server.get("/_localyun/wait?kind=record,slice,file,publish,unpublish,clock,object&count=1&since=0")["events"]
+        ]
+        rows = re.sub(r"https?://127[^\"]*", "", json.dumps(server.get("/_localyun/recordings"), sort_keys=True))
+        kept = json.loads(re.sub(r"127\.0\.0\.1:\d+", "", json.dumps(server.get("/_localyun/snapshot"))))
+        requests_ids = [row["request_id"] for row in server.get("/_localyun/requests")["requests"]]
+        return {
+            "objects": objects, "answers": answers, "told": told, "events": sorted(events), "rows": rows, "ids": requests_ids,
+            "snapshot": json.dumps(kept, sort_keys=True),
+        }  # fmt: skip
+
+
+def test_two_whole_runs_leave_the_same_byte_for_byte():
+    """The machine's time, its load and its ports differ between the runs; nothing that a run leaves does."""
+    first, second = whole_run(0), whole_run(0.4)
+    assert len(first["objects"]) > 15 and {name.rsplit(".", 1)[1] for name in first["objects"]} >= {"m3u8", "ts", "mp4", "flv", "m4s"}
+    for part in first:
+        assert first[part] == second[part], part
 
 
 def test_a_kept_folder_gives_other_ids_in_its_next_run(tmp_path):
