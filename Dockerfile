@@ -7,6 +7,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY . .
+# What `localyun --version` tells: --build-arg LOCALYUN_BUILD="$(git log -1 --format='%h %cs')"
+ARG LOCALYUN_BUILD=""
 # The registry and the target folder stay in the builder's cache; only the binary leaves this stage.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \

@@ -80,6 +80,8 @@ func (c *Cloud) Env() map[string]string {
 		"ALIBABA_CLOUD_ACCESS_KEY_ID":     c.KeyID,
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": c.KeySecret,
 		"LOCALYUN_ENDPOINT":               c.API,
+		"LOCALYUN_PUSH_URL":               c.RTMP + "/live/STREAM?vhost=DOMAIN",
+		"LOCALYUN_PLAY_URL":               c.Play + "/live/STREAM.flv?vhost=DOMAIN",
 		"OSS_ENDPOINT":                    c.OSS,
 		"OSS_ACCESS_KEY_ID":               c.KeyID,
 		"OSS_ACCESS_KEY_SECRET":           c.KeySecret,

@@ -2,7 +2,9 @@ package localyun
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -75,4 +77,26 @@ func TestSettingsAndTokensAreUsed(t *testing.T) {
 	}
 	answer.Body.Close()
 	sink.Wait(1, Object{"a": 1})
+}
+
+func TestVariablesAreThoseOfLocalyunEnv(t *testing.T) {
+	t.Parallel()
+	cloud := Start(t)
+	program, err := Program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed, err := exec.Command(program, "env", "--shell", "bash", "--endpoint", cloud.API).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, line := range strings.Split(string(printed), "\n") {
+		if name, value, found := strings.Cut(strings.TrimPrefix(line, "export "), "="); found && strings.HasPrefix(line, "export ") {
+			told[name] = strings.Trim(value, "'")
+		}
+	}
+	if own := cloud.Env(); !maps.Equal(own, told) {
+		t.Errorf("%v\n%v", own, told)
+	}
 }

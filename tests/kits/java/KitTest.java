@@ -2,13 +2,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.localyun.junit.Cloud;
 import org.localyun.junit.Localyun;
 import org.localyun.junit.Refused;
+import org.localyun.junit.Server;
 import org.localyun.junit.Sink;
 
 /** The kit's promises, beside the documents' example in another class: two servers at once. */
@@ -36,5 +39,20 @@ class KitTest {
     void aFileThatCannotComeIsToldWithTheReason(Cloud cloud) {
         AssertionError told = assertThrows(AssertionError.class, () -> cloud.awaitFile("s1", "mp4"));
         assertTrue(told.getMessage().contains("AddLiveAppRecordConfig"), told.getMessage());
+    }
+
+    @Test
+    void variablesAreThoseOfLocalyunEnv(Cloud cloud) throws Exception {
+        ProcessBuilder asked = new ProcessBuilder(Server.program(), "env", "--shell", "bash", "--endpoint", cloud.url);
+        asked.environment().putAll(Map.of("LOCALYUN_ACCESS_KEYS", "a1:s1", "LOCALYUN_CONTROL_TOKEN", "t0ken"));
+        Process process = asked.start();
+        Map<String, String> told = new TreeMap<>();
+        for (String line : new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).split("\n")) {
+            if (line.startsWith("export ")) {
+                String[] parts = line.substring("export ".length()).split("=", 2);
+                told.put(parts[0], parts[1].substring(1, parts[1].length() - 1));
+            }
+        }
+        assertEquals(new TreeMap<>(cloud.env()), told);
     }
 }

@@ -179,6 +179,8 @@ class Cloud {
       ALIBABA_CLOUD_ACCESS_KEY_ID: this.keyId,
       ALIBABA_CLOUD_ACCESS_KEY_SECRET: this.keySecret,
       LOCALYUN_ENDPOINT: this.url,
+      LOCALYUN_PUSH_URL: `${this.rtmp}/live/STREAM?vhost=DOMAIN`,
+      LOCALYUN_PLAY_URL: `${this.play}/live/STREAM.flv?vhost=DOMAIN`,
       OSS_ENDPOINT: this.oss,
       OSS_ACCESS_KEY_ID: this.keyId,
       OSS_ACCESS_KEY_SECRET: this.keySecret,

@@ -20,18 +20,19 @@ def make(folder: Path, kit: Path, program: Program, papers: dict[str, bytes]) ->
     licences = {f"package/{name}": (papers[name], 0o644) for name in papers if name.startswith("LICENSE")}
     tar(folder / f"localyun-{program.version}.tgz", {**helpers, **licences})
 
+    platform_name = f"{program.node_system}-{program.node_machine}"
     platform = {
-        "name": f"@localyun/linux-{program.node_machine}",
+        "name": f"@localyun/{platform_name}",
         "version": program.version,
-        "description": f"The program of localyun for Linux on {program.machine} ({program.needs})",
+        "description": f"The program of localyun ({program.needs})",
         "license": manifest["license"],
         "repository": manifest["repository"],
-        "os": ["linux"],
+        "os": [program.node_system],
         "cpu": [program.node_machine],
-        "libc": ["glibc"],
+        **({"libc": ["glibc"]} if program.system == "linux" else {}),
         "files": ["bin", "LICENSE*", "THIRD-PARTY-NOTICES.txt"],
     }
     own = {f"package/{name}": (content, 0o644) for name, content in papers.items()}
     own["package/package.json"] = (json.dumps(platform, indent=2).encode() + b"\n", 0o644)
     own["package/bin/localyun"] = (program.content, 0o755)
-    tar(folder / f"localyun-linux-{program.node_machine}-{program.version}.tgz", own)
+    tar(folder / f"localyun-{platform_name}-{program.version}.tgz", own)

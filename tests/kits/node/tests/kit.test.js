@@ -1,8 +1,9 @@
 // The kit's promises: a clean cloud for each test, told reasons, a server that goes away.
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect } from 'vitest';
-import { Refused, start, TimedOut } from 'localyun';
+import { program, Refused, start, TimedOut } from 'localyun';
 import { test } from 'localyun/vitest';
 
 describe.each([1, 2, 3, 4, 5, 6])('test %i', () => {
@@ -35,6 +36,12 @@ test('a sink answers as it is told', async ({ callbackSink }) => {
   const answer = await fetch(callbackSink.url, { method: 'POST', body: '{"a":1}' });
   expect([answer.status, await answer.json()]).toEqual([503, { no: true }]);
   expect(await callbackSink.wait({ fields: { a: 1 } })).toEqual([{ a: 1 }]);
+});
+
+test('variables are those of localyun env', async ({ localyun }) => {
+  const lines = execFileSync(program(), ['env', '--shell', 'bash', '--endpoint', localyun.url], { encoding: 'utf8' }).split('\n');
+  const told = lines.map((line) => /^export (\w+)='(.*)'$/.exec(line)).filter(Boolean);
+  expect(localyun.env).toEqual(Object.fromEntries(told.map(([, name, value]) => [name, value])));
 });
 
 test('a server of its own has settings, and goes away', async () => {

@@ -160,6 +160,8 @@ class Cloud:
             "ALIBABA_CLOUD_ACCESS_KEY_ID": self.key_id,
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self.key_secret,
             "LOCALYUN_ENDPOINT": self.url,
+            "LOCALYUN_PUSH_URL": f"{self.rtmp}/live/STREAM?vhost=DOMAIN",
+            "LOCALYUN_PLAY_URL": f"{self.play}/live/STREAM.flv?vhost=DOMAIN",
             "OSS_ENDPOINT": self.oss,
             "OSS_ACCESS_KEY_ID": self.key_id,
             "OSS_ACCESS_KEY_SECRET": self.key_secret,

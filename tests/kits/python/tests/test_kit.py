@@ -147,6 +147,17 @@ def test_a_token_and_a_key_are_used():
         assert cloud.env["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "a1"
 
 
+def test_variables_are_those_of_localyun_env():
+    import shlex
+    import subprocess
+
+    with kit.start() as cloud:
+        asked = [kit.program(), "env", "--shell", "bash", "--endpoint", cloud.url]
+        lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+        told = dict(shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines if line.startswith("export "))
+        assert cloud.env == told
+
+
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="needs /proc")
 def test_the_folder_and_the_process_go_away():
     with kit.start() as cloud:

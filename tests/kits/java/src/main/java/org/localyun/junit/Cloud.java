@@ -55,6 +55,24 @@ public final class Cloud {
 
     // --- what a test sets up
 
+    /** Variables that lead SDKs and tools here, as {@code localyun env} prints them. */
+    public Map<String, String> env() {
+        return Map.ofEntries(
+            Map.entry("ALIBABA_CLOUD_ENDPOINT", endpoint),
+            Map.entry("ALIBABA_CLOUD_ACCESS_KEY_ID", keyId),
+            Map.entry("ALIBABA_CLOUD_ACCESS_KEY_SECRET", keySecret),
+            Map.entry("LOCALYUN_ENDPOINT", url),
+            Map.entry("LOCALYUN_PUSH_URL", rtmp + "/live/STREAM?vhost=DOMAIN"),
+            Map.entry("LOCALYUN_PLAY_URL", play + "/live/STREAM.flv?vhost=DOMAIN"),
+            Map.entry("OSS_ENDPOINT", oss),
+            Map.entry("OSS_ACCESS_KEY_ID", keyId),
+            Map.entry("OSS_ACCESS_KEY_SECRET", keySecret),
+            Map.entry("AWS_ENDPOINT_URL_S3", oss),
+            Map.entry("AWS_ACCESS_KEY_ID", keyId),
+            Map.entry("AWS_SECRET_ACCESS_KEY", keySecret),
+            Map.entry("AWS_REGION", "us-east-1"));
+    }
+
     /** A rule that records every stream of {@link #DOMAIN} and {@link #APP} as MP4, and the domain's callback address. */
     public void record(String notifyUrl) {
         record("*", notifyUrl, "mp4");

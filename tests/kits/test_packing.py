@@ -1,0 +1,57 @@
+"""What the packer reads out of a program that cannot run here, and that nothing in the notices is made up."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/kits"))
+
+from packing import crates  # noqa: E402
+from packing.program import Program, oldest_macos  # noqa: E402
+
+
+def mach_o(command: int, body: bytes) -> bytes:
+    """A head with two load commands, of which the second tells the system."""
+    other = struct.pack("<II", 0x19, 16) + bytes(8)
+    own = struct.pack("<II", command, 8 + len(body)) + body
+    return struct.pack("<IIIIIIII", 0xFEEDFACF, 0x0100000C, 0, 2, 2, len(other) + len(own), 0, 0) + other + own
+
+
+class Packing(unittest.TestCase):
+    def test_the_oldest_macos(self) -> None:
+        of_today = mach_o(0x32, struct.pack("<IIII", 1, 11 << 16, 15 << 16, 0))
+        of_before = mach_o(0x24, struct.pack("<II", 10 << 16 | 12 << 8, 0))
+        self.assertEqual((oldest_macos(of_today), oldest_macos(of_before)), ((11, 0), (10, 12)))
+
+    def test_names_of_platforms(self) -> None:
+        linux = Program(b"", "0.0.0", "linux", "linux", "aarch64", "arm64", "aarch64-unknown-linux-gnu", (2, 17))
+        macos = Program(b"", "0.0.0", "macos", "darwin", "arm64", "arm64", "aarch64-apple-darwin", (11, 0))
+        self.assertEqual((linux.platform_tag, macos.platform_tag), ("manylinux_2_17_aarch64", "macosx_11_0_arm64"))
+
+    def test_bill_and_notices_hold_what_the_lock_file_has(self) -> None:
+        import tomllib
+
+        locked = {(p["name"], p["version"]) for p in tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]}
+        packages = crates.of_the_program(ROOT, "x86_64-unknown-linux-gnu")
+        named = {(package["name"], package["version"]) for package in packages}
+        self.assertLessEqual(named, locked)
+        # Direct dependencies are in it; what only tests use, and what only the compiler runs, is not.
+        manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+        names = {name for name, _ in named}
+        self.assertLessEqual(set(manifest["dependencies"]), names)
+        self.assertFalse({"proptest", "serde_derive", "cc"} & names)
+        bill = json.loads(crates.bill_of_materials(packages, "0.0.0"))
+        self.assertEqual({(c["name"], c["version"]) for c in bill["components"]}, named)
+        self.assertTrue(all(c.get("licenses") for c in bill["components"]))
+        notices = crates.notices(packages)
+        for name, version in named:
+            self.assertIn(f"\n{name} {version}: ", notices)
+        self.assertGreater(notices.count("Permission is hereby granted"), 20)
+
+
+unittest.main()
