@@ -1,47 +1,48 @@
 #!/usr/bin/env python3
-"""The image without an engine: its settings (read from the Dockerfile) and those of the compose file, in a network of its own, with a caller
-from outside. Wants root: it makes a network namespace and a pair of interfaces, and takes both away again.
+"""The container without an engine. What an engine would do is done by hand: a network for the container with the image's settings (read from
+the Dockerfile), a network for the developer's machine, and between them the ports that are published there, as docs/docker.md's own
+`docker run` line, the compose file and the page's recipe for CI have them. The page's commands run on the developer's side as they stand.
+
+Wants root: it makes network namespaces and takes them away again.
 
     LOCALYUN_BIN=… tests/kits/container.py"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shlex
+import socket
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+from documents import Block, blocks
+
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = os.environ["LOCALYUN_BIN"]
-NAME = f"kits{os.getpid()}"
-OUTSIDE, INSIDE = "10.213.8.1", "10.213.8.2"
-API = f"http://{INSIDE}:8080"
+PAGE = ROOT / "docs/docker.md"
+OWN = "by=tests/kits/container.py"
+PROGRAM = os.path.realpath(os.environ["LOCALYUN_BIN"])
+HOST, CONTAINER = f"kh{os.getpid()}", f"kc{os.getpid()}"
+GATEWAY, INSIDE = "172.29.213.1", "172.29.213.2"
+KEPT = {name: value for name, value in os.environ.items() if not name.startswith("LOCALYUN_") and "proxy" not in name.lower()}
 
 
-def run(*command: str) -> None:
-    subprocess.run(command, check=True)
+@dataclass(frozen=True)
+class Run:
+    """How a container is started: its settings, the ports that are published (outer to inner), names beside its own."""
 
-
-def settings_of_the_image() -> dict[str, str]:
-    text = (ROOT / "Dockerfile").read_text()
-    (block,) = re.findall(r"^ENV (.*?)^VOLUME", text, re.M | re.S)
-    return dict(re.findall(r"(LOCALYUN_\w+)=(\S+)", block))
-
-
-def ask(path: str, token: str | None, body: dict | None = None, method: str = "GET") -> tuple[int, str]:
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    sent = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(API + path, sent, headers, method=method)
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
+    settings: dict[str, str]
+    ports: dict[int, int] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
 
 
 def check(what: str, holds: bool, seen: object = "") -> None:
@@ -50,70 +51,238 @@ def check(what: str, holds: bool, seen: object = "") -> None:
     print(f"container: {what}")
 
 
-def inside(data: str) -> None:
-    own = {"LOCALYUN_DATA_DIR": data, "LOCALYUN_CONTROL_TOKEN": "local", "LOCALYUN_PUBLIC_HOST": INSIDE}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCALYUN_")}
-    server = subprocess.Popen(
-        ["ip", "netns", "exec", NAME, PROGRAM, "serve"],
-        env={**kept, **settings_of_the_image(), **own}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    try:
-        ready = server.stdout.readline()
-        check("it is ready with the image's settings", ready.startswith("{"), ready)
-        probe = ["ip", "netns", "exec", NAME, PROGRAM, "health", "--endpoint", "http://127.0.0.1:8080"]
-        check("the health check passes inside", subprocess.run(probe, env=kept, capture_output=True).returncode == 0)
-        check("the probe answers a caller from outside", ask("/_localyun/health", None)[0] == 200)
-        status, told = ask("/_localyun/recordings", None)
-        check("the control plane refuses one without the token, and names the setting", status == 401 and "control-token" in told, told)
-        status, told = ask("/_localyun/streams", "local", {"domain": "play.example.com", "stream": "s0", "seconds": 1, "speed": 0, "wait": True}, "POST")
-        check("with the token it publishes", status == 200, told)
+def page_blocks(wanted: str) -> Block:
+    (found,) = [block for block in blocks(PAGE) if block.mark == OWN and wanted in block.text]
+    return found
 
-        client = {**kept, "LOCALYUN_ENDPOINT": API, "LOCALYUN_CONTROL_TOKEN": "local"}
-        script = """set -e
-            localyun call AddLiveAppRecordConfig DomainName=play.example.com AppName=live StreamName='*' \
-              OssBucket=recordings OssEndpoint=oss-cn-shanghai.aliyuncs.com RecordFormat.1.Format=mp4
-            localyun call AddLiveRecordNotifyConfig DomainName=play.example.com NotifyUrl=http://127.0.0.1:8080/_localyun/sink/mine
-            curl -sf -H "Authorization: Bearer $LOCALYUN_CONTROL_TOKEN" -X POST $LOCALYUN_ENDPOINT/_localyun/streams \
-              -d '{"domain": "play.example.com", "stream": "s1", "seconds": 10, "speed": 0, "wait": true}'
-            curl -sf -H "Authorization: Bearer $LOCALYUN_CONTROL_TOKEN" -X POST $LOCALYUN_ENDPOINT/_localyun/clock/advance -d '{"seconds": 181}'
-            curl -sf -H "Authorization: Bearer $LOCALYUN_CONTROL_TOKEN" "$LOCALYUN_ENDPOINT/_localyun/wait?kind=file&timeout_s=10"
-            curl -sf -H "Authorization: Bearer $LOCALYUN_CONTROL_TOKEN" $LOCALYUN_ENDPOINT/_localyun/recordings
-            localyun env
-            localyun recordings --json
-            localyun callbacks --json"""
-        with tempfile.TemporaryDirectory() as place:
-            os.symlink(os.path.realpath(PROGRAM), f"{place}/localyun")
-            path = f"{place}:{os.environ['PATH']}"
-            done = subprocess.run(["bash", "-c", script], env={**client, "PATH": path, "NO_PROXY": "*"}, capture_output=True, text=True)
-        check("the commands of docs/docker.md work from outside", done.returncode == 0, done.stdout + done.stderr)
-        told = "".join([done.stdout] + [ask(f"/_localyun/{name}", "local")[1] for name in ("health", "recordings", "callbacks", "streams", "sinks/mine")])
-        check("no address that it hands out is 0.0.0.0", "0.0.0.0" not in told, [line for line in told.splitlines() if "0.0.0.0" in line])
-        recordings = json.loads(ask("/_localyun/recordings?stream=s1", "local")[1])["recordings"]
-        url = recordings[0]["files"][0]["signed_url"]
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10) as answer:
-            check("the address of a recording plays from outside", answer.read()[4:8] == b"ftyp", url)
+
+def settings_of_the_image() -> dict[str, str]:
+    text = (ROOT / "Dockerfile").read_text()
+    (block,) = re.findall(r"^ENV (.*?)^VOLUME", text, re.M | re.S)
+    return dict(re.findall(r"(LOCALYUN_\w+)=(\S+)", block))
+
+
+def health_check_of_the_image() -> list[str]:
+    (words,) = re.findall(r"^HEALTHCHECK [^\[]*(\[[^\]]*\])", (ROOT / "Dockerfile").read_text(), re.M)
+    return json.loads(words)
+
+
+def of_the_page() -> Run:
+    """The page's `docker run` line."""
+    (line,) = [line for line in page_blocks("docker run").text.replace("\\\n", " ").splitlines() if line.startswith("docker run")]
+    words = shlex.split(line)
+    pairs = list(zip(words, words[1:], strict=False))
+    ports = dict(tuple(map(int, value.split(":"))) for name, value in pairs if name == "-p")
+    settings = dict(value.split("=", 1) for name, value in pairs if name == "-e")
+    hosts = tuple(value.split(":")[0] for name, value in pairs if name == "--add-host" and value.endswith(":host-gateway"))
+    assert words[-1] == "localyun" and hosts, line
+    return Run(settings, ports, hosts)
+
+
+def of_compose() -> Run:
+    """The service of the compose file that the page starts."""
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["localyun"]
+    plain = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in service["environment"].items()}
+    ports = dict(tuple(map(int, port.split(":")[-2:])) for port in service["ports"])
+    return Run(plain, ports, tuple(host.split(":")[0] for host in service["extra_hosts"]))
+
+
+def of_ci() -> tuple[Run, dict[str, str]]:
+    """The page's service of a CI job, and the variables of the job. It is reached by its name and publishes nothing."""
+    recipe = yaml.safe_load(page_blocks("services:").text)
+    (service,) = recipe["services"]
+    return Run(service["variables"]), {**recipe["variables"], "ALIAS": service["alias"]}
+
+
+def forward(outer: int, inner: int) -> None:
+    """A port of the developer's machine that leads into the container, as an engine's proxy does it: the peer inside is the gateway."""
+
+    def pipe(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    listener = socket.create_server(("127.0.0.1", outer))
+    while True:
+        taken, _ = listener.accept()
+        try:
+            led = socket.create_connection((INSIDE, inner), 10)
+        except OSError:
+            taken.close()
+            continue
+        for pair in ((taken, led), (led, taken)):
+            threading.Thread(target=pipe, args=pair, daemon=True).start()
+
+
+def command(*words: str) -> None:
+    subprocess.run(words, check=True)
+
+
+@contextlib.contextmanager
+def networks(names: dict[str, dict[str, str]]) -> Iterator[None]:
+    """Both networks; `names` are the hosts files of each."""
+    folders = [Path("/etc/netns") / name for name in (HOST, CONTAINER)]
+    try:
+        for folder, lines in zip(folders, names.values(), strict=True):
+            folder.mkdir(parents=True)
+            text = "".join(f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **lines}.items())
+            (folder / "hosts").write_text(text)
+        for name in (HOST, CONTAINER):
+            command("ip", "netns", "add", name)
+            command("ip", "-n", name, "link", "set", "lo", "up")
+        command("ip", "-n", HOST, "link", "add", "bridge0", "type", "veth", "peer", "name", "eth0", "netns", CONTAINER)
+        for name, link, address in ((HOST, "bridge0", GATEWAY), (CONTAINER, "eth0", INSIDE)):
+            command("ip", "-n", name, "addr", "add", f"{address}/24", "dev", link)
+            command("ip", "-n", name, "link", "set", link, "up")
+        yield
     finally:
-        server.terminate()
-        server.wait(20)
+        for name, folder in zip((HOST, CONTAINER), folders, strict=True):
+            # The pair goes with them.
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+            with contextlib.suppress(OSError):
+                (folder / "hosts").unlink(missing_ok=True)
+                folder.rmdir()
+        with contextlib.suppress(OSError):
+            folders[0].parent.rmdir()
+
+
+def inside(*words: str) -> list[str]:
+    return ["ip", "netns", "exec", CONTAINER, *words]
+
+
+def outside(*words: str) -> list[str]:
+    return ["ip", "netns", "exec", HOST, *words]
+
+
+@contextlib.contextmanager
+def container(run: Run, names_of_the_host: dict[str, str] | None = None) -> Iterator[Path]:
+    """A container that runs, with its ports published; gives a folder of the developer's with `localyun` on its path."""
+    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as desk:
+        bin_folder = Path(desk) / "bin"
+        bin_folder.mkdir()
+        (bin_folder / "localyun").symlink_to(PROGRAM)
+        names = {HOST: names_of_the_host or {}, CONTAINER: {name: GATEWAY for name in run.hosts}}
+        with networks(names):
+            settings = {**KEPT, **settings_of_the_image(), **run.settings, "LOCALYUN_DATA_DIR": data}
+            server = subprocess.Popen(inside(PROGRAM, "serve"), env=settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            proxies = [
+                subprocess.Popen(outside(sys.executable, __file__, "forward", str(outer), str(inner)), env={**os.environ})
+                for outer, inner in run.ports.items()
+            ]
+            try:
+                ready = server.stdout.readline()
+                check("it is ready with the image's settings", ready.startswith("{") and "0.0.0.0" not in ready, ready)
+                probe = [PROGRAM, *health_check_of_the_image()[2:]]
+                check("its health check passes", subprocess.run(inside(*probe), env=KEPT, capture_output=True).returncode == 0)
+                for outer in run.ports:
+                    wait_for_port(outer)
+                yield Path(desk)
+            finally:
+                for process in (*proxies, server):
+                    process.terminate()
+                for process in (*proxies, server):
+                    process.wait(20)
+
+
+def wait_for_port(port: int) -> None:
+    look = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
+    for _ in range(100):
+        if subprocess.run(outside(sys.executable, "-c", look), capture_output=True).returncode == 0:
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"container: nobody publishes {port}")
+
+
+def shell(desk: Path, script: str, **more: str) -> str:
+    """Commands on the developer's machine; all of them have to come back with 0."""
+    env = {**KEPT, "PATH": f"{desk}/bin:{os.environ['PATH']}", "HOME": str(desk), **more}
+    done = subprocess.run(outside("bash", "-euo", "pipefail", "-c", script), cwd=desk, env=env, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise SystemExit(f"container: {script!r} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+#: What a developer does after the page's own commands, from the address in LOCALYUN_ENDPOINT.
+FIRST_RECORDING = """
+localyun call AddLiveAppRecordConfig DomainName=play.example.com AppName=live StreamName='*' \
+  OssBucket=recordings OssEndpoint=oss-cn-shanghai.aliyuncs.com RecordFormat.1.Format=mp4
+localyun call AddLiveRecordNotifyConfig DomainName=play.example.com NotifyUrl="$RECEIVER"
+eval "$(localyun env)"
+localyun publish --domain play.example.com --stream s1 --seconds 10 --speed 0
+localyun advance 181
+localyun wait file
+localyun callbacks --json
+localyun env
+url=$(localyun recordings --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["recordings"][0]["files"][0]["signed_url"])')
+curl -sf "$url" | head -c 8 | tail -c 4 | grep ftyp >/dev/null
+localyun publish --domain play.example.com --stream s2 --seconds 30 &
+localyun wait publish --stream s2
+localyun play --domain play.example.com --stream s2 --seconds 2
+kill $!
+"""
+ANSWERS = """
+for route in health config recordings callbacks streams nodes requests sinks control.openapi.json; do
+  curl -sf -H "Authorization: Bearer $LOCALYUN_CONTROL_TOKEN" "$LOCALYUN_ENDPOINT/_localyun/$route"
+done
+"""
+RECEIVER = """
+import http.server, sys
+class Taker(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        open(sys.argv[1], "ab").write(self.rfile.read(int(self.headers["content-length"])) + b"\\n")
+        self.send_response(200); self.end_headers()
+    def log_message(self, *_): pass
+http.server.HTTPServer(("0.0.0.0", 5055), Taker).serve_forever()
+"""
+
+
+def whole_page(run: Run, how: str) -> None:
+    """The page's session on the developer's machine, then a first recording with a callback out of the container."""
+    with container(run) as desk:
+        status = shell(desk, "curl -s -o told -w '%{http_code}' http://localhost:8080/_localyun/recordings; echo; cat told")
+        check(f"{how}: without the token it is refused, and the setting is named", status.startswith("401") and "LOCALYUN_CONTROL_TOKEN" in status, status)
+        check(f"{how}: the probe answers anybody", "ready" in shell(desk, "curl -sf http://localhost:8080/_localyun/health"))
+        session = page_blocks("LOCALYUN_ENDPOINT=").text
+        told = shell(desk, session)
+        came = desk / "came"
+        receiver = subprocess.Popen(outside(sys.executable, "-c", RECEIVER, str(came)))
+        try:
+            export = session.splitlines()[0]
+            told += shell(desk, f"{export}\n{FIRST_RECORDING}\n{ANSWERS}", RECEIVER="http://host.docker.internal:5055/callback")
+            check(f"{how}: a callback comes out to the developer's machine", b'"uri"' in came.read_bytes())
+        finally:
+            receiver.terminate()
+            receiver.wait(10)
+        told = without_settings(told)
+        check(f"{how}: the page's commands work from outside, and a recording plays", True)
+        check(f"{how}: no address that it hands out is 0.0.0.0", "0.0.0.0" not in told, [line for line in told.splitlines() if "0.0.0.0" in line])
+
+
+def without_settings(told: str) -> str:
+    """What was set is told as it was set, in the list of settings alone."""
+    return re.sub(r'\{\s*"name": "[\w-]+-addr",\s*"value": "0\.0\.0\.0:\d+",\s*"source": "\w+"\s*\}', "", told)
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["forward"]:
+        forward(*map(int, sys.argv[2:]))
     if os.geteuid() != 0:
-        sys.exit("container: not run: a network of its own with a way in wants root")
-    run("ip", "netns", "add", NAME)
-    try:
-        pair = f"v{os.getpid()}"
-        run("ip", "link", "add", pair, "type", "veth", "peer", "name", "eth0", "netns", NAME)
-        run("ip", "addr", "add", f"{OUTSIDE}/24", "dev", pair)
-        run("ip", "link", "set", pair, "up")
-        run("ip", "-n", NAME, "addr", "add", f"{INSIDE}/24", "dev", "eth0")
-        run("ip", "-n", NAME, "link", "set", "eth0", "up")
-        run("ip", "-n", NAME, "link", "set", "lo", "up")
-        with tempfile.TemporaryDirectory() as data:
-            inside(data)
-    finally:
-        # The pair goes with it.
-        run("ip", "netns", "delete", NAME)
+        sys.exit("container: not run: networks of its own with a way between them want root")
+    whole_page(of_the_page(), "docker run")
+    whole_page(of_compose(), "compose")
+    # The page asks for a public host; who forgets it is told the host by which it came.
+    page = of_the_page()
+    forgetful = Run({name: value for name, value in page.settings.items() if name != "LOCALYUN_PUBLIC_HOST"}, page.ports, page.hosts)
+    whole_page(forgetful, "without a public host")
+    run, variables = of_ci()
+    alias = variables.pop("ALIAS")
+    with container(run, {alias: INSIDE}) as desk:
+        told = shell(desk, FIRST_RECORDING + ANSWERS, **variables, RECEIVER="http://127.0.0.1:8080/_localyun/sink/mine")
+        check("CI: a job reaches the service by its name, and a recording plays", f"http://{alias}:9000/" in told)
+        check("CI: no address that it hands out is 0.0.0.0", "0.0.0.0" not in without_settings(told))
 
 
-main()
+if __name__ == "__main__":
+    main()

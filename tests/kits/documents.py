@@ -1,13 +1,23 @@
 #!/usr/bin/env python3
 """The code blocks of the documents, as something that runs.
 
-A block whose first line is ```LANGUAGE file=PATH is a file of an example; ```sh run (or ```python run) is a part of a shell session, in
-which localyun is on PATH; ```yaml ci=NAME is a recipe whose commands are taken out. The other blocks show something and are not run.
+Each block says behind its language what becomes of it:
+
+    file=PATH    it is a file of an example
+    run          a part of the document's shell session, in which localyun is on PATH
+    as=NAME      a file in the folder of that session
+    ci=NAME      a recipe, whose commands are taken out
+    by=PATH      that test reads it out of the document and runs it
+    shown        what a program prints, or where things lie: nothing to run
+
+Where a session does not begin with `localyun serve`, it has a server. What a reader has done already and the page does not say again stands
+in a remark that begins with `<!-- run`. A line whose remark says "until Ctrl-C" is ended by Ctrl-C.
 
     documents.py examples FOLDER      writes the files
     documents.py sessions FOLDER      writes a shell script for each document
     documents.py recipe NAME          prints the commands of a recipe
     documents.py twins                compares the blocks of the two languages
+    documents.py marks                finds blocks that nothing runs
 """
 
 from __future__ import annotations
@@ -36,8 +46,12 @@ class Block:
 
 
 def blocks(path: Path) -> list[Block]:
-    found = re.findall(r"^```(\w+)([^\n]*)\n(.*?)^```$", path.read_text(), re.M | re.S)
-    return [Block(language, mark.strip(), text) for language, mark, text in found]
+    """The blocks between fences, and the remarks that are run with them."""
+    found = re.finditer(r"^(?:```(?P<language>\w*)(?P<mark>[^\n]*)\n(?P<text>.*?)^```$|<!-- run\n(?P<hidden>.*?)^-->$)", path.read_text(), re.M | re.S)
+    return [
+        Block("sh", "run", match["hidden"]) if match["hidden"] is not None else Block(match["language"], match["mark"].strip(), match["text"])
+        for match in found
+    ]
 
 
 def documents() -> list[Path]:
@@ -60,22 +74,36 @@ def examples(folder: Path) -> None:
 def sessions(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for document in documents():
-        parts = [shell(block) for block in blocks(document) if block.mark == "run"]
+        parts = [shell(block) for block in blocks(document) if block.mark == "run" or block.mark.startswith("as=")]
         if not parts:
             continue
         name = str(document.relative_to(ROOT)).replace("/", "-").removesuffix(".md")
-        lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", "set -v"]
-        for line in "".join(parts).splitlines():
-            lines.append(line)
-            if re.match(r"localyun serve\b.*&\s*(#.*)?$", line):
+        lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", ENDED, "set -v"]
+        told = "".join(parts).splitlines()
+        if not any(SERVES.match(line) for line in told):
+            told.insert(0, "localyun serve --ephemeral 2>server.log &")
+        for line in told:
+            lines.append(re.sub(r"^(\s*)(.*?)(\s+#.*until Ctrl-C.*)$", r"\1ended \2\3", line))
+            if SERVES.match(line):
                 # A reader sees that it is ready; a script asks.
                 lines.append("until localyun health >/dev/null 2>&1; do sleep 0.05; done")
         (folder / f"{name}.sh").write_text("\n".join(lines) + "\n")
         print(folder / f"{name}.sh")
 
 
+SERVES = re.compile(r"localyun serve\b.*&\s*(#.*)?$")
+#: Two seconds of something that has no end, and then Ctrl-C, by which it ends well.
+ENDED = """ended() {
+  local status=0
+  timeout --signal INT --preserve-status 2 "$@" || status=$?
+  case "$status" in 0 | 123 | 130 | 255) ;; *) return "$status" ;; esac
+}"""
+
+
 def shell(block: Block) -> str:
     """A block as lines of a shell."""
+    if block.mark.startswith("as="):
+        return f"cat >{block.mark.removeprefix('as=')} <<'FILE'\n{block.text}FILE\n"
     return block.text if block.language == "sh" else f"python3 - <<'PYTHON'\n{block.text}PYTHON\n"
 
 
@@ -93,6 +121,32 @@ def recipe(name: str) -> None:
     print("\n".join(commands))
 
 
+def marks() -> None:
+    """Every block of every document is run by something, or is no code."""
+    missing = []
+    for document in [*documents(), ROOT / "CONTRIBUTING.md"]:
+        name = str(document.relative_to(ROOT))
+        if name.startswith("docs/sdk/"):
+            # tests/sdk runs them: it finds them by their headings.
+            continue
+        for block in blocks(document):
+            first = block.text.strip().splitlines()[0] if block.text.strip() else ""
+            where = f"{name}: ```{block.language} {block.mark}: {first}"
+            if block.mark.startswith("by="):
+                test = ROOT / block.mark.removeprefix("by=").split()[0]
+                if not test.is_file():
+                    missing.append(f"{where}: there is no {test.relative_to(ROOT)}")
+                elif Path(name).name.replace(".zh-CN", "") not in test.read_text() and str(test.relative_to(ROOT)) not in block.text:
+                    missing.append(f"{where}: {test.relative_to(ROOT)} does not read it")
+            elif not re.fullmatch(r"run|shown|(file|as|ci)=\S+", block.mark):
+                missing.append(f"{where}: nothing runs it")
+            elif block.mark == "shown" and block.language not in ("text", ""):
+                missing.append(f"{where}: code is more than shown")
+    if missing:
+        sys.exit("\n".join(missing))
+    print("every block of the documents is run by something")
+
+
 def twins() -> None:
     """Both languages show the same code: remarks may differ."""
     different = []
@@ -101,9 +155,6 @@ def twins() -> None:
             different.append(f"{one} and {other}: one of them is missing")
             continue
         marked = [[bare(b) for b in blocks(ROOT / name) if b.mark] for name in (one, other)]
-        if one == "docs/control.md" or one == "docs/limits.md":
-            # The Chinese page is shorter: what it has, it has from there.
-            marked = [[block for block in marked[1] if block in marked[0]], marked[1]]
         if marked[0] != marked[1]:
             different.append(f"{one} and {other} differ in their code:")
             missing = [block for block in marked[0] + marked[1] if (block in marked[0]) != (block in marked[1])]
@@ -121,4 +172,4 @@ def bare(block: Block) -> Block:
 if __name__ == "__main__":
     command, *rest = sys.argv[1:]
     {"examples": examples, "sessions": sessions}.get(command, lambda *_: None)(*map(Path, rest))
-    {"recipe": recipe, "twins": twins}.get(command, lambda *_: None)(*rest)
+    {"recipe": recipe, "twins": twins, "marks": marks}.get(command, lambda *_: None)(*rest)

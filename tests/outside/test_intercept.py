@@ -5,15 +5,43 @@ default ones. Nothing of the machine's is changed.
 """
 
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness.server import Server
+from harness.server import PROJECT, Server, binary, clean_environment
 
-HOSTS = "127.0.0.1 localhost live.aliyuncs.com live.ap-southeast-5.aliyuncs.com location.aliyuncs.com location-readonly.aliyuncs.com sts.aliyuncs.com\n"
+DOCUMENT = (PROJECT / "docs/intercept.md").read_text()
+
+
+def lines(wanted: str) -> str:
+    """The one block of the document that begins so."""
+    blocks = re.findall(r"^```\w+ by=tests/outside/test_intercept.py\n(.*?)^```$", DOCUMENT, re.M | re.S)
+    (found,) = [block for block in blocks if block.startswith(wanted)]
+    return found
+
+
+HOSTS = lines("127.0.0.1 ") + "127.0.0.1 localhost live.ap-southeast-5.aliyuncs.com\n"
+PORTS = shlex.split(lines("localyun serve"))[2:]
+
+JAVA = """
+import java.net.HttpURLConnection;
+import java.net.URI;
+
+class Asks {
+    public static void main(String[] names) throws Exception {
+        for (String name : names) {
+            var asked = (HttpURLConnection) URI.create("https://" + name + "/?Action=DescribeLiveRecordConfig").toURL().openConnection();
+            System.out.println(name + " " + asked.getResponseCode() + " " + (asked.getHeaderField("x-acs-request-id") != null));
+        }
+    }
+}
+"""
 
 TYPED = """
 from alibabacloud_live20161101 import models
@@ -70,8 +98,7 @@ def apart(tmp_path_factory):
     hosts.write_text(HOSTS)
     enter = f'ip link set lo up && mount --bind {hosts} /etc/hosts && exec "$@"'
     under = (*isolated(), "sh", "-c", enter, "sh")
-    ports = ("--api-addr", "127.0.0.1:80", "--tls-addr", "127.0.0.1:443")
-    with Server(*ports, data_dir=folder / "data", under=under) as server:
+    with Server(*PORTS, data_dir=folder / "data", under=under) as server:
         yield server
 
 
@@ -104,3 +131,24 @@ def test_an_sdk_with_its_own_endpoint(apart, code):
 def test_the_certificate_is_for_the_regions_too(apart):
     names = ["live.aliyuncs.com", "location.aliyuncs.com", "sts.aliyuncs.com", "live.ap-southeast-5.aliyuncs.com"]
     assert inside(apart, sys.executable, "-c", HANDSHAKE, certificate(apart), *names).split() == names
+
+
+@pytest.mark.skipif(not shutil.which("keytool"), reason="no Java here")
+def test_java_with_a_store_of_its_own(apart, tmp_path):
+    (tmp_path / "Asks.java").write_text(JAVA)
+    trust = lines("keytool").replace("DATA", str(apart.data_dir))
+    told = inside(apart, "sh", "-euc", f"cd {tmp_path}\n{trust}\njava Asks.java live.aliyuncs.com live.cn-shanghai.aliyuncs.com")
+    assert [line.split() for line in told.splitlines()] == [[name, "400", "true"] for name in ("live.aliyuncs.com", "live.cn-shanghai.aliyuncs.com")], told
+
+
+@pytest.mark.skipif(not shutil.which("keytool"), reason="no Java here")
+def test_one_command_for_a_project_of_java(tmp_path):
+    (tmp_path / "Asks.java").write_text(JAVA)
+    (tmp_path / "hosts").write_text(HOSTS)
+    # The project's tests are one program here; everything else is the document's line.
+    line = lines("localyun exec").replace("mvn test", "java Asks.java live.aliyuncs.com")
+    (tmp_path / "localyun").symlink_to(Path(binary()).resolve())
+    script = f"ip link set lo up; mount --bind {tmp_path}/hosts /etc/hosts; cd {tmp_path}; {line}"
+    environment = clean_environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([*isolated(), "sh", "-euc", script], capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0 and "live.aliyuncs.com 400 true" in done.stdout, done.stdout + done.stderr

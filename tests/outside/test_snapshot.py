@@ -124,7 +124,7 @@ def test_the_documented_example_is_taken(own_stage, tmp_path):
 
     text = (PROJECT / "docs/cli.md").read_text()
     seed = tmp_path / "seed.json"
-    seed.write_text(re.search(r"```json\n(.*?)```", text, re.S)[1])
+    seed.write_text(re.search(r"```json as=seed.json\n(.*?)```", text, re.S)[1])
     stage = own_stage("--seed", str(seed), "--domains", "declared")
     rules = stage.api.call("DescribeLiveRecordConfig", DomainName="play.example.com")["LiveAppRecordList"]["LiveAppRecord"]
     assert [row["AppName"] for row in rules] == ["live"]
