@@ -174,7 +174,7 @@ def container(run: Run, names_of_the_host: dict[str, str] | None = None) -> Iter
             try:
                 ready = server.stdout.readline()
                 check("it is ready with the image's settings", ready.startswith("{") and "0.0.0.0" not in ready, ready)
-                probe = [PROGRAM, *health_check_of_the_image()[2:]]
+                probe = [PROGRAM, *health_check_of_the_image()[1:]]
                 check("its health check passes", subprocess.run(inside(*probe), env=KEPT, capture_output=True).returncode == 0)
                 for outer in run.ports:
                     wait_for_port(outer)
@@ -216,7 +216,8 @@ localyun wait file
 localyun callbacks --json
 localyun env
 url=$(localyun recordings --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["recordings"][0]["files"][0]["signed_url"])')
-curl -sf "$url" | head -c 8 | tail -c 4 | grep ftyp >/dev/null
+curl -sf -o made.mp4 "$url"
+python3 -c 'assert open("made.mp4", "rb").read()[4:8] == b"ftyp"'
 localyun publish --domain play.example.com --stream s2 --seconds 30 &
 localyun wait publish --stream s2
 localyun play --domain play.example.com --stream s2 --seconds 2

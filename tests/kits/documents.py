@@ -97,7 +97,9 @@ ENDED = """ended() {
   local status=0
   timeout --signal INT --preserve-status 2 "$@" || status=$?
   case "$status" in 0 | 123 | 130 | 255) ;; *) return "$status" ;; esac
-}"""
+}
+# A refusal is no success, though curl by itself takes it for one.
+curl() { command curl --fail-with-body "$@"; }"""
 
 
 def shell(block: Block) -> str:
