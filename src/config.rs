@@ -3,17 +3,21 @@
 //! A flag wins over its environment variable, which wins over the config file (TOML), which wins over the default.
 
 pub mod keys;
+mod raw;
 mod resolve;
+mod upstream;
 
 use std::path::PathBuf;
 
 use crate::clock::UnixMs;
 use crate::objects::s3::Addressing;
 use crate::secrets;
+use crate::upstream::settings::Settings as UpstreamSettings;
 
 pub use crate::identity::AccessKey;
 pub use keys::KEYS;
-pub use resolve::{Raw, load, strange_variables};
+pub use raw::Raw;
+pub use resolve::{load, strange_variables};
 
 /// Whether callers must sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +97,8 @@ pub struct Config {
     pub limits: Limits,
     pub control_token: Option<String>,
     pub bearer_tokens: Vec<String>,
+    /// Another endpoint of the API, and what it answers instead of us.
+    pub upstream: UpstreamSettings,
     pub log: String,
     /// Every setting with its value and source, secrets masked.
     pub shown: Vec<Shown>,

@@ -5,6 +5,7 @@
 //! - `cli` the subcommands; `server` starts and stops everything; `config` the settings
 //! - `web` where the web framework begins and ends; `rpc` the life of one API call; `wire` what travels in it; `spec` what the documented
 //!   API is; `error` the one error of the wire; `actions` one file an action; `diagnosis` what a client did wrong when it signed
+//! - `upstream` calls that another endpoint of the API answers, or the cassette of such calls
 //! - `control` the routes under `/_localyun`
 //! - `live` ingest, recorder, spool, what is derived from it, and who watches; `media` the formats, pure; `publisher` and `viewer` our own
 //!   clients
@@ -54,6 +55,7 @@ mod store;
 #[doc(hidden)]
 pub mod testing;
 mod tls;
+mod upstream;
 mod viewer;
 mod web;
 mod wire;

@@ -1,11 +1,13 @@
 //! Numbers for `GET /metrics`, in Prometheus text.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,6 +47,32 @@ pub struct Metrics {
     viewers: Family<OfPlayer, Gauge<i64, AtomicI64>>,
     played_bytes: Counter<u64, AtomicU64>,
     play_skips: Counter<u64, AtomicU64>,
+    upstream_calls: Family<Outcome, Counter>,
+    upstream_seconds: Histogram,
+    cassette_calls: Family<Outcome, Counter>,
+}
+
+/// What became of a call that went to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarded {
+    /// It was answered with a 2xx.
+    Answered,
+    /// It was answered with an error of the upstream's.
+    Refused,
+    /// There was no answer that could be passed on.
+    Failed,
+}
+
+/// What became of a call and the cassette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cassette {
+    Kept,
+    /// It could not be kept.
+    Lost,
+    /// It was answered from there.
+    Replayed,
+    /// No recorded call fits.
+    Missed,
 }
 
 impl Default for Metrics {
@@ -64,6 +92,10 @@ impl Default for Metrics {
             viewers: Family::default(),
             played_bytes: Counter::default(),
             play_skips: Counter::default(),
+            upstream_calls: Family::default(),
+            // From 1 ms to 65 s.
+            upstream_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 17)),
+            cassette_calls: Family::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -122,6 +154,21 @@ impl Default for Metrics {
             "play_skips",
             "Times that a player fell behind and went on at a later key frame",
             metrics.play_skips.clone(),
+        );
+        registry.register(
+            "upstream_calls",
+            "Calls that were forwarded, by result",
+            metrics.upstream_calls.clone(),
+        );
+        registry.register(
+            "upstream_seconds",
+            "Time that forwarded calls took",
+            metrics.upstream_seconds.clone(),
+        );
+        registry.register(
+            "cassette_calls",
+            "Calls that were kept in the cassette or answered from it, by result",
+            metrics.cassette_calls.clone(),
         );
         Self {
             registry,
@@ -193,6 +240,26 @@ impl Metrics {
 
     pub fn play_skipped(&self, skips: u64) {
         self.play_skips.inc_by(skips);
+    }
+
+    pub fn forwarded(&self, became: Forwarded, took: Duration) {
+        let result = match became {
+            Forwarded::Answered => "answered",
+            Forwarded::Refused => "refused",
+            Forwarded::Failed => "failed",
+        };
+        self.upstream_calls.get_or_create(&Outcome { result }).inc();
+        self.upstream_seconds.observe(took.as_secs_f64());
+    }
+
+    pub fn cassette(&self, became: Cassette) {
+        let result = match became {
+            Cassette::Kept => "kept",
+            Cassette::Lost => "lost",
+            Cassette::Replayed => "replayed",
+            Cassette::Missed => "missed",
+        };
+        self.cassette_calls.get_or_create(&Outcome { result }).inc();
     }
 
     /// The Prometheus text.

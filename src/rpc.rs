@@ -27,6 +27,7 @@ use crate::secrets;
 use crate::spec::answer::validate;
 use crate::spec::check::check;
 use crate::spec::model::ActionSpec;
+use crate::upstream::{Passage, Passed, request::Call};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pair, Pairs, Tree, parse_pairs};
 use crate::wire::render::{self, Answer, Format, Reply};
@@ -53,18 +54,43 @@ struct Trace<'a> {
     format: Format,
     /// Where a fault struck.
     fault: Option<String>,
+    /// Its way to the upstream.
+    passage: Option<Box<Passage>>,
 }
+
+/// An answer, and who gave it.
+enum Answered {
+    Here(Answer),
+    Outside(Passed),
+}
+
+/// Bytes of an answer from outside that is compared with the spec.
+const COMPARED: usize = 256 * 1024;
+/// What is told at most of an answer or a request that does not fit the spec.
+const FINDINGS: usize = 5;
 
 /// Answers one request, whatever it is.
 pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
     let began = clock::monotonic();
-    let request_id = ids::request_id();
+    let mut request_id = ids::request_id();
     let mut trace = Trace::default();
     let outcome = run(gateway, parts, &request_id, &mut trace).await;
     let host = parts.header("host").unwrap_or("localyun");
     let (mut reply, error) = match outcome {
-        Ok(answer) => {
+        Ok(Answered::Here(answer)) => {
             let reply = render::success(trace.format, &trace.action, &request_id, answer);
+            (reply, None)
+        }
+        Ok(Answered::Outside(passed)) => {
+            // By the one that its caller knows.
+            if let Some(id) = passed.request_id {
+                request_id = id;
+            }
+            let reply = Reply {
+                status: passed.status,
+                headers: passed.headers,
+                body: passed.body,
+            };
             (reply, None)
         }
         Err(error) => {
@@ -80,13 +106,15 @@ pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
     if let Some(at) = &trace.fault {
         reply.header("x-localyun-fault", at.clone());
     }
-    if !trace.ignored.is_empty() {
+    // What a call is told by others goes through as it is; what we found goes into the journal alone.
+    let told_here = trace.passage.is_none();
+    if told_here && !trace.ignored.is_empty() {
         reply.header(
             "x-localyun-ignored",
             render::header_text(&trace.ignored.join(",")),
         );
     }
-    if !trace.notes.is_empty() {
+    if told_here && !trace.notes.is_empty() {
         reply.header(
             "x-localyun-note",
             render::header_sentence(&trace.notes.join("; ")),
@@ -109,7 +137,7 @@ async fn run<'a>(
     parts: &'a HttpParts,
     request_id: &str,
     trace: &mut Trace<'a>,
-) -> Result<Answer, ApiError> {
+) -> Result<Answered, ApiError> {
     // 1. The method, the parameters from query and form, and the form of the answer.
     let acs3 = auth::is_acs3(parts);
     trace.format = if acs3 { Format::Json } else { Format::Xml };
@@ -142,15 +170,25 @@ async fn run<'a>(
     let neighbour = neighbours::answer(gateway, parts, &pairs, action, version, caller).await;
     if let Some(answered) = neighbour {
         return render::answer(request_id, &answered?, &AtomicUsize::new(0))
+            .map(Answered::Here)
             .map_err(ApiError::internal);
     }
-    if version != VERSION {
+    let is_ours = version == VERSION;
+    let is_here = is_ours && gateway.registry.contains_key(action);
+    let upstream = gateway.upstream.as_ref();
+    let outside = upstream.and_then(|upstream| Some((upstream, upstream.way(action, is_here)?)));
+    if outside.is_none() && !is_ours {
         return Err(ApiError::coded(Code::InvalidVersion));
     }
-    let spec = spec.ok_or_else(|| unknown_action(gateway, action))?;
+    let spec = match spec {
+        None if outside.is_none() => return Err(unknown_action(gateway, action)),
+        spec => spec.filter(|_| is_ours),
+    };
 
     // 3. An armed fault strikes before anything else is looked at.
-    if let Some(strike) = gateway.services().faults.strike_action(action) {
+    if let Some(spec) = spec
+        && let Some(strike) = gateway.services().faults.strike_action(action)
+    {
         trace.fault = Some(format!("api:{}", spec.action));
         strike.delay().await;
         if let Some(code) = strike.code {
@@ -163,6 +201,30 @@ async fn run<'a>(
     let caller = auth::check(gateway, parts, &pairs)?;
     trace.scheme = caller.scheme();
     let caller = trace.caller.insert(caller);
+    if let Some((upstream, way)) = outside {
+        let call = Call {
+            action,
+            version,
+            format: trace.format,
+            acs3,
+            parts,
+            pairs: &pairs,
+        };
+        let (outcome, mut passage) = upstream.answer(way, call).await;
+        if let Ok(Some(passed)) = &outcome {
+            passage.findings = findings(spec, &pairs, passed);
+        }
+        trace.passage = Some(Box::new(passage));
+        match outcome? {
+            Some(passed) => return Ok(Answered::Outside(passed)),
+            // No recorded call fits, and localyun is asked to answer then.
+            None => trace.passage = None,
+        }
+        if !is_ours {
+            return Err(ApiError::coded(Code::InvalidVersion));
+        }
+    }
+    let spec = spec.ok_or_else(|| unknown_action(gateway, action))?;
     gateway
         .quota
         .take(spec, caller, gateway.services().clock.now())?;
@@ -177,7 +239,40 @@ async fn run<'a>(
     if gateway.checks_answers {
         report_misfit(spec, &answer);
     }
-    Ok(answer)
+    Ok(Answered::Here(answer))
+}
+
+/// What does not fit the spec of a call that was answered from outside: of its parameters, and of its answer.
+fn findings(spec: Option<&ActionSpec>, pairs: &Pairs<'_>, passed: &Passed) -> Vec<String> {
+    let Some(spec) = spec else {
+        return vec!["the action is not among the documented ones".to_owned()];
+    };
+    let mut found = Vec::new();
+    let told = |error: ApiError| format!("{}: {}", error.code, error.kept_message());
+    match Tree::from_pairs(pairs) {
+        Ok(tree) => match check(spec, &tree) {
+            Ok(checked) => {
+                let unknown = checked.unknown.iter();
+                found.extend(unknown.map(|name| format!("{name} is no parameter of the action")));
+            }
+            Err(problem) => found.push(told(problem.into())),
+        },
+        Err(problem) => found.push(told(problem.into())),
+    }
+    if passed.format == Format::Json && passed.is_success() && passed.body.len() <= COMPARED {
+        let answer = serde_json::from_slice(&passed.body).unwrap_or_default();
+        let misfits = validate(spec, &answer).into_iter();
+        found.extend(misfits.map(|misfit| format!("answer: {misfit}")));
+    }
+    let more = found.len().saturating_sub(FINDINGS);
+    found.truncate(FINDINGS);
+    if more > 0 {
+        found.push(format!("and {more} more"));
+    }
+    for finding in &mut found {
+        *finding = secrets::text(&finding.chars().take(300).collect::<String>()).into_owned();
+    }
+    found
 }
 
 /// Checks the parameters by the spec and runs the action.
@@ -254,6 +349,9 @@ struct Told<'a> {
     code: Option<&'a str>,
     fault: bool,
     took_us: u64,
+    /// Where it was answered, if not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
 }
 
 /// Says what was called, about which stream, and how it went.
@@ -282,6 +380,7 @@ fn tell(
         code,
         fault: trace.fault.is_some(),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        upstream: trace.passage.as_ref().map(|passage| passage.to.as_str()),
     };
     gateway
         .services()
@@ -301,14 +400,19 @@ fn close(
     let cause = error
         .and_then(std::error::Error::source)
         .map(|cause| secrets::text(&cause.to_string()).into_owned());
-    let code = error.map(|e| e.code.as_str());
+    let passed = trace.passage.as_ref();
+    let code = match error {
+        Some(error) => Some(error.code.as_str()),
+        None => passed.and_then(|passage| passage.code.clone().map(Cow::Owned)),
+    };
     if status >= 500 {
         tracing::warn!(request.id = %request_id, action.name = %trace.action, ?code, ?cause, "request failed");
     } else {
         tracing::debug!(request.id = %request_id, action.name = %trace.action, ?code, status, "request");
     }
     let known = trace.spec.map_or("other", |spec| &spec.action);
-    let result = if error.is_some() { "error" } else { "ok" };
+    let refused = error.is_some() || status >= 400;
+    let result = if refused { "error" } else { "ok" };
     gateway.services().metrics.request(known, result);
     let mismatch = error.is_some_and(|e| e.code == Code::SignatureDoesNotMatch);
     let evidence = mismatch.then(|| Evidence::of(parts)).flatten();
@@ -336,6 +440,7 @@ fn close(
         notes: trace.notes,
         fault: trace.fault.is_some(),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        upstream: trace.passage,
     };
     gateway.journal.add(&entry, evidence);
 }

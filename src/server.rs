@@ -6,6 +6,7 @@ mod last_run;
 mod retention;
 
 use std::io::IsTerminal;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ use crate::services::Services;
 use crate::site::addresses::{Addresses, from_here};
 use crate::store::lease::Me;
 use crate::store::{self, Store, StoreError};
+use crate::upstream::{Upstream, loops};
 use doors::{
     bind, bind_play, limit_buffers, serve_api, serve_objects, serve_play, serve_play_tls,
     serve_tls, url,
@@ -169,11 +171,14 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         node: machine(),
     };
     let context = Context::new(services.clone(), hub.clone(), config.clone());
+    let of_the_api = [Some(&api), tls.as_ref()];
+    let upstream = open_upstream(&config, &services, of_the_api).await?;
     let app = App::new(Gateway::new(
         context,
         keys.clone(),
         nonces,
         addresses.clone(),
+        upstream,
     ));
 
     if let Some(seed) = &config.seed {
@@ -441,6 +446,36 @@ fn lock_database(config: &Config, holder: &str) -> Result<Option<LockFile>, Conf
             std::path::Path::new(&beside).display()
         )),
     })
+}
+
+/// Where calls go that others answer. One that leads back here is refused: it would go round for ever.
+async fn open_upstream(
+    config: &Config,
+    services: &Services,
+    of_the_api: [Option<&TcpListener>; 2],
+) -> Result<Option<Upstream>, ConfigError> {
+    let settings = &config.upstream;
+    let listeners = of_the_api.into_iter().flatten();
+    let listeners: Vec<_> = listeners.filter_map(|at| at.local_addr().ok()).collect();
+    if let Some(endpoint) = &settings.endpoint
+        && settings.mode.forwards()
+        && loops::leads_to(endpoint, &listeners).await
+    {
+        return Err(ConfigError::new(
+            "--upstream",
+            format!("{endpoint} is this server itself"),
+        ));
+    }
+    let upstream = Upstream::open(settings, services.metrics.clone())
+        .map_err(|unusable| ConfigError::new(unusable.setting, unusable.problem))?;
+    match &upstream {
+        Some(upstream) => tracing::info!("{}", upstream.told()),
+        None if settings.endpoint.is_some() || settings.cassette.is_some() => tracing::warn!(
+            "nothing is forwarded to the upstream and nothing answered from the cassette: --upstream-mode is off"
+        ),
+        None => {}
+    }
+    Ok(upstream)
 }
 
 /// The name of this machine, for others that use the same database.

@@ -58,7 +58,7 @@ fn parts(args: &SignArgs) -> Result<HttpParts, CliError> {
     let has = |name: &str| headers.iter().any(|(known, _)| known == name);
     let (has_host, has_type) = (has("host"), has("content-type"));
     if !has_host {
-        headers.push(("host".to_owned(), super::signed::host(&url)));
+        headers.push(("host".to_owned(), crate::site::host::header_of(&url)));
     }
     if args.data.is_some() && !has_type {
         let form = "application/x-www-form-urlencoded".to_owned();

@@ -11,6 +11,7 @@ use crate::clock::machine_now;
 use crate::ids;
 use crate::model::wire_time;
 use crate::rpc::{signature_v1, signature_v3};
+use crate::site::host;
 use crate::wire::params::Pairs;
 use crate::wire::percent;
 
@@ -136,7 +137,7 @@ fn v1(call: Call<'_>, target: &Target, stamp: Stamp) -> Signed {
 fn acs3(call: Call<'_>, target: &Target, stamp: Stamp) -> Result<Signed, CliError> {
     let body_hash = signature_v3::body_hash(b"");
     let mut headers = vec![
-        ("host", host(&target.endpoint)),
+        ("host", host::header_of(&target.endpoint)),
         ("x-acs-action", call.action.to_owned()),
         ("x-acs-content-sha256", body_hash.clone()),
         ("x-acs-date", stamp.time),
@@ -183,14 +184,6 @@ fn acs3(call: Call<'_>, target: &Target, stamp: Stamp) -> Result<Signed, CliErro
         headers,
         explanation,
     })
-}
-
-/// The Host header as HTTP clients write it: the port only where it is not the scheme's own.
-pub(super) fn host(endpoint: &Url) -> String {
-    let name = endpoint.host_str().unwrap_or_default();
-    endpoint
-        .port()
-        .map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
 }
 
 fn with_query(endpoint: &Url, pairs: &[(String, String)]) -> Url {

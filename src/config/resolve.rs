@@ -1,9 +1,9 @@
 //! From what was written to typed settings.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::keys::{KEYS, Key, find};
+use super::raw::{Raw, access_key, choice};
 use super::{
     AccessKey, Auth, Buckets, ClockMode, Config, ConfigError, Domains, Limits, OutsideStore, Shown,
 };
@@ -24,37 +24,6 @@ const OF_TOOLS: [&str; 6] = [
     "LOCALYUN_CHECK_ANSWERS",
     "LOCALYUN_BIN",
 ];
-
-/// What was written, with where.
-#[derive(Debug, Clone, Default)]
-pub struct Raw(BTreeMap<&'static str, (String, String)>);
-
-impl Raw {
-    /// Sets a value, as a flag does.
-    pub fn set(&mut self, name: &'static str, value: impl Into<String>, source: impl Into<String>) {
-        self.0.insert(name, (value.into(), source.into()));
-    }
-
-    /// Whether a value is there.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|(value, _)| value.as_str())
-    }
-
-    fn source(&self, name: &str) -> String {
-        self.0
-            .get(name)
-            .map_or_else(|| format!("--{name}"), |(_, source)| source.clone())
-    }
-
-    fn wrong(&self, name: &str, problem: impl std::fmt::Display) -> ConfigError {
-        ConfigError::new(self.source(name), problem)
-    }
-}
 
 /// Merges flags, environment, config file and defaults.
 pub fn load(flags: &Raw, env: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
@@ -124,18 +93,6 @@ fn read_file(raw: &mut Raw, path: &str, source: &str) -> Result<(), ConfigError>
     Ok(())
 }
 
-fn choice<T: Copy>(raw: &Raw, name: &str, options: &[(&str, T)]) -> Result<T, ConfigError> {
-    let value = raw.get(name).unwrap_or_default();
-    options
-        .iter()
-        .find(|(word, _)| *word == value)
-        .map(|(_, chosen)| *chosen)
-        .ok_or_else(|| {
-            let words: Vec<&str> = options.iter().map(|(word, _)| *word).collect();
-            raw.wrong(name, format!("{value:?} is none of {}", words.join(", ")))
-        })
-}
-
 fn address(raw: &Raw, name: &str) -> Result<String, ConfigError> {
     let value = raw.get(name).unwrap_or_default();
     if host::has_port(value) {
@@ -145,25 +102,6 @@ fn address(raw: &Raw, name: &str) -> Result<String, ConfigError> {
         name,
         format!("{value:?} is no address; write HOST:PORT, for example 127.0.0.1:8080"),
     ))
-}
-
-fn access_key(raw: &Raw, name: &str, text: &str) -> Result<AccessKey, ConfigError> {
-    let mut parts = text.splitn(3, ':');
-    let (id, secret, rest) = (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-        parts.next(),
-    );
-    if id.is_empty() || secret.is_empty() {
-        return Err(raw.wrong(name, "must be ID:SECRET, or ID:SECRET:TOKEN"));
-    }
-    let disabled = rest == Some("disabled");
-    Ok(AccessKey {
-        id: id.to_owned(),
-        secret: secret.to_owned(),
-        token: rest.filter(|_| !disabled).map(str::to_owned),
-        disabled,
-    })
 }
 
 /// Checks and types every setting.
@@ -298,6 +236,7 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
             .filter(|token| !token.is_empty())
             .map(str::to_owned)
             .collect(),
+        upstream: super::upstream::read(raw)?,
         log: text("log").unwrap_or_else(|| "info".to_owned()),
         shown: shown(raw),
         data_dir,

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 /// Nobody but the user whose process it is reads what the service keeps.
@@ -168,6 +168,20 @@ impl Held {
     pub fn rename(&self, name: impl AsRef<OsStr>, new: impl AsRef<OsStr>) -> io::Result<()> {
         let (name, new) = (single(name.as_ref())?, single(new.as_ref())?);
         Ok(rustix::fs::renameat(&self.folder, name, &self.folder, new)?)
+    }
+
+    /// Makes the names of this folder last: what was renamed stays so when the machine loses its power.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.folder)?)
+    }
+
+    /// Keeps other processes that ask the same from this folder, for as long as it is held; false where one of them has it.
+    pub fn take_alone(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The same folder once more.

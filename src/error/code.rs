@@ -73,6 +73,7 @@ ContentLengthDoesNotMatch = "ContentLengthDoesNotMatch", 400, "The Content-Lengt
 MissingParameter = "MissingParameter", 400, "A mandatory parameter of this action is absent.";
 // localyun itself.
 ActionNotImplemented = "ActionNotImplemented", 400, "The action {Action} is a documented one and passed the checks of its parameters, but localyun does not implement it.";
+NotRecorded = "NotRecorded", 400, "No recorded call of the cassette fits this one.";
 InvalidParameter = "InvalidParameter", 400, "A parameter of the request is not valid.";
 RequestEntityTooLarge = "RequestEntityTooLarge", 413, "The request is larger than this service accepts.";
 // The product.
@@ -175,7 +176,10 @@ impl Code {
     pub fn is_ours(&self) -> bool {
         matches!(
             self,
-            Code::ActionNotImplemented | Code::InvalidParameter | Code::RequestEntityTooLarge
+            Code::ActionNotImplemented
+                | Code::NotRecorded
+                | Code::InvalidParameter
+                | Code::RequestEntityTooLarge
         )
     }
 

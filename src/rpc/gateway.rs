@@ -13,6 +13,7 @@ use crate::services::Services;
 use crate::site::OwnNames;
 use crate::site::addresses::Addresses;
 use crate::spec::Spec;
+use crate::upstream::Upstream;
 
 /// Everything that [`super::answer`] takes of the running service.
 pub struct Gateway {
@@ -28,13 +29,21 @@ pub struct Gateway {
     pub addresses: Addresses,
     /// The names by which requests may mean this machine.
     pub own_names: OwnNames,
+    /// Where calls go that others answer; none where nothing is forwarded.
+    pub upstream: Option<Upstream>,
     /// Whether each answer is compared with the spec: in debug builds, and where tests ask for it.
     pub checks_answers: bool,
 }
 
 impl Gateway {
     #[must_use]
-    pub fn new(context: Context, keys: Arc<KeyRing>, nonces: Nonces, addresses: Addresses) -> Self {
+    pub fn new(
+        context: Context,
+        keys: Arc<KeyRing>,
+        nonces: Nonces,
+        addresses: Addresses,
+        upstream: Option<Upstream>,
+    ) -> Self {
         let config = &context.config;
         let written = [Some(config.api_addr.as_str()), config.tls_addr.as_deref()];
         let names = addresses.of_the_api().chain(written.into_iter().flatten());
@@ -44,6 +53,7 @@ impl Gateway {
             own_names: OwnNames::new(addresses.public_host.as_deref(), names),
             quota: Quota::new(config.limits),
             nonces,
+            upstream,
             journal: Journal::default(),
             checks_answers: cfg!(debug_assertions)
                 || std::env::var_os("LOCALYUN_CHECK_ANSWERS")
@@ -66,5 +76,8 @@ impl Gateway {
     pub fn forget(&self) {
         self.journal.clear();
         self.quota.clear();
+        if let Some(upstream) = &self.upstream {
+            upstream.forget();
+        }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::caller::Scheme;
 use crate::clock::UnixMs;
 use crate::secrets;
+use crate::upstream::Passage;
 use crate::wire::params::Pair;
 use evidence::Evidence;
 
@@ -51,6 +52,9 @@ pub struct Entry<'a> {
     pub notes: Vec<String>,
     pub fault: bool,
     pub took_us: u64,
+    /// Its way to the upstream or the cassette, where it went there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Box<Passage>>,
 }
 
 /// An entry as it is kept: one block of memory instead of the dozens of small ones that an [`Entry`] is, which would lie
@@ -174,6 +178,7 @@ mod tests {
             notes: Vec::new(),
             fault: false,
             took_us: 0,
+            upstream: None,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use url::Url;
+
 /// Bytes of the longest name (RFC 1035 section 2.3.4).
 const LONGEST: usize = 253;
 /// Bytes of the longest part of a name between dots.
@@ -37,6 +39,15 @@ pub fn domain(text: &str) -> Option<String> {
     };
     let fits = text.len() <= LONGEST && text.split('.').all(label);
     fits.then(|| text.to_ascii_lowercase())
+}
+
+/// The Host header as HTTP clients write it: the port only where it is not the scheme's own.
+#[must_use]
+pub fn header_of(endpoint: &Url) -> String {
+    let name = endpoint.host_str().unwrap_or_default();
+    endpoint
+        .port()
+        .map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
 }
 
 /// A host as it stands in a URL.

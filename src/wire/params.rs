@@ -31,6 +31,22 @@ pub const MAX_INDEX: usize = 1_000;
 /// Deepest nesting, counted in the dots of a name plus one.
 pub const MAX_DEPTH: usize = 8;
 
+/// Parameters that the signature and the gateway make, and not what is asked for.
+pub const SIGNING: [&str; 12] = [
+    "AccessKeyId",
+    "Action",
+    "BearerToken",
+    "Format",
+    "SecurityToken",
+    "Signature",
+    "SignatureMethod",
+    "SignatureNonce",
+    "SignatureType",
+    "SignatureVersion",
+    "Timestamp",
+    "Version",
+];
+
 /// Why a request's parameters cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ParamError {

@@ -46,6 +46,15 @@ impl Format {
         }
     }
 
+    /// Its name, as `Format` has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Xml => "XML",
+        }
+    }
+
     fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json;charset=utf-8",

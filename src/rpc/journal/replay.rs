@@ -1,22 +1,7 @@
 //! A journal entry as something to run again: our own command line, curl, and an SDK call.
 
 use super::Entry;
-
-/// Parameters that the signature makes, not the caller.
-const SIGNING: [&str; 12] = [
-    "AccessKeyId",
-    "Action",
-    "BearerToken",
-    "Format",
-    "SecurityToken",
-    "Signature",
-    "SignatureMethod",
-    "SignatureNonce",
-    "SignatureType",
-    "SignatureVersion",
-    "Timestamp",
-    "Version",
-];
+use crate::wire::params::SIGNING;
 
 fn business<'e>(entry: &'e Entry<'_>) -> impl Iterator<Item = (&'e str, &'e str)> {
     entry
@@ -197,6 +182,7 @@ mod tests {
             notes: Vec::new(),
             fault: false,
             took_us: 0,
+            upstream: None,
         };
         assert_eq!(
             as_command(&entry, None),
