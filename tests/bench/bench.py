@@ -13,10 +13,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 
-from bench import hour, instructions, long, media, play, procs, profile, recording, report, requests, startup, store  # noqa: E402
+from bench import hour, instructions, long, media, play, procs, profile, recording, report, requests, startup, store, upstream  # noqa: E402
 
 PROJECT = HERE.parents[1]
-PARTS = ("start", "api", "profile", "instructions", "recording", "store", "play", "long", "hour")
+PARTS = ("start", "api", "profile", "instructions", "recording", "store", "play", "upstream", "long", "hour")
 
 
 def say(line: str) -> None:
@@ -94,6 +94,8 @@ def main() -> int:
     if "play" in parts:
         crowds = play.runs(asked.play_seconds, tools, run / "play", say)
         section("Live viewers", report.play(crowds), play.failures(crowds))
+    if "upstream" in parts:
+        section("Through a gateway", report.upstream(upstream.measure(tools.fire, run, asked.requests, asked.depth, say)), [])
     if "long" in parts:
         seen = long.measure(asked.long_streams, asked.long_seconds, tools, run / "media", say)
         section("Many streams for long", report.long(seen), seen.failures())

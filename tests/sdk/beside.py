@@ -1,12 +1,15 @@
 """Two programs side by side: both get the same requests in the same order, and every answer must be the same but for what no two runs
 share: ids, times and the machine's own ports.
 
-    beside.py OLD NEW [--requests 20000] [--seed 1] [--without ACTION,…]
+    beside.py OLD NEW [--requests 20000] [--seed 1] [--without ACTION,…] [--through]
 
 For whoever changes the inside and means to change nothing outside. The requests are made of the documented actions and their parameters:
 good values, values at and beyond the bounds, wrong types, names twice, unknown names, other methods and forms, and signatures by both
 schemes, some of them broken. In between come the control routes, since they show the state that the calls have made.
 Each difference is shown once per action and kind; the exit status is 1 when there is one.
+
+With --through the new program is asked through a gateway (`--upstream-mode all`) before a second process of it, and the control routes are those
+of the process behind; the answers have to be the same but for the header that says where they came from.
 """
 
 import argparse
@@ -188,21 +191,57 @@ class Peer:
 
     def __init__(self, program: str):
         self.server = Server("--clock-start", START, "--log", "warn", program=program, environment={"LOCALYUN_CHECK_ANSWERS": None})
-        self.at = urlsplit(self.server.api)
-        self.connection = http.client.HTTPConnection(self.at.hostname or "", self.at.port, timeout=60)
+        self.connection = connection(self.server)
 
     def ask(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], str]:
-        for again in (False, True):
-            try:
-                self.connection.request(method, target, body=body or None, headers=headers)
-                answer = self.connection.getresponse()
-                told = sorted((k.lower(), alike(v)) for k, v in answer.getheaders() if k.lower() not in ("date", "content-length"))
-                return answer.status, told, alike(answer.read().decode("utf-8", "replace"))
-            except (http.client.HTTPException, OSError):
-                self.connection.close()
-                if again:
-                    raise
-        raise AssertionError("not reached")
+        return exchanged(self.connection, method, target, headers, body)
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
+class Gateway(Peer):
+    """A gateway and the program behind it, whose state the control routes show."""
+
+    def __init__(self, program: str):
+        super().__init__(program)
+        flags = ["--upstream", self.server.api, "--upstream-access-key", "testid:testsecret", "--upstream-mode", "all", "--upstream-refuse", "none"]
+        self.front = Server(*flags, "--clock-start", START, "--log", "error", program=program)
+        self.entrance = connection(self.front)
+        self.outside = 0
+
+    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], str]:
+        if target.startswith("/_localyun"):
+            return super().ask(method, target, headers, body)
+        status, told, text = exchanged(self.entrance, method, target, headers, body)
+        kept = [(name, value) for name, value in told if name != "x-localyun-upstream"]
+        self.outside += len(kept) < len(told)
+        return status, kept, text
+
+    def stop(self) -> None:
+        self.front.stop()
+        super().stop()
+        print(f"{self.outside} answers came through the gateway")
+
+
+def connection(server: Server) -> http.client.HTTPConnection:
+    at = urlsplit(server.api)
+    return http.client.HTTPConnection(at.hostname or "", at.port, timeout=60)
+
+
+def exchanged(kept: http.client.HTTPConnection, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], str]:
+    """A request and its answer, without what two runs do not share."""
+    for again in (False, True):
+        try:
+            kept.request(method, target, body=body or None, headers=headers)
+            answer = kept.getresponse()
+            told = sorted((k.lower(), alike(v)) for k, v in answer.getheaders() if k.lower() not in ("date", "content-length"))
+            return answer.status, told, alike(answer.read().decode("utf-8", "replace"))
+        except (http.client.HTTPException, OSError):
+            kept.close()
+            if again:
+                raise
+    raise AssertionError("not reached")
 
 
 def main() -> int:
@@ -212,9 +251,13 @@ def main() -> int:
     arguments.add_argument("--requests", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--without", default="", help="actions that are not asked, with commas between them")
+    arguments.add_argument("--through", action="store_true", help="the new program through a gateway")
     given = arguments.parse_args()
     maker = Maker(given.seed, set(filter(None, given.without.split(","))))
-    peers = [Peer(given.old), Peer(given.new)]
+    if given.through:
+        # The host that a request names is the caller's on one way and the upstream's on the other.
+        UNLIKE.append((re.compile(r"live\.example\.com"), "HOST"))
+    peers = [Peer(given.old), (Gateway if given.through else Peer)(given.new)]
     covered = json.loads(peers[0].ask("GET", "/_localyun/coverage", {}, b"")[2])
     maker.prefer({row["action"] for row in covered["actions"] if row["standing"] == "implemented"})
     counts: dict[str, int] = {}
@@ -236,7 +279,7 @@ def main() -> int:
                 print(f"  new {new[0]} {[h for h in new[1] if h not in old[1]]} {new[2][:1500]}", flush=True)
     finally:
         for peer in peers:
-            peer.server.stop()
+            peer.stop()
     told = ", ".join(f"{count} with status {status}" for status, count in sorted(counts.items()))
     print(f"{given.requests} requests: {told}; {different} answers differ")
     return 1 if different else 0

@@ -1,6 +1,9 @@
 """Runs the story and the documented lines with every client, prints the table, and keeps it in docs/clients.md.
 
-    matrix.py [--keep] [NAME ...]       NAME is a row's name; --keep writes docs/clients.md after a whole run
+    matrix.py [--keep] [--through | --record DIR | --replay DIR] [NAME ...]
+
+NAME is a row's name; --keep writes docs/clients.md after a whole run. With --through every client tells its story through a gateway to a
+second server; --record keeps the calls in DIR, --replay answers them from there, with no server behind.
 """
 
 import os
@@ -8,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +21,11 @@ sys.path.insert(0, str(PROJECT / "tests" / "scenarios"))
 sys.dont_write_bytecode = True
 
 from clients import CLIENTS, KINDS, PLACE, CannotInstall, Client  # noqa: E402
-from harness.api import Api  # noqa: E402
 from harness.receiver import Receiver  # noqa: E402
 from harness.server import Server, clean_environment  # noqa: E402
 from speaker import Speaker  # noqa: E402
-from story import ENDPOINT, Story  # noqa: E402
+from story import ENDPOINT  # noqa: E402
+from ways import FromCassette, Straight, Through  # noqa: E402
 
 SNIPPET_SECONDS = 120
 # What every page's lines ask for, so that the server has an answer for them.
@@ -79,7 +83,7 @@ def check_lines(client: Client, server: Server) -> None:
     assert PAGE_BUCKET in done.stdout, f"the lines of docs/sdk/{client.page} printed {done.stdout[-400:]!r}"
 
 
-def judge(client: Client, server: Server, receiver: Receiver) -> Verdict:
+def judge(client: Client, way: Straight) -> Verdict:
     """One row."""
     began = time.monotonic()
     try:
@@ -88,11 +92,12 @@ def judge(client: Client, server: Server, receiver: Receiver) -> Verdict:
         return Verdict(client, False, f"not run: {error}")
     print(f"{time.strftime('%H:%M:%S')}  {client.name}", file=sys.stderr, flush=True)
     try:
-        with Speaker(client.speaker(), environment(server), client.place / "speaker.log") as speaker:
-            story = Story(server, receiver.inbox(), speaker, f"{client.name}.example.com")
+        with Speaker(client.speaker(), environment(way.front), client.place / "speaker.log") as speaker:
+            story = way.story(client.name, speaker)
             story.tell()
         assert story.lacked == set(client.lacks), f"lacks {sorted(story.lacked)}, known to lack {sorted(client.lacks)}"
-        check_lines(client, server)
+        check_lines(client, way.front)
+        way.told(client.name, story)
     except Exception as error:  # whatever one row does, the others are still judged
         words = " ".join(f"{type(error).__name__}: {error}".split()).replace("|", "\\|")
         return Verdict(client, False, f"RED: {words[:600]}", time.monotonic() - began)
@@ -117,8 +122,19 @@ def keep(verdicts: list[Verdict]) -> None:
     path.write_text(f"{head}<!-- matrix -->\n{table(verdicts)}\n<!-- end -->{tail}")
 
 
+def option(arguments: list[str], name: str) -> Path | None:
+    """Takes an option with its folder out of the arguments."""
+    if name not in arguments:
+        return None
+    at = arguments.index(name)
+    folder = Path(arguments[at + 1]).resolve()
+    del arguments[at : at + 2]
+    return folder
+
+
 def main(arguments: list[str]) -> int:
     """Runs the rows that are named, or all."""
+    record, replay = option(arguments, "--record"), option(arguments, "--replay")
     names = [argument for argument in arguments if not argument.startswith("-")]
     unknown = set(names) - {client.name for client in CLIENTS}
     if unknown:
@@ -126,14 +142,20 @@ def main(arguments: list[str]) -> int:
         return 2
     PLACE.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("MAVEN_OPTS", "-Xmx512m")
-    receiver = Receiver()
-    try:
-        with Server() as server:
-            page_rule = {"DomainName": PAGE_DOMAIN, "AppName": "live", "OssBucket": PAGE_BUCKET, "OssEndpoint": ENDPOINT}
-            Api(server.api).call("AddLiveAppRecordConfig", **page_rule, RecordFormat=[{"Format": "mp4"}])
-            verdicts = [judge(client, server, receiver) for client in CLIENTS if not names or client.name in names]
-    finally:
-        receiver.close()
+    with ExitStack() as ends:
+        receiver = Receiver()
+        ends.callback(receiver.close)
+        if replay:
+            way: Straight = FromCassette(ends, replay)
+        elif record or "--through" in arguments:
+            if record:
+                record.mkdir(parents=True, exist_ok=True)
+            way = Through(ends, receiver, record)
+        else:
+            way = Straight(ends, receiver)
+        page_rule = {"DomainName": PAGE_DOMAIN, "AppName": "live", "OssBucket": PAGE_BUCKET, "OssEndpoint": ENDPOINT}
+        way.prepare("AddLiveAppRecordConfig", **page_rule, RecordFormat=[{"Format": "mp4"}])
+        verdicts = [judge(client, way) for client in CLIENTS if not names or client.name in names]
     print(table(verdicts))
     if "--keep" in arguments and not names:
         keep(verdicts)

@@ -9,6 +9,7 @@ from .play import Row as Crowd
 from .recording import Condition, Row, floor
 from .requests import BARE, RULES, Rate
 from .store import PAGE, SMALL, Store
+from .upstream import WAYS, Hop
 
 BEGIN, END = "<!-- newest run: begin -->", "<!-- newest run: end -->"
 # What the project set itself: signed reads as a part of the bare framework's rate, and durable writes a second.
@@ -182,3 +183,22 @@ def write(page: Path, lines: list[str]) -> None:
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     page.write_text(head + "\n".join([BEGIN, "", *lines, "", END]) + tail)
+
+
+def upstream(hop: Hop) -> list[str]:
+    """The ways of a call, as ratios to the direct one."""
+
+    def row(way: str, scheme: str) -> list[str]:
+        rate, direct = hop.of(way, scheme), hop.of("direct", scheme)
+        return [
+            f"{way}, {scheme}",
+            f"{rate.per_second:.0f}",
+            f"{rate.per_second / direct.per_second:.2f}",
+            f"{rate.cpu_us:.0f}",
+            f"{rate.cpu_us / direct.cpu_us:.2f}",
+            f"{rate.p50_ms:.2f}",
+            f"{rate.p99_ms:.2f}",
+        ]
+
+    head = "way of a read of 10 rules | answers/s | to direct | CPU µs of the process asked | to direct | p50 ms | p99 ms"
+    return _table(head, [row(way, scheme) for way in WAYS for scheme in ("V1", "ACS3")])
