@@ -1,11 +1,13 @@
 //! What is a secret, and what stands in its place: the one list for the log, the journal, its diagnosis, snapshots and the shown settings.
 //!
 //! A secret is told by its name (a parameter's, a function argument's, a header's), or by its place in a URL: the user and the password
-//! before the host, and values of a query whose names say so. Pure.
+//! before the host, and values of a query whose names say so. JSON is looked into, also inside of texts: its members by their names, and
+//! lists of pairs (`ArgName` `auth_key1`, `ArgValue` …). A private key is told by how it begins. Pure.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Map, Value};
 
 /// What a secret is shown as.
 pub const HIDDEN: &str = "***";
@@ -47,6 +49,14 @@ const IN_QUERY: [&str; 17] = [
     "auth", "code", "hash", "hmac", "jwt", "key", "nonce", "otp", "pass", "pin", "pw", "pwd",
     "session", "sid", "sig", "sign", "ticket",
 ];
+
+/// Members by which an object names what its other member is the value of, and that other member.
+pub const NAMING: [&str; 6] = ["ArgName", "argName", "Name", "name", "Key", "key"];
+pub const NAMED: [&str; 6] = ["ArgValue", "argValue", "Value", "value", "Text", "text"];
+/// How a private key in PEM is told.
+const PRIVATE: &str = "PRIVATE KEY-----";
+/// Levels of JSON inside of texts that are looked into.
+const INSIDE: usize = 4;
 
 /// What a percent-encoded value keeps as it is: unreserved characters, and the mask.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -185,13 +195,93 @@ pub fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A named value as it may be shown.
+/// A named value as it may be shown; of a name in parts (`Config.1.AuthKey`) the last one says it too.
 #[must_use]
 pub fn shown<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    if is_name(name) && !value.is_empty() {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if !value.is_empty() && (is_name(name) || (last.len() < name.len() && is_name(last))) {
         Cow::Borrowed(HIDDEN)
     } else {
-        text(value)
+        self::value(value)
+    }
+}
+
+/// A value whose name is none of a secret, as it may be shown: without private keys, and without the secrets of JSON and URLs in it.
+#[must_use]
+pub fn value(value: &str) -> Cow<'_, str> {
+    inside(value, INSIDE)
+}
+
+fn inside(value: &str, levels: usize) -> Cow<'_, str> {
+    if value.len() > PRIVATE.len() && value.contains(PRIVATE) {
+        return Cow::Borrowed(HIDDEN);
+    }
+    let begins = value.trim_ascii_start().as_bytes().first();
+    if levels > 0
+        && matches!(begins, Some(b'{' | b'['))
+        && let Ok(mut json) = serde_json::from_str::<Value>(value)
+        && masked(&mut json, levels - 1)
+    {
+        return Cow::Owned(json.to_string());
+    }
+    text(value)
+}
+
+/// Takes the secrets out of a JSON document; says whether there were some.
+pub fn json(value: &mut Value) -> bool {
+    masked(value, INSIDE)
+}
+
+fn is_hidden(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty() || text == HIDDEN,
+        Value::Null | Value::Bool(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether an object names by one member a secret that another member holds.
+fn names_a_secret(members: &Map<String, Value>) -> bool {
+    NAMING.iter().any(|name| {
+        let named = members.get(*name).and_then(Value::as_str);
+        named.is_some_and(is_name)
+    })
+}
+
+fn masked(value: &mut Value, levels: usize) -> bool {
+    match value {
+        Value::Object(members) => {
+            let pair = names_a_secret(members);
+            let mut any = false;
+            for (name, member) in members.iter_mut() {
+                let is_secret = is_name(name) || (pair && NAMED.contains(&name.as_str()));
+                // Lists of a secret's name (`Functions`) are looked into like others.
+                let is_leaf = !matches!(member, Value::Object(_) | Value::Array(_));
+                if is_secret && is_leaf && !is_hidden(member) {
+                    *member = Value::from(HIDDEN);
+                    any = true;
+                } else {
+                    any |= masked(member, levels);
+                }
+            }
+            any
+        }
+        Value::Array(items) => {
+            let mut any = false;
+            for item in items {
+                any |= masked(item, levels);
+            }
+            any
+        }
+        Value::String(whole) => {
+            let shown = inside(whole, levels);
+            if shown == *whole {
+                return false;
+            }
+            *whole = shown.into_owned();
+            true
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -320,6 +410,63 @@ mod tests {
         assert_eq!(
             without(&hidden),
             "http://h/x?token=&usrargs=k%3D1%26key%3D&b=c"
+        );
+    }
+
+    fn masked_json(text: &str) -> String {
+        let mut value: Value = serde_json::from_str(text).unwrap();
+        let changed = json(&mut value);
+        assert_eq!(
+            changed,
+            value != serde_json::from_str::<Value>(text).unwrap()
+        );
+        value.to_string()
+    }
+
+    #[test]
+    fn secrets_of_json_are_hidden() {
+        for (given, shown) in [
+            (r#"{"RequestId":"A","N":1}"#, r#"{"RequestId":"A","N":1}"#),
+            (
+                r#"{"Credentials":{"AccessKeyId":"i","AccessKeySecret":"tell","SecurityToken":"tell"}}"#,
+                r#"{"Credentials":{"AccessKeyId":"i","AccessKeySecret":"***","SecurityToken":"***"}}"#,
+            ),
+            (
+                r#"{"L":[{"ArgName":"auth_key1","ArgValue":"tell"},{"ArgName":"auth_type","ArgValue":"type_a"}]}"#,
+                r#"{"L":[{"ArgName":"auth_key1","ArgValue":"***"},{"ArgName":"auth_type","ArgValue":"type_a"}]}"#,
+            ),
+            (
+                r#"{"NotifyUrl":"http://u:tell@h/x?token=tell&b=c"}"#,
+                r#"{"NotifyUrl":"http://***@h/x?token=***&b=c"}"#,
+            ),
+            (
+                r#"{"Inner":"{\"AuthKey\":\"tell\",\"x\":1}"}"#,
+                r#"{"Inner":"{\"AuthKey\":\"***\",\"x\":1}"}"#,
+            ),
+            (
+                r#"{"SSLPub":"-----BEGIN RSA PRIVATE KEY-----\ntell"}"#,
+                r#"{"SSLPub":"***"}"#,
+            ),
+            (
+                r#"{"NotifyAuthKey":"","NextPageToken":"p","NotifyReqAuth":true}"#,
+                r#"{"NotifyAuthKey":"","NextPageToken":"p","NotifyReqAuth":true}"#,
+            ),
+            (r#"{"Token":5}"#, r#"{"Token":"***"}"#),
+        ] {
+            assert_eq!(masked_json(given), shown);
+        }
+    }
+
+    #[test]
+    fn parameters_are_hidden_by_the_last_part_of_their_name() {
+        assert_eq!(shown("Config.1.AuthKey", "tell"), "***");
+        assert_eq!(shown("SSLPri", "tell"), "***");
+        assert_eq!(shown("Functions", "[{}]"), "***");
+        assert_eq!(shown("NotifyAuthKey", ""), "");
+        assert_eq!(shown("StreamName", "s"), "s");
+        assert_eq!(
+            shown("Args", r#"[{"Name":"auth_key1","Value":"tell"}]"#),
+            r#"[{"Name":"auth_key1","Value":"***"}]"#
         );
     }
 }

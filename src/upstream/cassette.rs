@@ -100,7 +100,7 @@ impl Body {
             && let Ok(mut value) = serde_json::from_slice::<Value>(bytes)
         {
             let exact = value.to_string().as_bytes() == bytes;
-            let masked = mask::json(&mut value);
+            let masked = secrets::json(&mut value);
             // What is masked is another body in any case.
             if exact || masked {
                 return Self::Json(value);
@@ -108,7 +108,7 @@ impl Body {
         }
         match std::str::from_utf8(bytes) {
             Ok(text) if format == Format::Xml => Self::Text(mask::xml(text).into_owned()),
-            Ok(text) => Self::Text(secrets::text(text).into_owned()),
+            Ok(text) => Self::Text(secrets::value(text).into_owned()),
             Err(_) => Self::Base64(STANDARD.encode(bytes)),
         }
     }
@@ -139,7 +139,7 @@ impl Asked {
         let mut params = Params::new();
         let business = call.pairs.as_slice().iter();
         for (name, value) in business.filter(|(name, _)| !SIGNING.contains(&name.as_ref())) {
-            let value = mask::param(name, value).into_owned();
+            let value = secrets::shown(name, value).into_owned();
             match params.entry(name.to_string()) {
                 std::collections::btree_map::Entry::Vacant(slot) => {
                     slot.insert(Values::One(value));

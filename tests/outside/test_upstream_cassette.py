@@ -11,7 +11,7 @@ from harness.server import Server
 from upstreams import PLANTED, Told, answer, forwarding, pair, saying
 
 DOMAIN = "play.example.com"
-RULE = {"DomainName": DOMAIN, "AppName": "live", "OssBucket": "b", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
+RULE = {"DomainName": DOMAIN, "AppName": "live", "OssBucket": "recordings", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
 
 
 def replaying(folder: Path, *more: str) -> Server:

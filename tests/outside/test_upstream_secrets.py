@@ -41,7 +41,8 @@ def test_the_upstreams_key_is_found_nowhere(mode, tmp_path):
         api = Api(gateway.api)
         told = [api.ask("DescribeLiveSnapshotConfig", DomainName=DOMAIN), api.ask("NoSuchAction"), api.ask("StartCaster")]
         told += [Api(gateway.api, secret="wrong").ask("NoSuchAction")]
-        behind.stop()
+        behind.process.terminate()
+        behind.process.wait(20)
         told += [api.ask("DescribeLiveSnapshotConfig", DomainName=DOMAIN)]
         assert told[-1][0] == 503
         seen = looked_at(gateway) | cassette(folder) | {"answers": json.dumps(told), "ready": json.dumps(gateway.ready)}

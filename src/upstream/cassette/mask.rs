@@ -1,110 +1,12 @@
-//! Secrets taken out of what is recorded: by the one list of names, in parameters, in JSON and in XML. Pure.
-//!
-//! Beside values whose names say it, there are lists of pairs (`ArgName` `auth_key1`, `ArgValue` …), JSON inside of texts, and private keys,
-//! which are told by how they begin.
+//! Secrets taken out of XML answers that are recorded, by the names of elements and by pairs of name and value; what else is one is told by
+//! the one list. Pure.
 
 use std::borrow::Cow;
 
 use quick_xml::events::{BytesText, Event};
 use quick_xml::{Reader, Writer};
-use serde_json::Value;
 
 use crate::secrets::{self, HIDDEN};
-
-/// Members by which an object names what its other member is the value of.
-const NAMES: [&str; 6] = ["ArgName", "argName", "Name", "name", "Key", "key"];
-const VALUES: [&str; 6] = ["ArgValue", "argValue", "Value", "value", "Text", "text"];
-/// How a private key in PEM is told.
-const PRIVATE: &str = "PRIVATE KEY-----";
-/// Levels of JSON inside of texts that are looked into.
-const INSIDE: usize = 4;
-
-/// A parameter's value as it may be kept.
-#[must_use]
-pub fn param<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    if !value.is_empty() && (secrets::is_name(name) || secrets::is_name(last)) {
-        return Cow::Borrowed(HIDDEN);
-    }
-    text(value, INSIDE)
-}
-
-/// A text as it may be kept: keys, JSON inside of it and URLs without their secrets.
-fn text(value: &str, levels: usize) -> Cow<'_, str> {
-    if value.contains(PRIVATE) {
-        return Cow::Borrowed(HIDDEN);
-    }
-    let begins = value.trim_start().as_bytes().first();
-    if levels > 0
-        && matches!(begins, Some(b'{' | b'['))
-        && let Ok(mut inner) = serde_json::from_str::<Value>(value)
-        && masked(&mut inner, levels - 1)
-    {
-        return Cow::Owned(inner.to_string());
-    }
-    secrets::text(value)
-}
-
-/// Takes the secrets out of a JSON document; says whether there were some.
-pub fn json(value: &mut Value) -> bool {
-    masked(value, INSIDE)
-}
-
-fn is_shown(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.is_empty() || text == HIDDEN,
-        Value::Null | Value::Bool(_) => true,
-        _ => false,
-    }
-}
-
-/// Whether the object names by one member a secret that another member holds.
-fn names_a_secret(members: &serde_json::Map<String, Value>) -> bool {
-    NAMES.iter().any(|name| {
-        let named = members.get(*name).and_then(Value::as_str);
-        named.is_some_and(secrets::is_name)
-    })
-}
-
-fn masked(value: &mut Value, levels: usize) -> bool {
-    match value {
-        Value::Object(members) => {
-            let pair = names_a_secret(members);
-            let mut any = false;
-            for (name, member) in members.iter_mut() {
-                let is_secret = secrets::is_name(name) || (pair && VALUES.contains(&name.as_str()));
-                // Lists of a secret's name (`Functions`) are looked into like others.
-                let is_leaf = !matches!(member, Value::Object(_) | Value::Array(_));
-                if is_secret && is_leaf && !is_shown(member) {
-                    *member = Value::from(HIDDEN);
-                    any = true;
-                } else {
-                    any |= masked(member, levels);
-                }
-            }
-            any
-        }
-        Value::Array(items) => {
-            let mut any = false;
-            for item in items {
-                any |= masked(item, levels);
-            }
-            any
-        }
-        Value::String(whole) => match text(whole, levels) {
-            Cow::Owned(shown) => {
-                *whole = shown;
-                true
-            }
-            Cow::Borrowed(shown) if shown != whole => {
-                *whole = shown.to_owned();
-                true
-            }
-            Cow::Borrowed(_) => false,
-        },
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
 
 /// An XML document without its secrets; lent where it has none. One that cannot be read is hidden as a whole.
 #[must_use]
@@ -149,7 +51,7 @@ fn rewritten(document: &str) -> Option<Cow<'_, str>> {
             _ => "",
         };
         let beside = pairs.len().checked_sub(2);
-        if NAMES.contains(&name.as_str())
+        if secrets::NAMING.contains(&name.as_str())
             && secrets::is_name(words)
             && let Some(pair) = beside.and_then(|at| pairs.get_mut(at))
         {
@@ -159,11 +61,12 @@ fn rewritten(document: &str) -> Option<Cow<'_, str>> {
             .and_then(|at| pairs.get(at))
             .copied()
             .unwrap_or(false);
-        let is_secret = secrets::is_name(name) || (named && VALUES.contains(&name.as_str()));
+        let is_secret =
+            secrets::is_name(name) || (named && secrets::NAMED.contains(&name.as_str()));
         let shown = if is_secret && !words.trim().is_empty() {
             Cow::Borrowed(HIDDEN)
         } else {
-            text(words, INSIDE)
+            secrets::value(words)
         };
         if shown == words {
             writer.write_event(event).ok()?;
@@ -187,50 +90,6 @@ fn rewritten(document: &str) -> Option<Cow<'_, str>> {
 mod tests {
     use super::*;
 
-    fn masked_json(text: &str) -> String {
-        let mut value: Value = serde_json::from_str(text).unwrap();
-        let changed = json(&mut value);
-        assert_eq!(
-            changed,
-            value != serde_json::from_str::<Value>(text).unwrap()
-        );
-        value.to_string()
-    }
-
-    #[test]
-    fn secrets_of_json_are_hidden() {
-        for (given, shown) in [
-            (r#"{"RequestId":"A","N":1}"#, r#"{"RequestId":"A","N":1}"#),
-            (
-                r#"{"Credentials":{"AccessKeyId":"i","AccessKeySecret":"tell","SecurityToken":"tell"}}"#,
-                r#"{"Credentials":{"AccessKeyId":"i","AccessKeySecret":"***","SecurityToken":"***"}}"#,
-            ),
-            (
-                r#"{"L":[{"ArgName":"auth_key1","ArgValue":"tell"},{"ArgName":"auth_type","ArgValue":"type_a"}]}"#,
-                r#"{"L":[{"ArgName":"auth_key1","ArgValue":"***"},{"ArgName":"auth_type","ArgValue":"type_a"}]}"#,
-            ),
-            (
-                r#"{"NotifyUrl":"http://u:tell@h/x?token=tell&b=c"}"#,
-                r#"{"NotifyUrl":"http://***@h/x?token=***&b=c"}"#,
-            ),
-            (
-                r#"{"Inner":"{\"AuthKey\":\"tell\",\"x\":1}"}"#,
-                r#"{"Inner":"{\"AuthKey\":\"***\",\"x\":1}"}"#,
-            ),
-            (
-                r#"{"SSLPub":"-----BEGIN RSA PRIVATE KEY-----\ntell"}"#,
-                r#"{"SSLPub":"***"}"#,
-            ),
-            (
-                r#"{"NotifyAuthKey":"","NextPageToken":"p","NotifyReqAuth":true}"#,
-                r#"{"NotifyAuthKey":"","NextPageToken":"p","NotifyReqAuth":true}"#,
-            ),
-            (r#"{"Token":5}"#, r#"{"Token":"***"}"#),
-        ] {
-            assert_eq!(masked_json(given), shown);
-        }
-    }
-
     #[test]
     fn secrets_of_xml_are_hidden() {
         let plain =
@@ -247,18 +106,5 @@ mod tests {
             assert!(shown.contains(there), "{shown}");
         }
         assert_eq!(xml("<a><b></a>"), "***");
-    }
-
-    #[test]
-    fn parameters_are_hidden_by_the_last_part_of_their_name() {
-        assert_eq!(param("Config.1.AuthKey", "tell"), "***");
-        assert_eq!(param("SSLPri", "tell"), "***");
-        assert_eq!(param("Functions", "[{}]"), "***");
-        assert_eq!(param("NotifyAuthKey", ""), "");
-        assert_eq!(param("StreamName", "s"), "s");
-        assert_eq!(
-            param("Args", r#"[{"Name":"auth_key1","Value":"tell"}]"#),
-            r#"[{"Name":"auth_key1","Value":"***"}]"#
-        );
     }
 }
