@@ -12,11 +12,13 @@ use crate::upstream::settings::{Miss, Mode, Settings};
 
 /// What is never forwarded by itself where every call is.
 const REFUSED_IN_ALL: &str = "Delete*,BatchDelete*";
-/// An answer's limit in bytes may be set between these.
+/// Bytes of an answer: its limit may be set to no less,
 const LEAST_ANSWER: usize = 1024;
+/// and to no more bytes than this.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
-/// A time-out may be set between these.
+/// A time-out may be set to no less, and to no more.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// The longest time-out.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// Checks and types the settings of the upstream, each alone and all together.
