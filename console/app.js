@@ -50,6 +50,7 @@ async function open() {
   const body = h('div', { class: `screen ${parts[0] ?? 'now'}` });
   const failed = h('div', {});
   next.failed = (error) => empty(failed, problem(error.message));
+  next.well = () => failed.firstChild && empty(failed);
   empty(main, h('div', { class: 'title' }, heading, sources(next)), failed, body);
   next.title = (text) => {
     heading.textContent = text;

@@ -39,6 +39,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::strange_variables;
+use crate::server::signals::Signals;
 use arguments::Chosen;
 
 /// Threads of the runtime at most; the web servers have their own.
@@ -151,19 +152,10 @@ fn complain(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "localyun: {text}");
 }
 
-/// Comes back at Ctrl-C or SIGTERM; never, where signals cannot be watched.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+/// Watches SIGTERM and Ctrl-C, before anything is begun that must not be left half done.
+fn signals() -> Result<Signals, CliError> {
+    Signals::watch()
+        .map_err(|error| CliError::failed(format!("signals cannot be watched: {error}")))
 }
 
 /// An environment variable that is set and not empty.

@@ -316,6 +316,17 @@ impl Events {
         self.ring().newest
     }
 
+    /// The place behind which only the newest `most` of the wanted events lie; where no more than those lie behind `id`, that is `id`.
+    #[must_use]
+    pub fn before_the_last(&self, most: usize, id: u64, wanted: &Filter) -> u64 {
+        let ring = self.ring();
+        let of_this_run = (ring.origin..=ring.newest).contains(&id);
+        let behind = |event: &&Arc<Event>| !of_this_run || event.id > id;
+        let newest_first = ring.events.iter().rev().take_while(behind);
+        let mut taken = newest_first.filter(|event| wanted.takes(event));
+        taken.nth(most).map_or(id, |event| event.id)
+    }
+
     /// Events behind the one of that id, the oldest first, at most `most` of them. An id that this run has not given out is another
     /// run's: everything that is there comes.
     #[must_use]
@@ -435,6 +446,26 @@ mod tests {
             events.tell(Kind::Slice, Names::NONE, &big);
         }
         assert!(events.ring().bytes <= BYTES_KEPT);
+    }
+
+    #[test]
+    fn only_the_newest_of_what_is_wanted_are_replayed() {
+        let events = events();
+        for kind in [Kind::Call, Kind::File, Kind::Call, Kind::Call, Kind::File] {
+            events.tell(kind, Names::NONE, &json!({}));
+        }
+        let files = Filter {
+            kinds: vec![Kind::File],
+            ..Filter::default()
+        };
+        let all = Filter::default();
+        let place = |most, id, wanted: &Filter| events.before_the_last(most, id, wanted);
+        assert_eq!(place(2, 0, &all), 3);
+        assert_eq!((place(5, 0, &all), place(2, 4, &all)), (0, 4));
+        assert_eq!((place(1, 0, &files), place(2, 0, &files)), (2, 0));
+        // An id of another run stands for everything.
+        assert_eq!((place(2, 99, &all), place(9, 99, &all)), (3, 99));
+        assert_eq!(ids(&events.after(place(2, 99, &all), &all, 9)), [4, 5]);
     }
 
     #[test]

@@ -4,14 +4,16 @@ mod data_folder;
 mod doors;
 mod last_run;
 mod retention;
+pub mod signals;
 
 use std::io::IsTerminal;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::actions::Context;
 use crate::app::App;
@@ -48,6 +50,7 @@ use doors::{
     serve_tls, url,
 };
 use last_run::LastRun;
+use signals::Signals;
 
 /// Why the service did not start; the setting to blame is in it.
 pub type ServeError = ConfigError;
@@ -57,6 +60,9 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long the database may take: to answer, to end a dead process's lease, and to let another one finish making its tables.
 const OPENING: Duration = Duration::from_secs(40);
+
+/// How long a start that is not wanted any more may take to its end.
+const HALF_STARTED: Duration = Duration::from_secs(10);
 
 /// A started service.
 pub struct Running {
@@ -253,18 +259,39 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     })
 }
 
-/// Runs the service in the foreground, with its ready line on standard output.
-pub async fn serve(config: Config) -> Result<(), ServeError> {
+/// Starts, unless the process is told to stop meanwhile: then what was begun ends in order as soon as it stands, and nothing comes back. A start
+/// that hangs is given up, as is one whose end is asked for twice.
+///
+/// # Errors
+/// It cannot start; the setting to blame is named.
+pub async fn start_unless_told(
+    config: Config,
+    signals: &mut Signals,
+) -> Result<Option<Running>, ServeError> {
+    let mut starting = pin!(start(config));
+    tokio::select! {
+        started = &mut starting => return started.map(Some),
+        () = signals.told() => {}
+    }
+    let ending = async {
+        if let Ok(running) = starting.await {
+            running.stop().await;
+        }
+    };
+    tokio::select! {
+        _ = clock::machine_timeout(HALF_STARTED, ending) => {}
+        () = signals.told() => {}
+    }
+    Ok(None)
+}
+
+/// Runs the service in the foreground, with its ready line on standard output, until a signal.
+pub async fn serve(config: Config, mut signals: Signals) -> Result<(), ServeError> {
     let shown = config.shown.clone();
     let named = |error: ServeError| error.named_as_written(&shown);
-    let running = start(config).await.map_err(named)?;
-    let ending = match Ending::watch() {
-        Ok(ending) => ending,
-        Err(error) => {
-            tracing::error!(%error, "SIGTERM cannot be watched");
-            running.stop().await;
-            return Ok(());
-        }
+    let started = start_unless_told(config, &mut signals).await;
+    let Some(running) = started.map_err(named)? else {
+        return Ok(());
     };
     let mut ready = serde_json::json!({
         "event": "ready",
@@ -286,7 +313,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     if std::io::stderr().is_terminal() {
         running.show_banner();
     }
-    running.wait(ending).await.map_err(named)
+    running.wait(&mut signals).await.map_err(named)
 }
 
 #[expect(
@@ -295,30 +322,6 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 )]
 fn print_line(line: &str) {
     println!("{line}");
-}
-
-/// The signals that end the service in order. They are watched before the ready line is written: whoever has read it may send one.
-pub struct Ending {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ending {
-    /// Watches from here on.
-    pub fn watch() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for the next one.
-    pub async fn comes(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 /// A file that reaches the process's size limit (RLIMIT_FSIZE) is the error of one write, and not the end of the process.
@@ -350,10 +353,10 @@ impl Running {
     }
 
     /// Waits for SIGTERM or Ctrl-C and stops in order; or for another process that took the database over, which is an error.
-    pub async fn wait(self, mut ending: Ending) -> Result<(), ServeError> {
+    pub async fn wait(self, signals: &mut Signals) -> Result<(), ServeError> {
         let store = self.app.services.store.clone();
         let taken_over = tokio::select! {
-            () = ending.comes() => None,
+            () = signals.told() => None,
             why = store.taken_over() => Some(why),
         };
         if let Some(why) = taken_over {
@@ -369,7 +372,7 @@ impl Running {
         tokio::select! {
             () = self.stop() => {}
             // What is left undone is on disk, and the next start takes it up.
-            () = ending.comes() => tracing::warn!("told again to stop: the rest is left to the next start"),
+            () = signals.told() => tracing::warn!("told again to stop: the rest is left to the next start"),
         }
         Ok(())
     }

@@ -36,20 +36,21 @@ const kept = new WeakMap();
 const FOCUSABLE = 'a[href],button,input,select,textarea,summary,[tabindex]';
 
 // Makes the children of `parent` those of a list, touching only what changed, so that focus, selection and scroll stay where they are.
-export function fill(parent, items, keyOf, make) {
+// `renew(old, fresh)` says which node stands for an item that changed.
+export function fill(parent, items, keyOf, make, renew = replace) {
   const before = kept.get(parent) ?? new Map();
   const after = new Map();
-  for (const node of [...parent.childNodes]) {
-    if (![...before.values()].some((row) => row.node === node)) node.remove();
-  }
+  const ours = new Set([...before.values()].map((row) => row.node));
+  for (const node of [...parent.childNodes]) if (!ours.has(node)) node.remove();
   let at = parent.firstChild;
   for (const item of items) {
     const key = String(keyOf(item));
     const print = JSON.stringify(item);
     let row = before.get(key);
-    if (!row || row.print !== print) {
-      const node = make(item);
-      if (row) at = replace(row.node, node, at);
+    if (!row) row = { node: make(item), print };
+    else if (row.print !== print) {
+      const node = renew(row.node, make(item));
+      if (at === row.node) at = node;
       row = { node, print };
     }
     after.set(key, row);
@@ -60,9 +61,10 @@ export function fill(parent, items, keyOf, make) {
   kept.set(parent, after);
 }
 
-function replace(old, node, at) {
+// Puts a node in the place of another, with the focus where it was.
+export function replace(old, node) {
   const focused = old.contains(document.activeElement) ? [...old.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement) : -1;
   old.replaceWith(node);
   if (focused >= 0) node.querySelectorAll(FOCUSABLE)[focused]?.focus();
-  return at === old ? node : at;
+  return node;
 }

@@ -1,6 +1,6 @@
 // Everything that happens, as the server tells it (server-sent events), read by `fetch`, since an EventSource cannot send the token.
 
-import { ROOT, headers } from './api.js';
+import { ROOT, headers, query } from './api.js';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
@@ -10,6 +10,8 @@ const listeners = new Set();
 const kept = [];
 let last = '';
 let connected = false;
+// Of what was before the page came, no more is asked for than is kept.
+let begun = false;
 
 // `listen` gets each event {id, kind, …data}; the function that comes back ends that.
 export function on(listen) {
@@ -62,10 +64,11 @@ function read(block) {
 }
 
 async function follow() {
-  const answer = await fetch(`${ROOT}/events${last ? `?since=${encodeURIComponent(last)}` : ''}`, {
+  const answer = await fetch(`${ROOT}/events${query({ since: last, limit: begun ? '' : KEPT })}`, {
     headers: headers({ accept: 'text/event-stream' }),
   });
   if (!answer.ok || !answer.body) throw new Error(`HTTP ${answer.status}`);
+  begun = true;
   became(true);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';

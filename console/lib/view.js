@@ -42,6 +42,7 @@ export class View {
       again = false;
       try {
         await load();
+        this.well?.();
       } catch (error) {
         if (!this.ended) this.failed?.(error);
       }
@@ -70,7 +71,6 @@ export class View {
       clearInterval(turns);
       document.removeEventListener('visibilitychange', shown);
     });
-    this.again = later;
     await run();
     return () => later(0);
   }

@@ -22,7 +22,7 @@ const refusedBy = (answer) => new Error(`${answer.answer?.Code}: ${answer.answer
 // What cures it: the line that `explain` gives, and where that is a rule or a mapping, a button that makes the call.
 export function cure(why) {
   if (!why.cure) return null;
-  const [, pull, push] = why.cure.match(/PullDomain=(\S+) PushDomain=(\S+)/) ?? [];
+  const [, pull, push] = why.cure.match(/PullDomain=([^\s;]+) PushDomain=([^\s;]+)/) ?? [];
   const make = (label, title, work) => button(label, async () => {
     const answer = await work();
     if (answer.status >= 300) throw refusedBy(answer);

@@ -23,9 +23,12 @@ export function timeline(label, chosen) {
 
   const all = () => lanes.flatMap((lane) => lane.items);
   function fit() {
-    const times = all().flatMap((item) => [item.from, item.to ?? item.from]);
-    if (!times.length) return [nowMs - 60_000, nowMs];
-    const [low, high] = [Math.min(...times), Math.max(...times)];
+    let [low, high] = [Infinity, -Infinity];
+    for (const item of all()) {
+      low = Math.min(low, item.from);
+      high = Math.max(high, item.to ?? item.from);
+    }
+    if (low > high) return [nowMs - 60_000, nowMs];
     const margin = Math.max(1000, (high - low) * 0.03);
     return [low - margin, high + margin];
   }
@@ -67,9 +70,13 @@ export function timeline(label, chosen) {
       const bar = top + lane - LANE + 4;
       drawing.append(svg('line', { class: 'grid', x1: 0, x2: width, y1: top + lane, y2: top + lane }), svg('text', { class: 'lane', x: 2, y: labels ? top + 17 : top + 11 }, row.name));
       const inside = svg('g', { 'clip-path': 'url(#inside)' });
+      // Where a day stands on a thousand pixels, what would cover the mark before it is left out until somebody zooms in; what is wrong is not.
+      let drawn = -Infinity;
       for (const item of row.items) {
         const [from, to] = [x(item.from), item.to === undefined ? null : x(item.to)];
         if ((to ?? from) < labels || from > width) continue;
+        if ((to ?? from) - drawn < 1 && from >= drawn - 1 && !/gap|bad/.test(item.kind)) continue;
+        drawn = to ?? from;
         const mark = to === null
           ? svg('circle', { class: `mark ${item.kind}`, cx: from, cy: bar + 9, r: 5 })
           : svg('rect', { class: `mark ${item.kind}`, x: from, y: bar, width: Math.max(2, to - from), height: 18, rx: 2 });

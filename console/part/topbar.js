@@ -4,6 +4,7 @@ import * as api from '../lib/api.js';
 import * as events from '../lib/events.js';
 import { add, empty, h } from '../lib/dom.js';
 import { lang, t } from '../lib/i18n.js';
+import { missed } from '../lib/missed.js';
 import { pref } from '../lib/prefs.js';
 import { link } from '../lib/router.js';
 import { address, now, onService, readClock, service, setting } from '../lib/service.js';
@@ -59,13 +60,12 @@ function addresses() {
 
 // What makes answers differ from the ordinary.
 async function badges(node) {
-  const [faults, refused] = await Promise.all([api.get('faults'), api.get('requests?problems=true&limit=200')]).catch(() => [null, null]);
+  const [faults, calls] = await Promise.all([api.get('faults'), missed()]).catch(() => [null, null]);
   const shown = [];
   const armed = faults?.faults?.length ?? 0;
   if (armed) shown.push([link(['faults']), t('badge.faults', { n: armed })]);
   if (setting('auth') === 'off') shown.push([link(['state']), t('badge.auth_off')]);
-  const missing = new Set((refused?.requests ?? []).filter((entry) => entry.code === 'ActionNotImplemented').map((entry) => entry.action));
-  if (missing.size) shown.push([link(['state']), t('badge.missing', { n: missing.size })]);
+  if (calls?.size) shown.push([link(['state']), t('badge.missing', { n: calls.size })]);
   if (service.health && service.health.status !== 'ready') shown.push([link(['state']), t('badge.degraded')]);
   if (!events.isConnected()) shown.push([null, t('badge.offline')]);
   const text = JSON.stringify(shown);
@@ -104,7 +104,7 @@ export function topbar(node, { language, theme }) {
   const ticking = setInterval(clock.tick, 500);
   const signing = setInterval(() => !document.hidden && badges(signs), BADGES_EVERY_MS);
   const listening = events.on((event) => {
-    if (['fault', 'connected', 'disconnected'].includes(event.kind)) badges(signs);
+    if (['fault', 'connected', 'disconnected'].includes(event.kind) || event.code === 'ActionNotImplemented') badges(signs);
   });
   setTimeout(() => badges(signs), 1000);
   stop = () => {

@@ -96,7 +96,8 @@ export async function open(view, body, [id], asked) {
   async function show() {
     if (chosen === 'sink') return sink();
     let it = rows.find((one) => String(one.id) === chosen);
-    if (!it && chosen && rows.length) it = (await get(`callbacks${query({ limit: 1000 })}`)).callbacks.find((one) => String(one.id) === chosen);
+    // One that lies further back than what is listed: the first one before the id behind it.
+    if (!it && /^\d+$/.test(chosen ?? '')) it = (await get(`callbacks${query({ limit: 1, cursor: Number(chosen) + 1 })}`)).callbacks.find((one) => String(one.id) === chosen);
     const print = JSON.stringify(it ?? chosen);
     if (print === current) return null;
     current = print;
@@ -184,7 +185,8 @@ export async function open(view, body, [id], asked) {
   });
   parts.list.append(list, more);
   body.append(h('div', { class: 'bar' }, text.node, state.node, h('div', { class: 'push' }, pause, h('a', { class: 'button', href: link(['callbacks', 'sink']) }, t('sink.open')))), none, parts.node);
-  await view.live(['callback'], load);
+  // One that waits is there before its first try: with what it is about.
+  await view.live(['callback', 'publish', 'unpublish', 'record', 'file'], load);
   if (chosen === 'sink') parts.node.classList.remove('nothing');
   return ([next]) => {
     chosen = next ?? null;

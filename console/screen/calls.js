@@ -1,6 +1,6 @@
 // Calls: the API's requests; why one was refused, and how to make it again.
 
-import { query } from '../lib/api.js';
+import { get, query } from '../lib/api.js';
 import { empty, fill, h } from '../lib/dom.js';
 import { micros, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
@@ -65,7 +65,9 @@ export async function open(view, body, [id], asked) {
       parts.show(h('h2', {}, t('call.title')), makeCall(asked.action));
       return;
     }
-    const it = rows.find((one) => one.request_id === chosen);
+    let it = rows.find((one) => one.request_id === chosen);
+    // One that lies further back than what is listed, or that the filter leaves out.
+    if (!it && chosen) [it] = (await get(`requests${query({ request_id: chosen })}`)).requests;
     const print = JSON.stringify(it ?? chosen);
     if (print === current) return;
     current = print;

@@ -1,6 +1,6 @@
 // Recordings: sessions with their files, played in the page.
 
-import { call, query } from '../lib/api.js';
+import { call, get, query } from '../lib/api.js';
 import { empty, fill, h } from '../lib/dom.js';
 import { bytes, instant, name, span, stamp, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
@@ -11,6 +11,7 @@ import { now } from '../lib/service.js';
 import { badge, button, copyButton, field, form, line } from '../part/controls.js';
 import { json } from '../part/code.js';
 import { guide } from '../part/guide.js';
+import { wrong } from '../part/notice.js';
 import { player } from '../part/player.js';
 import { download } from '../part/download.js';
 import { split } from '../part/split.js';
@@ -44,6 +45,12 @@ export async function open(view, body, [session], asked) {
     return answer.recordings;
   }
 
+  // The chosen one, where it lies further back than what is listed.
+  let apart = null;
+  async function find() {
+    apart = chosen && !pages.some((one) => one.session === chosen) ? (await get(`recordings${query({ session: chosen })}`)).recordings[0] : null;
+  }
+
   const fits = (it) => name(it).toLowerCase().includes(stream.value.toLowerCase())
     && (!format.value || it.files.some((file) => file.format === format.value))
     && (!day.value || stamp(it.start_time).startsWith(day.value));
@@ -65,7 +72,7 @@ export async function open(view, body, [session], asked) {
 
   // What is shown of a recording: its facts and files change, the player beside them goes on.
   function show() {
-    const it = pages.find((one) => one.session === chosen);
+    const it = pages.find((one) => one.session === chosen) ?? apart ?? undefined;
     if (current?.session !== (it?.session ?? chosen)) {
       playing?.stop();
       playing = null;
@@ -121,6 +128,7 @@ export async function open(view, body, [session], asked) {
     const first = await page(null);
     const seen = new Set(first.map((it) => it.session));
     pages = [...first, ...pages.filter((it) => !seen.has(it.session) && pages.length > PAGE)];
+    await find();
     draw();
   }
 
@@ -132,8 +140,9 @@ export async function open(view, body, [session], asked) {
   parts.list.append(list, more);
   body.append(form({ class: 'bar', role: 'search' }, filtered, stream.node, format.node, day.node), none, parts.node);
   await view.live(['record', 'file', 'slice', 'publish', 'unpublish'], load);
-  return ([next]) => {
+  return async ([next]) => {
     chosen = next ?? null;
+    await find().catch(wrong);
     draw();
   };
 }

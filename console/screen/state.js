@@ -6,6 +6,7 @@ import { empty, h } from '../lib/dom.js';
 import { bytes, count, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
 import * as kept from '../lib/kept.js';
+import { missed } from '../lib/missed.js';
 import { link } from '../lib/router.js';
 import { now, readService } from '../lib/service.js';
 import { badge, button, field, form } from '../part/controls.js';
@@ -85,6 +86,7 @@ export async function open(view, body) {
   const summary = h('p', {});
   const filter = field(t('filter.text'), { type: 'search' });
   const which = field(t('column.standing'), { type: 'select', value: 'missed', options: [['missed', t('state.missed')], ['implemented', word('standing', 'implemented')], ['declined', word('standing', 'declined')], ['specOnly', word('standing', 'specOnly')], ['', t('any')]] });
+  let known = [];
   let actions = [];
   const nothing = h('p', { class: 'muted' }, t('state.nothing_missed'));
   const draw = () => {
@@ -96,17 +98,22 @@ export async function open(view, body) {
   for (const one of [filter, which]) one.input.addEventListener('input', draw);
 
   async function read() {
-    const [config, answer, requests] = await Promise.all([view.get('config', 'config'), view.get('coverage', 'coverage'), view.get('requests?problems=true&limit=1000', 'requests')]);
+    const [config, answer] = await Promise.all([view.get('config', 'config'), view.get('coverage', 'coverage')]);
     settings.set(config.settings);
-    const missed = new Map();
-    for (const entry of requests.requests) if (entry.code === 'ActionNotImplemented') missed.set(entry.action, (missed.get(entry.action) ?? 0) + 1);
-    actions = answer.actions.map((it) => ({ ...it, missed: missed.get(it.action) ?? 0 }));
+    known = answer.actions;
     summary.textContent = t('state.coverage_text', { implemented: answer.implemented, declined: answer.declined, total: answer.total });
+    await tally();
+  }
+  async function tally() {
+    const calls = await missed();
+    actions = known.map((it) => ({ ...it, missed: calls.get(it.action) ?? 0 }));
     draw();
   }
   body.append(snapshots, reset,
     h('section', {}, h('h2', {}, t('state.coverage')), summary, h('div', { class: 'bar' }, which.node, filter.node), nothing, coverage.node),
     h('section', {}, h('h2', {}, t('state.settings')), settings.node));
   await show();
-  await view.live(['call', 'snapshot'], read);
+  // Settings and coverage stay as they are while the process runs.
+  await read();
+  await view.live(['call', 'clock'], tally);
 }

@@ -20,15 +20,49 @@ import { timeline } from '../part/timeline.js';
 import { controls, media } from './streams.js';
 
 const POLL_MS = 3000;
+const PAINT_MS = 250;
 const ms = (at) => +instant(at);
-// Slices are read from playlists that are whole, and once.
-const playlists = new Map();
+// What has buttons is put anew only when it is another, so that nobody's press or focus is lost.
+function once(node, print, make) {
+  if (node.dataset.shown === print) return;
+  node.dataset.shown = print;
+  empty(node, make());
+}
 
-async function slices(file) {
+// Playlists that were read, the newest last. One that grows is another one each time.
+const playlists = new Map();
+const PLAYLISTS = 1000;
+const AT_ONCE = 4;
+
+// Slices are read from playlists that are whole, and once, beside everything else: the page is not kept waiting for those of a day.
+function sliceReader(view, redraw) {
+  const asked = new Set();
+  const queue = [];
+  let busy = 0;
+  async function work() {
+    if (busy >= AT_ONCE) return;
+    busy += 1;
+    for (let next = queue.shift(); next && !view.ended; next = queue.shift()) {
+      playlists.set(next.key, await slicesOf(next.file.bucket, next.file.object).catch(() => []));
+      if (playlists.size > PLAYLISTS) playlists.delete(playlists.keys().next().value);
+      redraw();
+    }
+    busy -= 1;
+  }
+  return (file) => {
+    const key = `${file.bucket}/${file.object}/${file.size}`;
+    if (!playlists.has(key) && !asked.has(key)) {
+      asked.add(key);
+      queue.push({ key, file });
+      work();
+    }
+    return playlists.get(key) ?? [];
+  };
+}
+
+function slices(file, read) {
   if (file.format !== 'm3u8' && file.format !== 'cmaf') return [];
-  const key = `${file.bucket}/${file.object}/${file.size}`;
-  if (!playlists.has(key)) playlists.set(key, await slicesOf(file.bucket, file.object).catch(() => []));
-  return playlists.get(key).map((slice) => ({ from: ms(file.start_time) + slice.at * 1000, to: ms(file.start_time) + (slice.at + slice.duration) * 1000, kind: slice.gap ? 'slice gap' : 'slice', label: `${slice.duration.toFixed(1)} s`, data: slice }));
+  return read(file).map((slice) => ({ from: ms(file.start_time) + slice.at * 1000, to: ms(file.start_time) + (slice.at + slice.duration) * 1000, kind: slice.gap ? 'slice gap' : 'slice', label: `${slice.duration.toFixed(1)} s`, data: slice }));
 }
 
 function pushes(heard, live) {
@@ -46,7 +80,7 @@ function pushes(heard, live) {
   return items;
 }
 
-async function lanes({ live, recordings, callbacks, heard, why }) {
+function lanes({ live, recordings, callbacks, heard, why, read }) {
   const sessions = [];
   const uploads = [];
   const cuts = [];
@@ -66,7 +100,7 @@ async function lanes({ live, recordings, callbacks, heard, why }) {
       const list = formats.get(file.format) ?? [];
       list.push({ from: ms(file.start_time), to: ms(file.stop_time), kind: 'file', label: `${file.format} ${span(file.duration)} ${bytes(file.size)}`, data: file });
       formats.set(file.format, list);
-      cuts.push(...(await slices(file)));
+      cuts.push(...slices(file, read));
     }
   }
   const drawn = new Set(cuts.map((cut) => Math.round(cut.from / 1000)));
@@ -104,6 +138,7 @@ export async function open(view, body, [domain, app, stream]) {
   const of = query({ domain, app, stream });
   const ours = (other) => other.domain === domain && other.app === app && other.stream === stream;
   const state = h('div', {});
+  const recorded = h('div', {});
   const watching = h('div', {});
   const closing = h('div', {});
   const detail = h('div', {});
@@ -117,32 +152,44 @@ export async function open(view, body, [domain, app, stream]) {
   });
   view.onEnd(() => playing?.stop());
   const files = h('ul', { class: 'links' });
+  let heardOf = null;
+  let due = null;
+  const read = sliceReader(view, () => {
+    due ??= setTimeout(paint, PAINT_MS);
+  });
+  view.onEnd(() => clearTimeout(due));
+
+  function paint() {
+    due = null;
+    const drawn = lanes({ ...heardOf, read });
+    chart.set(drawn.lanes, now());
+    return drawn;
+  }
 
   async function load() {
     const [streams, recordings, callbacks, why] = await Promise.all([
-      view.get(`streams?limit=1000`, 'streams'), view.get(`recordings${of}&limit=50`, 'recordings').catch(() => view.get('recordings', 'recordings')),
-      view.get(`callbacks${of}&limit=200`, 'callbacks').catch(() => view.get('callbacks', 'callbacks')), view.get(`explain${of}`, 'explain'),
+      view.get(`streams${of}`, 'streams'), view.get(`recordings${of}&limit=50`, 'recordings'),
+      view.get(`callbacks${of}&limit=200`, 'callbacks'), view.get(`explain${of}`, 'explain'),
     ]);
     const live = streams.streams.find(ours);
     const sessions = recordings.recordings.filter(ours);
     const heard = events.recent().filter((event) => ours(event) || (event.stream === stream && event.app === app && event.domain === live?.ingest_domain));
-    const drawn = await lanes({ live, recordings: sessions, callbacks: callbacks.callbacks.filter(ours), heard, why });
     if (view.ended) return;
-    chart.set(drawn.lanes, now());
+    heardOf = { live, recordings: sessions, callbacks: callbacks.callbacks.filter(ours), heard, why };
+    const drawn = paint();
     empty(state, live
       ? [facts([t('column.state'), badge(t('streams.is_live'), 'good')], [t('column.media'), media(live.media)], [t('column.rate'), `${kbps(live.bitrate_kbps)} · ${bytes(live.bytes)}`], [t('column.client'), live.client],
         [t('streams.ingest'), live.ingest_domain === domain ? null : `${live.ingest_domain} → ${domain}`], [t('column.for'), span((now() - ms(live.since)) / 1000)], [t('column.recorder'), recorderState(live)])]
-      : facts([t('column.state'), sessions.length ? word('state', sessions[0].state) : t('streams.not_live')], [t('column.last'), sessions.length ? time(sessions[0].stop_time, now()) : null]), verdict(why));
-    actions.replaceChildren(...(live ? [watch, ...controls(live).children].filter((node, index) => index !== 1) : [publishButton({ domain, app, stream })]));
-    if (drawn.closes && drawn.closes > now()) {
-      const at = stamp(drawn.closes);
-      empty(closing, h('p', {}, t('timeline.closes_at', { at }), ' ', button(t('timeline.advance'), async () => readClock(await post('clock/advance', { seconds: Math.max(1, Math.ceil((drawn.closes - now()) / 1000) + 1) })))));
-    } else empty(closing);
-    empty(files, sessions.map((session) => h('li', {}, h('a', { href: link(['recordings', session.session]) }, t('recordings.of', { at: session.start_time })), ' ', h('span', { class: 'muted' }, [word('state', session.state), ...session.files.map((file) => file.format)].join(' · ')))));
+      : facts([t('column.state'), sessions.length ? word('state', sessions[0].state) : t('streams.not_live')], [t('column.last'), sessions.length ? time(sessions[0].stop_time, now()) : null]));
+    once(recorded, JSON.stringify(why), () => verdict(why));
+    once(actions, String(Boolean(live)), () => (live ? [watch, [...controls(it).children].slice(1)] : publishButton(it)));
+    const at = drawn.closes && drawn.closes > now() ? stamp(drawn.closes) : '';
+    once(closing, at, () => at && h('p', {}, t('timeline.closes_at', { at }), ' ', button(t('timeline.advance'), async () => readClock(await post('clock/advance', { seconds: Math.max(1, Math.ceil((drawn.closes - now()) / 1000) + 1) })))));
+    once(files, JSON.stringify(sessions, (key, value) => (key === 'signed_url' ? undefined : value)), () => sessions.map((session) => h('li', {}, h('a', { href: link(['recordings', session.session]) }, t('recordings.of', { at: session.start_time })), ' ', h('span', { class: 'muted' }, [word('state', session.state), ...session.files.map((file) => file.format)].join(' · ')))));
   }
 
   const actions = h('div', { class: 'actions' });
-  body.append(state, actions, watching, h('h2', {}, t('timeline.title')), closing, chart.node, detail, h('h2', {}, t('nav.recordings')), files);
-  await view.live(['publish', 'unpublish', 'record', 'slice', 'file', 'callback', 'object', 'clock', 'call'], load, { every: POLL_MS });
+  body.append(state, recorded, actions, watching, h('h2', {}, t('timeline.title')), closing, chart.node, detail, h('h2', {}, t('nav.recordings')), files);
+  await view.live(['publish', 'unpublish', 'record', 'slice', 'file', 'callback', 'clock'], load, { every: POLL_MS });
 }
 

@@ -1,6 +1,6 @@
 // Streams: what is live now, and what was.
 
-import { query, remove } from '../lib/api.js';
+import { get, query, remove } from '../lib/api.js';
 import { empty, h } from '../lib/dom.js';
 import { bytes, count, kbps, name, span, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
@@ -19,6 +19,7 @@ import { table } from '../part/table.js';
 
 const POLL_MS = 2000;
 const SHOWN = 100;
+const PAGE = 1000;
 // Why is asked for streams that nothing records, a few at a time.
 const EXPLAINED = 20;
 const POINTS = 30;
@@ -94,35 +95,62 @@ export async function open(view, body, parts, asked) {
     whys.set(name(stream), await view.get(path, `explain ${name(stream)}`));
   }
 
-  async function load() {
-    const text = filter.value.toLowerCase();
-    const [streams, recordings] = await Promise.all([view.get('streams?limit=1000', 'streams'), view.get('recordings?limit=200', 'recordings')]);
-    const chosen = streams.streams.filter((stream) => name(stream).toLowerCase().includes(text));
+  const fits = (it) => name(it).toLowerCase().includes(filter.value.toLowerCase());
+  let streaming = null;
+  let sessions = null;
+
+  // Without a filter the first of them are all that is shown; with one every page is looked through until enough fit.
+  async function chosenOnes() {
+    let answer = await view.get(`streams${query({ limit: filter.value ? PAGE : SHOWN })}`, 'streams');
+    const { total } = answer;
+    const chosen = answer.streams.filter(fits);
+    while (filter.value && answer.next && chosen.length < SHOWN) {
+      answer = await get(`streams${query({ limit: PAGE, cursor: answer.next })}`);
+      chosen.push(...answer.streams.filter(fits));
+    }
+    return { total, chosen: chosen.slice(0, SHOWN) };
+  }
+
+  async function loadLive() {
+    const { total, chosen } = await chosenOnes();
     await Promise.all(chosen.slice(0, EXPLAINED).map(explain));
-    live.set(chosen.slice(0, SHOWN).map((stream) => ({ stream, points: [...rate(stream)], why: whys.get(name(stream)) })));
-    summary.textContent = t('streams.count', { n: count(streams.total ?? streams.streams.length), shown: count(Math.min(chosen.length, SHOWN)) });
-    const streaming = new Set(streams.streams.map(name));
-    const before = new Map();
-    for (const session of recordings.recordings) {
-      const key = name(session);
-      if (streaming.has(key) || !key.toLowerCase().includes(text)) continue;
-      const known = before.get(key) ?? { domain: session.domain, app: session.app, stream: session.stream, sessions: 0, stop: session.stop_time, state: session.state };
-      known.sessions += 1;
-      before.set(key, known);
-    }
-    past.set([...before.values()].slice(0, SHOWN));
+    streaming = new Set(chosen.map(name));
+    for (const key of rates.keys()) if (!streaming.has(key)) rates.delete(key);
+    live.set(chosen.map((stream) => ({ stream, points: [...rate(stream)], why: whys.get(name(stream)) })));
+    summary.textContent = t('streams.count', { n: count(total), shown: count(chosen.length) });
     live.node.hidden = chosen.length === 0;
-    pastPart.hidden = before.size === 0;
-    const nothing = streams.streams.length === 0 && before.size === 0;
-    if (none.dataset.shown !== String(nothing)) {
-      none.dataset.shown = String(nothing);
-      empty(none, nothing ? guide() : null);
+    drawPast();
+  }
+
+  // The newest session of a stream tells whether it is live: of those that are not shown above, too.
+  function drawPast() {
+    if (!sessions || !streaming) return;
+    const before = new Map();
+    for (const session of sessions) {
+      const key = name(session);
+      if (!before.has(key)) before.set(key, { domain: session.domain, app: session.app, stream: session.stream, sessions: 0, stop: session.stop_time, state: session.state });
+      before.get(key).sessions += 1;
     }
+    const shown = [...before.values()].filter((it) => it.state !== 'recording' && !streaming.has(name(it)) && fits(it)).slice(0, SHOWN);
+    past.set(shown);
+    pastPart.hidden = shown.length === 0;
+    const nothing = streaming.size === 0 && sessions.length === 0;
+    if (none.dataset.shown === String(nothing)) return;
+    none.dataset.shown = String(nothing);
+    empty(none, nothing ? guide() : null);
+  }
+
+  async function loadPast() {
+    sessions = (await view.get('recordings?limit=200', 'recordings')).recordings;
+    drawPast();
   }
 
   const pastPart = h('section', {}, h('h2', {}, t('streams.past')), past.node);
   body.append(h('div', { class: 'bar' }, filter.node, h('div', { class: 'push' }, publishButton())), summary, live.node, none, pastPart);
-  const again = await view.live(['publish', 'unpublish', 'record', 'call'], load, { every: POLL_MS });
+  const [again] = await Promise.all([
+    view.live(['publish', 'unpublish', 'record', 'call'], loadLive, { every: POLL_MS }),
+    view.live(['unpublish', 'record', 'snapshot'], loadPast),
+  ]);
   filter.input.addEventListener('input', () => {
     requery({ text: filter.value });
     again();

@@ -10,7 +10,7 @@ mod steps;
 use std::process::ExitCode;
 
 use super::arguments::DemoArgs;
-use super::{CliError, Outcome, interrupted, logging, say};
+use super::{CliError, Outcome, logging, say, signals};
 use narrator::Narrator;
 use receiver::Receiver;
 use stage::Stage;
@@ -19,8 +19,9 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
     logging::start_quiet();
     say("localyun demo: from an API call to recorded files, by the same doors as any user's.");
     let mut narrator = Narrator::new();
+    let mut signals = signals()?;
     // The folder outlives the server, whichever way this ends.
-    let (folder, stage) = Stage::start().await?;
+    let (folder, stage) = Stage::start(&mut signals).await?;
     let mut receiver = Receiver::start().await?;
     narrator.step("start the services in this process, on free ports");
     narrator.tell(format!(
@@ -37,7 +38,7 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
 
     let shown = tokio::select! {
         shown = steps::all(&stage, &mut receiver, &mut narrator) => shown,
-        () = interrupted() => Err(CliError::failed("interrupted")),
+        () = signals.told() => Err(CliError::failed("interrupted")),
     };
     narrator.end();
     if let Err(error) = shown {
@@ -55,7 +56,7 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
             say(format!("callback: {callback}"));
         }
     });
-    let ended = stage.wait().await;
+    let ended = stage.wait(&mut signals).await;
     further.abort();
     ended?;
     Ok(ExitCode::SUCCESS)

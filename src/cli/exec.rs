@@ -9,14 +9,15 @@ use url::Url;
 
 use super::target::{Key, Target};
 use super::throwaway::Throwaway;
-use super::{CliError, Outcome, env, logging, variable};
+use super::{CliError, Outcome, env, logging, signals, variable};
 use crate::config::{self, Raw};
-use crate::server::{self, Ending};
+use crate::server::{self, signals::Signals};
 
 /// The listeners that take a free port unless an option says otherwise.
 const LISTENERS: [&str; 4] = ["api-addr", "rtmp-addr", "play-addr", "oss-addr"];
 
 pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
+    let mut signals = signals()?;
     for name in LISTENERS {
         if !flags.has(name) {
             flags.set(name, "127.0.0.1:0", "exec");
@@ -47,7 +48,10 @@ pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
         })
         .ok_or_else(|| CliError::usage("--access-keys: every key is disabled"))?;
     let certificate = std::path::absolute(config.data_dir.join("tls/cert.pem"));
-    let running = server::start(config).await.map_err(CliError::usage)?;
+    let started = server::start_unless_told(config, &mut signals).await;
+    let Some(running) = started.map_err(CliError::usage)? else {
+        return Err(CliError::failed("interrupted"));
+    };
     let target = Target {
         endpoint: Url::parse(&running.api).map_err(CliError::failed)?,
         key,
@@ -59,18 +63,20 @@ pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
     if let (Some(_), Ok(certificate)) = (&running.tls, certificate) {
         variables.push(("LOCALYUN_CA_FILE", certificate.display().to_string()));
     }
-    let status = beside(command, variables).await;
+    let status = beside(command, variables, &mut signals).await;
     running.stop().await;
     status
 }
 
 /// Runs the command to its end; a signal that was meant for us goes on to it.
-async fn beside(command: &[OsString], variables: Vec<(&'static str, String)>) -> Outcome {
+async fn beside(
+    command: &[OsString],
+    variables: Vec<(&'static str, String)>,
+    signals: &mut Signals,
+) -> Outcome {
     let Some((program, arguments)) = command.split_first() else {
         return Err(CliError::usage("write a command behind --"));
     };
-    // Before the command is there, so that no signal to us finds it alone.
-    let mut signals = Ending::watch().map_err(CliError::failed)?;
     let mut child = Command::new(program)
         .args(arguments)
         .envs(variables)
@@ -81,7 +87,7 @@ async fn beside(command: &[OsString], variables: Vec<(&'static str, String)>) ->
     let status = loop {
         tokio::select! {
             ended = &mut ending => break ended.map_err(CliError::failed)?.map_err(CliError::failed)?,
-            () = signals.comes() => {
+            () = signals.told() => {
                 // At a terminal the command has had Ctrl-C itself; a second signal of another kind does no harm.
                 if let Some(id) = id {
                     let _ = kill_process(id, Signal::TERM);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::arguments::PlayArgs;
-use super::{CliError, Outcome, complain, http, interrupted, progress, say, variable};
+use super::{CliError, Outcome, complain, http, progress, say, signals, variable};
 use crate::site::host;
 use crate::viewer::{self, End, RtmpSource, Source, Tally, TrackTally, WatchError, WatchPlan};
 
@@ -29,11 +29,12 @@ pub(super) async fn run(args: PlayArgs) -> Outcome {
         seconds: args.seconds,
         output: args.output.map(PathBuf::from),
     };
+    let mut signals = signals()?;
     let client = http::live_client(args.ca_file.as_deref())?;
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let watcher = tokio::spawn(async move {
-        interrupted().await;
+        signals.told().await;
         stop.cancel();
     });
     let mut tally = Tally::default();

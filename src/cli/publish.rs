@@ -12,7 +12,7 @@ use super::arguments::PublishArgs;
 use super::control::Control;
 use super::paper::{place as place_of, text};
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, interrupted, progress, say, variable};
+use super::{CliError, Outcome, complain, http, progress, say, signals, variable};
 use crate::clock::{machine_timeout, monotonic};
 use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan, Published};
 use crate::site::host;
@@ -25,6 +25,7 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
     let target = Target::of(&args.target)?;
     let client = http::client_for(&args.target)?;
     let plan = plan(args)?;
+    let mut signals = signals()?;
     let place = format!("{}/{}/{}", plan.domain, plan.app, plan.stream);
     complain(format!(
         "pushing {} to rtmp://{}/{}/{}?vhost={}, Ctrl-C ends it",
@@ -38,7 +39,7 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let watcher = tokio::spawn(async move {
-        interrupted().await;
+        signals.told().await;
         stop.cancel();
     });
     let started = monotonic();

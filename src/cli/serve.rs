@@ -3,17 +3,20 @@
 use std::process::ExitCode;
 
 use super::throwaway::Throwaway;
-use super::{CliError, Outcome, logging, variable};
+use super::{CliError, Outcome, logging, signals, variable};
 use crate::config::{self, Raw};
 use crate::server;
 
 pub(super) async fn run(flags: &Raw) -> Outcome {
+    let signals = signals()?;
     let config = config::load(flags, variable).map_err(CliError::usage)?;
     logging::start(&config).map_err(CliError::usage)?;
     let _folder = config
         .ephemeral
         .then(|| Throwaway::make(config.data_dir.clone()))
         .transpose()?;
-    server::serve(config).await.map_err(CliError::usage)?;
+    server::serve(config, signals)
+        .await
+        .map_err(CliError::usage)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! From what was written to typed settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::keys::{KEYS, Key, find};
 use super::raw::{Raw, access_key, choice};
@@ -238,7 +238,7 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
             .collect(),
         upstream: super::upstream::read(raw)?,
         log: text("log").unwrap_or_else(|| "info".to_owned()),
-        shown: shown(raw),
+        shown: shown(raw, &data_dir),
         data_dir,
         api_addr,
         tls_addr,
@@ -328,10 +328,14 @@ pub fn strange_variables(
     strange
 }
 
-fn shown(raw: &Raw) -> Vec<Shown> {
+/// What is shown of the settings; the data folder as it is in force, since that of an ephemeral run is nobody's choice.
+fn shown(raw: &Raw, data_dir: &Path) -> Vec<Shown> {
     KEYS.iter()
         .map(|key| {
             let (value, source) = match raw.0.get(key.name) {
+                Some((_, source)) if key.name == "data-dir" => {
+                    (Some(data_dir.display().to_string()), source.clone())
+                }
                 Some((_, source)) if key.secret => {
                     (Some(secrets::HIDDEN.to_owned()), source.clone())
                 }
@@ -452,6 +456,11 @@ mod tests {
         assert!(config.ephemeral && config.data_dir.starts_with(std::env::temp_dir()));
         let other = with(&[("ephemeral", "on")], &[]).unwrap();
         assert_ne!(config.data_dir, other.data_dir);
+        let shown = config.shown.iter().find(|shown| shown.name == "data-dir");
+        assert_eq!(
+            shown.and_then(|shown| shown.value.as_deref()),
+            config.data_dir.to_str()
+        );
         let both = with(&[("ephemeral", "on"), ("data-dir", "x")], &[]);
         assert!(both.unwrap_err().to_string().starts_with("--data-dir: "));
     }

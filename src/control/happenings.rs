@@ -140,13 +140,17 @@ pub(super) async fn follow(ask: Ask) -> Outcome {
     // What a client saw last counts more than what it asked for when it first came.
     let last = ask.parts.header("last-event-id").map(str::to_owned);
     let last = last.as_deref().filter(|id| !id.is_empty());
-    let place = match last.or(ask.query("since")) {
+    let wanted = filter(&ask)?;
+    let mut place = match last.or(ask.query("since")) {
         Some(text) => id("since", text)?,
         None => events.newest(),
     };
+    if let Some(limit) = ask.number("limit", 1..=KEPT as u64)? {
+        place = events.before_the_last(usize::try_from(limit).unwrap_or(KEPT), place, &wanted);
+    }
     let follower = Follower {
         newest: events.follow(),
-        wanted: filter(&ask)?,
+        wanted,
         events,
         place,
         begun: false,

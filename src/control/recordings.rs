@@ -37,7 +37,12 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     let after = listing.place(session_place)?;
     let store = &ask.app.services.store;
     let (sessions, total) = store
-        .session_list(&listed(&listing), after, listing.limit as u64)
+        .session_list(
+            &listed(&listing),
+            ask.query("session"),
+            after,
+            listing.limit as u64,
+        )
         .await
         .map_err(Refused::broken)?;
     let ids: Vec<String> = sessions.iter().map(|session| session.id.clone()).collect();

@@ -271,7 +271,14 @@ pub static ROUTES: &[Route] = &[
     row(
         "GET",
         "/_localyun/events",
-        Query::Of(&[FILTER]),
+        Query::Of(&[
+            FILTER,
+            &[field(
+                "limit",
+                Kind::Whole,
+                "of what is replayed only the newest so many, 1 to 16384",
+            )],
+        ]),
         (
             Shape::None,
             Shape::Stream(
@@ -376,7 +383,7 @@ pub static ROUTES: &[Route] = &[
     row(
         "GET",
         "/_localyun/recordings",
-        Query::Of(&[LIST]),
+        Query::Of(&[LIST, &[field("session", Kind::Text, "only this session")]]),
         of(&[
             field(
                 "recordings",

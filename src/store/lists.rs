@@ -43,22 +43,26 @@ macro_rules! condition {
 }
 
 impl Store {
-    /// Sessions behind the one that began at `after.0` and is named `after.1`.
+    /// Sessions, or the one of that id, behind the one that began at `after.0` and is named `after.1`.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn session_list(
         &self,
         listed: &Listed,
+        id: Option<&str>,
         after: Option<(UnixMs, String)>,
         limit: u64,
     ) -> Result<(Vec<SessionRow>, u64), StoreError> {
         use record_session::Column;
-        let all = record_session::Entity::find().filter(condition!(
+        let mut all = record_session::Entity::find().filter(condition!(
             listed,
             record_session::Column,
             StartedAt
         ));
+        if let Some(id) = id {
+            all = all.filter(Column::Id.eq(id));
+        }
         let total = all.clone().count(&self.read).await?;
         let mut rows = all;
         if let Some((started_at, id)) = after {

@@ -30,11 +30,47 @@ def from_folder(route) -> None:
         route.continue_()
 
 
+# Which buttons were to be seen, and which were pressed: by screen and name, numbers and copied texts apart.
+BUTTONS = """(() => {
+  const [seen, pressed] = [new Set(), new Set()];
+  const screen = (node) => {
+    if (node.closest('dialog')) return 'dialog';
+    if (node.closest('#top')) return 'top';
+    if (node.closest('#status, #alerts')) return 'note';
+    const parts = location.hash.split('?')[0].split('/').slice(1);
+    return parts[0] === 'streams' && parts.length === 4 ? 'stream' : parts[0] || 'now';
+  };
+  const name = (node) => {
+    if (node.classList.contains('copy')) return 'any: Copy';
+    return `${screen(node)}: ${(node.getAttribute('aria-label') || node.textContent).trim().replace(/\\d+([.,]\\d+)?/g, '#')}`;
+  };
+  const note = () => {
+    for (const node of document.querySelectorAll('button')) if (node.checkVisibility()) seen.add(name(node));
+  };
+  document.addEventListener('click', (event) => {
+    const node = event.target.closest?.('button');
+    if (node) pressed.add(name(node));
+  }, true);
+  let due = null;
+  new MutationObserver(() => {
+    due ??= setTimeout(() => {
+      due = null;
+      note();
+    }, 200);
+  }).observe(document, { childList: true, subtree: true });
+  window.buttonsOfTheTest = () => {
+    note();
+    return { seen: [...seen], pressed: [...pressed] };
+  };
+})()"""
+PRESSES = Path(__file__).parents[2] / "target" / "console" / "buttons"
+
+
 class Visit:
     """One open console. At its end, whatever left the origin or broke in the page fails the test."""
 
-    def __init__(self, page: Page, origin: str):
-        self.page, self.origin = page, origin
+    def __init__(self, page: Page, origin: str, counts: bool):
+        self.page, self.origin, self.counts = page, origin, counts
         self.asked: list[str] = []
         self.complaints: list[str] = []
         self.allowed: list[str] = []
@@ -70,6 +106,10 @@ class Visit:
         self.allowed.append(complaint)
 
     def check(self) -> None:
+        if self.counts:
+            PRESSES.mkdir(parents=True, exist_ok=True)
+            with open(PRESSES / f"{os.getpid()}.jsonl", "a") as out:
+                print(json.dumps(self.page.evaluate("buttonsOfTheTest()")), file=out)
         strangers = [url for url in self.asked if not url.startswith((self.origin, "blob:", "data:", "about:"))]
         assert not strangers, f"requests that left the origin: {strangers[:5]}"
         wrong = [text for text in self.complaints if not any(part in text for part in self.allowed)]
@@ -118,7 +158,9 @@ class Console:
             context.add_init_script(f"sessionStorage.setItem('localyun.token', '{token}')")
         if FILES:
             context.route(re.compile(r"/_localyun/ui/(?!object|play|live|ticket)"), from_folder)
-        return Visit(context.new_page(), server.api)
+        # By their names in one language.
+        context.add_init_script(BUTTONS)
+        return Visit(context.new_page(), server.api, counts=language == "en")
 
 
 def control(server, method: str, path: str, body=None, token: str | None = None, headers: dict | None = None):

@@ -5,8 +5,11 @@ import json
 import re
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
+import boto3
 import pytest
+from botocore.config import Config
 from browser import control
 
 DOMAIN = "play.example.com"
@@ -183,7 +186,7 @@ def test_a_callback_is_read_resent_and_sent_edited_to_the_sink(visit, fresh):
     window.locator("textarea").fill('{"edited": true}')
     visit.press("Send", window)
     page.wait_for_url(re.compile(r"#/callbacks/\d+$"))
-    visit.sees("delivered")
+    page.locator(".detail h2 .badge", has_text="delivered").wait_for()
     visit.press("Built-in sink") if visit.button("Built-in sink").count() else page.get_by_role("link", name="Built-in sink").click()
     visit.sees('"edited": true')
     # What it answers from now on.
@@ -336,7 +339,7 @@ def test_snapshots_are_saved_compared_loaded_and_everything_reset(visit, fresh):
     row.wait_for()
     call(fresh, "DeleteLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*")
     visit.press("Differences", row)
-    visit.sees("1 differences between before and now")
+    visit.sees("Differences between before and now: 1")
     page.locator("tr", has_text="went").locator("code", has_text=f"{DOMAIN}/live/*").wait_for()
     with page.expect_download() as saved:
         visit.press("Download", row)
@@ -347,7 +350,7 @@ def test_snapshots_are_saved_compared_loaded_and_everything_reset(visit, fresh):
     visit.sees("Everything is as after a fresh start.", page)
     assert control(fresh, "GET", "recordings")[1]["recordings"] == []
     visit.press("Load", row)
-    visit.sees("before is loaded: 1 rules.", page)
+    visit.sees("before is loaded; rules: 1.", page)
     assert control(fresh, "GET", "rules")[1]["domains"][0]["rules"][0]["app"] == "live"
     with page.expect_file_chooser() as chooser:
         visit.press("Load a file")
@@ -402,3 +405,182 @@ def test_by_keyboard_alone(visit, fresh):
     visit.button("Disarm").first.focus()
     page.keyboard.press("Space")
     visit.sees("No fault is armed.")
+
+
+def recorder(server, stream: str) -> str | None:
+    """What the recorder of a live stream does."""
+    streams = control(server, "GET", f"streams?domain={DOMAIN}&stream={stream}")[1]["streams"]
+    return streams[0]["recorder"]["state"] if streams else None
+
+
+def until_recorder(visit, server, stream: str, wanted) -> None:
+    for _ in range(100):
+        if recorder(server, stream) == wanted:
+            return
+        visit.page.wait_for_timeout(100)
+    raise AssertionError(f"the recorder is {recorder(server, stream)!r} and not {wanted!r}")
+
+
+@pytest.mark.parametrize("place", ["streams", "stream"])
+def test_a_recording_is_begun_and_ended_by_hand(visit, fresh, place):
+    page = visit.page
+    # Recorded on command alone.
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", OnDemand="7", RecordFormat__1__Format="mp4")
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "by-hand"})
+    if place == "stream":
+        visit.go("streams", DOMAIN, "live", "by-hand")
+        where = page.locator("main")
+    else:
+        visit.go("streams")
+        where = page.locator("tbody tr", has_text="by-hand").first
+    visit.press("Start recording", where)
+    until_recorder(visit, fresh, "by-hand", "recording")
+    page.locator(".recorder .badge", has_text="recording").first.wait_for()
+    visit.press("Restart recording", where)
+    visit.sees("RealTimeRecordCommand: Restart recording", page)
+    visit.press("Close", page.locator("#status"))
+    until_recorder(visit, fresh, "by-hand", "recording")
+    visit.press("Stop recording", where)
+    until(page, "![...document.querySelectorAll('.recorder .badge')].some((it) => it.textContent === 'recording')")
+    assert recorder(fresh, "by-hand") != "recording"
+    if place == "stream":
+        visit.press("End stream", where)
+        visit.button("Publish a clip").wait_for()
+        assert control(fresh, "GET", "streams")[1]["total"] == 0
+        visit.press("Publish a clip")
+        assert page.locator("dialog").get_by_label("Stream", exact=True).input_value() == "by-hand"
+        visit.press("Close", page.locator("dialog"))
+
+
+def test_the_timeline_is_zoomed_moved_and_read_as_a_list(visit, fresh):
+    page = visit.page
+    recorded(fresh, "axis", 40)
+    visit.go("streams", DOMAIN, "live", "axis")
+    page.locator("svg.lanes rect.file").first.wait_for()
+
+    def ticks() -> list[str]:
+        return page.locator("svg.lanes text.tick").all_text_contents()
+
+    whole = ticks()
+    visit.press("Zoom in")
+    near = ticks()
+    assert near != whole
+    visit.press("Later")
+    assert ticks() != near
+    visit.press("Earlier")
+    visit.press("Zoom out")
+    visit.press("All")
+    assert ticks() == whole
+    page.locator(".aslist summary").click()
+    page.locator(".aslist li button").first.click()
+    page.locator("main pre", has_text="{").first.wait_for()
+    for how in ("as curl", "as JSON"):
+        visit.press(how)
+        assert "axis" in page.locator("dialog").inner_text()
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("screen", ["streams", "recordings", "callbacks", "objects"])
+def test_an_empty_screen_publishes_a_first_stream(visit, fresh, screen):
+    visit.go(screen)
+    form = visit.page.locator("main form.publish").first
+    form.get_by_label("Stream", exact=True).fill("first")
+    visit.press("Publish", form)
+    visit.page.wait_for_url(re.compile(r"#/streams/.*/live/first$"))
+    assert [it["stream"] for it in control(fresh, "GET", "streams")[1]["streams"]] == ["first"]
+
+
+@pytest.mark.parametrize("screen", ["streams", "stream", "rules"])
+@pytest.mark.parametrize("mapped", [True, False])
+def test_what_is_not_recorded_is_cured_by_a_button(visit, fresh, screen, mapped):
+    """A push to an ingest domain whose play domain has the rule; and one of an app that has none."""
+    page = visit.page
+    pushed = ("push.example.com", "other") if mapped else (DOMAIN, "other")
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="other" if mapped else "live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    control(fresh, "POST", "streams", {"domain": pushed[0], "app": pushed[1], "stream": "lost"})
+    if screen == "rules":
+        visit.go("rules", query=f"?domain={pushed[0]}&app={pushed[1]}&stream=lost")
+    else:
+        visit.go("streams", *([pushed[0], pushed[1], "lost"] if screen == "stream" else []))
+    visit.press(f"Map {pushed[0]} to {DOMAIN}" if mapped else "Add a rule for this app")
+    visit.sees("Done; it counts from the next push on.", page)
+    told = control(fresh, "GET", f"explain?domain={pushed[0]}&app={pushed[1]}&stream=lost")[1]
+    assert told["records"] is True, told
+
+
+def test_lists_that_go_on_show_more_by_a_button(visit, fresh):
+    page = visit.page
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4", DelayTime="15")
+    call(fresh, "AddLiveRecordNotifyConfig", DomainName=DOMAIN, NotifyUrl=f"{fresh.api}/_localyun/sink/console")
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda n: control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": f"s{n}", "seconds": 1, "speed": 0, "wait": True})[0], range(104)))
+    assert done == [200] * 104
+    control(fresh, "POST", "clock/advance", {"seconds": 20})
+    for _ in range(104):
+        call(fresh, "DescribeLiveRecordConfig", DomainName=DOMAIN)
+    store = boto3.client("s3", endpoint_url=fresh.oss, aws_access_key_id="testid", aws_secret_access_key="testsecret", region_name="us-east-1", config=Config(s3={"addressing_style": "path"}))
+    store.create_bucket(Bucket="many")
+    for number in range(205):
+        store.put_object(Bucket="many", Key=f"{number:03}.txt", Body=b"x")
+    for parts, rows in ((["recordings"], "main .rows li"), (["callbacks"], "main .rows li"), (["calls"], "main .rows li"), (["objects", "many"], "main tbody tr")):
+        visit.go(*parts)
+        page.locator(rows).first.wait_for()
+        first = page.locator(rows).count()
+        assert first in (100, 200), (parts, first)
+        visit.press("Show more")
+        until(page, f"document.querySelectorAll('{rows}').length > {first}")
+        until(page, "![...document.querySelectorAll('main button')].some((it) => it.textContent === 'Show more' && !it.hidden)")
+    # What lies further back than the first page has its address too.
+    oldest = control(fresh, "GET", f"recordings?domain={DOMAIN}&stream=s0")[1]["recordings"][0]["session"]
+    visit.go("recordings", oldest)
+    page.locator(".detail h2", has_text="s0").wait_for()
+    visit.go("callbacks", "1")
+    page.locator(".attempts > li").first.wait_for()
+
+
+def test_every_kind_is_filtered_by_its_button(visit, fresh):
+    page = visit.page
+    recorded(fresh, notify=f"{fresh.api}/_localyun/sink/console")
+    visit.go("now")
+    names = page.locator(".toggles .toggle").all_inner_texts()
+    assert len(names) == 12
+    for name in names:
+        visit.press(name, page.locator(".toggles"))
+        page.wait_for_timeout(350)
+        assert set(page.locator(".happenings .badge").all_inner_texts()) <= {name}
+        visit.press(name, page.locator(".toggles"))
+
+
+def test_the_call_of_a_form_in_each_notation(visit, fresh):
+    page = visit.page
+    visit.go("rules")
+    visit.press("New rule")
+    window = page.locator("dialog")
+    for name, wanted in (("curl", "curl -X POST"), ("JSON", '"action": "AddLiveAppRecordConfig"'), ("localyun", "localyun call AddLiveAppRecordConfig")):
+        visit.press(name, window)
+        assert wanted in window.locator("pre").first.inner_text()
+    visit.press("Close", window)
+    visit.go("state")
+    visit.press("Reset everything")
+    visit.press("Cancel", page.locator("dialog"))
+    visit.go("calls", "new", query="?action=DescribeLiveRecordConfig")
+    page.get_by_label("DomainName *").fill(DOMAIN)
+    for name, wanted in (("curl", "curl -X POST"), ("JSON", '"action"'), ("localyun", "localyun call")):
+        visit.press(name)
+        assert wanted in page.locator(".thecall pre").first.inner_text()
+
+
+def test_a_recordings_file_is_saved_and_its_address_copied(visit, fresh):
+    page = visit.page
+    recorded(fresh)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.go("recordings")
+    page.locator(".rows a").first.click()
+    file = page.locator("li.file", has=page.locator(".badge", has_text="mp4"))
+    with page.expect_download() as saved:
+        visit.press("Download", file)
+    assert saved.value.path().read_bytes()[4:8] == b"ftyp"
+    file.locator("button.copy").click()
+    visit.sees("Copied.", page)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(page.evaluate("navigator.clipboard.readText()"), timeout=20) as answer:
+        assert answer.status == 200 and answer.read(12)[4:8] == b"ftyp"

@@ -75,6 +75,11 @@ def test_lists_go_on_by_their_cursors(own_stage):
         assert stage.server.get(f"/_localyun/{route}?since=1970-01-01T00:00:00Z")["total"] == 152
         for bad in ("limit=0", "limit=1001", "limit=x", "since=yesterday", "cursor=x"):
             assert stage.server.control("GET", f"/_localyun/{route}?{bad}")[0] == 400
+    # A session by its name, however far back it lies.
+    (oldest,) = stage.server.get(f"/_localyun/recordings?domain={stage.domain}&stream=s0")["recordings"]
+    found = stage.server.get(f"/_localyun/recordings?session={oldest['session']}")
+    assert (found["total"], found["recordings"][0]["stream"]) == (1, "s0")
+    assert stage.server.get("/_localyun/recordings?session=nobody")["recordings"] == []
 
 
 def test_the_journal_is_a_list_too(own_stage):

@@ -66,6 +66,17 @@ def test_a_recording_is_followed_from_its_push_to_its_callback(stage):
     assert files[0]["object"].endswith(".mp4") and files[0]["size"] > 0
 
 
+def test_only_the_newest_are_replayed_where_that_is_asked_for(own_stage):
+    stage = own_stage()
+    for number in range(5):
+        stage.api.call("DescribeLiveRecordConfig", DomainName=f"d{number}.example.com")
+    told = Followed(follow(stage.server, "since=0&limit=2&kind=call")).read(2)
+    assert [event["domain"] for event in told] == ["d3.example.com", "d4.example.com"]
+    assert Followed(follow(stage.server, "since=0&limit=16384&kind=call")).read(1)[0]["domain"] == "d0.example.com"
+    for bad in ("limit=0", "limit=16385", "limit=x"):
+        assert requests.get(f"{stage.server.api}/_localyun/events?{bad}", timeout=20).status_code == 400
+
+
 def test_every_kind_of_happening_is_told(own_stage):
     stage = own_stage()
     stage.rule({"Format": "m3u8", "SliceDuration": 5}, DelayTime=15)

@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import os
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -216,3 +219,36 @@ def test_a_folder_of_a_later_release_is_refused_in_one_sentence(free, tmp_path):
         db.execute("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 1)")
         db.commit()
     refused(*replaced(free, "--data-dir", str(data)), names="the database was written by a newer localyun")
+
+
+def started(words: list[str], folder: Path) -> subprocess.Popen:
+    """A command that makes a throw-away folder, in a temporary directory of its own."""
+    environment = clean_environment() | {"TMPDIR": str(folder)}
+    return subprocess.Popen([str(binary()), *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+
+
+def test_a_signal_right_behind_the_ready_line_is_an_orderly_stop(free, tmp_path):
+    """Whoever reads the line may stop the service the same moment: status 0, and a folder that the next start finds in order."""
+    for how in [signal.SIGTERM, signal.SIGINT] * 10:
+        log = open(tmp_path / "log", "w+")
+        process = subprocess.Popen([str(binary()), *free], stdout=subprocess.PIPE, stderr=log, text=True, env=clean_environment())
+        assert json.loads(process.stdout.readline())["event"] == "ready"
+        process.send_signal(how)
+        assert process.wait(20) == 0, how
+        log.seek(0)
+        assert "stopping: publishers are closed" in log.read(), how
+        assert json.loads((tmp_path / "data" / "last-run.json").read_text())["in_order"] is True, how
+
+
+@pytest.mark.parametrize("words", [["serve", "--ephemeral"], ["exec", "--", "sleep", "30"], ["demo"]])
+def test_a_signal_at_any_moment_of_the_start_leaves_nothing_behind(tmp_path, words):
+    if words[0] == "serve":
+        words = words + [part for name in ("api", "rtmp", "oss", "play") for part in (f"--{name}-addr", "127.0.0.1:0")]
+    for delay_ms in (0, 2, 5, 10, 20, 30, 40, 60, 80, 120, 200, 400):
+        process = started(words, tmp_path)
+        time.sleep(delay_ms / 1000)
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(30)
+        # Before it had looked at anything it may go at once; from then on it stops in order.
+        assert status != -signal.SIGTERM or delay_ms < 40, (delay_ms, status)
+        assert os.listdir(tmp_path) == [], (delay_ms, status)

@@ -12,7 +12,8 @@ use crate::cli::target::{Key, Target};
 use crate::cli::throwaway::Throwaway;
 use crate::config::{self, Raw};
 use crate::ids;
-use crate::server::{self, Ending, Running};
+use crate::server::signals::Signals;
+use crate::server::{self, Running};
 
 pub(super) const DOMAIN: &str = "play.example.com";
 pub(super) const APP: &str = "live";
@@ -29,7 +30,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts a server with embedded defaults: no environment, no config file. The folder has to outlive it.
-    pub(super) async fn start() -> Result<(Throwaway, Self), CliError> {
+    pub(super) async fn start(signals: &mut Signals) -> Result<(Throwaway, Self), CliError> {
         let path = std::env::temp_dir().join(format!("localyun-demo-{}", ids::nonce()));
         let folder = Throwaway::make(path)?;
         let mut raw = Raw::default();
@@ -39,7 +40,10 @@ impl Stage {
         }
         raw.set("access-keys", format!("{}:{}", KEY.0, KEY.1), "demo");
         let config = config::load(&raw, |_| None).map_err(CliError::failed)?;
-        let running = server::start(config).await.map_err(CliError::failed)?;
+        let started = server::start_unless_told(config, signals).await;
+        let Some(running) = started.map_err(CliError::failed)? else {
+            return Err(CliError::failed("interrupted"));
+        };
         let endpoint = Url::parse(&running.api)
             .map_err(|error| CliError::failed(format!("{}: {error}", running.api)))?;
         let key = Key {
@@ -119,9 +123,8 @@ impl Stage {
     }
 
     /// Serves until a signal.
-    pub(super) async fn wait(self) -> Result<(), CliError> {
-        let ending = Ending::watch().map_err(CliError::failed)?;
-        self.running.wait(ending).await.map_err(CliError::failed)
+    pub(super) async fn wait(self, signals: &mut Signals) -> Result<(), CliError> {
+        self.running.wait(signals).await.map_err(CliError::failed)
     }
 
     /// Lines to copy for those who want more.
