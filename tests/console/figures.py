@@ -121,7 +121,10 @@ def filled(data: Path) -> None:
         status, told = control(server, "POST", "streams", {"domain": DOMAIN, "stream": "day", "clip": "one_per_second", "seconds": DAY_S, "speed": 0, "wait": True})
         assert status == 200, told
         control(server, "POST", "clock/advance", {"seconds": 200})
-        (day,) = control(server, "GET", f"recordings?domain={DOMAIN}")[1]["recordings"]
+        until = time.monotonic() + 600
+        while (day := control(server, "GET", f"recordings?domain={DOMAIN}")[1]["recordings"][0])["state"] != "ended":
+            assert time.monotonic() < until, day["state"]
+            time.sleep(1)
         say(f"a recording of {DAY_S} s: {len(day['files'])} files, {day['slices']} slices, in {time.monotonic() - began:.0f} s")
     clone_callbacks(data, CALLBACKS)
 

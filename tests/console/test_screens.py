@@ -461,6 +461,9 @@ def test_the_timeline_is_zoomed_moved_and_read_as_a_list(visit, fresh):
     def ticks() -> list[str]:
         return page.locator("svg.lanes text.tick").all_text_contents()
 
+    # Until what is read beside the page is drawn too.
+    page.wait_for_timeout(1500)
+    visit.press("All")
     whole = ticks()
     visit.press("Zoom in")
     near = ticks()
@@ -534,7 +537,8 @@ def test_lists_that_go_on_show_more_by_a_button(visit, fresh):
     oldest = control(fresh, "GET", f"recordings?domain={DOMAIN}&stream=s0")[1]["recordings"][0]["session"]
     visit.go("recordings", oldest)
     page.locator(".detail h2", has_text="s0").wait_for()
-    visit.go("callbacks", "1")
+    oldest = control(fresh, "GET", f"callbacks?domain={DOMAIN}&stream=s0")[1]["callbacks"][0]["id"]
+    visit.go("callbacks", str(oldest))
     page.locator(".attempts > li").first.wait_for()
 
 
