@@ -19,6 +19,8 @@ import { facts } from '../part/table.js';
 
 const PAGE = 100;
 const FORMATS = ['', 'mp4', 'm3u8', 'flv', 'cmaf'];
+// One that is going on has no end yet: what it says of that is how far its files are.
+const lengthOf = (it) => ((it.state === 'recording' ? now() : instant(it.stop_time)) - instant(it.start_time)) / 1000;
 
 export async function open(view, body, [session], asked) {
   let chosen = session ?? null;
@@ -59,7 +61,7 @@ export async function open(view, body, [session], asked) {
     const shown = pages.filter(fits);
     fill(list, shown.map((it) => ({ it, here: it.session === chosen })), ({ it }) => it.session, ({ it, here }) => h('li', {}, h('a', { href: link(['recordings', it.session]), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, name(it)), badge(word('state', it.state), it.state === 'recording' ? 'good' : it.state === 'failed' ? 'wrong' : '')),
-      line(time(it.start_time, now()), span((instant(it.stop_time) - instant(it.start_time)) / 1000), it.files.map((file) => file.format).join(' ')))));
+      line(time(it.start_time, now()), span(lengthOf(it)), it.files.map((file) => file.format).join(' ')))));
     more.hidden = !cursor;
     const nothing = pages.length === 0;
     if (none.dataset.shown !== `${nothing}${shown.length}`) {
@@ -85,7 +87,7 @@ export async function open(view, body, [session], asked) {
     const print = JSON.stringify(it, (key, value) => (key === 'signed_url' ? undefined : value));
     if (print === current.print) return;
     current.print = print;
-    empty(current.facts, facts([t('column.state'), word('state', it.state)], [t('column.start'), time(it.start_time, now())], [t('column.stop'), time(it.stop_time, now())], [t('column.length'), span((instant(it.stop_time) - instant(it.start_time)) / 1000)], [t('column.slices'), it.slices], [t('column.bucket'), it.bucket], [t('column.session'), h('code', {}, it.session)]));
+    empty(current.facts, facts([t('column.state'), word('state', it.state)], [t('column.start'), time(it.start_time, now())], [t('column.stop'), it.state === 'recording' ? null : time(it.stop_time, now())], [t('column.length'), span(lengthOf(it))], [t('column.slices'), it.slices], [t('column.bucket'), it.bucket], [t('column.session'), h('code', {}, it.session)]));
     empty(current.files, it.files.length ? h('ul', { class: 'files' }, it.files.map((one) => file(it, one))) : h('p', { class: 'muted' }, t('recordings.no_files')));
   }
 

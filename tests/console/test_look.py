@@ -99,13 +99,24 @@ def test_nothing_is_wider_than_the_window(browser, filled, width, language, them
     assert not wide, wide
 
 
+def showcase(server, stream: str) -> None:
+    """A stream of which a picture tells most: recorded, ended and told, and a second push that may come back yet."""
+    control(server, "POST", "call", {"action": "AddLiveAppRecordConfig", "params": {"DomainName": DOMAIN, "AppName": "show", "StreamName": "*", "OssBucket": "recordings", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com", "DelayTime": "15",
+            "RecordFormat.1.Format": "m3u8", "RecordFormat.1.SliceDuration": "5", "RecordFormat.1.CycleDuration": "900", "RecordFormat.2.Format": "mp4", "RecordFormat.2.CycleDuration": "900"}})
+    for seconds in (20, 12):
+        control(server, "POST", "streams", {"domain": DOMAIN, "app": "show", "stream": stream, "seconds": seconds, "wait": True})
+        if seconds == 20:
+            control(server, "POST", "clock/advance", {"seconds": 16})
+
+
 @pytest.mark.skipif(not os.environ.get("PICTURES"), reason="PICTURES=1 writes the pictures of the documents")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pictures_of_the_documents(browser, filled, theme):
     PICTURES.mkdir(parents=True, exist_ok=True)
     visit = browser.visit(filled, "en", theme, width=1120, height=640)
-    there = addresses(filled)
-    for name, address in (("now", "now"), ("streams", "streams"), ("timeline", "stream"), ("recording", "recording"), ("signature", "call")):
+    showcase(filled, theme)
+    there = addresses(filled) | {"showcase": (["streams", DOMAIN, "show", theme], "")}
+    for name, address in (("now", "now"), ("streams", "streams"), ("timeline", "showcase"), ("recording", "recording"), ("signature", "call")):
         parts, query = there[address]
         visit.go(*parts, query=query)
         visit.page.wait_for_timeout(1500)
