@@ -125,11 +125,7 @@ fn read_xml(body: &str) -> Option<Said> {
             Event::Empty(_) if whole => return None,
             Event::Empty(_) => whole = open.is_empty(),
             Event::Text(text) => match open.as_slice() {
-                [] => {
-                    if !text.trim().is_empty() {
-                        return None;
-                    }
-                }
+                [] if !text.trim().is_empty() => return None,
                 [_, name] => {
                     let slot = match name.as_str() {
                         "RequestId" => &mut said.request_id,

@@ -108,7 +108,7 @@ fn without<'a>(raw: &'a str, names: &[&[&str]]) -> Cow<'a, str> {
 }
 
 /// The body as text where it is a form; it has been decoded before, so it is one.
-fn form<'a>(parts: &'a HttpParts) -> Option<&'a str> {
+fn form(parts: &HttpParts) -> Option<&str> {
     let text = parts.is_form().then(|| std::str::from_utf8(&parts.body));
     text.and_then(Result::ok)
 }
