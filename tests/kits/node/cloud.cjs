@@ -230,9 +230,10 @@ class Cloud {
     return this.send('DELETE', `streams/${[domain, app, stream].map(encodeURIComponent).join('/')}`);
   }
 
-  /** Arms a fault at `api:ACTION`, `store`, `object-put`, `callback` or `ingest`. */
+  /** Arms a fault at `api:ACTION`, `store`, `object-put`, `callback` or `ingest`: a failure (`InternalError` where no code is named), or a delay. */
   fault(at, { first, code, delayMs } = {}) {
-    return this.send('PUT', 'faults', present({ at, first, code, delay_ms: delayMs }));
+    const named = code ?? (delayMs === undefined ? 'InternalError' : undefined);
+    return this.send('PUT', 'faults', present({ at, first, code: named, delay_ms: delayMs }));
   }
 
   clearFaults() {

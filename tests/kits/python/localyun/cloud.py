@@ -232,7 +232,10 @@ class Cloud:
         self.send("DELETE", f"streams/{quote(domain)}/{quote(app)}/{quote(stream)}")
 
     def fault(self, at: str, *, first: int | None = None, code: str | None = None, delay_ms: int | None = None) -> None:
-        """Arms a fault at `api:ACTION`, `store`, `object-put`, `callback` or `ingest`."""
+        """Arms a fault at `api:ACTION`, `store`, `object-put`, `callback` or `ingest`: a failure (`InternalError` where no code is named), or
+        with `delay_ms` alone a delay."""
+        if code is None and delay_ms is None:
+            code = "InternalError"
         wanted = {"at": at, "first": first, "code": code, "delay_ms": delay_ms}
         self.send("PUT", "faults", {name: value for name, value in wanted.items() if value is not None})
 

@@ -147,6 +147,16 @@ def test_a_token_and_a_key_are_used():
         assert cloud.env["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "a1"
 
 
+def test_a_fault_without_a_code_is_a_failure(localyun, callback_sink):
+    localyun.record("mp4", notify_url=callback_sink.url)
+    localyun.fault("callback", first=1)
+    localyun.publish("s1", seconds=5)
+    localyun.advance(200)
+    assert callback_sink.wait(stream="s1")
+    tried = [callback for callback in localyun.callbacks() if len(callback["attempts"]) == 2]
+    assert tried and tried[0]["state"] == "success"
+
+
 def test_variables_are_those_of_localyun_env():
     import shlex
     import subprocess
