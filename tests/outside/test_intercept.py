@@ -146,7 +146,8 @@ def test_one_command_for_a_project_of_java(tmp_path):
     (tmp_path / "Asks.java").write_text(JAVA)
     (tmp_path / "hosts").write_text(HOSTS)
     # The project's tests are one program here; everything else is the document's line.
-    line = lines("localyun exec").replace("mvn test", "java Asks.java live.aliyuncs.com")
+    line, replaced = re.subn(r'mvn test -DargLine="([^"]*)"', r"java \1 Asks.java live.aliyuncs.com", lines("localyun exec"))
+    assert replaced == 1
     (tmp_path / "localyun").symlink_to(Path(binary()).resolve())
     script = f"ip link set lo up; mount --bind {tmp_path}/hosts /etc/hosts; cd {tmp_path}; {line}"
     environment = clean_environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
