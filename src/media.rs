@@ -15,3 +15,4 @@ pub mod mp4;
 pub mod mpegts;
 pub mod playable;
 pub mod rtmp;
+pub mod segments;

@@ -56,6 +56,10 @@ pub mod live {
         }
     }
 
+    pub mod fanout {
+        pub use crate::live::fanout::outgoing::Outgoing;
+    }
+
     pub mod hub {
         pub use crate::live::hub::{Hub, Publisher};
     }
@@ -130,8 +134,12 @@ pub mod media {
         }
 
         pub mod server {
-            pub use crate::media::rtmp::server::{Event, Fed, ServerSession};
+            pub use crate::media::rtmp::server::{Event, Fed, MediaWriter, ServerSession};
         }
+    }
+
+    pub mod segments {
+        pub use crate::media::segments::Segments;
     }
 }
 
@@ -153,7 +161,7 @@ pub mod model {
     }
 
     pub mod stream_key {
-        pub use crate::model::stream_key::{PushArgs, StreamKey};
+        pub use crate::model::stream_key::{PushArgs, StreamKey, check_name};
     }
 }
 
@@ -218,5 +226,11 @@ pub mod wire {
         pub use crate::wire::params::{
             MAX_DEPTH, MAX_INDEX, MAX_NAME, MAX_PAIRS, MAX_VALUE, Node, Pairs, Tree, parse_pairs,
         };
+    }
+}
+
+pub mod web {
+    pub mod play {
+        pub use crate::web::play::path;
     }
 }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, Outcome, Refused, answer};
 use crate::app::App;
+use crate::live::ingest::admission::{self, AccessError};
 use crate::live::recorder::unrecorded::domains_with_rules;
-use crate::model::domain::Domain;
 use crate::model::notify::RecordNotify;
-use crate::model::reason::{Circumstances, reason};
+use crate::model::reason::{Circumstances, Reason, call, reason};
 use crate::model::rule::{ANY, Window, choose, verdicts};
 use crate::model::stream_key::{PushArgs, StreamKey, check_name};
 use crate::model::wire_time;
@@ -51,6 +51,32 @@ fn notes(app: &App, domains: &[&str], app_name: &str, stream: &str) -> Vec<Value
     shown.collect()
 }
 
+/// Why the stream may not be published or its domain not be watched, and what lets it in again; none where nothing keeps it out.
+async fn kept_out(app: &App, key: &StreamKey, asked: &str) -> Result<Option<Reason>, Refused> {
+    let checked = admission::check_kept_out(&app.services, key, asked).await;
+    let Err(error) = checked else {
+        return Ok(None);
+    };
+    let cure = match &error {
+        AccessError::Stopped(domain) => call("StartLiveDomain", &[("DomainName", domain)]),
+        AccessError::Store(_) => return Err(Refused::broken(error)),
+        _ => call(
+            "ResumeLiveStream",
+            &[
+                ("DomainName", asked),
+                ("AppName", &key.app),
+                ("StreamName", &key.stream),
+                ("LiveStreamType", "publisher"),
+            ],
+        ),
+    };
+    Ok(Some(Reason {
+        records: false,
+        why: error.to_string(),
+        cure: Some(cure),
+    }))
+}
+
 pub(super) async fn explain(ask: Ask) -> Outcome {
     let app = &ask.app;
     let needed = |name: &str| {
@@ -65,13 +91,9 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         .map_err(Refused::bad)?;
     let args = PushArgs::parse(ask.query("args").unwrap_or_default());
     let store = &app.services.store;
-    let declared: Option<Domain> = store
-        .find_document(Kind::Domain, &asked)
+    let domain = admission::streaming_domain(&app.services, &asked)
         .await
         .map_err(Refused::broken)?;
-    let domain = declared
-        .and_then(|d| d.play_domain)
-        .unwrap_or_else(|| asked.clone());
     let key = StreamKey::new(&domain, &app_name, &stream);
     let now = app.services.clock.now();
     let rules = store.rules_of(&domain);
@@ -81,7 +103,8 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         .await
         .map_err(Refused::broken)?;
 
-    let told = reason(&Circumstances {
+    let kept_out = kept_out(app, &key, &asked).await?;
+    let by_rule = reason(&Circumstances {
         key: &key,
         ingest_domain: &asked,
         args: &args,
@@ -91,6 +114,8 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         on_demand_url: notify.as_ref().and_then(|n| n.on_demand_url.as_deref()),
         now,
     });
+    // What is not let in is not recorded, whatever the rules say.
+    let told = kept_out.as_ref().unwrap_or(&by_rule);
     let mut bucket = Value::Null;
     if let Some(rule) = &choice.winner {
         let exists = app
@@ -116,6 +141,7 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         "records": told.records,
         "why": told.why,
         "cure": told.cure,
+        "kept_out": kept_out.as_ref().map(|reason| json!({"why": reason.why, "cure": reason.cure})),
         "rule": choice.winner,
         "upcoming": choice.upcoming,
         "considered": verdicts(&rules, &app_name, &stream, now).iter().map(|(rule, verdict)| json!({

@@ -592,6 +592,11 @@ pub static ROUTES: &[Route] = &[
             field("records", Kind::Truth, "whether it would be recorded").needed(),
             field("why", Kind::Text, "why, or why not").needed(),
             field("cure", Kind::Text, "what to do where it would not be"),
+            field(
+                "kept_out",
+                Kind::Object,
+                "`why` the stream or its domain is kept out (ForbidLiveStream, StopLiveDomain), and the `cure`",
+            ),
             field("rule", Kind::Object, "the rule that wins"),
             field(
                 "considered",

@@ -16,7 +16,8 @@ use super::ask::{Ask, Outcome, Refused};
 use super::ticket;
 use crate::app::App;
 use crate::live::fanout::log::Taken;
-use crate::live::fanout::tape::Form;
+use crate::live::fanout::outgoing::Outgoing as Sending;
+use crate::live::fanout::tape::{Coding, Form};
 use crate::media::hls::read::{Entry, entries as listed_in, resolve};
 use crate::media::playable::{Container, Playable};
 use crate::model::stream_key::StreamKey;
@@ -353,16 +354,16 @@ pub(super) async fn live(ask: Ask) -> Outcome {
     let publisher = publisher.ok_or_else(|| Refused::new(404, format!("{key} is not live")))?;
     let turn = WATCHING.try_acquire();
     let turn = turn.map_err(|_| Refused::new(503, "64 live streams are being watched already"))?;
-    let mut reader = publisher.fanout.tape(Form::Mp4).read();
-    let (mut pieces, mut out) = (Vec::new(), VecDeque::new());
+    let mut reader = publisher.fanout.tape(Form::Mp4, Coding::Plain).read();
+    let mut out = Sending::default();
     let made = stream::poll_fn(move |context| {
         // Held until the stream is dropped.
         let _turn = &turn;
         loop {
-            if let Some(bytes) = out.pop_front() {
+            if let Some(bytes) = out.take(AT_ONCE) {
                 return Poll::Ready(Some(Ok::<Bytes, io::Error>(bytes)));
             }
-            if ready!(reader.poll_next(context, &mut pieces, &mut out, AT_ONCE)) == Taken::Ended {
+            if ready!(reader.poll_next(context, &mut out, AT_ONCE)) == Taken::Ended {
                 return Poll::Ready(None);
             }
         }

@@ -10,6 +10,7 @@ mod frames;
 pub mod hls;
 mod kept;
 pub mod log;
+pub mod outgoing;
 pub mod tape;
 
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ use fmp4::Fragments;
 use hls::Hls;
 use kept::{Entry, Lightening, Reader};
 use log::{Bounds, Budget, From, Log};
-use tape::{Form, Maker, Tape};
+use tape::{Coding, Form, Maker, Tape};
 
 /// What is kept of a stream: the group that grows and the whole one before it.
 const KEPT: Bounds = Bounds {
@@ -116,7 +117,7 @@ pub struct Fanout {
     lightening: Lightening,
     readers: Arc<AtomicUsize>,
     state: Mutex<State>,
-    tapes: Mutex<HashMap<Form, Weak<Tape>>>,
+    tapes: Mutex<HashMap<(Form, Coding), Weak<Tape>>>,
     hls: Mutex<Weak<Hls>>,
     viewers: AtomicUsize,
     runtime: Handle,
@@ -270,22 +271,27 @@ impl Fanout {
 
     /// The tape of a container, made when nobody watches it yet.
     #[must_use]
-    pub fn tape(self: &Arc<Self>, form: Form) -> Arc<Tape> {
+    pub fn tape(self: &Arc<Self>, form: Form, coding: Coding) -> Arc<Tape> {
         let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tape) = tapes.get(&form).and_then(Weak::upgrade)
+        if let Some(tape) = tapes.get(&(form, coding)).and_then(Weak::upgrade)
             && !tape.is_over()
         {
             return tape;
         }
-        let tape = tape::make(self, &self.runtime, move |headers| -> Box<dyn Maker> {
-            match form {
-                Form::Flv => Box::new(Flat::flv(headers)),
-                Form::Rtmp { stream_id } => Box::new(Flat::rtmp(stream_id)),
-                Form::Mp4 => Box::new(Fragments::new(headers)),
-            }
-        });
+        let tape = tape::make(
+            self,
+            &self.runtime,
+            coding,
+            move |headers| -> Box<dyn Maker> {
+                match form {
+                    Form::Flv => Box::new(Flat::flv(headers)),
+                    Form::Rtmp { stream_id } => Box::new(Flat::rtmp(stream_id)),
+                    Form::Mp4 => Box::new(Fragments::new(headers)),
+                }
+            },
+        );
         tapes.retain(|_, tape| tape.strong_count() > 0);
-        tapes.insert(form, Arc::downgrade(&tape));
+        tapes.insert((form, coding), Arc::downgrade(&tape));
         tape
     }
 

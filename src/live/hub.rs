@@ -1,5 +1,6 @@
 //! Who is publishing, and the recorders of all streams.
 
+pub mod audiences;
 mod facts;
 mod pushes;
 
@@ -26,6 +27,7 @@ use crate::model::wire_time;
 use crate::notify::publish::{self, Push};
 use crate::services::Services;
 use crate::store::StoreError;
+use audiences::Audiences;
 pub use facts::Facts;
 
 /// A publisher that sent nothing for this long gives way to one that comes back under the same name.
@@ -165,6 +167,8 @@ pub struct Hub {
     connections: Mutex<HashMap<u64, u64>>,
     drained: Notify,
     stopping: AtomicBool,
+    /// Who watches by which domain.
+    pub audiences: Audiences,
 }
 
 impl Hub {
@@ -181,6 +185,7 @@ impl Hub {
             connections: Mutex::default(),
             drained: Notify::new(),
             stopping: AtomicBool::new(false),
+            audiences: Audiences::default(),
         })
     }
 

@@ -152,12 +152,21 @@ fn start(doors: &Doors, socket: TcpStream, peer: SocketAddr) {
             beat,
             ticks: None,
         };
-        if let Err(end) = connection.serve(id, drain).await {
-            tracing::debug!(peer = %connection.peer, end = %end, "connection ended");
-        }
+        let end = connection.serve(id, drain).await;
         connection.leave();
         hub.disconnected(id);
         open.fetch_sub(1, Ordering::AcqRel);
+        let peer = connection.peer;
+        let watching = end.and_then(|watching| {
+            let watching = watching.map(|watching| connection.watch(watching));
+            watching.transpose()
+        });
+        match watching {
+            // From here on it is one of the viewers, of which there may be far more than connections.
+            Ok(Some(sending)) => drop(tokio::spawn(sending)),
+            Ok(None) => {}
+            Err(end) => tracing::debug!(%peer, %end, "connection ended"),
+        }
     });
 }
 
@@ -195,7 +204,12 @@ enum Look {
 }
 
 impl Connection {
-    async fn serve(&mut self, id: u64, mut drain: watch::Receiver<u64>) -> Result<(), String> {
+    /// Until the connection is over, or a player was let in.
+    async fn serve(
+        &mut self,
+        id: u64,
+        mut drain: watch::Receiver<u64>,
+    ) -> Result<Option<Watching>, String> {
         let began = clock::monotonic();
         let service_clock = self.hub.services().clock.clone();
         let mut silence_from = service_clock.now();
@@ -247,8 +261,7 @@ impl Connection {
             self.write().await?;
             if let Some(watching) = self.watching.take() {
                 // It brings no media that a drain would have to wait for.
-                self.hub.disconnected(id);
-                return self.watch(watching).await;
+                return Ok(Some(watching));
             }
             if std::mem::take(&mut heard) {
                 silence_from = service_clock.now();
@@ -290,7 +303,7 @@ impl Connection {
             match look {
                 Look::More => more = true,
                 Look::Empty => more = false,
-                Look::Closed => return Ok(()),
+                Look::Closed => return Ok(None),
             }
         }
     }

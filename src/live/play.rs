@@ -1,6 +1,7 @@
 //! Who may watch which stream: the domain that is meant, what its functions say, whether the stream is live, and how many watch already.
 
 mod access;
+pub mod sending;
 pub mod sessions;
 
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use serde_json::json;
 use crate::clock;
 use crate::events;
 use crate::live::fanout::Fanout;
+use crate::live::hub::audiences::Audience;
 use crate::live::hub::{Hub, Publisher};
 use crate::live::ingest::admission;
 use crate::meter::{Coming, ViewerGuard};
@@ -65,6 +67,7 @@ pub struct Granted {
     pub key: StreamKey,
     /// Headers that the domain sets. A header without a value is taken away from the answer.
     pub headers: Vec<(String, Option<String>)>,
+    audience: Arc<Audience>,
 }
 
 /// Why a player gets nothing.
@@ -121,6 +124,8 @@ impl PlayDoor {
         check_name("the stream name", asked.stream)?;
         let services = self.services();
         let domain = self.domain(asked)?;
+        // Before the look at what is stopped: a stop that comes behind it cuts whoever was let in.
+        let audience = self.hub.audiences.join(&domain);
         let declared: Option<Domain> = services
             .store
             .find_document(documents::Kind::Domain, &domain)
@@ -149,6 +154,7 @@ impl PlayDoor {
             key: StreamKey::new(&main, asked.app, asked.stream),
             domain,
             headers: access::response_headers(&functions),
+            audience,
         })
     }
 
@@ -222,6 +228,7 @@ impl PlayDoor {
         Ok(Viewer {
             door: self.clone(),
             fanout: publisher.fanout.clone(),
+            audience: granted.audience.clone(),
             key: granted.key.clone(),
             domain: granted.domain.clone(),
             address: asked.address,
@@ -245,6 +252,7 @@ impl PlayDoor {
 pub struct Viewer {
     door: Arc<PlayDoor>,
     fanout: Arc<Fanout>,
+    audience: Arc<Audience>,
     key: StreamKey,
     /// The play domain as it named it.
     domain: String,
@@ -261,6 +269,12 @@ impl Viewer {
     #[must_use]
     pub fn key(&self) -> &StreamKey {
         &self.key
+    }
+
+    /// The play domain was stopped: it goes.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.audience.is_cut()
     }
 
     /// Bytes went out to it.

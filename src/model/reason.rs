@@ -186,7 +186,7 @@ fn add_rule(key: &StreamKey) -> String {
 }
 
 /// A call as a line of a shell.
-fn call(action: &str, parameters: &[(&str, &str)]) -> String {
+pub fn call(action: &str, parameters: &[(&str, &str)]) -> String {
     let mut line = format!("localyun call {action}");
     for (name, value) in parameters {
         let plain = |c: char| c.is_alphanumeric() || "-_.:/".contains(c);

@@ -1,6 +1,7 @@
 //! The listening sockets and the HTTP servers on them.
 
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt as _, map_config};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Server, ServerHandle, Service, ServiceFactory, fn_service};
 use actix_web::{App as WebApp, HttpServer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::app::App;
@@ -22,6 +24,7 @@ use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, ServeState};
 use crate::tls;
 use crate::web::api;
+use crate::web::play::handover::{Desk, Handover};
 use crate::web::play::{self, PlayState};
 
 /// Threads of each web server.
@@ -125,6 +128,8 @@ pub(super) fn serve_api(
 
 /// Connections of one of the web server's threads; players that wait count too.
 const PLAYERS_A_WORKER: usize = MOST_VIEWERS;
+/// The web server's own default.
+const STORE_CLIENTS_A_WORKER: usize = 25_600;
 
 pub(super) fn serve_play(
     door: &Arc<PlayDoor>,
@@ -139,11 +144,10 @@ pub(super) fn serve_play(
         secure: false,
         tls_port,
     };
-    let server = web_server!(play::configure(state.clone()))
-        .max_connections(PLAYERS_A_WORKER)
-        .listen(listener)
-        .map_err(|e| ConfigError::new("--play-addr", e))?
-        .run();
+    let server = wired::<Handover, _, _, _>(listener, PLAYERS_A_WORKER, move || {
+        WebApp::new().configure(play::configure(state.clone()))
+    })
+    .map_err(|e| ConfigError::new("--play-addr", e))?;
     Ok(keep(server, tasks))
 }
 
@@ -218,16 +222,50 @@ pub(super) fn serve_objects(
                 .map(injected)
         }),
     };
-    let server = wired(listener, move || {
+    let server = wired::<Wire<TcpStream>, _, _, _>(listener, STORE_CLIENTS_A_WORKER, move || {
         WebApp::new().configure(serve::configure(state.clone()))
     })
     .map_err(|e| ConfigError::new("--oss-addr", e))?;
     Ok(keep(server, tasks))
 }
 
-/// As [`web_server`], with our own connection under it (`connection`).
-fn wired<F, A, B>(listener: TcpListener, app: F) -> std::io::Result<Server>
+/// What the web framework reads from and writes to where it is no plain socket.
+trait Connection: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// By what the handler of a request speaks with its connection.
+    type Word: Clone + 'static;
+
+    fn around(socket: TcpStream) -> Self;
+    fn word(&self) -> Self::Word;
+}
+
+impl Connection for Wire<TcpStream> {
+    type Word = Rc<Line>;
+
+    fn around(socket: TcpStream) -> Self {
+        Self::new(socket)
+    }
+
+    fn word(&self) -> Rc<Line> {
+        self.line()
+    }
+}
+
+impl Connection for Handover {
+    type Word = Rc<Desk>;
+
+    fn around(socket: TcpStream) -> Self {
+        Self::new(socket)
+    }
+
+    fn word(&self) -> Rc<Desk> {
+        self.desk()
+    }
+}
+
+/// As [`web_server`], with a connection of our own under it.
+fn wired<C, F, A, B>(listener: TcpListener, most_a_worker: usize, app: F) -> std::io::Result<Server>
 where
+    C: Connection,
     F: Fn() -> A + Clone + Send + 'static,
     A: IntoServiceFactory<B, Request>,
     B: ServiceFactory<Request, Config = AppConfig> + 'static,
@@ -239,6 +277,7 @@ where
 {
     let builder = Server::build()
         .workers(WORKERS)
+        .max_concurrent_connections(most_a_worker)
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_SECONDS);
     let stop = builder.graceful_shutdown_signal();
@@ -251,8 +290,8 @@ where
             })
             .client_request_timeout(HEAD_PATIENCE)
             .client_disconnect_timeout(Duration::from_secs(1))
-            .on_connect_ext(|wire: &Wire<TcpStream>, data| {
-                data.insert(wire.line());
+            .on_connect_ext(|connection: &C, data| {
+                data.insert(connection.word());
             })
             .h1(map_config(
                 app()
@@ -264,11 +303,11 @@ where
             // As in `web_server`.
             let _ = stream.set_nodelay(true);
             let peer = stream.peer_addr().ok();
-            Ok((Wire::new(stream), peer))
+            Ok((C::around(stream), peer))
         })
         .and_then(http)
     };
-    Ok(builder.listen("objects", listener, connections)?.run())
+    Ok(builder.listen("connections", listener, connections)?.run())
 }
 
 /// What the object store's port does when a fault strikes.

@@ -1,28 +1,33 @@
 //! The play port: live streams over HTTP, as FLV, as fragmented MP4 and as HLS.
 
 mod body;
+pub mod handover;
+pub mod path;
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::http::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, RETRY_AFTER,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-use crate::live::fanout::tape::Form;
+use crate::live::fanout::tape::{Coding, Form, TapeReader};
+use crate::live::play::sending::{Deaf, Sending};
 use crate::live::play::sessions::{Known, Session};
-use crate::live::play::{Asked, Granted, PlayDoor, Player, Refusal};
-use crate::media::hls;
+use crate::live::play::{Asked, Granted, PlayDoor, Player, Refusal, Viewer};
 use crate::model::stream_key::PushArgs;
 use body::{Nothing, Playing};
+use handover::Desk;
+use path::Wanted;
 
 /// How long the first slice of a playlist is waited for: a long group of pictures has to end first.
 const FIRST_SLICE: Duration = Duration::from_secs(15);
@@ -59,16 +64,6 @@ pub fn configure(
     }
 }
 
-/// What a path asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Flv,
-    Mp4,
-    Playlist,
-    /// A slice and its number.
-    Slice(u64),
-}
-
 /// A request, taken apart.
 #[derive(Debug, Clone)]
 struct Ask {
@@ -82,6 +77,8 @@ struct Ask {
     referer: Option<String>,
     agent: String,
     secure: bool,
+    /// How the bytes of a live stream go out.
+    coding: Coding,
 }
 
 impl Ask {
@@ -137,11 +134,17 @@ impl Told {
 
 /// What a request turned out to get.
 enum Found {
-    Live(Box<Playing>, &'static str),
+    Live(Box<Live>, &'static str),
     Playlist(String),
     Slice(Bytes),
     /// HEAD of a stream or a playlist.
     Head(&'static str),
+}
+
+/// A stream and who watches it.
+struct Live {
+    viewer: Viewer,
+    reader: TapeReader,
 }
 
 async fn serve(state: web::Data<PlayState>, request: HttpRequest) -> HttpResponse {
@@ -183,7 +186,13 @@ async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
         told.headers.push((ALLOW, METHODS));
         return told.into_response();
     }
-    let ask = match ask(state, request) {
+    let desk = desk(request);
+    let coding = if desk.is_some() && request.version() >= Version::HTTP_11 {
+        Coding::Chunked
+    } else {
+        Coding::Plain
+    };
+    let ask = match ask(state, request, coding) {
         Ok(ask) => ask,
         Err(told) => return told.into_response(),
     };
@@ -202,14 +211,26 @@ async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
     });
     match work.await {
         Ok(Ok((found, headers))) => {
-            let mut response = to_response(found, headers);
+            let (mut response, live) = to_response(found, headers);
+            let Some(live) = live else {
+                return response;
+            };
+            let head = response.head_mut();
             // HTTP/1.0 knows no chunks: the end of the connection is the end of the stream.
-            if request.version() < Version::HTTP_11 && response.body().size() == BodySize::Stream {
-                response.head_mut().no_chunking(true);
-                response
-                    .head_mut()
-                    .set_connection_type(ConnectionType::Close);
+            if desk.is_some() || request.version() < Version::HTTP_11 {
+                head.no_chunking(true);
+                head.set_connection_type(ConnectionType::Close);
             }
+            let Live { viewer, reader } = *live;
+            let Some(desk) = desk else {
+                return response.set_body(BoxBody::new(Playing::new(viewer, reader)));
+            };
+            if coding == Coding::Chunked {
+                let chunked = HeaderValue::from_static("chunked");
+                head.headers_mut().insert(TRANSFER_ENCODING, chunked);
+            }
+            let runtime = state.runtime.clone();
+            desk.hand_over(move |socket| send(&runtime, socket, viewer, reader));
             response
         }
         Ok(Err(told)) => told.into_response(),
@@ -220,17 +241,36 @@ async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
     }
 }
 
+/// Where the connection can be taken over: it is no TLS, and nothing but the head belongs to the request.
+fn desk(request: &HttpRequest) -> Option<Rc<Desk>> {
+    let headers = request.headers();
+    let is_bare = !headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(TRANSFER_ENCODING)
+        && !request.head().upgrade();
+    let desk = request.conn_data::<Rc<Desk>>()?;
+    is_bare.then(|| desk.clone())
+}
+
+/// Sends a stream on the service's runtime, without the web framework.
+fn send(runtime: &Handle, socket: TcpStream, viewer: Viewer, reader: TapeReader) {
+    let _inside = runtime.enter();
+    match socket.into_std().and_then(TcpStream::from_std) {
+        Ok(socket) => drop(runtime.spawn(Sending::new(socket, viewer, reader, Deaf))),
+        Err(error) => tracing::warn!(%error, "a player's connection cannot be taken over"),
+    }
+}
+
 fn text_of(request: &HttpRequest, name: &str) -> Option<String> {
     let value = request.headers().get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-fn ask(state: &PlayState, request: &HttpRequest) -> Result<Ask, Told> {
+fn ask(state: &PlayState, request: &HttpRequest, coding: Coding) -> Result<Ask, Told> {
     let path = request.uri().path();
     if path.len() > LONGEST_PATH {
         return Err(Told::new(StatusCode::URI_TOO_LONG, "the path is too long"));
     }
-    let (wanted, app, stream) = read_path(path).ok_or_else(|| {
+    let (wanted, app, stream) = path::read(path).ok_or_else(|| {
         Told::new(
             StatusCode::NOT_FOUND,
             "a stream is played at /APP/STREAM.flv, .m3u8 or .mp4",
@@ -253,31 +293,8 @@ fn ask(state: &PlayState, request: &HttpRequest) -> Result<Ask, Told> {
         referer: text_of(request, "referer"),
         agent: text_of(request, "user-agent").unwrap_or_default(),
         secure: state.secure,
+        coding,
     })
-}
-
-/// Takes `/APP/STREAM.ENDING` apart. What the names may hold is checked where the stream is looked for.
-fn read_path(path: &str) -> Option<(Wanted, String, String)> {
-    let (app, file) = path.strip_prefix('/')?.split_once('/')?;
-    let decoded = |text: &str| {
-        percent_decode_str(text)
-            .decode_utf8()
-            .ok()
-            .map(String::from)
-    };
-    let (app, file) = (decoded(app)?, decoded(file)?);
-    let (name, ending) = file.rsplit_once('.')?;
-    let (wanted, stream) = match ending {
-        "flv" => (Wanted::Flv, name),
-        "mp4" => (Wanted::Mp4, name),
-        "m3u8" => (Wanted::Playlist, name),
-        "ts" => {
-            let (stream, number) = name.rsplit_once('-')?;
-            (Wanted::Slice(number.parse().ok()?), stream)
-        }
-        _ => return None,
-    };
-    Some((wanted, app, stream.to_owned()))
 }
 
 type Headers = Vec<(String, Option<String>)>;
@@ -312,9 +329,9 @@ async fn find(
     let viewer = door
         .enter(&granted, &publisher, player, &asked)
         .map_err(refused)?;
-    let reader = publisher.fanout.tape(form).read();
-    let playing = Playing::new(viewer, reader);
-    Ok((Found::Live(Box::new(playing), kind), granted.headers))
+    let reader = publisher.fanout.tape(form, ask.coding).read();
+    let live = Box::new(Live { viewer, reader });
+    Ok((Found::Live(live, kind), granted.headers))
 }
 
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -355,14 +372,9 @@ async fn playlist(
 }
 
 fn listed(session: &Session, ask: &Ask) -> Found {
-    let playlist = format!("{}/{}.m3u8", ask.app, ask.stream);
     let text = session.hls.playlist(|number| {
-        let slice = format!("{}/{}-{number}.ts", ask.app, ask.stream);
-        format!(
-            "{}?session={}",
-            hls::relative_uri(&playlist, &slice),
-            session.id
-        )
+        let slice = path::slice(&ask.app, &ask.stream, number);
+        format!("{slice}?session={}", session.id)
     });
     session.viewer.sent(text.len() as u64);
     Found::Playlist(text)
@@ -428,9 +440,14 @@ fn to_https(ask: &Ask, tls_port: Option<u16>) -> Option<HeaderValue> {
     HeaderValue::from_str(&url).ok()
 }
 
-fn to_response(found: Found, set: Headers) -> HttpResponse {
+/// The answer, without the body of a live stream, which comes beside it.
+fn to_response(found: Found, set: Headers) -> (HttpResponse, Option<Box<Live>>) {
+    let mut live = None;
     let (body, kind, cache) = match found {
-        Found::Live(playing, kind) => (BoxBody::new(*playing), kind, "no-store"),
+        Found::Live(found, kind) => {
+            live = Some(found);
+            (BoxBody::new(Nothing), kind, "no-store")
+        }
         Found::Head(kind) => (BoxBody::new(Nothing), kind, "no-store"),
         Found::Playlist(text) => (BoxBody::new(text), PLAYLIST_TYPE, "no-cache"),
         Found::Slice(bytes) => (BoxBody::new(bytes), "video/mp2t", "max-age=60"),
@@ -458,35 +475,5 @@ fn to_response(found: Found, set: Headers) -> HttpResponse {
             }
         }
     }
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_names_an_application_a_stream_and_a_form() {
-        let read = |path: &str| read_path(path);
-        let named = |wanted| Some((wanted, "live".to_owned(), "a.b-c".to_owned()));
-        assert_eq!(read("/live/a.b-c.flv"), named(Wanted::Flv));
-        assert_eq!(read("/live/a%2Eb-c.m3u8"), named(Wanted::Playlist));
-        assert_eq!(read("/live/a.b-c-12.ts"), named(Wanted::Slice(12)));
-        for path in [
-            "/",
-            "/live",
-            "/live/s",
-            "/live/s.exe",
-            "/live/s.ts",
-            "/live/s-x.ts",
-            "/live/%ff.flv",
-            "live/s.flv",
-            "*",
-        ] {
-            assert_eq!(read(path), None, "{path}");
-        }
-        // What a name may not hold is refused where it is looked for.
-        let tricks = read("/live/..%2f..%2fetc%2fpasswd.flv").unwrap();
-        assert_eq!(tricks.2, "../../etc/passwd");
-    }
+    (response, live)
 }

@@ -13,10 +13,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 
-from bench import hour, instructions, long, media, play, procs, profile, recording, report, requests, startup, store, upstream  # noqa: E402
+from bench import crowds as masses
+from bench import hour, instructions, long, media, picture, play, procs, profile, recording, report, requests, startup, store, upstream  # noqa: E402
 
 PROJECT = HERE.parents[1]
-PARTS = ("start", "api", "profile", "instructions", "recording", "store", "play", "upstream", "long", "hour")
+PARTS = ("start", "api", "profile", "instructions", "recording", "store", "play", "crowds", "upstream", "long", "hour")
 
 
 def say(line: str) -> None:
@@ -42,6 +43,9 @@ def options() -> argparse.Namespace:
     asked.add_argument("--depth", type=int, default=1, help="api: open requests a connection; more than 1 is pipelining")
     asked.add_argument("--objects", type=int, default=100000, help="store: in one folder")
     asked.add_argument("--play-seconds", type=int, default=30, help="play: how long a crowd watches")
+    asked.add_argument("--crowd-viewers", type=int, default=2000, help="crowds: viewers beside recordings")
+    asked.add_argument("--idle-players", type=int, default=10000, help="crowds: players that read nothing")
+    asked.add_argument("--crowd-seconds", type=int, default=600, help="crowds: how long viewers come and go")
     asked.add_argument("--long-streams", type=int, default=200)
     asked.add_argument("--long-seconds", type=int, default=600)
     asked.add_argument("--hour-seconds", type=int, default=3600, help="media of the long MP4")
@@ -64,6 +68,8 @@ def main() -> int:
     run.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     failures: list[str] = []
+    crowds: list[play.Row] = []
+    watched: list[str] = []
     first, began = procs.load(), time.monotonic()
 
     def section(name: str, table: list[str], wrong: list[str]) -> None:
@@ -93,7 +99,11 @@ def main() -> int:
         section("Object store", report.store(small), small.failures())
     if "play" in parts:
         crowds = play.runs(asked.play_seconds, tools, run / "play", say)
-        section("Live viewers", report.play(crowds), play.failures(crowds))
+        watched = report.play(crowds)
+        section("Live viewers", watched, play.failures(crowds))
+    if "crowds" in parts:
+        seen_crowds = masses.measure(asked.crowd_viewers, asked.idle_players, asked.crowd_seconds, tools, run / "crowds", say)
+        section("Crowds", report.crowds(seen_crowds), seen_crowds.wrong)
     if "upstream" in parts:
         section("Through a gateway", report.upstream(upstream.measure(tools.fire, run, asked.requests, asked.depth, say)), [])
     if "long" in parts:
@@ -112,7 +122,12 @@ def main() -> int:
     head += ["All bounds held." if not failures else "Not held: " + "; ".join(failures) + ".", ""]
     print("\n".join([*head, *lines]))
     if asked.docs:
-        report.write(PROJECT / "docs" / "performance.md", [*head, *lines][:-1])
+        page = PROJECT / "docs" / "performance.md"
+        if crowds:
+            report.write(page, [*head, *watched], report.VIEWERS)
+            picture.draw(page.with_name("viewers.svg"), crowds)
+        if parts != ["play"]:
+            report.write(page, [*head, *lines][:-1])
     return 1 if failures else 0
 
 

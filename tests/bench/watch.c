@@ -169,6 +169,11 @@ int main(int argc, char **argv) {
     int port = atoi(argv[3]), n = atoi(argv[5]), streams = argc > 7 ? atoi(argv[7]) : 1;
     double seconds = atof(argv[6]);
     if (n < 1 || n > MAX_N || streams < 1) die("N is 1 to %d", MAX_N);
+    struct rlimit files;
+    if (!getrlimit(RLIMIT_NOFILE, &files)) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     int polled = epoll_create1(0);
     for (int i = 0; i < n; i++) {
         char name[512];

@@ -206,6 +206,15 @@ def watch() -> None:
     seed("watch", "playlist", b"\x02\x00" + "\n".join(lines).encode())
 
 
+def play() -> None:
+    for name, path in [("flv", "/live/s1.flv"), ("slice", "/live/a%3ab-12.ts"), ("trick", "/live/..%2f..%2fetc%2fpasswd.mp4"), ("odd", "/./....m3u8?vhost=a.example&auth_key=1-0-0-0")]:
+        seed("play", name, b"\x00" + path.encode())
+    steps = b"".join(bytes([n % 4]) + struct.pack(">H", n * 37) for n in range(60))
+    seed("play", "sent", b"\x01" + steps)
+    seed("play", "chunked", b"\x02" + steps)
+    seed("play", "rtmp", b"\x03" + b"".join(bytes([n % 3]) + struct.pack(">I", n * 0x400000) + counted(bytes([n]) * (n * 90)) for n in range(1, 9)))
+
+
 def rtmp(program: str | None) -> None:
     client = bytes([0x80, 3]) + b"".join(bytes([n % 3]) + struct.pack(">I", n * 0x400000) + counted(bytes([n]) * (n * 40)) for n in range(1, 12))
     seed("rtmp", "client", client)
@@ -262,6 +271,7 @@ if __name__ == "__main__":
     store()
     spool()
     watch()
+    play()
     rtmp(sys.argv[1] if len(sys.argv) > 1 else None)
     files = [path for path in OUT.rglob("*") if path.is_file()]
     print(f"{len(files)} seeds, {sum(path.stat().st_size for path in files)} bytes")

@@ -162,7 +162,7 @@ def test_a_snapshot_brings_back_what_tools_set(own_stage, tmp_path):
 
 
 def test_the_vendors_recording_diagnosis(sdk, stage):
-    """Its calls, one after the other; none of them is answered with `ActionNotImplemented`."""
+    """Its ten calls, one after the other; none of them is answered with `ActionNotImplemented`."""
     sdk.call("AddLiveAppRecordConfig", DomainName=stage.domain, AppName="live", OssBucket=stage.bucket.name, OssEndpoint=ENDPOINT, DelayTime=15, RecordFormat=[{"Format": "mp4"}])
     sdk.call("AddLiveRecordNotifyConfig", DomainName=stage.domain, NotifyUrl=stage.inbox.url)
     stage.push(4)
@@ -172,6 +172,8 @@ def test_the_vendors_recording_diagnosis(sdk, stage):
     period = {"StartTime": wire(stage.now() - timedelta(hours=1)), "EndTime": wire(stage.now() + timedelta(minutes=1))}
     pushed = sdk.call("DescribeLiveStreamsPublishList", **stream, **period)["PublishInfo"]["LiveStreamPublishInfo"]
     assert len(pushed) == 1 and pushed[0]["StopTime"]
+    rates = sdk.call("DescribeLiveCenterStreamRateData", **stream, **period)["RateDatas"]
+    assert rates and float(rates[0]["VideoFps"]) > 0 and float(rates[0]["AudioRate"]) > 0
     assert sdk.call("DescribeLiveDomainMapping", DomainName=stage.domain)["LiveDomainModels"]
     assert sdk.call("DescribeLiveStreamsOnlineList", **stream)["TotalNum"] == 0
     assert sdk.call("DescribeLiveRecordConfig", DomainName=stage.domain)["TotalNum"] == 1

@@ -1,5 +1,6 @@
 """A stream that may not be published: who publishes it is cut off, a reconnect is refused, lists and history tell it, until it is let in again."""
 
+import shlex
 import signal
 import threading
 import time
@@ -182,6 +183,40 @@ def test_a_stopped_domain_takes_no_pushes(stage, sdk, push_domain):
         again = stage.publisher(vhost=push_domain)
         again.leave()
         wait_for(lambda: not stage.server.streams(), 5, "the end of the push")
+
+
+def test_explain_tells_what_is_kept_out_and_the_cure_lets_it_in(stage, sdk, push_domain):
+    stage.rule("mp4")
+
+    def told(domain: str) -> dict:
+        return stage.server.get(f"/_localyun/explain?domain={domain}&app=live&stream=s1")
+
+    def cured(cure: str) -> None:
+        command, call, action, *arguments = shlex.split(cure)
+        assert (command, call) == ("localyun", "call")
+        sdk.call(action, **dict(argument.split("=", 1) for argument in arguments))
+
+    assert (told(push_domain)["records"], told(push_domain).get("kept_out")) == (True, None)
+    sdk.call("ForbidLiveStream", **named(push_domain))
+    for domain in (push_domain, stage.domain):
+        found = told(domain)
+        assert not found["records"] and found["why"] == found["kept_out"]["why"] and "ForbidLiveStream" in found["why"]
+    cured(found["cure"])
+    assert told(push_domain)["records"]
+    for domain in (push_domain, stage.domain):
+        sdk.call("StopLiveDomain", DomainName=domain)
+        found = told(push_domain)
+        assert not found["records"] and f"{domain} is stopped" in found["why"]
+        cured(found["cure"])
+        assert told(push_domain)["records"]
+    # A sub play domain leads to the rules of its main domain.
+    sub = stage.domain.replace("play", "sub")
+    sdk.call("AddLiveDomainPlayMapping", PullDomain=stage.domain, PlayDomain=sub)
+    found = told(sub)
+    assert (found["streaming_domain"], found["records"]) == (stage.domain, True)
+    sdk.call("StopLiveDomain", DomainName=sub)
+    assert f"{sub} is stopped" in told(sub)["kept_out"]["why"]
+    assert told(stage.domain)["records"]
 
 
 def test_lists_of_pushes_have_pages_and_orders(stage, sdk):

@@ -126,6 +126,29 @@ class Ffmpeg:
         return Elementary(pictures, adts_frames(self.audio.read_bytes()))
 
 
+class Gstreamer:
+    """GStreamer that decodes what it watches: pictures and sound, raw, in a file each."""
+
+    def __init__(self, url: str, path: Path):
+        self.pictures, self.sound = path.with_suffix(".pictures"), path.with_suffix(".sound")
+        command = ["gst-launch-1.0", "-q", "uridecodebin", f"uri={url}", "name=from"]
+        command += ["from.", "!", "queue", "!", "videoconvert", "!", "video/x-raw,format=I420", "!", "filesink", f"location={self.pictures}"]
+        command += ["from.", "!", "queue", "!", "audioconvert", "!", "audioresample", "!", "audio/x-raw,format=S16LE,rate=44100,channels=2", "!", "filesink", f"location={self.sound}"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=clean_environment())
+
+    def got(self, size: tuple[int, int], timeout: float = 60) -> tuple[int, float]:
+        """Pictures, and seconds of sound of 44.1 kHz in stereo, when the stream has ended."""
+        try:
+            _, said = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        assert self.process.returncode == 0, said
+        width, height = size
+        return self.pictures.stat().st_size // (width * height * 3 // 2), self.sound.stat().st_size / (44_100 * 4)
+
+
 @dataclass
 class Live:
     """A reader of HTTP-FLV that notes when each tag came."""

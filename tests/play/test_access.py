@@ -6,7 +6,7 @@ import pytest
 from harness.server import Server
 from harness.stage import Stage
 from harness.wait import wait_for
-from players import Push, address, ask, fetch, functions, raw, play
+from players import Push, address, ask, fetch, functions, play, play_in_background, raw
 
 
 @pytest.fixture
@@ -158,6 +158,41 @@ def test_https_alone(receiver, tmp_path):
             done = play(address_of, "--seconds", "1", *trust)
             assert done.returncode == 0, done.stderr
         publisher.leave()
+
+
+def test_viewers_of_a_stopped_domain_are_cut(stage, tmp_path):
+    """Those of a sub play domain alone where that is stopped, all where the main domain is."""
+    main, sub = stage.domain, stage.domain.replace("play-", "sub-")
+    for domain in (main, sub):
+        stage.api.call("AddLiveDomain", DomainName=domain, LiveDomainType="liveVideo", Region="cn-shanghai")
+    stage.api.call("AddLiveDomainPlayMapping", PullDomain=main, PlayDomain=sub)
+    push = Push(stage.server, main).run(30)
+    wait_for(lambda: stage.server.is_live(main, "live", "s1"), 5, "the stream to be live")
+    watching = {
+        (domain, form): play_in_background(address(stage.server, form, domain), tmp_path / f"{domain}.{form}") for domain in (main, sub) for form in ("flv", "mp4", "rtmp")
+    }
+    viewers = lambda: next(row["viewers"] for row in rows(stage))
+    wait_for(lambda: viewers() == len(watching), 10, "all viewers")
+    playlist = address(stage.server, "m3u8", sub)
+    slice_url = f"{stage.server.play}/live/" + next(line for line in fetch(playlist).decode().splitlines() if line.startswith("s1-"))
+    assert ask(slice_url)[0] == 200
+    stage.api.call("StopLiveDomain", DomainName=sub)
+    for (domain, form), process in watching.items():
+        if domain == sub:
+            process.wait(3)
+    assert ask(slice_url)[0] == 403
+    for form in ("flv", "mp4", "m3u8"):
+        status, _, body = ask(address(stage.server, form, sub))
+        assert status == 403 and b"StopLiveDomain" in body, form
+    assert [process.poll() for (domain, _), process in watching.items() if domain == main] == [None] * 3
+    assert ask(address(stage.server, "flv", main))[0] == 200
+    stage.api.call("StartLiveDomain", DomainName=sub)
+    assert fetch(playlist).startswith(b"#EXTM3U")
+    stage.api.call("StopLiveDomain", DomainName=main)
+    for process in watching.values():
+        process.wait(3)
+    assert ask(address(stage.server, "flv", sub))[0] == 403
+    push.stop()
 
 
 def test_a_player_is_an_event_when_it_comes_and_when_it_goes(live):

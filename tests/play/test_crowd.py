@@ -14,8 +14,8 @@ from harness.wait import wait_for
 from players import Live, Push, address, ask, elementary, is_frame, play_in_background
 
 IDLE = 400
-# Each has a connection, a buffer of the web framework and a place on the tape.
-KIBIBYTES_EACH = 110
+# Each has a connection and a place on the tape; the web framework has given back what it had for them.
+KIBIBYTES_EACH = 20
 
 
 def stand(url: str, count: int) -> list[socket.socket]:

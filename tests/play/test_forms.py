@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 from harness.clip import VIDEO, is_key, read_tags
 from harness.wait import wait_for
-from players import FORMS, Elementary, Ffmpeg, Live, Push, address, ask, elementary, fetch, frames, is_frame, play, play_in_background
+from players import FORMS, Elementary, Ffmpeg, Gstreamer, Live, Push, address, ask, elementary, fetch, frames, is_frame, play, play_in_background
 
 SECONDS = 7
 
@@ -34,6 +36,50 @@ def test_a_viewer_from_the_start_gets_every_frame(stage, tmp_path, clip, codec):
     assert len(sent.sound) > 200
     assert {form: told(one) for form, one in got.items()} == dict.fromkeys(got, told(sent))
     assert all(one == sent for one in got.values())
+
+
+def unchunked(body: bytes) -> bytes:
+    """A chunked body, which must be whole."""
+    whole = b""
+    while True:
+        size, body = body.split(b"\r\n", 1)
+        count = int(size, 16)
+        whole, end, body = whole + body[:count], body[count : count + 2], body[count + 2 :]
+        assert end == b"\r\n"
+        if count == 0:
+            assert body == b""
+            return whole
+
+
+@pytest.mark.parametrize(("version", "more"), [("1.1", ""), ("1.0", ""), ("1.1", "Content-Length: 0\r\n")])
+def test_an_answer_ends_whole_with_its_stream(stage, version, more):
+    """With and without chunks; a request that announces a body is left to the web framework."""
+    push = Push(stage.server, stage.domain).run(4)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    parts = urlsplit(address(stage.server, "flv", stage.domain))
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+        connection.sendall(f"GET {parts.path}?{parts.query} HTTP/{version}\r\nHost: {parts.netloc}\r\nConnection: close\r\n{more}\r\n".encode())
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    push.join()
+    head, body = answer.split(b"\r\n\r\n", 1)
+    head = head.lower()
+    assert head.count(b"access-control-allow-origin") == 1 and b"content-length" not in head
+    assert (b"transfer-encoding: chunked" in head) == (version == "1.1")
+    assert head.count(b"connection: close") == (version == "1.1")
+    flv = unchunked(body) if version == "1.1" else body
+    assert frames(list(read_tags(flv))) == frames(push.publisher.sent)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gstreamer_decodes_pictures_and_sound(stage, tmp_path, form):
+    push = Push(stage.server, stage.domain).run(10)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    pictures, sound = Gstreamer(address(stage.server, form, stage.domain), tmp_path / form).got((320, 180))
+    push.join()
+    # 25 a second; a player of a playlist may begin three slices behind.
+    assert pictures > 25 * 4 and sound > 4, (pictures, sound)
 
 
 def test_a_viewer_in_the_middle_begins_at_once_with_a_key_frame(stage):

@@ -1,6 +1,6 @@
 //! StopLiveDomain: the domain takes no pushes and plays nothing until it is started again; all that is set on it stays.
 //!
-//! Who publishes to it is cut off, which no page says and which a domain without service means.
+//! Who publishes to it or watches by it is cut off, which no page says and which a domain without service means.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,5 +26,6 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         let why = format!("the domain {domain} was stopped (StopLiveDomain)");
         ctx.hub.cut(&publisher, &why);
     }
+    ctx.hub.audiences.cut(&domain);
     Ok(Answer {})
 }

@@ -1,27 +1,26 @@
 //! FLV and RTMP: containers that carry the messages as they were pushed.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::tape::{Maker, Over, Tape};
 use super::{Headers, Unit};
 use crate::media::flv::stream;
 use crate::media::rtmp::Message;
 use crate::media::rtmp::server::MediaWriter;
-
-/// Bytes of room for a tick of a usual stream.
-const ROOM: usize = 16 << 10;
+use crate::media::segments::Segments;
 
 enum Wrapping {
     Flv,
     Rtmp(MediaWriter),
 }
 
-/// Puts messages together as they are.
+/// Puts messages together as they are; their payloads are not copied.
 pub(super) struct Flat {
     wrapping: Wrapping,
     head: Option<Bytes>,
-    open: BytesMut,
-    before: Option<Bytes>,
+    open: Segments,
+    /// Of an open piece that begins a group.
+    before: Option<Segments>,
 }
 
 impl Flat {
@@ -38,19 +37,20 @@ impl Flat {
         Self {
             wrapping,
             head: Some(head),
-            open: BytesMut::new(),
+            open: Segments::new(),
             before: None,
         }
     }
 
-    fn put(wrapping: &Wrapping, message: &Message, out: &mut BytesMut) {
+    fn put(wrapping: &Wrapping, message: Message, out: &mut Segments) {
+        let Message {
+            kind,
+            timestamp,
+            payload,
+        } = message;
         match wrapping {
-            Wrapping::Flv => {
-                stream::put_tag(message.kind, message.timestamp, &message.payload, out);
-            }
-            Wrapping::Rtmp(writer) => {
-                writer.put(message.kind, message.timestamp, &message.payload, out);
-            }
+            Wrapping::Flv => stream::share_tag(kind, timestamp, payload, out),
+            Wrapping::Rtmp(writer) => writer.put(kind, timestamp, payload, out),
         }
     }
 }
@@ -59,16 +59,13 @@ impl Maker for Flat {
     fn take(&mut self, unit: &Unit, _jumped: bool, tape: &Tape) -> Result<(), Over> {
         if let Some(headers) = &unit.headers {
             self.flush(tape);
-            let mut before = BytesMut::new();
+            let mut before = Segments::new();
             for header in headers.messages(unit.message.timestamp) {
-                Self::put(&self.wrapping, &header, &mut before);
+                Self::put(&self.wrapping, header, &mut before);
             }
-            self.before = Some(before.freeze());
+            self.before = Some(before);
         }
-        if self.open.is_empty() {
-            self.open.reserve(ROOM);
-        }
-        Self::put(&self.wrapping, &unit.message, &mut self.open);
+        Self::put(&self.wrapping, unit.message.clone(), &mut self.open);
         Ok(())
     }
 
@@ -79,6 +76,6 @@ impl Maker for Flat {
         if let Some(head) = self.head.take() {
             tape.set_head(head);
         }
-        tape.push(self.open.split().freeze(), self.before.take());
+        tape.push(&mut self.open, self.before.take().as_mut());
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! One `moov` stands at the head, so a changed configuration ends the tape; whoever asks again gets one that begins with it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::frames::{Frames, Step};
 use super::tape::{Maker, Over, Tape};
 use super::{Headers, Unit};
 use crate::media::cmaf::{Fragmenter, Position, init_segment};
 use crate::media::frame::{AudioConfig, Frame, SampleInfo, Track, VideoConfig};
+use crate::media::segments::Segments;
 
 /// Makes fragments.
 pub struct Fragments {
@@ -20,6 +21,7 @@ pub struct Fragments {
     fragmenter: Option<Fragmenter>,
     pending: Vec<Frame>,
     samples: Vec<SampleInfo>,
+    data: Vec<Bytes>,
 }
 
 impl Fragments {
@@ -33,6 +35,7 @@ impl Fragments {
             fragmenter: None,
             pending: Vec::new(),
             samples: Vec::new(),
+            data: Vec::new(),
         }
     }
 
@@ -86,7 +89,7 @@ impl Fragments {
         };
         let frames = self.pending.drain(..count.min(self.pending.len()));
         self.samples.clear();
-        let mut payload = BytesMut::new();
+        self.data.clear();
         let mut begins = self.video.is_none();
         for (index, frame) in frames.enumerate() {
             begins |= index == 0 && frame.key;
@@ -97,14 +100,16 @@ impl Fragments {
                 key: frame.key,
                 size: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
             });
-            payload.extend_from_slice(&frame.data);
+            self.data.push(frame.data);
         }
         match fragmenter.fragment(&self.samples, next_picture_ms) {
             Ok(head) => {
-                let mut bytes = BytesMut::with_capacity(head.len() + payload.len());
-                bytes.extend_from_slice(&head);
-                bytes.extend_from_slice(&payload);
-                tape.push(bytes.freeze(), begins.then(Bytes::new));
+                let mut segments = Segments::new();
+                segments.small().extend_from_slice(&head);
+                for data in self.data.drain(..) {
+                    segments.share(data);
+                }
+                tape.push(&mut segments, begins.then(Segments::new).as_mut());
             }
             Err(error) => tracing::debug!(%error, "frames are left out of MP4"),
         }

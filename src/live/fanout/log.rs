@@ -262,7 +262,7 @@ pub struct Cursor<T> {
     all_skips: u64,
 }
 
-impl<T: Clone> Cursor<T> {
+impl<T> Cursor<T> {
     #[must_use]
     pub fn new(log: Arc<Log<T>>, from: From) -> Self {
         let next = {
@@ -296,12 +296,12 @@ impl<T: Clone> Cursor<T> {
         self.all_skips
     }
 
-    /// Appends what is new to `out`, one entry at least and up to `most` bytes where there are more.
-    pub fn poll_take(
+    /// Shows what is new, one entry at least and up to `most` bytes where there are more. The log is held meanwhile.
+    pub fn poll_each(
         &mut self,
         context: &mut Context<'_>,
-        out: &mut Vec<T>,
         most: usize,
+        mut each: impl FnMut(Taken, &T),
     ) -> Poll<Taken> {
         let mut inner = self.log.lock();
         if self.next.is_some_and(|next| next < inner.first) {
@@ -342,17 +342,23 @@ impl<T: Clone> Cursor<T> {
             if count > 0 && bytes + kept.whole > most {
                 break;
             }
-            out.push(kept.entry.clone());
+            // The first entry may not follow what was taken before; the others do.
+            each(if count == 0 { taken } else { Taken::More }, &kept.entry);
             bytes += kept.whole;
             count += 1;
         }
         self.next = Some(next + count);
         Poll::Ready(taken)
     }
+}
 
-    /// As [`Cursor::poll_take`], waiting.
+impl<T: Clone> Cursor<T> {
+    /// As [`Cursor::poll_each`], waiting; what is new is appended to `out`.
     pub async fn take(&mut self, out: &mut Vec<T>, most: usize) -> Taken {
-        std::future::poll_fn(|context| self.poll_take(context, out, most)).await
+        std::future::poll_fn(|context| {
+            self.poll_each(context, most, |_, entry| out.push(entry.clone()))
+        })
+        .await
     }
 }
 
@@ -377,7 +383,7 @@ mod tests {
     fn take(cursor: &mut Cursor<u32>, most: usize) -> Option<(Taken, Vec<u32>)> {
         let mut out = Vec::new();
         let mut context = Context::from_waker(Waker::noop());
-        match cursor.poll_take(&mut context, &mut out, most) {
+        match cursor.poll_each(&mut context, most, |_, entry| out.push(*entry)) {
             Poll::Ready(taken) => Some((taken, out)),
             Poll::Pending => None,
         }

@@ -3,7 +3,8 @@
 //! A tape is made of pieces, one a tick of the publisher as a rule. A viewer sends the tape's head, then what goes before its first piece, then
 //! pieces as they come; after it fell behind, again what goes before the piece with which it goes on.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +12,14 @@ use tokio::runtime::Handle;
 
 use super::kept::Reader;
 use super::log::{Bounds, Cursor, From, Log, Taken};
+use super::outgoing::Outgoing;
 use super::{Fanout, Headers, Unit};
+use crate::media::segments::{Run, Segments};
 
-/// What is kept of a tape for readers that are a little behind.
+/// What is kept of a tape for readers that are a little behind: no more than is kept of the messages, with which it shares its bytes.
 const KEPT: Bounds = Bounds {
-    groups: 2,
-    linger: Duration::from_secs(4),
+    groups: 1,
+    linger: Duration::from_secs(2),
     bytes: 32 << 20,
     entries: 16_384,
 };
@@ -34,18 +37,28 @@ pub enum Form {
     Mp4,
 }
 
+/// How the bytes of a tape go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// As they are.
+    Plain,
+    /// In HTTP/1.1's chunked coding, for a connection that the web framework has given up.
+    Chunked,
+}
+
 /// Bytes that follow each other on a tape.
-#[derive(Debug, Clone)]
-pub struct Piece {
-    pub bytes: Bytes,
+#[derive(Debug)]
+struct Piece {
+    run: Run,
     /// Of a piece that a viewer can begin with: what goes before it.
-    pub before: Option<Bytes>,
+    before: Option<Run>,
 }
 
 /// One container's tape.
 pub struct Tape {
     log: Arc<Log<Piece>>,
-    head: Mutex<Bytes>,
+    coding: Coding,
+    head: Mutex<Run>,
 }
 
 /// The tape cannot go on: another one begins for who asks again.
@@ -53,9 +66,10 @@ pub struct Tape {
 pub struct Over;
 
 impl Tape {
-    fn new() -> Arc<Self> {
+    fn new(coding: Coding) -> Arc<Self> {
         Arc::new(Self {
             log: Log::new(KEPT, None),
+            coding,
             head: Mutex::default(),
         })
     }
@@ -70,23 +84,34 @@ impl Tape {
         }
     }
 
-    /// What goes before everything; it is there when the first piece is.
-    #[must_use]
-    pub fn head(&self) -> Bytes {
-        self.head
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn lock_head(&self) -> MutexGuard<'_, Run> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What goes before everything: to be set before the first piece.
     pub(super) fn set_head(&self, head: Bytes) {
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+        let mut segments = Segments::new();
+        segments.share(head);
+        *self.lock_head() = self.coded(&mut segments);
     }
 
-    pub(super) fn push(&self, bytes: Bytes, before: Option<Bytes>) {
-        let size = bytes.len() + before.as_ref().map_or(0, Bytes::len) + size_of::<Piece>();
-        let starts = before.is_some();
-        self.log.push(Piece { bytes, before }, size, starts);
+    /// Appends what was put together; `before` is what goes before it where a viewer can begin with it.
+    pub(super) fn push(&self, segments: &mut Segments, before: Option<&mut Segments>) {
+        let size = segments.length() + size_of::<Piece>();
+        let piece = Piece {
+            run: self.coded(segments),
+            before: before.map(|before| self.coded(before)),
+        };
+        let size = size + piece.run.len() * size_of::<Bytes>();
+        let starts = piece.before.is_some();
+        self.log.push(piece, size, starts);
+    }
+
+    fn coded(&self, segments: &mut Segments) -> Run {
+        match self.coding {
+            Coding::Plain => segments.take(),
+            Coding::Chunked => segments.take_chunk(),
+        }
     }
 
     #[must_use]
@@ -107,27 +132,35 @@ impl TapeReader {
     /// Appends what is to be sent next to `out`: up to `most` bytes, or one piece.
     pub fn poll_next(
         &mut self,
-        context: &mut std::task::Context<'_>,
-        pieces: &mut Vec<Piece>,
-        out: &mut std::collections::VecDeque<Bytes>,
+        context: &mut Context<'_>,
+        out: &mut Outgoing,
         most: usize,
-    ) -> std::task::Poll<Taken> {
-        pieces.clear();
-        let taken = std::task::ready!(self.cursor.poll_take(context, pieces, most));
-        for (index, piece) in pieces.drain(..).enumerate() {
-            if !std::mem::replace(&mut self.has_head, true) {
-                out.push_back(self.tape.head());
+    ) -> Poll<Taken> {
+        let Self {
+            cursor,
+            tape,
+            has_head,
+        } = self;
+        cursor.poll_each(context, most, |taken, piece| {
+            if !std::mem::replace(has_head, true) {
+                out.push(tape.lock_head().clone());
             }
-            if index == 0
-                && taken == Taken::Jumped
-                && let Some(before) = piece.before
+            if taken == Taken::Jumped
+                && let Some(before) = &piece.before
             {
-                out.push_back(before);
+                out.push(before.clone());
             }
-            out.push_back(piece.bytes);
-        }
-        out.retain(|bytes| !bytes.is_empty());
-        std::task::Poll::Ready(taken)
+            out.push(piece.run.clone());
+        })
+    }
+
+    /// What ends the answer of a tape that was read to its end.
+    #[must_use]
+    pub fn farewell(&self) -> Bytes {
+        Bytes::from_static(match self.tape.coding {
+            Coding::Plain => b"",
+            Coding::Chunked => b"0\r\n\r\n",
+        })
     }
 
     /// How often it fell behind since it last had read everything.
@@ -161,9 +194,10 @@ pub(super) trait Maker: Send {
 pub(super) fn make(
     fanout: &Arc<Fanout>,
     runtime: &Handle,
+    coding: Coding,
     maker: impl FnOnce(&Headers) -> Box<dyn Maker> + Send + 'static,
 ) -> Arc<Tape> {
-    let tape = Tape::new();
+    let tape = Tape::new(coding);
     let weak = Arc::downgrade(&tape);
     let fanout = fanout.clone();
     // Its place is where the first viewer came: what is pushed while the tracks are found out is that viewer's too.

@@ -60,20 +60,20 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The session of a player that loads its playlist again.
+    /// The session of a player that loads its playlist again, unless its domain was stopped.
     #[must_use]
     pub fn again(&self, known: &Known) -> Option<Arc<Session>> {
         let found = self.lock().by_known.get(known).cloned()?;
         found.touch();
-        Some(found)
+        (!found.viewer.is_cut()).then_some(found)
     }
 
-    /// The session that a slice is asked for with.
+    /// The session that a slice is asked for with, unless its domain was stopped.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Arc<Session>> {
         let found = self.lock().by_id.get(id).cloned()?;
         found.touch();
-        Some(found)
+        (!found.viewer.is_cut()).then_some(found)
     }
 
     /// A player's first playlist, or its first one of a new publish.
@@ -107,7 +107,7 @@ impl Sessions {
         let gone: Vec<Arc<Session>> = inner
             .by_id
             .values()
-            .filter(|session| session.is_idle())
+            .filter(|session| session.is_idle() || session.viewer.is_cut())
             .cloned()
             .collect();
         for session in &gone {

@@ -4,10 +4,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::TagKind;
 use super::file::{FlvFileError, Tag};
+use crate::media::segments::Segments;
 
 const FILE_HEADER: usize = 9;
 const TAG_HEADER: usize = 11;
 const BACK_POINTER: usize = 4;
+/// The longest body.
+const LONGEST: usize = 0x00FF_FFFF;
 const HAS_AUDIO: u8 = 4;
 const HAS_VIDEO: u8 = 1;
 /// Bytes of the longest file header that is passed over.
@@ -28,14 +31,31 @@ pub fn file_header(video: bool, audio: bool) -> Bytes {
 
 /// Appends a tag. A body of more than 16,777,215 bytes cannot be told and is cut off.
 pub fn put_tag(kind: TagKind, timestamp: u32, body: &[u8], out: &mut BytesMut) {
-    let body = body.get(..0x00FF_FFFF).unwrap_or(body);
-    let size = body.len() as u32;
+    let body = body.get(..LONGEST).unwrap_or(body);
     out.reserve(TAG_HEADER + body.len() + BACK_POINTER);
-    let [_, s2, s1, s0] = size.to_be_bytes();
-    let [t3, t2, t1, t0] = timestamp.to_be_bytes();
-    out.put_slice(&[kind.number(), s2, s1, s0, t2, t1, t0, t3, 0, 0, 0]);
+    out.put_slice(&tag_header(kind, timestamp, body.len()));
     out.put_slice(body);
-    out.put_u32(size + TAG_HEADER as u32);
+    out.put_u32(back_pointer(body.len()));
+}
+
+/// As [`put_tag`], without a copy of the body.
+pub fn share_tag(kind: TagKind, timestamp: u32, mut body: Bytes, out: &mut Segments) {
+    body.truncate(LONGEST);
+    let size = body.len();
+    let header = tag_header(kind, timestamp, size);
+    out.small().put_slice(&header);
+    out.share(body);
+    out.small().put_u32(back_pointer(size));
+}
+
+fn tag_header(kind: TagKind, timestamp: u32, size: usize) -> [u8; TAG_HEADER] {
+    let [_, s2, s1, s0] = (size as u32).to_be_bytes();
+    let [t3, t2, t1, t0] = timestamp.to_be_bytes();
+    [kind.number(), s2, s1, s0, t2, t1, t0, t3, 0, 0, 0]
+}
+
+fn back_pointer(size: usize) -> u32 {
+    (size + TAG_HEADER) as u32
 }
 
 /// Takes tags out of a stream. After an error there is nothing more.

@@ -2,10 +2,14 @@
 //!
 //! Every message starts with a full header: a few bytes more on the wire, but nothing for the peer to get wrong.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::media::segments::Segments;
 
 /// The timestamp field that says "see the extended timestamp".
 const EXTENDED: u32 = 0xFF_FFFF;
+/// The longest message.
+const LONGEST: usize = 0xFF_FFFF;
 
 /// What goes before a message's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,26 +39,56 @@ impl ChunkWriter {
 
     /// Appends a message of at most 16,777,215 bytes; what is beyond cannot be expressed and is cut off.
     pub(super) fn write(&self, header: MessageHeader, payload: &[u8], output: &mut BytesMut) {
-        let payload = payload.get(..0xFF_FFFF).unwrap_or(payload);
-        let extended = (header.timestamp >= EXTENDED).then_some(header.timestamp);
+        let payload = payload.get(..LONGEST).unwrap_or(payload);
         let chunks = payload.len() / self.chunk_size + 1;
         output.reserve(payload.len() + 16 + chunks * 5);
-        output.put_u8(header.chunk_stream & 0x3F);
-        output.put_uint(u64::from(header.timestamp.min(EXTENDED)), 3);
-        output.put_uint(payload.len() as u64, 3);
-        output.put_u8(header.type_id);
-        output.put_u32_le(header.stream_id);
-        if let Some(timestamp) = extended {
-            output.put_u32(timestamp);
-        }
+        header.put(payload.len(), output);
         for (index, chunk) in payload.chunks(self.chunk_size).enumerate() {
             if index > 0 {
-                output.put_u8(0xC0 | header.chunk_stream & 0x3F);
-                if let Some(timestamp) = extended {
-                    output.put_u32(timestamp);
-                }
+                header.put_again(output);
             }
             output.put_slice(chunk);
+        }
+    }
+
+    /// As [`ChunkWriter::write`], without a copy of the payload.
+    pub(super) fn share(&self, header: MessageHeader, mut payload: Bytes, output: &mut Segments) {
+        payload.truncate(LONGEST);
+        header.put(payload.len(), output.small());
+        loop {
+            let rest = payload.split_off(self.chunk_size.min(payload.len()));
+            output.share(payload);
+            if rest.is_empty() {
+                return;
+            }
+            header.put_again(output.small());
+            payload = rest;
+        }
+    }
+}
+
+impl MessageHeader {
+    fn extended(self) -> Option<u32> {
+        (self.timestamp >= EXTENDED).then_some(self.timestamp)
+    }
+
+    /// The header of a message's first chunk.
+    fn put(self, length: usize, output: &mut BytesMut) {
+        output.put_u8(self.chunk_stream & 0x3F);
+        output.put_uint(u64::from(self.timestamp.min(EXTENDED)), 3);
+        output.put_uint(length as u64, 3);
+        output.put_u8(self.type_id);
+        output.put_u32_le(self.stream_id);
+        if let Some(timestamp) = self.extended() {
+            output.put_u32(timestamp);
+        }
+    }
+
+    /// The header of a further chunk.
+    fn put_again(self, output: &mut BytesMut) {
+        output.put_u8(0xC0 | self.chunk_stream & 0x3F);
+        if let Some(timestamp) = self.extended() {
+            output.put_u32(timestamp);
         }
     }
 }

@@ -21,6 +21,7 @@ use super::handshake::Handshake;
 use super::message::{self, Incoming, id};
 use super::{Limits, Message, RtmpError, TagKind};
 use crate::media::amf0::Value;
+use crate::media::segments::Segments;
 
 /// What the peer did.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,15 +86,15 @@ impl MediaWriter {
         Self { writer, stream_id }
     }
 
-    /// Appends a message of media.
-    pub fn put(&self, kind: TagKind, timestamp: u32, payload: &[u8], out: &mut BytesMut) {
+    /// Appends a message of media, without a copy of its payload.
+    pub fn put(&self, kind: TagKind, timestamp: u32, payload: Bytes, out: &mut Segments) {
         let header = MessageHeader {
             chunk_stream: media_chunk_stream(kind),
             type_id: kind.number(),
             timestamp,
             stream_id: self.stream_id,
         };
-        self.writer.write(header, payload, out);
+        self.writer.share(header, payload, out);
     }
 }
 
@@ -248,6 +249,14 @@ impl ServerSession {
             ("NetStream.Play.Start", "Playing has begun."),
         ] {
             self.send_status(stream_id, command::status("status", code, description));
+        }
+    }
+
+    /// Gives back the room that the way to a play took: from here on its player says little and is told little.
+    pub fn shrink(&mut self) {
+        self.events.shrink_to_fit();
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
         }
     }
 

@@ -1,6 +1,5 @@
-//! The bodies of answers that go on for as long as a stream is live.
+//! The bodies of answers that go on for as long as a stream is live, where the web framework sends them: over TLS.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +8,8 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use crate::live::fanout::log::Taken;
-use crate::live::fanout::tape::{Piece, TapeReader};
+use crate::live::fanout::outgoing::Outgoing;
+use crate::live::fanout::tape::TapeReader;
 use crate::live::play::{MOST_SKIPS, Viewer};
 
 /// Bytes handed to the web framework at a time: what it puts them into stays as large for as long as the player is there.
@@ -21,8 +21,7 @@ const TURN: usize = 256 << 10;
 pub(super) struct Playing {
     viewer: Viewer,
     reader: TapeReader,
-    pieces: Vec<Piece>,
-    queue: VecDeque<Bytes>,
+    outgoing: Outgoing,
 }
 
 impl Playing {
@@ -30,20 +29,8 @@ impl Playing {
         Self {
             viewer,
             reader,
-            pieces: Vec::new(),
-            queue: VecDeque::new(),
+            outgoing: Outgoing::default(),
         }
-    }
-
-    fn part(&mut self) -> Option<Bytes> {
-        let front = self.queue.front_mut()?;
-        let part = if front.len() > PART {
-            front.split_to(PART)
-        } else {
-            self.queue.pop_front()?
-        };
-        self.viewer.sent(part.len() as u64);
-        Some(part)
     }
 }
 
@@ -60,11 +47,14 @@ impl MessageBody for Playing {
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         let this = self.get_mut();
         loop {
-            if let Some(part) = this.part() {
+            if let Some(part) = this.outgoing.take(PART) {
+                this.viewer.sent(part.len() as u64);
                 return Poll::Ready(Some(Ok(part)));
             }
-            let (pieces, queue) = (&mut this.pieces, &mut this.queue);
-            let taken = ready!(this.reader.poll_next(context, pieces, queue, TURN));
+            if this.viewer.is_cut() {
+                return Poll::Ready(None);
+            }
+            let taken = ready!(this.reader.poll_next(context, &mut this.outgoing, TURN));
             this.viewer.skipped(this.reader.skips());
             if taken == Taken::Ended {
                 return Poll::Ready(None);
@@ -77,7 +67,7 @@ impl MessageBody for Playing {
     }
 }
 
-/// The body that HEAD leaves out: of no known length, and empty.
+/// The body that HEAD leaves out, and the one that somebody else sends: of no known length, and empty.
 pub(super) struct Nothing;
 
 impl MessageBody for Nothing {

@@ -19,7 +19,7 @@ STREAM = re.compile(r"s(\d+)")
 
 @dataclass(frozen=True)
 class Tools:
-    """The bench's own programs, and its clips of 2.5 Mbit/s, of 500 kbit/s and of 1 Mbit/s."""
+    """The bench's own programs, and its clips of 2.5 Mbit/s, of 500 kbit/s, of 1 Mbit/s and of some 25 kbit/s."""
 
     push: Path
     fire: Path
@@ -29,11 +29,12 @@ class Tools:
     ref: Path
     light: Path
     mega: Path
+    thin: Path
 
     @classmethod
     def of(cls, folder: Path) -> "Tools":
         """Where `run` puts them."""
-        names = ("push", "fire", "sink", "tally", "watch", "ref.flv", "light.flv", "mega.flv")
+        names = ("push", "fire", "sink", "tally", "watch", "ref.flv", "light.flv", "mega.flv", "thin.flv")
         return cls(*(folder / name for name in names))
 
 

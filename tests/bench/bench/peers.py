@@ -1,5 +1,6 @@
 """Other recorders, each on a free port with one folder for its files."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from harness.wait import wait_for
 
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
+# Names SRS's program where that is not on PATH.
+SRS_VARIABLE = "BENCH_SRS"
 # What it says where a peer is not installed.
 ABSENT = "not found on PATH, left out"
 
@@ -64,6 +67,11 @@ def _nginx(media: Path) -> AbstractContextManager[tuple[int, int]]:
     return running(["nginx", "-c", config, "-p", folder, "-e", folder / "error.log"], "nginx", port, folder)
 
 
+def srs_program() -> str | None:
+    """SRS's program, where there is one."""
+    return os.environ.get(SRS_VARIABLE) or shutil.which("srs")
+
+
 def _srs(media: Path) -> AbstractContextManager[tuple[int, int]]:
     """SRS, recording FLV: a file a session."""
     port, folder = free_port(), media.parent
@@ -72,7 +80,7 @@ def _srs(media: Path) -> AbstractContextManager[tuple[int, int]]:
         f"listen {port};\nmax_connections 1000;\ndaemon off;\npid {folder}/pid;\nsrs_log_tank file;\nsrs_log_level error;\nsrs_log_file {folder}/srs.log;\n"
         f"vhost __defaultVhost__ {{ dvr {{ enabled on; dvr_apply all; dvr_plan session; dvr_path {media}/[stream].flv; }} }}\n"
     )
-    return running(["srs", "-c", config], "srs", port, folder)
+    return running([srs_program() or "srs", "-c", config], "srs", port, folder)
 
 
 def _mediamtx(media: Path) -> AbstractContextManager[tuple[int, int]]:
@@ -108,8 +116,11 @@ def found(sink_program: Path, say: Callable[[str], None]) -> list[Peer]:
     peers = [sink(sink_program, "through"), sink(sink_program, "buffer")]
     if shutil.which("nginx") and NGINX_MODULE.exists():
         peers.insert(0, Peer("nginx-rtmp flv", _nginx, "flv", compared=True))
-    for command, peer in (("srs", Peer("SRS flv", _srs, "flv")), ("mediamtx", Peer("MediaMTX fmp4", _mediamtx, "mp4"))):
-        if shutil.which(command):
+    for command, program, peer in (
+        ("srs", srs_program(), Peer("SRS flv", _srs, "flv")),
+        ("mediamtx", shutil.which("mediamtx"), Peer("MediaMTX fmp4", _mediamtx, "mp4")),
+    ):
+        if program:
             peers.append(peer)
         else:
             say(f"{command}: {ABSENT}")

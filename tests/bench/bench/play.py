@@ -1,4 +1,6 @@
-"""Viewers of live streams: CPU seconds a viewer-minute and memory a viewer, beside nginx-rtmp (and SRS where it is installed) in the same run."""
+"""Viewers of live streams: CPU seconds a viewer-minute and memory a viewer, beside nginx-rtmp and SRS in the same run, where they are on the machine.
+
+Memory is what the server's resident set grew by from when its publishers were there to the end of the run, with all viewers watching."""
 
 import itertools
 import json
@@ -21,7 +23,7 @@ LEAD_SECONDS = 300
 
 @dataclass
 class Row:
-    """One run. `cpu` is of the server, from when all viewers are there to the end; `memory` is what it grew by, a viewer."""
+    """One run. `cpu` is of the server, from when all viewers are there to the end; `memory` is what it grew by, a viewer; `resident` all that it held then, in MB."""
 
     server: str
     streams: int
@@ -29,6 +31,7 @@ class Row:
     form: str
     cpu: float
     memory: float
+    resident: float
     cut: int
     least: float
     load: float
@@ -73,7 +76,7 @@ def _srs(folder: Path) -> Iterator[tuple[int, int, int, str]]:
         f"listen {port};\nmax_connections 4000;\ndaemon off;\npid {folder}/pid;\nsrs_log_tank file;\nsrs_log_level error;\nsrs_log_file {folder}/srs.log;\n"
         f"http_server {{ enabled on; listen {http}; }}\nvhost __defaultVhost__ {{ http_remux {{ enabled on; mount [vhost]/[app]/[stream].flv; }} }}\n"
     )
-    with peers.running(["srs", "-c", config], "srs", port, folder) as (pid, _):
+    with peers.running([peers.srs_program(), "-c", config], "srs", port, folder) as (pid, _):
         yield pid, port, http, ""
 
 
@@ -84,10 +87,10 @@ def found(say: Callable[[str], None]) -> list[Player]:
         players.append(Player("nginx-rtmp", ("rtmp",), _nginx))
     else:
         say(f"nginx-rtmp: {peers.ABSENT}")
-    if shutil.which("srs"):
+    if peers.srs_program():
         players.append(Player("SRS", ("flv", "rtmp"), _srs))
     else:
-        say(f"srs: {peers.ABSENT}")
+        say(f"srs: {peers.ABSENT} ({peers.SRS_VARIABLE} names its program)")
     return players
 
 
@@ -118,9 +121,8 @@ def run(player: Player, streams: int, viewers: int, form: str, seconds: int, too
             push.kill()
             push.wait(20)
     minutes = viewers * seconds / 60
-    return Row(
-        player.name, streams, viewers, form, (after.cpu - before.cpu) / minutes, (after.rss - alone.rss) * 1024 / viewers, told["cut"], told["least"] * 8 / seconds / 1e6, load
-    )
+    least = told["least"] * 8 / seconds / 1e6
+    return Row(player.name, streams, viewers, form, (after.cpu - before.cpu) / minutes, (after.rss - alone.rss) * 1024 / viewers, after.rss, told["cut"], least, load)
 
 
 def runs(seconds: int, tools: media.Tools, folder: Path, say: Callable[[str], None]) -> list[Row]:
@@ -142,6 +144,9 @@ def failures(rows: list[Row]) -> list[str]:
     for ours in (row for row in rows if row.server == "localyun"):
         for other in rows:
             same = (other.streams, other.viewers, other.form) == (ours.streams, ours.viewers, ours.form)
-            if same and other.server != "localyun" and ours.cpu > other.cpu > 0:
-                found.append(f"{ours.streams} streams by {ours.form}: {ours.cpu / other.cpu:.2f} times {other.server}'s CPU")
+            if not same or other.server == "localyun":
+                continue
+            for what, mine, theirs in (("CPU", ours.cpu, other.cpu), ("memory", ours.memory, other.memory)):
+                if mine > theirs > 0:
+                    found.append(f"{ours.streams} streams by {ours.form}: {mine / theirs:.2f} times {other.server}'s {what}")
     return found

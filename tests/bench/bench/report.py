@@ -1,7 +1,9 @@
 """The tables, on standard output and in docs/performance.md."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from .crowds import Crowds
 from .hour import Hour
 from .instructions import Count
 from .long import SAY_SECONDS, Long
@@ -11,7 +13,9 @@ from .requests import BARE, RULES, Rate
 from .store import PAGE, SMALL, Store
 from .upstream import WAYS, Hop
 
-BEGIN, END = "<!-- newest run: begin -->", "<!-- newest run: end -->"
+# Between which lines of docs/performance.md a run's tables stand: those of viewers have a place of their own, since they are measured apart.
+NEWEST = ("<!-- newest run: begin -->", "<!-- newest run: end -->")
+VIEWERS = ("<!-- newest run with viewers: begin -->", "<!-- newest run with viewers: end -->")
 # What the project set itself: signed reads as a part of the bare framework's rate, and durable writes a second.
 READ_RATIO, WRITES = 0.35, 3000
 
@@ -59,14 +63,27 @@ def play(rows: list[Crowd]) -> list[str]:
     """Crowds of viewers, ours beside those of the same run."""
     ours = {(row.streams, row.viewers, row.form): row for row in rows if row.server == "localyun"}
 
-    def ratio(row: Crowd) -> str:
+    def ratio(row: Crowd, value: Callable[[Crowd], float]) -> str:
         other = ours.get((row.streams, row.viewers, row.form))
-        return f"{other.cpu / row.cpu:.2f}" if other and row.cpu else "-"
+        return f"{value(other) / value(row):.2f}" if other and other is not row and value(row) > 0 else ""
 
     return _table(
-        "server | streams of 1 Mbit/s | viewers | by | CPU-s a viewer-minute | localyun to it | KiB a viewer | least Mbit/s | cut off | load",
+        "server | streams of 1 Mbit/s | viewers | by | CPU-s a viewer-minute | localyun to it | KiB a viewer | localyun to it | resident MB | least Mbit/s | cut off | load",
         [
-            [row.server, str(row.streams), str(row.viewers), row.form, f"{row.cpu:.4f}", ratio(row), f"{row.memory:.0f}", f"{row.least:.2f}", str(row.cut), f"{row.load:.1f}"]
+            [
+                row.server,
+                str(row.streams),
+                str(row.viewers),
+                row.form,
+                f"{row.cpu:.4f}",
+                ratio(row, lambda row: row.cpu),
+                f"{row.memory:.1f}",
+                ratio(row, lambda row: row.memory),
+                f"{row.resident:.0f}",
+                f"{row.least:.2f}",
+                str(row.cut),
+                f"{row.load:.1f}",
+            ]
             for row in rows
         ],
     )
@@ -166,6 +183,11 @@ def store(seen: Store) -> list[str]:
     return _table(f"object store, load {seen.load:.1f} | ", rows)
 
 
+def crowds(seen: Crowds) -> list[str]:
+    """Crowds that are not to be felt."""
+    return _table("crowds | ", seen.rows)
+
+
 def start(seen: dict[str, float]) -> list[str]:
     """What a start costs."""
     rows = [
@@ -177,12 +199,13 @@ def start(seen: dict[str, float]) -> list[str]:
     return _table("start and rest | ", rows)
 
 
-def write(page: Path, lines: list[str]) -> None:
-    """Puts the lines between the page's two marks."""
+def write(page: Path, lines: list[str], marks: tuple[str, str] = NEWEST) -> None:
+    """Puts the lines between two marks of the page."""
+    begin, end = marks
     text = page.read_text()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    page.write_text(head + "\n".join([BEGIN, "", *lines, "", END]) + tail)
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    page.write_text(head + "\n".join([begin, "", *lines, "", end]) + tail)
 
 
 def upstream(hop: Hop) -> list[str]:

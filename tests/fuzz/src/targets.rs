@@ -6,6 +6,7 @@ mod codec;
 mod flv;
 mod mux;
 mod params;
+mod play;
 mod rtmp;
 mod spool;
 mod store_chunks;
@@ -51,5 +52,6 @@ pub const ALL: &[Target] = &[
     target("store_xml", store_xml::run, 256, 512),
     target("store_http", store_http::run, 4 * 1024, 256),
     target("watch", watch::run, 12 * 1024, 512),
+    target("play", play::run, 2 * 1024, 512),
     target("spool", spool::run, 36 * 1024, 256),
 ];

@@ -237,9 +237,14 @@ fn play_is_asked_and_can_be_refused() {
 fn an_accepted_play_begins_and_is_followed_by_media() {
     let mut peer = playing();
     peer.session.accept_play(1);
-    let mut media = BytesMut::from(&peer.session.take_output()[..]);
-    MediaWriter::new(1).put(TagKind::Video, 0x0100_0000, &[9; 70_000], &mut media);
-    peer.received.extend_from_slice(&media);
+    let begun = peer.session.take_output();
+    peer.received.extend_from_slice(&begun);
+    let mut media = Segments::new();
+    let payload = Bytes::from(vec![9; 70_000]);
+    MediaWriter::new(1).put(TagKind::Video, 0x0100_0000, payload, &mut media);
+    for segment in media.take().iter() {
+        peer.received.extend_from_slice(segment);
+    }
     let answers = peer.raw_answers();
     let codes: Vec<String> = answers
         .iter()
