@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use crate::app::App;
 use crate::certificates::ByName;
 use crate::config::{Config, ConfigError};
-use crate::connection::Wire;
+use crate::connection::{Line, Wire};
 use crate::faults::{Boundary, Faults, Strike};
 use crate::identity::KeyRing;
 use crate::live::play::{MOST_VIEWERS, PlayDoor, SEND_BUFFER};
