@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import time
 
 import requests
 
