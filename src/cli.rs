@@ -5,6 +5,7 @@
 
 mod arguments;
 mod call;
+mod compare;
 mod control;
 mod demo;
 mod doctor;
@@ -122,6 +123,7 @@ fn run(chosen: Chosen) -> Outcome {
             Chosen::Callbacks(asked) => views::callbacks(asked).await,
             Chosen::Get(asked) => get::run(asked).await,
             Chosen::Snapshot(asked) => snapshot::run(asked).await,
+            Chosen::Compare(asked) => compare::run(asked).await,
             Chosen::Doctor(asked) => doctor::run(&asked).await,
             Chosen::Completions(shell) => tools::completions(shell),
             Chosen::Exec(flags, command) => exec::run(flags, &command).await,

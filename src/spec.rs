@@ -13,8 +13,10 @@ use include_dir::{Dir, include_dir};
 pub mod answer;
 pub mod check;
 pub mod coverage;
+pub mod drift;
 pub mod loose_json;
 pub mod model;
+pub mod names;
 pub mod openapi;
 mod patch;
 
@@ -87,6 +89,11 @@ impl Spec {
     /// All documented names, sorted; the retired ones are not among them.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &'static str> {
         self.slots.iter().map(|slot| slot.name)
+    }
+
+    /// The documented actions' files as they were imported, without our patches.
+    pub fn imported(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+        self.slots.iter().map(|slot| (slot.name, slot.text))
     }
 
     /// All actions, sorted by name; parses those that were not asked for yet.

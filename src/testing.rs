@@ -3,8 +3,19 @@
 //! The crate shows `cli` alone, so that the compiler names whatever nothing uses any more. What a test drives from outside the crate is
 //! listed here one by one, under the path that it has inside.
 
+pub mod actions {
+    /// The names of those that are implemented, the retired ones among them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        crate::actions::all().map(|action| action.name)
+    }
+}
+
 pub mod clock {
     pub use crate::clock::Clock;
+}
+
+pub mod compare {
+    pub use crate::compare::script::{Expect, GIVEN, Script, What};
 }
 
 pub mod config {

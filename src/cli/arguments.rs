@@ -61,6 +61,8 @@ enum Tool {
     Get(GetArgs),
     /// The control state as a file
     Snapshot(SnapshotArgs),
+    /// Run scripts of calls against localyun and an upstream and show where the answers differ
+    Compare(CompareArgs),
     /// Look at what usually goes wrong
     Doctor(DoctorArgs),
     /// Print completions for a shell
@@ -147,6 +149,9 @@ pub(super) struct SignArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CoverageArgs {
+    /// Compare the embedded API with a newer description of it: what api-spec/import.py reads, or the gateway's metadata
+    #[arg(long, value_name = "FILE")]
+    pub(super) against: Option<std::path::PathBuf>,
     /// JSON instead of a table
     #[arg(long)]
     pub(super) json: bool,
@@ -385,6 +390,57 @@ pub(super) struct PlayArgs {
     pub(super) ca_file: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// Scripts (YAML), or folders of them
+    #[arg(required = true, value_name = "SCRIPT|FOLDER")]
+    pub(super) scripts: Vec<std::path::PathBuf>,
+    /// The other service, such as https://live.aliyuncs.com [env: LOCALYUN_UPSTREAM]
+    #[arg(long, value_name = "URL")]
+    pub(super) upstream: Option<String>,
+    /// Its access key; ID:SECRET:TOKEN brings a security token [env: LOCALYUN_UPSTREAM_ACCESS_KEY]
+    #[arg(long, value_name = "ID:SECRET")]
+    pub(super) upstream_access_key: Option<String>,
+    /// Certificates (PEM) to trust for the upstream, and no others [env: LOCALYUN_UPSTREAM_CA_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(super) upstream_ca_file: Option<String>,
+    /// Where the upstream takes pushes [default: port 1935 of the domain that is pushed to]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) upstream_push: Option<String>,
+    /// The upstream is a localyun too: its clock is advanced instead of waiting
+    #[arg(long)]
+    pub(super) upstream_localyun: bool,
+    /// The same as --endpoint
+    #[arg(long, value_name = "URL", conflicts_with = "endpoint")]
+    pub(super) server: Option<String>,
+    /// What scripts may do beside reading; scripts that need more are not run: write, delete, push, wait, or all
+    #[arg(long, value_name = "WHAT,...")]
+    pub(super) allow: Option<String>,
+    /// A variable of the scripts, for both sides
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) var: Vec<String>,
+    /// A variable that is another one at the upstream
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) upstream_var: Vec<String>,
+    /// Sign the parameters (RPC signature V1) instead of the headers (ACS3-HMAC-SHA256)
+    #[arg(long)]
+    pub(super) v1: bool,
+    /// Show the steps with the same answer too
+    #[arg(long)]
+    pub(super) all: bool,
+    /// JSON instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Write a report for continuous integration (JUnit XML)
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<std::path::PathBuf>,
+    /// Write a report that can be sent to others: keys, accounts, domains, buckets and addresses are masked
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+}
+
 /// The subcommand with what was written behind it.
 #[derive(Debug)]
 pub(super) enum Chosen {
@@ -406,6 +462,7 @@ pub(super) enum Chosen {
     Callbacks(ListArgs),
     Get(GetArgs),
     Snapshot(SnapshotTool),
+    Compare(CompareArgs),
     Doctor(DoctorArgs),
     Completions(clap_complete::Shell),
     /// The settings of the server, and the command that runs beside it.
@@ -464,6 +521,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Chosen, 
         Tool::Callbacks(args) => Chosen::Callbacks(args),
         Tool::Get(args) => Chosen::Get(args),
         Tool::Snapshot(args) => Chosen::Snapshot(args.what),
+        Tool::Compare(args) => Chosen::Compare(args),
         Tool::Doctor(args) => Chosen::Doctor(args),
         Tool::Completions(args) => Chosen::Completions(args.shell),
     })

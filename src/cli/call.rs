@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::arguments::CallArgs;
 use super::control::Control;
 use super::http::{self, Answer};
-use super::signed::{Call, Scheme, Signed, Stamp};
+use super::signed::{self, Call, Scheme, Signed, Stamp};
 use super::target::Target;
 use super::{CliError, Outcome, complain, known_key, names, progress, say};
 
@@ -18,6 +18,7 @@ pub(super) async fn run(args: &CallArgs) -> Outcome {
     let call = Call {
         method: "POST",
         action: &args.request.action,
+        version: signed::VERSION,
         parameters: &parameters,
     };
     let signed = Signed::new(scheme, call, &target, Stamp::now())?;

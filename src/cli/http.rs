@@ -23,6 +23,9 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// The fault that the server was told to inject, when this answer is one.
     pub(super) fault: Option<String>,
+    /// Where the server had the answer from, when it forwarded the call.
+    pub(super) upstream: Option<String>,
+    pub(super) content_type: String,
     pub(super) body: Vec<u8>,
 }
 
@@ -58,10 +61,26 @@ pub(super) fn live_client(ca_file: Option<&str>) -> Result<Client, CliError> {
     built(client)
 }
 
+/// A client for an upstream, whose certificates to trust have settings of their own.
+pub(super) fn upstream_client(
+    ca_file: Option<&str>,
+    patience: Duration,
+) -> Result<Client, CliError> {
+    let settings = ("--upstream-ca-file", "LOCALYUN_UPSTREAM_CA_FILE");
+    built(trusting_by(ca_file, settings)?.timeout(patience))
+}
+
 fn trusting(ca_file: Option<&str>) -> Result<ClientBuilder, CliError> {
-    let (path, source) = match (ca_file, variable("LOCALYUN_CA_FILE")) {
-        (Some(flag), _) => (flag.to_owned(), "--ca-file"),
-        (None, Some(variable)) => (variable, "LOCALYUN_CA_FILE"),
+    trusting_by(ca_file, ("--ca-file", "LOCALYUN_CA_FILE"))
+}
+
+fn trusting_by(
+    ca_file: Option<&str>,
+    (option, environment): (&'static str, &'static str),
+) -> Result<ClientBuilder, CliError> {
+    let (path, source) = match (ca_file, variable(environment)) {
+        (Some(flag), _) => (flag.to_owned(), option),
+        (None, Some(variable)) => (variable, environment),
         (None, None) => return Ok(common()),
     };
     let wrong =
@@ -96,11 +115,15 @@ fn built(builder: ClientBuilder) -> Result<Client, CliError> {
 /// Sends a request and reads the whole answer.
 pub(super) async fn fetch(request: RequestBuilder) -> Result<Answer, CliError> {
     let response = request.send().await.map_err(|error| failure(&error))?;
-    let fault = response.headers().get("x-localyun-fault");
-    let fault = fault.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let header = |name: &str| {
+        let value = response.headers().get(name);
+        value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
     Ok(Answer {
         status: response.status().as_u16(),
-        fault,
+        fault: header("x-localyun-fault"),
+        upstream: header("x-localyun-upstream"),
+        content_type: header("content-type").unwrap_or_default(),
         body: body(response).await?,
     })
 }

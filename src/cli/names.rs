@@ -2,10 +2,7 @@
 
 use super::CliError;
 use super::arguments::RequestArgs;
-use crate::likeness;
-use crate::spec::Spec;
-use crate::spec::check::SYSTEM;
-use crate::spec::model::{ActionSpec, Kind, Param};
+use crate::spec::{Spec, names};
 use crate::wire::params::{Pairs, Tree};
 
 /// Splits the parameters and, unless told otherwise, checks every name.
@@ -45,7 +42,7 @@ fn check(action: &str, pairs: &[(String, String)]) -> Result<(), CliError> {
         return Ok(());
     }
     for (name, _) in pairs {
-        if let Err(near) = find(known, name) {
+        if let Err(near) = names::find(known, name) {
             return Err(unknown(&format!("parameter of {action}:"), name, near));
         }
     }
@@ -59,44 +56,6 @@ fn unknown(what: &str, name: &str, near: Option<String>) -> CliError {
     CliError::Usage(format!(
         "unknown {what} {name}{hint} (--force sends it all the same)"
     ))
-}
-
-/// Walks a full name down the action's parameters; the error is the nearest full name.
-fn find(action: &ActionSpec, full: &str) -> Result<(), Option<String>> {
-    let mut parts = full.split('.');
-    let first = parts.next().unwrap_or_default();
-    if SYSTEM.contains(&first) {
-        return Ok(());
-    }
-    let public = action.request.iter().filter(|param| !param.internal);
-    let Some(mut param) = public.clone().find(|param| param.name == first) else {
-        let near = closest(public, first);
-        return Err(near.map(|near| full.replacen(first, near, 1)));
-    };
-    let mut path = first.to_owned();
-    for part in parts {
-        match (&param.kind, &param.item) {
-            (Kind::Array, Some(item)) if part.bytes().all(|b| b.is_ascii_digit()) => param = item,
-            (Kind::Object, _) if !param.fields.is_empty() => {
-                let Some(field) = param.fields.iter().find(|field| field.name == part) else {
-                    return Err(
-                        closest(param.fields.iter(), part).map(|near| format!("{path}.{near}"))
-                    );
-                };
-                param = field;
-            }
-            (Kind::Map, _) | (Kind::Object, _) => return Ok(()),
-            // Deeper than the parameter goes.
-            _ => return Err(Some(path)),
-        }
-        path.push('.');
-        path.push_str(part);
-    }
-    Ok(())
-}
-
-fn closest<'a>(known: impl Iterator<Item = &'a Param>, name: &str) -> Option<&'a str> {
-    likeness::closest(known.map(|param| param.name.as_str()), name)
 }
 
 #[cfg(test)]

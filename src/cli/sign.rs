@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::arguments::SignArgs;
-use super::signed::{Call, Scheme, Signed, Stamp};
+use super::signed::{self, Call, Scheme, Signed, Stamp};
 use super::target::Target;
 use super::{Outcome, explain, names, say};
 
@@ -22,6 +22,7 @@ pub(super) fn run(args: &SignArgs) -> Outcome {
             "GET"
         },
         action: &args.request.action,
+        version: signed::VERSION,
         parameters: &parameters,
     };
     let signed = Signed::new(scheme, call, &target, Stamp::now())?;

@@ -15,7 +15,8 @@ use crate::site::host;
 use crate::wire::params::Pairs;
 use crate::wire::percent;
 
-const VERSION: &str = "2016-11-01";
+/// The API's one version.
+pub(super) const VERSION: &str = "2016-11-01";
 
 /// How a request is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub(super) enum Scheme {
 pub(super) struct Call<'a> {
     pub(super) method: &'static str,
     pub(super) action: &'a str,
+    pub(super) version: &'a str,
     pub(super) parameters: &'a [(String, String)],
 }
 
@@ -103,7 +105,7 @@ fn v1(call: Call<'_>, target: &Target, stamp: Stamp) -> Signed {
     let mut pairs = call.parameters.to_vec();
     let mut own = vec![
         ("Action", call.action.to_owned()),
-        ("Version", VERSION.to_owned()),
+        ("Version", call.version.to_owned()),
         ("Format", "JSON".to_owned()),
         ("AccessKeyId", id.clone()),
         (
@@ -150,7 +152,7 @@ fn acs3(call: Call<'_>, target: &Target, stamp: Stamp) -> Result<Signed, CliErro
             .map(|token| ("x-acs-security-token", token.clone())),
     );
     headers.push(("x-acs-signature-nonce", stamp.nonce));
-    headers.push(("x-acs-version", VERSION.to_owned()));
+    headers.push(("x-acs-version", call.version.to_owned()));
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     let signed_headers = names.join(";");
     let mut headers: Vec<(String, String)> = headers
@@ -227,6 +229,7 @@ mod tests {
         let call = Call {
             method: "POST",
             action: "AddLiveAppRecordConfig",
+            version: VERSION,
             parameters,
         };
         Signed::new(scheme, call, &target(token), Stamp::now()).unwrap()

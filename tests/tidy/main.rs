@@ -14,6 +14,7 @@ mod arrows;
 mod circles;
 mod documents;
 mod map;
+mod parity;
 mod planted;
 mod words;
 
@@ -125,4 +126,19 @@ fn every_failure_is_explained() {
 #[test]
 fn every_number_that_measures_has_its_unit() {
     no_complaints(&Words::of(Source::of_the_project()).numbers_without_unit());
+}
+
+#[test]
+fn every_implemented_action_has_a_script_that_compares_it() {
+    no_complaints(&parity::actions_without_script());
+}
+
+#[test]
+fn every_script_says_what_it_is_for_and_how_each_call_is_answered() {
+    no_complaints(&parity::careless_scripts());
+}
+
+#[test]
+fn each_row_of_the_limits_names_the_script_that_decides_it() {
+    no_complaints(&parity::rows_and_scripts());
 }

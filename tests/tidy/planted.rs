@@ -225,3 +225,28 @@ fn a_number_without_a_unit_is_told() {
         assert_eq!(told(said), Vec::<String>::new(), "{said}");
     }
 }
+
+#[test]
+fn a_row_and_its_script_have_to_name_each_other() {
+    let limits = |cell: &str| {
+        format!(
+            "| point | what | settled by |\n|---|---|---|\n| a row | x | {cell} |\n\nBounds: none\n"
+        )
+    };
+    let decided = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(row, script)| ((*row).to_owned(), (*script).to_owned()))
+            .collect()
+    };
+    let link = "[s](../tests/parity/s.yaml)";
+    let of = |cell: &str, pairs: &[(&str, &str)]| {
+        crate::parity::rows_against(&limits(cell), &decided(pairs)).len()
+    };
+    assert_eq!(of(link, &[("a row", "s")]), 0);
+    assert_eq!(of("-", &[]), 0);
+    assert_eq!(of("x", &[]), 1);
+    assert_eq!(of(link, &[]), 1);
+    assert_eq!(of("-", &[("a row", "s")]), 1);
+    assert_eq!(of(link, &[("another", "s")]), 2);
+}

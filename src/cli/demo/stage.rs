@@ -7,7 +7,7 @@ use url::Url;
 use crate::cli::CliError;
 use crate::cli::control::Control;
 use crate::cli::http::{self, Answer};
-use crate::cli::signed::{Call, Scheme, Signed, Stamp};
+use crate::cli::signed::{Call, Scheme, Signed, Stamp, VERSION};
 use crate::cli::target::{Key, Target};
 use crate::cli::throwaway::Throwaway;
 use crate::config::{self, Raw};
@@ -100,6 +100,7 @@ impl Stage {
         let call = Call {
             method: "POST",
             action,
+            version: VERSION,
             parameters: &owned,
         };
         let signed = Signed::new(Scheme::Acs3, call, &self.target, Stamp::now())?;
