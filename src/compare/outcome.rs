@@ -154,6 +154,7 @@ fn shown(name: &str, value: &Value) -> Value {
 /// One value of a difference as people read it; secrets are hidden by the place's name.
 #[must_use]
 pub fn brief(at: &str, value: Option<&Value>) -> String {
+    /// Characters of the longest text that is shown.
     const LONGEST: usize = 60;
     let Some(value) = value else {
         return "-".to_owned();

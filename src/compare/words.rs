@@ -8,7 +8,7 @@ use crate::clock::UnixMs;
 use crate::likeness;
 use crate::model::wire_time;
 
-/// Longest value of a variable.
+/// Bytes of the longest value of a variable.
 pub const MAX_VALUE: usize = 64 * 1024;
 /// Furthest a time of a script lies from now.
 const MAX_OFFSET_S: i64 = 400 * 86_400;
