@@ -156,7 +156,9 @@ impl<'a> Reader<'a> {
             ("maxItems", "maxItems"),
             ("pattern", "chars"),
         ] {
-            if let Some(value) = schema.get(theirs) {
+            if let Some(value) = schema.get(theirs)
+                && value.as_array().is_none_or(|list| !list.is_empty())
+            {
                 out.insert(ours.to_owned(), limit(ours, value));
             }
         }

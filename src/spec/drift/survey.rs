@@ -163,7 +163,9 @@ fn parameter(param: &Value, read: bool, flat: bool, depth: usize) -> Made {
             ("maxItems", "maxItems"),
             ("pattern", "chars"),
         ] {
-            if let Some(value) = limits.get(theirs) {
+            if let Some(value) = limits.get(theirs)
+                && value.as_array().is_none_or(|list| !list.is_empty())
+            {
                 out.insert(ours.to_owned(), limit(ours, value));
             }
         }
