@@ -128,7 +128,7 @@ def test_reports(pair, tmp_path):
 
     def alter(action, query, answer):
         status, headers, parsed = answer
-        parsed["Owner"] = {"Uid": 1234567890123456, "Domain": "secret-customer.example.org", "NotifyAuthKey": "swordfish", "Text": "by LTAI5tABCDEFGHIJKLMN from 203.0.113.9"}
+        parsed["Owner"] = {"Bill": 1234567890123456, "Domain": "secret-customer.example.org", "NotifyAuthKey": "swordfish", "Text": "by LTAI5tABCDEFGHIJKLMN from 203.0.113.9"}
         return status, headers, parsed
 
     with Altering(there.api, alter) as proxy:
@@ -146,7 +146,7 @@ def test_reports(pair, tmp_path):
     told = json.loads(text)
     assert told["steps"][0]["parameters"] == {"DomainName": "<domain 1>"}
     owner = told["steps"][0]["differences"][0]["there"]
-    assert (owner["Uid"], owner["Domain"], owner["NotifyAuthKey"]) == ("<account 1>", "<domain 2>", "***")
+    assert (owner["Bill"], owner["Domain"], owner["NotifyAuthKey"]) == ("<account 1>", "<domain 2>", "***")
 
 
 BAD = {
