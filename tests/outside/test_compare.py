@@ -97,7 +97,7 @@ def test_an_upstream_that_differs_in_known_ways(pair, tmp_path):
     script = tmp_path / "differences.yaml"
     script.write_text(differences.script())
     with Altering(there.api, differences.alter) as proxy:
-        done = compare(here.api, proxy.url, script, "--allow", "write", "--json", "--upstream-push", "127.0.0.1:9")
+        done = compare(here.api, proxy.url, script, "--allow", "write,delete", "--json", "--upstream-push", "127.0.0.1:9")
     run = told(done)
     found = {
         step["step"]: [(one["way"], one["at"]) for one in step.get("differences", [])] for step in run["steps"] if step["step"] in differences.WAYS
