@@ -17,7 +17,7 @@ use super::arguments::{CompareArgs, TargetArgs};
 use super::paper::is_watched;
 use super::signed::Scheme;
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, interrupted, say, variable};
+use super::{CliError, Outcome, complain, http, say, signals, variable};
 use crate::compare::junit;
 use crate::compare::mask::Masker;
 use crate::compare::outcome::{self, Run, Verdict};
@@ -57,10 +57,11 @@ pub(super) async fn run(mut args: CompareArgs) -> Outcome {
     let known: Vec<String> = given.chain(both.keys().cloned()).collect();
     let scripts = load(&args.scripts, &known)?;
 
+    let mut signals = signals()?;
     let stop = CancellationToken::new();
     let watching = stop.clone();
     let watcher = tokio::spawn(async move {
-        interrupted().await;
+        signals.told().await;
         watching.cancel();
     });
     let mut run = Run::default();
