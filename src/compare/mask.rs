@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::secrets;
 
-/// Most different names that are told apart; what is beyond shares one word.
-const MAX_NAMES: usize = 10_000;
+/// Most names of a kind that are told apart; what is beyond shares one word.
+const MAX_NAMES: usize = 1_000;
 /// Digits of an account's number.
 const ACCOUNT_DIGITS: usize = 16;
 /// Shortest access key id that the cloud gives out.
@@ -111,11 +111,14 @@ impl Masker {
 
     /// The word for a thing, a new one where it is new.
     fn word(&mut self, kind: &'static str, name: &str) -> String {
-        let next = self.numbers.keys().filter(|(of, _)| *of == kind).count() + 1;
-        if next > MAX_NAMES {
+        if let Some(word) = self.known(kind, name) {
+            return word;
+        }
+        let number = self.numbers.keys().filter(|(of, _)| *of == kind).count() + 1;
+        if number > MAX_NAMES {
             return format!("<{kind}>");
         }
-        let number = self.numbers.entry((kind, name.to_owned())).or_insert(next);
+        self.numbers.insert((kind, name.to_owned()), number);
         format!("<{kind} {number}>")
     }
 
