@@ -9,7 +9,7 @@ pub type Run = Arc<[Bytes]>;
 
 /// What is shorter is copied: a segment of its own would cost as much.
 const SHORT: usize = 128;
-/// Room for what stands between, taken at a time, when less than [`LITTLE`] is left.
+/// Bytes of room for what stands between, taken at a time, when fewer than [`LITTLE`] are left.
 const ROOM: usize = 1 << 10;
 const LITTLE: usize = 64;
 

@@ -9,7 +9,7 @@ use crate::media::segments::Segments;
 const FILE_HEADER: usize = 9;
 const TAG_HEADER: usize = 11;
 const BACK_POINTER: usize = 4;
-/// The longest body.
+/// The longest body, in bytes.
 const LONGEST: usize = 0x00FF_FFFF;
 const HAS_AUDIO: u8 = 4;
 const HAS_VIDEO: u8 = 1;

@@ -8,7 +8,7 @@ use crate::media::segments::Segments;
 
 /// The timestamp field that says "see the extended timestamp".
 const EXTENDED: u32 = 0xFF_FFFF;
-/// The longest message.
+/// The longest message, in bytes.
 const LONGEST: usize = 0xFF_FFFF;
 
 /// What goes before a message's payload.
