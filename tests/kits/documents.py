@@ -47,7 +47,7 @@ class Block:
 
 def blocks(path: Path) -> list[Block]:
     """The blocks between fences, and the remarks that are run with them."""
-    found = re.finditer(r"^(?:```(?P<language>\w*)(?P<mark>[^\n]*)\n(?P<text>.*?)^```$|<!-- run\n(?P<hidden>.*?)^-->$)", path.read_text(), re.M | re.S)
+    found = re.finditer(r"^(?: *```(?P<language>\w*)(?P<mark>[^\n]*)\n(?P<text>.*?)^ *```$|<!-- run\n(?P<hidden>.*?)^-->$)", path.read_text(), re.M | re.S)
     return [
         Block("sh", "run", match["hidden"]) if match["hidden"] is not None else Block(match["language"], match["mark"].strip(), match["text"])
         for match in found
