@@ -39,7 +39,8 @@ export function makeCall(preset) {
   choice.input.addEventListener('input', draw);
   get('coverage').then((coverage) => {
     names.append(...coverage.actions.map((it) => h('option', { value: it.action }, word('standing', it.standing))));
-    if (preset) draw();
+    // Somebody may have typed one before the list was there.
+    if (choice.value) draw();
   }, wrong);
   return h('div', { class: 'anycall' }, choice.node, names, place);
 }

@@ -37,15 +37,17 @@ BUTTONS = """(() => {
     if (node.closest('dialog')) return 'dialog';
     if (node.closest('#top')) return 'top';
     if (node.closest('#status, #alerts')) return 'note';
-    const parts = location.hash.split('?')[0].split('/').slice(1);
-    return parts[0] === 'streams' && parts.length === 4 ? 'stream' : parts[0] || 'now';
+    // By what is drawn: the address changes before it.
+    const drawn = document.querySelector('main .screen');
+    return drawn?.querySelector('.timeline') ? 'stream' : drawn?.classList[1] ?? 'now';
   };
   const name = (node) => {
     if (node.classList.contains('copy')) return 'any: Copy';
-    return `${screen(node)}: ${(node.getAttribute('aria-label') || node.textContent).trim().replace(/\\d+([.,]\\d+)?/g, '#')}`;
+    return `${screen(node)}: ${(node.getAttribute('aria-label') || node.textContent).trim().replace(/\\d+([.,]\\d+)?/g, '#').replace(/^Map .+ to .+$/, 'Map')}`;
   };
   const note = () => {
-    for (const node of document.querySelectorAll('button')) if (node.checkVisibility()) seen.add(name(node));
+    if (document.documentElement.lang !== 'en') return;
+    for (const node of document.querySelectorAll('button')) if (node.checkVisibility() && node.textContent) seen.add(name(node));
   };
   document.addEventListener('click', (event) => {
     const node = event.target.closest?.('button');

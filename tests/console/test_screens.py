@@ -99,6 +99,8 @@ def test_now_tells_what_happens_filters_pauses_and_clears(visit, fresh):
     page.get_by_label("Problems only").uncheck()
     visit.press("Clear")
     until(page, "document.querySelectorAll('.happenings li').length === 0")
+    visit.press("Publish a clip")
+    visit.press("Close", page.locator("dialog"))
 
 
 def test_the_clock_of_the_top_bar(visit, fresh):
@@ -265,13 +267,13 @@ def test_rules_in_order_and_who_wins(visit, fresh):
     visit.press("Map an ingest domain")
     window = page.locator("dialog")
     visit.press("Add", window)
-    window.get_by_text("200").wait_for()
+    window.get_by_text("200", exact=True).wait_for()
     page.keyboard.press("Escape")
     visit.sees("Pushed at: push.example.com")
     visit.press("New callback setting")
     window.get_by_label("NotifyUrl").fill("http://127.0.0.1:1/x")
     visit.press("Add", window)
-    window.get_by_text("200").wait_for()
+    window.get_by_text("200", exact=True).wait_for()
     page.keyboard.press("Escape")
     visit.sees("http://127.0.0.1:1/x")
     # And a rule goes.

@@ -102,7 +102,7 @@ def test_a_cmaf_recording_by_a_rule_of_the_form(visit, fresh):
     window.get_by_label("Format", exact=True).select_option("cmaf")
     assert "RecordFormat.1.Format=cmaf" in window.locator("pre").first.inner_text()
     visit.press("Add", window)
-    window.get_by_text("200").wait_for()
+    window.get_by_text("200", exact=True).wait_for()
     page.keyboard.press("Escape")
     page.locator("tbody tr", has_text="cmaf").first.wait_for()
     visit.go("streams")
