@@ -379,6 +379,7 @@ mod tests {
             .collect()
     }
 
+    #[expect(clippy::needless_pass_by_value)]
     fn of(here: Value, there: Value) -> Vec<String> {
         told(&values(&here, &there))
     }

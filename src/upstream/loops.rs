@@ -100,9 +100,9 @@ mod tests {
         let further = there.on(&forwarded(&out)).unwrap();
         assert_eq!(here.on(&forwarded(&further)), None);
         assert_eq!(there.on(&forwarded(&further)), None);
-        let long = vec!["a"; LONGEST_WAY].join(",");
+        let long = ["a"; LONGEST_WAY].join(",");
         assert_eq!(here.on(&forwarded(&long)), None);
-        let nearly = vec!["a"; LONGEST_WAY - 1].join(",");
+        let nearly = ["a"; LONGEST_WAY - 1].join(",");
         assert!(here.on(&forwarded(&nearly)).is_some());
         assert_eq!(here.on(&forwarded("a b")), None);
     }
