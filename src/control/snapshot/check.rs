@@ -239,7 +239,7 @@ pub fn slice(row: &SliceRow) -> Result<(), String> {
 /// Whether queries can use a file.
 ///
 /// # Errors
-/// As [`session`] and [`slice`] together: the sender has to mend the row.
+/// As [`session`] and [`slice()`] together: the sender has to mend the row.
 pub fn file(row: &FileRow) -> Result<(), String> {
     let key = StreamKey::new(&row.domain, &row.app, &row.stream);
     natural(&[row.size, row.duration_ms])?;
