@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.api import Api
+from harness.api import Api, escape
 from harness.server import PROJECT, Server, binary, clean_environment
 
 CLOUD = "https://live.aliyuncs.com"
@@ -62,7 +62,7 @@ def asked(api: str, action: str) -> tuple[int, str | None]:
     """The status of a call, and where its answer came from."""
     caller = Api(api, *HERE.split(":"))
     window = {"StartTime": "2026-11-26T00:00:00Z", "EndTime": "2026-11-26T01:00:00Z"}
-    query = "&".join(f"{name}={value.replace(':', '%3A')}" for name, value in caller.signed(action, DomainName="play.example.com", **window).items())
+    query = "&".join(f"{name}={escape(value)}" for name, value in caller.signed(action, DomainName="play.example.com", **window).items())
     status, headers, _ = caller.send("GET", f"/?{query}")
     return status, {name.lower(): value for name, value in headers.items()}.get("x-localyun-upstream")
 
