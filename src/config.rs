@@ -8,6 +8,7 @@ mod resolve;
 mod upstream;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::clock::UnixMs;
 use crate::objects::s3::Addressing;
@@ -67,6 +68,17 @@ pub struct OutsideStore {
     pub region: String,
 }
 
+/// This process as one of several nodes.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Its name; the machine's where there is none.
+    pub node_id: Option<String>,
+    /// How long its lease lasts without a renewal.
+    pub lease: Duration,
+    /// How old recorded bytes may be that are not in the mirror; none: there is no mirror.
+    pub mirror: Option<Duration>,
+}
+
 /// The resolved settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -99,6 +111,8 @@ pub struct Config {
     pub bearer_tokens: Vec<String>,
     /// Another endpoint of the API, and what it answers instead of us.
     pub upstream: UpstreamSettings,
+    /// None where the process is alone.
+    pub cluster: Option<Cluster>,
     pub log: String,
     /// Every setting with its value and source, secrets masked.
     pub shown: Vec<Shown>,

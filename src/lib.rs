@@ -6,7 +6,7 @@
 //! - `web` where the web framework begins and ends; `rpc` the life of one API call; `wire` what travels in it; `spec` what the documented
 //!   API is; `error` the one error of the wire; `actions` one file an action; `diagnosis` what a client did wrong when it signed
 //! - `upstream` calls that another endpoint of the API answers, or the cassette of such calls
-//! - `compare` whether two services answer alike; `control` the routes under `/_localyun`
+//! - `compare` whether two services answer alike; `control` the routes under `/_localyun`; `cluster` this process as one of several nodes
 //! - `live` ingest, recorder, spool, what is derived from it, and who watches; `media` the formats, pure; `publisher` and `viewer` our own
 //!   clients
 //! - `notify` callbacks; `objects` the object store; `store` the database; `meter` what is counted by the minute; `model` the nouns, pure

@@ -50,6 +50,11 @@ pub struct Metrics {
     upstream_calls: Family<Outcome, Counter>,
     upstream_seconds: Histogram,
     cassette_calls: Family<Outcome, Counter>,
+    taken_over: Counter,
+    fenced: Counter,
+    mirror_lag: Gauge<i64, AtomicI64>,
+    mirrored: Counter<u64, AtomicU64>,
+    lease_left: Gauge<i64, AtomicI64>,
 }
 
 /// What became of a call that went to the upstream.
@@ -96,6 +101,11 @@ impl Default for Metrics {
             // From 1 ms to 65 s.
             upstream_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 17)),
             cassette_calls: Family::default(),
+            taken_over: Counter::default(),
+            fenced: Counter::default(),
+            mirror_lag: Gauge::default(),
+            mirrored: Counter::default(),
+            lease_left: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -169,6 +179,31 @@ impl Default for Metrics {
             "cassette_calls",
             "Calls that were kept in the cassette or answered from it, by result",
             metrics.cassette_calls.clone(),
+        );
+        registry.register(
+            "cluster_streams_taken_over",
+            "Streams whose owner had died and that this node took",
+            metrics.taken_over.clone(),
+        );
+        registry.register(
+            "cluster_fenced",
+            "Streams whose work was dropped because another node has them",
+            metrics.fenced.clone(),
+        );
+        registry.register(
+            "cluster_mirror_lag_milliseconds",
+            "Age of the oldest recorded bytes that are not in the mirror yet",
+            metrics.mirror_lag.clone(),
+        );
+        registry.register(
+            "cluster_mirrored_bytes",
+            "Bytes put into the mirror",
+            metrics.mirrored.clone(),
+        );
+        registry.register(
+            "cluster_lease_left_milliseconds",
+            "What is left of this node's lease",
+            metrics.lease_left.clone(),
         );
         Self {
             registry,
@@ -260,6 +295,28 @@ impl Metrics {
             Cassette::Missed => "missed",
         };
         self.cassette_calls.get_or_create(&Outcome { result }).inc();
+    }
+
+    pub fn taken_over(&self, streams: u64) {
+        self.taken_over.inc_by(streams);
+    }
+
+    pub fn fenced(&self) {
+        self.fenced.inc();
+    }
+
+    pub fn mirror_lag(&self, lag: std::time::Duration) {
+        self.mirror_lag
+            .set(i64::try_from(lag.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    pub fn mirrored(&self, bytes: u64) {
+        self.mirrored.inc_by(bytes);
+    }
+
+    pub fn lease_left(&self, left: std::time::Duration) {
+        self.lease_left
+            .set(i64::try_from(left.as_millis()).unwrap_or(i64::MAX));
     }
 
     /// The Prometheus text.

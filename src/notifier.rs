@@ -31,6 +31,8 @@ pub enum News {
     Rows,
     /// A callback is to be sent once more.
     Replay(i64),
+    /// A stream became this node's: what waits of it is to be sent.
+    Taken(String),
     /// A stream's queue ran empty, and its sender has ended.
     Drained(StreamKey),
     /// Everything queued is to be forgotten.
@@ -72,6 +74,11 @@ impl Notifier {
     /// Sends a callback once more.
     pub fn replay(&self, busy: Busy, id: i64) {
         self.tell(busy, News::Replay(id));
+    }
+
+    /// Sends what waits of a stream that became this node's, by the hash of its name.
+    pub fn taken(&self, busy: Busy, stream: String) {
+        self.tell(busy, News::Taken(stream));
     }
 
     /// A stream's queue ran empty.

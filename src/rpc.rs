@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod caller;
+mod elsewhere;
 pub mod gateway;
 pub mod journal;
 pub mod neighbours;
@@ -201,6 +202,7 @@ async fn run<'a>(
     let caller = auth::check(gateway, parts, &pairs)?;
     trace.scheme = caller.scheme();
     let caller = trace.caller.insert(caller);
+    auth::use_up(gateway, parts, &pairs, caller).await?;
     if let Some((upstream, way)) = outside {
         let call = Call {
             action,
@@ -292,6 +294,10 @@ async fn act(
     let Some(def) = gateway.registry.get(action) else {
         return Err(ApiError::not_implemented(action, declined::reason(spec)));
     };
+    gateway.services().store.refresh().await?;
+    if let Some(answered) = elsewhere::answer(gateway, action, &checked.value, request_id).await {
+        return answered;
+    }
     let _busy = gateway.services().clock.busy();
     (def.run)(&gateway.context, checked.value, request_id).await
 }

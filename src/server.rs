@@ -19,7 +19,9 @@ use crate::actions::Context;
 use crate::app::App;
 use crate::certificates::Certificates;
 use crate::clock::{self, Clock};
-use crate::config::{ClockMode, Config, ConfigError};
+use crate::cluster::Cluster;
+use crate::cluster::mirror::{Mirror, Noted};
+use crate::config::{self, ClockMode, Config, ConfigError};
 use crate::control;
 use crate::disk::descriptors;
 use crate::disk::lock_file::{self, LockFile};
@@ -43,6 +45,7 @@ use crate::rpc::nonce::Nonces;
 use crate::services::Services;
 use crate::site::addresses::{Addresses, from_here};
 use crate::store::lease::Me;
+use crate::store::member::Joining;
 use crate::store::{self, Store, StoreError};
 use crate::upstream::{Upstream, loops};
 use doors::{
@@ -76,6 +79,8 @@ pub struct Running {
     app: Arc<App>,
     servers: Vec<ServerHandle>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// This process as one of several nodes.
+    cluster: Option<Arc<Cluster>>,
     last_run: LastRun,
     /// Of the data folder and of a database that is a file.
     _locks: Vec<LockFile>,
@@ -112,8 +117,13 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         from_here(&url("http", &api)),
         std::process::id()
     );
+    let id = config
+        .cluster
+        .as_ref()
+        .and_then(|cluster| cluster.node_id.clone())
+        .unwrap_or_else(machine);
     let me = Me {
-        id: machine(),
+        id: id.clone(),
         address: url("http", &api),
         data_lock: data.lock.identity().unwrap_or_default(),
     };
@@ -123,7 +133,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let mut locks = vec![data.lock];
     locks.extend(lock_database(&config, &holder)?);
     let last_run = LastRun::look(&data.held, &config.database_url);
-    let store = open_store(&config, me, last_run.other_version()).await?;
+    let last_version = last_run.other_version();
+    let store = open_store(&config, me, url("rtmp", &rtmp), last_version).await?;
     last_run.tell(&store).await;
     if let Some(seed) = config.id_seed {
         let run = store.generation().await;
@@ -141,6 +152,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let folder = open_folder(&config, &service_clock, &events)?;
     let objects = Objects::new(object_store(&config, &folder), faults.clone())
         .telling(object_teller(&events));
+    let (disk, mirror) = disk_and_mirror(&config, &store, &objects).await?;
     let (notifier, inbox) = Notifier::new();
     let spool = config.data_dir.join("spool");
     data.held
@@ -153,7 +165,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         objects,
         notifier,
         certificates: Certificates::default(),
-        disk: Disk::start().map_err(|e| data_dir_error(&config, e))?,
+        disk,
         http: receiver::client().map_err(|e| ConfigError::new("callbacks", e))?,
         faults: faults.clone(),
         events,
@@ -174,7 +186,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         play: url("http", &play),
         play_tls: play_tls.as_ref().map(|listener| url("https", listener)),
         public_host: config.public_host.clone(),
-        node: machine(),
+        node: id,
     };
     let context = Context::new(services.clone(), hub.clone(), config.clone());
     let of_the_api = [Some(&api), tls.as_ref()];
@@ -200,17 +212,31 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         tracing::error!(%error, "the certificates of the domains cannot be read");
     }
     // Pushes that ended with the last run, whose end nobody wrote.
-    if let Err(error) = services.store.end_pushes(services.clock.now()).await {
+    let cluster = services
+        .store
+        .member()
+        .map(|member| Cluster::new(app.clone(), member.clone(), mirror));
+    if cluster.is_some() {
+        // Those of streams that are this node's end when it takes them up.
+    } else if let Err(error) = services.store.end_pushes(services.clock.now()).await {
         tracing::error!(%error, "the pushes of an earlier run cannot be ended in the list");
     }
     let mut tasks = vec![tokio::spawn(async move { service_clock.run().await })];
     let meter = services.meter.clone();
     tasks.push(tokio::spawn(async move { meter.run().await }));
     outbox::run(&services, inbox);
-    match recovery::run(&hub).await {
+    let taken_up = match &cluster {
+        Some(cluster) => cluster.take_up_own().await,
+        None => recovery::run(&hub).await.map_err(|e| e.to_string()),
+    };
+    match taken_up {
         Ok(0) => {}
         Ok(n) => tracing::info!(sessions = n, "recordings of an earlier run are taken up"),
         Err(error) => tracing::error!(%error, "recordings of an earlier run cannot be taken up"),
+    }
+    if let (Some(cluster), Some(settings)) = (&cluster, &config.cluster) {
+        tell_of_cluster(settings);
+        tasks.extend(cluster.run(&config.database_url));
     }
 
     rtmp.set_nonblocking(true)
@@ -254,6 +280,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         app,
         servers,
         tasks,
+        cluster,
         last_run,
         _locks: locks,
     })
@@ -395,11 +422,26 @@ impl Running {
     pub async fn stop(self) {
         // What publishers have sent is in their sockets up to a tick long.
         let _ = clock::machine_timeout(DRAIN_PATIENCE, self.app.hub.drain()).await;
-        self.app.hub.shutdown();
+        let is_node = match &self.cluster {
+            Some(cluster) => {
+                cluster.leave().await;
+                true
+            }
+            None => {
+                self.app.hub.shutdown();
+                false
+            }
+        };
         // Not every recording is finished by what `settle` waits for: an upload that fails rests, and its spool must be whole.
         let _ =
             clock::machine_timeout(Duration::from_secs(5), self.app.services.disk.settle()).await;
-        self.app.services.clock.settle().await;
+        let settled = self.app.services.clock.settle();
+        if is_node {
+            // What is left of it is in the database, for the other nodes.
+            let _ = clock::machine_timeout(DRAIN_PATIENCE, settled).await;
+        } else {
+            settled.await;
+        }
         self.app.services.events.close();
         for task in self.tasks {
             task.abort();
@@ -491,9 +533,59 @@ fn machine() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
+/// What writes the spools, and what copies them into the object store where several nodes want it.
+async fn disk_and_mirror(
+    config: &Config,
+    store: &Store,
+    objects: &Objects,
+) -> Result<(Disk, Option<Arc<Mirror>>), ServeError> {
+    let age = config.cluster.as_ref().and_then(|cluster| cluster.mirror);
+    let Some(age) = age else {
+        let disk = Disk::start().map_err(|e| data_dir_error(config, e))?;
+        return Ok((disk, None));
+    };
+    let noted = Arc::new(Noted::default());
+    let disk = Disk::tapped(noted.clone()).map_err(|e| data_dir_error(config, e))?;
+    let wanted: String = ids::nonce()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(12)
+        .collect();
+    let wanted = format!("localyun-spool-{}", wanted.to_ascii_lowercase());
+    let bucket = store
+        .mirror_bucket(&wanted)
+        .await
+        .map_err(|e| ConfigError::new("--database-url", e))?;
+    objects.create_bucket(&bucket).await.map_err(|e| {
+        ConfigError::new(
+            "--spool-mirror",
+            format!("the bucket {bucket} cannot be made in the store of --oss-endpoint: {e}"),
+        )
+    })?;
+    let mirror = Mirror::new(objects.clone(), bucket, age, noted);
+    Ok((disk, Some(Arc::new(mirror))))
+}
+
+/// Says at the start what the loss of this node costs.
+fn tell_of_cluster(settings: &config::Cluster) {
+    let lease_ms = settings.lease.as_millis();
+    match settings.mirror {
+        Some(age) => tracing::info!(
+            lease_ms,
+            mirror_ms = age.as_millis(),
+            "one of several nodes: were this one lost, the others go on with its recordings, without the media of the mirror's age and one upload"
+        ),
+        None => tracing::warn!(
+            lease_ms,
+            "one of several nodes, without a mirror (--spool-mirror off): were this one lost for good, so were its open files; slices and files that are in the bucket stay"
+        ),
+    }
+}
+
 async fn open_store(
     config: &Config,
     me: Me,
+    rtmp: String,
     last_version: Option<&str>,
 ) -> Result<Store, ConfigError> {
     let named = |problem: &dyn std::fmt::Display| ConfigError::new("--database-url", problem);
@@ -506,7 +598,19 @@ async fn open_store(
             None => return Err(named(&format!("{host}:{port} does not answer"))),
         }
     }
-    let opening = Store::open_alone(&config.database_url, me);
+    let opening = async {
+        match &config.cluster {
+            None => Store::open_alone(&config.database_url, me).await,
+            Some(cluster) => {
+                let joining = Joining {
+                    me,
+                    rtmp,
+                    lease: cluster.lease,
+                };
+                Store::open_as_node(&config.database_url, joining).await
+            }
+        }
+    };
     match clock::machine_timeout(OPENING, opening).await {
         Some(Ok(store)) => Ok(store),
         // Nobody gave the address of the database that lies in the data folder.

@@ -16,12 +16,17 @@ mod forbidden;
 mod hold;
 pub mod lease;
 pub mod lists;
+pub mod member;
 mod migration;
+mod owned;
 mod patience;
 pub mod pushes;
 pub mod records;
 pub mod rules;
 mod runs;
+pub mod shared;
+pub mod streams;
+mod tenure;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +38,7 @@ use sea_orm::{
 };
 
 use lease::{Lease, Me};
+use member::{Joining, Member};
 use patience::{Dead, Patient};
 
 /// Why a store call failed.
@@ -61,6 +67,9 @@ pub enum StoreError {
     Held(String),
     #[error("another process took the database over")]
     TakenOver,
+    /// The stream is another node's by now: what this one made of it counts for nothing.
+    #[error("another node has taken the stream over")]
+    Fenced,
 }
 
 impl StoreError {
@@ -75,6 +84,7 @@ impl StoreError {
             Self::Schema(problem) => Self::Schema(problem.clone()),
             Self::Held(who) => Self::Held(who.clone()),
             Self::TakenOver => Self::TakenOver,
+            Self::Fenced => Self::Fenced,
         }
     }
 
@@ -104,6 +114,18 @@ pub struct Store {
     /// Held by whoever changes settings or reads the rules into memory.
     turn: Arc<tokio::sync::Mutex<()>>,
     holder: lease::Holder,
+    /// This process as a node of a cluster.
+    member: Option<Arc<Member>>,
+}
+
+/// As what a process uses its database.
+enum As {
+    /// Whoever opened it sees to it that nobody else writes.
+    Trusted,
+    /// The only one.
+    Alone(Me),
+    /// One of several.
+    Node(Joining),
 }
 
 /// Rows of one statement at most: SQLite takes 32,766 values.
@@ -114,18 +136,23 @@ const CONNECTIONS: u32 = 16;
 impl Store {
     /// Connects, migrates and fills the caches. Whoever calls sees to it that nobody else writes: see [`Store::open_alone`].
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        Self::open_as(url, None).await
+        Self::open_as(url, As::Trusted).await
     }
 
     /// As [`Store::open`], and as the one process that does so: a database over the network by its lease, a file by the lock on it,
     /// which the caller holds.
     pub async fn open_alone(url: &str, me: Me) -> Result<Self, StoreError> {
-        Self::open_as(url, Some(me)).await
+        Self::open_as(url, As::Alone(me)).await
     }
 
-    async fn open_as(url: &str, me: Option<Me>) -> Result<Self, StoreError> {
+    /// As [`Store::open`], and as a node of a cluster. The database must be PostgreSQL.
+    pub async fn open_as_node(url: &str, joining: Joining) -> Result<Self, StoreError> {
+        Self::open_as(url, As::Node(joining)).await
+    }
+
+    async fn open_as(url: &str, who: As) -> Result<Self, StoreError> {
         let dead = Dead::default();
-        let mut held = None;
+        let (mut held, mut member) = (None, None);
         let (write, read) = if url.starts_with("sqlite:") {
             let write = Database::connect(sqlite(url, 1)).await?;
             migration::up(&write).await.map_err(StoreError::of_steps)?;
@@ -134,14 +161,19 @@ impl Store {
         } else {
             let first = Database::connect(patience::options(url, 1, &dead)).await?;
             migration::up(&first).await.map_err(StoreError::of_steps)?;
-            match me {
-                Some(me) => held = Some(Lease::take(first, dead.clone(), me).await?),
-                None => first.close().await?,
+            match who {
+                As::Alone(me) => held = Some(Lease::take(first, dead.clone(), me).await?),
+                As::Node(joining) => {
+                    member = Some(Member::join(first, dead.clone(), joining).await?);
+                }
+                As::Trusted => first.close().await?,
             }
             let shared = Database::connect(patience::options(url, CONNECTIONS, &dead)).await?;
             (shared.clone(), shared)
         };
+        let of_member = member.as_ref().map(|member| member.hold().clone());
         let hold = held.as_ref().map(|lease| lease.hold().clone());
+        let hold = hold.or(of_member);
         let store = Self {
             write: Patient::new(write, dead.clone(), hold),
             read: Patient::new(read, dead, None),
@@ -150,6 +182,7 @@ impl Store {
             domains: change::Domains::default(),
             turn: Arc::default(),
             holder: lease::Holder(held),
+            member,
         };
         store.fill_rules().await?;
         Ok(store)
@@ -167,6 +200,9 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         if let Some(lease) = &self.holder.0 {
             lease.hold().check()?;
+        }
+        if let Some(member) = &self.member {
+            member.hold().check()?;
         }
         Ok(self.read.ping().await?)
     }
@@ -208,6 +244,9 @@ impl Store {
         let _ = self.write.close().await;
         if let Some(lease) = &self.holder.0 {
             lease.give_back().await;
+        }
+        if let Some(member) = &self.member {
+            member.give_back().await;
         }
     }
 }

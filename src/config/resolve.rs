@@ -1,11 +1,13 @@
 //! From what was written to typed settings.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::keys::{KEYS, Key, find};
 use super::raw::{Raw, access_key, choice};
 use super::{
-    AccessKey, Auth, Buckets, ClockMode, Config, ConfigError, Domains, Limits, OutsideStore, Shown,
+    AccessKey, Auth, Buckets, ClockMode, Cluster, Config, ConfigError, Domains, Limits,
+    OutsideStore, Shown,
 };
 use crate::clock::UnixMs;
 use crate::ids;
@@ -198,7 +200,9 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
     let tls_addr = optional("tls-addr")?;
     let control_token = text("control-token");
     let api_addr = address(raw, "api-addr")?;
+    let cluster = cluster(raw, &database_url, outside_store.is_some())?;
     let config = Config {
+        cluster,
         rtmp_addr: address(raw, "rtmp-addr")?,
         oss_addr: address(raw, "oss-addr")?,
         play_addr: address(raw, "play-addr")?,
@@ -282,6 +286,100 @@ fn web_url(raw: &Raw, name: &str, value: &str) -> Result<String, ConfigError> {
     match read {
         Some(_) => Ok(value.trim_end_matches('/').to_owned()),
         None => Err(raw.wrong(name, format!("{value:?} is no http:// or https:// URL"))),
+    }
+}
+
+/// Whether the process is one of several, and as which.
+fn cluster(
+    raw: &Raw,
+    database_url: &str,
+    has_outside_store: bool,
+) -> Result<Option<Cluster>, ConfigError> {
+    let lease = duration(raw, "node-lease", 1_000, 60_000)?;
+    let mirror = match raw.get("spool-mirror") {
+        Some("off") => None,
+        _ => Some(duration(raw, "spool-mirror", 100, 60_000)?),
+    };
+    // Nothing listens there yet.
+    address(raw, "cluster-addr")?;
+    let node_id = raw.get("node-id").map(str::to_owned);
+    let is_name = |name: &String| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        (1..=200).contains(&name.len()) && name.chars().all(fits)
+    };
+    if node_id.as_ref().is_some_and(|name| !is_name(name)) {
+        return Err(raw.wrong(
+            "node-id",
+            "must be 1 to 200 letters, digits, dots, dashes and underscores",
+        ));
+    }
+    if !choice(
+        raw,
+        "cluster",
+        &[
+            ("off", false),
+            ("on", true),
+            ("false", false),
+            ("true", true),
+            ("0", false),
+            ("1", true),
+        ],
+    )? {
+        return Ok(None);
+    }
+    if !database_url.starts_with("postgres") {
+        return Err(raw.wrong(
+            "cluster",
+            "on needs --database-url postgres://…: the nodes find each other there",
+        ));
+    }
+    if !has_outside_store {
+        return Err(raw.wrong(
+            "cluster",
+            "on needs --oss-endpoint: what one node records the others must reach",
+        ));
+    }
+    for (name, usual) in [
+        ("clock", Some("running")),
+        ("clock-start", None),
+        ("id-seed", None),
+    ] {
+        if raw
+            .get(name)
+            .is_some_and(|value| Some(value) != usual && value != "now")
+        {
+            return Err(raw.wrong(
+                name,
+                "does not go with --cluster on: nodes share neither a clock of their own nor a row of ids",
+            ));
+        }
+    }
+    Ok(Some(Cluster {
+        node_id,
+        lease,
+        mirror,
+    }))
+}
+
+/// A duration within bounds, in milliseconds.
+fn duration(raw: &Raw, name: &str, least: u64, most: u64) -> Result<Duration, ConfigError> {
+    let value = raw.get(name).unwrap_or_default();
+    let parsed = match value.strip_suffix("ms") {
+        Some(number) => number.parse::<u64>().ok(),
+        None => value
+            .strip_suffix('s')
+            .and_then(|number| number.parse::<u64>().ok())
+            .and_then(|seconds| seconds.checked_mul(1_000)),
+    };
+    match parsed.filter(|ms| (least..=most).contains(ms)) {
+        Some(ms) => Ok(Duration::from_millis(ms)),
+        None => Err(raw.wrong(
+            name,
+            format!(
+                "{value:?} is no duration from {least}ms to {}s; write 6s or 250ms",
+                most / 1_000
+            ),
+        )),
     }
 }
 
@@ -430,6 +528,45 @@ mod tests {
             unknown.contains("api_adr in ") && unknown.contains("did you mean api_addr?"),
             "{unknown}"
         );
+    }
+
+    #[test]
+    fn a_node_needs_what_all_nodes_reach() {
+        let postgres = ("database-url", "postgres://u@h/d");
+        let store = [("oss-endpoint", "http://h"), ("oss-access-key", "a:b")];
+        let on = ("cluster", "on");
+        let wrong = |flags: &[(&'static str, &str)]| with(flags, &[]).unwrap_err().to_string();
+        assert!(with(&[], &[]).unwrap().cluster.is_none());
+        assert!(wrong(&[on]).contains("--cluster: on needs --database-url postgres://"));
+        assert!(wrong(&[on, ("database-url", "mysql://h/d")]).contains("postgres"));
+        assert!(wrong(&[on, postgres]).contains("--cluster: on needs --oss-endpoint"));
+        let all = [&[on, postgres][..], &store].concat();
+        let cluster = with(&all, &[]).unwrap().cluster.unwrap();
+        assert_eq!(
+            (cluster.lease, cluster.mirror),
+            (Duration::from_secs(6), Some(Duration::from_secs(1)))
+        );
+        for (name, value) in [
+            ("clock", "frozen"),
+            ("clock-start", "2026-03-01T02:00:00Z"),
+            ("node-lease", "6"),
+            ("node-lease", "500ms"),
+            ("spool-mirror", "1h"),
+            ("node-id", "a b"),
+        ] {
+            let flags = [&all[..], &[(name, value)]].concat();
+            assert!(
+                wrong(&flags).starts_with(&format!("--{name}: ")),
+                "{name} {value}"
+            );
+        }
+        let flags = [
+            &all[..],
+            &[("spool-mirror", "off"), ("node-lease", "2500ms")],
+        ]
+        .concat();
+        let cluster = with(&flags, &[]).unwrap().cluster.unwrap();
+        assert_eq!((cluster.lease.as_millis(), cluster.mirror), (2_500, None));
     }
 
     #[test]

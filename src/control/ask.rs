@@ -114,6 +114,22 @@ impl Ask {
         self.app.addresses().seen_by(&self.parts)
     }
 
+    /// Refuses what only a single process does.
+    ///
+    /// # Errors
+    /// There are several nodes.
+    pub fn alone(&self, what: &str) -> Result<(), Refused> {
+        match self.app.services.store.member() {
+            None => Ok(()),
+            Some(_) => Err(Refused::new(
+                409,
+                format!(
+                    "{what} is for a single process: on several nodes (--cluster on) it is not built"
+                ),
+            )),
+        }
+    }
+
     /// An open part of the path.
     pub fn part(&self, number: usize) -> &str {
         self.open.get(number).map_or("", String::as_str)

@@ -37,6 +37,7 @@ struct Set {
 
 /// Stops the clock or lets it run on.
 pub(super) async fn set(ask: Ask) -> Outcome {
+    ask.alone("a clock that stands")?;
     let Set { frozen } = ask.fields().map_err(|why| {
         Refused::bad(format!(
             r#"send {{"frozen": true}} or false: {}"#,
@@ -57,6 +58,7 @@ struct Advance {
 
 /// Moves the clock forward.
 pub(super) async fn advance(ask: Ask) -> Outcome {
+    ask.alone("moving the clock")?;
     const HOW: &str = r#"send {"seconds": N}, {"next": true} or {"until": "2026-03-01T02:00:00Z"}"#;
     let wanted: Advance = ask
         .fields()

@@ -6,6 +6,7 @@ use super::ask::{Ask, Outcome, Refused, answer, text};
 use super::clock;
 use crate::actions;
 use crate::app::App;
+use crate::model::wire_time;
 use crate::spec::coverage::Coverage;
 
 /// What `prometheus_client` writes.
@@ -40,6 +41,10 @@ async fn parts(app: &App) -> (bool, Value, Value) {
 pub(super) async fn ready(ask: Ask) -> Outcome {
     if ask.app.hub.is_stopping() {
         return Err(Refused::new(503, "the service stops").with(json!({"status": "stopping"})));
+    }
+    // Nodes share their database: were each of them unready without it, no node would be left to push to. Streams go on meanwhile.
+    if ask.app.services.store.member().is_some() {
+        return answer(&json!({"status": "ready"}));
     }
     let (healthy, database, objects) = parts(&ask.app).await;
     if healthy {
@@ -79,9 +84,37 @@ pub(super) async fn health(ask: Ask) -> Outcome {
     }
 }
 
-/// The nodes of the cluster: this one.
+/// The nodes of the cluster; where there is none, this one.
 pub(super) async fn nodes(ask: Ask) -> Outcome {
     let app = &ask.app;
+    if let Some(member) = app.services.store.member() {
+        let rows = app.services.store.nodes().await.map_err(Refused::broken)?;
+        let own = member.incarnation();
+        let nodes: Vec<Value> = rows
+            .iter()
+            .map(|row| {
+                json!({
+                    "id": row.id,
+                    "incarnation": row.incarnation,
+                    "version": row.version,
+                    "api": row.address,
+                    "rtmp": row.rtmp,
+                    "oss": app.store_url(),
+                    "state": match row.state.as_str() {
+                        _ if row.lease_left_ms <= 0 => "silent",
+                        "serving" => "ready",
+                        _ => "stopping",
+                    },
+                    "lease_left_ms": row.lease_left_ms,
+                    "since": wire_time::to_api(row.since_ms),
+                    "publishers": row.publishers,
+                    "streams": row.streams,
+                    "own": row.incarnation == *own,
+                })
+            })
+            .collect();
+        return answer(&json!({"total": nodes.len(), "nodes": nodes}));
+    }
     let seen = ask.seen();
     let me = json!({
         "id": app.addresses().node,
@@ -120,6 +153,7 @@ pub(super) async fn coverage(ask: Ask) -> Outcome {
 }
 
 pub(super) async fn reset(ask: Ask) -> Outcome {
+    ask.alone("a reset")?;
     ask.app.reset().await.map_err(Refused::broken)?;
     answer(&json!({"reset": true}))
 }

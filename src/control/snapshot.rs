@@ -191,6 +191,7 @@ async fn read_through<T: Taker + Send + 'static>(
 
 /// Puts a snapshot in place of the state there is. Stored objects stay, unless it brings its own.
 pub(super) async fn import(mut ask: Ask) -> Outcome {
+    ask.alone("loading a snapshot")?;
     let file = spooled(&mut ask).await?;
     let app = &ask.app;
     let services = &app.services;

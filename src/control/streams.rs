@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::ask::{Ask, Outcome, Refused, answer};
 use super::listing::Listing;
 use crate::clock;
+use crate::live::hub::Live;
 use crate::model::event;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time;
@@ -21,11 +22,30 @@ fn place(cursor: &str) -> Option<StreamKey> {
     Some(StreamKey::new(parts.next()?, parts.next()?, parts.next()?))
 }
 
+/// A stream of another node: what that node told of it. What counts while it runs is asked of that node.
+fn elsewhere(live: &Live, node: &str) -> Value {
+    json!({
+        "domain": live.key.domain,
+        "app": live.key.app,
+        "stream": live.key.stream,
+        "ingest_domain": live.ingest_domain,
+        "client": live.address,
+        "since": wire_time::to_api(live.since),
+        "bytes": null,
+        "frames": null,
+        "bitrate_kbps": null,
+        "viewers": null,
+        "media": live.facts,
+        "recorder": null,
+        "node": node,
+    })
+}
+
 pub(super) async fn list(ask: Ask) -> Outcome {
     let listing = Listing::of(&ask)?;
     let after = listing.place(place)?;
     let now = ask.app.services.clock.now();
-    let mut all = ask.app.hub.publishers();
+    let mut all = ask.app.hub.live().await.map_err(Refused::broken)?;
     all.retain(|p| {
         listing.takes(&p.key.domain, &p.key.app, &p.key.stream)
             && listing.since.is_none_or(|since| p.since >= since)
@@ -41,7 +61,13 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     let streams: Vec<Value> = all
         .iter()
         .take(listing.limit)
-        .map(|p| {
+        .map(|live| {
+            if let Some(there) = &live.elsewhere {
+                return elsewhere(live, &there.node);
+            }
+            let Some(p) = ask.app.hub.find(&live.key) else {
+                return elsewhere(live, "");
+            };
             let bytes = p.bytes.load(std::sync::atomic::Ordering::Relaxed);
             let ms = u64::try_from(now - p.since).unwrap_or(0).max(1);
             json!({
@@ -175,10 +201,18 @@ pub(super) async fn end(ask: Ask) -> Outcome {
     let key = StreamKey::new(&domain, ask.part(1), ask.part(2));
     // What it has sent so far counts.
     app.hub.drain().await;
-    let Some(publisher) = app.hub.find(&key) else {
-        return Err(Refused::new(404, format!("{key} is not being published")));
-    };
-    publisher.kick();
-    app.hub.unpublish(&publisher);
+    match app.hub.find(&key) {
+        Some(publisher) => {
+            publisher.kick();
+            app.hub.unpublish(&publisher);
+        }
+        None => {
+            let why = "the stream was ended by hand";
+            let cut = app.hub.cut_everywhere(|live| live.key == key, why).await;
+            if cut.map_err(Refused::broken)? == 0 {
+                return Err(Refused::new(404, format!("{key} is not being published")));
+            }
+        }
+    }
     answer(&json!({"ended": key.to_string()}))
 }

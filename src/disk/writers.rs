@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,6 +19,8 @@ const GATHER: Duration = Duration::from_millis(4);
 const SPARE: usize = 16;
 /// A spool segment this long is followed by a new one at the next cut point.
 const SEGMENT_BYTES: u64 = 64 << 20;
+/// The same where somebody copies what is written.
+const TAPPED_SEGMENT_BYTES: u64 = 8 << 20;
 
 /// What one session has handed over and what has reached the file system.
 #[derive(Debug, Default)]
@@ -112,12 +115,30 @@ impl Handed {
     }
 }
 
+/// A segment of a spool, for whoever copies what is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpoolSegment {
+    /// Of the session.
+    pub folder: PathBuf,
+    pub segment: u32,
+    /// Whose it is: the hash of the stream's name.
+    pub owner: String,
+}
+
+/// Hears of what reached the file system.
+pub trait Tap: Send + Sync {
+    /// Bytes of a segment are written.
+    fn written(&self, segment: &SpoolSegment, offset: u64, length: u64);
+}
+
 /// One write: at an offset that was decided when it was handed over.
 pub struct Write {
     pub file: Arc<File>,
     pub offset: u64,
     pub data: Vec<u8>,
     pub progress: Arc<Progress>,
+    /// The segment that it belongs to, where somebody copies it.
+    pub copied: Option<Arc<SpoolSegment>>,
 }
 
 enum Order {
@@ -132,6 +153,7 @@ pub struct Disk {
     queues: Arc<[Sender<Order>]>,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
     segment_bytes: u64,
+    is_tapped: bool,
 }
 
 impl Disk {
@@ -139,23 +161,39 @@ impl Disk {
         Self::with_segments_of(SEGMENT_BYTES)
     }
 
+    /// With somebody who copies what is written; short segments, since a copy keeps an open one twice.
+    pub fn tapped(tap: Arc<dyn Tap>) -> io::Result<Self> {
+        Self::of(TAPPED_SEGMENT_BYTES, Some(tap))
+    }
+
     /// For tests that want many segments of little media.
     pub fn with_segments_of(segment_bytes: u64) -> io::Result<Self> {
+        Self::of(segment_bytes, None)
+    }
+
+    fn of(segment_bytes: u64, tap: Option<Arc<dyn Tap>>) -> io::Result<Self> {
         let spare = Arc::new(Mutex::new(Vec::new()));
         let mut queues = Vec::with_capacity(THREADS);
         for n in 0..THREADS {
             let (send, receive) = channel();
-            let spare = spare.clone();
+            let (spare, tap) = (spare.clone(), tap.clone());
             std::thread::Builder::new()
                 .name(format!("spool-{n}"))
-                .spawn(move || serve(&receive, &spare))?;
+                .spawn(move || serve(&receive, &spare, tap.as_deref()))?;
             queues.push(send);
         }
         Ok(Self {
             queues: queues.into(),
             spare,
             segment_bytes,
+            is_tapped: tap.is_some(),
         })
+    }
+
+    /// Whether somebody copies what is written.
+    #[must_use]
+    pub fn is_tapped(&self) -> bool {
+        self.is_tapped
     }
 
     #[must_use]
@@ -206,32 +244,39 @@ impl Disk {
     }
 }
 
-fn serve(queue: &Receiver<Order>, spare: &Mutex<Vec<Vec<u8>>>) {
+fn serve(queue: &Receiver<Order>, spare: &Mutex<Vec<Vec<u8>>>, tap: Option<&dyn Tap>) {
     while let Ok(order) = queue.recv() {
-        carry_out(order, spare);
+        carry_out(order, spare, tap);
         std::thread::sleep(GATHER);
         while let Ok(order) = queue.try_recv() {
-            carry_out(order, spare);
+            carry_out(order, spare, tap);
         }
     }
 }
 
-fn carry_out(order: Order, spare: &Mutex<Vec<Vec<u8>>>) {
+fn carry_out(order: Order, spare: &Mutex<Vec<Vec<u8>>>, tap: Option<&dyn Tap>) {
     match order {
-        Order::Write(write) => put(write, spare),
+        Order::Write(write) => put(write, spare, tap),
         Order::Tell(tell) => {
             let _ = tell.send(());
         }
     }
 }
 
-fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>) {
+fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>, tap: Option<&dyn Tap>) {
     let bytes = write.data.len() as u64;
-    if !write.progress.has_failed()
-        && let Err(error) = write.file.write_all_at(&write.data, write.offset)
-    {
-        tracing::error!(%error, "the spool cannot be written");
-        let _ = write.progress.failure.set(error);
+    if !write.progress.has_failed() {
+        match write.file.write_all_at(&write.data, write.offset) {
+            Ok(()) => {
+                if let (Some(tap), Some(segment)) = (tap, &write.copied) {
+                    tap.written(segment, write.offset, bytes);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the spool cannot be written");
+                let _ = write.progress.failure.set(error);
+            }
+        }
     }
     write.progress.written.fetch_add(bytes, Ordering::AcqRel);
     write.progress.changed.notify_waiters();
@@ -262,6 +307,7 @@ mod tests {
                 offset,
                 data,
                 progress,
+                copied: None,
             };
             disk.write(usize::from(n), write);
         }

@@ -1,6 +1,7 @@
 //! Who is publishing, and the recorders of all streams.
 
 pub mod audiences;
+mod everywhere;
 mod facts;
 mod pushes;
 
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
@@ -28,6 +30,7 @@ use crate::notify::publish::{self, Push};
 use crate::services::Services;
 use crate::store::StoreError;
 use audiences::Audiences;
+pub use everywhere::Live;
 pub use facts::Facts;
 
 /// A publisher that sent nothing for this long gives way to one that comes back under the same name.
@@ -151,6 +154,26 @@ pub enum PublishError {
     TooMany,
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Elsewhere(String),
+}
+
+/// A way in that a push has to pass first, on several nodes: its stream's name must be free there too.
+pub trait Entrance: Send + Sync {
+    /// Takes the name, with all that earlier owners had of the stream.
+    fn enter<'a>(&'a self, push: &'a Arriving) -> BoxFuture<'a, Result<(), PublishError>>;
+
+    /// The push that came in is over.
+    fn left(&self, key: &StreamKey);
+}
+
+/// A push that asks to be let in.
+#[derive(Debug, Clone)]
+pub struct Arriving {
+    pub key: StreamKey,
+    pub ingest_domain: String,
+    pub address: String,
+    pub since: UnixMs,
 }
 
 /// The register of publishers and recorders.
@@ -169,6 +192,7 @@ pub struct Hub {
     stopping: AtomicBool,
     /// Who watches by which domain.
     pub audiences: Audiences,
+    entrance: OnceLock<Arc<dyn Entrance>>,
 }
 
 impl Hub {
@@ -186,7 +210,13 @@ impl Hub {
             drained: Notify::new(),
             stopping: AtomicBool::new(false),
             audiences: Audiences::default(),
+            entrance: OnceLock::new(),
         })
+    }
+
+    /// Lets pushes in through an entrance from now on.
+    pub fn guard(&self, entrance: Arc<dyn Entrance>) {
+        let _ = self.entrance.set(entrance);
     }
 
     #[must_use]
@@ -217,7 +247,8 @@ impl Hub {
         let (recorder, queue) = Recorder::new(key.clone(), self.services.clone(), next);
         let services = self.services.clone();
         let listener: Weak<dyn FaultListener> = Arc::downgrade(&recorder) as _;
-        worker::spawn(services, key.clone(), queue, listener);
+        let fence = services.store.fence(&key.hash());
+        worker::spawn(services, key.clone(), queue, listener, fence);
         let mut recorders = self.recorders();
         if recorders.len() >= RECORDERS_KEPT {
             // Whoever has asked for one and not used it yet holds it.
@@ -248,6 +279,15 @@ impl Hub {
         address: String,
         args: PushArgs,
     ) -> Result<Arc<Publisher>, PublishError> {
+        if let Some(entrance) = self.entrance.get() {
+            let arriving = Arriving {
+                key: key.clone(),
+                ingest_domain: ingest_domain.clone(),
+                address: address.clone(),
+                since: self.services.clock.now(),
+            };
+            entrance.enter(&arriving).await?;
+        }
         let recorder = self.recorder(&key).await?;
         let publisher = Arc::new(Publisher {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
@@ -334,6 +374,9 @@ impl Hub {
         });
         let events = &self.services.events;
         events.tell(events::Kind::Unpublish, &publisher.key, &told);
+        if let Some(entrance) = self.entrance.get() {
+            entrance.left(&publisher.key);
+        }
         pushes::ended(&self.services, publisher);
         if publisher.announced.load(Ordering::Acquire) {
             self.announce(publisher.clone(), Kind::PublishDone);
@@ -492,6 +535,31 @@ impl Hub {
         for recorder in self.all_recorders() {
             recorder.shutdown();
         }
+    }
+
+    /// Ends a publisher that is silent, so that its stream can be published elsewhere. False: it is not.
+    pub fn give_way(&self, key: &StreamKey) -> bool {
+        let Some(publisher) = self.find(key) else {
+            return true;
+        };
+        if publisher.silent_for() < GIVES_WAY_AFTER {
+            return false;
+        }
+        publisher.kick();
+        self.unpublish(&publisher);
+        true
+    }
+
+    /// Drops the recorder of a stream that is another node's from now on. Its worker ends with what it has.
+    pub fn drop_recorder(&self, key: &StreamKey) {
+        let mut recorders = self.recorders();
+        recorders.remove(key);
+        self.services.metrics.recorders(recorders.len());
+    }
+
+    /// Takes no push any more; those that are there go on.
+    pub fn close(&self) {
+        self.stopping.store(true, Ordering::Release);
     }
 
     /// Drops the recorders; called when their work is done.

@@ -522,6 +522,19 @@ impl Recorder {
         self.apply(&mut inner, Input::Shutdown);
     }
 
+    /// The stream becomes another node's: its session stays on disk as it is, and nothing more is done with it here. The session's name.
+    pub fn part(&self) -> Option<String> {
+        let mut inner = self.lock();
+        self.settle(&mut inner);
+        stop(&mut inner.delay);
+        stop(&mut inner.window);
+        stop(&mut inner.question);
+        inner.state = State::Idle;
+        let mut session = inner.session.take()?;
+        session.spool.flush();
+        Some(session.opening.session.clone())
+    }
+
     /// Whether nothing is going on that would need this recorder. What its worker has still to do counts: a new recorder of the
     /// stream would number its slices by the rows, and those that wait for their upload have none.
     #[must_use]

@@ -4,7 +4,7 @@
 //! before is found by name and skipped. A session that was being recorded counts as interrupted at its last whole frame: the publisher
 //! may come back within DelayTime, else its files are finished.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::spool::folder::{self as spool_folder, Contents};
 use super::spool::read::{ReadError, SpoolReader};
 use super::spool::record::{Checkpoint, Mark, Opening, Record};
 use super::spool::write::SpoolWriter;
-use super::spool::{Position, put_aside, segment_name};
+use super::spool::{Position, put_aside, put_aside_taken, segment_name};
 use crate::clock::UnixMs;
 use crate::disk::held::{self, Held};
 use crate::live::decide::machine::Cause;
@@ -25,6 +25,7 @@ use crate::live::recorder::session::{Kept, Session};
 use crate::media::frame::Track;
 use crate::model::event::Kind;
 use crate::model::recorded::SessionState;
+use crate::model::stream_key::StreamKey;
 use crate::store::StoreError;
 
 /// What a spool tells.
@@ -46,16 +47,28 @@ struct Story {
 
 /// Takes up every session in the spool folder. Damaged spools are put aside and reported; what is no session of ours is left alone and told.
 pub async fn run(hub: &Arc<Hub>) -> Result<usize, StoreError> {
+    let taken = take_up_where(hub, |_| true, |_| true).await?;
+    close_rows(hub, &taken).await?;
+    Ok(taken.len())
+}
+
+/// Takes up the sessions of those names whose stream is wanted; their names and streams. A session of a stream that is not wanted is another node's
+/// by now: its spool is put aside, where nothing takes it up again.
+pub async fn take_up_where(
+    hub: &Arc<Hub>,
+    named: impl Fn(&str) -> bool,
+    wanted: impl Fn(&StreamKey) -> bool,
+) -> Result<HashMap<String, StreamKey>, StoreError> {
     let services = hub.services().clone();
-    let mut taken = HashSet::new();
+    let mut taken = HashMap::new();
     let spool = match Held::open(&services.spool) {
         Ok(spool) => spool,
         Err(error) => {
             tracing::error!(folder = %services.spool.display(), %error, "the spool folder cannot be opened");
-            return Ok(0);
+            return Ok(taken);
         }
     };
-    for name in sessions(&spool) {
+    for name in sessions(&spool).into_iter().filter(|name| named(name)) {
         let folder = match spool.enter(&name) {
             Ok(folder) => Arc::new(folder),
             Err(error) => {
@@ -69,9 +82,13 @@ pub async fn run(hub: &Arc<Hub>) -> Result<usize, StoreError> {
             tokio::task::spawn_blocking(move || look_into(&folder, now)).await
         };
         match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(Found::Story(story)) if !wanted(&story.opening.key) => {
+                put_aside_taken(folder.path());
+            }
             Ok(Found::Story(story)) => {
+                let key = story.opening.key.clone();
                 if take_up(hub, &folder, *story, now).await? {
-                    taken.insert(name);
+                    taken.insert(name, key);
                 }
             }
             Ok(Found::Nothing) => {
@@ -84,8 +101,7 @@ pub async fn run(hub: &Arc<Hub>) -> Result<usize, StoreError> {
             Err(error) => put_aside(folder.path(), &error.to_string()),
         }
     }
-    close_rows(hub, &taken).await?;
-    Ok(taken.len())
+    Ok(taken)
 }
 
 fn left_alone(path: &Path, why: &dyn std::fmt::Display) {
@@ -426,8 +442,12 @@ async fn take_up(
     }
     recorder.replay(effects, story.segmenter.next_sequence());
     drop_later_segments(&folder, story.end);
+    let key = &story.opening.key;
     let writer = match SpoolWriter::resume(services.disk.clone(), folder.clone(), 0, story.end) {
-        Ok(writer) => writer,
+        Ok(mut writer) => {
+            writer.belongs_to(|| key.hash());
+            writer
+        }
         Err(error) => {
             put_aside(&folder, &error.to_string());
             return Ok(false);
@@ -458,10 +478,10 @@ fn drop_later_segments(folder: &Path, end: Position) {
 }
 
 /// Rows of sessions that no spool stands for are closed.
-async fn close_rows(hub: &Arc<Hub>, taken: &HashSet<String>) -> Result<(), StoreError> {
+async fn close_rows(hub: &Arc<Hub>, taken: &HashMap<String, StreamKey>) -> Result<(), StoreError> {
     let services = hub.services();
     for row in services.store.recent_sessions(1_000).await? {
-        if row.state != SessionState::Ended && !taken.contains(&row.id) {
+        if row.state != SessionState::Ended && !taken.contains_key(&row.id) {
             services.store.end_session(&row.id, row.ended_at).await?;
         }
     }

@@ -31,11 +31,20 @@ pub fn segment_number(name: &str) -> Option<u32> {
 /// Moves a session's spool out of the way, where nothing takes it up again; not through links.
 pub fn put_aside(folder: &Path, why: &str) {
     tracing::error!(folder = %folder.display(), why, "a spool cannot be read; it is put aside");
+    move_to("spool-damaged", folder);
+}
+
+/// The same for a session that another node goes on with: what it has is what the mirror had.
+pub fn put_aside_taken(folder: &Path) {
+    tracing::warn!(folder = %folder.display(), "another node has taken this recording over; what is here is kept under spool-taken and not used");
+    move_to("spool-taken", folder);
+}
+
+fn move_to(place: &str, folder: &Path) {
     let moved = || {
         let absent = || io::Error::from(io::ErrorKind::NotFound);
         let (name, spool) = folder.file_name().zip(folder.parent()).ok_or_else(absent)?;
-        let aside =
-            Held::open(spool.parent().ok_or_else(absent)?)?.enter_or_make("spool-damaged")?;
+        let aside = Held::open(spool.parent().ok_or_else(absent)?)?.enter_or_make(place)?;
         Held::open(spool)?.move_into(name, &aside)
     };
     if let Err(error) = moved() {

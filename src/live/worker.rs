@@ -37,6 +37,7 @@ use crate::model::wire_time;
 use crate::notify::rows;
 use crate::services::Services;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
+use crate::store::streams::Fence;
 
 /// Bytes of the largest slice; a larger one makes the recording fail, as in the product.
 const SLICE_LIMIT: u64 = 100 << 20;
@@ -62,6 +63,10 @@ struct Worker {
     ahead: Vec<Ahead>,
     /// A file that was made together with the one before it, and whose own turn has not come yet.
     along: Option<Along>,
+    /// What has to hold for whatever is committed.
+    fence: Fence,
+    /// The stream is another node's by now: nothing more is done here.
+    is_fenced: bool,
 }
 
 /// Starts a stream's worker; it ends with the recorder.
@@ -70,6 +75,7 @@ pub fn spawn(
     key: StreamKey,
     mut queue: mpsc::UnboundedReceiver<Job>,
     recorder: Weak<dyn FaultListener>,
+    fence: Fence,
 ) {
     let mut worker = Worker {
         services,
@@ -81,6 +87,8 @@ pub fn spawn(
         kept: HashSet::new(),
         ahead: Vec::new(),
         along: None,
+        fence,
+        is_fenced: false,
     };
     tokio::spawn(async move {
         let mut backlog: VecDeque<(Box<Effect>, Arc<()>)> = VecDeque::new();
@@ -110,6 +118,9 @@ impl Worker {
     async fn work_off(&mut self, mut busy: Busy, effect: &Effect) -> Busy {
         let mut tries = 0;
         loop {
+            if self.is_fenced {
+                return busy;
+            }
             match self.run(effect).await {
                 Ok(()) => return busy,
                 Err(Trouble::Doubtful(why)) if tries >= DOUBTFUL_TRIES => {
@@ -135,6 +146,12 @@ impl Worker {
                         .clock
                         .rest_until(busy, self.services.clock.now() + wait)
                         .await;
+                }
+                Err(Trouble::Fenced) => {
+                    tracing::warn!(stream.key = %self.key, epoch = self.fence.epoch(), "another node has the stream: what was still to be made of it here is that node's to make");
+                    self.services.metrics.fenced();
+                    self.is_fenced = true;
+                    return busy;
                 }
                 Err(Trouble::Fatal(fault)) => {
                     self.give_up(effect, fault).await;
@@ -354,7 +371,7 @@ impl Worker {
             ended_at,
             state: stage.state(),
         };
-        self.services.store.put_session(row).await?;
+        self.services.store.put_session(row, &self.fence).await?;
         self.tell_stage(opening, stage);
         Ok(())
     }
@@ -413,7 +430,7 @@ impl Worker {
         if let Some(callback) = rows::recording(services, &self.key, kind, dedupe, body).await?
             && services
                 .store
-                .enqueue_callback(&callback, services.clock.now())
+                .enqueue_callback(&callback, services.clock.now(), &self.fence)
                 .await?
         {
             services.notifier.wake(services.clock.busy());
@@ -506,7 +523,7 @@ impl Worker {
             "start_time": wire_time::to_api(row.started_at),
             "stop_time": wire_time::to_api(row.ended_at),
         });
-        self.services.store.put_slice(row).await?;
+        self.services.store.put_slice(row, &self.fence).await?;
         self.services
             .events
             .tell(events::Kind::Slice, &self.key, &told);
@@ -616,7 +633,7 @@ impl Worker {
         });
         self.services
             .store
-            .commit_file(row, callback.as_ref(), now)
+            .commit_file(row, callback.as_ref(), now, &self.fence)
             .await?;
         self.services
             .events

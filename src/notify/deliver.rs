@@ -43,6 +43,12 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
     };
     while left > 0 {
         left -= 1;
+        match services.store.is_others(&row.owner).await {
+            Ok(false) => {}
+            // Its owner sends it.
+            Ok(true) => return busy,
+            Err(error) => tracing::debug!(%error, id, "it is not known whose callback it is"),
+        }
         busy = services.notifier.turn(&services.clock, busy).await;
         let (attempt, held) = attempt(services, &row, busy).await;
         busy = held;

@@ -19,6 +19,8 @@ const LINGER: Duration = Duration::from_secs(30);
 const READ_AGAIN_MS: i64 = 1_000;
 /// Rows this far below the newest one are looked for again: a database with several writers gives numbers before it commits.
 const LATE: i64 = 256;
+/// The same where other nodes take numbers as well.
+const LATE_AMONG_NODES: i64 = 65_536;
 
 /// Starts sending, beginning with what an earlier run left. It ends with the services.
 pub fn run(services: &Arc<Services>, inbox: Inbox) {
@@ -46,6 +48,8 @@ async fn dispatch(services: Weak<Services>, mut inbox: Inbox) {
             News::Rows => {
                 let late = if services.store.commits_in_order() {
                     0
+                } else if services.store.member().is_some() {
+                    LATE_AMONG_NODES
                 } else {
                     LATE
                 };
@@ -75,6 +79,20 @@ async fn dispatch(services: Weak<Services>, mut inbox: Inbox) {
                     }
                 }
                 known.retain(|id| *id > newest - late);
+            }
+            News::Taken(stream) => {
+                let mut after = 0;
+                while let Ok(rows) = services.store.callbacks_of_stream(&stream, after).await {
+                    for row in &rows {
+                        after = row.id;
+                        if known.insert(row.id) {
+                            hand_over(&services, &mut sending, row);
+                        }
+                    }
+                    if (rows.len() as u64) < PAGE {
+                        break;
+                    }
+                }
             }
             News::Replay(id) => {
                 if let Ok(Some(row)) = services.store.find_callback(id).await {

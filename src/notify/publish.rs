@@ -9,6 +9,7 @@ use crate::model::event::Kind;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time::unix_seconds;
 use crate::services::Services;
+use crate::store::streams::Fence;
 
 /// A push, as its callbacks tell it.
 pub struct Push<'a> {
@@ -70,7 +71,11 @@ pub async fn announce(services: &Services, push: &Push<'_>, kind: Kind) {
         let callback = rows::ingest(services, domain, push.key, kind, dedupe.clone(), &query).await;
         match callback {
             Ok(Some(callback)) => {
-                match services.store.enqueue_callback(&callback, now).await {
+                match services
+                    .store
+                    .enqueue_callback(&callback, now, &Fence::NONE)
+                    .await
+                {
                     Ok(_) => services.notifier.wake(services.clock.busy()),
                     Err(error) => tracing::error!(%error, "a publish callback cannot be stored"),
                 }

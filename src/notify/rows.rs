@@ -38,6 +38,7 @@ pub async fn recording(
     Ok(Some(NewCallback {
         dedupe,
         key: key.clone(),
+        owner: key.hash(),
         kind,
         method: "POST",
         sign_host: if signed {
@@ -82,6 +83,7 @@ pub async fn ingest(
     Ok(Some(NewCallback {
         dedupe,
         key: StreamKey::new(ingest_domain, &key.app, &key.stream),
+        owner: key.hash(),
         kind,
         method: "GET",
         sign_host: if signed {

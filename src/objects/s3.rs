@@ -14,6 +14,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
 
 use super::{PutError, Upload};
 
@@ -51,6 +52,18 @@ fn patient(answer: Duration) -> aws_sdk_s3::config::Builder {
 /// For a request with a body.
 fn carrying(bytes: u64) -> aws_sdk_s3::config::Builder {
     patient(ANSWER_PATIENCE + Duration::from_secs(bytes / SLOWEST_BYTES))
+}
+
+/// The metadata name that tells under which epoch an object was put.
+const EPOCH: &str = "localyun-epoch";
+
+/// What a name in the store is to an upload.
+enum Room {
+    Free,
+    /// The object is this very file.
+    Same,
+    /// It is what an earlier owner of the stream made of it; its entity tag.
+    Older(String),
 }
 
 /// A client of one outside store.
@@ -101,7 +114,7 @@ impl Client {
         self
     }
 
-    async fn check_absent(&self, upload: &Upload<'_>, tag: &str) -> Result<bool, PutError> {
+    async fn look_for_room(&self, upload: &Upload<'_>, tag: &str) -> Result<Room, PutError> {
         match self
             .s3
             .head_object()
@@ -111,20 +124,20 @@ impl Client {
             .await
         {
             Ok(head) => {
-                let same = head
-                    .metadata()
-                    .and_then(|m| m.get(tag))
-                    .is_some_and(|value| value == upload.tag);
-                if same {
-                    Ok(false)
-                } else {
-                    Err(PutError::Taken)
+                let told = |name: &str| head.metadata().and_then(|m| m.get(name));
+                if told(tag).is_none_or(|value| value != upload.tag) {
+                    return Err(PutError::Taken);
                 }
+                let epoch = told(EPOCH).and_then(|text| text.parse().ok()).unwrap_or(0);
+                Ok(match head.e_tag() {
+                    Some(etag) if upload.epoch > epoch => Room::Older(etag.to_owned()),
+                    _ => Room::Same,
+                })
             }
             Err(SdkError::ServiceError(error))
                 if error.err().is_not_found() || error.raw().status().as_u16() == 404 =>
             {
-                Ok(true)
+                Ok(Room::Free)
             }
             Err(error) => Err(fault(&error)),
         }
@@ -144,20 +157,30 @@ impl Client {
         tag: &str,
         path: &Path,
     ) -> Result<(), PutError> {
-        if !self.check_absent(upload, tag).await? {
-            return Ok(());
-        }
         let size = tokio::fs::metadata(path)
             .await
             .map_err(|e| PutError::Failed(e.to_string()))?
             .len();
-        if size > PART * 2 {
-            return self.put_parts(upload, tag, path, size).await;
+        for again in [true, false] {
+            let room = self.look_for_room(upload, tag).await?;
+            if matches!(room, Room::Same) {
+                return Ok(());
+            }
+            let put = if size > PART * 2 {
+                self.put_parts(upload, tag, path, size, &room).await
+            } else {
+                let body = ByteStream::from_path(path)
+                    .await
+                    .map_err(|e| PutError::Failed(e.to_string()))?;
+                self.put(upload, tag, body, size, &room).await
+            };
+            match put {
+                // Another owner of the stream came between.
+                Err(PutError::Taken) if again && upload.epoch > 0 => {}
+                done => return done,
+            }
         }
-        let body = ByteStream::from_path(path)
-            .await
-            .map_err(|e| PutError::Failed(e.to_string()))?;
-        self.put(upload, tag, body, size).await
+        Err(PutError::Taken)
     }
 
     pub async fn put_text(
@@ -166,11 +189,13 @@ impl Client {
         tag: &str,
         text: String,
     ) -> Result<(), PutError> {
-        if !self.check_absent(upload, tag).await? {
+        let room = self.look_for_room(upload, tag).await?;
+        if matches!(room, Room::Same) {
             return Ok(());
         }
         let size = text.len() as u64;
-        self.put(upload, tag, text.into_bytes().into(), size).await
+        self.put(upload, tag, text.into_bytes().into(), size, &room)
+            .await
     }
 
     /// Puts a text in place of an earlier one of the same tag.
@@ -180,9 +205,27 @@ impl Client {
         tag: &str,
         text: String,
     ) -> Result<(), PutError> {
-        self.check_absent(upload, tag).await?;
+        self.look_for_room(upload, tag).await?;
         let size = text.len() as u64;
-        self.put(upload, tag, text.into_bytes().into(), size).await
+        self.put(upload, tag, text.into_bytes().into(), size, &Room::Same)
+            .await
+    }
+
+    /// Puts bytes of our own under a name that nobody else uses.
+    pub async fn put_own(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), PutError> {
+        let size = body.len() as u64;
+        self.s3
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .content_type("application/octet-stream")
+            .body(body.into())
+            .customize()
+            .config_override(carrying(size))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| fault(&error))
     }
 
     async fn put(
@@ -191,15 +234,25 @@ impl Client {
         tag: &str,
         body: ByteStream,
         size: u64,
+        room: &Room,
     ) -> Result<(), PutError> {
-        self.s3
+        let mut put = self
+            .s3
             .put_object()
             .bucket(upload.bucket)
             .key(upload.key)
             .content_type(upload.content_type)
             .metadata(tag, upload.tag)
-            .body(body)
-            .customize()
+            .body(body);
+        if upload.epoch > 0 {
+            put = put.metadata(EPOCH, upload.epoch.to_string());
+            put = match room {
+                Room::Free => put.if_none_match("*"),
+                Room::Older(etag) => put.if_match(etag),
+                Room::Same => put,
+            };
+        }
+        put.customize()
             .config_override(carrying(size))
             .send()
             .await
@@ -213,19 +266,21 @@ impl Client {
         tag: &str,
         path: &Path,
         size: u64,
+        room: &Room,
     ) -> Result<(), PutError> {
-        let begun = self
+        let mut begin = self
             .s3
             .create_multipart_upload()
             .bucket(upload.bucket)
             .key(upload.key)
             .content_type(upload.content_type)
-            .metadata(tag, upload.tag)
-            .send()
-            .await
-            .map_err(|error| fault(&error))?;
+            .metadata(tag, upload.tag);
+        if upload.epoch > 0 {
+            begin = begin.metadata(EPOCH, upload.epoch.to_string());
+        }
+        let begun = begin.send().await.map_err(|error| fault(&error))?;
         let id = begun.upload_id().unwrap_or_default().to_owned();
-        let done = self.send_parts(upload, &id, path, size).await;
+        let done = self.send_parts(upload, &id, path, size, room).await;
         if done.is_err() {
             let _ = self
                 .s3
@@ -245,6 +300,7 @@ impl Client {
         id: &str,
         path: &Path,
         size: u64,
+        room: &Room,
     ) -> Result<(), PutError> {
         // At most 10,000 parts.
         let part = PART.max(size.div_ceil(9_000));
@@ -282,11 +338,20 @@ impl Client {
             offset += length;
             number += 1;
         }
-        self.s3
+        let mut complete = self
+            .s3
             .complete_multipart_upload()
             .bucket(upload.bucket)
             .key(upload.key)
-            .upload_id(id)
+            .upload_id(id);
+        if upload.epoch > 0 {
+            complete = match room {
+                Room::Free => complete.if_none_match("*"),
+                Room::Older(etag) => complete.if_match(etag),
+                Room::Same => complete,
+            };
+        }
+        complete
             .multipart_upload(
                 CompletedMultipartUpload::builder()
                     .set_parts(Some(parts))

@@ -196,6 +196,31 @@ fn check_v3(
     )
 }
 
+/// Uses the nonce up for all nodes, where there are several.
+pub async fn use_up(
+    gateway: &Gateway,
+    parts: &HttpParts,
+    pairs: &Pairs<'_>,
+    caller: &Caller,
+) -> Result<(), ApiError> {
+    let store = &gateway.services().store;
+    let (Caller::Key { key, scheme }, Some(_)) = (caller, store.member()) else {
+        return Ok(());
+    };
+    let nonce = match scheme {
+        Scheme::V1 => pairs.get("SignatureNonce"),
+        _ => parts.header("x-acs-signature-nonce").or_else(|| {
+            let header = parts.header("authorization")?;
+            Some(Authorization::parse(header).ok()?.signature)
+        }),
+    };
+    let hash = super::nonce::shared_hash(&key.id, nonce.unwrap_or_default());
+    if store.use_nonce(&hash, super::nonce::WINDOW).await? {
+        return Ok(());
+    }
+    Err(ApiError::coded(Code::SignatureNonceUsed))
+}
+
 /// A nonce is used up only by a request whose signature is good, so that a failed try does not burn it. The product takes an empty one
 /// for one that was used.
 fn accept(

@@ -18,7 +18,7 @@ use crate::clock::{self, UnixMs};
 use crate::disk::held::Held;
 
 /// A generation's life: both sides of the validity window.
-const WINDOW: Duration = Duration::from_secs(2 * 15 * 60);
+pub const WINDOW: Duration = Duration::from_secs(2 * 15 * 60);
 /// Nonces of a generation; more begin a new one early.
 const LIMIT: usize = 2_000_000;
 /// The two files, used in turn.
@@ -30,6 +30,16 @@ const HEAD: u64 = 16;
 const GROWTH: u64 = 64 * 1024;
 /// Bytes of a file that are read: a full generation.
 const LONGEST: u64 = HEAD + 8 * LIMIT as u64 + GROWTH;
+
+/// The hash under which all nodes know a nonce.
+#[must_use]
+pub fn shared_hash(access_key_id: &str, nonce: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update(access_key_id.as_bytes());
+    digest.update([0]);
+    digest.update(nonce.as_bytes());
+    hex::encode(digest.finalize())
+}
 
 struct Generations {
     now: HashSet<u64>,

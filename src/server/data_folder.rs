@@ -18,7 +18,7 @@ const OTHERS: u32 = 0o077;
 /// Anybody may put files into the folder (`/tmp`).
 const SHARED: u32 = 0o1000;
 /// Folders that the service keeps here.
-const FOLDERS: [&str; 4] = ["spool", "spool-damaged", "oss", "tls"];
+const FOLDERS: [&str; 5] = ["spool", "spool-damaged", "spool-taken", "oss", "tls"];
 
 /// The folder, and the lock on it.
 pub struct DataFolder {

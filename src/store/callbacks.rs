@@ -1,5 +1,6 @@
 //! The outbox: every callback is a row before it is sent, and stays one with all its attempts.
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect,
@@ -7,6 +8,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use super::entity::callback;
+use super::streams::Fence;
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
 use crate::model::event::{Delivery, Kind};
@@ -23,6 +25,8 @@ pub struct NewCallback {
     /// The same event always has the same name, so that a repeated hand-in after a crash is not sent twice over.
     pub dedupe: String,
     pub key: StreamKey,
+    /// The hash of the stream that it is about, whose owner sends it.
+    pub owner: String,
     pub kind: Kind,
     pub method: &'static str,
     pub url: String,
@@ -90,6 +94,7 @@ pub(super) fn row(new: &NewCallback, now: UnixMs) -> callback::ActiveModel {
         created_at: Set(now),
         next_at: Set(now),
         done_at: Set(0),
+        owner: Set(new.owner.clone()),
         ..Default::default()
     }
 }
@@ -120,17 +125,63 @@ impl Store {
         &self,
         new: &NewCallback,
         now: UnixMs,
+        fence: &Fence,
     ) -> Result<bool, StoreError> {
-        match enqueue_on(&self.write, new, now).await {
+        let put = match self.fenced(fence).await? {
+            None => enqueue_on(&self.write, new, now).await,
+            Some(tx) => match enqueue_on(&tx, new, now).await {
+                Ok(is_new) => tx.commit().await.map(|()| is_new).map_err(Into::into),
+                Err(error) => Err(error),
+            },
+        };
+        match put {
             Err(StoreError::Duplicate) => Ok(false),
             other => other,
         }
     }
 
-    /// Callbacks not yet ended, oldest first, after `after_id`.
+    /// Callbacks not yet ended, oldest first, after `after_id`: on several nodes, those of the streams that this one owns.
     pub async fn pending_callbacks(&self, after_id: i64) -> Result<Vec<Row>, StoreError> {
+        let mut pending = callback::Entity::find()
+            .filter(callback::Column::State.eq(Delivery::Pending))
+            .filter(callback::Column::Id.gt(after_id));
+        if let Some(member) = self.member() {
+            let incarnation = member.incarnation();
+            pending = pending.filter(Expr::cust_with_values(
+                "EXISTS (SELECT 1 FROM live_stream s WHERE s.key_hash = callback.owner AND s.incarnation = $1)",
+                [incarnation.as_ref()],
+            ));
+        }
+        Ok(pending
+            .order_by_asc(callback::Column::Id)
+            .limit(PAGE)
+            .all(&self.write)
+            .await?)
+    }
+
+    /// Callbacks not yet ended of streams that no node owns, and of none, oldest first.
+    pub async fn ownerless_callbacks(&self, before: UnixMs) -> Result<Vec<Row>, StoreError> {
         Ok(callback::Entity::find()
             .filter(callback::Column::State.eq(Delivery::Pending))
+            .filter(callback::Column::CreatedAt.lt(before))
+            .filter(Expr::cust(
+                "NOT EXISTS (SELECT 1 FROM live_stream s WHERE s.key_hash = callback.owner)",
+            ))
+            .order_by_asc(callback::Column::Id)
+            .limit(PAGE)
+            .all(&self.write)
+            .await?)
+    }
+
+    /// Callbacks not yet ended of one stream, oldest first, after `after_id`.
+    pub async fn callbacks_of_stream(
+        &self,
+        hash: &str,
+        after_id: i64,
+    ) -> Result<Vec<Row>, StoreError> {
+        Ok(callback::Entity::find()
+            .filter(callback::Column::State.eq(Delivery::Pending))
+            .filter(callback::Column::Owner.eq(hash))
             .filter(callback::Column::Id.gt(after_id))
             .order_by_asc(callback::Column::Id)
             .limit(PAGE)
@@ -170,6 +221,7 @@ impl Store {
             created_at: Set(now),
             next_at: Set(now),
             done_at: Set(0),
+            owner: Set(row.owner),
             ..Default::default()
         };
         let done = callback::Entity::insert(copy).exec(&self.write).await;

@@ -535,6 +535,11 @@ impl Store {
         Ok(())
     }
 
+    /// Notes which version of the documents other nodes have made; whether it is a new one.
+    pub fn note_documents(&self, version: i64) -> bool {
+        self.domains.keep_if(version)
+    }
+
     /// Begins a transaction that no change of settings runs beside, by whatever process.
     pub(super) async fn lock(&self) -> Result<Locked, StoreError> {
         let tx = self.write.begin_changing().await?;
@@ -737,13 +742,15 @@ impl Domains {
         self.remembered().of.clear();
     }
 
-    /// Forgets what is of another version than this.
-    fn keep_if(&self, version: i64) {
+    /// Forgets what is of another version than this; whether it was.
+    fn keep_if(&self, version: i64) -> bool {
         let mut remembered = self.remembered();
-        if remembered.version != version {
+        let is_new = remembered.version != version;
+        if is_new {
             remembered.of.clear();
             remembered.version = version;
         }
+        is_new
     }
 
     /// The body of a domain's document, or that there is none, where it is known.

@@ -112,6 +112,7 @@ table!(callback, "callback", {
     created_at: i64,
     next_at: i64,
     done_at: i64,
+    owner: String,
 });
 
 table!(minute_inflow, "minute_inflow", {
@@ -208,4 +209,7 @@ table!(node, "node", {
     state: String,
     data_lock: String,
     expires_at: i64,
+    member: bool,
+    rtmp: String,
+    since: i64,
 });

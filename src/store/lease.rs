@@ -79,7 +79,7 @@ enum Claim {
 }
 
 /// Milliseconds by the database's clock.
-fn now_sql(backend: DbBackend) -> &'static str {
+pub(super) fn now_sql(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
         _ => "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
@@ -237,14 +237,7 @@ async fn claim(db: &DatabaseConnection, me: &Me) -> Result<Claim, StoreError> {
     let Some(locked) = lock(&tx).await? else {
         return Err(StoreError::Interrupted);
     };
-    let now = format!("SELECT {} AS now_ms", now_sql(tx.get_database_backend()));
-    let now = tx
-        .query_one_raw(Statement::from_string(tx.get_database_backend(), now))
-        .await?;
-    let now: i64 = match now {
-        Some(row) => row.try_get("", "now_ms")?,
-        None => 0,
-    };
+    let now = now_ms(&tx).await?;
     for row in node::Entity::find().all(&tx).await? {
         let left_ms = row.expires_at - now;
         let is_dead = !me.data_lock.is_empty() && row.data_lock == me.data_lock;
@@ -262,6 +255,9 @@ async fn claim(db: &DatabaseConnection, me: &Me) -> Result<Claim, StoreError> {
         state: Set("serving".to_owned()),
         data_lock: Set(me.data_lock.clone()),
         expires_at: Set(now + lease_ms()),
+        member: Set(false),
+        rtmp: Set(String::new()),
+        since: Set(now),
     };
     node::Entity::insert(row)
         .exec_without_returning(&tx)
@@ -282,14 +278,24 @@ async fn claim(db: &DatabaseConnection, me: &Me) -> Result<Claim, StoreError> {
     })
 }
 
-/// The row that all changes lock.
-struct Row {
-    generation: i64,
-    rules_version: i64,
-    documents_version: i64,
+/// What the database's clock shows.
+pub(super) async fn now_ms(tx: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let backend = tx.get_database_backend();
+    let sql = format!("SELECT {} AS now_ms", now_sql(backend));
+    let row = tx
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?;
+    row.map_or(Ok(0), |row| row.try_get("", "now_ms"))
 }
 
-async fn lock(tx: &impl ConnectionTrait) -> Result<Option<Row>, DbErr> {
+/// The row that all changes lock.
+pub(super) struct Row {
+    pub generation: i64,
+    pub rules_version: i64,
+    pub documents_version: i64,
+}
+
+pub(super) async fn lock(tx: &impl ConnectionTrait) -> Result<Option<Row>, DbErr> {
     let backend = tx.get_database_backend();
     // SQLite's transaction has the whole database from its beginning.
     let lock = match backend {

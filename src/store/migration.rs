@@ -9,6 +9,7 @@ mod m0002_session_indexes;
 mod m0003_cluster;
 mod m0004_figures;
 mod m0005_streams_told;
+mod m0006_nodes;
 mod schema;
 
 use std::future::Future;
@@ -30,7 +31,7 @@ struct Step {
     take: for<'a> fn(&'a Schema<'a>) -> Taking<'a>,
 }
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step {
         name: "m0001_init",
         take: |schema| Box::pin(m0001_init::up(schema)),
@@ -50,6 +51,10 @@ const STEPS: [Step; 5] = [
     Step {
         name: "m0005_streams_told",
         take: |schema| Box::pin(m0005_streams_told::up(schema)),
+    },
+    Step {
+        name: "m0006_nodes",
+        take: |schema| Box::pin(m0006_nodes::up(schema)),
     },
 ];
 

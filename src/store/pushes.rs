@@ -9,6 +9,7 @@ use sea_orm::{
 use super::entity::publish_session;
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
+use crate::model::stream_key::StreamKey;
 
 /// A push. `stopped_at` is 0 while it lasts.
 pub type PushRow = publish_session::Model;
@@ -123,6 +124,19 @@ impl Store {
         let done = publish_session::Entity::update_many()
             .col_expr(publish_session::Column::StoppedAt, Expr::value(at))
             .filter(publish_session::Column::StoppedAt.eq(0))
+            .exec(&self.write)
+            .await?;
+        Ok(done.rows_affected)
+    }
+
+    /// The same for one stream's.
+    pub async fn end_pushes_of(&self, key: &StreamKey, at: UnixMs) -> Result<u64, StoreError> {
+        let done = publish_session::Entity::update_many()
+            .col_expr(publish_session::Column::StoppedAt, Expr::value(at))
+            .filter(publish_session::Column::StoppedAt.eq(0))
+            .filter(publish_session::Column::Domain.eq(&key.domain))
+            .filter(publish_session::Column::App.eq(&key.app))
+            .filter(publish_session::Column::Stream.eq(&key.stream))
             .exec(&self.write)
             .await?;
         Ok(done.rows_affected)

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::OnConflict,
 };
 
 use super::callbacks::{NewCallback, enqueue_on};
 use super::entity::{record_file, record_session, record_slice};
+use super::streams::Fence;
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
 use crate::model::recorded::SessionState;
@@ -58,23 +60,37 @@ macro_rules! page_of {
     }};
 }
 
+async fn session_on(db: &impl ConnectionTrait, row: SessionRow) -> Result<(), DbErr> {
+    record_session::Entity::insert(row.into_active_model())
+        .on_conflict(
+            OnConflict::column(record_session::Column::Id)
+                .update_columns([
+                    record_session::Column::EndedAt,
+                    record_session::Column::State,
+                ])
+                .to_owned(),
+        )
+        .exec_without_returning(db)
+        .await
+        .map(drop)
+}
+
+/// Sessions of a stream that are over and may still be in a mirror: those that are not any more are older.
+const ENDED_LOOKED_AT: u64 = 1_000;
+
 /// The rows that one answer may carry at most, where the API has no paging.
 const ANSWER_LIMIT: u64 = 10_000;
 
 impl Store {
     /// Writes a session's row: a new one, or its new end and state.
-    pub async fn put_session(&self, row: SessionRow) -> Result<(), StoreError> {
-        record_session::Entity::insert(row.into_active_model())
-            .on_conflict(
-                OnConflict::column(record_session::Column::Id)
-                    .update_columns([
-                        record_session::Column::EndedAt,
-                        record_session::Column::State,
-                    ])
-                    .to_owned(),
-            )
-            .exec_without_returning(&self.write)
-            .await?;
+    pub async fn put_session(&self, row: SessionRow, fence: &Fence) -> Result<(), StoreError> {
+        match self.fenced(fence).await? {
+            None => session_on(&self.write, row).await?,
+            Some(tx) => {
+                session_on(&tx, row).await?;
+                tx.commit().await?;
+            }
+        }
         Ok(())
     }
 
@@ -110,17 +126,47 @@ impl Store {
             .await?)
     }
 
+    /// The newest sessions of some streams that are over.
+    pub async fn ended_sessions(
+        &self,
+        hashes: &std::collections::HashSet<String>,
+    ) -> Result<std::collections::HashSet<String>, StoreError> {
+        let mut ended = std::collections::HashSet::new();
+        for hash in hashes {
+            let rows = record_session::Entity::find()
+                .filter(record_session::Column::StreamHash.eq(hash))
+                .filter(record_session::Column::State.eq(SessionState::Ended))
+                .order_by_desc(record_session::Column::StartedAt)
+                .limit(ENDED_LOOKED_AT)
+                .all(&self.write)
+                .await?;
+            ended.extend(rows.into_iter().map(|row| row.id));
+        }
+        Ok(ended)
+    }
+
+    /// The sessions of a stream that are not over.
+    pub async fn open_sessions(&self, hash: &str) -> Result<Vec<SessionRow>, StoreError> {
+        Ok(record_session::Entity::find()
+            .filter(record_session::Column::StreamHash.eq(hash))
+            .filter(record_session::Column::State.ne(SessionState::Ended))
+            .all(&self.write)
+            .await?)
+    }
+
     /// Records an uploaded slice; the same slice twice is one row.
-    pub async fn put_slice(&self, row: SliceRow) -> Result<(), StoreError> {
-        match record_slice::Entity::insert(row.into_active_model())
-            .exec_without_returning(&self.write)
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) => match StoreError::from_insert(error) {
-                StoreError::Duplicate => Ok(()),
-                other => Err(other),
+    pub async fn put_slice(&self, row: SliceRow, fence: &Fence) -> Result<(), StoreError> {
+        let insert = record_slice::Entity::insert(row.into_active_model());
+        let put = match self.fenced(fence).await? {
+            None => insert.exec_without_returning(&self.write).await.map(drop),
+            Some(tx) => match insert.exec_without_returning(&tx).await {
+                Ok(_) => tx.commit().await,
+                Err(error) => Err(error),
             },
+        };
+        match put.map_err(StoreError::from_insert) {
+            Err(StoreError::Duplicate) => Ok(()),
+            other => other,
         }
     }
 
@@ -212,8 +258,12 @@ impl Store {
         row: FileRow,
         event: Option<&NewCallback>,
         now: UnixMs,
+        fence: &Fence,
     ) -> Result<bool, StoreError> {
-        let tx = self.write.begin().await?;
+        let tx = match self.fenced(fence).await? {
+            Some(tx) => tx,
+            None => self.write.begin().await?,
+        };
         let known = record_file::Entity::find()
             .filter(record_file::Column::Dedupe.eq(&row.dedupe))
             .count(&tx)
@@ -428,13 +478,13 @@ impl Store {
         files: Vec<FileRow>,
     ) -> Result<(), StoreError> {
         for row in sessions {
-            self.put_session(row).await?;
+            self.put_session(row, &Fence::NONE).await?;
         }
         for row in slices {
-            self.put_slice(row).await?;
+            self.put_slice(row, &Fence::NONE).await?;
         }
         for row in files {
-            self.commit_file(row, None, 0).await?;
+            self.commit_file(row, None, 0, &Fence::NONE).await?;
         }
         Ok(())
     }

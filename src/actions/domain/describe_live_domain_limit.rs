@@ -48,7 +48,7 @@ pub struct Limit {
 /// Tells the limits.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_domain(&request.domain_name).await?;
-    let live = ctx.hub.publishers_of(&domain);
+    let live = ctx.hub.live_of(&domain).await?;
     Ok(Answer {
         live_domain_limit_list: List {
             live_domain_limit: vec![Limit {

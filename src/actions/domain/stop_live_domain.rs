@@ -22,10 +22,10 @@ pub struct Answer {}
 /// Stops the domain.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = change_domain(ctx, &request.domain_name, |domain| domain.stopped = true).await?;
-    for publisher in ctx.hub.publishers_of(&domain) {
-        let why = format!("the domain {domain} was stopped (StopLiveDomain)");
-        ctx.hub.cut(&publisher, &why);
-    }
+    let why = format!("the domain {domain} was stopped (StopLiveDomain)");
+    ctx.hub
+        .cut_everywhere(|live| live.is_of(&domain), &why)
+        .await?;
     ctx.hub.audiences.cut(&domain);
     Ok(Answer {})
 }

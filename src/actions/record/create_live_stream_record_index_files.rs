@@ -261,6 +261,7 @@ async fn put(
             key: &object,
             content_type: Format::M3u8.content_type(),
             tag: &tag,
+            epoch: 0,
         };
         match ctx.services.objects.replace_text(&upload, text).await {
             Ok(()) => return Ok((object, size)),

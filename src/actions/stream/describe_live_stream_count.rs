@@ -65,7 +65,7 @@ pub struct Detail {
 /// Counts the streams.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = ctx.check_domain(&request.domain_name).await?;
-    let live = ctx.hub.publishers_of(&domain);
+    let live = ctx.hub.live_of(&domain).await?;
     let info = |kind: &str, count: u64, limit: usize| Info {
         kind: kind.to_owned(),
         count: i64::try_from(count).unwrap_or(i64::MAX),

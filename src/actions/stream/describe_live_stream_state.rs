@@ -33,11 +33,12 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let domain = ctx.check_domain(&request.domain_name).await?;
     let key = StreamKey::new(&domain, &request.app_name, &request.stream_name);
     let online = ctx.hub.find(&key).is_some()
-        || ctx.hub.publishers().iter().any(|publisher| {
-            publisher.ingest_domain == domain
-                && publisher.key.app == key.app
-                && publisher.key.stream == key.stream
-        });
+        || ctx
+            .hub
+            .live_of(&domain)
+            .await?
+            .iter()
+            .any(|live| live.key.app == key.app && live.key.stream == key.stream);
     Ok(Answer {
         stream_state: if online { "online" } else { "offline" }.to_owned(),
         kind: "push".to_owned(),

@@ -4,7 +4,6 @@
 //! announce is left out.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +12,7 @@ use crate::actions::Context;
 use crate::actions::arguments::{Paging, given, length, passes};
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::live::hub::Publisher;
+use crate::live::hub::Live;
 use crate::model::wire_time::to_api;
 
 /// Accepted without effect.
@@ -108,9 +107,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         wanted => passes(wanted.as_deref(), name),
     };
     let transcoded_only = request.stream_type.as_deref() == Some("trans");
-    let found: Vec<Arc<Publisher>> = ctx
+    let found: Vec<Live> = ctx
         .hub
-        .publishers_of(&domain)
+        .live_of(&domain)
+        .await?
         .into_iter()
         .filter(|publisher| {
             !transcoded_only
@@ -152,8 +152,8 @@ fn server_ip(config: &Config) -> Option<String> {
     public.or(listening).map(|ip| ip.to_string())
 }
 
-fn details(publisher: &Publisher, server_ip: Option<&str>) -> Details {
-    let facts = publisher.facts();
+fn details(publisher: &Live, server_ip: Option<&str>) -> Details {
+    let facts = &publisher.facts;
     let known = |number: u32| i32::try_from(number).ok().filter(|number| *number > 0);
     #[expect(
         clippy::cast_possible_truncation,

@@ -9,6 +9,7 @@ use super::target::Target;
 use crate::actions::Context;
 use crate::actions::arguments::instant;
 use crate::error::{ApiError, Code};
+use crate::live::hub::Live;
 use crate::model::forbidden::{Forbidden, MOST_FORBIDDEN, usual_end};
 use crate::notes::{self, Note};
 use crate::store::change::View;
@@ -63,7 +64,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             ctx,
             &target,
             "the stream was cut off (ForbidLiveStream, Oneshot)",
-        );
+        )
+        .await?;
         if !cut {
             notes::tell(Note::NothingToDo {
                 command: "ForbidLiveStream",
@@ -87,7 +89,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         let names = target.names();
         ctx.change(target.scope(), move |view| put(view, &names, &forbidden))
             .await?;
-        cut(ctx, &target, "the stream was forbidden (ForbidLiveStream)");
+        cut(ctx, &target, "the stream was forbidden (ForbidLiveStream)").await?;
     }
     Target::keep(ctx, std::slice::from_ref(&target.key), "forbid").await?;
     Ok(Answer {})
@@ -113,20 +115,12 @@ fn put(view: &mut View<'_>, names: &[String], forbidden: &Forbidden) -> Result<(
 }
 
 /// Ends whoever publishes the stream; false where nobody does.
-fn cut(ctx: &Context, target: &Target, because: &str) -> bool {
+async fn cut(ctx: &Context, target: &Target, because: &str) -> Result<bool, ApiError> {
     let domains = target.domains();
-    let is_it = |domain: &String, app: &str, stream: &str| {
-        domains.contains(domain) && app == target.key.app && stream == target.key.stream
+    let is_it = |live: &Live| {
+        domains.iter().any(|domain| live.is_of(domain))
+            && live.key.app == target.key.app
+            && live.key.stream == target.key.stream
     };
-    let mut any = false;
-    for publisher in ctx.hub.publishers() {
-        let key = &publisher.key;
-        if is_it(&key.domain, &key.app, &key.stream)
-            || is_it(&publisher.ingest_domain, &key.app, &key.stream)
-        {
-            ctx.hub.cut(&publisher, because);
-            any = true;
-        }
-    }
-    any
+    Ok(ctx.hub.cut_everywhere(is_it, because).await? > 0)
 }

@@ -7,6 +7,7 @@ use crate::media::flv::read::Metadata;
 use crate::model::event::{Delivery, Kind};
 use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::store::callbacks::{Attempt, NewCallback};
+use crate::store::streams::Fence;
 
 const DOMAIN: &str = "DomainName=push.example.com";
 
@@ -429,6 +430,7 @@ async fn publish_callbacks_have_a_log() {
     let callback = |kind, dedupe: &str| NewCallback {
         dedupe: dedupe.to_owned(),
         key: StreamKey::new("push.example.com", "live", "s1"),
+        owner: String::new(),
         kind,
         method: "GET",
         url: "http://h/x?a=b&action=publish&id=s1".to_owned(),
@@ -443,7 +445,7 @@ async fn publish_callbacks_have_a_log() {
         (3, Kind::FileCreated),
     ] {
         store
-            .enqueue_callback(&callback(kind, &n.to_string()), now)
+            .enqueue_callback(&callback(kind, &n.to_string()), now, &Fence::NONE)
             .await
             .unwrap();
         let attempt = Attempt {

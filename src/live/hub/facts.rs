@@ -1,6 +1,6 @@
 //! What a stream's headers told.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::media::flv::read::Metadata;
 use crate::media::frame::{AudioConfig, VideoConfig};
@@ -8,7 +8,8 @@ use crate::media::frame::{AudioConfig, VideoConfig};
 /// Codecs that are shown of a stream that holds what is not recorded.
 const MOST_UNSUPPORTED: usize = 8;
 
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Facts {
     pub video_codec: Option<String>,
     pub audio_codec: Option<String>,

@@ -133,11 +133,16 @@ pub enum Trouble {
     Fatal(Fault),
     /// Nothing to be done; told in the log.
     Lost(String),
+    /// The stream is another node's by now.
+    Fenced,
 }
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        Self::Passing(error.to_string())
+        match error {
+            StoreError::Fenced => Self::Fenced,
+            other => Self::Passing(other.to_string()),
+        }
     }
 }
 

@@ -110,7 +110,8 @@ impl Session {
         undecided: bool,
     ) -> io::Result<Self> {
         let series = opening.session.bytes().map(usize::from).sum();
-        let spool = SpoolWriter::create(disk, folder, series)?;
+        let mut spool = SpoolWriter::create(disk, folder, series)?;
+        spool.belongs_to(|| opening.key.hash());
         Ok(Self {
             opening,
             spool,

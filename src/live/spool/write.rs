@@ -14,7 +14,7 @@ use crate::clock;
 use crate::disk::descriptors;
 use crate::disk::held::{Held, OWN_FOLDER};
 use crate::disk::laid::{Laid, Place};
-use crate::disk::writers::{Disk, Handed, Progress, Write};
+use crate::disk::writers::{Disk, Handed, Progress, SpoolSegment, Write};
 use crate::media::frame::{AudioConfig, Frame, VideoConfig};
 
 /// Bytes go to disk when they reach a multiple of this in their segment: the page cache takes whole large pages at a fraction of the
@@ -44,6 +44,8 @@ pub struct SpoolWriter {
     appended: u64,
     /// Payloads that nobody has been told of.
     laid: VecDeque<Laid>,
+    /// The segment, for whoever copies what is written.
+    copied: Option<Arc<SpoolSegment>>,
 }
 
 fn open_segment(folder: &Path, segment: u32, new: bool) -> io::Result<Arc<File>> {
@@ -98,6 +100,18 @@ impl SpoolWriter {
             progress: Arc::new(Progress::default()),
             appended: 0,
             laid: VecDeque::new(),
+            copied: None,
+        }
+    }
+
+    /// Says whose stream it is, where somebody copies what is written.
+    pub fn belongs_to(&mut self, owner: impl FnOnce() -> String) {
+        if self.disk.is_tapped() {
+            self.copied = Some(Arc::new(SpoolSegment {
+                folder: self.folder.clone(),
+                segment: self.segment,
+                owner: owner(),
+            }));
         }
     }
 
@@ -212,6 +226,7 @@ impl SpoolWriter {
             offset: self.base,
             data,
             progress: self.progress.clone(),
+            copied: self.copied.clone(),
         };
         self.base += write.data.len() as u64;
         self.disk.write(self.series, write);
@@ -238,6 +253,12 @@ impl SpoolWriter {
         self.file = open_segment(&self.folder, self.segment + 1, true)?;
         self.segment += 1;
         self.base = 0;
+        if let Some(copied) = &self.copied {
+            self.copied = Some(Arc::new(SpoolSegment {
+                segment: self.segment,
+                ..SpoolSegment::clone(copied)
+            }));
+        }
         self.mark(checkpoint);
         Ok(())
     }

@@ -60,6 +60,7 @@ impl Worker {
                 key: &object,
                 content_type: format.content_type(),
                 tag: id,
+                epoch: self.fence.epoch(),
             };
             match self.services.objects.put_text(&upload, text).await {
                 Ok(()) => return Ok((object, size, width, height)),
@@ -107,6 +108,7 @@ impl Worker {
                 key: &object,
                 content_type,
                 tag: id,
+                epoch: self.fence.epoch(),
             };
             match self.services.objects.put_file(&upload, file).await {
                 Ok(()) => {

@@ -45,6 +45,34 @@ impl<'a> Schema<'a> {
         self.db.execute(&index).await.map(drop)
     }
 
+    /// Adds a column unless it is there, as [`Schema::create_index`] does.
+    pub async fn add_column(&self, table: &str, column: ColumnDef) -> Result<(), DbErr> {
+        if self
+            .has_column(table, column.get_column_name().as_str())
+            .await?
+        {
+            return Ok(());
+        }
+        let mut alter = Table::alter();
+        alter.table(Alias::new(table)).add_column(column);
+        self.db.execute(&alter).await.map(drop)
+    }
+
+    async fn has_column(&self, table: &str, column: &str) -> Result<bool, DbErr> {
+        let backend = self.db.get_database_backend();
+        let sql = match backend {
+            DbBackend::Postgres => {
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = CURRENT_SCHEMA() AND table_name = $1 AND column_name = $2"
+            }
+            DbBackend::MySql => {
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?"
+            }
+            _ => "SELECT name FROM pragma_table_info(?) WHERE name = ?",
+        };
+        let asked = Statement::from_sql_and_values(backend, sql, [table.into(), column.into()]);
+        Ok(self.db.query_one_raw(asked).await?.is_some())
+    }
+
     async fn has_index(&self, table: &str, name: &str) -> Result<bool, DbErr> {
         let backend = self.db.get_database_backend();
         let sql = match backend {

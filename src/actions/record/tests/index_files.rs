@@ -12,6 +12,7 @@ use crate::model::wire_time::to_api;
 use crate::objects::folder::{FolderError, FolderStore, ObjectInfo};
 use crate::objects::{Store as ObjectStore, Upload};
 use crate::store::records::{FileRow, SessionRow, SliceRow};
+use crate::store::streams::Fence;
 
 fn session(id: &str, from: i64, to: i64) -> SessionRow {
     SessionRow {
@@ -54,11 +55,14 @@ async fn recorded() -> Testbed {
     let bed = Testbed::new().await;
     let store = &bed.ctx.services.store;
     store
-        .put_session(session("a", START, START + 60_000))
+        .put_session(session("a", START, START + 60_000), &Fence::NONE)
         .await
         .unwrap();
     for n in 1..=12 {
-        store.put_slice(slice(n, "liverec")).await.unwrap();
+        store
+            .put_slice(slice(n, "liverec"), &Fence::NONE)
+            .await
+            .unwrap();
     }
     bed
 }
@@ -169,7 +173,7 @@ async fn the_documented_refusals() {
     bed.ctx
         .services
         .store
-        .put_slice(slice(13, "other"))
+        .put_slice(slice(13, "other"), &Fence::NONE)
         .await
         .unwrap();
     assert_eq!(
@@ -184,7 +188,12 @@ async fn the_documented_refusals() {
         object: "r/14.m4s".to_owned(),
         ..slice(14, "liverec")
     };
-    bed.ctx.services.store.put_slice(cmaf).await.unwrap();
+    bed.ctx
+        .services
+        .store
+        .put_slice(cmaf, &Fence::NONE)
+        .await
+        .unwrap();
     assert_eq!(
         bed.refused(INDEX, &index(66, 80, "")).await,
         refused("NoRecordContent")
@@ -213,6 +222,7 @@ async fn an_object_of_another_origin_is_never_replaced() {
         key: "mine.m3u8",
         content_type: "text/plain",
         tag: "mine",
+        epoch: 0,
     };
     bed.ctx
         .services
@@ -274,7 +284,7 @@ async fn files_are_listed_shown_and_deleted_one_by_one() {
         ("old", "flv", START - RECORDINGS.ms() - DAY_MS),
     ] {
         store
-            .commit_file(file(id, format, from), None, 0)
+            .commit_file(file(id, format, from), None, 0, &Fence::NONE)
             .await
             .unwrap();
     }
@@ -372,7 +382,7 @@ async fn the_timeline_has_one_entry_a_session() {
     bed.ctx
         .services
         .store
-        .put_session(session("b", START + 100_400, START + 141_300))
+        .put_session(session("b", START + 100_400, START + 141_300), &Fence::NONE)
         .await
         .unwrap();
     let (action, window) = query("DescribeLiveStreamRecordContent");

@@ -4,6 +4,7 @@ use super::*;
 use crate::actions::arguments::testbed::START;
 use crate::model::event::{Delivery, Kind};
 use crate::store::callbacks::{Attempt, NewCallback};
+use crate::store::streams::Fence;
 
 const DOMAIN: &str = "DomainName=play.example.com";
 
@@ -80,6 +81,7 @@ async fn sent(
     let new = NewCallback {
         dedupe: name.to_owned(),
         key: key(),
+        owner: String::new(),
         kind,
         method: "POST",
         url: "http://h/x".to_owned(),
@@ -88,7 +90,10 @@ async fn sent(
         sign_key: String::new(),
     };
     let store = &bed.ctx.services.store;
-    store.enqueue_callback(&new, at).await.unwrap();
+    store
+        .enqueue_callback(&new, at, &Fence::NONE)
+        .await
+        .unwrap();
     let row = store.recent_callbacks(1).await.unwrap().remove(0);
     store
         .update_callback(row.id, state, attempts, 0, 0)

@@ -1,0 +1,638 @@
+//! This process as one of several nodes: how pushes come in, what it takes over from nodes that are gone, what others have it do, and how
+//! it gives away what it has when it stops. Without `--cluster on` nothing of this runs. The rules stand in docs/design/cluster.md.
+
+mod batch;
+mod ledger;
+pub mod mirror;
+mod orders;
+mod takeover;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::clock;
+use crate::live::hub::{Arriving, Entrance, PublishError, Publisher};
+use crate::live::spool::folder as spool_folder;
+use crate::live::spool::put_aside_taken;
+use crate::model::stream_key::StreamKey;
+use crate::store::Store;
+use crate::store::member::Member;
+use crate::store::streams::{Entry, Owner, Published};
+use mirror::Mirror;
+
+/// Between two looks at what others did.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two sweeps of the mirror.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Between two turns of what one node does for all.
+const JOB_EVERY: Duration = Duration::from_secs(20);
+/// How long a stream that nothing is done with any more stays this node's.
+const LINGER: Duration = Duration::from_secs(5);
+/// Between two tries to take a name that is about to be free.
+const ENTER_AGAIN: Duration = Duration::from_millis(100);
+/// How long beyond a lease a push waits for its name.
+const ENTER_PATIENCE: Duration = Duration::from_secs(4);
+/// A push that was let in is registered within this time.
+const COMING: Duration = Duration::from_secs(3);
+/// Milliseconds after which a callback that nobody's stream stands for is sent by whoever has the job.
+const OWNERLESS_MS: i64 = 3_000;
+/// For the last flush of the mirror.
+const LAST_FLUSH: Duration = Duration::from_secs(10);
+/// For what is under way when a node stops.
+const LAST_WORK: Duration = Duration::from_millis(1_500);
+/// Turns at streams: two streams seldom share one.
+const TURNS: usize = 64;
+
+/// A session that another node goes on with; what it left here goes when that node has all of it.
+struct Handed {
+    hash: String,
+    incarnation: Arc<str>,
+    folder: PathBuf,
+}
+
+/// What the others were told of a publisher.
+#[derive(PartialEq, Eq, Clone)]
+struct Told {
+    id: u64,
+    facts: String,
+}
+
+pub struct Cluster {
+    app: Arc<App>,
+    member: Arc<Member>,
+    mirror: Option<Arc<Mirror>>,
+    /// Wakes the look.
+    wake: Arc<Notify>,
+    turns: Vec<tokio::sync::Mutex<()>>,
+    /// The incarnation that what lives here belongs to.
+    lived: Mutex<Arc<str>>,
+    handed: Mutex<Vec<Handed>>,
+    told: Mutex<HashMap<String, Told>>,
+    /// Since when nothing is done with a stream.
+    idle: Mutex<HashMap<String, Instant>>,
+    /// Pushes that were let in and whose publishers are not registered yet, or are.
+    entered: Mutex<HashMap<String, Instant>>,
+    /// Callbacks of nobody's streams that were handed to the sender.
+    sent: Mutex<HashSet<i64>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cluster {
+    #[must_use]
+    pub fn new(app: Arc<App>, member: Arc<Member>, mirror: Option<Arc<Mirror>>) -> Arc<Self> {
+        let lived = Mutex::new(member.incarnation());
+        Arc::new(Self {
+            app,
+            member,
+            mirror,
+            wake: Arc::default(),
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
+            lived,
+            handed: Mutex::default(),
+            told: Mutex::default(),
+            idle: Mutex::default(),
+            entered: Mutex::default(),
+            sent: Mutex::default(),
+        })
+    }
+
+    fn store(&self) -> &Store {
+        &self.app.services.store
+    }
+
+    /// Starts what a node does all the time. `database_url` is where notifications come from.
+    pub fn run(self: &Arc<Self>, database_url: &str) -> Vec<JoinHandle<()>> {
+        self.app.hub.guard(self.clone());
+        let mut tasks = vec![tokio::spawn(Store::listen(
+            database_url.to_owned(),
+            self.wake.clone(),
+        ))];
+        let me = self.clone();
+        tasks.push(tokio::spawn(async move {
+            loop {
+                let _ = clock::machine_timeout(LOOK_EVERY, me.wake.notified()).await;
+                if let Err(error) = me.look().await {
+                    tracing::debug!(%error, "what the other nodes did cannot be looked at");
+                }
+            }
+        }));
+        let me = self.clone();
+        tasks.push(tokio::spawn(async move {
+            loop {
+                clock::machine_sleep(LOOK_EVERY).await;
+                if let Err(error) = me.take_over().await {
+                    tracing::warn!(%error, "streams without a node cannot be taken over yet");
+                }
+            }
+        }));
+        let me = self.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut rejoined = me.member.rejoined();
+            while rejoined.changed().await.is_ok() {
+                me.start_anew().await;
+            }
+        }));
+        let me = self.clone();
+        tasks.push(tokio::spawn(async move {
+            loop {
+                clock::machine_sleep(JOB_EVERY).await;
+                if let Err(error) = me.do_jobs().await {
+                    tracing::debug!(%error, "what one node does for all waits");
+                }
+            }
+        }));
+        if let Some(mirror) = &self.mirror {
+            let (me, mirror) = (self.clone(), mirror.clone());
+            tasks.push(tokio::spawn(async move { me.keep_mirror(&mirror).await }));
+        }
+        tasks
+    }
+
+    async fn keep_mirror(&self, mirror: &Mirror) {
+        let mut is_away = false;
+        let mut swept = clock::monotonic();
+        loop {
+            clock::machine_sleep(mirror.beat()).await;
+            let incarnation = self.member.incarnation();
+            let flushed = mirror.flush(&incarnation).await;
+            self.app.services.metrics.mirror_lag(mirror.lag());
+            match flushed {
+                Ok(bytes) => {
+                    self.app.services.metrics.mirrored(bytes);
+                    if std::mem::take(&mut is_away) {
+                        tracing::info!("the mirror has caught up");
+                    }
+                }
+                Err(why) => {
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!(
+                            why,
+                            "the mirror falls behind: were this node lost now, so were the media that are not in the object store"
+                        );
+                    }
+                    clock::machine_sleep(mirror.beat().min(LOOK_EVERY)).await;
+                }
+            }
+            if !is_away && swept.elapsed() >= SWEEP_EVERY {
+                swept = clock::monotonic();
+                if let Err(why) = mirror.sweep(&incarnation).await {
+                    tracing::debug!(why, "the mirror is not tidied up");
+                }
+            }
+        }
+    }
+
+    // ---- the look, each second ----
+
+    async fn look(self: &Arc<Self>) -> Result<(), String> {
+        let metrics = &self.app.services.metrics;
+        metrics.lease_left(self.member.left());
+        if let Some(mirror) = &self.mirror {
+            metrics.mirror_lag(mirror.lag());
+        }
+        if !self.member.holds() {
+            return Ok(());
+        }
+        let text = |error: crate::store::StoreError| error.to_string();
+        for command in self
+            .store()
+            .take_commands(&self.member)
+            .await
+            .map_err(text)?
+        {
+            let me = self.clone();
+            tokio::spawn(async move { me.obey(command).await });
+        }
+        let versions = self.store().versions().await.map_err(text)?;
+        self.store()
+            .refresh_to(versions.rules)
+            .await
+            .map_err(text)?;
+        if self.store().note_documents(versions.documents) {
+            let certificates = &self.app.services.certificates;
+            certificates.reread(self.store()).await.map_err(text)?;
+        }
+        self.tell_publishers().await.map_err(text)?;
+        self.release().await.map_err(text)?;
+        self.clear_handed().await.map_err(text)
+    }
+
+    /// Tells the others who publishes here. A publisher of a stream that is another node's by now is cut.
+    async fn tell_publishers(&self) -> Result<(), crate::store::StoreError> {
+        locked(&self.entered).retain(|_, at| at.elapsed() < COMING);
+        let publishers = self.app.hub.publishers();
+        let mut here: BTreeMap<String, Arc<Publisher>> = BTreeMap::new();
+        for publisher in publishers {
+            let hash = publisher.key.hash();
+            if self.member.find_owned(&hash).is_some() {
+                here.insert(hash, publisher);
+            } else if locked(&self.lived).as_ref() == self.member.incarnation().as_ref() {
+                let why = "another node has the stream by now";
+                self.app.hub.cut(&publisher, why);
+            }
+        }
+        for (hash, publisher) in &here {
+            let told = Told {
+                id: publisher.id,
+                facts: serde_json::to_string(&publisher.facts()).unwrap_or_default(),
+            };
+            if locked(&self.told).get(hash) == Some(&told) {
+                continue;
+            }
+            let published = published(publisher, told.facts.clone());
+            self.store()
+                .tell_publisher(&self.member, hash, &published)
+                .await?;
+            locked(&self.told).insert(hash.clone(), told);
+        }
+        let gone: Vec<String> = {
+            let told = locked(&self.told);
+            told.keys()
+                .filter(|hash| !here.contains_key(*hash))
+                .cloned()
+                .collect()
+        };
+        for hash in gone {
+            if let Some(owned) = self.member.find_owned(&hash) {
+                self.store()
+                    .left_stream(&self.member, &hash, owned.epoch)
+                    .await?;
+            }
+            locked(&self.told).remove(&hash);
+        }
+        Ok(())
+    }
+
+    /// Gives back the names of streams that nothing is left to do with.
+    async fn release(&self) -> Result<(), crate::store::StoreError> {
+        let hub = &self.app.hub;
+        let mut busy: HashSet<String> = HashSet::new();
+        let mut keys: HashMap<String, StreamKey> = HashMap::new();
+        for publisher in hub.publishers() {
+            busy.insert(publisher.key.hash());
+        }
+        for recorder in hub.all_recorders() {
+            let hash = recorder.key.hash();
+            if !recorder.is_idle() {
+                busy.insert(hash.clone());
+            }
+            keys.insert(hash, recorder.key.clone());
+        }
+        let owned = self.member.all_owned();
+        let now = clock::monotonic();
+        let over: Vec<_> = {
+            let mut idle = locked(&self.idle);
+            idle.retain(|hash, _| !busy.contains(hash) && owned.iter().any(|(it, _)| it == hash));
+            let quiet = owned
+                .into_iter()
+                .filter(|(hash, it)| it.is_ready && !busy.contains(hash));
+            quiet
+                .filter(|(hash, _)| {
+                    let since = *idle.entry(hash.clone()).or_insert(now);
+                    now.saturating_duration_since(since) >= LINGER
+                })
+                .collect()
+        };
+        for (hash, it) in over {
+            let _turn = self.turn_of(&hash).lock().await;
+            if let Some(key) = keys.get(&hash) {
+                if hub.find(key).is_some() {
+                    continue;
+                }
+                // Whoever publishes next gets one of its own epoch.
+                hub.drop_recorder(key);
+            }
+            self.store()
+                .release_stream(&self.member, &hash, it.epoch)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn clear_handed(&self) -> Result<(), crate::store::StoreError> {
+        let waiting = std::mem::take(&mut *locked(&self.handed));
+        for handed in waiting {
+            let needed = self
+                .store()
+                .mirror_is_needed(&handed.hash, &handed.incarnation)
+                .await;
+            match needed {
+                Ok(false) => {
+                    if let Err(error) = spool_folder::remove_session(&handed.folder) {
+                        tracing::warn!(%error, folder = %handed.folder.display(), "what is left of a recording that another node goes on with stays");
+                    }
+                }
+                Ok(true) => locked(&self.handed).push(handed),
+                Err(error) => {
+                    locked(&self.handed).push(handed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What one node does for all.
+    async fn do_jobs(&self) -> Result<(), String> {
+        let text = |error: crate::store::StoreError| error.to_string();
+        let store = self.store();
+        if !self.member.holds() || self.member.is_draining() {
+            return Ok(());
+        }
+        if !store
+            .take_job(&self.member, "housekeeping", JOB_EVERY * 2)
+            .await
+            .map_err(text)?
+        {
+            return Ok(());
+        }
+        store.forget_shared().await.map_err(text)?;
+        let services = &self.app.services;
+        let before = services.clock.now() - OWNERLESS_MS;
+        let rows = store.ownerless_callbacks(before).await.map_err(text)?;
+        let ids: HashSet<i64> = rows.iter().map(|row| row.id).collect();
+        let new: Vec<i64> = {
+            let mut sent = locked(&self.sent);
+            sent.retain(|id| ids.contains(id));
+            rows.iter()
+                .map(|row| row.id)
+                .filter(|id| sent.insert(*id))
+                .collect()
+        };
+        for id in new {
+            services.notifier.replay(services.clock.busy(), id);
+        }
+        if let Some(mirror) = &self.mirror {
+            let needed = store.needed_mirrors().await.map_err(text)?;
+            mirror.clean(&needed).await?;
+        }
+        Ok(())
+    }
+
+    fn turn_of(&self, hash: &str) -> &tokio::sync::Mutex<()> {
+        let number = self.turn_number(hash);
+        // There are as many as there are numbers.
+        self.turns.get(number).unwrap_or(&self.turns[0])
+    }
+
+    fn turn_number(&self, hash: &str) -> usize {
+        let sum: usize = hash.bytes().map(usize::from).sum();
+        sum % self.turns.len().max(1)
+    }
+
+    // ---- declared dead ----
+
+    /// This node was declared dead and has joined anew: what it had is others' now. Its publishers are cut, and come back through whatever
+    /// leads them to a node; its sessions are left to their heirs.
+    async fn start_anew(&self) {
+        let hub = &self.app.hub;
+        for publisher in hub.publishers() {
+            hub.cut(&publisher, "this node was taken for dead; push again");
+        }
+        let mut sessions = Vec::new();
+        for recorder in hub.all_recorders() {
+            sessions.extend(recorder.part());
+        }
+        hub.drop_recorders();
+        self.app.services.disk.settle().await;
+        if let Some(mirror) = &self.mirror {
+            mirror.forget();
+        }
+        for session in sessions {
+            put_aside_taken(&self.app.services.spool.join(session));
+        }
+        locked(&self.handed).clear();
+        locked(&self.told).clear();
+        locked(&self.entered).clear();
+        *locked(&self.lived) = self.member.incarnation();
+    }
+
+    // ---- pushes come in ----
+
+    async fn let_in(&self, push: &Arriving) -> Result<(), PublishError> {
+        let began = clock::monotonic();
+        let (key, hash) = (&push.key, push.key.hash());
+        let here = self.member.find_owned(&hash);
+        if here.is_some_and(|owned| owned.is_ready) && self.app.hub.find(key).is_some() {
+            // Whoever publishes it here gives way, or does not.
+            self.store().refresh().await?;
+            return Ok(());
+        }
+        let patience = self.member.lease() + ENTER_PATIENCE;
+        let published = Published {
+            ingest_domain: push.ingest_domain.clone(),
+            address: push.address.clone(),
+            since: push.since,
+            facts: "{}".to_owned(),
+        };
+        loop {
+            let is_itself = *locked(&self.lived) == self.member.incarnation();
+            let entry = if is_itself {
+                let _turn = self.turn_of(&hash).lock().await;
+                Some(
+                    self.store()
+                        .enter_stream(&self.member, key, &published)
+                        .await?,
+                )
+            } else {
+                None
+            };
+            match entry {
+                Some(Entry::Mine {
+                    owned,
+                    taken,
+                    rules_version,
+                }) => {
+                    self.store().refresh_to(rules_version).await?;
+                    locked(&self.entered).insert(hash.clone(), clock::monotonic());
+                    if !owned.is_ready {
+                        self.bring(vec![taken]).await.map_err(|why| {
+                            PublishError::Elsewhere(format!(
+                                "what another node recorded of the stream cannot be fetched: {why}"
+                            ))
+                        })?;
+                    }
+                    return Ok(());
+                }
+                Some(Entry::Others(owner)) if !owner.is_silent && !owner.is_draining => {
+                    if self.is_held(&owner, key).await? {
+                        return Err(PublishError::AlreadyPublished);
+                    }
+                }
+                _ => clock::machine_sleep(ENTER_AGAIN).await,
+            }
+            if began.elapsed() >= patience {
+                return Err(PublishError::Elsewhere(
+                    "the node that has the stream does not give it away; push again".to_owned(),
+                ));
+            }
+        }
+    }
+
+    /// Asks a stream's owner to give it away. True: somebody publishes it there.
+    async fn is_held(&self, owner: &Owner, key: &StreamKey) -> Result<bool, PublishError> {
+        let args = json!({"domain": key.domain, "app": key.app, "stream": key.stream}).to_string();
+        let answer = self
+            .store()
+            .command(&owner.incarnation, orders::YIELD, &args)
+            .await?;
+        Ok(answer.is_some_and(|answer| answer == orders::HELD))
+    }
+
+    // ---- a stream goes to another node ----
+
+    /// Gives a stream to whoever takes it next. False: somebody publishes it here, or it cannot be given away now.
+    async fn yield_stream(&self, key: &StreamKey) -> bool {
+        let hash = key.hash();
+        let _turn = self.turn_of(&hash).lock().await;
+        let Some(owned) = self.member.find_owned(&hash) else {
+            return true;
+        };
+        let is_coming = locked(&self.entered)
+            .get(&hash)
+            .is_some_and(|at| at.elapsed() < COMING)
+            && self.app.hub.find(key).is_none();
+        if is_coming || !owned.is_ready || !self.app.hub.give_way(key) {
+            return false;
+        }
+        let recorder = self.app.hub.find_recorder(key);
+        let Some(mirror) = &self.mirror else {
+            // Without a mirror nothing can be gone on with elsewhere: the recording ends here.
+            if let Some(recorder) = recorder {
+                recorder.shutdown();
+                let done = async {
+                    while !recorder.is_idle() {
+                        clock::machine_sleep(ENTER_AGAIN).await;
+                    }
+                };
+                if clock::machine_timeout(crate::store::shared::PATIENCE, done)
+                    .await
+                    .is_none()
+                {
+                    return false;
+                }
+            }
+            self.app.hub.drop_recorder(key);
+            return self
+                .store()
+                .hand_over(&self.member, &hash, owned.epoch)
+                .await
+                .unwrap_or(false);
+        };
+        // What is recorded is safe elsewhere before anything is let go.
+        if let Some(recorder) = &recorder {
+            recorder.flush();
+        }
+        self.app.services.disk.settle().await;
+        let incarnation = self.member.incarnation();
+        if let Err(why) = mirror.flush(&incarnation).await {
+            tracing::warn!(stream.key = %key, why, "the stream cannot be given to another node: the mirror does not have it all");
+            return false;
+        }
+        let session = recorder.and_then(|recorder| recorder.part());
+        self.app.hub.drop_recorder(key);
+        match self
+            .store()
+            .hand_over(&self.member, &hash, owned.epoch)
+            .await
+        {
+            Ok(given) => {
+                tracing::info!(stream.key = %key, "another node goes on with the stream");
+                if let Some(session) = session {
+                    locked(&self.handed).push(Handed {
+                        hash,
+                        incarnation,
+                        folder: self.app.services.spool.join(session),
+                    });
+                }
+                given
+            }
+            Err(error) => {
+                tracing::error!(stream.key = %key, %error, "the stream is given away, and nobody could be told yet");
+                false
+            }
+        }
+    }
+
+    /// Gives everything away, for the end of this process: publishers are closed and come back elsewhere, recordings go on there.
+    pub async fn leave(&self) {
+        if let Err(error) = self.member.drain().await {
+            tracing::warn!(%error, "the other nodes do not know that this one stops");
+        }
+        let app = &self.app;
+        app.hub.close();
+        for publisher in app.hub.publishers() {
+            publisher.kick();
+            app.hub.unpublish(&publisher);
+        }
+        let Some(mirror) = &self.mirror else {
+            app.hub.shutdown();
+            app.services.disk.settle().await;
+            app.services.clock.settle().await;
+            return;
+        };
+        app.services.disk.settle().await;
+        let incarnation = self.member.incarnation();
+        let flushed = clock::machine_timeout(LAST_FLUSH, async {
+            loop {
+                match mirror.flush(&incarnation).await {
+                    Ok(_) => return,
+                    Err(why) => {
+                        tracing::warn!(why, "the mirror does not have everything yet");
+                        clock::machine_sleep(ENTER_AGAIN).await;
+                    }
+                }
+            }
+        });
+        if flushed.await.is_none() {
+            tracing::error!(
+                "the object store takes nothing: the recordings end here, as far as it took them; the rest is in the data folder, under spool"
+            );
+            return;
+        }
+        let _ = clock::machine_timeout(LAST_WORK, app.services.clock.settle()).await;
+        match self.store().hand_over_all(&self.member).await {
+            Ok(streams) => {
+                tracing::info!(streams, "the other nodes go on with what was recorded here");
+                for recorder in app.hub.all_recorders() {
+                    recorder.part();
+                }
+                app.hub.drop_recorders();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the other nodes take over when this node's lease has ended");
+            }
+        }
+    }
+}
+
+impl Entrance for Cluster {
+    fn enter<'a>(&'a self, push: &'a Arriving) -> BoxFuture<'a, Result<(), PublishError>> {
+        Box::pin(self.let_in(push))
+    }
+
+    fn left(&self, key: &StreamKey) {
+        locked(&self.entered).remove(&key.hash());
+        self.wake.notify_one();
+    }
+}
+
+fn published(publisher: &Publisher, facts: String) -> Published {
+    Published {
+        ingest_domain: publisher.ingest_domain.clone(),
+        address: publisher.address.clone(),
+        since: publisher.since,
+        facts,
+    }
+}

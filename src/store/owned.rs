@@ -1,0 +1,75 @@
+//! A stream that belongs to a node, as its row in `live_stream` says it, and what statements about such rows are written with.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
+};
+
+use crate::model::stream_key::StreamKey;
+
+/// A statement with its values.
+pub(super) fn pg<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}
+
+/// A stream that is this node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owned {
+    pub epoch: i64,
+    /// What earlier owners had of it is here.
+    pub is_ready: bool,
+}
+
+/// A stream that became this node's, with what is to be fetched of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    pub key: StreamKey,
+    pub epoch: i64,
+    /// The incarnations whose mirrors hold its unfinished sessions, the oldest first.
+    pub mirrors: Vec<String>,
+}
+
+pub(super) fn mirrors(text: &str) -> Vec<String> {
+    text.split(',')
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+pub(super) fn key_of(row: &QueryResult) -> Result<StreamKey, DbErr> {
+    let text = |name| row.try_get::<String>("", name);
+    Ok(StreamKey::new(
+        &text("domain")?,
+        &text("app")?,
+        &text("stream")?,
+    ))
+}
+
+pub(super) fn taken_of(row: &QueryResult, mine: &str) -> Result<Taken, DbErr> {
+    let mut from = mirrors(&row.try_get::<String>("", "mirror")?);
+    from.retain(|name| name != mine);
+    Ok(Taken {
+        key: key_of(row)?,
+        epoch: row.try_get("", "epoch")?,
+        mirrors: from,
+    })
+}
+
+/// The mirrors of a row that gets another owner.
+pub(super) const LONGER: &str =
+    "CASE WHEN live_stream.mirror = '' THEN $2 ELSE live_stream.mirror || ',' || $2 END";
+
+/// Gives a node what an earlier incarnation on its data folder had.
+pub(super) async fn inherit(
+    tx: &DatabaseTransaction,
+    earlier: &str,
+    id: &str,
+    incarnation: &str,
+) -> Result<Vec<Taken>, DbErr> {
+    let sql = format!(
+        "UPDATE live_stream SET node = $1, incarnation = $2, epoch = nextval('live_stream_epoch'), state = 'open', mirror = {LONGER} \
+         WHERE incarnation = $3 RETURNING domain, app, stream, epoch, mirror"
+    );
+    let values = [id.into(), incarnation.into(), earlier.into()];
+    let rows = tx.query_all_raw(pg(&sql, values)).await?;
+    rows.iter().map(|row| taken_of(row, incarnation)).collect()
+}

@@ -1,0 +1,470 @@
+//! Whose stream is whose, on several nodes: one row a stream that somebody publishes, records or has callbacks of.
+//!
+//! An owner is an incarnation of a node together with an epoch. Every commit of a stream's work is fenced by both: it goes through in the
+//! transaction in which the row still says so, and in no other. Epochs come from a sequence, so no later owner has an earlier one's.
+//! `mirror` names the incarnations whose mirrors hold what was recorded and is not finished, the newest last. The statements are
+//! PostgreSQL's: no other database is a cluster's.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult};
+
+use super::lease::now_sql;
+use super::member::Member;
+use super::owned::{LONGER, key_of, mirrors, pg, taken_of};
+pub use super::owned::{Owned, Taken};
+use super::patience::Patient;
+use super::{Store, StoreError};
+use crate::clock::UnixMs;
+use crate::model::stream_key::StreamKey;
+
+/// A publisher as the other nodes see it.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub ingest_domain: String,
+    pub address: String,
+    pub since: UnixMs,
+    /// JSON.
+    pub facts: String,
+}
+
+/// What a try to take a name came to.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    Mine {
+        owned: Owned,
+        taken: Taken,
+        rules_version: i64,
+    },
+    Others(Owner),
+}
+
+/// Another node that owns a stream.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    pub node: String,
+    pub incarnation: String,
+    /// It gives its streams away.
+    pub is_draining: bool,
+    /// Its lease is over, and nobody has declared it dead yet.
+    pub is_silent: bool,
+}
+
+/// A live stream of whatever node.
+#[derive(Debug, Clone)]
+pub struct LiveRow {
+    pub key: StreamKey,
+    pub node: String,
+    pub incarnation: String,
+    pub published: Published,
+}
+
+/// A node as all see it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct NodeRow {
+    pub id: String,
+    pub incarnation: String,
+    pub address: String,
+    pub rtmp: String,
+    pub version: String,
+    pub state: String,
+    pub lease_left_ms: i64,
+    pub since_ms: i64,
+    pub publishers: i64,
+    pub streams: i64,
+}
+
+/// What has to hold where a stream's owner writes. Of a single process nothing has to.
+#[derive(Clone, Default)]
+pub struct Fence(Option<Arc<Claimed>>);
+
+struct Claimed {
+    hash: String,
+    epoch: i64,
+    incarnation: Arc<str>,
+}
+
+impl Fence {
+    /// Nothing has to hold.
+    pub const NONE: Self = Self(None);
+
+    /// The epoch; 0 where there is none.
+    #[must_use]
+    pub fn epoch(&self) -> i64 {
+        self.0.as_ref().map_or(0, |claimed| claimed.epoch)
+    }
+}
+
+/// That of streams which are nobody's here.
+const NOBODY: i64 = -1;
+
+impl Store {
+    /// This process as a node; none where it is alone.
+    #[must_use]
+    pub fn member(&self) -> Option<&Arc<Member>> {
+        self.member.as_ref()
+    }
+
+    /// What has to hold for the commits of a stream's work, as things are now.
+    #[must_use]
+    pub fn fence(&self, hash: &str) -> Fence {
+        let Some(member) = &self.member else {
+            return Fence::NONE;
+        };
+        let epoch = member.find_owned(hash).map_or(NOBODY, |owned| owned.epoch);
+        Fence(Some(Arc::new(Claimed {
+            hash: hash.to_owned(),
+            epoch,
+            incarnation: member.incarnation(),
+        })))
+    }
+
+    /// Begins a transaction in which the fence holds until its end; none where nothing has to hold.
+    pub(super) async fn fenced(
+        &self,
+        fence: &Fence,
+    ) -> Result<Option<Patient<DatabaseTransaction>>, StoreError> {
+        let Some(claimed) = &fence.0 else {
+            return Ok(None);
+        };
+        let tx = self.write.begin().await?;
+        let sql = "SELECT 1 AS held FROM live_stream WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3 FOR SHARE";
+        let values = [
+            claimed.hash.as_str().into(),
+            claimed.incarnation.as_ref().into(),
+            claimed.epoch.into(),
+        ];
+        if tx.query_one_raw(pg(sql, values)).await?.is_none() {
+            return Err(StoreError::Fenced);
+        }
+        Ok(Some(tx))
+    }
+
+    /// Takes the name of a stream where no node has it, in one statement.
+    ///
+    /// # Errors
+    /// The database does not answer, or this node takes no streams any more.
+    pub async fn enter_stream(
+        &self,
+        member: &Member,
+        key: &StreamKey,
+        published: &Published,
+    ) -> Result<Entry, StoreError> {
+        let incarnation = member.incarnation();
+        let hash = key.hash();
+        let sql = format!(
+            "INSERT INTO live_stream (node, incarnation, key_hash, domain, app, stream, ingest_domain, epoch, mirror, state, address, since, facts) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, nextval('live_stream_epoch'), $2, 'live', $8, $9, $10 \
+             WHERE EXISTS (SELECT 1 FROM node WHERE id = $1 AND incarnation = $2 AND state = 'serving') \
+             ON CONFLICT (key_hash) DO UPDATE SET node = EXCLUDED.node, incarnation = EXCLUDED.incarnation, \
+               epoch = CASE WHEN live_stream.incarnation = EXCLUDED.incarnation THEN live_stream.epoch ELSE EXCLUDED.epoch END, \
+               mirror = CASE WHEN live_stream.incarnation = EXCLUDED.incarnation THEN live_stream.mirror ELSE {LONGER} END, \
+               state = 'live', ingest_domain = EXCLUDED.ingest_domain, address = EXCLUDED.address, since = EXCLUDED.since, facts = EXCLUDED.facts \
+             WHERE live_stream.incarnation = EXCLUDED.incarnation \
+               OR NOT EXISTS (SELECT 1 FROM node n WHERE n.incarnation = live_stream.incarnation) \
+             RETURNING domain, app, stream, epoch, mirror, (SELECT rules_version FROM cluster WHERE id = 1) AS rules_version"
+        );
+        for _ in 0..3 {
+            let values = [
+                member.id().into(),
+                incarnation.as_ref().into(),
+                hash.as_str().into(),
+                key.domain.as_str().into(),
+                key.app.as_str().into(),
+                key.stream.as_str().into(),
+                published.ingest_domain.as_str().into(),
+                published.address.as_str().into(),
+                published.since.into(),
+                published.facts.as_str().into(),
+            ];
+            if let Some(row) = self.write.query_one_raw(pg(&sql, values)).await? {
+                let taken = taken_of(&row, &incarnation)?;
+                let mut owned = member.own(&hash, taken.epoch);
+                if taken.mirrors.is_empty() && !owned.is_ready {
+                    member.ready(&hash, taken.epoch);
+                    owned.is_ready = true;
+                }
+                return Ok(Entry::Mine {
+                    owned,
+                    taken,
+                    rules_version: row.try_get("", "rules_version")?,
+                });
+            }
+            if let Some(owner) = self.owner_of(&hash).await? {
+                if owner.incarnation == *incarnation {
+                    break;
+                }
+                return Ok(Entry::Others(owner));
+            }
+            // It was given back between the two statements, or this node takes none.
+            if member.is_draining() {
+                break;
+            }
+        }
+        Err(StoreError::Held(
+            "this node takes no streams now".to_owned(),
+        ))
+    }
+
+    /// The node that owns a stream, if one does.
+    pub async fn owner_of(&self, hash: &str) -> Result<Option<Owner>, StoreError> {
+        let sql = format!(
+            "SELECT n.id, n.incarnation, n.state, n.expires_at <= {} AS silent \
+             FROM live_stream s JOIN node n ON n.incarnation = s.incarnation WHERE s.key_hash = $1",
+            now_sql(DbBackend::Postgres)
+        );
+        let row = self.write.query_one_raw(pg(&sql, [hash.into()])).await?;
+        let read = |row: QueryResult| {
+            Ok::<_, DbErr>(Owner {
+                node: row.try_get("", "id")?,
+                incarnation: row.try_get("", "incarnation")?,
+                is_draining: row.try_get::<String>("", "state")? == "draining",
+                is_silent: row.try_get("", "silent")?,
+            })
+        };
+        Ok(row.map(read).transpose()?)
+    }
+
+    /// Whether a stream is another node's. Of a single process none is.
+    pub async fn is_others(&self, hash: &str) -> Result<bool, StoreError> {
+        let Some(member) = self.member.as_ref().filter(|_| !hash.is_empty()) else {
+            return Ok(false);
+        };
+        if member.find_owned(hash).is_some() {
+            return Ok(false);
+        }
+        let owner = self.owner_of(hash).await?;
+        Ok(owner.is_some_and(|owner| owner.incarnation != *member.incarnation()))
+    }
+
+    /// Declares dead whose lease is over: their names and incarnations. Only a node that [`Member::may_take_over`] asks for it.
+    pub async fn declare_dead(&self, member: &Member) -> Result<Vec<(String, String)>, StoreError> {
+        let now = now_sql(DbBackend::Postgres);
+        let sql = format!(
+            "DELETE FROM node WHERE member AND incarnation <> $1 AND expires_at <= {now} \
+             AND EXISTS (SELECT 1 FROM node m WHERE m.incarnation = $1 AND m.expires_at > {now}) RETURNING id, incarnation"
+        );
+        let values = [member.incarnation().as_ref().into()];
+        let rows = self.write.query_all_raw(pg(&sql, values)).await?;
+        let read = |row: &QueryResult| {
+            Ok::<_, DbErr>((row.try_get("", "id")?, row.try_get("", "incarnation")?))
+        };
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Takes some of the streams that have no owner any more.
+    pub async fn take_streams(&self, member: &Member, most: i64) -> Result<Vec<Taken>, StoreError> {
+        let incarnation = member.incarnation();
+        let sql = format!(
+            "UPDATE live_stream SET node = $1, incarnation = $2, epoch = nextval('live_stream_epoch'), state = 'open', mirror = {LONGER} \
+             WHERE EXISTS (SELECT 1 FROM node WHERE incarnation = $2 AND state = 'serving') AND key_hash IN ( \
+               SELECT s.key_hash FROM live_stream s WHERE NOT EXISTS (SELECT 1 FROM node n WHERE n.incarnation = s.incarnation) \
+               ORDER BY s.key_hash LIMIT $3 FOR UPDATE SKIP LOCKED) \
+             RETURNING domain, app, stream, epoch, mirror"
+        );
+        let values = [member.id().into(), incarnation.as_ref().into(), most.into()];
+        let rows = self.write.query_all_raw(pg(&sql, values)).await?;
+        let taken = rows
+            .iter()
+            .map(|row| taken_of(row, &incarnation))
+            .collect::<Result<Vec<_>, _>>()?;
+        for it in &taken {
+            member.own(&it.key.hash(), it.epoch);
+        }
+        Ok(taken)
+    }
+
+    /// What earlier owners had of a stream is in this node's mirror: theirs are needed no more.
+    pub async fn absorbed(&self, member: &Member, taken: &Taken) -> Result<(), StoreError> {
+        let sql = "UPDATE live_stream SET mirror = $2 WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3";
+        let values = [
+            taken.key.hash().into(),
+            member.incarnation().as_ref().into(),
+            taken.epoch.into(),
+        ];
+        self.write.execute_raw(pg(sql, values)).await?;
+        Ok(())
+    }
+
+    /// Gives a stream to whoever takes it next. False: it was not this node's.
+    pub async fn hand_over(
+        &self,
+        member: &Member,
+        hash: &str,
+        epoch: i64,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE live_stream SET incarnation = '', state = 'open' WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3";
+        let values = [
+            hash.into(),
+            member.incarnation().as_ref().into(),
+            epoch.into(),
+        ];
+        let done = self.write.execute_raw(pg(sql, values)).await?;
+        member.disown(hash, epoch);
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Gives every stream to whoever takes it next; how many there were.
+    pub async fn hand_over_all(&self, member: &Member) -> Result<u64, StoreError> {
+        let sql = "UPDATE live_stream SET incarnation = '', state = 'open' WHERE incarnation = $1";
+        let values = [member.incarnation().as_ref().into()];
+        let done = self.write.execute_raw(pg(sql, values)).await?;
+        for (hash, owned) in member.all_owned() {
+            member.disown(&hash, owned.epoch);
+        }
+        Ok(done.rows_affected())
+    }
+
+    /// Notes that a stream is this node's by inheritance.
+    pub fn inherited(&self, member: &Member, hash: &str, epoch: i64) {
+        member.own(hash, epoch);
+    }
+
+    /// The name of the bucket of the mirrors: the first node of a cluster makes it up, and all later ones use it.
+    pub async fn mirror_bucket(&self, wanted: &str) -> Result<String, StoreError> {
+        let sql = "UPDATE cluster SET mirror = $1 WHERE id = 1 AND mirror = ''";
+        self.write.execute_raw(pg(sql, [wanted.into()])).await?;
+        let sql = "SELECT mirror FROM cluster WHERE id = 1";
+        let row = self.write.query_one_raw(pg(sql, [])).await?;
+        Ok(row.ok_or(StoreError::Interrupted)?.try_get("", "mirror")?)
+    }
+
+    /// Gives the name of a stream back of which nothing is left to do. False: callbacks of it wait.
+    pub async fn release_stream(
+        &self,
+        member: &Member,
+        hash: &str,
+        epoch: i64,
+    ) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM live_stream WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3 AND state <> 'live' \
+                   AND NOT EXISTS (SELECT 1 FROM callback c WHERE c.owner = $1 AND c.state = 'pending')";
+        let values = [
+            hash.into(),
+            member.incarnation().as_ref().into(),
+            epoch.into(),
+        ];
+        let done = self.write.execute_raw(pg(sql, values)).await?;
+        if done.rows_affected() > 0 {
+            member.disown(hash, epoch);
+        }
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Nobody publishes the stream any more; its owner has still work with it.
+    pub async fn left_stream(
+        &self,
+        member: &Member,
+        hash: &str,
+        epoch: i64,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE live_stream SET state = 'open' WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3";
+        let values = [
+            hash.into(),
+            member.incarnation().as_ref().into(),
+            epoch.into(),
+        ];
+        self.write.execute_raw(pg(sql, values)).await?;
+        Ok(())
+    }
+
+    /// Keeps what the others see of a publisher.
+    pub async fn tell_publisher(
+        &self,
+        member: &Member,
+        hash: &str,
+        published: &Published,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE live_stream SET state = 'live', ingest_domain = $3, address = $4, since = $5, facts = $6 \
+                   WHERE key_hash = $1 AND incarnation = $2";
+        let values = [
+            hash.into(),
+            member.incarnation().as_ref().into(),
+            published.ingest_domain.as_str().into(),
+            published.address.as_str().into(),
+            published.since.into(),
+            published.facts.as_str().into(),
+        ];
+        self.write.execute_raw(pg(sql, values)).await?;
+        Ok(())
+    }
+
+    /// The streams that are live on other nodes, ordered by name.
+    pub async fn live_elsewhere(&self) -> Result<Vec<LiveRow>, StoreError> {
+        let Some(member) = &self.member else {
+            return Ok(Vec::new());
+        };
+        let sql = "SELECT s.domain, s.app, s.stream, s.node, s.incarnation, s.ingest_domain, s.address, s.since, s.facts \
+                   FROM live_stream s JOIN node n ON n.incarnation = s.incarnation WHERE s.state = 'live' AND s.incarnation <> $1 \
+                   ORDER BY s.domain, s.app, s.stream";
+        let values = [member.incarnation().as_ref().into()];
+        let rows = self.read.query_all_raw(pg(sql, values)).await?;
+        let read = |row: &QueryResult| {
+            Ok::<_, DbErr>(LiveRow {
+                key: key_of(row)?,
+                node: row.try_get("", "node")?,
+                incarnation: row.try_get("", "incarnation")?,
+                published: Published {
+                    ingest_domain: row.try_get("", "ingest_domain")?,
+                    address: row.try_get("", "address")?,
+                    since: row.try_get("", "since")?,
+                    facts: row.try_get("", "facts")?,
+                },
+            })
+        };
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// The nodes of the cluster, ordered by name.
+    pub async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        let sql = format!(
+            "SELECT n.id, n.incarnation, n.address, n.rtmp, n.version, n.state, n.since, n.expires_at - {} AS lease_left, \
+             COALESCE(SUM(CASE WHEN s.state = 'live' THEN 1 ELSE 0 END), 0) AS publishers, COUNT(s.key_hash) AS streams \
+             FROM node n LEFT JOIN live_stream s ON s.incarnation = n.incarnation WHERE n.member \
+             GROUP BY n.id, n.incarnation, n.address, n.rtmp, n.version, n.state, n.since, n.expires_at ORDER BY n.id",
+            now_sql(DbBackend::Postgres)
+        );
+        let rows = self.read.query_all_raw(pg(&sql, [])).await?;
+        let read = |row: &QueryResult| {
+            Ok::<_, DbErr>(NodeRow {
+                id: row.try_get("", "id")?,
+                incarnation: row.try_get("", "incarnation")?,
+                address: row.try_get("", "address")?,
+                rtmp: row.try_get("", "rtmp")?,
+                version: row.try_get("", "version")?,
+                state: row.try_get("", "state")?,
+                lease_left_ms: row.try_get("", "lease_left")?,
+                since_ms: row.try_get("", "since")?,
+                publishers: row.try_get("", "publishers")?,
+                streams: row.try_get("", "streams")?,
+            })
+        };
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// The incarnations whose mirrors somebody still needs: those alive, and those that a stream's row names.
+    pub async fn needed_mirrors(&self) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT DISTINCT mirror AS name FROM live_stream UNION SELECT incarnation AS name FROM node";
+        let rows = self.write.query_all_raw(pg(sql, [])).await?;
+        let mut needed = Vec::new();
+        for row in rows {
+            needed.extend(mirrors(&row.try_get::<String>("", "name")?));
+        }
+        needed.sort_unstable();
+        needed.dedup();
+        Ok(needed)
+    }
+
+    /// Whether a mirror of that incarnation is still needed for a stream.
+    pub async fn mirror_is_needed(
+        &self,
+        hash: &str,
+        incarnation: &str,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT mirror FROM live_stream WHERE key_hash = $1";
+        let row = self.write.query_one_raw(pg(sql, [hash.into()])).await?;
+        let text = row
+            .map(|row| row.try_get::<String>("", "mirror"))
+            .transpose()?;
+        Ok(text.is_some_and(|text| mirrors(&text).iter().any(|name| name == incarnation)))
+    }
+}
