@@ -80,6 +80,8 @@ pub struct Cluster {
     idle: Mutex<HashMap<String, Instant>>,
     /// Pushes that were let in and whose publishers are not registered yet, or are.
     entered: Mutex<HashMap<String, Instant>>,
+    /// Pushes that ended, or came to nothing, since the last look.
+    over: Mutex<HashSet<String>>,
     /// Callbacks of nobody's streams that were handed to the sender.
     sent: Mutex<HashSet<i64>>,
 }
@@ -103,6 +105,7 @@ impl Cluster {
             told: Mutex::default(),
             idle: Mutex::default(),
             entered: Mutex::default(),
+            over: Mutex::default(),
             sent: Mutex::default(),
         })
     }
@@ -230,7 +233,14 @@ impl Cluster {
 
     /// Tells the others who publishes here. A publisher of a stream that is another node's by now is cut.
     async fn tell_publishers(&self) -> Result<(), crate::store::StoreError> {
-        locked(&self.entered).retain(|_, at| at.elapsed() < COMING);
+        let mut over = std::mem::take(&mut *locked(&self.over));
+        locked(&self.entered).retain(|hash, at| {
+            let is_coming = at.elapsed() < COMING;
+            if !is_coming {
+                over.insert(hash.clone());
+            }
+            is_coming
+        });
         let publishers = self.app.hub.publishers();
         let mut here: BTreeMap<String, Arc<Publisher>> = BTreeMap::new();
         for publisher in publishers {
@@ -256,18 +266,19 @@ impl Cluster {
                 .await?;
             locked(&self.told).insert(hash.clone(), told);
         }
-        let gone: Vec<String> = {
-            let told = locked(&self.told);
-            told.keys()
-                .filter(|hash| !here.contains_key(*hash))
-                .cloned()
-                .collect()
-        };
-        for hash in gone {
+        over.extend(locked(&self.told).keys().cloned());
+        over.retain(|hash| !here.contains_key(hash) && !locked(&self.entered).contains_key(hash));
+        let mut over = over.into_iter();
+        while let Some(hash) = over.next() {
             if let Some(owned) = self.member.find_owned(&hash) {
-                self.store()
+                let told = self
+                    .store()
                     .left_stream(&self.member, &hash, owned.epoch)
-                    .await?;
+                    .await;
+                if let Err(error) = told {
+                    locked(&self.over).extend(over.chain([hash]));
+                    return Err(error);
+                }
             }
             locked(&self.told).remove(&hash);
         }
@@ -374,8 +385,17 @@ impl Cluster {
             services.notifier.replay(services.clock.busy(), id);
         }
         if let Some(mirror) = &self.mirror {
+            // In this order: whoever joins in between is among the needed.
+            let found = mirror.incarnations().await?;
             let needed = store.needed_mirrors().await.map_err(text)?;
-            mirror.clean(&needed).await?;
+            for incarnation in found.iter().filter(|it| !needed.contains(it)) {
+                let objects = mirror.remove(incarnation).await?;
+                tracing::info!(
+                    incarnation,
+                    objects,
+                    "the mirror of a node that is gone is removed"
+                );
+            }
         }
         Ok(())
     }
@@ -606,7 +626,14 @@ impl Cluster {
             Ok(streams) => {
                 tracing::info!(streams, "the other nodes go on with what was recorded here");
                 for recorder in app.hub.all_recorders() {
-                    recorder.part();
+                    // All of it is in the mirror.
+                    let Some(session) = recorder.part() else {
+                        continue;
+                    };
+                    let folder = app.services.spool.join(session);
+                    if let Err(error) = spool_folder::remove_session(&folder) {
+                        tracing::warn!(%error, folder = %folder.display(), "what is left of a recording that another node goes on with stays");
+                    }
                 }
                 app.hub.drop_recorders();
             }
@@ -623,7 +650,9 @@ impl Entrance for Cluster {
     }
 
     fn left(&self, key: &StreamKey) {
-        locked(&self.entered).remove(&key.hash());
+        let hash = key.hash();
+        locked(&self.entered).remove(&hash);
+        locked(&self.over).insert(hash);
         self.wake.notify_one();
     }
 }

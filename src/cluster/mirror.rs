@@ -299,32 +299,41 @@ impl Mirror {
         Ok(found)
     }
 
-    /// Removes the mirrors of incarnations that nobody needs any more.
-    pub async fn clean(&self, needed: &[String]) -> Result<usize, String> {
-        let mut removed = 0;
-        let mut after = None::<String>;
+    /// The incarnations that have a mirror.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn incarnations(&self) -> Result<Vec<String>, String> {
+        let (mut found, mut after) = (Vec::new(), None::<String>);
         loop {
             let page = self
                 .objects
                 .page(&self.bucket, "", true, after.as_deref(), PAGE)
                 .await
                 .map_err(|error| error.to_string())?;
-            for folder in page.folders {
-                let name = folder.trim_end_matches('/');
-                if !is_session(name) || needed.iter().any(|needed| needed == name) {
-                    continue;
-                }
-                for object in self.names(name).await? {
-                    let gone = self.objects.delete_own(&self.bucket, &object).await;
-                    gone.map_err(|error| error.to_string())?;
-                    removed += 1;
-                }
-            }
+            let names = page
+                .folders
+                .iter()
+                .map(|folder| folder.trim_end_matches('/'));
+            found.extend(names.filter(|name| is_session(name)).map(str::to_owned));
             after = page.next;
             if after.is_none() {
-                return Ok(removed);
+                return Ok(found);
             }
         }
+    }
+
+    /// Removes the mirror of an incarnation; how many objects it had.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn remove(&self, incarnation: &str) -> Result<usize, String> {
+        let names = self.names(incarnation).await?;
+        for name in &names {
+            let gone = self.objects.delete_own(&self.bucket, name).await;
+            gone.map_err(|error| error.to_string())?;
+        }
+        Ok(names.len())
     }
 }
 
