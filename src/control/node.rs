@@ -87,6 +87,7 @@ pub(super) async fn health(ask: Ask) -> Outcome {
 /// The nodes of the cluster; where there is none, this one.
 pub(super) async fn nodes(ask: Ask) -> Outcome {
     let app = &ask.app;
+    let seen = ask.seen();
     if let Some(member) = app.services.store.member() {
         let rows = app.services.store.nodes().await.map_err(Refused::broken)?;
         let own = member.incarnation();
@@ -99,7 +100,7 @@ pub(super) async fn nodes(ask: Ask) -> Outcome {
                     "version": row.version,
                     "api": row.address,
                     "rtmp": row.rtmp,
-                    "oss": app.store_url(),
+                    "oss": app.store_url(&seen),
                     "state": match row.state.as_str() {
                         _ if row.lease_left_ms <= 0 => "silent",
                         "serving" => "ready",
@@ -115,7 +116,6 @@ pub(super) async fn nodes(ask: Ask) -> Outcome {
             .collect();
         return answer(&json!({"total": nodes.len(), "nodes": nodes}));
     }
-    let seen = ask.seen();
     let me = json!({
         "id": app.addresses().node,
         "version": env!("CARGO_PKG_VERSION"),
