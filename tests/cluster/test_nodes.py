@@ -125,7 +125,7 @@ def test_commands_reach_the_owner_through_any_node(nodes):
     took = time.monotonic() - began
     assert took < 2, took
     assert cluster.api("b").ask("RealTimeRecordCommand", **command, Command="start")[1]["Code"] == "TaskAlreadyStarted"
-    live.push(2)
+    live.publishers[-1].push(8)
     cluster.api("b").call("RealTimeRecordCommand", **command, Command="cancel_delay")
     cluster.wait_files(1)
     # Forbidden through B, it is cut at A and does not come back at either.
