@@ -22,6 +22,7 @@ mod app;
 mod certificates;
 pub mod cli;
 mod clock;
+mod cluster;
 mod compare;
 mod config;
 mod connection;
