@@ -424,6 +424,6 @@ mod tests {
             .path()
             .join(session.file_name().unwrap())
             .join(segment_name(0));
-        assert_eq!(std::fs::read(back).unwrap(), b"\0\0234");
+        assert_eq!(std::fs::read(back).unwrap(), b"\x00\x00234");
     }
 }
