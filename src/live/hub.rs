@@ -413,14 +413,6 @@ impl Hub {
         all
     }
 
-    /// The publishers of a streaming domain, or those that were pushed to an ingest domain, ordered by name.
-    #[must_use]
-    pub fn publishers_of(&self, domain: &str) -> Vec<Arc<Publisher>> {
-        let mut all = self.publishers();
-        all.retain(|publisher| publisher.key.domain == domain || publisher.ingest_domain == domain);
-        all
-    }
-
     #[must_use]
     pub fn find(&self, key: &StreamKey) -> Option<Arc<Publisher>> {
         self.streams().get(key).cloned()
