@@ -25,7 +25,7 @@ use crate::config::{self, ClockMode, Config, ConfigError};
 use crate::control;
 use crate::disk::descriptors;
 use crate::disk::lock_file::{self, LockFile};
-use crate::disk::writers::Disk;
+use crate::disk::writers::{Disk, Tap};
 use crate::events::{self, Events, Names};
 use crate::faults::Faults;
 use crate::identity::KeyRing;
@@ -545,7 +545,8 @@ async fn disk_and_mirror(
         return Ok((disk, None));
     };
     let noted = Arc::new(Noted::default());
-    let disk = Disk::tapped(noted.clone()).map_err(|e| data_dir_error(config, e))?;
+    let tap: Arc<dyn Tap> = noted.clone();
+    let disk = Disk::tapped(&tap).map_err(|e| data_dir_error(config, e))?;
     let wanted: String = ids::nonce()
         .chars()
         .filter(char::is_ascii_alphanumeric)

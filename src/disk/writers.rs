@@ -162,7 +162,7 @@ impl Disk {
     }
 
     /// With somebody who copies what is written; short segments, since a copy keeps an open one twice.
-    pub fn tapped(tap: Arc<dyn Tap>) -> io::Result<Self> {
+    pub fn tapped(tap: &Arc<dyn Tap>) -> io::Result<Self> {
         Self::of(TAPPED_SEGMENT_BYTES, Some(tap))
     }
 
@@ -171,12 +171,12 @@ impl Disk {
         Self::of(segment_bytes, None)
     }
 
-    fn of(segment_bytes: u64, tap: Option<Arc<dyn Tap>>) -> io::Result<Self> {
+    fn of(segment_bytes: u64, tap: Option<&Arc<dyn Tap>>) -> io::Result<Self> {
         let spare = Arc::new(Mutex::new(Vec::new()));
         let mut queues = Vec::with_capacity(THREADS);
         for n in 0..THREADS {
             let (send, receive) = channel();
-            let (spare, tap) = (spare.clone(), tap.clone());
+            let (spare, tap) = (spare.clone(), tap.cloned());
             std::thread::Builder::new()
                 .name(format!("spool-{n}"))
                 .spawn(move || serve(&receive, &spare, tap.as_deref()))?;
