@@ -6,12 +6,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use thiserror::Error;
 
 use super::alike::{How, Rule};
 use super::places::Pattern;
-pub use super::tree::MAX_BYTES;
 use super::tree::{Key, Kind, Node};
+pub use super::tree::{MAX_BYTES, ScriptError};
 use super::words::{self, Text};
 use crate::likeness;
 use crate::spec::model::{Access, ActionSpec, Encoding, Kind as Type, Param};
@@ -50,23 +49,6 @@ const MAX_MEDIA_S: f64 = 3_600.0;
 const MEDIA_S: f64 = 6.0;
 /// Longer waits on the other side need to be allowed.
 const SHORT_S: u64 = 60;
-
-/// What is wrong with a script, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("line {line}: {problem}")]
-pub struct ScriptError {
-    pub line: usize,
-    pub problem: String,
-}
-
-impl ScriptError {
-    pub(super) fn at(line: usize, problem: impl Into<String>) -> Self {
-        Self {
-            line,
-            problem: problem.into(),
-        }
-    }
-}
 
 /// What a script does to an account, beyond reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

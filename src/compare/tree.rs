@@ -6,8 +6,7 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
-
-use super::script::ScriptError;
+use thiserror::Error;
 
 /// Largest script.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -15,6 +14,23 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 const MAX_NODES: usize = 20_000;
 /// Deepest nesting.
 const MAX_DEPTH: usize = 32;
+
+/// What is wrong with a script, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("line {line}: {problem}")]
+pub struct ScriptError {
+    pub line: usize,
+    pub problem: String,
+}
+
+impl ScriptError {
+    pub(super) fn at(line: usize, problem: impl Into<String>) -> Self {
+        Self {
+            line,
+            problem: problem.into(),
+        }
+    }
+}
 
 /// A value and the line that it begins on.
 #[derive(Debug, Clone, PartialEq)]
