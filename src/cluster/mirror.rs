@@ -29,12 +29,13 @@ const OBJECT: u64 = 8 << 20;
 const OLD: Duration = Duration::from_secs(60);
 /// The spool's own delay: bytes lie in memory that long before they reach the disk.
 const SPOOL_DELAY: Duration = Duration::from_millis(350);
+/// Between two objects at least, however young the mirror is to be kept.
 const LEAST_BEAT: Duration = Duration::from_millis(50);
 /// Names of a page of a list.
 const PAGE: usize = 1_000;
 /// Objects that are read ahead.
 const AHEAD: usize = 4;
-/// An object is no larger than this.
+/// Bytes that an object has at most.
 const MOST: u64 = 256 << 20;
 
 /// The copy in the object store.
