@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,11 +19,20 @@ from harness.api import Api
 from harness.bucket import Bucket, client
 from harness.publisher import Publisher
 from harness.receiver import Receiver
-from harness.server import Server
+from harness.server import PROJECT, Server
 from harness.stage import ENDPOINT
 from harness.wait import wait_for
 
 LEASE_S = 3
+
+
+def options_of_the_page(name: str, database: str, store: str) -> list[str]:
+    """The options of the line in docs/cluster.md, with the values of this cluster."""
+    text = (PROJECT / "docs/cluster.md").read_text()
+    line = re.search(r"^```sh by=tests/cluster/nodes.py\n(.*?)^```$", text, re.M | re.S)[1]
+    words = shlex.split(line.replace("\\\n", " "))[2:]
+    own = {"--node-id": name, "--database-url": database, "--oss-endpoint": store, "--oss-access-key": "testid:testsecret"}
+    return [own.get(before, word) for before, word in zip(["", *words], words, strict=False)]
 
 
 class Balancer:
@@ -136,11 +146,10 @@ class Nodes:
         if name in self.servers:
             self.gone.append(self.servers.pop(name))
         server = Server(
-            *("--node-id", name, "--node-lease", self.lease, "--spool-mirror", self.mirror, "--cluster-addr", "127.0.0.1:0"),
-            *("--oss-endpoint", store or self.store.oss, "--oss-access-key", "testid:testsecret"),
+            *options_of_the_page(name, database or self.database, store or self.store.oss),
+            *("--node-lease", self.lease, "--spool-mirror", self.mirror, "--cluster-addr", "127.0.0.1:0"),
             *flags,
             data_dir=self.folder / name,
-            environment={"LOCALYUN_DATABASE_URL": database or self.database, "LOCALYUN_CLUSTER": "on"},
         )
         self.servers[name] = server
         self._balance()
