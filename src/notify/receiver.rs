@@ -23,15 +23,20 @@ const IDLE_CONNECTIONS: usize = 4;
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
     // Whoever came first has installed the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .gzip(true)
-        .user_agent(USER_AGENT)
-        .http1_title_case_headers()
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .connect_timeout(CONNECTING)
+    let builder = || {
+        reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .gzip(true)
+            .user_agent(USER_AGENT)
+            .http1_title_case_headers()
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .connect_timeout(CONNECTING)
+    };
+    // A slim image has the certificate of no authority: receivers on http:// need none.
+    builder()
         .build()
+        .or_else(|_| builder().tls_certs_only(std::iter::empty()).build())
 }
 
 /// At most `limit` bytes of an answer's body. `None` when it breaks off before.

@@ -100,13 +100,16 @@ pub struct Forwarder {
 pub fn client(timeout: Duration, ca_file: Option<&Path>) -> Result<Client, String> {
     // Whoever came first has installed the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        // Plain answers are asked for; one that comes packed is unpacked piece by piece, within the limit.
-        .gzip(true)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .connect_timeout(CONNECTING.min(timeout));
+    let plain = || {
+        Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            // Plain answers are asked for; one that comes packed is unpacked piece by piece, within the limit.
+            .gzip(true)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .connect_timeout(CONNECTING.min(timeout))
+    };
+    let mut builder = plain();
     if let Some(path) = ca_file {
         let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let trusted = reqwest::Certificate::from_pem_bundle(&pem)
@@ -117,7 +120,12 @@ pub fn client(timeout: Duration, ca_file: Option<&Path>) -> Result<Client, Strin
         }
         builder = builder.tls_certs_only(trusted);
     }
-    builder.build().map_err(|error| cause(&error))
+    // A slim image has the certificate of no authority: an upstream on http:// needs none.
+    let built = match (builder.build(), ca_file) {
+        (Err(_), None) => plain().tls_certs_only(std::iter::empty()).build(),
+        (built, _) => built,
+    };
+    built.map_err(|error| cause(&error))
 }
 
 /// The innermost reason: the outer ones repeat the address, with what was signed in it.

@@ -276,3 +276,12 @@ def test_a_downgrade_and_an_upgrade_are_told(tmp_path):
     with sqlite3.connect(folder / "localyun.db") as database:
         database.execute("DELETE FROM seaql_migrations WHERE version = 'm9999_later'")
     database.close()
+
+
+def test_a_machine_without_any_authoritys_certificate_is_enough(tmp_path):
+    """As in a slim image without ca-certificates; found in the userland of Debian 11."""
+    none = {"SSL_CERT_FILE": str(tmp_path / "none"), "SSL_CERT_DIR": str(tmp_path / "none")}
+    done = localyun("demo", "--exit", env=none)
+    assert done.returncode == 0, done.stderr
+    with Server(environment=none) as server:
+        assert localyun("health", "--endpoint", server.api, env=none).returncode == 0
