@@ -167,8 +167,8 @@ def memory(table: list[dict]) -> list[str]:
 def retention(operation) -> list[str]:
     """Callbacks go after a week, slices after three months, files and sessions after six, and none before."""
     problems, path, day = [], operation.server.data_dir / "localyun.db", 0
-    stages = ((6, "callback", True), (8, "callback", False), (88, "record_slice", True), (91, "record_slice", False))
-    stages += ((178, "record_file", True), (178, "record_session", True), (182, "record_file", False), (182, "record_session", False))
+    stages = ((6, "callback", True), (8, "callback", False), (88, "record_slice", True), (94, "record_slice", False))
+    stages += ((178, "record_file", True), (178, "record_session", True), (185, "record_file", False), (185, "record_session", False))
     for until, table, kept in stages:
         operation.server.advance((until - day) * DAY)
         day = until
