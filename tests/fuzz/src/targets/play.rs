@@ -148,10 +148,13 @@ fn rtmp(input: &mut Input<'_>) {
         for segment in segments.take().iter() {
             to_client.extend_from_slice(segment);
         }
+        // What a publisher wraps its metadata in is no part of them for a player.
+        let wrapped = kind == TagKind::Data && payload.starts_with(SET_DATA_FRAME);
+        let skipped = if wrapped { SET_DATA_FRAME.len() } else { 0 };
         put.push(Message {
             kind,
             timestamp,
-            payload,
+            payload: payload.slice(skipped..),
         });
         client.feed(&mut to_client).expect("our server's media");
         while let Some(event) = client.poll() {
@@ -163,6 +166,9 @@ fn rtmp(input: &mut Input<'_>) {
     assert_eq!(got, put);
     assert!(to_client.is_empty());
 }
+
+/// The AMF0 string "@setDataFrame".
+const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);

@@ -150,8 +150,10 @@ pub fn run(data: &[u8]) {
     };
     match signed.ask(SECRET) {
         Ok(admitted) => assert_eq!(admitted.key_id.as_deref(), Some("testid")),
-        // The signature is good and the request's word for its body is none.
-        Err(again) if again.code == "InvalidArgument" => {}
+        // The signature is good, and the request's word for its body is none, or it has headers that are not signed.
+        Err(again)
+            if again.string_to_sign.is_none()
+                && ["InvalidArgument", "AccessDenied"].contains(&again.code.as_str()) => {}
         // A signature that covers its own header cannot be made.
         Err(again) => assert!(
             again
