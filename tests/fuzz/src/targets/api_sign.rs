@@ -1,8 +1,8 @@
 //! The API's signatures: what is signed here verifies, one changed byte does not, and nothing verifies under another secret.
 
-use localyun::testing::wire::params::{Pairs, parse_pairs};
 use localyun::testing::rpc::signature_v1;
 use localyun::testing::rpc::signature_v3::{self, Authorization, Parts};
+use localyun::testing::wire::params::{Pairs, parse_pairs};
 
 use crate::input::Input;
 

@@ -4,11 +4,11 @@
 use std::sync::Once;
 
 use localyun::testing::error::ApiError;
+use localyun::testing::spec::{Spec, check};
 use localyun::testing::wire::params::{
     MAX_DEPTH, MAX_INDEX, MAX_NAME, MAX_PAIRS, MAX_VALUE, Node, Tree, parse_pairs,
 };
 use localyun::testing::wire::percent;
-use localyun::testing::spec::{Spec, check};
 
 use crate::input::Input;
 

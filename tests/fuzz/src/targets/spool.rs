@@ -6,16 +6,18 @@ use std::path::Path;
 
 use bytes::Bytes;
 use localyun::testing::live::decide::machine::Cause;
-use localyun::testing::live::recovery::survey;
 use localyun::testing::live::decide::segmenter::Segmenter;
+use localyun::testing::live::decide::timeline::Timeline;
+use localyun::testing::live::recovery::survey;
 use localyun::testing::live::spool::read::SpoolReader;
 use localyun::testing::live::spool::record::{
     Checkpoint, HEAD, Mark, Opening, Record, frame_head, parse, payload_length, put_audio_config,
     put_mark, put_video_config,
 };
 use localyun::testing::live::spool::{Position, segment_name};
-use localyun::testing::live::decide::timeline::Timeline;
-use localyun::testing::media::frame::{AudioCodec, AudioConfig, Frame, Track, VideoCodec, VideoConfig};
+use localyun::testing::media::frame::{
+    AudioCodec, AudioConfig, Frame, Track, VideoCodec, VideoConfig,
+};
 use localyun::testing::model::rule::{Format, FormatRule, OnDemand, Rule};
 use localyun::testing::model::stream_key::StreamKey;
 use tempfile::TempDir;

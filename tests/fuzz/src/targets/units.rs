@@ -55,7 +55,8 @@ fn message(input: &mut Input<'_>, flags: u8, codec: VideoCodec) -> Vec<u8> {
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut codec = [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mpeg4][usize::from(input.u8() % 3)];
+    let mut codec =
+        [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mpeg4][usize::from(input.u8() % 3)];
     let mut reader = AccessUnits::default();
     let mut out: Vec<(VideoCodec, Arrived)> = Vec::new();
     reader.configure(&config(codec), &mut |_| panic!("nothing is held"));
@@ -75,7 +76,8 @@ pub fn run(data: &[u8]) {
         match flags & 7 {
             0 => reader.settle(&mut sink),
             1 if flags & 0xE0 == 0xE0 => {
-                let next = [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mpeg4][usize::from(input.u8() % 3)];
+                let next = [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mpeg4]
+                    [usize::from(input.u8() % 3)];
                 reader.configure(&config(next), &mut sink);
                 // What waits for a picture of the old codec goes with it; it holds no slice.
                 codec = next;
@@ -89,7 +91,14 @@ pub fn run(data: &[u8]) {
                     key: false,
                     data: Bytes::from_static(b"sound"),
                 };
-                reader.audio(Arrived { frame, timestamp, at }, &mut sink);
+                reader.audio(
+                    Arrived {
+                        frame,
+                        timestamp,
+                        at,
+                    },
+                    &mut sink,
+                );
             }
             _ => {
                 let data = message(&mut input, flags, codec);
@@ -104,7 +113,16 @@ pub fn run(data: &[u8]) {
                     key: flags & 0x80 != 0,
                     data: data.into(),
                 };
-                refused |= reader.video(Arrived { frame, timestamp, at }, &mut sink).is_err();
+                refused |= reader
+                    .video(
+                        Arrived {
+                            frame,
+                            timestamp,
+                            at,
+                        },
+                        &mut sink,
+                    )
+                    .is_err();
             }
         }
     }
