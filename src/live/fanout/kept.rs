@@ -8,11 +8,13 @@ use std::fmt::Display;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::log::{Cursor, From, Log, Taken};
 use super::{Headers, Unit};
+use crate::clock;
 use crate::disk::laid::{Laid, Place};
 use crate::media::flv::TagKind;
 use crate::media::rtmp::Message;
@@ -21,6 +23,8 @@ use crate::media::rtmp::Message;
 const MOST_HEAD: usize = 16;
 /// Entries looked through for payloads that reached the disk: those of the last seconds.
 const LOOKED_THROUGH: usize = 1_024;
+/// A payload is on the disk within half a second, or its recording came to nothing and it never will be.
+const WRITTEN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A message as it is kept.
 #[derive(Debug, Clone)]
@@ -181,7 +185,12 @@ impl Reader {
         let mut ready = ready.count();
         if ready == 0 {
             match self.entries.front().map(|entry| &entry.payload) {
-                Some(Payload::OnDisk { rest, .. }) if rest.is_written().await => ready = 1,
+                Some(Payload::OnDisk { rest, .. })
+                    if clock::machine_timeout(WRITTEN_PATIENCE, rest.is_written()).await
+                        == Some(true) =>
+                {
+                    ready = 1;
+                }
                 _ => return self.cut("what was to be there is not written"),
             }
         }
@@ -221,7 +230,6 @@ mod tests {
     use crate::live::spool::write::SpoolWriter;
     use crate::media::frame::{Frame, Track};
     use std::io::Write;
-    use std::time::Duration;
 
     const BOUNDS: Bounds = Bounds {
         groups: 2,
@@ -338,6 +346,17 @@ mod tests {
         let short = Arc::new(tempfile::tempfile().unwrap());
         for laid in &mut laid {
             laid.place = Place::new(short.clone(), 0, 1_000, at_once());
+        }
+        Lightening::default().let_go(&log, &mut laid);
+        assert_eq!(read(&log).await, (Taken::Ended, Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn what_never_reaches_the_disk_is_not_waited_for_for_ever() {
+        let (log, mut laid, _) = filled(1);
+        for laid in &mut laid {
+            let never = Handed::up_to(Arc::default(), 1);
+            laid.place = Place::new(Arc::new(tempfile::tempfile().unwrap()), 0, 1_000, never);
         }
         Lightening::default().let_go(&log, &mut laid);
         assert_eq!(read(&log).await, (Taken::Ended, Vec::new()));
