@@ -315,4 +315,38 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 200_000);
         assert_eq!(progress.pending(), 0);
     }
+
+    /// A writer whose file takes nothing: opened for reading.
+    fn refused(path: &std::path::Path) -> (Disk, impl Fn(&Arc<Progress>) -> Write) {
+        std::fs::write(path, "").unwrap();
+        let file = Arc::new(File::open(path).unwrap());
+        let write = move |progress: &Arc<Progress>| Write {
+            file: file.clone(),
+            offset: 0,
+            data: vec![7; 1_000],
+            progress: progress.clone(),
+            copied: None,
+        };
+        (Disk::start().unwrap(), write)
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_is_never_taken_for_a_done_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, write) = refused(&folder.path().join("f"));
+        let progress = Arc::new(Progress::default());
+        // Those who waited before it failed hear of it as well as those who ask later.
+        let early = Handed::up_to(progress.clone(), 1_000);
+        let waiting = tokio::spawn(async move { early.written().await });
+        tokio::task::yield_now().await;
+        disk.write(0, write(&progress));
+        let handed = Handed::now(progress.clone());
+        assert!(!handed.written().await);
+        assert!(!waiting.await.unwrap());
+        disk.settle().await;
+        assert!(!handed.is_written() && progress.has_failed());
+        // Nothing is left out of the account: whoever bounds what is on its way goes on.
+        assert_eq!(progress.pending(), 0);
+        assert!(progress.is_mine_to_tell() && !progress.is_mine_to_tell());
+    }
 }
