@@ -38,7 +38,6 @@ mod identity;
 mod ids;
 mod likeness;
 mod live;
-mod media;
 mod meter;
 mod metrics;
 mod model;
@@ -63,3 +62,6 @@ mod upstream;
 mod viewer;
 mod web;
 mod wire;
+
+// A crate of its own, which is called by the path that it had as a module.
+use localyun_media as media;

@@ -17,9 +17,9 @@ use bytes::{Bytes, BytesMut};
 use mp4_atom::{Encode, Trex};
 use serde::{Deserialize, Serialize};
 
-use crate::media::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
-pub use crate::media::mp4::MuxError;
-use crate::media::mp4::{
+use crate::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
+pub use crate::mp4::MuxError;
+use crate::mp4::{
     AUDIO_TRACK, AudioClock, AudioTiming, Brands, TrackHeader, VIDEO_TICKS_PER_MS, VIDEO_TIMESCALE,
     VIDEO_TRACK, put_audio_entry, put_box, put_brands, put_full_box, put_movie_header, put_stsd,
     put_trak, put_video_entry,

@@ -6,10 +6,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::media::cmaf::{Fragmenter, Position, init_segment};
-use crate::media::codec::sets::Sets;
-use crate::media::frame::{AudioConfig, Frame, SampleInfo, Track, VideoConfig};
-use crate::media::mp4::MuxError;
+use crate::cmaf::{Fragmenter, Position, init_segment};
+use crate::codec::sets::Sets;
+use crate::frame::{AudioConfig, Frame, SampleInfo, Track, VideoConfig};
+use crate::mp4::MuxError;
 
 /// Media that waits for the configuration of the other track.
 const PATIENCE_MS: i64 = 3_000;
@@ -216,8 +216,8 @@ impl Fragmented {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::flv::file::FlvFile;
-    use crate::media::flv::read::{Item, TagReader};
+    use crate::flv::file::FlvFile;
+    use crate::flv::read::{Item, TagReader};
 
     const H264: &[u8] = include_bytes!("../../fixtures/media/h264_aac.flv");
 
@@ -324,7 +324,7 @@ mod tests {
         let mut out = Fragmented::new();
         out.expect(true, false);
         out.video(VideoConfig {
-            codec: crate::media::frame::VideoCodec::Mpeg4,
+            codec: crate::frame::VideoCodec::Mpeg4,
             record: Bytes::from_static(&[0, 0, 1, 0xB0, 1]),
             width: 16,
             height: 16,

@@ -18,22 +18,22 @@ mod tests;
 
 use thiserror::Error;
 
-use crate::media::codec::CodecError;
-use crate::media::frame::Track;
+use crate::codec::CodecError;
+use crate::frame::Track;
 
-pub(in crate::media) use boxes::{put_box, put_full_box};
-pub(in crate::media) use entry::{put_audio_entry, put_stsd, put_video_entry};
-pub(in crate::media) use header::{Brands, TrackHeader, put_brands, put_movie_header, put_trak};
+pub(crate) use boxes::{put_box, put_full_box};
+pub(crate) use entry::{put_audio_entry, put_stsd, put_video_entry};
+pub(crate) use header::{Brands, TrackHeader, put_brands, put_movie_header, put_trak};
 pub use layout::{HEAD_BLOCK, Layout};
-pub(in crate::media) use timing::{AudioClock, AudioTiming};
+pub(crate) use timing::{AudioClock, AudioTiming};
 
 /// Track ids, in order of their appearance in the movie.
-pub(in crate::media) const VIDEO_TRACK: u32 = 1;
-pub(in crate::media) const AUDIO_TRACK: u32 = 2;
+pub(crate) const VIDEO_TRACK: u32 = 1;
+pub(crate) const AUDIO_TRACK: u32 = 2;
 
 /// Ticks per millisecond and per second of the picture track: the media's clock is exact in milliseconds.
-pub(in crate::media) const VIDEO_TICKS_PER_MS: i64 = 90;
-pub(in crate::media) const VIDEO_TIMESCALE: u32 = 90_000;
+pub(crate) const VIDEO_TICKS_PER_MS: i64 = 90;
+pub(crate) const VIDEO_TIMESCALE: u32 = 90_000;
 
 /// Most samples of one file: six hours at ten times the usual rate.
 pub const MAX_SAMPLES: u32 = 16_000_000;

@@ -20,8 +20,8 @@ use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::media::codec::CodecError;
-use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
+use crate::codec::CodecError;
+use crate::frame::{AudioConfig, Frame, Track, VideoConfig};
 use packet::{Adaptation, Packets, PesTimes};
 use track::{AudioTrack, VideoTrack};
 

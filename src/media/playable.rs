@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::media::codec::unit;
-use crate::media::flv::file::FlvFileError;
-use crate::media::flv::read::{Item, TagReader};
-use crate::media::flv::stream::TagStream;
-use crate::media::fragmented::Fragmented;
-use crate::media::frame::{Frame, Track, VideoCodec, VideoConfig};
-use crate::media::mp4::MuxError;
-use crate::media::mpegts::read::{Found, TsReader};
-use crate::media::mpegts::units::TsError;
+use crate::codec::unit;
+use crate::flv::file::FlvFileError;
+use crate::flv::read::{Item, TagReader};
+use crate::flv::stream::TagStream;
+use crate::fragmented::Fragmented;
+use crate::frame::{Frame, Track, VideoCodec, VideoConfig};
+use crate::mp4::MuxError;
+use crate::mpegts::read::{Found, TsReader};
+use crate::mpegts::units::TsError;
 
 /// What a file is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

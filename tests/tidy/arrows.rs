@@ -56,6 +56,10 @@ impl Source {
                 text,
             })
             .collect();
+        let roots: Vec<&str> = modules
+            .iter()
+            .filter_map(|module| module.file.strip_suffix("/lib.rs"))
+            .collect();
         let known: BTreeSet<&str> = modules.iter().map(|module| module.path.as_str()).collect();
         let parsed: Vec<syn::File> = modules
             .iter()
@@ -77,6 +81,7 @@ impl Source {
             }
             let mut reader = Reader {
                 module: &module.path,
+                root: root_of(&module.file, &roots),
                 known: &known,
                 arrows: &mut arrows,
                 libraries: BTreeSet::new(),
@@ -119,15 +124,28 @@ impl Source {
     }
 }
 
-/// `live/spool/read.rs` is `live::spool::read`; `lib.rs` is the crate itself, with the empty path.
+/// `live/spool/read.rs` is `live::spool::read`; `lib.rs` is the crate itself, with the empty path. `media/lib.rs` is `media`: the root of a crate
+/// below ours, which is called as a module is.
 fn module_path(file: &str) -> String {
     let name = file.trim_end_matches(".rs").trim_end_matches("/mod");
     if name == "lib" {
         String::new()
     } else {
-        name.replace('/', "::")
+        name.trim_end_matches("/lib").replace('/', "::")
     }
 }
+
+/// The path of the root of the crate that a file belongs to.
+fn root_of<'a>(file: &str, roots: &[&'a str]) -> &'a str {
+    let lies_below = |root: &&&str| {
+        file.strip_prefix(**root)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    roots.iter().find(lies_below).copied().unwrap_or_default()
+}
+
+/// What the names of our crates below begin with.
+const CRATES: &str = "localyun_";
 
 /// The modules that a file declares in other files and for tests alone.
 fn declared_for_tests(module: &str, file: &syn::File) -> Vec<String> {
@@ -162,6 +180,8 @@ pub fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
 /// Finds the paths in one module's code: in declarations, in expressions, and in what macros are given.
 struct Reader<'a> {
     module: &'a str,
+    /// What `crate` is in it.
+    root: &'a str,
     known: &'a BTreeSet<&'a str>,
     arrows: &'a mut BTreeSet<Arrow>,
     libraries: BTreeSet<String>,
@@ -223,6 +243,11 @@ impl Reader<'_> {
         }
     }
 
+    fn is_crate_below(&self, name: &str) -> bool {
+        name.strip_prefix(CRATES)
+            .is_some_and(|root| self.known.contains(root))
+    }
+
     fn path(&mut self, path: &[String]) {
         let mut from: Vec<&str> = match self.module {
             "" => Vec::new(),
@@ -231,7 +256,7 @@ impl Reader<'_> {
         let mut rest = path;
         match path[0].as_str() {
             "crate" => {
-                from.clear();
+                from = self.root.split("::").filter(|it| !it.is_empty()).collect();
                 rest = &path[1..];
             }
             "self" => rest = &path[1..],
@@ -240,6 +265,10 @@ impl Reader<'_> {
                     from.pop();
                     rest = &rest[1..];
                 }
+            }
+            first if self.is_crate_below(first) => {
+                from = vec![&first[CRATES.len()..]];
+                rest = &path[1..];
             }
             first => {
                 // A child of this module, or a crate beside ours.

@@ -210,23 +210,28 @@ impl Documents {
 
     pub fn dependencies_missing(&self) -> Vec<String> {
         let reasons = self.text("docs/dependencies.md");
-        let manifest = std::fs::read_to_string(self.root.join("Cargo.toml")).unwrap();
-        let manifest: toml::Table = toml::from_str(&manifest).unwrap();
-        let mut tables: Vec<&toml::Value> = ["dependencies", "dev-dependencies"]
-            .iter()
-            .filter_map(|table| manifest.get(*table))
-            .collect();
-        if let Some(targets) = manifest.get("target").and_then(toml::Value::as_table) {
-            tables.extend(
-                targets
-                    .values()
-                    .filter_map(|target| target.get("dependencies")),
-            );
+        let read = |path: &Path| -> toml::Table {
+            toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+        };
+        let mut manifests = vec![read(&self.root.join("Cargo.toml"))];
+        let below = files_below(&self.root.join("src"), "/Cargo.toml");
+        manifests.extend(below.iter().map(|path| read(path)));
+        let mut names = BTreeSet::new();
+        for manifest in &manifests {
+            let targets = manifest.get("target").and_then(toml::Value::as_table);
+            let targets = targets.into_iter().flat_map(toml::Table::values);
+            let own = ["dependencies", "dev-dependencies"]
+                .iter()
+                .filter_map(|table| manifest.get(*table));
+            let tables = own.chain(targets.filter_map(|target| target.get("dependencies")));
+            for (name, how) in tables.filter_map(toml::Value::as_table).flatten() {
+                if how.get("path").is_none() {
+                    names.insert(name.clone());
+                }
+            }
         }
-        tables
+        names
             .iter()
-            .filter_map(|table| table.as_table())
-            .flat_map(|table| table.keys())
             .filter(|name| !words(reasons).any(|word| word == *name))
             .map(|name| format!("docs/dependencies.md does not say why {name} is there"))
             .collect()

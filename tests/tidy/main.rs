@@ -1,4 +1,5 @@
-//! What rules the house, checked: who may use whom, that every module has a place and a head, that no import circle closes, that every
+//! What rules the house, checked: who may use whom, that every module has a place and a head, that no import circle closes, that nothing is
+//! public for nobody, that every
 //! link and file name in the documents leads somewhere, that every setting and control route stands in its document, and that failures and
 //! units are said where a signature does not say them.
 //!
@@ -16,6 +17,7 @@ mod documents;
 mod map;
 mod parity;
 mod planted;
+mod unused;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -66,6 +68,11 @@ fn the_map_has_no_row_and_no_permission_that_nothing_needs() {
 #[test]
 fn no_import_circle_closes() {
     no_complaints(&circles::against(Source::of_the_project()));
+}
+
+#[test]
+fn what_a_crate_below_shows_is_used() {
+    no_complaints(&unused::in_crates_below(Source::of_the_project()));
 }
 
 #[test]

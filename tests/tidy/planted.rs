@@ -6,6 +6,7 @@ use crate::arrows::Source;
 use crate::circles;
 use crate::documents::{Document, Documents};
 use crate::map::Map;
+use crate::unused;
 use crate::words::Words;
 
 const MAP: &str = r#"
@@ -50,6 +51,59 @@ fn an_arrow_down_passes_and_one_up_does_not() {
         assert_eq!(complaints.len(), 1, "{up}: {complaints:?}");
         assert!(complaints[0].starts_with("an arrow up from kitchen to door"));
     }
+}
+
+#[test]
+fn a_crate_below_is_a_room_like_others() {
+    let map = Map::read(MAP);
+    let kitchen = [
+        ("kitchen/lib.rs", "pub mod pan; pub mod pot;"),
+        ("kitchen/pan.rs", "use crate::pot::Lid;"),
+        ("kitchen/pot.rs", "pub struct Lid;"),
+    ];
+    let with = |file, text| house(&[kitchen.as_slice(), &[(file, text)]].concat());
+    let taken = |source: &Source| {
+        let arrows = source.arrows.iter();
+        arrows
+            .map(|arrow| format!("{} > {}", arrow.from, arrow.to))
+            .collect::<Vec<_>>()
+    };
+    let root = with("lib.rs", "use localyun_kitchen as kitchen;");
+    assert_eq!(taken(&root), [" > kitchen", "kitchen::pan > kitchen::pot"]);
+    let down = with("door.rs", "use localyun_kitchen::pan::Pan;");
+    assert_eq!(
+        taken(&down),
+        ["door > kitchen::pan", "kitchen::pan > kitchen::pot"]
+    );
+    assert_eq!(map.arrows_against(&down), Vec::<String>::new());
+    let circle = house(&[
+        ("kitchen/lib.rs", "pub mod pan; pub mod pot;"),
+        ("kitchen/pan.rs", "use crate::pot::Lid;"),
+        ("kitchen/pot.rs", "use crate::pan::Pan;"),
+    ]);
+    assert_eq!(circles::of(&circle).len(), 1);
+}
+
+#[test]
+fn what_a_crate_below_shows_and_nobody_names_is_told() {
+    let kitchen = [
+        ("kitchen/lib.rs", "pub mod pan;"),
+        (
+            "kitchen/pan.rs",
+            "pub struct Pan; impl Pan { pub fn heat(&self) {} fn wipe(&self) {} } pub const DEEP: u32 = 3; pub(crate) fn inner() {}",
+        ),
+    ];
+    let with = |text| house(&[kitchen.as_slice(), &[("door.rs", text)]].concat());
+    let used = with(
+        "use localyun_kitchen::pan::{Pan, DEEP}; fn ring() { Pan.heat(); say!(\"{DEEP} cm\") }",
+    );
+    assert_eq!(unused::in_crates_below(&used), Vec::<String>::new());
+    let only_named = with(
+        "pub use localyun_kitchen::pan::DEEP; fn ring() { localyun_kitchen::pan::Pan; } #[cfg(test)] mod tests { fn f() { heat() } }",
+    );
+    let told = unused::in_crates_below(&only_named);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("DEEP") && told[1].contains("heat"));
 }
 
 #[test]

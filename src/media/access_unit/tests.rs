@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::frame::Track;
+use crate::frame::Track;
 
 /// x264, Main, interlaced: pictures may be fields; frame_num has four bits.
 const AVCC_1080I: &str =

@@ -5,8 +5,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use mp4_atom::{Encode, FourCC, Mfhd, Styp, Tfdt, Tfhd};
 
 use super::MuxError;
-use crate::media::frame::{SampleInfo, Track};
-use crate::media::mp4::{VIDEO_TRACK, put_box, put_full_box};
+use crate::frame::{SampleInfo, Track};
+use crate::mp4::{VIDEO_TRACK, put_box, put_full_box};
 
 /// sample_depends_on = no other; a sync sample.
 const SYNC: u32 = 0x0200_0000;

@@ -5,7 +5,7 @@ use mp4_atom::{Codec, Decode, Ftyp, Moof, Moov, Styp, Traf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::frame::{AudioCodec, VideoCodec};
+use crate::frame::{AudioCodec, VideoCodec};
 
 fn h264() -> VideoConfig {
     VideoConfig {

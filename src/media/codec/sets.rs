@@ -4,7 +4,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{CodecError, h264, h265};
-use crate::media::frame::{VideoCodec, VideoConfig};
+use crate::frame::{VideoCodec, VideoConfig};
 
 /// The parameter sets of one configuration, in the form of a sample: NAL units with 4-byte lengths, or MPEG-4 part 2's headers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use super::bits::BitReader;
 use super::h264::FieldSyntax;
-use crate::media::frame::VideoCodec;
+use crate::frame::VideoCodec;
 
 /// What a NAL unit is to the pictures around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

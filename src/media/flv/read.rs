@@ -13,9 +13,9 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::TagKind;
-use crate::media::amf0::Amf0Error;
-use crate::media::codec::CodecError;
-use crate::media::frame::{AudioConfig, Track, VideoConfig};
+use crate::amf0::Amf0Error;
+use crate::codec::CodecError;
+use crate::frame::{AudioConfig, Track, VideoConfig};
 
 pub use metadata::Metadata;
 
@@ -26,8 +26,8 @@ pub enum Item {
     VideoConfig(VideoConfig),
     /// The first or a changed configuration of the audio track.
     AudioConfig(AudioConfig),
-    /// What a message holds of coded pictures, in the form of [`Frame::data`](crate::media::frame::Frame::data): one as a rule, a part
-    /// of one from some encoders. [`AccessUnits`](crate::media::access_unit::AccessUnits) makes pictures of it.
+    /// What a message holds of coded pictures, in the form of [`Frame::data`](crate::frame::Frame::data): one as a rule, a part
+    /// of one from some encoders. [`AccessUnits`](crate::access_unit::AccessUnits) makes pictures of it.
     Video {
         /// Decoding time as sent, in milliseconds.
         timestamp: u32,

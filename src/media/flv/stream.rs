@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::TagKind;
 use super::file::{FlvFileError, Tag};
-use crate::media::segments::Segments;
+use crate::segments::Segments;
 
 const FILE_HEADER: usize = 9;
 const TAG_HEADER: usize = 11;

@@ -15,7 +15,7 @@ mod tests;
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use crate::media::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
+use crate::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
 use metadata::{KeyIndex, Pace};
 pub use tag::{TagHead, TagTail};
 use tag::{audio_config_tag, video_config_tag};

@@ -69,7 +69,7 @@ fn decoded(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::hls::{Container, MediaPlaylist, Segment, relative_uri};
+    use crate::hls::{Container, MediaPlaylist, Segment, relative_uri};
 
     #[test]
     fn a_playlist_of_ours_is_read_and_its_objects_are_found() {

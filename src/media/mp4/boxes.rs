@@ -5,7 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::MuxError;
 
 /// Appends a box whose content `body` writes.
-pub(in crate::media) fn put_box(
+pub(crate) fn put_box(
     out: &mut BytesMut,
     kind: &[u8; 4],
     body: impl FnOnce(&mut BytesMut) -> Result<(), MuxError>,
@@ -23,7 +23,7 @@ pub(in crate::media) fn put_box(
 }
 
 /// The same for a box that begins with a version and flags.
-pub(in crate::media) fn put_full_box(
+pub(crate) fn put_full_box(
     out: &mut BytesMut,
     kind: &[u8; 4],
     version: u8,

@@ -8,8 +8,8 @@ use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig};
 use mp4_atom::{Audio, Encode, Esds, Visual};
 
 use super::{MuxError, put_box, put_full_box};
-use crate::media::codec::{h264, h265};
-use crate::media::frame::{AudioCodec, AudioConfig, VideoCodec, VideoConfig};
+use crate::codec::{h264, h265};
+use crate::frame::{AudioCodec, AudioConfig, VideoCodec, VideoConfig};
 
 const VISUAL_STREAM: u8 = 4;
 const AUDIO_STREAM: u8 = 5;
@@ -21,7 +21,7 @@ const MPEG2_LAYER_III: u8 = 0x69;
 const MPEG1_AUDIO: u8 = 0x6B;
 
 /// A sample description box with `count` entries that `entries` writes.
-pub(in crate::media) fn put_stsd(
+pub(crate) fn put_stsd(
     out: &mut BytesMut,
     count: usize,
     entries: impl FnOnce(&mut BytesMut) -> Result<(), MuxError>,
@@ -43,7 +43,7 @@ pub(super) fn check_video(config: &VideoConfig) -> Result<(), MuxError> {
 }
 
 /// The entry of a picture configuration.
-pub(in crate::media) fn put_video_entry(
+pub(crate) fn put_video_entry(
     out: &mut BytesMut,
     config: &VideoConfig,
     track_id: u32,
@@ -81,7 +81,7 @@ pub(in crate::media) fn put_video_entry(
 }
 
 /// The entry of a sound configuration.
-pub(in crate::media) fn put_audio_entry(
+pub(crate) fn put_audio_entry(
     out: &mut BytesMut,
     config: &AudioConfig,
     track_id: u32,

@@ -14,14 +14,14 @@ pub(super) const MOVIE_TIMESCALE: u32 = 1000;
 
 /// Major and compatible brands.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::media) struct Brands {
+pub(crate) struct Brands {
     pub major: &'static [u8; 4],
     pub compatible: &'static [&'static [u8; 4]],
 }
 
 /// What the header boxes say of one track.
 #[derive(Debug, Clone)]
-pub(in crate::media) struct TrackHeader {
+pub(crate) struct TrackHeader {
     pub id: u32,
     /// Width and height of pictures; `None` for sound.
     pub picture: Option<(u32, u32)>,
@@ -34,7 +34,7 @@ pub(in crate::media) struct TrackHeader {
 
 /// A track that does not begin with its first sample at the movie's first instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::media) struct Edit {
+pub(crate) struct Edit {
     pub delay_ms: u64,
     pub media_time: u64,
 }
@@ -55,7 +55,7 @@ impl TrackHeader {
 }
 
 /// The file type box.
-pub(in crate::media) fn put_brands(out: &mut BytesMut, brands: Brands) -> Result<(), MuxError> {
+pub(crate) fn put_brands(out: &mut BytesMut, brands: Brands) -> Result<(), MuxError> {
     let ftyp = Ftyp {
         major_brand: FourCC::new(brands.major),
         minor_version: 0x200,
@@ -66,7 +66,7 @@ pub(in crate::media) fn put_brands(out: &mut BytesMut, brands: Brands) -> Result
 }
 
 /// The movie header box.
-pub(in crate::media) fn put_movie_header(
+pub(crate) fn put_movie_header(
     out: &mut BytesMut,
     duration_ms: u64,
 ) -> Result<(), MuxError> {
@@ -83,7 +83,7 @@ pub(in crate::media) fn put_movie_header(
 }
 
 /// A track box whose sample tables `tables` writes.
-pub(in crate::media) fn put_trak(
+pub(crate) fn put_trak(
     out: &mut BytesMut,
     header: &TrackHeader,
     tables: impl FnOnce(&mut BytesMut) -> Result<(), MuxError>,

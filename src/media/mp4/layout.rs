@@ -14,7 +14,7 @@ use super::{
     VIDEO_TICKS_PER_MS, VIDEO_TIMESCALE, VIDEO_TRACK, put_audio_entry, put_box, put_brands,
     put_movie_header, put_stsd, put_trak, put_video_entry,
 };
-use crate::media::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
+use crate::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
 
 /// How long a picture lasts whose successor is not known and that has no predecessor.
 const LONE_PICTURE_MS: i64 = 40;

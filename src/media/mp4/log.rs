@@ -3,7 +3,7 @@
 //! Six hours are some 1.6 million samples, and an MP4 needs them all before its first byte. Times are kept as steps and
 //! sizes in as many bytes as they need: 5 to 7 bytes a sample together. Every table is derived by reading the log again.
 
-use crate::media::frame::{SampleInfo, Track};
+use crate::frame::{SampleInfo, Track};
 
 /// Samples in the order their payloads follow each other.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 //! choice of tables depend on.
 
 use super::{MAX_CONFIGS, MAX_CTS_MS, MAX_STEP_MS, MAX_SWITCHES, MuxError};
-use crate::media::frame::SampleInfo;
+use crate::frame::SampleInfo;
 
 /// Largest time stamp; far beyond any recording and far below any overflow.
 const MAX_TIME_MS: u64 = 1 << 43;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use read::read;
 
 use super::*;
-use crate::media::frame::{AudioCodec, AudioConfig, SampleInfo, VideoCodec, VideoConfig};
+use crate::frame::{AudioCodec, AudioConfig, SampleInfo, VideoCodec, VideoConfig};
 
 const AVCC: &[u8] = &[
     1, 0x4D, 0x00, 0x1E, 0xFC, 0xE1, 0, 4, 0x67, 0x4D, 0x00, 0x1E, 1, 0, 2, 0x68, 0xEE,

@@ -6,15 +6,15 @@
 //! stamps win.
 
 use super::MuxError;
-use crate::media::codec::aac;
-use crate::media::frame::{AudioCodec, AudioConfig};
+use crate::codec::aac;
+use crate::frame::{AudioCodec, AudioConfig};
 
 /// A stamp may be off by its rounding, and so may the first one.
 const TOLERANCE_US: u64 = 1_500;
 
 /// Sample rate and frame length of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::media) struct AudioTiming {
+pub(crate) struct AudioTiming {
     pub sample_rate: u32,
     pub frame_samples: u32,
 }
@@ -47,7 +47,7 @@ impl AudioTiming {
 
 /// Places frames on a time scale.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::media) struct AudioClock {
+pub(crate) struct AudioClock {
     timescale: u32,
     /// Where the last frame began and where the next one begins if it follows without a gap.
     last: u64,

@@ -1,7 +1,7 @@
 //! The ADTS header (ISO/IEC 14496-3 clause 1.A.3.2) that AAC frames carry in a transport stream.
 
 use super::MuxError;
-use crate::media::codec::aac::{self, Asc};
+use crate::codec::aac::{self, Asc};
 
 /// Bytes of a header without checksum.
 pub(super) const HEADER: usize = 7;

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::PACKET;
-use crate::media::frame::Track;
+use crate::frame::Track;
 
 const HEADER: usize = 4;
 const CAPACITY: usize = PACKET - HEADER;

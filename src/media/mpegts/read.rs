@@ -8,7 +8,7 @@ mod pictures;
 mod sound;
 
 use super::units::{Demuxed, StreamId, TsError, TsUnits, Unit};
-use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
+use crate::frame::{AudioConfig, Frame, Track, VideoConfig};
 use pictures::Pictures;
 use sound::Sound;
 

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::frame::{AudioCodec, VideoCodec};
+use crate::frame::{AudioCodec, VideoCodec};
 
 const SPS: [u8; 4] = [0x67, 0x4D, 0x00, 0x1E];
 const PPS: [u8; 2] = [0x68, 0xEE];

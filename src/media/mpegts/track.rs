@@ -5,8 +5,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::MuxError;
 use super::adts::{self, Adts};
-use crate::media::codec::{aac, h264, h265, mpeg4};
-use crate::media::frame::{AudioCodec, AudioConfig, Frame, VideoCodec, VideoConfig};
+use crate::codec::{aac, h264, h265, mpeg4};
+use crate::frame::{AudioCodec, AudioConfig, Frame, VideoCodec, VideoConfig};
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// Access unit delimiters that allow every slice type.

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 
 use super::PACKET;
-use crate::media::frame::Track;
+use crate::frame::Track;
 
 pub(super) const SYNC: u8 = 0x47;
 const PAT_PID: u16 = 0;

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::media::segments::Segments;
+use crate::segments::Segments;
 
 /// The timestamp field that says "see the extended timestamp".
 const EXTENDED: u32 = 0xFF_FFFF;

@@ -13,7 +13,7 @@ use super::command::{self, Command};
 use super::handshake::Handshake;
 use super::message::{self, Incoming, id};
 use super::{Limits, Message, RtmpError, TagKind};
-use crate::media::amf0::Value;
+use crate::amf0::Value;
 
 /// Bytes of a chunk of what is published: most messages fit into one chunk.
 const CHUNK_SIZE: u32 = 64 * 1024;

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::chunk_write::{ChunkWriter, MessageHeader};
 use super::message::id;
 use super::{Limits, RtmpError};
-use crate::media::amf0::{self, Value};
+use crate::amf0::{self, Value};
 
 /// Chunk stream on which commands go out.
 const COMMAND_CHUNK_STREAM: u8 = 3;

@@ -8,16 +8,16 @@ use super::{Message, RtmpError, TagKind};
 
 /// Message type ids.
 pub(super) mod id {
-    pub(in crate::media::rtmp) const SET_CHUNK_SIZE: u8 = 1;
-    pub(in crate::media::rtmp) const ABORT: u8 = 2;
-    pub(in crate::media::rtmp) const ACKNOWLEDGEMENT: u8 = 3;
-    pub(in crate::media::rtmp) const USER_CONTROL: u8 = 4;
-    pub(in crate::media::rtmp) const WINDOW_ACK_SIZE: u8 = 5;
-    pub(in crate::media::rtmp) const SET_PEER_BANDWIDTH: u8 = 6;
-    pub(in crate::media::rtmp) const DATA_AMF3: u8 = 15;
-    pub(in crate::media::rtmp) const COMMAND_AMF3: u8 = 17;
-    pub(in crate::media::rtmp) const COMMAND_AMF0: u8 = 20;
-    pub(in crate::media::rtmp) const AGGREGATE: u8 = 22;
+    pub(in crate::rtmp) const SET_CHUNK_SIZE: u8 = 1;
+    pub(in crate::rtmp) const ABORT: u8 = 2;
+    pub(in crate::rtmp) const ACKNOWLEDGEMENT: u8 = 3;
+    pub(in crate::rtmp) const USER_CONTROL: u8 = 4;
+    pub(in crate::rtmp) const WINDOW_ACK_SIZE: u8 = 5;
+    pub(in crate::rtmp) const SET_PEER_BANDWIDTH: u8 = 6;
+    pub(in crate::rtmp) const DATA_AMF3: u8 = 15;
+    pub(in crate::rtmp) const COMMAND_AMF3: u8 = 17;
+    pub(in crate::rtmp) const COMMAND_AMF0: u8 = 20;
+    pub(in crate::rtmp) const AGGREGATE: u8 = 22;
 }
 
 const STREAM_BEGIN: u16 = 0;

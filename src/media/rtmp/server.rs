@@ -20,8 +20,8 @@ use super::command;
 use super::handshake::Handshake;
 use super::message::{self, Incoming, id};
 use super::{Limits, Message, RtmpError, TagKind};
-use crate::media::amf0::Value;
-use crate::media::segments::Segments;
+use crate::amf0::Value;
+use crate::segments::Segments;
 
 /// What the peer did.
 #[derive(Debug, Clone, PartialEq)]

@@ -28,8 +28,9 @@ def of_the_program(root: Path, target: str) -> list[dict[str, Any]]:
             if linked and not macro and dependency["pkg"] not in seen:
                 seen.add(dependency["pkg"])
                 open_ones.append(dependency["pkg"])
-    seen.discard(own)
-    return sorted((packages[name] for name in seen), key=lambda package: (package["name"], package["version"]))
+    # Without a source: ours.
+    others = (packages[name] for name in seen if packages[name]["source"])
+    return sorted(others, key=lambda package: (package["name"], package["version"]))
 
 
 def papers(package: dict[str, Any]) -> list[str]:

@@ -4,8 +4,8 @@ use bytes::{Buf, Bytes};
 
 use super::extended::{self, Forms, OtherTracks, Share};
 use super::{Item, TagError, UnsupportedNotice, fourcc_name, own_record};
-use crate::media::codec::{aac, mp3};
-use crate::media::frame::{AudioCodec, AudioConfig, Track};
+use crate::codec::{aac, mp3};
+use crate::frame::{AudioCodec, AudioConfig, Track};
 
 const TRACK: Track = Track::Audio;
 
@@ -192,7 +192,7 @@ impl AudioReader {
     }
 }
 
-fn codec_error(source: crate::media::codec::CodecError) -> TagError {
+fn codec_error(source: crate::codec::CodecError) -> TagError {
     TagError::Codec {
         track: TRACK,
         source,

@@ -6,7 +6,7 @@
 use bytes::{Buf, Bytes};
 
 use super::{Item, TagError};
-use crate::media::frame::Track;
+use crate::frame::Track;
 
 /// How long other tracks may come without a default one, in the publisher's milliseconds, before it is taken for missing.
 const PATIENCE_MS: u32 = 4_000;

@@ -1,7 +1,7 @@
 //! Script tags: `onMetaData`, with or without the `@setDataFrame` that publishers put before it.
 
 use super::TagError;
-use crate::media::amf0::{self, Value};
+use crate::amf0::{self, Value};
 
 /// What the encoder says of its stream; nothing of it is verified.
 #[derive(Debug, Clone, PartialEq, Default)]

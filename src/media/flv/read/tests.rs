@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::frame::{AudioCodec, VideoCodec};
+use crate::frame::{AudioCodec, VideoCodec};
 
 /// Constrained Baseline, 1280 x 720.
 const AVCC: &[u8] = &[
@@ -261,7 +261,7 @@ fn unsupported_codecs_are_named_once() {
 
 #[test]
 fn metadata_with_and_without_set_data_frame() {
-    use crate::media::amf0::{Value, encode};
+    use crate::amf0::{Value, encode};
     let fields = Value::EcmaArray(vec![
         ("width".into(), 1280.0.into()),
         ("height".into(), (-1.0).into()),
@@ -334,8 +334,8 @@ fn clips_of_real_encoders() {
         ("hevc_enhanced", 250, 5, 431),
         ("audio_only", 0, 0, 431),
     ] {
-        let path = format!("{}/fixtures/media/{clip}.flv", env!("CARGO_MANIFEST_DIR"));
-        let file = crate::media::flv::file::FlvFile::new(std::fs::read(path).unwrap().into());
+        let path = format!("{}/../../fixtures/media/{clip}.flv", env!("CARGO_MANIFEST_DIR"));
+        let file = crate::flv::file::FlvFile::new(std::fs::read(path).unwrap().into());
         let mut reader = TagReader::new();
         let mut found = (0, 0, 0);
         for tag in file.unwrap() {

@@ -8,8 +8,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::extended::{self, Forms, OtherTracks, Share};
 use super::nal::with_long_lengths;
 use super::{Item, TagError, UnsupportedNotice, fourcc_name, own_record};
-use crate::media::codec::{CodecError, h264, h265, mpeg4};
-use crate::media::frame::{Track, VideoCodec, VideoConfig};
+use crate::codec::{CodecError, h264, h265, mpeg4};
+use crate::frame::{Track, VideoCodec, VideoConfig};
 
 const TRACK: Track = Track::Video;
 

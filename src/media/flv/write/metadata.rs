@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::tag::{audio_codec_id, video_codec_id};
 use super::{MAX_KEY_FRAMES, MuxError};
-use crate::media::amf0::{self, Value};
-use crate::media::frame::{AudioConfig, SampleInfo, VideoConfig};
+use crate::amf0::{self, Value};
+use crate::frame::{AudioConfig, SampleInfo, VideoConfig};
 
 /// How long a frame lasts that has no neighbour.
 const LONE_FRAME_MS: i64 = 40;

@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{MAX_TAG_BODY, MuxError};
-use crate::media::flv::TagKind;
-use crate::media::frame::{AudioCodec, AudioConfig, SampleInfo, VideoCodec, VideoConfig};
+use crate::flv::TagKind;
+use crate::frame::{AudioCodec, AudioConfig, SampleInfo, VideoCodec, VideoConfig};
 
 const TAG_HEADER: usize = 11;
 const BACK_POINTER: usize = 4;

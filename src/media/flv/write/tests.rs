@@ -4,10 +4,10 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::amf0::{self, Value};
-use crate::media::flv::TagKind;
-use crate::media::flv::file::{FlvFile, Tag};
-use crate::media::frame::{AudioCodec, VideoCodec};
+use crate::amf0::{self, Value};
+use crate::flv::TagKind;
+use crate::flv::file::{FlvFile, Tag};
+use crate::frame::{AudioCodec, VideoCodec};
 
 fn video(codec: VideoCodec, record: &'static [u8]) -> VideoConfig {
     VideoConfig {

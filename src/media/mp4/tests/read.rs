@@ -3,8 +3,8 @@
 use bytes::Buf;
 use mp4_atom::{Decode, Ftyp, Moov, Stbl, StszSamples, Trak};
 
-use crate::media::mp4::layout::LONG_BYTES;
-use crate::media::mp4::{HEAD_BLOCK, Layout};
+use crate::mp4::layout::LONG_BYTES;
+use crate::mp4::{HEAD_BLOCK, Layout};
 
 pub(super) struct Read {
     pub moov: Moov,

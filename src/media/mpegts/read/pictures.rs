@@ -4,8 +4,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Found;
-use crate::media::codec::{h264, h265, mpeg4, unit};
-use crate::media::frame::{Frame, Track, VideoCodec, VideoConfig};
+use crate::codec::{h264, h265, mpeg4, unit};
+use crate::frame::{Frame, Track, VideoCodec, VideoConfig};
 
 /// Parameter sets of a kind that are kept.
 const MOST_SETS: usize = 16;

@@ -3,8 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Found, ms};
-use crate::media::codec::{aac, mp3};
-use crate::media::frame::{AudioCodec, AudioConfig, Frame, Track};
+use crate::codec::{aac, mp3};
+use crate::frame::{AudioCodec, AudioConfig, Frame, Track};
 
 /// Bytes of a frame that is not whole yet; the longest of either codec is 8 KiB.
 const MOST_HELD: usize = 16 * 1024;

@@ -4,11 +4,11 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::flv::file::FlvFile;
-use crate::media::flv::read::{Item, TagReader};
-use crate::media::frame::Track;
-use crate::media::mpegts::units::{MOST_STRAY, MOST_UNIT, SYNC};
-use crate::media::mpegts::{Continuity, PACKET, TsMuxer};
+use crate::flv::file::FlvFile;
+use crate::flv::read::{Item, TagReader};
+use crate::frame::Track;
+use crate::mpegts::units::{MOST_STRAY, MOST_UNIT, SYNC};
+use crate::mpegts::{Continuity, PACKET, TsMuxer};
 
 /// Configurations and frames of a fixture.
 fn source(file: &'static [u8]) -> (Option<VideoConfig>, Option<AudioConfig>, Vec<Frame>) {

@@ -1,8 +1,8 @@
 //! What our own muxer writes comes out in units, however it is cut; other bytes are refused or passed over.
 
 use super::*;
-use crate::media::frame::{AudioCodec, AudioConfig, Frame, VideoCodec, VideoConfig};
-use crate::media::mpegts::{Continuity, TsMuxer};
+use crate::frame::{AudioCodec, AudioConfig, Frame, VideoCodec, VideoConfig};
+use crate::mpegts::{Continuity, TsMuxer};
 
 const AVCC: &[u8] = &[
     1, 0x4D, 0x00, 0x1E, 0xFF, 0xE1, 0, 4, 0x67, 0x4D, 0x00, 0x1E, 1, 0, 2, 0x68, 0xEE,

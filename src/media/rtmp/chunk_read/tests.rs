@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::rtmp::chunk_write::{ChunkWriter, MessageHeader};
+use crate::rtmp::chunk_write::{ChunkWriter, MessageHeader};
 
 fn reader() -> ChunkReader {
     ChunkReader::new(Limits::default())

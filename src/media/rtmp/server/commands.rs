@@ -1,10 +1,10 @@
 //! What the server does about each command (RTMP 1.0 clause 7.2, and the FC* calls that every encoder makes).
 
 use super::{Event, Publish, ServerSession};
-use crate::media::amf0::Value;
-use crate::media::rtmp::RtmpError;
-use crate::media::rtmp::command::{self, Command};
-use crate::media::rtmp::message::{self, id};
+use crate::amf0::Value;
+use crate::rtmp::RtmpError;
+use crate::rtmp::command::{self, Command};
+use crate::rtmp::message::{self, id};
 
 /// Our window and the bandwidth that we ask of the peer: large, since a publisher has to wait for nothing.
 const WINDOW: u32 = 5_000_000;

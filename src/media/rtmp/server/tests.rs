@@ -7,11 +7,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::amf0;
-use crate::media::rtmp::TagKind;
-use crate::media::rtmp::chunk_write::MessageHeader;
-use crate::media::rtmp::command::Command;
-use crate::media::rtmp::handshake::PACKET;
+use crate::amf0;
+use crate::rtmp::TagKind;
+use crate::rtmp::chunk_write::MessageHeader;
+use crate::rtmp::command::Command;
+use crate::rtmp::handshake::PACKET;
 
 /// A session and the client's writer towards it.
 struct Peer {
