@@ -21,39 +21,26 @@
 
 mod actions;
 mod app;
+#[path = "base/lib.rs"]
+mod base;
 mod certificates;
 pub mod cli;
-mod clock;
 mod cluster;
 mod compare;
 mod config;
-mod connection;
 mod control;
 mod diagnosis;
-mod disk;
-mod error;
-mod events;
-mod faults;
-mod identity;
-mod ids;
-mod likeness;
 mod live;
 mod meter;
-mod metrics;
 mod model;
-mod notes;
 mod notifier;
 mod notify;
+#[path = "objects/lib.rs"]
 mod objects;
-mod peer;
 mod publisher;
 mod rpc;
-mod secrets;
 mod server;
 mod services;
-mod sinks;
-mod site;
-mod spec;
 mod store;
 #[doc(hidden)]
 pub mod testing;
@@ -61,7 +48,7 @@ mod tls;
 mod upstream;
 mod viewer;
 mod web;
-mod wire;
 
 // A crate of its own, which is called by the path that it had as a module.
+use base::{clock, connection, disk, error, events, faults, identity, ids, likeness, metrics, notes, peer, secrets, sinks, site, spec, wire};
 use localyun_media as media;

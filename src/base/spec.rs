@@ -25,7 +25,7 @@ pub use model::ActionSpec;
 static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/api-spec/2016-11-01/actions");
 /// Actions that the product has retired and that are answered here all the same, in their last documented form.
 static RETIRED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/api-spec/2016-11-01/retired");
-const PATCHES: &str = include_str!("../api-spec/patches.json");
+const PATCHES: &str = include_str!("../../api-spec/patches.json");
 
 /// A longer name than this is nobody's typing error, and comparing it would cost time.
 const LONGEST_GUESS: usize = 128;
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn all_files_parse_and_agree_with_the_manifest() {
         let manifest: serde_json::Value =
-            serde_json::from_str(include_str!("../api-spec/2016-11-01/manifest.json")).unwrap();
+            serde_json::from_str(include_str!("../../api-spec/2016-11-01/manifest.json")).unwrap();
         let spec = Spec::embedded();
         assert_eq!(spec.names().len(), 437);
         assert_eq!(manifest["count"], 437);

@@ -234,7 +234,7 @@ mod tests {
     type Facts = (u16, String);
 
     fn documented() -> BTreeMap<String, Facts> {
-        let text = include_str!("../../api-spec/errors.json");
+        let text = include_str!("../../../api-spec/errors.json");
         let json: serde_json::Value = serde_json::from_str(text).unwrap();
         let rows = json["errors"].as_array().unwrap();
         let map: BTreeMap<String, Facts> = rows
@@ -300,7 +300,7 @@ mod tests {
         for (wire, sentence) in DOCUMENTED {
             assert_eq!(Code::from_wire(wire).message(), sentence, "{wire}");
         }
-        let text = include_str!("../../api-spec/errors.json");
+        let text = include_str!("../../../api-spec/errors.json");
         let json: serde_json::Value = serde_json::from_str(text).unwrap();
         let rows = json["errors"].as_array().unwrap().iter();
         let mut marked: Vec<&str> = rows
