@@ -21,8 +21,6 @@
 
 mod actions;
 mod app;
-#[path = "base/lib.rs"]
-mod base;
 mod certificates;
 pub mod cli;
 mod cluster;
@@ -35,8 +33,6 @@ mod meter;
 mod model;
 mod notifier;
 mod notify;
-#[path = "objects/lib.rs"]
-mod objects;
 mod publisher;
 mod rpc;
 mod server;
@@ -49,6 +45,7 @@ mod upstream;
 mod viewer;
 mod web;
 
-// A crate of its own, which is called by the path that it had as a module.
-use base::{clock, connection, disk, error, events, faults, identity, ids, likeness, metrics, notes, peer, secrets, sinks, site, spec, wire};
+// Crates of their own (docs/design/house.md), whose parts are called as modules of this one are.
+use localyun_base::{clock, connection, disk, error, events, faults, identity, ids, likeness, metrics, notes, peer, secrets, sinks, site, spec, wire};
 use localyun_media as media;
+use localyun_objects as objects;

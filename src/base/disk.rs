@@ -4,6 +4,6 @@
 pub mod descriptors;
 pub mod held;
 pub mod laid;
-pub(crate) mod large_file;
+pub mod large_file;
 pub mod lock_file;
 pub mod writers;

@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, UnixMs, machine_now};
-use crate::model::stream_key::StreamKey;
 
 /// Events kept.
 pub const KEPT: usize = 16_384;
@@ -109,16 +108,6 @@ impl Names<'_> {
         app: "",
         stream: "",
     };
-}
-
-impl<'a> From<&'a StreamKey> for Names<'a> {
-    fn from(key: &'a StreamKey) -> Self {
-        Self {
-            domain: &key.domain,
-            app: &key.app,
-            stream: &key.stream,
-        }
-    }
 }
 
 /// One event.
@@ -408,8 +397,12 @@ mod tests {
     #[test]
     fn an_event_keeps_its_names_and_what_it_tells() {
         let events = events();
-        let key = StreamKey::new("d", "live", "s");
-        events.tell(Kind::Publish, &key, &json!({"client": "x"}));
+        let stream = Names {
+            domain: "d",
+            app: "live",
+            stream: "s",
+        };
+        events.tell(Kind::Publish, stream, &json!({"client": "x"}));
         events.tell(
             Kind::Call,
             Names::NONE,
@@ -425,7 +418,7 @@ mod tests {
         let [published, big, cut] = batch.events.as_slice() else {
             panic!("three were told")
         };
-        assert_eq!(published.names(), Names::from(&key));
+        assert_eq!(published.names(), stream);
         assert_eq!(published.data(), r#"{"client":"x"}"#);
         assert_eq!(big.data(), r#"{"too_long":16394}"#);
         assert_eq!((cut.names().domain.len(), cut.data()), (NAME_KEPT, "{}"));

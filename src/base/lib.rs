@@ -1,4 +1,7 @@
-//! What everything stands on and what knows nothing of streams or rules.
+//! What everything stands on and what knows nothing of rules or streams: time, ids, disk, connections, keys, errors, the description of the API.
+//!
+//! A crate of its own, so that a check of what lies above does not read it again. Nobody but localyun uses it, so every name may change.
+#![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod connection;

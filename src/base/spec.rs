@@ -22,9 +22,9 @@ mod patch;
 
 pub use model::ActionSpec;
 
-static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/api-spec/2016-11-01/actions");
+static ACTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../api-spec/2016-11-01/actions");
 /// Actions that the product has retired and that are answered here all the same, in their last documented form.
-static RETIRED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/api-spec/2016-11-01/retired");
+static RETIRED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../api-spec/2016-11-01/retired");
 const PATCHES: &str = include_str!("../../api-spec/patches.json");
 
 /// A longer name than this is nobody's typing error, and comparing it would cost time.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::events::Names;
+
 /// The longest application or stream name that is accepted, in bytes.
 pub const MAX_NAME: usize = 255;
 
@@ -41,6 +43,16 @@ impl StreamKey {
 impl std::fmt::Display for StreamKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}/{}", self.domain, self.app, self.stream)
+    }
+}
+
+impl<'a> From<&'a StreamKey> for Names<'a> {
+    fn from(key: &'a StreamKey) -> Self {
+        Self {
+            domain: &key.domain,
+            app: &key.app,
+            stream: &key.stream,
+        }
     }
 }
 

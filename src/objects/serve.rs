@@ -66,7 +66,7 @@ use crate::connection::Line;
 use crate::connection::framing::original_name;
 use crate::connection::unread::close_after;
 use crate::identity::KeyRing;
-use crate::objects::folder::FolderStore;
+use crate::folder::FolderStore;
 use crate::secrets;
 
 /// An answer that a test armed in place of the real one.

@@ -125,9 +125,11 @@ impl Source {
 }
 
 /// `live/spool/read.rs` is `live::spool::read`; `lib.rs` is the crate itself, with the empty path. `media/lib.rs` is `media`: the root of a crate
-/// below ours, which is called as a module is.
+/// below ours, which is called as a module is. `base/` lends its
+/// rooms to all: they are called as if they lay beside the others.
 fn module_path(file: &str) -> String {
     let name = file.trim_end_matches(".rs").trim_end_matches("/mod");
+    let name = name.strip_prefix(BASE_FOLDER).unwrap_or(name);
     if name == "lib" {
         String::new()
     } else {
@@ -141,11 +143,15 @@ fn root_of<'a>(file: &str, roots: &[&'a str]) -> &'a str {
         file.strip_prefix(**root)
             .is_some_and(|rest| rest.starts_with('/'))
     };
-    roots.iter().find(lies_below).copied().unwrap_or_default()
+    let root = roots.iter().find(lies_below).copied().unwrap_or_default();
+    if root == BASE { "" } else { root }
 }
 
 /// What the names of our crates below begin with.
 const CRATES: &str = "localyun_";
+/// The crate whose rooms are called as if they lay beside those of the program.
+const BASE: &str = "base";
+const BASE_FOLDER: &str = "base/";
 
 /// The modules that a file declares in other files and for tests alone.
 fn declared_for_tests(module: &str, file: &syn::File) -> Vec<String> {
@@ -245,7 +251,7 @@ impl Reader<'_> {
 
     fn is_crate_below(&self, name: &str) -> bool {
         name.strip_prefix(CRATES)
-            .is_some_and(|root| self.known.contains(root))
+            .is_some_and(|root| root == BASE || self.known.contains(root))
     }
 
     fn path(&mut self, path: &[String]) {
@@ -267,7 +273,8 @@ impl Reader<'_> {
                 }
             }
             first if self.is_crate_below(first) => {
-                from = vec![&first[CRATES.len()..]];
+                let root = &first[CRATES.len()..];
+                from = if root == BASE { Vec::new() } else { vec![root] };
                 rest = &path[1..];
             }
             first => {
@@ -280,6 +287,14 @@ impl Reader<'_> {
             }
         }
         let mut target = from.join("::");
+        // What the root of a crate below takes from the base is called there as it is everywhere.
+        if let Some(first) = rest.first()
+            && path[0] == "crate"
+            && !self.known.contains([target.as_str(), first].join("::").as_str())
+            && self.known.contains(first.as_str())
+        {
+            target.clear();
+        }
         let mut taken = String::new();
         for name in rest {
             let longer = format!("{target}::{name}");

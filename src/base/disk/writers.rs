@@ -57,12 +57,6 @@ impl Progress {
     pub fn is_mine_to_tell(&self) -> bool {
         !self.told.swap(true, Ordering::AcqRel)
     }
-
-    /// Waits until everything is written.
-    #[cfg(test)]
-    pub async fn wait_all(self: Arc<Self>) {
-        Handed::now(self).written().await;
-    }
 }
 
 /// What a session had handed over at one moment.

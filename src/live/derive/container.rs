@@ -211,7 +211,7 @@ mod tests {
             });
         }
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         Span {
             from,
             to: writer.position(),

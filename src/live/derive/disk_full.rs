@@ -130,7 +130,7 @@ mod tests {
             writer.frame(&frame(n * 40));
         }
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         let span = Span {
             from,
             to: writer.position(),

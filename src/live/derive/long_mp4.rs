@@ -228,7 +228,7 @@ mod tests {
             });
         }
         let to = writer.position();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         let file = File {
             lane: 0,
             number: 0,

@@ -389,7 +389,7 @@ mod tests {
             });
             if number == 1 {
                 writer.flush();
-                writer.progress().wait_all().await;
+                writer.handed().written().await;
             }
             let mut laid = Vec::new();
             writer.take_laid(false, &mut laid);

@@ -411,7 +411,7 @@ mod tests {
             writer.frame(&Frame { track, ..frame(n) });
         }
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         let whole = Span {
             from: places[0],
             to: writer.position(),
@@ -463,7 +463,7 @@ mod tests {
             writer.frame(&frame(n));
         }
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         let whole = std::fs::read(path.join(segment_name(0))).unwrap();
         assert_eq!(whole.len(), 5 * (HEAD + 1000));
         for cut in [
@@ -495,7 +495,7 @@ mod tests {
             }
         }
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         let middle = path.join(segment_name(1));
         let whole = std::fs::read(&middle).unwrap();
         for cut in (0..whole.len()).step_by(97) {
@@ -521,7 +521,7 @@ mod tests {
         let to = writer.position();
         writer.frame(&frame(4));
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         assert_eq!(read_all(&path).0, [1, 2, 3, 4]);
         let mut reader = SpoolReader::span(
             &path,
@@ -558,7 +558,7 @@ mod tests {
             }
         }
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         let listed = |to| {
             let span = Span {
                 from,

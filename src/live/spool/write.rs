@@ -294,7 +294,7 @@ mod tests {
         writer.take_laid(true, &mut laid);
         assert!(laid.len() < 3);
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         writer.take_laid(true, &mut laid);
         writer.take_laid(false, &mut laid);
         let told: Vec<usize> = laid.iter().map(|laid| laid.bytes.len()).collect();
@@ -319,7 +319,7 @@ mod tests {
             writer.frame(&frame(number, LAID_BYTES));
         }
         writer.flush();
-        writer.progress().wait_all().await;
+        writer.handed().written().await;
         let mut laid = Vec::new();
         writer.take_laid(true, &mut laid);
         assert_eq!(laid.len(), MOST_LAID);

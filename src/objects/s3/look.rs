@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use futures_util::stream;
 
 use super::Client;
-use crate::objects::look::{Bucket, Content, LookError, Object, Page};
+use crate::look::{Bucket, Content, LookError, Object, Page};
 
 fn ms(time: Option<&DateTime>) -> Option<i64> {
     time.and_then(|time| time.to_millis().ok())
@@ -39,7 +39,7 @@ where
 }
 
 impl Client {
-    pub(in crate::objects) async fn buckets(&self) -> Result<Vec<Bucket>, LookError> {
+    pub(crate) async fn buckets(&self) -> Result<Vec<Bucket>, LookError> {
         let told = self.s3.list_buckets().send().await;
         let told = told.map_err(|error| trouble(&error, "", ""))?;
         let buckets = told.buckets().iter().map(|bucket| Bucket {
@@ -51,7 +51,7 @@ impl Client {
         Ok(buckets.collect())
     }
 
-    pub(in crate::objects) async fn page(
+    pub(crate) async fn page(
         &self,
         bucket: &str,
         prefix: &str,
@@ -86,7 +86,7 @@ impl Client {
         })
     }
 
-    pub(in crate::objects) async fn facts(
+    pub(crate) async fn facts(
         &self,
         bucket: &str,
         key: &str,
@@ -110,7 +110,7 @@ impl Client {
         })
     }
 
-    pub(in crate::objects) async fn content(
+    pub(crate) async fn content(
         &self,
         bucket: &str,
         key: &str,

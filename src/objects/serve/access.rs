@@ -4,7 +4,7 @@ use super::acl::{self, refused};
 use super::error::ServeError;
 use super::route::Operation;
 use super::{Context, cors};
-use crate::objects::folder::Acl;
+use crate::folder::Acl;
 use crate::site;
 
 /// Refuses an anonymous request that no list allows. Signed callers are the account's owner.

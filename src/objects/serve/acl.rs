@@ -7,7 +7,7 @@ use super::dialect::Dialect;
 use super::error::ServeError;
 use super::request::Request;
 use super::xml::{self, AccessControlPolicy};
-use crate::objects::folder::Acl;
+use crate::folder::Acl;
 
 /// The owner in every document; there is one account.
 pub const OWNER: &str = "1234567890123456";

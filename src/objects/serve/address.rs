@@ -2,7 +2,7 @@
 //! it), or only in the client's configuration (CNAME); the signature tells which reading the client had in mind.
 
 use super::request::Request;
-use crate::objects::folder::is_bucket_name;
+use crate::folder::is_bucket_name;
 
 /// One way to read a request's address.
 #[derive(Debug, Clone, PartialEq, Eq)]

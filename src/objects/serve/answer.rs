@@ -17,7 +17,7 @@ use super::error::ServeError;
 use super::pace::Pace;
 use super::sign::http_date;
 use super::xml::Xml;
-use crate::objects::folder::ObjectReader;
+use crate::folder::ObjectReader;
 
 /// The longest body that is read before its answer begins.
 const SMALL_BYTES: u64 = 64 * 1024;

@@ -9,7 +9,7 @@ use super::keys;
 use super::request::Request;
 use super::sign::{Now, aws_v2, oss_v1, parse_http_date, v4};
 use crate::identity::{AccessKey, KeyRing};
-use crate::objects::folder::FolderError;
+use crate::folder::FolderError;
 
 /// Buckets whose names are tried for a request that names none (CNAME).
 const MAX_CNAME_BUCKETS: usize = 100;

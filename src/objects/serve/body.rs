@@ -20,7 +20,7 @@ use super::error::ServeError;
 use super::pace::Pace;
 use crate::clock::{machine_timeout, monotonic};
 use crate::connection::Line;
-use crate::objects::folder::{Draft, Finished, FolderError};
+use crate::folder::{Draft, Finished, FolderError};
 
 /// Largest XML document.
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;

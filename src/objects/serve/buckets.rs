@@ -9,7 +9,7 @@ use super::dialect::Dialect;
 use super::error::ServeError;
 use super::sign::timestamp;
 use super::xml::{self, CreateBucket, Xml};
-use crate::objects::folder::{Acl, BucketClass, BucketInfo, FolderError, Redundancy, UploadQuery};
+use crate::folder::{Acl, BucketClass, BucketInfo, FolderError, Redundancy, UploadQuery};
 
 /// The location that buckets report: the region in the Host header if it names one.
 fn location(context: &Context<'_>) -> String {

@@ -9,7 +9,7 @@ use super::error::ServeError;
 use super::request::Request;
 use super::xml::{self, Cors};
 use super::{Context, ServeState, address, base};
-use crate::objects::folder::{CorsRule, FolderError, MAX_CORS_RULES};
+use crate::folder::{CorsRule, FolderError, MAX_CORS_RULES};
 
 const METHODS: &[&str] = &["GET", "PUT", "DELETE", "POST", "HEAD"];
 

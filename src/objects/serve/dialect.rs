@@ -3,7 +3,7 @@
 use super::error::ServeError;
 use super::request::Request;
 use super::xml::Xml;
-use crate::objects::folder::StorageClass;
+use crate::folder::StorageClass;
 
 /// Which product's words a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::code::Code;
-use crate::objects::folder::FolderError;
+use crate::folder::FolderError;
 
 /// A refusal, before it is written in a dialect.
 ///

@@ -7,7 +7,7 @@ use super::Context;
 use super::acl;
 use super::code::Code;
 use super::error::ServeError;
-use crate::objects::folder::{ObjectInfo, ObjectKind};
+use crate::folder::{ObjectInfo, ObjectKind};
 
 /// The object whose bytes a read of a link brings; none where what was found is no link. Whoever has no key must be let read both.
 pub async fn followed(

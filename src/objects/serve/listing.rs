@@ -11,7 +11,7 @@ use super::error::ServeError;
 use super::sign::{encode, encode_path, timestamp};
 use super::version;
 use super::xml::Xml;
-use crate::objects::folder::{ListPage, ListQuery, ObjectInfo, UploadQuery};
+use crate::folder::{ListPage, ListQuery, ObjectInfo, UploadQuery};
 
 /// How names are written: as they are, or percent-encoded when the client asked for it, by a parameter or, where it has no query to put
 /// one in, by a header.

@@ -10,7 +10,7 @@ use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::xml::{self, Tagging};
-use crate::objects::folder::{Acl, FolderError};
+use crate::folder::{Acl, FolderError};
 
 /// Tags of one object, as in the product.
 const MAX_TAGS: usize = 10;

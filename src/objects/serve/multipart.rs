@@ -17,7 +17,7 @@ use super::object_write::{copy_source, replace, typed_object};
 use super::pace::Pace;
 use super::sign::timestamp;
 use super::xml::{self, Complete};
-use crate::objects::folder::{Completion, EtagForm, FolderError, MAX_PART_NUMBER};
+use crate::folder::{Completion, EtagForm, FolderError, MAX_PART_NUMBER};
 
 fn upload_id<'a>(context: &'a Context<'_>) -> &'a str {
     context.request.param("uploadId").unwrap_or_default()

@@ -12,7 +12,7 @@ use super::pace::Pace;
 use super::request::Request;
 use super::sign::{http_date, parse_http_date};
 use super::{Context, link};
-use crate::objects::folder::{ObjectInfo, ObjectKind, StorageClass};
+use crate::folder::{ObjectInfo, ObjectKind, StorageClass};
 
 /// Header names of a set of conditions.
 pub struct Conditions {

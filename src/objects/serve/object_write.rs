@@ -19,7 +19,7 @@ use super::pace::Pace;
 use super::sign::{parse_http_date, timestamp};
 use super::version;
 use super::xml::{self, Delete, DeleteKey};
-use crate::objects::folder::{
+use crate::folder::{
     Condition, FolderError, NewObject, ObjectInfo, Replace, StorageClass, Tags,
 };
 

@@ -15,7 +15,7 @@ use super::sign::Now;
 use super::unsupported::is_unsupported;
 use super::xml::Xml;
 use super::{Context, access, body, pace};
-use crate::objects::folder::{Finished, NewObject, Replace};
+use crate::folder::{Finished, NewObject, Replace};
 
 /// Bytes of all fields before the file, names and headers included.
 const MAX_FIELDS_BYTES: usize = 64 * 1024;

@@ -350,7 +350,7 @@ type Call = (String, String, Vec<(String, String)>);
 
 /// The calls of `fixtures/wire`.
 fn captured_calls() -> Vec<Call> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wire");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/wire");
     let mut calls = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,7 +1,7 @@
 //! What a bucket holds.
 
 use super::*;
-use crate::objects::folder::usage::{Held, Usage};
+use crate::folder::usage::{Held, Usage};
 
 #[tokio::test]
 async fn objects_count_by_their_class_and_open_uploads_apart() {

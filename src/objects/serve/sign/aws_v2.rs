@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::oss_v1::Claim;
 use super::{encode_path, hmac_sha1, mismatch, same};
-use crate::objects::serve::address::Reading;
-use crate::objects::serve::error::ServeError;
-use crate::objects::serve::request::Request;
+use crate::serve::address::Reading;
+use crate::serve::error::ServeError;
+use crate::serve::request::Request;
 
 /// Query parameters that count as part of the resource.
 const SUB_RESOURCES: &[&str] = &[

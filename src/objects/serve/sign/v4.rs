@@ -4,10 +4,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{encode, encode_path, hmac_sha256, mismatch, parse_basic_date, parse_http_date, same};
-use crate::objects::serve::address::Reading;
-use crate::objects::serve::code::Code;
-use crate::objects::serve::error::ServeError;
-use crate::objects::serve::request::Request;
+use crate::serve::address::Reading;
+use crate::serve::code::Code;
+use crate::serve::error::ServeError;
+use crate::serve::request::Request;
 
 /// Longest life of a signed URL, in seconds.
 const MAX_EXPIRES: i64 = 7 * 24 * 3600;

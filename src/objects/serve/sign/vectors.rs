@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{Now, oss_v1, parse_basic_date, parse_http_date, v4};
-use crate::objects::serve::address::{Reading, readings};
-use crate::objects::serve::request::Request;
+use crate::serve::address::{Reading, readings};
+use crate::serve::request::Request;
 
 #[derive(Deserialize)]
 struct Capture {
