@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::survey::limit;
+use super::limits::{self, MAX_DEPTH};
 use super::{DriftError, Facts, Newer, list, text};
 
-/// Deepest nesting, references among them.
-const MAX_DEPTH: usize = 32;
 /// The facts that it knows of actions, parameters and answers.
 const KNOWS: &[&str] = &[
     "methods",
@@ -146,22 +144,7 @@ impl<'a> Reader<'a> {
         if schema.get("required") == Some(&Value::Bool(true)) {
             out.insert("required".to_owned(), json!(true));
         }
-        for (theirs, ours) in [
-            ("enum", "enum"),
-            ("minimum", "min"),
-            ("maximum", "max"),
-            ("minLength", "minLength"),
-            ("maxLength", "maxLength"),
-            ("minItems", "minItems"),
-            ("maxItems", "maxItems"),
-            ("pattern", "chars"),
-        ] {
-            if let Some(value) = schema.get(theirs)
-                && value.as_array().is_none_or(|list| !list.is_empty())
-            {
-                out.insert(ours.to_owned(), limit(ours, value));
-            }
-        }
+        limits::copy(schema, &mut out);
         if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
             let mut fields = Vec::with_capacity(properties.len());
             for (name, member) in properties {

@@ -4,12 +4,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::limits::{self, MAX_DEPTH};
 use super::{DriftError, Facts, Newer, list, text};
 
 /// The parameters whose documented default is filled in, in reading actions.
 const PAGING: [&str; 5] = ["PageNum", "PageNumber", "PageNo", "PageSize", "Order"];
-/// Deepest nesting of a parameter or an answer.
-const MAX_DEPTH: usize = 32;
 
 type Made = Result<Value, &'static str>;
 
@@ -152,23 +151,8 @@ fn parameter(param: &Value, read: bool, flat: bool, depth: usize) -> Made {
     if let Some(default) = paging_default(param, name, read) {
         out.insert("default".to_owned(), default);
     }
-    if let Some(limits) = param.get("constraints") {
-        for (theirs, ours) in [
-            ("enum", "enum"),
-            ("minimum", "min"),
-            ("maximum", "max"),
-            ("minLength", "minLength"),
-            ("maxLength", "maxLength"),
-            ("minItems", "minItems"),
-            ("maxItems", "maxItems"),
-            ("pattern", "chars"),
-        ] {
-            if let Some(value) = limits.get(theirs)
-                && value.as_array().is_none_or(|list| !list.is_empty())
-            {
-                out.insert(ours.to_owned(), limit(ours, value));
-            }
-        }
+    if let Some(source) = param.get("constraints") {
+        limits::copy(source, &mut out);
     }
     if let Some(facts) = param.get("documented").and_then(documented) {
         out.insert("documented".to_owned(), facts);
@@ -180,29 +164,6 @@ fn parameter(param: &Value, read: bool, flat: bool, depth: usize) -> Made {
         out.insert("internal".to_owned(), json!(true));
     }
     Ok(Value::Object(out))
-}
-
-/// A limit in our form: a number even where it is written as text, the class of a pattern of one class.
-pub(super) fn limit(name: &str, value: &Value) -> Value {
-    match (name, value) {
-        ("min" | "max", Value::String(text)) => text
-            .parse::<f64>()
-            .map_or_else(|_| value.clone(), Value::from),
-        ("chars", Value::String(pattern)) => {
-            let class = pattern
-                .strip_prefix("^[")
-                .and_then(|rest| rest.strip_suffix("]+$"));
-            json!(class.unwrap_or(pattern))
-        }
-        ("enum", Value::Array(items)) => items
-            .iter()
-            .map(|item| match item {
-                Value::String(_) => item.clone(),
-                other => Value::String(other.to_string()),
-            })
-            .collect(),
-        _ => value.clone(),
-    }
 }
 
 fn documented(source: &Value) -> Option<Value> {
