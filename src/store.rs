@@ -22,6 +22,7 @@ mod owned;
 mod patience;
 pub mod pushes;
 pub mod records;
+mod renewal;
 pub mod rules;
 mod runs;
 pub mod shared;

@@ -18,15 +18,19 @@ use super::StoreError;
 use super::entity::{ONLY, cluster, node};
 use super::hold::Hold;
 use super::patience::{Dead, Patient};
+use super::renewal::{Lasting, Pace, keep};
 use crate::{clock, ids};
 
 /// How long a lease lasts without a renewal.
 const LEASE: Duration = Duration::from_secs(6);
-/// Between two renewals, and after one that failed.
-const RENEW_EVERY: Duration = Duration::from_secs(2);
-const RENEW_AGAIN: Duration = Duration::from_millis(500);
 /// For one renewal.
 const RENEWAL: Duration = Duration::from_secs(2);
+const PACE: Pace = Pace {
+    first: Duration::from_secs(2),
+    every: Duration::from_secs(2),
+    again: Duration::from_millis(500),
+    patience: RENEWAL,
+};
 /// Between two looks at a lease that somebody else holds.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -129,7 +133,7 @@ impl Lease {
             given_back: AtomicBool::new(false),
         });
         lease.hold.lasts(asked, LEASE);
-        tokio::spawn(keep(Arc::downgrade(&lease)));
+        tokio::spawn(keep(Arc::downgrade(&lease), PACE));
         Ok(lease)
     }
 
@@ -156,7 +160,10 @@ impl Lease {
         let _ = clock::machine_timeout(RENEWAL, self.db.clone().close()).await;
     }
 
-    /// Renews the lease where it is still this process's, or nobody's.
+}
+
+impl Lasting for Lease {
+    /// Where it is still this process's, or nobody's.
     async fn renew(&self) -> Result<(), StoreError> {
         let asked = clock::monotonic();
         let backend = self.db.get_database_backend();
@@ -199,35 +206,13 @@ impl Lease {
         }
         Ok(())
     }
-}
 
-async fn keep(lease: std::sync::Weak<Lease>) {
-    let mut wait = RENEW_EVERY;
-    loop {
-        clock::machine_sleep(wait).await;
-        let Some(lease) = lease.upgrade() else {
-            return;
-        };
-        if lease.given_back.load(Ordering::Acquire) || lease.hold.is_lost() {
-            return;
-        }
-        let renewed = match clock::machine_timeout(RENEWAL, lease.renew()).await {
-            Some(renewed) => renewed.map_err(|error| {
-                // Where nothing is written this is all that shows that the connections lead to a server that takes no writes any more.
-                if let StoreError::Database(error) = &error {
-                    lease.dead.note(error);
-                }
-                error.to_string()
-            }),
-            None => Err("no answer".to_owned()),
-        };
-        wait = match renewed {
-            Ok(()) => RENEW_EVERY,
-            Err(why) => {
-                tracing::debug!(why, "the lease on the database cannot be renewed");
-                RENEW_AGAIN
-            }
-        };
+    fn has_ended(&self) -> bool {
+        self.given_back.load(Ordering::Acquire) || self.hold.is_lost()
+    }
+
+    fn dead(&self) -> &Dead {
+        &self.dead
     }
 }
 

@@ -21,6 +21,7 @@ use super::hold::Hold;
 use super::lease::{Me, lock, now_ms, now_sql};
 use super::owned::{self, Owned, Taken};
 use super::patience::Dead;
+use super::renewal::{Lasting, Pace, keep};
 use super::tenure::Tenure;
 use crate::{clock, ids};
 
@@ -118,7 +119,8 @@ impl Member {
             given_back: AtomicBool::new(false),
             joining,
         });
-        tokio::spawn(keep(Arc::downgrade(&member)));
+        let pace = pace(member.joining.lease);
+        tokio::spawn(keep(Arc::downgrade(&member), pace));
         Ok(member)
     }
 
@@ -260,6 +262,13 @@ impl Member {
         let _ = clock::machine_timeout(RENEW_AGAIN * 4, self.db.clone().close()).await;
     }
 
+    fn keep_on(&self, asked: Instant) {
+        self.state().tenure.renewed(asked);
+        self.hold.lasts(asked, self.joining.lease);
+    }
+}
+
+impl Lasting for Member {
     async fn renew(&self) -> Result<(), StoreError> {
         let asked = clock::monotonic();
         let incarnation = self.incarnation();
@@ -293,9 +302,23 @@ impl Member {
         }
     }
 
-    fn keep_on(&self, asked: Instant) {
-        self.state().tenure.renewed(asked);
-        self.hold.lasts(asked, self.joining.lease);
+    fn has_ended(&self) -> bool {
+        self.given_back.load(Ordering::Acquire)
+    }
+
+    fn dead(&self) -> &Dead {
+        &self.dead
+    }
+}
+
+/// A third of the lease apart, so that two may fail.
+fn pace(lease: Duration) -> Pace {
+    let every = lease / 3;
+    Pace {
+        first: Duration::ZERO,
+        every,
+        again: RENEW_AGAIN.min(every),
+        patience: every.max(RENEW_AGAIN),
     }
 }
 
@@ -316,37 +339,6 @@ fn sentence(row: &node::Model) -> String {
         format!(
             "localyun {version} at {address} on {id} uses this database, and is no node of a cluster"
         )
-    }
-}
-
-async fn keep(member: std::sync::Weak<Member>) {
-    let mut wait = Duration::ZERO;
-    loop {
-        clock::machine_sleep(wait).await;
-        let Some(member) = member.upgrade() else {
-            return;
-        };
-        if member.given_back.load(Ordering::Acquire) {
-            return;
-        }
-        let every = member.joining.lease / 3;
-        let patience = every.max(RENEW_AGAIN);
-        let renewed = match clock::machine_timeout(patience, member.renew()).await {
-            Some(renewed) => renewed.map_err(|error| {
-                if let StoreError::Database(error) = &error {
-                    member.dead.note(error);
-                }
-                error.to_string()
-            }),
-            None => Err("no answer".to_owned()),
-        };
-        wait = match renewed {
-            Ok(()) => every,
-            Err(why) => {
-                tracing::debug!(why, "the lease of this node cannot be renewed");
-                RENEW_AGAIN.min(every)
-            }
-        };
     }
 }
 
