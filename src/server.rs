@@ -8,7 +8,6 @@ pub mod signals;
 
 use std::io::IsTerminal;
 use std::net::TcpListener;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +85,8 @@ pub struct Running {
     _locks: Vec<LockFile>,
 }
 
-/// Starts every service of the process.
+/// Starts every service of the process. What goes deep below is a box of its own: one future that held all of it would be nested deeper than the
+/// compiler asks for the size of one.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
     let began = clock::monotonic();
     let config = Arc::new(config);
@@ -134,7 +134,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     locks.extend(lock_database(&config, &holder)?);
     let last_run = LastRun::look(&data.held, &config.database_url);
     let last_version = last_run.other_version();
-    let store = open_store(&config, me, url("rtmp", &rtmp), last_version).await?;
+    let store = Box::pin(open_store(&config, me, url("rtmp", &rtmp), last_version)).await?;
     last_run.tell(&store).await;
     if let Some(seed) = config.id_seed {
         let run = store.generation().await;
@@ -152,7 +152,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let folder = open_folder(&config, &service_clock, &events)?;
     let objects = Objects::new(object_store(&config, &folder), faults.clone())
         .telling(object_teller(&events));
-    let (disk, mirror) = disk_and_mirror(&config, &store, &objects).await?;
+    let (disk, mirror) = Box::pin(disk_and_mirror(&config, &store, &objects)).await?;
     let (notifier, inbox) = Notifier::new();
     let spool = config.data_dir.join("spool");
     data.held
@@ -204,7 +204,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
             ConfigError::new("--seed", format!("{}: {e}", seed.display()))
         };
         let text = std::fs::read_to_string(seed).map_err(|e| named(&e))?;
-        control::apply_seed(&services, &text)
+        Box::pin(control::apply_seed(&services, &text))
             .await
             .map_err(|e| named(&e))?;
     }
@@ -226,8 +226,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     tasks.push(tokio::spawn(async move { meter.run().await }));
     outbox::run(&services, inbox);
     let taken_up = match &cluster {
-        Some(cluster) => cluster.take_up_own().await,
-        None => recovery::run(&hub).await.map_err(|e| e.to_string()),
+        Some(cluster) => Box::pin(cluster.take_up_own()).await,
+        None => Box::pin(recovery::run(&hub)).await.map_err(|e| e.to_string()),
     };
     match taken_up {
         Ok(0) => {}
@@ -295,7 +295,7 @@ pub async fn start_unless_told(
     config: Config,
     signals: &mut Signals,
 ) -> Result<Option<Running>, ServeError> {
-    let mut starting = pin!(start(config));
+    let mut starting = Box::pin(start(config));
     tokio::select! {
         started = &mut starting => return started.map(Some),
         () = signals.told() => {}
