@@ -11,9 +11,12 @@ import pytest
 from harness.api import Api
 from harness.process import Process
 from harness.server import Server
+from harness.wait import wait_for
 from upstreams import Told, answer, certificate, context, forwarding, saying
 
 DOMAIN = "play.example.com"
+# src/upstream/forward.rs: forwarded calls under way at a time.
+AT_ONCE = 32
 MIB = 1 << 20
 
 
@@ -126,7 +129,7 @@ def test_a_slow_one_is_given_its_time_and_holds_nobody_up(act):
         threads = [threading.Thread(target=lambda: took.append(asked(server)[2])) for _ in range(80)]
         for thread in threads:
             thread.start()
-        time.sleep(0.5)
+        wait_for(lambda: len(told.requests) >= AT_ONCE, 20, "as many calls as may be under way")
         began = time.monotonic()
         for _ in range(20):
             Api(server.api).call("DescribeLiveRecordConfig", DomainName=DOMAIN)
