@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::search::{Found, Mistake, Tried, left_out, search};
+use super::search::{Found, Mistake, Tried, each, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
 use crate::rpc::signature_v3::{self, ALGORITHM, Authorization};
@@ -304,26 +304,20 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         "the key is the secret and a `&`; ACS3 takes the secret alone",
         |way: &mut Way| way.key_ends_with_and = true,
     ));
-    for (host, words) in [
+    list.extend(each([
         (Host::WithoutPort, "host is signed without its port"),
         (Host::Port80, "host is signed with port 80"),
         (Host::Port443, "host is signed with port 443"),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| way.host = host));
-    }
-    for (verb, words) in Verb::WRONG {
-        list.push(Mistake::new(words, move |way: &mut Way| way.verb = verb));
-    }
+    ], |way: &mut Way, host| way.host = host));
+    list.extend(each(Verb::WRONG, |way: &mut Way, verb| way.verb = verb));
     for (spelling, words) in Spelling::WRONG {
         list.push(Mistake::new(
             format!("the query's names and values are {words}"),
             move |way: &mut Way| way.spelling = spelling,
         ));
     }
-    for (order, words) in Order::WRONG {
-        list.push(Mistake::new(words, move |way: &mut Way| way.order = order));
-    }
-    for (taken, words) in [
+    list.extend(each(Order::WRONG, |way: &mut Way, order| way.order = order));
+    list.extend(each([
         (Taken::Nothing, "the parameters of the query are left out"),
         (
             Taken::WithForm,
@@ -333,10 +327,8 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             Taken::WithoutEmpty,
             "parameters with an empty value are left out",
         ),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| way.taken = taken));
-    }
-    for (headers, words) in [
+    ], |way: &mut Way, taken| way.taken = taken));
+    list.extend(each([
         (
             Headers::Sorted,
             "the headers were signed in sorted order, but SignedHeaders lists them in another one",
@@ -349,21 +341,13 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             Headers::ListSorted,
             "SignedHeaders was signed in another order than it was sent",
         ),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| {
-            way.headers = headers;
-        }));
-    }
-    for (values, words) in [
+    ], |way: &mut Way, headers| way.headers = headers));
+    list.extend(each([
         (Values::Lower, "the header values are in lower case"),
         (Values::Upper, "the header values are in upper case"),
         (Values::Spaced, "the header values have a space before them"),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| {
-            way.values = values;
-        }));
-    }
-    for (body, words) in [
+    ], |way: &mut Way, values| way.values = values));
+    list.extend(each([
         (
             Body::OfNothing,
             "the body's hash is the one of an empty body",
@@ -374,10 +358,8 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         ),
         (Body::Upper, "the body's hash has upper-case digits"),
         (Body::Absent, "the body's hash is left out"),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| way.body = body));
-    }
-    for (ends, words) in [
+    ], |way: &mut Way, body| way.body = body));
+    list.extend(each([
         (
             Ends::NewlineAfterCanonical,
             "a line feed stands after the canonical request",
@@ -394,20 +376,16 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             Ends::CarriageReturns,
             "lines end with carriage return and line feed",
         ),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| way.ends = ends));
-    }
-    for (path, words) in [
+    ], |way: &mut Way, ends| way.ends = ends));
+    list.extend(each([
         (
             Path::Root,
             "the path is `/` instead of the one of the request",
         ),
         (Path::Empty, "the path is empty instead of `/`"),
         (Path::Encoded, "the path is `%2F` instead of `/`"),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| way.path = path));
-    }
-    for (signed, words) in [
+    ], |way: &mut Way, path| way.path = path));
+    list.extend(each([
         (
             Signed::UpperHash,
             "the canonical request's hash has upper-case digits",
@@ -424,22 +402,14 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             Signed::ItselfWithoutAlgorithm,
             "the canonical request alone was signed, without the algorithm and without hashing it",
         ),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| {
-            way.signed = signed;
-        }));
-    }
-    for (output, words) in [
+    ], |way: &mut Way, signed| way.signed = signed));
+    list.extend(each([
         (Output::UpperHex, "the signature has upper-case digits"),
         (
             Output::Base64,
             "the signature is base64 instead of hexadecimal",
         ),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| {
-            way.output = output;
-        }));
-    }
+    ], |way: &mut Way, output| way.output = output));
     let names = request.query.iter().map(|(name, _)| name);
     list.extend(left_out(names, |way: &mut Way, name| {
         way.without = Some(name);

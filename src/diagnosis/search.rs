@@ -33,6 +33,16 @@ impl<W> Mistake<W> {
     }
 }
 
+/// A mistake for each of these wrong values of one thing, with its words.
+pub(super) fn each<W, V: Copy + 'static>(
+    wrong: impl IntoIterator<Item = (V, &'static str)>,
+    set: impl Fn(&mut W, V) + Copy + 'static,
+) -> impl Iterator<Item = Mistake<W>> {
+    wrong
+        .into_iter()
+        .map(move |(value, words)| Mistake::new(words, move |way: &mut W| set(way, value)))
+}
+
 /// For each of these parameters: that it was not signed.
 pub(super) fn left_out<'a, W>(
     names: impl Iterator<Item = &'a String>,

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-use super::search::{Found, Mistake, Tried, left_out, search};
+use super::search::{Found, Mistake, Tried, each, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
 use crate::rpc::signature_v1::{self, Method};
@@ -245,9 +245,7 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         "the key is the secret alone, without the `&` after it",
         |way: &mut Way| way.key_ends_with_and = false,
     ));
-    for (verb, words) in Verb::WRONG {
-        list.push(Mistake::new(words, move |way: &mut Way| way.verb = verb));
-    }
+    list.extend(each(Verb::WRONG, |way: &mut Way, verb| way.verb = verb));
     for (spelling, words) in Spelling::WRONG {
         list.push(Mistake::new(
             format!("names and values are {words}"),
@@ -269,10 +267,8 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             ));
         }
     }
-    for (order, words) in Order::WRONG {
-        list.push(Mistake::new(words, move |way: &mut Way| way.order = order));
-    }
-    for (taken, words) in [
+    list.extend(each(Order::WRONG, |way: &mut Way, order| way.order = order));
+    list.extend(each([
         (Taken::Query, "the parameters of the form are left out"),
         (Taken::Form, "the parameters of the query are left out"),
         (
@@ -287,14 +283,12 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             Taken::WithBody,
             "the members of a body that is no form are signed too",
         ),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| way.taken = taken));
-    }
+    ], |way: &mut Way, taken| way.taken = taken));
     list.push(Mistake::new(
         "a `+` was sent as it is, which means a space; as `%2B` it is a plus",
         |way: &mut Way| way.plus_kept = true,
     ));
-    for (path, words) in [
+    list.extend(each([
         (Path::Raw, "the path is `/` instead of `%2F`"),
         (Path::LowerHex, "the path is `%2f` instead of `%2F`"),
         (Path::Empty, "the path is empty instead of `%2F`"),
@@ -302,14 +296,12 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             Path::Own,
             "the path is the one of the request instead of `%2F`",
         ),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| way.path = path));
-    }
+    ], |way: &mut Way, path| way.path = path));
     list.push(Mistake::new(
         "the hash is another one than SignatureMethod says (HMAC-SHA1 without it)",
         |way: &mut Way| way.other_hash = true,
     ));
-    for (output, words) in [
+    list.extend(each([
         (
             Output::Hex,
             "the signature is hexadecimal instead of base64",
@@ -322,11 +314,7 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             Output::UrlBase64,
             "the signature is base64 for URLs (`-` and `_`)",
         ),
-    ] {
-        list.push(Mistake::new(words, move |way: &mut Way| {
-            way.output = output;
-        }));
-    }
+    ], |way: &mut Way, output| way.output = output));
     let sent = request.query.iter().chain(&request.form);
     let names = sent.map(|(name, _)| name).filter(|name| *name != SIGNATURE);
     list.extend(left_out(names, |way: &mut Way, name| {

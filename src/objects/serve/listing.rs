@@ -105,7 +105,12 @@ fn contents(xml: &mut Xml, names: &Names, page: &ListPage, dialect: Dialect, wit
             entry(xml, names, object, dialect, with_owner);
         });
     }
-    for prefix in &page.common_prefixes {
+    put_prefixes(xml, names, &page.common_prefixes);
+}
+
+/// What the names below a delimiter have in common.
+fn put_prefixes(xml: &mut Xml, names: &Names, prefixes: &[String]) {
+    for prefix in prefixes {
         xml.nest("CommonPrefixes", |xml| {
             xml.text("Prefix", names.write(prefix));
         });
@@ -246,11 +251,7 @@ pub async fn list_versions(context: &Context<'_>) -> Result<Answer, ServeError> 
             xml.text("VersionId", version::NULL).text("IsLatest", true);
         });
     }
-    for prefix in &page.common_prefixes {
-        xml.nest("CommonPrefixes", |xml| {
-            xml.text("Prefix", names.write(prefix));
-        });
-    }
+    put_prefixes(&mut xml, &names, &page.common_prefixes);
     Ok(Answer::xml(xml))
 }
 
@@ -308,10 +309,6 @@ pub async fn list_uploads(context: &Context<'_>) -> Result<Answer, ServeError> {
                 .text("Initiated", timestamp(upload.initiated_ms));
         });
     }
-    for prefix in &page.common_prefixes {
-        xml.nest("CommonPrefixes", |xml| {
-            xml.text("Prefix", names.write(prefix));
-        });
-    }
+    put_prefixes(&mut xml, &names, &page.common_prefixes);
     Ok(Answer::xml(xml))
 }

@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::code::Code;
 use super::error::ServeError;
+use super::request::Request;
 
 pub mod aws_v2;
 pub mod oss_v1;
@@ -155,6 +156,24 @@ pub fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
 /// Compares signatures in a time that tells nothing about them. An empty one never matches.
 pub fn same(computed: &str, given: &str) -> bool {
     !computed.is_empty() && bool::from(computed.as_bytes().ct_eq(given.as_bytes()))
+}
+
+/// Writes the parameters of a query that count as part of the resource, in order, as both older signatures sign them.
+fn push_sub_resources(text: &mut String, request: &Request, counted: &[&str]) {
+    let mut parts: Vec<_> = request
+        .query
+        .iter()
+        .filter(|(name, _)| counted.contains(&name.as_str()))
+        .collect();
+    parts.sort_unstable();
+    for (at, (name, value)) in parts.into_iter().enumerate() {
+        text.push(if at == 0 { '?' } else { '&' });
+        text.push_str(name);
+        if !value.is_empty() {
+            text.push('=');
+            text.push_str(value);
+        }
+    }
 }
 
 /// The refusal of a wrong signature, with what was signed on this side.

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::oss_v1::Claim;
-use super::{encode_path, hmac_sha1, mismatch, same};
+use super::{encode_path, hmac_sha1, mismatch, push_sub_resources, same};
 use crate::serve::address::Reading;
 use crate::serve::error::ServeError;
 use crate::serve::request::Request;
@@ -126,20 +126,7 @@ fn string_to_sign(request: &Request, claim: &Claim, path: &str) -> String {
         text.push_str(&format!("{name}:{value}\n"));
     }
     text.push_str(path);
-    let mut parts: Vec<_> = request
-        .query
-        .iter()
-        .filter(|(name, _)| SUB_RESOURCES.contains(&name.as_str()))
-        .collect();
-    parts.sort_unstable();
-    for (at, (name, value)) in parts.into_iter().enumerate() {
-        text.push(if at == 0 { '?' } else { '&' });
-        text.push_str(name);
-        if !value.is_empty() {
-            text.push('=');
-            text.push_str(value);
-        }
-    }
+    push_sub_resources(&mut text, request, SUB_RESOURCES);
     text
 }
 
