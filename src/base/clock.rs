@@ -520,6 +520,7 @@ impl Clock {
         let settled = tokio::time::timeout(self.inner.patience, wait).await;
         if settled.is_err() {
             tracing::warn!(
+                target: "localyun::clock",
                 busy = self.inner.busy.load(Ordering::Acquire),
                 "work does not end; the clock goes on without it"
             );

@@ -202,7 +202,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
                 Ok(()) => {}
                 // The framework would drop everything at once; an end lets it work off what came.
                 Err(error) => {
-                    tracing::trace!(%error, "a connection broke");
+                    tracing::trace!(target: "localyun::connection", %error, "a connection broke");
                     this.ended = true;
                 }
             }

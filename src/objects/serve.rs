@@ -183,7 +183,7 @@ async fn entry(
         Err(error) => {
             payload.drain().await;
             let error = dialect::reword(error, dialect);
-            tracing::debug!(%id, method = %http.method(), target = %secrets::url(target), status = error.code.status(), %error, "refused");
+            tracing::debug!(target: "localyun::objects::serve", %id, method = %http.method(), target = %secrets::url(target), status = error.code.status(), %error, "refused");
             let host = request
                 .as_ref()
                 .and_then(|request| request.header("host"))

@@ -76,6 +76,11 @@ fn what_a_crate_below_shows_is_used() {
 }
 
 #[test]
+fn the_log_of_a_crate_below_speaks_under_the_names_of_modules() {
+    no_complaints(&unused::log_under_other_names(Source::of_the_project()));
+}
+
+#[test]
 fn every_module_says_at_its_head_what_it_is() {
     no_complaints(&Source::of_the_project().without_head());
 }

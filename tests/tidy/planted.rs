@@ -107,6 +107,18 @@ fn what_a_crate_below_shows_and_nobody_names_is_told() {
 }
 
 #[test]
+fn a_line_of_the_log_under_the_name_of_a_crate_is_told() {
+    let told = |call: &str| {
+        let files = [("kitchen/lib.rs", "mod pan;"), ("kitchen/pan.rs", call)];
+        unused::log_under_other_names(&house(&files)).len()
+    };
+    assert_eq!(told("fn f() { tracing::warn!(\"hot\"); }"), 1);
+    let named = "fn f() { tracing::warn!(target: \"localyun::kitchen::pan\", \"hot\"); }";
+    assert_eq!(told(named), 0);
+    assert_eq!(told("use tracing::warn;"), 0);
+}
+
+#[test]
 #[should_panic(expected = "3 arrows run up")]
 fn a_third_arrow_up_is_not_excused() {
     let up = "[[up]]\nfrom = \"kitchen\"\nto = \"door\"\nwhy = \"a reason of some more words\"\n";

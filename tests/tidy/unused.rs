@@ -1,4 +1,6 @@
-//! What a crate below ours shows and nobody names. The compiler tells it of private items only, and what another crate uses cannot be private.
+//! What a crate below ours owes: that it shows nothing which nobody names, and that its log speaks under the names of modules.
+//!
+//! The compiler tells of private items only that nobody names them, and what another crate uses cannot be private.
 //!
 //! By names: an item counts as used where its name stands more often than it is defined, so that one of two methods of a name may hide behind the
 //! other. Imports count for nothing, since what is imported and not used is told by the compiler; what tests name does not count either.
@@ -43,6 +45,31 @@ pub fn in_crates_below(source: &Source) -> Vec<String> {
             places.iter().map(told)
         })
         .collect()
+}
+
+/// Lines of the log that would stand under the name of a crate: filters and readers know those of modules (`localyun::disk`).
+pub fn log_under_other_names(source: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for module in source.shipped() {
+        let Some((crate_below, _)) = module.file.split_once('/') else {
+            continue;
+        };
+        let is_below = source
+            .modules
+            .iter()
+            .any(|root| root.file == format!("{crate_below}/lib.rs"));
+        let name = format!("target: \"localyun::{}", module.path);
+        for (at, line) in module.text.lines().enumerate() {
+            let Some((_, call)) = line.split_once("tracing::") else {
+                continue;
+            };
+            let behind = module.text.lines().nth(at + 1).unwrap_or_default();
+            if is_below && call.contains("!(") && !call.contains(&name) && !behind.contains(&name) {
+                complaints.push(format!("src/{}: `{name}\"` is missing in: {}", module.file, line.trim()));
+            }
+        }
+    }
+    complaints
 }
 
 #[derive(Default)]

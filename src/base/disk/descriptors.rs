@@ -36,12 +36,12 @@ pub fn prepare() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit of descriptors cannot be raised");
+        tracing::warn!(target: "localyun::disk::descriptors", %error, "the limit of descriptors cannot be raised");
         return;
     }
     // None: as many as one likes.
     let limit = limit.current.unwrap_or(u64::MAX);
-    tracing::debug!(limit, "descriptors");
+    tracing::debug!(target: "localyun::disk::descriptors", limit, "descriptors");
     reserve().wanted = usize::try_from(limit / PART).unwrap_or(KEPT).min(KEPT);
     refill();
 }
@@ -61,7 +61,7 @@ pub fn open<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
                     return Err(error);
                 };
                 drop(kept);
-                tracing::warn!("no descriptors left: one of those kept back is used");
+                tracing::warn!(target: "localyun::disk::descriptors", "no descriptors left: one of those kept back is used");
             }
             Ok(file) => {
                 refill();

@@ -267,7 +267,7 @@ fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>, tap: Option<&dyn Tap>) {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "the spool cannot be written");
+                tracing::error!(target: "localyun::disk::writers", %error, "the spool cannot be written");
                 let _ = write.progress.failure.set(error);
             }
         }

@@ -50,7 +50,7 @@ impl Drop for TempFile {
             return;
         }
         if let Err(error) = remove_file(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "a temporary file stays behind");
+            tracing::warn!(target: "localyun::objects::folder::draft", path = %self.0.display(), %error, "a temporary file stays behind");
         }
     }
 }

@@ -128,7 +128,7 @@ impl From<FolderError> for ServeError {
             }
             FolderError::Full => Self::of(Code::InsufficientStorage),
             FolderError::Io(error) => {
-                tracing::error!(%error, "object store I/O failed");
+                tracing::error!(target: "localyun::objects::serve::error", %error, "object store I/O failed");
                 Self::new(
                     Code::InternalError,
                     format!("The object store failed on its folder: {error}"),

@@ -16,14 +16,14 @@ HERTZ = 499
 MOST = 8000
 # Of the innermost function that matches. What no part claims goes to the web framework or the runtime, where the stack has them.
 PARTS = [
-    ("signature, time, nonce", re.compile(r"localyun::rpc::(auth|signature_v1|signature_v3|nonce)|localyun::identity|\b(sha1|sha2|hmac)::")),
-    ("parameters", re.compile(r"localyun::wire::(params|percent)")),
-    ("spec check", re.compile(r"localyun::spec")),
-    ("handler and database", re.compile(r"localyun::(actions|store|model)|sqlx|sea_orm|sqlite3|sea_query")),
-    ("rendering", re.compile(r"localyun::wire::render")),
-    ("journal and counters", re.compile(r"localyun::(rpc::journal|metrics)|prometheus_client")),
-    ("steps of a call, the rest", re.compile(r"localyun::(rpc|wire|faults|ids|error|clock)")),
-    ("conversion from and to HTTP", re.compile(r"localyun::web::api")),
+    ("signature, time, nonce", re.compile(r"localyun(?:_base)?::rpc::(auth|signature_v1|signature_v3|nonce)|localyun(?:_base)?::identity|\b(sha1|sha2|hmac)::")),
+    ("parameters", re.compile(r"localyun(?:_base)?::wire::(params|percent)")),
+    ("spec check", re.compile(r"localyun(?:_base)?::spec")),
+    ("handler and database", re.compile(r"localyun(?:_base)?::(actions|store|model)|sqlx|sea_orm|sqlite3|sea_query")),
+    ("rendering", re.compile(r"localyun(?:_base)?::wire::render")),
+    ("journal and counters", re.compile(r"localyun(?:_base)?::(rpc::journal|metrics)|prometheus_client")),
+    ("steps of a call, the rest", re.compile(r"localyun(?:_base)?::(rpc|wire|faults|ids|error|clock)")),
+    ("conversion from and to HTTP", re.compile(r"localyun(?:_base)?::web::api")),
     ("web framework", re.compile(r"actix|httparse|\bhttp::")),
     ("runtime", re.compile(r"tokio|mio::|parking_lot|std::thread|std::sys")),
 ]
