@@ -227,7 +227,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     outbox::run(&services, inbox);
     let taken_up = match &cluster {
         Some(cluster) => Box::pin(cluster.take_up_own()).await,
-        None => Box::pin(recovery::run(&hub)).await.map_err(|e| e.to_string()),
+        None => Box::pin(recovery::run(&hub))
+            .await
+            .map_err(|e| e.to_string()),
     };
     match taken_up {
         Ok(0) => {}

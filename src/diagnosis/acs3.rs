@@ -304,11 +304,14 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         "the key is the secret and a `&`; ACS3 takes the secret alone",
         |way: &mut Way| way.key_ends_with_and = true,
     ));
-    list.extend(each([
-        (Host::WithoutPort, "host is signed without its port"),
-        (Host::Port80, "host is signed with port 80"),
-        (Host::Port443, "host is signed with port 443"),
-    ], |way: &mut Way, host| way.host = host));
+    list.extend(each(
+        [
+            (Host::WithoutPort, "host is signed without its port"),
+            (Host::Port80, "host is signed with port 80"),
+            (Host::Port443, "host is signed with port 443"),
+        ],
+        |way: &mut Way, host| way.host = host,
+    ));
     list.extend(each(Verb::WRONG, |way: &mut Way, verb| way.verb = verb));
     for (spelling, words) in Spelling::WRONG {
         list.push(Mistake::new(
@@ -342,49 +345,61 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             "SignedHeaders was signed in another order than it was sent",
         ),
     ], |way: &mut Way, headers| way.headers = headers));
-    list.extend(each([
-        (Values::Lower, "the header values are in lower case"),
-        (Values::Upper, "the header values are in upper case"),
-        (Values::Spaced, "the header values have a space before them"),
-    ], |way: &mut Way, values| way.values = values));
-    list.extend(each([
-        (
-            Body::OfNothing,
-            "the body's hash is the one of an empty body",
-        ),
-        (
-            Body::Actual,
-            "the body's own hash was signed, but x-acs-content-sha256 carries another one",
-        ),
-        (Body::Upper, "the body's hash has upper-case digits"),
-        (Body::Absent, "the body's hash is left out"),
-    ], |way: &mut Way, body| way.body = body));
-    list.extend(each([
-        (
-            Ends::NewlineAfterCanonical,
-            "a line feed stands after the canonical request",
-        ),
-        (
-            Ends::NewlineAfterStringToSign,
-            "a line feed stands after the string to sign",
-        ),
-        (
-            Ends::NoEmptyLine,
-            "the empty line between the headers and SignedHeaders is absent",
-        ),
-        (
-            Ends::CarriageReturns,
-            "lines end with carriage return and line feed",
-        ),
-    ], |way: &mut Way, ends| way.ends = ends));
-    list.extend(each([
-        (
-            Path::Root,
-            "the path is `/` instead of the one of the request",
-        ),
-        (Path::Empty, "the path is empty instead of `/`"),
-        (Path::Encoded, "the path is `%2F` instead of `/`"),
-    ], |way: &mut Way, path| way.path = path));
+    list.extend(each(
+        [
+            (Values::Lower, "the header values are in lower case"),
+            (Values::Upper, "the header values are in upper case"),
+            (Values::Spaced, "the header values have a space before them"),
+        ],
+        |way: &mut Way, values| way.values = values,
+    ));
+    list.extend(each(
+        [
+            (
+                Body::OfNothing,
+                "the body's hash is the one of an empty body",
+            ),
+            (
+                Body::Actual,
+                "the body's own hash was signed, but x-acs-content-sha256 carries another one",
+            ),
+            (Body::Upper, "the body's hash has upper-case digits"),
+            (Body::Absent, "the body's hash is left out"),
+        ],
+        |way: &mut Way, body| way.body = body,
+    ));
+    list.extend(each(
+        [
+            (
+                Ends::NewlineAfterCanonical,
+                "a line feed stands after the canonical request",
+            ),
+            (
+                Ends::NewlineAfterStringToSign,
+                "a line feed stands after the string to sign",
+            ),
+            (
+                Ends::NoEmptyLine,
+                "the empty line between the headers and SignedHeaders is absent",
+            ),
+            (
+                Ends::CarriageReturns,
+                "lines end with carriage return and line feed",
+            ),
+        ],
+        |way: &mut Way, ends| way.ends = ends,
+    ));
+    list.extend(each(
+        [
+            (
+                Path::Root,
+                "the path is `/` instead of the one of the request",
+            ),
+            (Path::Empty, "the path is empty instead of `/`"),
+            (Path::Encoded, "the path is `%2F` instead of `/`"),
+        ],
+        |way: &mut Way, path| way.path = path,
+    ));
     list.extend(each([
         (
             Signed::UpperHash,
@@ -403,13 +418,16 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
             "the canonical request alone was signed, without the algorithm and without hashing it",
         ),
     ], |way: &mut Way, signed| way.signed = signed));
-    list.extend(each([
-        (Output::UpperHex, "the signature has upper-case digits"),
-        (
-            Output::Base64,
-            "the signature is base64 instead of hexadecimal",
-        ),
-    ], |way: &mut Way, output| way.output = output));
+    list.extend(each(
+        [
+            (Output::UpperHex, "the signature has upper-case digits"),
+            (
+                Output::Base64,
+                "the signature is base64 instead of hexadecimal",
+            ),
+        ],
+        |way: &mut Way, output| way.output = output,
+    ));
     let names = request.query.iter().map(|(name, _)| name);
     list.extend(left_out(names, |way: &mut Way, name| {
         way.without = Some(name);

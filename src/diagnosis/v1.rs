@@ -268,53 +268,62 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         }
     }
     list.extend(each(Order::WRONG, |way: &mut Way, order| way.order = order));
-    list.extend(each([
-        (Taken::Query, "the parameters of the form are left out"),
-        (Taken::Form, "the parameters of the query are left out"),
-        (
-            Taken::WithSignature,
-            "the parameter Signature itself, still empty, is signed too",
-        ),
-        (
-            Taken::WithoutEmpty,
-            "parameters with an empty value are left out",
-        ),
-        (
-            Taken::WithBody,
-            "the members of a body that is no form are signed too",
-        ),
-    ], |way: &mut Way, taken| way.taken = taken));
+    list.extend(each(
+        [
+            (Taken::Query, "the parameters of the form are left out"),
+            (Taken::Form, "the parameters of the query are left out"),
+            (
+                Taken::WithSignature,
+                "the parameter Signature itself, still empty, is signed too",
+            ),
+            (
+                Taken::WithoutEmpty,
+                "parameters with an empty value are left out",
+            ),
+            (
+                Taken::WithBody,
+                "the members of a body that is no form are signed too",
+            ),
+        ],
+        |way: &mut Way, taken| way.taken = taken,
+    ));
     list.push(Mistake::new(
         "a `+` was sent as it is, which means a space; as `%2B` it is a plus",
         |way: &mut Way| way.plus_kept = true,
     ));
-    list.extend(each([
-        (Path::Raw, "the path is `/` instead of `%2F`"),
-        (Path::LowerHex, "the path is `%2f` instead of `%2F`"),
-        (Path::Empty, "the path is empty instead of `%2F`"),
-        (
-            Path::Own,
-            "the path is the one of the request instead of `%2F`",
-        ),
-    ], |way: &mut Way, path| way.path = path));
+    list.extend(each(
+        [
+            (Path::Raw, "the path is `/` instead of `%2F`"),
+            (Path::LowerHex, "the path is `%2f` instead of `%2F`"),
+            (Path::Empty, "the path is empty instead of `%2F`"),
+            (
+                Path::Own,
+                "the path is the one of the request instead of `%2F`",
+            ),
+        ],
+        |way: &mut Way, path| way.path = path,
+    ));
     list.push(Mistake::new(
         "the hash is another one than SignatureMethod says (HMAC-SHA1 without it)",
         |way: &mut Way| way.other_hash = true,
     ));
-    list.extend(each([
-        (
-            Output::Hex,
-            "the signature is hexadecimal instead of base64",
-        ),
-        (
-            Output::Base64OfHex,
-            "the signature is the base64 of hexadecimal digits instead of the bytes",
-        ),
-        (
-            Output::UrlBase64,
-            "the signature is base64 for URLs (`-` and `_`)",
-        ),
-    ], |way: &mut Way, output| way.output = output));
+    list.extend(each(
+        [
+            (
+                Output::Hex,
+                "the signature is hexadecimal instead of base64",
+            ),
+            (
+                Output::Base64OfHex,
+                "the signature is the base64 of hexadecimal digits instead of the bytes",
+            ),
+            (
+                Output::UrlBase64,
+                "the signature is base64 for URLs (`-` and `_`)",
+            ),
+        ],
+        |way: &mut Way, output| way.output = output,
+    ));
     let sent = request.query.iter().chain(&request.form);
     let names = sent.map(|(name, _)| name).filter(|name| *name != SIGNATURE);
     list.extend(left_out(names, |way: &mut Way, name| {

@@ -65,8 +65,8 @@ use crate::clock::{machine_now, machine_sleep};
 use crate::connection::Line;
 use crate::connection::framing::original_name;
 use crate::connection::unread::close_after;
-use crate::identity::KeyRing;
 use crate::folder::FolderStore;
+use crate::identity::KeyRing;
 use crate::secrets;
 
 /// An answer that a test armed in place of the real one.

@@ -159,7 +159,6 @@ impl Lease {
         }
         let _ = clock::machine_timeout(RENEWAL, self.db.clone().close()).await;
     }
-
 }
 
 impl Lasting for Lease {

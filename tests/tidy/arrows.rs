@@ -290,7 +290,9 @@ impl Reader<'_> {
         // What the root of a crate below takes from the base is called there as it is everywhere.
         if let Some(first) = rest.first()
             && path[0] == "crate"
-            && !self.known.contains([target.as_str(), first].join("::").as_str())
+            && !self
+                .known
+                .contains([target.as_str(), first].join("::").as_str())
             && self.known.contains(first.as_str())
         {
             target.clear();

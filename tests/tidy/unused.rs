@@ -65,7 +65,11 @@ pub fn log_under_other_names(source: &Source) -> Vec<String> {
             };
             let behind = module.text.lines().nth(at + 1).unwrap_or_default();
             if is_below && call.contains("!(") && !call.contains(&name) && !behind.contains(&name) {
-                complaints.push(format!("src/{}: `{name}\"` is missing in: {}", module.file, line.trim()));
+                complaints.push(format!(
+                    "src/{}: `{name}\"` is missing in: {}",
+                    module.file,
+                    line.trim()
+                ));
             }
         }
     }

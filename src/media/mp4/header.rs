@@ -66,10 +66,7 @@ pub(crate) fn put_brands(out: &mut BytesMut, brands: Brands) -> Result<(), MuxEr
 }
 
 /// The movie header box.
-pub(crate) fn put_movie_header(
-    out: &mut BytesMut,
-    duration_ms: u64,
-) -> Result<(), MuxError> {
+pub(crate) fn put_movie_header(out: &mut BytesMut, duration_ms: u64) -> Result<(), MuxError> {
     let mvhd = Mvhd {
         timescale: MOVIE_TIMESCALE,
         duration: duration_ms,

@@ -86,11 +86,7 @@ impl Client {
         })
     }
 
-    pub(crate) async fn facts(
-        &self,
-        bucket: &str,
-        key: &str,
-    ) -> Result<Object, LookError> {
+    pub(crate) async fn facts(&self, bucket: &str, key: &str) -> Result<Object, LookError> {
         let told = self.s3.head_object().bucket(bucket).key(key).send().await;
         let told = told.map_err(|error| trouble(&error, bucket, key))?;
         Ok(Object {

@@ -8,8 +8,8 @@ use super::error::ServeError;
 use super::keys;
 use super::request::Request;
 use super::sign::{Now, aws_v2, oss_v1, parse_http_date, v4};
-use crate::identity::{AccessKey, KeyRing};
 use crate::folder::FolderError;
+use crate::identity::{AccessKey, KeyRing};
 
 /// Buckets whose names are tried for a request that names none (CNAME).
 const MAX_CNAME_BUCKETS: usize = 100;

@@ -19,9 +19,7 @@ use super::pace::Pace;
 use super::sign::{parse_http_date, timestamp};
 use super::version;
 use super::xml::{self, Delete, DeleteKey};
-use crate::folder::{
-    Condition, FolderError, NewObject, ObjectInfo, Replace, StorageClass, Tags,
-};
+use crate::folder::{Condition, FolderError, NewObject, ObjectInfo, Replace, StorageClass, Tags};
 
 /// Bytes of user metadata at most, names and values together (OSS: 8 KB).
 const MAX_USER_METADATA: usize = 8 * 1024;

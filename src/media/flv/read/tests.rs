@@ -334,7 +334,10 @@ fn clips_of_real_encoders() {
         ("hevc_enhanced", 250, 5, 431),
         ("audio_only", 0, 0, 431),
     ] {
-        let path = format!("{}/../../fixtures/media/{clip}.flv", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/../../fixtures/media/{clip}.flv",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let file = crate::flv::file::FlvFile::new(std::fs::read(path).unwrap().into());
         let mut reader = TagReader::new();
         let mut found = (0, 0, 0);
