@@ -18,8 +18,10 @@ mod http;
 mod known_key;
 mod logging;
 mod names;
+mod output;
 mod paper;
 mod play;
+mod printed;
 mod progress;
 mod publish;
 mod refusal;
@@ -42,6 +44,7 @@ use thiserror::Error;
 use crate::config::strange_variables;
 use crate::server::signals::Signals;
 use arguments::Chosen;
+use printed::say;
 
 /// Threads of the runtime at most; the web servers have their own.
 const MAX_WORKERS: usize = 4;
@@ -82,10 +85,14 @@ type Outcome = Result<ExitCode, CliError>;
 #[must_use]
 pub fn main() -> ExitCode {
     match arguments::parse(std::env::args_os()) {
-        Ok(chosen) => run(chosen).unwrap_or_else(|error| {
-            complain(&error);
-            error.status()
-        }),
+        Ok(chosen) => {
+            let outcome = run(chosen);
+            let printed = |code| printed::failure().map_or(Ok(code), Err);
+            outcome.and_then(printed).unwrap_or_else(|error| {
+                complain(&error);
+                error.status()
+            })
+        }
         Err(error) => refusal::show(&error),
     }
 }
@@ -144,11 +151,6 @@ fn tell_strange_variables() {
     }
 }
 
-/// Writes a text to standard output, with a line end. A reader that has gone away is no failure of ours.
-fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
-}
-
 /// Writes one line to standard error.
 fn complain(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "localyun: {text}");
@@ -158,6 +160,15 @@ fn complain(text: impl std::fmt::Display) {
 fn signals() -> Result<Signals, CliError> {
     Signals::watch()
         .map_err(|error| CliError::failed(format!("signals cannot be watched: {error}")))
+}
+
+/// Does work that would leave something half done behind, unless it is told to stop meanwhile.
+async fn unless_told<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let mut signals = signals()?;
+    tokio::select! {
+        done = work => done,
+        () = signals.told() => Err(CliError::failed("interrupted")),
+    }
 }
 
 /// An environment variable that is set and not empty.

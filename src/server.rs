@@ -6,7 +6,7 @@ mod last_run;
 mod retention;
 pub mod signals;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -345,12 +345,12 @@ pub async fn serve(config: Config, mut signals: Signals) -> Result<(), ServeErro
     running.wait(&mut signals).await.map_err(named)
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the ready line is all that standard output ever carries"
-)]
+/// The ready line is all that standard output ever carries. Nobody has to read it.
 fn print_line(line: &str) {
-    println!("{line}");
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        tracing::warn!(%error, "the ready line could not be written to standard output");
+    }
 }
 
 /// A file that reaches the process's size limit (RLIMIT_FSIZE) is the error of one write, and not the end of the process.
@@ -364,15 +364,13 @@ fn live_with_size_limits() {
 
 impl Running {
     /// What a person wants to know who has just started the service in a terminal.
-    #[expect(
-        clippy::print_stderr,
-        reason = "it is for the person at the terminal, whatever the log's filter is"
-    )]
+    /// It does not go through the log: its filter is another matter.
     fn show_banner(&self) {
         let key = self.app.gateway.keys.first();
         let key = key.map_or_else(String::new, |key| key.id.clone());
         let seen = self.app.addresses().seen_from_here();
-        eprintln!(
+        let _ = writeln!(
+            std::io::stderr(),
             "\n  API       {api}   key {key}, its secret in --access-keys\n  push      {rtmp}/live/STREAM?vhost=DOMAIN\n  play      {play}/live/STREAM.flv?vhost=DOMAIN\n  objects   {oss}\n  console   {api}/_localyun/ui/\n",
             api = seen.url(&self.app.addresses().api),
             rtmp = seen.url(&self.app.addresses().rtmp),

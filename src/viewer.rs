@@ -7,7 +7,7 @@ mod tally;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -48,8 +48,16 @@ pub struct WatchPlan {
     pub source: Source,
     /// Machine seconds; without it until the stream ends or the watch is cancelled.
     pub seconds: Option<f64>,
-    /// FLV for FLV and RTMP, MPEG-TS for HLS.
+    /// FLV for FLV and RTMP, MPEG-TS for HLS; `-` is standard output.
     pub output: Option<PathBuf>,
+}
+
+impl WatchPlan {
+    /// Whether standard output carries the stream, and nothing else then.
+    #[must_use]
+    pub fn writes_to_stdout(&self) -> bool {
+        self.output.as_deref() == Some(Path::new("-"))
+    }
 }
 
 /// Why a watch came to nothing.
@@ -169,15 +177,20 @@ pub async fn watch(
 
 /// Where the file goes, if one is wanted.
 struct Sink {
-    file: Option<(String, BufWriter<File>)>,
+    file: Option<(String, Box<dyn Write + Send>)>,
+    /// Whoever reads standard output watches it now.
+    is_live: bool,
 }
 
 impl Sink {
     fn open(plan: &WatchPlan) -> Result<Self, WatchError> {
-        let open = |path: &PathBuf| {
+        let open = |path: &PathBuf| -> Result<(String, Box<dyn Write + Send>), WatchError> {
             let shown = path.display().to_string();
+            if plan.writes_to_stdout() {
+                return Ok((shown, Box::new(std::io::stdout())));
+            }
             match File::create(path) {
-                Ok(file) => Ok((shown, BufWriter::new(file))),
+                Ok(file) => Ok((shown, Box::new(BufWriter::new(file)))),
                 Err(source) => Err(WatchError::Output {
                     path: shown,
                     source,
@@ -186,17 +199,20 @@ impl Sink {
         };
         Ok(Self {
             file: plan.output.as_ref().map(open).transpose()?,
+            is_live: plan.writes_to_stdout(),
         })
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), WatchError> {
-        match &mut self.file {
-            Some((path, file)) => file.write_all(bytes).map_err(|source| WatchError::Output {
+        let Some((path, file)) = &mut self.file else {
+            return Ok(());
+        };
+        file.write_all(bytes)
+            .and_then(|()| if self.is_live { file.flush() } else { Ok(()) })
+            .map_err(|source| WatchError::Output {
                 path: path.clone(),
                 source,
-            }),
-            None => Ok(()),
-        }
+            })
     }
 
     fn finish(&mut self) -> Result<(), WatchError> {

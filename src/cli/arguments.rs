@@ -243,7 +243,12 @@ pub(super) struct WaitArgs {
     #[arg(long, default_value_t = 1)]
     pub(super) count: u64,
     /// Seconds
-    #[arg(long, value_name = "S", default_value_t = 30.0)]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 30.0,
+        allow_negative_numbers = true
+    )]
     pub(super) timeout: f64,
     /// Count behind the event of that id instead of from the start
     #[arg(long, value_name = "ID")]
@@ -255,7 +260,7 @@ pub(super) struct WaitArgs {
 #[derive(Debug, Args)]
 pub(super) struct AdvanceArgs {
     /// SECONDS, `next` (the next due time), or `until INSTANT`
-    #[arg(required = true, num_args = 1..=2, value_name = "SECONDS|next|until INSTANT")]
+    #[arg(required = true, num_args = 1..=2, value_name = "SECONDS|next|until INSTANT", allow_negative_numbers = true)]
     pub(super) how: Vec<String>,
     #[command(flatten)]
     pub(super) view: ViewArgs,
@@ -298,7 +303,7 @@ pub(super) struct GetArgs {
     /// The object
     #[arg(value_name = "BUCKET/KEY")]
     pub(super) object: String,
-    /// Where it goes; standard output without it
+    /// Where it goes; standard output without it, and with -
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<std::path::PathBuf>,
     /// Print a signed address of it instead, good for a day
@@ -370,7 +375,7 @@ pub(super) struct PlayArgs {
     /// More arguments of the play URL, such as auth_key=...
     #[arg(long, value_name = "NAME=VALUE&...")]
     pub(super) query: Option<String>,
-    /// Write what comes: FLV for flv and rtmp, MPEG-TS for hls
+    /// Write what comes: FLV for flv and rtmp, MPEG-TS for hls; -: to standard output
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(super) output: Option<String>,
     /// Seconds to watch; without it until the stream ends or Ctrl-C

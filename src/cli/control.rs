@@ -6,7 +6,7 @@ use reqwest::{Body, Client, RequestBuilder, Response};
 use serde_json::Value;
 use url::Url;
 
-use super::http::{failure, fetch, place};
+use super::http::{brief, failure, fetch, place};
 use super::{CliError, variable};
 
 /// Longer than anybody waits.
@@ -59,7 +59,7 @@ impl<'a> Control<'a> {
         let request = self.client.get(self.asked(path, names)?).timeout(patience);
         let answer = fetch(self.with_token(request)).await?;
         if !answer.is_success() && !matches!(answer.status, 400 | 408) {
-            return Err(self.refused(path, answer.status, &answer.brief()));
+            return Err(self.refused(path, answer.status, &answer.text()));
         }
         let value = serde_json::from_slice(&answer.body).map_err(|error| no_json(path, &error))?;
         Ok((answer.status, value))
@@ -92,7 +92,6 @@ impl<'a> Control<'a> {
             return Ok(response);
         }
         let told = response.text().await.unwrap_or_default();
-        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
         Err(self.refused(path, status, &told))
     }
 
@@ -104,9 +103,16 @@ impl<'a> Control<'a> {
     }
 
     fn refused(&self, path: &str, status: u16, told: &str) -> CliError {
+        let place = place(self.endpoint);
+        let Ok(answer) = serde_json::from_str::<Value>(told) else {
+            return CliError::failed(format!(
+                "{place} answers {status} to /_localyun/{path}: {}; is that localyun? --endpoint (LOCALYUN_ENDPOINT) says where to ask",
+                brief(told)
+            ));
+        };
+        let error = answer.get("error").and_then(Value::as_str).unwrap_or(told);
         CliError::failed(format!(
-            "{} answers {status} to /_localyun/{path}: {told}",
-            place(self.endpoint)
+            "{place} answers {status} to /_localyun/{path}: {error}"
         ))
     }
 
@@ -130,7 +136,7 @@ impl<'a> Control<'a> {
     async fn send(&self, path: &str, request: RequestBuilder) -> Result<Value, CliError> {
         let answer = fetch(self.with_token(request)).await?;
         if !answer.is_success() {
-            return Err(self.refused(path, answer.status, &answer.brief()));
+            return Err(self.refused(path, answer.status, &answer.text()));
         }
         serde_json::from_slice(&answer.body).map_err(|error| no_json(path, &error))
     }

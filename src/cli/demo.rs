@@ -9,8 +9,10 @@ mod steps;
 
 use std::process::ExitCode;
 
+use rustix::process::{Signal, getpid, kill_process};
+
 use super::arguments::DemoArgs;
-use super::{CliError, Outcome, logging, say, signals};
+use super::{CliError, Outcome, logging, printed, say, signals};
 use narrator::Narrator;
 use receiver::Receiver;
 use stage::Stage;
@@ -51,6 +53,11 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     say(stage.what_next());
+    // Who has stopped reading (`| head`, a pager) has seen enough: that is as good as Ctrl-C.
+    tokio::spawn(async {
+        printed::abandoned().await;
+        let _ = kill_process(getpid(), Signal::TERM);
+    });
     let further = tokio::spawn(async move {
         while let Some(callback) = receiver.next().await {
             say(format!("callback: {callback}"));

@@ -9,12 +9,16 @@ use url::Url;
 
 use super::target::{Key, Target};
 use super::throwaway::Throwaway;
-use super::{CliError, Outcome, env, logging, signals, variable};
+use super::{CliError, Outcome, complain, env, logging, signals, variable};
 use crate::config::{self, Raw};
 use crate::server::{self, signals::Signals};
 
 /// The listeners that take a free port unless an option says otherwise.
 const LISTENERS: [&str; 4] = ["api-addr", "rtmp-addr", "play-addr", "oss-addr"];
+
+/// Exit statuses as shells have them: there is no such command; it is none that can be run.
+const ABSENT: u8 = 127;
+const NO_PROGRAM: u8 = 126;
 
 pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
     let mut signals = signals()?;
@@ -77,11 +81,21 @@ async fn beside(
     let Some((program, arguments)) = command.split_first() else {
         return Err(CliError::usage("write a command behind --"));
     };
-    let mut child = Command::new(program)
+    let begun = Command::new(program)
         .args(arguments)
         .envs(variables)
-        .spawn()
-        .map_err(|error| CliError::failed(format!("{}: {error}", program.display())))?;
+        .spawn();
+    let mut child = match begun {
+        Ok(child) => child,
+        Err(error) => {
+            complain(format!(
+                "{} cannot be run: {error}; write a program and its arguments behind --, or sh -c '…' for a line of a shell",
+                program.display()
+            ));
+            let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+            return Ok(ExitCode::from(if is_absent { ABSENT } else { NO_PROGRAM }));
+        }
+    };
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let mut ending = tokio::task::spawn_blocking(move || child.wait());
     let status = loop {

@@ -1,14 +1,15 @@
 //! `get`: a stored object, by a signed address that the server gives out.
 
-use std::io::Write;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use super::arguments::GetArgs;
 use super::control::Control;
+use super::output::Output;
 use super::paper::text;
 use super::progress::{self, Transfer};
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, say};
+use super::{CliError, Outcome, complain, http, say, unless_told};
 
 pub(super) async fn run(args: GetArgs) -> Outcome {
     let (bucket, key) = args
@@ -45,13 +46,8 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
             told.chars().take(300).collect::<String>()
         )));
     }
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(
-            std::fs::File::create(path)
-                .map_err(|error| CliError::failed(format!("{}: {error}", path.display())))?,
-        ),
-        None => Box::new(std::io::stdout().lock()),
-    };
+    let mut out = Output::open(args.output.as_deref())?;
+    let to_a_person = out.is_stdout() && std::io::stdout().is_terminal();
     let transfer = Transfer::of(response.content_length());
     let copying = async {
         while let Some(chunk) = response
@@ -59,18 +55,28 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
             .await
             .map_err(|error| http::failure(&error))?
         {
-            out.write_all(&chunk).map_err(CliError::failed)?;
+            // No text holds such a byte, and a terminal takes others for commands.
+            if to_a_person && chunk.contains(&0) {
+                return Err(CliError::usage(
+                    "that is no text for a terminal; -o FILE writes it to a file, --url prints an address of it",
+                ));
+            }
+            if !out.put(&chunk)? {
+                return Ok(());
+            }
             transfer.add(chunk.len());
         }
-        out.flush().map_err(CliError::failed)
+        Ok::<(), CliError>(())
     };
     // What goes to standard output may be looked at itself.
     if args.output.is_some() {
-        progress::beside(copying, |elapsed| transfer.line(elapsed)).await?;
+        unless_told(progress::beside(copying, |elapsed| transfer.line(elapsed))).await?;
     } else {
-        copying.await?;
+        unless_told(copying).await?;
     }
-    if let Some(path) = &args.output {
+    if !out.is_stdout() {
+        out.finish()?;
+        let path = args.output.unwrap_or_default();
         complain(format!("{} bytes to {}", transfer.bytes(), path.display()));
     }
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use super::arguments::{TailArgs, WaitArgs};
 use super::control::Control;
 use super::paper::{Colour, coloured, is_watched, place, shown, size, text};
 use super::target::Target;
-use super::{CliError, Outcome, http, progress, say};
+use super::{CliError, Outcome, http, printed, progress, say};
 use crate::clock::machine_sleep;
 
 /// How often a server that went away is looked for again before that is said.
@@ -17,8 +17,15 @@ const TRIES: u32 = 5;
 /// How much longer than the wait its answer may take.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Follows until it is ended.
+/// Follows until it is ended, or nobody reads it any more.
 pub(super) async fn tail(args: TailArgs) -> Outcome {
+    tokio::select! {
+        ended = followed(args) => ended,
+        () = printed::abandoned() => Ok(ExitCode::SUCCESS),
+    }
+}
+
+async fn followed(args: TailArgs) -> Outcome {
     let target = Target::of(&args.target)?;
     let client = http::client_for(&args.target)?;
     let control = Control::new(&client, &target.endpoint);

@@ -40,13 +40,17 @@ impl Answer {
 
     /// The beginning of the body on one line, for a message.
     pub(super) fn brief(&self) -> String {
-        let text = self.text();
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        match line.char_indices().nth(BRIEF) {
-            Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-            None if line.is_empty() => "nothing".to_owned(),
-            None => line,
-        }
+        brief(&self.text())
+    }
+}
+
+/// The beginning of a text on one line, for a message.
+pub(super) fn brief(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(BRIEF) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None if line.is_empty() => "nothing".to_owned(),
+        None => line,
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+use super::paper;
 use crate::config::{Config, ConfigError};
 
 /// Starts logging with the filter of the settings.
@@ -45,7 +46,9 @@ fn start_with(filter: EnvFilter) {
         .compact()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(std::io::stderr().is_terminal() && paper::may_colour())
+        // It would tell of a line that cannot be written by a panic, in the middle of a recording: a log whose disk is full is a log less.
+        .log_internal_errors(false)
         .try_init();
 }
 

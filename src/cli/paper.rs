@@ -38,9 +38,15 @@ pub(super) fn is_watched() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Whether a terminal takes colours, and nobody has forbidden them.
+pub(super) fn may_colour() -> bool {
+    super::variable("NO_COLOR").is_none()
+        && super::variable("TERM").is_none_or(|kind| kind != "dumb")
+}
+
 /// A text in a colour, where that is seen.
 pub(super) fn coloured(text: &str, colour: Colour, watched: bool) -> String {
-    if watched && super::variable("NO_COLOR").is_none() {
+    if watched && may_colour() {
         format!("\u{1b}[{}m{text}\u{1b}[0m", colour.code())
     } else {
         text.to_owned()

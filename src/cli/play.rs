@@ -1,5 +1,6 @@
 //! `play`: the built-in viewer on the command line. Ctrl-C or SIGTERM ends a watch, and what came is told.
 
+use std::io::{ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,6 +30,11 @@ pub(super) async fn run(args: PlayArgs) -> Outcome {
         seconds: args.seconds,
         output: args.output.map(PathBuf::from),
     };
+    if plan.writes_to_stdout() && std::io::stdout().is_terminal() {
+        return Err(CliError::usage(
+            "-o -: a terminal shows no video; write it to a file, or pipe it to a player: … -o - | ffplay -",
+        ));
+    }
     let mut signals = signals()?;
     let client = http::live_client(args.ca_file.as_deref())?;
     let cancel = CancellationToken::new();
@@ -47,14 +53,25 @@ pub(super) async fn run(args: PlayArgs) -> Outcome {
     })
     .await;
     watcher.abort();
-    if args.json {
-        say(report(&plan, &shown, &tally, &end));
-    } else if tally.frames() > 0 {
-        for line in lines(&plan, &shown, &tally) {
+    let tell = |line: String| {
+        if plan.writes_to_stdout() {
+            complain(line);
+        } else {
             say(line);
         }
+    };
+    if args.json {
+        tell(report(&plan, &shown, &tally, &end).to_string());
+    } else if tally.frames() > 0 {
+        lines(&plan, &shown, &tally).into_iter().for_each(tell);
     }
     match end {
+        // Whoever watched has seen enough.
+        Err(WatchError::Output { source, .. })
+            if plan.writes_to_stdout() && source.kind() == ErrorKind::BrokenPipe =>
+        {
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) => Err(CliError::failed(format!("{shown}: {error}"))),
         Ok(_) if tally.frames() == 0 => {
             Err(CliError::failed(format!("{shown}: no frame of it came")))
@@ -193,7 +210,7 @@ fn lines(plan: &WatchPlan, shown: &str, tally: &Tally) -> Vec<String> {
             tally.slices, tally.missing_slices, tally.missing_packets
         ));
     }
-    if let Some(path) = &plan.output {
+    if let Some(path) = plan.output.as_ref().filter(|_| !plan.writes_to_stdout()) {
         complain(format!("written to {}", path.display()));
     }
     lines

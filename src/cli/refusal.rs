@@ -13,7 +13,11 @@ pub(super) fn show(error: &Error) -> ExitCode {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     ) {
         super::say(error.to_string().trim_end());
-        return ExitCode::SUCCESS;
+        let Some(error) = super::printed::failure() else {
+            return ExitCode::SUCCESS;
+        };
+        super::complain(&error);
+        return error.status();
     }
     super::complain(one_line(error));
     ExitCode::from(2)

@@ -1,8 +1,7 @@
 //! `snapshot`: the control state as a file, back again, and what two files have apart.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use reqwest::Body;
@@ -11,10 +10,11 @@ use tokio_util::io::ReaderStream;
 
 use super::arguments::SnapshotTool;
 use super::control::Control;
+use super::output::Output;
 use super::paper::{shown, text};
 use super::progress::{self, Transfer};
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, say};
+use super::{CliError, Outcome, complain, http, say, unless_told};
 
 pub(super) async fn run(tool: SnapshotTool) -> Outcome {
     match tool {
@@ -48,16 +48,9 @@ fn of(path: &Path) -> impl Fn(std::io::Error) -> CliError {
 async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome {
     let objects = with_objects.then(|| "true".to_owned());
     let mut response = control.stream("snapshot", &[("objects", objects)]).await?;
-    let to_stdout = file == Path::new("-");
     // A file that is there already stays whole until the new one is.
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = PathBuf::from(beside);
-    let mut out: Box<dyn Write> = if to_stdout {
-        Box::new(std::io::stdout().lock())
-    } else {
-        Box::new(std::fs::File::create(&beside).map_err(of(&beside))?)
-    };
+    let mut out = Output::open(Some(file))?;
+    let to_stdout = out.is_stdout();
     let transfer = Transfer::of(response.content_length());
     let copying = async {
         while let Some(chunk) = response
@@ -65,20 +58,19 @@ async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome
             .await
             .map_err(|error| http::failure(&error))?
         {
-            out.write_all(&chunk).map_err(of(&beside))?;
+            if !out.put(&chunk)? {
+                return Ok(());
+            }
             transfer.add(chunk.len());
         }
-        out.flush().map_err(of(&beside))
+        Ok::<(), CliError>(())
     };
     if to_stdout {
-        copying.await?;
+        unless_told(copying).await?;
     } else {
-        progress::beside(copying, |elapsed| transfer.line(elapsed)).await?;
+        unless_told(progress::beside(copying, |elapsed| transfer.line(elapsed))).await?;
     }
-    drop(out);
-    if !to_stdout {
-        std::fs::rename(&beside, file).map_err(of(file))?;
-    }
+    out.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,6 +19,9 @@ pub(super) async fn advance(args: AdvanceArgs) -> Outcome {
         [word, instant] if word == "until" => json!({"until": instant}),
         [seconds] => {
             let seconds: f64 = seconds.parse().map_err(|_| CliError::usage(HOW))?;
+            if !seconds.is_finite() || seconds < 0.0 {
+                return Err(CliError::usage(format!("the clock goes forward; {HOW}")));
+            }
             json!({"seconds": seconds})
         }
         _ => return Err(CliError::usage(HOW)),

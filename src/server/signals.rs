@@ -1,4 +1,4 @@
-//! What tells the process to stop: SIGTERM, and SIGINT (Ctrl-C). They are watched before anything is made and before the service says that
+//! What tells the process to stop: SIGTERM, SIGINT (Ctrl-C), and SIGHUP (its terminal is closed). They are watched before anything is made and before the service says that
 //! it is ready: a signal that comes before somebody waits for it counts as well.
 
 use std::io;
@@ -10,10 +10,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Absent where whoever started the process (nohup) wants it to outlive its terminal.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// Watches from now on; neither signal ends the process by itself any more.
+    /// Watches from now on; none of the signals ends the process by itself any more.
     ///
     /// # Errors
     /// The system does not let them be watched.
@@ -21,16 +23,47 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: ignores_hangup()
+                .is_some_and(|ignores| !ignores)
+                .then(|| signal(SignalKind::hangup()))
+                .transpose()?,
         })
     }
 
     /// Comes back when the process is told to stop, at once where it has been told already.
     pub async fn told(&mut self) {
+        let Self {
+            interrupt,
+            terminate,
+            hangup,
+        } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hung_up => {}
         }
     }
+}
+
+/// Whether the process was started with SIGHUP ignored, where the system tells; a watch would take that back.
+fn ignores_hangup() -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    ignored_in(&status)
+}
+
+fn ignored_in(status: &str) -> Option<bool> {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    // SIGHUP is the first signal.
+    Some(mask & 1 == 1)
 }
 
 #[cfg(test)]
@@ -46,5 +79,13 @@ mod tests {
         signals.told().await;
         kill_process(getpid(), Signal::TERM).unwrap();
         signals.told().await;
+    }
+
+    #[test]
+    fn a_process_that_shall_outlive_its_terminal_says_so() {
+        let of = |mask: &str| ignored_in(&format!("Name:\tx\nSigIgn:\t{mask}\nSigCgt:\t1\n"));
+        assert_eq!(of("0000000000000001"), Some(true));
+        assert_eq!(of("0000000000001006"), Some(false));
+        assert_eq!(ignored_in("Name:\tx\n"), None);
     }
 }

@@ -87,6 +87,25 @@ def of_compose() -> Run:
     return Run(plain, ports, tuple(host.split(":")[0] for host in service["extra_hosts"]))
 
 
+def lines_of_compose() -> None:
+    """The page's lines that an engine would run start what is in the compose file, under the profile that it has there."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    lines = [line for block in blocks(PAGE) if block.mark == OWN for line in block.text.splitlines() if line.startswith("docker compose")]
+    for line in lines:
+        words = shlex.split(line)
+        profiles = {value for name, value in zip(words, words[1:], strict=False) if name == "--profile"}
+        named = [word for word in words[words.index("up") + 1 :] if not word.startswith("-")]
+        started = named or [name for name, service in services.items() if "profiles" not in service]
+        fits = [name in services and set(services[name].get("profiles", [])) <= profiles for name in started]
+        check(f"`{line}` starts {', '.join(started)}", bool(started) and all(fits), services.keys())
+        for name in started:
+            # What it depends on is under the same profile, and the ports that the page speaks of are published.
+            needed = services[name].get("depends_on", {})
+            check(f"{name} has what it needs", all(set(services[other]["profiles"]) <= profiles for other in needed))
+            check(f"{name} has a token", "LOCALYUN_CONTROL_TOKEN" in services[name]["environment"])
+    check("the page has lines of compose", len(lines) == 2, lines)
+
+
 def of_ci() -> tuple[Run, dict[str, str]]:
     """The page's service of a CI job, and the variables of the job. It is reached by its name and publishes nothing."""
     recipe = yaml.safe_load(page_blocks("services:").text)
@@ -271,6 +290,7 @@ def main() -> None:
         forward(*map(int, sys.argv[2:]))
     if os.geteuid() != 0:
         sys.exit("container: not run: networks of its own with a way between them want root")
+    lines_of_compose()
     whole_page(of_the_page(), "docker run")
     whole_page(of_compose(), "compose")
     # The page asks for a public host; who forgets it is told the host by which it came.

@@ -7,6 +7,7 @@ Each block says behind its language what becomes of it:
     run          a part of the document's shell session, in which localyun is on PATH
     as=NAME      a file in the folder of that session
     ci=NAME      a recipe, whose commands are taken out
+    kit=NAME     how a kit is got, or what a project says of it: tests/kits/run does so before it runs the kit's examples
     by=PATH      that test reads it out of the document and runs it
     shown        what a program prints, or where things lie: nothing to run
 
@@ -16,6 +17,7 @@ in a remark that begins with `<!-- run`. A line whose remark says "until Ctrl-C"
     documents.py examples FOLDER      writes the files
     documents.py sessions FOLDER      writes a shell script for each document
     documents.py recipe NAME          prints the commands of a recipe
+    documents.py block MARK           prints the one block of that mark
     documents.py twins                compares the blocks of the two languages
     documents.py marks                finds blocks that nothing runs
 """
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,9 +112,14 @@ def shell(block: Block) -> str:
     return block.text if block.language == "sh" else f"python3 - <<'PYTHON'\n{block.text}PYTHON\n"
 
 
+def marked(mark: str) -> Block:
+    (block,) = [b for document in documents() for b in blocks(document) if b.mark == mark and "zh" not in document.parts]
+    return block
+
+
 def recipe(name: str) -> None:
     """The commands of a recipe, as the service would run them one after the other."""
-    (block,) = [b for document in documents() for b in blocks(document) if b.mark == f"ci={name}" and "zh" not in document.parts]
+    block = marked(f"ci={name}")
     if block.language == "yaml":
         import yaml
 
@@ -125,14 +133,16 @@ def recipe(name: str) -> None:
 
 def marks() -> None:
     """Every block of every document is run by something, or is no code."""
-    missing = []
+    missing, counts = [], Counter()
     for document in [*documents(), ROOT / "CONTRIBUTING.md"]:
         name = str(document.relative_to(ROOT))
         if name.startswith("docs/sdk/"):
             # tests/sdk runs them: it finds them by their headings.
+            counts["tests/sdk"] += len(blocks(document))
             continue
         for block in blocks(document):
             first = block.text.strip().splitlines()[0] if block.text.strip() else ""
+            counts[block.mark.split("=")[0] if not block.mark.startswith("by=") else block.mark.removeprefix("by=").split()[0]] += 1
             where = f"{name}: ```{block.language} {block.mark}: {first}"
             if block.mark.startswith("by="):
                 test = ROOT / block.mark.removeprefix("by=").split()[0]
@@ -140,13 +150,14 @@ def marks() -> None:
                     missing.append(f"{where}: there is no {test.relative_to(ROOT)}")
                 elif Path(name).name.replace(".zh-CN", "") not in test.read_text() and str(test.relative_to(ROOT)) not in block.text:
                     missing.append(f"{where}: {test.relative_to(ROOT)} does not read it")
-            elif not re.fullmatch(r"run|shown|(file|as|ci)=\S+", block.mark):
+            elif not re.fullmatch(r"run|shown|(file|as|ci|kit)=\S+", block.mark):
                 missing.append(f"{where}: nothing runs it")
             elif block.mark == "shown" and block.language not in ("text", ""):
                 missing.append(f"{where}: code is more than shown")
     if missing:
         sys.exit("\n".join(missing))
-    print("every block of the documents is run by something")
+    told = ", ".join(f"{mark} {count}" for mark, count in counts.most_common())
+    print(f"every block of the documents is run by something: {told}; `shown` is no code")
 
 
 def twins() -> None:
@@ -174,4 +185,4 @@ def bare(block: Block) -> Block:
 if __name__ == "__main__":
     command, *rest = sys.argv[1:]
     {"examples": examples, "sessions": sessions}.get(command, lambda *_: None)(*map(Path, rest))
-    {"recipe": recipe, "twins": twins, "marks": marks}.get(command, lambda *_: None)(*rest)
+    {"recipe": recipe, "block": lambda mark: print(marked(mark).text), "twins": twins, "marks": marks}.get(command, lambda *_: None)(*rest)

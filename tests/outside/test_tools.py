@@ -147,7 +147,7 @@ def test_exec_runs_a_command_beside_a_server(tmp_path):
     assert done.returncode == 7, done.stderr
     assert done.stdout.startswith("ready") and '"TotalNum": 0' in done.stdout
     assert os.listdir(tmp_path) == []
-    assert subprocess.run([binary(), "exec", "--", "no-such-program"], env=environment, capture_output=True, timeout=60).returncode == 1
+    assert subprocess.run([binary(), "exec", "--", "no-such-program"], env=environment, capture_output=True, timeout=60).returncode == 127
     assert subprocess.run([binary(), "exec"], env=environment, capture_output=True, timeout=60).returncode == 2
     running = subprocess.Popen([binary(), "exec", "--", "sleep", "60"], env=environment)
     children = lambda: open(f"/proc/{running.pid}/task/{running.pid}/children").read() or any(open(f"/proc/{running.pid}/task/{t}/children").read() for t in os.listdir(f"/proc/{running.pid}/task"))  # noqa: E731
