@@ -12,10 +12,19 @@ from typing import Any
 PAPERS = ("licen", "copying", "notice", "copyright", "unlicense")
 
 
+def metadata(root: Path, target: str) -> dict[str, Any]:
+    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target]
+    return json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True).stdout)
+
+
+def is_macro(package: dict[str, Any]) -> bool:
+    """A macro runs in the compiler; what it is made of does not come along."""
+    return any("proc-macro" in target["kind"] for target in package["targets"])
+
+
 def of_the_program(root: Path, target: str) -> list[dict[str, Any]]:
     """The crates that are linked into the program for a target: no helpers of the build, no tests."""
-    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target]
-    told = json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True).stdout)
+    told = metadata(root, target)
     packages = {package["id"]: package for package in told["packages"]}
     nodes = {node["id"]: node for node in told["resolve"]["nodes"]}
     own = told["resolve"]["root"]
@@ -23,9 +32,7 @@ def of_the_program(root: Path, target: str) -> list[dict[str, Any]]:
     while open_ones:
         for dependency in nodes[open_ones.pop()]["deps"]:
             linked = any(kind["kind"] is None for kind in dependency["dep_kinds"])
-            # A macro runs in the compiler; what it is made of does not come along.
-            macro = any("proc-macro" in target["kind"] for target in packages[dependency["pkg"]]["targets"])
-            if linked and not macro and dependency["pkg"] not in seen:
+            if linked and not is_macro(packages[dependency["pkg"]]) and dependency["pkg"] not in seen:
                 seen.add(dependency["pkg"])
                 open_ones.append(dependency["pkg"])
     # Without a source: ours.
