@@ -133,8 +133,9 @@ def archive() -> None:
     way.step("the first recording", chroot("PATH=$(echo $PWD/localyun-*-linux):$PATH; localyun exec -- bash -euo pipefail first.sh; test -s s1.mp4"), env, "recorded: ")
     way.over()
 
-    # What the wheel says of itself is true too: Python 3.9, and the pip of its day. It reaches no registry in there.
-    fetch = ["pip", "download", "--quiet", "--dest", str(inside / "house"), "--only-binary", ":all:", "--python-version", "3.9", "pytest"]
+    # What the wheel says of itself is true too: Python 3.9, and the pip of its day. It reaches no registry in there;
+    # what pytest wants of an older Python is named, since pip asks the Python that runs it.
+    fetch = ["pip", "download", "--quiet", "--dest", str(inside / "house"), "--only-binary", ":all:", "--python-version", "3.9", "pytest", "exceptiongroup", "tomli"]
     subprocess.run([sys.executable, "-m", *fetch], check=True, env=environment(way.folder))
     way = Way("wheel-on-python-3.9")
     way.step("empty environment", chroot("python3 -m venv venv"), env)
