@@ -22,7 +22,7 @@ SETTINGS = {
     "play-tls-addr": None,
     "tls-addr": None,
     "database-url": None,
-    "access-keys": "testid:***",
+    "access-keys": "***",
     "auth": "strict",
     "clock-start": None,
     "public-host": None,
