@@ -39,7 +39,7 @@ pub fn in_crates_below(source: &Source) -> Vec<String> {
         .iter()
         .filter(is_idle)
         .flat_map(|(name, places)| {
-            let told = |place: &String| {
+            let told = move |place: &String| {
                 format!("{place} is public, and nobody names {name}: it can go, or be private")
             };
             places.iter().map(told)
