@@ -311,7 +311,7 @@ mod tests {
     }
 
     /// A writer whose file takes nothing: opened for reading.
-    fn refused(path: &std::path::Path) -> (Disk, impl Fn(&Arc<Progress>) -> Write) {
+    fn refused(path: &std::path::Path) -> (Disk, impl Fn(&Arc<Progress>) -> Write + use<>) {
         std::fs::write(path, "").unwrap();
         let file = Arc::new(File::open(path).unwrap());
         let write = move |progress: &Arc<Progress>| Write {
