@@ -72,6 +72,9 @@ pub(super) async fn run(args: PlayArgs) -> Outcome {
         {
             Ok(ExitCode::SUCCESS)
         }
+        Err(error @ WatchError::Connect { .. }) => Err(CliError::failed(format!(
+            "{error}; is `localyun serve` running there?"
+        ))),
         Err(error) => Err(CliError::failed(format!("{shown}: {error}"))),
         Ok(_) if tally.frames() == 0 => {
             Err(CliError::failed(format!("{shown}: no frame of it came")))

@@ -158,8 +158,14 @@ fn authority(addr: &str) -> Option<String> {
 
 /// A refusal in the words of the command line.
 fn refused(error: PublishError) -> CliError {
-    let PublishError::Plan { what, problem } = error else {
-        return CliError::failed(error);
+    let (what, problem) = match error {
+        PublishError::Plan { what, problem } => (what, problem),
+        PublishError::Connect { .. } => {
+            return CliError::failed(format!(
+                "{error}; is `localyun serve` running there? --rtmp-addr says where to push"
+            ));
+        }
+        _ => return CliError::failed(error),
     };
     let flag = match what {
         "the domain" => "--domain",

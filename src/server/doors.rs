@@ -48,6 +48,12 @@ pub(super) fn bind(setting: &str, addr: &str) -> Result<TcpListener, ConfigError
             std::io::ErrorKind::AddrInUse => {
                 format!("the port is in use; {setting} 127.0.0.1:0 takes a free port")
             }
+            std::io::ErrorKind::PermissionDenied => format!(
+                "{e}: a port below 1024 wants root, or once `setcap cap_net_bind_service=+ep` on the program"
+            ),
+            std::io::ErrorKind::AddrNotAvailable => {
+                format!("{e}: no network card here has that address; 0.0.0.0 stands for all")
+            }
             _ => e.to_string(),
         };
         ConfigError::new(setting, format!("{addr}: {problem}"))

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -299,6 +300,8 @@ def test_help_names_every_subcommand():
         (("health", "--endpiont", "x"), 2, "did you mean --endpoint?"),
         (("health", "--endpoint", "http://127.0.0.1:1"), 1, "is `localyun serve` running there?"),
         (("completions", "tcsh"), 2, "bash"),
+        (("play", "http://127.0.0.1:1/live/s.flv"), 1, "is `localyun serve` running there?"),
+        (("serve", "--ephemeral", *FREE[2:], "--api-addr", "192.0.2.1:0"), 2, "0.0.0.0 stands for all"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -306,6 +309,21 @@ def test_each_message_says_what_to_do(words, status, told):
     done = localyun(*words)
     assert done.returncode == status and told in done.stderr, done
     assert done.stderr.count("\n") == (1 if told else 0), done.stderr
+
+
+def test_a_push_to_nobody_says_what_to_do():
+    done = localyun("publish", "--domain", "play.example.com", "--stream", "s1", "--rtmp-addr", "127.0.0.1:1")
+    assert done.returncode == 1 and "is `localyun serve` running there? --rtmp-addr says where to push" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="it takes rights away")
+def test_a_port_that_wants_rights_says_which():
+    # Containers may lower the line; then there is nothing to refuse.
+    if int(open("/proc/sys/net/ipv4/ip_unprivileged_port_start").read()) < 1024:
+        pytest.skip("every port may be taken here")
+    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", binary(), "serve", "--ephemeral", *FREE[2:], "--api-addr", "127.0.0.1:81"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=clean_environment() | {"TMPDIR": "/tmp"})
+    assert done.returncode == 2 and "a port below 1024 wants root" in done.stderr, done
 
 
 def test_another_server_is_told_from_localyun():
