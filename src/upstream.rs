@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::identity::AccessKey;
-use crate::ids;
 use crate::metrics::{Cassette, Forwarded, Metrics};
 use crate::wire::render::{self, Format};
 use cassette::keep::Keeper;
@@ -38,6 +38,8 @@ use settings::{Miss, Mode, Settings};
 pub const HEADER: &str = "x-localyun-upstream";
 /// Where a replayed answer came from, in the place of an address.
 const CASSETTE: &str = "cassette";
+/// Answers that are taken apart at a time, to be looked through for secrets and kept.
+const KEEPING: usize = 8;
 
 /// Who answers a call that localyun does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,7 @@ pub struct Upstream {
     settings: Settings,
     target: Option<Target>,
     keeper: Option<Arc<Keeper>>,
+    keeping: Semaphore,
     replay: Option<Arc<Replay>>,
     mark: Mark,
     metrics: Arc<Metrics>,
@@ -145,6 +148,7 @@ impl Upstream {
             settings: settings.clone(),
             target,
             keeper: keeper.transpose().map_err(of("--cassette"))?.map(Arc::new),
+            keeping: Semaphore::new(KEEPING),
             replay: replay.transpose().map_err(of("--cassette"))?.map(Arc::new),
             mark: Mark::default(),
             metrics,
@@ -160,7 +164,7 @@ impl Upstream {
         if let Some(replay) = &self.replay {
             return format!(
                 "API calls are answered from the {} recorded ones in {folder}; nothing is forwarded",
-                replay.len()
+                replay.calls()
             );
         }
         let place = self.place();
@@ -221,14 +225,15 @@ impl Upstream {
         let began = clock::monotonic();
         let asked = self.ask(target, call).await;
         let became = match &asked {
-            Ok(arrived) if arrived.status < 400 => Forwarded::Answered,
+            Ok((arrived, _)) if arrived.status < 400 => Forwarded::Answered,
             Ok(_) => Forwarded::Refused,
             Err(_) => Forwarded::Failed,
         };
         self.metrics.forwarded(became, began.elapsed());
         let place = &target.place;
-        let arrived = match asked {
-            Ok(arrived) => arrived,
+        // The place among the calls under way is held until the answer is kept: so there are never more answers than places.
+        let (arrived, _slot) = match asked {
+            Ok(asked) => asked,
             Err(failure) => {
                 tracing::warn!(action = %answer::words(call.action), upstream = %place, %failure, "a call could not be forwarded");
                 let passage = failed(place, &failure.to_string());
@@ -246,18 +251,26 @@ impl Upstream {
         (Ok(Some(passed(arrived, place))), passage)
     }
 
-    async fn ask(&self, target: &Target, call: Call<'_>) -> Result<Arrived, Failure> {
-        let way = self.mark.on(call.parts).ok_or(Failure::Loop)?;
+    async fn ask<'t>(
+        &self,
+        target: &'t Target,
+        call: Call<'_>,
+    ) -> Result<(Arrived, SemaphorePermit<'t>), Failure> {
+        let nonces = [
+            call.pairs.get("SignatureNonce"),
+            call.parts.header("x-acs-signature-nonce"),
+        ];
+        let way = self.mark.on(call.parts, &nonces).ok_or(Failure::Loop)?;
         // By the machine's time: the upstream knows nothing of the service clock.
         let stamp = Stamp {
             at: clock::machine_now(),
-            nonce: ids::nonce(),
+            nonce: self.mark.nonce(),
         };
         let signed = request::signed(call, &target.endpoint, &target.key, &stamp)
             .map_err(|error| Failure::Sign(answer::words(&error.to_string())))?;
         let extra = (loops::HEADER, way.as_str());
-        let (method, key) = (&call.parts.method, &target.key);
-        target.forwarder.ask(method, signed, key, extra).await
+        let method = &call.parts.method;
+        target.forwarder.ask(method, signed, extra).await
     }
 
     /// Keeps a call in the cassette, where there is one. The call was made; whether it could be kept does not change its answer.
@@ -269,6 +282,8 @@ impl Upstream {
         arrived: &Arrived,
     ) -> Option<String> {
         let keeper = self.keeper.clone()?;
+        // Never closed.
+        let _turn = self.keeping.acquire().await;
         let (asked, place, arrived) = (Asked::of(call), place.to_owned(), arrived.clone());
         let keeping =
             tokio::task::spawn_blocking(move || keeper.keep(&asked, &place, at, &arrived));

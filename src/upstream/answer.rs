@@ -73,12 +73,29 @@ pub fn words(text: &str) -> String {
         .collect()
 }
 
+/// How many values a JSON text has at most, itself whole or not: each takes many times the memory of its text when it is read.
+#[must_use]
+pub fn values(json: &[u8]) -> usize {
+    let (mut count, mut in_text, mut escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 /// Reads an answer to its end; `None` where it is no whole document of that form. Nothing of it is kept but what [`Said`] has.
 #[must_use]
 pub fn read(format: Format, body: &[u8]) -> Option<Said> {
+    let body = std::str::from_utf8(body).ok()?;
     match format {
         Format::Json => read_json(body),
-        Format::Xml => read_xml(std::str::from_utf8(body).ok()?),
+        Format::Xml => read_xml(body),
     }
 }
 
@@ -91,10 +108,10 @@ struct Members<'a> {
     code: Option<&'a RawValue>,
 }
 
-fn read_json(body: &[u8]) -> Option<Said> {
-    let members: Members<'_> = serde_json::from_slice(body).ok()?;
+fn read_json(body: &str) -> Option<Said> {
+    let members: Members<'_> = serde_json::from_str(body).ok()?;
     // Lists would do for a struct as well.
-    let is_object = body.trim_ascii_start().first() == Some(&b'{');
+    let is_object = body.trim_ascii_start().starts_with('{');
     let text = |raw: Option<&RawValue>| {
         let text: String = serde_json::from_str(raw?.get()).ok()?;
         Some(words(&text))
@@ -191,6 +208,25 @@ mod tests {
         // Deep or not, nothing of it is kept, and nothing overflows.
         let _ = read(Format::Json, deep.as_bytes());
         assert_eq!(read(Format::Xml, b"\xff"), None);
+        // Where it is no text, nobody could look for secrets in it.
+        assert_eq!(
+            read(Format::Json, b"{\"RequestId\":\"A\",\"B\":\"\xff\"}"),
+            None
+        );
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_texts() {
+        for (json, count) in [
+            ("", 1),
+            ("1", 1),
+            ("[]", 2),
+            (r#"{"a":1,"b":[1,2,3],"c":{}}"#, 8),
+            (r#"{"a,[{":"x,\",[","b":"\\"}"#, 3),
+            (r#"["a"#, 2),
+        ] {
+            assert_eq!(values(json.as_bytes()), count, "{json}");
+        }
     }
 
     #[test]

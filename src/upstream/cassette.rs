@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::answer;
 use super::request::Call;
 use crate::secrets;
 use crate::wire::params::SIGNING;
@@ -32,6 +33,8 @@ const ENDING: &str = ".json";
 const NAME: usize = 80;
 /// Bytes of the digest in a file's name.
 const DIGEST: usize = 6;
+/// Values that a JSON answer has at most that is kept; it lies in memory as values then.
+const MOST_VALUES: usize = 200_000;
 /// Headers of an answer that are kept.
 const HEADERS: [&str; 4] = [
     "content-type",
@@ -94,23 +97,27 @@ pub enum Body {
 
 impl Body {
     /// The body without its secrets.
-    #[must_use]
-    pub fn of(bytes: &[u8], format: Format) -> Self {
-        if format == Format::Json
-            && let Ok(mut value) = serde_json::from_slice::<Value>(bytes)
-        {
-            let exact = value.to_string().as_bytes() == bytes;
-            let masked = secrets::json(&mut value);
-            // What is masked is another body in any case.
-            if exact || masked {
-                return Self::Json(value);
-            }
+    ///
+    /// # Errors
+    /// Why nobody can look for secrets in it.
+    pub fn of(bytes: &[u8], format: Format) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        if format == Format::Xml {
+            return Ok(Self::Text(mask::xml(text).into_owned()));
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) if format == Format::Xml => Self::Text(mask::xml(text).into_owned()),
-            Ok(text) => Self::Text(secrets::value(text).into_owned()),
-            Err(_) => Self::Base64(STANDARD.encode(bytes)),
+        if answer::values(bytes) > MOST_VALUES {
+            return Err(format!("it has more than {MOST_VALUES} values"));
         }
+        let mut value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let written = value.to_string();
+        let exact = written == text;
+        let masked = secrets::json(&mut value);
+        // What is masked is another body in any case.
+        Ok(if exact || masked {
+            Self::Json(value)
+        } else {
+            Self::Text(secrets::text(text).into_owned())
+        })
     }
 
     /// The bytes; `None` where it is no base64.
@@ -324,13 +331,28 @@ mod tests {
             (br#"{"RequestId": "A"}"#, Format::Json, "body_text"),
             (b"{\"N\":1.0e5}", Format::Json, "body_text"),
             (b"<a>x</a>", Format::Xml, "body_text"),
-            (b"\xff\xfe", Format::Xml, "body_base64"),
         ] {
-            let body = Body::of(bytes, format);
+            let body = Body::of(bytes, format).unwrap();
             let text = serde_json::to_string(&body).unwrap();
             assert!(text.starts_with(&format!("{{\"{form}\"")), "{text}");
             assert_eq!(body.bytes().unwrap(), bytes, "{text}");
         }
+        let packed: Body = serde_json::from_str(r#"{"body_base64":"//4="}"#).unwrap();
+        assert_eq!(packed.bytes().unwrap(), &b"\xff\xfe"[..]);
+    }
+
+    #[test]
+    fn what_nobody_can_look_through_is_not_kept() {
+        let secret = r#""AuthKey":"tell","a":"#;
+        let deep = format!("{{{secret}{}{}}}", "[".repeat(200), "]".repeat(200));
+        assert!(answer::read(Format::Json, deep.as_bytes()).is_some());
+        assert!(Body::of(deep.as_bytes(), Format::Json).is_err());
+        for (values, is_kept) in [(MOST_VALUES - 4, true), (MOST_VALUES + 1, false)] {
+            let crowded = format!("{{{secret}[{}0]}}", "0,".repeat(values));
+            let kept = Body::of(crowded.as_bytes(), Format::Json);
+            assert_eq!(kept.is_ok(), is_kept, "{values}");
+        }
+        assert!(Body::of(b"{\"AuthKey\":\"tell\",\"a\":\"\xff\"}", Format::Json).is_err());
     }
 
     #[test]

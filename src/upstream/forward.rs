@@ -10,13 +10,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer::{self, Said, words};
 use super::request::Signed;
 use super::settings::Settings;
 use crate::clock;
 use crate::identity::AccessKey;
+use crate::wire::percent;
 use crate::wire::render::Format;
 
 /// Calls that are under way at a time; what they may hold together is this many times the answer's limit.
@@ -27,6 +28,8 @@ const IDLE_CONNECTIONS: usize = 32;
 const CONNECTING: Duration = Duration::from_secs(10);
 /// Bytes that are reserved for an answer before it is known how long it is.
 const RESERVED: usize = 8 * 1024;
+/// Bytes of the headers that are passed on, names and values together: clients take no more than some tens of thousands.
+const HEADERS: usize = 16 * 1024;
 /// An access key's id, and a secret or a token, of this length or more are looked for in answers; shorter ones may be any word.
 const TELLING_ID: usize = 16;
 const TELLING_SECRET: usize = 8;
@@ -58,6 +61,8 @@ pub enum Failure {
     Broke(String),
     #[error("the answer is larger than {0} bytes (setting --upstream-answer-limit)")]
     TooLarge(usize),
+    #[error("the headers of the answer are larger than {0} bytes")]
+    Headers(usize),
     #[error("it answered with the redirect {0}, which is not followed")]
     Redirect(u16),
     #[error("it answered with the status {0}")]
@@ -94,6 +99,8 @@ pub struct Forwarder {
     timeout: Duration,
     limit: usize,
     slots: Semaphore,
+    /// What an answer must not have in it.
+    telling: Vec<Vec<u8>>,
 }
 
 /// Why there is no client: what is wrong with the certificates to trust.
@@ -149,20 +156,21 @@ impl Forwarder {
             timeout: settings.timeout,
             limit: settings.answer_limit,
             slots: Semaphore::new(AT_ONCE),
+            telling: settings.key.as_ref().map(telling).unwrap_or_default(),
         })
     }
 
-    /// Sends a signed request, with one more header, and reads the answer.
+    /// Sends a signed request, with one more header, and reads the answer. With it comes its place among the calls under way, which is
+    /// free again when it is dropped.
     pub async fn ask(
         &self,
         method: &str,
         signed: Signed,
-        key: &AccessKey,
         extra: (&str, &str),
-    ) -> Result<Arrived, Failure> {
+    ) -> Result<(Arrived, SemaphorePermit<'_>), Failure> {
         let asking = async {
-            // Never closed.
-            let _slot = self.slots.acquire().await;
+            let slot = self.slots.acquire().await;
+            let slot = slot.map_err(|error| Failure::Broke(error.to_string()))?;
             let method = if method == "POST" {
                 Method::POST
             } else {
@@ -185,14 +193,15 @@ impl Forwarder {
                     Failure::Broke(cause(&error))
                 }
             })?;
-            self.read(response, key).await
+            let arrived = self.read(response).await?;
+            Ok((arrived, slot))
         };
         clock::machine_timeout(self.timeout, asking)
             .await
             .unwrap_or(Err(Failure::Late(self.timeout)))
     }
 
-    async fn read(&self, mut response: Response, key: &AccessKey) -> Result<Arrived, Failure> {
+    async fn read(&self, mut response: Response) -> Result<Arrived, Failure> {
         let status = response.status().as_u16();
         match status {
             300..=399 => return Err(Failure::Redirect(status)),
@@ -219,6 +228,10 @@ impl Forwarder {
             return Err(Failure::TooLarge(self.limit));
         }
         let headers = passed(response.headers());
+        let lengths = headers.iter().map(|(name, value)| name.len() + value.len());
+        if lengths.sum::<usize>() > HEADERS {
+            return Err(Failure::Headers(HEADERS));
+        }
         let mut body = BytesMut::with_capacity(RESERVED);
         loop {
             let piece = response.chunk().await;
@@ -235,11 +248,8 @@ impl Forwarder {
         if let Some(code) = said.refuses_our_key() {
             return Err(Failure::Key(code.to_owned()));
         }
-        if repeats(key, &body)
-            || headers
-                .iter()
-                .any(|(_, value)| repeats(key, value.as_bytes()))
-        {
+        let mut texts = headers.iter().map(|(_, value)| value.as_bytes());
+        if repeats(&self.telling, &body) || texts.any(|text| repeats(&self.telling, text)) {
             return Err(Failure::Echo);
         }
         Ok(Arrived {
@@ -264,11 +274,45 @@ fn passed(headers: &HeaderMap) -> Vec<(&'static str, Cow<'static, str>)> {
     passed
 }
 
-/// Whether a text has the upstream's secret, its token or its id.
-fn repeats(key: &AccessKey, text: &[u8]) -> bool {
-    let has = |part: &str, telling: usize| part.len() >= telling && contains(text, part.as_bytes());
+/// The upstream's id, secret and token, where they can be told from words, in the forms in which an answer repeats what it was asked: as they
+/// are, encoded as in a URL, and with a slash escaped as some do in JSON.
+fn telling(key: &AccessKey) -> Vec<Vec<u8>> {
     let token = key.token.as_deref().unwrap_or_default();
-    has(&key.id, TELLING_ID) || has(&key.secret, TELLING_SECRET) || has(token, TELLING_SECRET)
+    let parts = [
+        (key.id.as_str(), TELLING_ID),
+        (&key.secret, TELLING_SECRET),
+        (token, TELLING_SECRET),
+    ];
+    let mut forms: Vec<Vec<u8>> = parts
+        .into_iter()
+        .filter(|(part, least)| part.len() >= *least)
+        .flat_map(|(part, _)| {
+            let encoded = percent::encode(part);
+            let small = with_small_digits(&encoded);
+            [part.to_owned(), small, encoded, part.replace('/', "\\/")]
+        })
+        .map(String::into_bytes)
+        .collect();
+    forms.sort_unstable();
+    forms.dedup();
+    forms
+}
+
+/// An encoded text whose hexadecimal digits are small ones.
+fn with_small_digits(encoded: &str) -> String {
+    let mut pieces = encoded.split('%');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        out.push('%');
+        out.push_str(&digits.to_ascii_lowercase());
+        out.push_str(rest);
+    }
+    out
+}
+
+fn repeats(telling: &[Vec<u8>], text: &[u8]) -> bool {
+    telling.iter().any(|form| contains(text, form))
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -301,18 +345,23 @@ mod tests {
         let long = key(
             "LTAI5tabcdefghijklmnop",
             "s-0123456789abcdef",
-            Some("t-0123456789abcdef"),
+            Some("t-0123456789/ab+def"),
         );
+        let long = telling(&long);
         for text in [
             "x LTAI5tabcdefghijklmnop",
             "LLTAI5tabcdefghijklmnop",
             "s-0123456789abcdef",
-            "=t-0123456789abcdef&",
+            "=t-0123456789/ab+def&",
+            "=t-0123456789%2Fab%2Bdef&",
+            "=t-0123456789%2fab%2bdef&",
+            r#""t-0123456789\/ab+def""#,
         ] {
             assert!(repeats(&long, text.as_bytes()), "{text}");
         }
         assert!(!repeats(&long, b"LTAI5tabcdefghijklmno"));
-        assert!(!repeats(&key("testid", "secret", None), b"testid secret"));
+        let short = telling(&key("testid", "secret", None));
+        assert!(!repeats(&short, b"testid secret"));
     }
 
     #[test]

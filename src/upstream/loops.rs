@@ -1,5 +1,8 @@
 //! A call that comes back to where it has been: told by a mark that every localyun on its way leaves on it, and at the start by the
 //! upstream's address.
+//!
+//! The mark stands in a header, where a proxy may take it out, and at the beginning of the nonce, which is signed and so arrives as it was
+//! made or not at all.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -29,9 +32,20 @@ impl Default for Mark {
 }
 
 impl Mark {
-    /// The header's value for the way on; `None` where the call has been here, or has been forwarded too often.
+    /// A nonce for a call that goes on, by which it is known should it come back.
     #[must_use]
-    pub fn on(&self, parts: &HttpParts) -> Option<String> {
+    pub fn nonce(&self) -> String {
+        format!("{}{}", self.0, ids::nonce())
+    }
+
+    /// The header's value for the way on of a call that was signed with one of these nonces; `None` where the call has been here, or has
+    /// been forwarded too often.
+    #[must_use]
+    pub fn on(&self, parts: &HttpParts, nonces: &[Option<&str>]) -> Option<String> {
+        let ours = |nonce: &&str| nonce.starts_with(self.0.as_str());
+        if nonces.iter().flatten().any(ours) {
+            return None;
+        }
         let mut way: Vec<&str> = parts
             .headers(HEADER)
             .flat_map(|value| value.split(','))
@@ -95,16 +109,29 @@ mod tests {
     #[test]
     fn a_call_that_was_here_goes_no_further() {
         let (here, there) = (Mark::default(), Mark::default());
-        let out = here.on(&HttpParts::default()).unwrap();
+        let out = here.on(&HttpParts::default(), &[]).unwrap();
         assert_eq!(out, here.0);
-        let further = there.on(&forwarded(&out)).unwrap();
-        assert_eq!(here.on(&forwarded(&further)), None);
-        assert_eq!(there.on(&forwarded(&further)), None);
+        let further = there.on(&forwarded(&out), &[]).unwrap();
+        assert_eq!(here.on(&forwarded(&further), &[]), None);
+        assert_eq!(there.on(&forwarded(&further), &[]), None);
         let long = ["a"; LONGEST_WAY].join(",");
-        assert_eq!(here.on(&forwarded(&long)), None);
+        assert_eq!(here.on(&forwarded(&long), &[]), None);
         let nearly = ["a"; LONGEST_WAY - 1].join(",");
-        assert!(here.on(&forwarded(&nearly)).is_some());
-        assert_eq!(here.on(&forwarded("a b")), None);
+        assert!(here.on(&forwarded(&nearly), &[]).is_some());
+        assert_eq!(here.on(&forwarded("a b"), &[]), None);
+    }
+
+    #[test]
+    fn a_call_is_known_by_its_nonce_where_the_header_was_lost() {
+        let (here, there) = (Mark::default(), Mark::default());
+        let nonce = here.nonce();
+        assert_ne!(nonce, here.nonce());
+        let bare = HttpParts::default();
+        for nonces in [[Some(nonce.as_str()), None], [None, Some(nonce.as_str())]] {
+            assert_eq!(here.on(&bare, &nonces), None);
+            assert_eq!(there.on(&bare, &nonces), Some(there.0.clone()));
+        }
+        assert!(here.on(&bare, &[Some(""), Some("n-1")]).is_some());
     }
 
     #[tokio::test]

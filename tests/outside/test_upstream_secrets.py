@@ -1,6 +1,7 @@
 """What the gateway knows of the upstream, and what users keep there, is found nowhere else."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 from harness.api import Api
@@ -8,7 +9,8 @@ from harness.server import Server
 from upstreams import KEY, PLANTED, SECRET, Told, answer, forwarding, pair, saying
 
 DOMAIN = "play.example.com"
-TOKEN = "planted-security-token-03"
+TOKEN = "planted/security+token/03=="
+ENCODED = quote(TOKEN, safe="")
 # Secrets of users that travel through, as parameters and in answers.
 USERS = ("hush-user", "hush-pass", "hush-token", "hushkey0123456789", "hush-private")
 
@@ -52,7 +54,7 @@ def test_the_upstreams_key_is_found_nowhere(mode, tmp_path):
 
 def test_nor_where_the_upstream_does_not_take_it_or_says_it_aloud(tmp_path):
     key = f"{KEY}:{SECRET}:{TOKEN}"
-    words = (*PLANTED, TOKEN)
+    words = (*PLANTED, TOKEN, ENCODED, ENCODED.replace("%2F", "%2f"), TOKEN.replace("/", "\\/"))
 
     def echo(peer, request: bytes) -> None:
         peer.sendall(answer(json.dumps({"RequestId": "R", "Message": request.decode()}).encode(), status="400 Bad Request"))
@@ -66,7 +68,7 @@ def test_nor_where_the_upstream_does_not_take_it_or_says_it_aloud(tmp_path):
                 assert told[0][0] == 503
                 assert found(looked_at(gateway) | cassette(folder) | {"answers": json.dumps(told)}, words) == []
         # It did arrive.
-        assert TOKEN.encode() in loud.requests[0]
+        assert ENCODED.encode() in loud.requests[0]
 
 
 @pytest.mark.parametrize("form", ["JSON", "XML"])

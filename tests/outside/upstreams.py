@@ -106,14 +106,14 @@ def saying(whole: bytes, close: bool = False) -> Callable[[socket.socket, bytes]
     return act
 
 
-def certificate(folder: Path, name: str, past: bool = False) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 and its key; one whose time is over where `past`."""
+def certificate(folder: Path, name: str, past: bool = False, host: str | None = None) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, or for another host, and its key; one whose time is over where `past`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begins = datetime.now(UTC) - timedelta(days=400 if past else 1)
     made = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), begins, begins + timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) if host else x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     paths = folder / f"{name}.pem", folder / f"{name}.key"

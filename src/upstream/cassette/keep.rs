@@ -90,7 +90,8 @@ impl Keeper {
             answer: Answer {
                 status: arrived.status,
                 headers: HEADERS.iter().filter_map(|name| header(name)).collect(),
-                body: Body::of(&arrived.body, arrived.format),
+                body: Body::of(&arrived.body, arrived.format)
+                    .map_err(|problem| format!("its answer cannot be looked through: {problem}"))?,
             },
         };
         let mut text = serde_json::to_vec_pretty(&recorded).map_err(|error| error.to_string())?;

@@ -14,12 +14,15 @@ use serde::de::IgnoredAny;
 
 use super::keep::MOST_CALLS;
 use super::pattern::Pattern;
-use super::{Asked, Params, Recorded, VERSION, Values, file_part, parts_of};
+use super::{Asked, MOST_VALUES, Params, Recorded, VERSION, Values, file_part, parts_of};
 use crate::disk::held::{Held, Kind};
 use crate::likeness;
+use crate::upstream::answer;
 
 /// Bytes of a file that is read.
 const LARGEST: u64 = 256 * 1024 * 1024;
+/// Values of a file that is read: those of the largest answer that is kept, and of the call.
+const CROWDED: usize = 2 * MOST_VALUES;
 /// The parameter of a recorded call that stands for any further ones.
 const FURTHER: &str = "*";
 /// Differences that are told of the nearest recorded call.
@@ -233,7 +236,7 @@ impl Replay {
 
     /// How many calls there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn calls(&self) -> usize {
         let shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
         shelves.values().map(|shelf| shelf.calls.len()).sum()
     }
@@ -369,6 +372,9 @@ impl Replay {
         if text.len() as u64 > LARGEST {
             return Err(format!("it is larger than {LARGEST} bytes"));
         }
+        if answer::values(&text) > CROWDED {
+            return Err(format!("it has more than {CROWDED} values"));
+        }
         Ok(text)
     }
 }
@@ -483,7 +489,7 @@ mod tests {
         }
         folder.keep(&keeper, "A=2", r#"{"N":0}"#);
         let replay = Replay::open(folder.0.path()).unwrap();
-        assert_eq!(replay.len(), 13);
+        assert_eq!(replay.calls(), 13);
         for number in (1..=12).chain([12, 12]) {
             let later = format!("A=1&StartTime=2027-01-01T00:00:{number:02}Z");
             assert_eq!(answered(&replay, &later), format!(r#"{{"N":{number}}}"#));
@@ -556,6 +562,11 @@ mod tests {
         folder.edit(&other, "\"status\": 200", "\"status\": 20");
         let Missed(told) = replay.find(&asked("A=2")).unwrap_err();
         assert!(told.contains("20 is no status"), "{told}");
+        let crowded = format!("\"params\": {{\"B\": [{}\"\"],", "\"\",".repeat(CROWDED));
+        folder.edit(&other, "\"params\": {", &crowded);
+        let replay = Replay::open(folder.0.path()).unwrap();
+        let Missed(told) = replay.find(&asked("A=2")).unwrap_err();
+        assert!(told.contains("more than 400000 values"), "{told}");
         let empty = tempfile::tempdir().unwrap();
         assert!(Replay::open(empty.path()).is_err());
         assert!(Replay::open(&empty.path().join("none")).is_err());
