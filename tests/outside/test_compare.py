@@ -346,7 +346,15 @@ def test_each_change_of_a_newer_api_is_listed(tmp_path):
     assert lines[-1].startswith("436 actions compared: 1 actions new, 1 actions gone, ")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"actions": []}', '{"product": "vod", "actions": [{"name": "A"}]}', '{"apis": {}}', "[" * 200])
+def doubling() -> str:
+    """A description whose references lead to two, each of which leads to two, and so on."""
+    schemas = {f"S{at}": {"type": "object", "properties": {name: {"$ref": f"#/components/schemas/S{at + 1}"} for name in "AB"}} for at in range(30)}
+    schemas["S30"] = {"type": "string"}
+    answer = {"200": {"schema": {"$ref": "#/components/schemas/S0"}}}
+    return json.dumps({"apis": {"A": {"responses": answer}}, "components": {"schemas": schemas}})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"actions": []}', '{"product": "vod", "actions": [{"name": "A"}]}', '{"apis": {}}', "[" * 200, doubling()])
 def test_what_is_no_description_is_refused(tmp_path, text):
     path = tmp_path / "newer.json"
     path.write_text(text)

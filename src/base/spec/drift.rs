@@ -112,6 +112,8 @@ pub(super) struct Newer {
     pub(super) actions: BTreeMap<String, Facts>,
     /// The facts that this form knows; `None`: all.
     pub(super) knows: Option<&'static [&'static str]>,
+    /// Whether it tells answers.
+    pub(super) answers: bool,
     /// Whether it lists error codes.
     pub(super) errors: bool,
 }
@@ -190,7 +192,12 @@ impl Drift {
         let parts: BTreeSet<&(Part, String)> = was.of.keys().chain(is.of.keys()).collect();
         for key in parts {
             let (part, name) = key;
-            if *part == Part::Error && !newer.errors {
+            let is_told = match part {
+                Part::Error => newer.errors,
+                Part::Answer => newer.answers,
+                Part::Action | Part::Parameter => true,
+            };
+            if !is_told {
                 continue;
             }
             let change = |became, fact| Change {
@@ -554,6 +561,28 @@ mod tests {
                 "new error Bad",
             ]
         );
+        // Where it has no answers at all, none of them is gone.
+        let action = newer["apis"]["DescribeLiveThing"].as_object_mut().unwrap();
+        action.remove("responses");
+        action.remove("errorCodes");
+        assert_eq!(
+            drift(newer.to_string().as_bytes()),
+            ["changed parameter DomainName required: true > -"]
+        );
+    }
+
+    #[test]
+    fn a_list_inside_of_a_list_and_a_required_item_are_no_change() {
+        let file = json!({"action": "A", "methods": ["GET"], "response": {}, "errors": [], "request": [
+            {"name": "Layer", "type": "array", "encoding": "repeat", "item": {"type": "object", "fields": [
+                {"name": "At", "type": "array", "encoding": "repeat", "item": {"type": "float"}}]}}]});
+        let metadata = json!({"apis": {"A": {"methods": ["get"], "parameters": [
+            {"name": "Layer", "style": "repeatList", "schema": {"type": "array", "items": {"type": "object", "required": true, "properties": {
+                "At": {"type": "array", "items": {"type": "number", "required": true}}}}}}]}}});
+        let file = file.to_string();
+        let imported = [("A", file.as_bytes())].into_iter();
+        let drift = Drift::of(imported, metadata.to_string().as_bytes()).unwrap();
+        assert_eq!(told(&drift), Vec::<String>::new());
     }
 
     #[test]
@@ -565,6 +594,28 @@ mod tests {
         let text = metadata.to_string();
         let error = Drift::of(std::iter::empty(), text.as_bytes()).unwrap_err();
         assert!(error.to_string().contains("nested too deep"), "{error}");
+    }
+
+    #[test]
+    fn references_that_lead_to_many_have_an_end() {
+        let doubled = |level: usize| {
+            let next = json!({"$ref": format!("#/components/schemas/S{}", level + 1)});
+            json!({"type": "object", "properties": {"A": next, "B": next}})
+        };
+        let mut schemas = serde_json::Map::new();
+        for level in 0..30 {
+            schemas.insert(format!("S{level}"), doubled(level));
+        }
+        schemas.insert("S30".to_owned(), json!({"type": "string"}));
+        let schema = json!({"$ref": "#/components/schemas/S0"});
+        for api in [
+            json!({"responses": {"200": {"schema": schema}}}),
+            json!({"parameters": [{"name": "P", "schema": schema}]}),
+        ] {
+            let text = json!({"apis": {"A": api}, "components": {"schemas": schemas}}).to_string();
+            let error = Drift::of(std::iter::empty(), text.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("too many parts"), "{error}");
+        }
     }
 
     #[test]

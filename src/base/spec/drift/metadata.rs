@@ -1,5 +1,6 @@
 //! The gateway's own metadata of the API, as the cloud publishes it: `apis` by name with `parameters`, `responses` and `errorCodes`.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -7,6 +8,8 @@ use serde_json::{Map, Value, json};
 use super::limits::{self, MAX_DEPTH};
 use super::{DriftError, Facts, Newer, list, text};
 
+/// Most parameters, fields and values of answers that the references of a description come to; the real one has about 20,000.
+const MAX_PARTS: usize = 500_000;
 /// The facts that it knows of actions, parameters and answers.
 const KNOWS: &[&str] = &[
     "methods",
@@ -37,9 +40,11 @@ pub(super) fn read(metadata: &Value) -> Result<Newer, DriftError> {
         schemas: metadata
             .get("components")
             .and_then(|parts| parts.get("schemas")),
+        parts: Cell::new(0),
     };
     let mut actions = BTreeMap::new();
-    let mut errors = false;
+    // Copies of it that go about have parameters alone.
+    let (mut answers, mut errors) = (false, false);
     for (name, source) in metadata
         .get("apis")
         .and_then(Value::as_object)
@@ -47,6 +52,7 @@ pub(super) fn read(metadata: &Value) -> Result<Newer, DriftError> {
         .flatten()
     {
         let wrong = |why| DriftError::Action(name.clone(), why);
+        answers |= source.get("responses").is_some();
         let made = reader.action(source).map_err(wrong)?;
         let mut facts = Facts::of_file(&made);
         for (status, codes) in source
@@ -65,17 +71,24 @@ pub(super) fn read(metadata: &Value) -> Result<Newer, DriftError> {
     Ok(Newer {
         actions,
         knows: Some(KNOWS),
+        answers,
         errors,
     })
 }
 
 struct Reader<'a> {
     schemas: Option<&'a Value>,
+    /// How many were read: a reference may lead to many that lead to many.
+    parts: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
-    /// The schema that a reference leads to.
+    /// The schema itself, or what a reference leads to.
     fn resolved(&self, schema: &'a Value) -> Result<&'a Value, &'static str> {
+        self.parts.set(self.parts.get() + 1);
+        if self.parts.get() > MAX_PARTS {
+            return Err("its references lead to too many parts");
+        }
         let Some(reference) = schema.get("$ref").and_then(Value::as_str) else {
             return Ok(schema);
         };
@@ -148,14 +161,19 @@ impl<'a> Reader<'a> {
         if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
             let mut fields = Vec::with_capacity(properties.len());
             for (name, member) in properties {
-                let mut field = self.shape(member, None, inside, depth + 1)?;
+                // A list inside of a list travels as its members do, and nothing is said of it.
+                let is_list = text(self.resolved(member)?, "type") == "array";
+                let encoding = (inside && is_list).then_some("repeat");
+                let mut field = self.shape(member, encoding, inside, depth + 1)?;
                 field.insert("name".to_owned(), json!(name));
                 fields.push(Value::Object(field));
             }
             out.insert("fields".to_owned(), Value::Array(fields));
         }
         if let Some(items) = schema.get("items") {
-            let item = self.shape(items, None, inside, depth + 1)?;
+            let mut item = self.shape(items, None, inside, depth + 1)?;
+            // Only what has a name can be absent.
+            item.remove("required");
             out.insert("item".to_owned(), Value::Object(item));
         }
         Ok(out)

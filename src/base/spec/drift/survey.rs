@@ -29,6 +29,7 @@ pub(super) fn read(survey: &Value) -> Result<Newer, DriftError> {
     Ok(Newer {
         actions,
         knows: None,
+        answers: true,
         errors: true,
     })
 }
