@@ -4,6 +4,8 @@ use serde_json::Value;
 
 /// Characters of a body that is no JSON which a difference shows.
 const SHOWN: usize = 200;
+/// Bytes of a body that is read as JSON; no answer of the API comes near, and read it takes many times that.
+const READ: usize = 4 * 1024 * 1024;
 
 /// One side's answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +29,17 @@ impl Answered {
     #[must_use]
     pub fn read(status: u16, content_type: &str, body: &[u8]) -> Self {
         let media = content_type.split(';').next().unwrap_or_default();
-        let body = serde_json::from_slice(body).map_or_else(
-            |_| Body::Other(String::from_utf8_lossy(body).chars().take(SHOWN).collect()),
+        let json = (body.len() <= READ).then(|| serde_json::from_slice(body).ok());
+        let body = json.flatten().map_or_else(
+            || {
+                let begins = body.get(..body.len().min(4 * SHOWN)).unwrap_or_default();
+                Body::Other(
+                    String::from_utf8_lossy(begins)
+                        .chars()
+                        .take(SHOWN)
+                        .collect(),
+                )
+            },
             Body::Json,
         );
         Self {
@@ -91,5 +102,10 @@ mod tests {
         let page = Answered::read(502, "text/html", "<".repeat(1_000).as_bytes());
         assert_eq!((page.json(), page.code()), (None, None));
         assert_eq!(page.body, Body::Other("<".repeat(SHOWN)));
+        for (length, is_read) in [(READ, true), (READ + 1, false)] {
+            let long = format!("{{}}{}", " ".repeat(length - 2));
+            let answered = Answered::read(200, "application/json", long.as_bytes());
+            assert_eq!(answered.json().is_some(), is_read, "{length}");
+        }
     }
 }
