@@ -16,6 +16,7 @@ pub mod clock {
 
 pub mod compare {
     pub use crate::compare::script::{Expect, GIVEN, Script, What};
+    pub use crate::compare::{alike, answer, diff, junit, mask, outcome};
 }
 
 pub mod config {
@@ -220,6 +221,10 @@ pub mod spec {
     pub mod check {
         pub use crate::spec::check::check;
     }
+
+    pub mod drift {
+        pub use crate::spec::drift::Drift;
+    }
 }
 
 pub mod store {
@@ -230,8 +235,24 @@ pub mod store {
     }
 }
 
+pub mod upstream {
+    pub use crate::upstream::answer;
+
+    pub mod cassette {
+        pub use crate::upstream::cassette::pattern::{Pattern, recorded};
+        pub use crate::upstream::cassette::replay::Replay;
+        pub use crate::upstream::cassette::{Answer, Asked, Body, Recorded};
+    }
+
+    pub mod request {
+        pub use crate::upstream::request::Call;
+    }
+}
+
 pub mod wire {
+    pub use crate::wire::http_parts::HttpParts;
     pub use crate::wire::percent;
+    pub use crate::wire::render::Format;
 
     pub mod params {
         pub use crate::wire::params::{

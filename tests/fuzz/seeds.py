@@ -215,6 +215,55 @@ def play() -> None:
     seed("play", "rtmp", b"\x03" + b"".join(bytes([n % 3]) + struct.pack(">I", n * 0x400000) + counted(bytes([n]) * (n * 90)) for n in range(1, 9)))
 
 
+def outside() -> None:
+    """What an upstream answers, cassettes, what `compare` reads, and newer descriptions of the API."""
+    error = {"RequestId": "A-1", "HostId": "live.aliyuncs.com", "Code": "InvalidDomain.NotFound", "Message": "The domain provided does not exist in our records.", "Recommend": "https://x/?a=b"}
+    listed = {"RequestId": "A-1", "TotalNum": 2, "List": {"Row": [{"DomainName": "d", "N": 1.5, "On": True}, {"ArgName": "auth_key1", "ArgValue": "hush", "Url": "http://u:p@h/x?token=t"}]}}
+    text = json.dumps(json.dumps({"AuthKey": "hush"}))
+    xml = "<?xml version='1.0' encoding='UTF-8'?><Error><RequestId>A-1</RequestId><Code>X</Code><A><ArgName>auth_key1</ArgName><ArgValue>hush</ArgValue></A><U>http://u:p@h/?a=b&amp;token=t</U><C><![CDATA[<]]></C><E/></Error>"
+    answers = {"error": json.dumps(error), "list": json.dumps(listed, separators=(",", ":")), "inside": '{"A":' + text + ',"N":1.0e5,"B":[[[[]]]]}'}
+    for name, answer in answers.items():
+        seed("upstream", name, b"\x00" + answer.encode())
+    seed("upstream", "xml", b"\x01" + xml.encode())
+    seed("upstream", "kind", b"\x02application/json;charset=utf-8")
+    call = {
+        "localyun_cassette": 1, "recorded": "2026-11-26T20:00:00Z", "upstream": "https://live.aliyuncs.com", "action": "A", "version": "2016-11-01", "format": "JSON",
+        "params": {"DomainName": "d{number}", "StartTime": "{time}", "Tag": ["a", "{any}"], "Key": "***"},
+        "answer": {"status": 200, "headers": {"content-type": "application/json"}, "body": listed},
+    }
+    asked = b"DomainName=d7&StartTime=2026-11-26T20%3A00%3A00Z&Tag=a&Tag=b&Key=x"
+    for number, (name, value) in enumerate([("StartTime", "2026-11-26T20:00:00Z"), ("OssObjectPrefix", "record/{AppName}/{any}{=id}{{unix}{number}-{time}"), ("ClientToken", "x"), ("{id}-{unix}", "0123456789-1795360256")]):
+        seed("cassette", f"pattern_{number}", b"\x00" + name.encode() + b"\n" + value.encode())
+    seed("cassette", "file", b"\x01" + asked + b"\n" + json.dumps(call, indent=2).encode())
+    other = call | {"params": {"*": "{any}", "DomainName": "e"}, "answer": {"status": 404, "headers": {}, "body_base64": "e30="}}
+    seed("cassette", "file_open", b"\x01DomainName=e&X=1\n" + json.dumps(other).encode())
+    seed("cassette", "kept", b"\x02" + asked + b"&NotifyAuthKey=hush&A=%7Bany%7D\n" + answers["list"].encode())
+    for name in ["limits-json", "StartLiveDomain", "DescribeLiveUserTags", "limits-transcoded"]:
+        seed("compare", name.lower().replace("-", "_"), b"\x00" + (ROOT / f"tests/parity/{name}.yaml").read_bytes())
+    page = (ROOT / "docs/parity.md").read_text()
+    seed("compare", "documented", b"\x00" + ("script: a-rule" + page.split("\nscript: a-rule", 1)[1]).split("```")[0].encode())
+    there = json.dumps({**listed, "totalNum": "2", "Code": 1, "List": {"Row": [listed["List"]["Row"][1], {"DomainName": "e.example.com"}]}}).encode()
+    seed("compare", "answers", b"\x01\x00" + counted(json.dumps(listed).encode()) + b"\x00" + counted(there) + b"a.example.com\n")
+    seed("compare", "refusals", b"\x01\x01" + counted(json.dumps(error).encode()) + b"\x01" + counted(json.dumps({**error, "Code": "Other"}).encode()) + b"\n")
+    surveyed = {
+        "name": "AddCasterComponent", "family": "other", "rw": "write", "meta_http_methods": ["post"], "qps_limit": "30/second",
+        "request": [{"name": "A", "type": "array", "encoding": "repeat-list", "constraints": {"maxItems": 3, "minimum": "1"}, "documented": {"doc_range": [1, 2]},
+                     "item": {"type": "object", "fields": [{"name": "K", "type": "integer", "format_int": "int32", "required": True, "constraints": {"enum": ["a", 1], "pattern": "^[a-z]+$"}}]}}],
+        "response": {"RequestId": {"type": "string"}, "L": {"type": "array", "item": {"type": "object", "fields": {"N": {"type": "number"}}}}},
+        "errors": [{"code": "X", "http": "404"}],
+    }
+    seed("drift", "survey", json.dumps({"product": "live", "actions": [surveyed]}).encode())
+    part = {"$ref": "#/components/schemas/P"}
+    metadata = {
+        "info": {"product": "live"}, "components": {"schemas": {"P": {"type": "object", "properties": {"N": {"type": "integer", "format": "int32"}, "M": {"type": "boolean"}}}}},
+        "apis": {"AddCasterComponent": {"methods": ["post"], "parameters": [{"name": "A", "style": "json", "schema": {"type": "array", "items": part, "required": True}}],
+                                         "responses": {"200": {"schema": {"type": "object", "properties": {"P": part, "L": {"type": "array", "items": part}}}}}, "errorCodes": {"404": [{"errorCode": "X"}]}}},
+    }
+    seed("drift", "metadata", json.dumps(metadata).encode())
+    round_and_round = {"A": {"type": "object", "properties": {"A": {"$ref": "#/components/schemas/A"}, "B": {"$ref": "#/components/schemas/A"}}}}
+    seed("drift", "circle", json.dumps({"apis": {"A": {"responses": {"200": {"schema": round_and_round["A"]}}}}, "components": {"schemas": round_and_round}}).encode())
+
+
 def rtmp(program: str | None) -> None:
     client = bytes([0x80, 3]) + b"".join(bytes([n % 3]) + struct.pack(">I", n * 0x400000) + counted(bytes([n]) * (n * 40)) for n in range(1, 12))
     seed("rtmp", "client", client)
@@ -272,6 +321,7 @@ if __name__ == "__main__":
     spool()
     watch()
     play()
+    outside()
     rtmp(sys.argv[1] if len(sys.argv) > 1 else None)
     files = [path for path in OUT.rglob("*") if path.is_file()]
     print(f"{len(files)} seeds, {sum(path.stat().st_size for path in files)} bytes")

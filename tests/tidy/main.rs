@@ -14,6 +14,7 @@
 mod arrows;
 mod circles;
 mod documents;
+mod fuzzing;
 mod map;
 mod parity;
 mod planted;
@@ -138,6 +139,11 @@ fn every_failure_is_explained() {
 #[test]
 fn every_number_that_measures_has_its_unit() {
     no_complaints(&Words::of(Source::of_the_project()).numbers_without_unit());
+}
+
+#[test]
+fn every_fuzz_target_is_told_and_has_seeds() {
+    no_complaints(&fuzzing::halves());
 }
 
 #[test]

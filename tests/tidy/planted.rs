@@ -316,3 +316,22 @@ fn a_row_and_its_script_have_to_name_each_other() {
     assert_eq!(of("-", &[("a row", "s")]), 1);
     assert_eq!(of(link, &[("another", "s")]), 2);
 }
+
+#[test]
+fn half_a_fuzz_target_is_found() {
+    let list = "const ALL: &[Target] = &[\n    target(\"a\", a::run, 1, 1),\n    target(\"b\", b::run, 1, 1),\n];";
+    let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let page = "runs 2 targets\n| `a` | x | y |\n| `b` | x | y |\n";
+    let seeds = "seed(\"a\", 1)\nseed(\"b\", 2)\n";
+    let halves = |list: &str, names: &[&str], page: &str, seeds: &str| {
+        crate::fuzzing::halves_of(list, &files(names), page, seeds).len()
+    };
+    assert_eq!(halves(list, &["a", "b"], page, seeds), 0);
+    assert_eq!(halves(list, &["a"], page, seeds), 1);
+    assert_eq!(halves(list, &["a", "b", "c"], page, seeds), 1);
+    assert_eq!(
+        halves(list, &["a", "b"], "runs 3 targets\n| `a` | x |\n", seeds),
+        2
+    );
+    assert_eq!(halves(list, &["a", "b"], page, "seed(\"a\", 1)"), 1);
+}

@@ -2,7 +2,10 @@
 
 mod amf0;
 mod api_sign;
+mod cassette;
 mod codec;
+mod compare;
+mod drift;
 mod flv;
 mod mux;
 mod params;
@@ -15,6 +18,7 @@ mod store_keys;
 mod store_sign;
 mod store_xml;
 mod units;
+mod upstream;
 mod watch;
 
 /// One target.
@@ -54,4 +58,8 @@ pub const ALL: &[Target] = &[
     target("watch", watch::run, 12 * 1024, 512),
     target("play", play::run, 2 * 1024, 512),
     target("spool", spool::run, 36 * 1024, 256),
+    target("upstream", upstream::run, 256, 1024),
+    target("cassette", cassette::run, 1024, 2048),
+    target("compare", compare::run, 512, 4096),
+    target("drift", drift::run, 512, 4096),
 ];
