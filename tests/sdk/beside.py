@@ -1,5 +1,5 @@
 """Two programs side by side: both get the same requests in the same order, and every answer must be the same but for what no two runs
-share: ids, times and the machine's own ports.
+share: ids, times, the machine's own ports, and of a certificate that was made for the occasion its keys and its number.
 
     beside.py OLD NEW [--requests 20000] [--seed 1] [--without ACTION,…] [--through]
 
@@ -9,7 +9,8 @@ schemes, some of them broken. In between come the control routes, since they sho
 Each difference is shown once per action and kind; the exit status is 1 when there is one.
 
 With --through the new program is asked through a gateway (`--upstream-mode all`) before a second process of it, and the control routes are those
-of the process behind; the answers have to be the same but for the header that says where they came from.
+of the process behind; the answers have to be the same but for the header that says where they came from. What a gateway cannot but answer
+otherwise is counted by itself (`EXPLAINED`).
 """
 
 import argparse
@@ -19,8 +20,10 @@ import http.client
 import json
 import random
 import re
+import subprocess
 import sys
-from base64 import b64encode
+import time
+from base64 import b64decode, b64encode
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
@@ -33,6 +36,7 @@ sys.dont_write_bytecode = True
 from harness.server import Server  # noqa: E402
 
 START = "2026-11-22T15:00:00Z"
+BEGAN = time.monotonic()
 DOMAINS = ["play.example.com", "push.example.com", "sub.example.com", "other.example.org", "a.b"]
 APPS = ["live", "game", "*", "l-1"]
 STREAMS = ["s1", "s2", "*", "room_7"]
@@ -47,6 +51,9 @@ UNLIKE = [
     (re.compile(r"STS\.[0-9A-Za-z]+"), "STS"),
     (re.compile(r'("(?:AccessKeySecret|SecurityToken)": ?)"[^"]*"'), r"\1SECRET"),
     (re.compile(r"(<(?:AccessKeySecret|SecurityToken)>)[^<]*"), r"\1SECRET"),
+    # Of a certificate that was made for the occasion.
+    (re.compile(r'("Fingerprint": ?)"[0-9A-F]{40}"'), r'\1"SHA-1"'),
+    (re.compile(r"(<Fingerprint>)[0-9A-F]{40}(?=</)"), r"\1SHA-1"),
     (re.compile(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+08:00)?"), "TIME"),
     (re.compile(r"\b1[678]\d{8,11}\b"), "UNIX"),
     (re.compile(r"127\.0\.0\.1:\d+"), "HOST"),
@@ -54,7 +61,48 @@ UNLIKE = [
 ]
 
 
+# A certificate or a key in PEM; inside of JSON its lines end with the two characters of an escape.
+PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----((?:\\n|\\r|[A-Za-z0-9+/=\s])+)-----END \1-----")
+# Tags of DER: what holds others, and what is read as a text (names, times).
+HOLDS, TEXTS = {0x30, 0x31, 0xA0, 0xA3}, {0x0C, 0x13, 0x16, 0x17, 0x18, 0x82}
+OCTETS = 0x04
+
+
+def texts(der: bytes) -> list[str]:
+    """The names and times of a certificate in their order. What is drawn at random (the number, keys, the signature) is none of them."""
+    found, at = [], 0
+    while at + 2 <= len(der):
+        tag, length, at = der[at], der[at + 1], at + 2
+        if length >= 0x80:
+            count = length & 0x7F
+            length, at = int.from_bytes(der[at : at + count], "big"), at + count
+        value, at = der[at : at + length], at + length
+        if len(value) < length:
+            raise ValueError("it breaks off")
+        if tag in HOLDS:
+            found += texts(value)
+        elif tag in TEXTS:
+            found.append(value.decode("ascii", "replace"))
+        elif tag == OCTETS and value[:1] == b"\x30":
+            # The value of an extension, such as the other names.
+            found += texts(value)
+    return found
+
+
+def of_pem(match: re.Match) -> str:
+    """What a certificate says, in the place of its bytes; of a key, that it is one."""
+    kind, inside = match[1], re.sub(r"\\[nr]|\s", "", match[2])
+    if kind != "CERTIFICATE":
+        return f"<{kind}>"
+    try:
+        return f"<CERTIFICATE {', '.join(texts(b64decode(inside)))}>"
+    except ValueError:
+        return match[0]
+
+
 def alike(text: str) -> str:
+    if "-----BEGIN" in text:
+        text = PEM.sub(of_pem, text)
     for pattern, instead in UNLIKE:
         text = pattern.sub(instead, text)
     return text
@@ -155,7 +203,7 @@ class Maker:
         pairs = pairs + [
             ("Action", name), ("Version", "2016-11-01"), ("AccessKeyId", "testid" if not broken or self.random.random() < 0.7 else "nobody"),
             ("SignatureMethod", "HMAC-SHA1"), ("SignatureVersion", "1.0"), ("SignatureNonce", f"n{number}"),
-            ("Timestamp", START),
+            ("Timestamp", stamp()),
         ]
         text = "&".join(sorted(f"{escaped(k)}={escaped(v)}" for k, v in pairs))
         to_sign = f"{method}&%2F&{escaped(text)}"
@@ -170,7 +218,7 @@ class Maker:
         query = "&".join(sorted(f"{escaped(k)}={escaped(v)}" for k, v in pairs))
         body_hash = hashlib.sha256(b"").hexdigest()
         headers = {
-            "host": "live.example.com", "x-acs-action": name, "x-acs-version": "2016-11-01", "x-acs-date": START,
+            "host": "live.example.com", "x-acs-action": name, "x-acs-version": "2016-11-01", "x-acs-date": stamp(),
             "x-acs-signature-nonce": f"n{number}", "x-acs-content-sha256": body_hash,
         }
         names = ";".join(sorted(headers))
@@ -182,6 +230,24 @@ class Maker:
         return method, "/?" + query if query else "/", headers, b""
 
 
+# What a clock does: it stands still, so that no minute passes on one side alone; programs from before that was possible let it run.
+FROZEN: list[str] = []
+
+
+def freeze(programs: set[str]) -> None:
+    """Stops the clocks of all programs, where each knows how."""
+    said = (subprocess.run([program, "serve", "--help"], capture_output=True, text=True, timeout=60).stdout for program in programs)
+    if all("--clock <" in text for text in said):
+        FROZEN.extend(["--clock", "frozen"])
+
+
+def stamp() -> str:
+    """The time of the service clocks: a request is good for 15 minutes."""
+    if FROZEN:
+        return START
+    return (datetime.fromisoformat(START) + timedelta(seconds=time.monotonic() - BEGAN)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def escaped(text: str) -> str:
     return quote(text, safe="-_.~")
 
@@ -190,7 +256,7 @@ class Peer:
     """One program and a connection to it that is kept."""
 
     def __init__(self, program: str):
-        self.server = Server("--clock-start", START, "--log", "warn", program=program, environment={"LOCALYUN_CHECK_ANSWERS": None})
+        self.server = Server("--clock-start", START, *FROZEN, "--log", "warn", program=program, environment={"LOCALYUN_CHECK_ANSWERS": None})
         self.connection = connection(self.server)
 
     def ask(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, list[tuple[str, str]], str]:
@@ -206,7 +272,7 @@ class Gateway(Peer):
     def __init__(self, program: str):
         super().__init__(program)
         flags = ["--upstream", self.server.api, "--upstream-access-key", "testid:testsecret", "--upstream-mode", "all", "--upstream-refuse", "none"]
-        self.front = Server(*flags, "--clock-start", START, "--log", "error", program=program)
+        self.front = Server(*flags, "--clock-start", START, *FROZEN, "--log", "error", program=program)
         self.entrance = connection(self.front)
         self.outside = 0
 
@@ -244,6 +310,36 @@ def exchanged(kept: http.client.HTTPConnection, method: str, target: str, header
     raise AssertionError("not reached")
 
 
+# By the code of the direct answer, codes that a gateway may give instead, and why.
+OF_SIGNATURES = {"SignatureDoesNotMatch", "InvalidAccessKeyId.NotFound", "SignatureNonceUsed", "InvalidTimeStamp.Expired"}
+EXPLAINED = {
+    # Here the name is looked at before the signature. A gateway knows no names but its own, and asks nobody else before it knows the caller.
+    "InvalidAction.NotFound": (OF_SIGNATURES, "an unknown action by a caller whose signature is not good"),
+}
+
+
+def code(text: str) -> str:
+    """The code of an error."""
+    found = re.search(r'"Code": ?"([^"]*)"|<Code>([^<]*)</Code>', text)
+    return (found[1] or found[2] or "") if found else ""
+
+
+def without_notes(text: str) -> object:
+    """What `explain` says but for the notes of the newest calls."""
+    try:
+        return {**json.loads(text), "notes": None}
+    except ValueError:
+        return text
+
+
+def explained(name: str, direct: str, through: str) -> str | None:
+    """Why an answer through the gateway is another one, where that is as it has to be."""
+    if name == "control explain" and without_notes(direct) == without_notes(through):
+        return "the notes of the newest 1,000 calls, of which those are no part that the gateway refuses"
+    codes, why = EXPLAINED.get(code(direct), (set(), None))
+    return why if code(through) in codes else None
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("old")
@@ -257,18 +353,24 @@ def main() -> int:
     if given.through:
         # The host that a request names is the caller's on one way and the upstream's on the other.
         UNLIKE.append((re.compile(r"live\.example\.com"), "HOST"))
+    freeze({given.old, given.new})
     peers = [Peer(given.old), (Gateway if given.through else Peer)(given.new)]
     covered = json.loads(peers[0].ask("GET", "/_localyun/coverage", {}, b"")[2])
     maker.prefer({row["action"] for row in covered["actions"] if row["standing"] == "implemented"})
     counts: dict[str, int] = {}
     shown: set[tuple] = set()
     different = 0
+    reasons: dict[str, int] = {}
     try:
         for number in range(given.requests):
             name, method, target, headers, body = maker.request(number)
             old, new = (peer.ask(method, target, headers, body) for peer in peers)
             counts[f"{old[0]}"] = counts.get(f"{old[0]}", 0) + 1
             if old == new:
+                continue
+            why = explained(name, old[2], new[2]) if given.through else None
+            if why:
+                reasons[why] = reasons.get(why, 0) + 1
                 continue
             different += 1
             kind = (name, old[0], new[0], old[1] == new[1])
@@ -281,6 +383,8 @@ def main() -> int:
         for peer in peers:
             peer.stop()
     told = ", ".join(f"{count} with status {status}" for status, count in sorted(counts.items()))
+    for why, count in sorted(reasons.items()):
+        print(f"{count} differ as they have to: {why}")
     print(f"{given.requests} requests: {told}; {different} answers differ")
     return 1 if different else 0
 
