@@ -105,7 +105,8 @@ def main() -> int:
         seen_crowds = masses.measure(asked.crowd_viewers, asked.idle_players, asked.crowd_seconds, tools, run / "crowds", say)
         section("Crowds", report.crowds(seen_crowds), seen_crowds.wrong)
     if "upstream" in parts:
-        section("Through a gateway", report.upstream(upstream.measure(tools.fire, run, asked.requests, asked.depth, say)), [])
+        hop = upstream.measure(tools.fire, run, asked.requests, asked.depth, say)
+        section("Through a gateway", report.upstream(hop), hop.failures())
     if "long" in parts:
         seen = long.measure(asked.long_streams, asked.long_seconds, tools, run / "media", say)
         section("Many streams for long", report.long(seen), seen.failures())

@@ -11,7 +11,7 @@ from .play import Row as Crowd
 from .recording import Condition, Row, floor
 from .requests import BARE, RULES, Rate
 from .store import PAGE, SMALL, Store
-from .upstream import WAYS, Hop
+from .upstream import RECORDED, START_MS, STARTS, WAYS, Hop
 
 # Between which lines of docs/performance.md a run's tables stand: those of viewers have a place of their own, since they are measured apart.
 NEWEST = ("<!-- newest run: begin -->", "<!-- newest run: end -->")
@@ -223,5 +223,11 @@ def upstream(hop: Hop) -> list[str]:
             f"{rate.p99_ms:.2f}",
         ]
 
+    started = hop.started
+    starts = [
+        "",
+        f"A start on a cassette of {RECORDED:,} calls: {started.median_ms:.0f} ms, {started.slowest_ms:.0f} ms the slowest of {STARTS} (bound {START_MS}), "
+        f"{started.without_ms:.0f} ms without one. Its first answer: {started.named_ms:.1f} ms, {started.edited_ms:.0f} ms where every file has to be read.",
+    ]
     head = "way of a read of 10 rules | answers/s | to direct | CPU µs of the process asked | to direct | p50 ms | p99 ms"
-    return _table(head, [row(way, scheme) for way in WAYS for scheme in ("V1", "ACS3")])
+    return _table(head, [row(way, scheme) for way in WAYS for scheme in ("V1", "ACS3")]) + starts
