@@ -38,6 +38,8 @@ TWINS = {
     "docs/testing.md": "docs/zh/testing.md",
     "docs/control.md": "docs/zh/control.md",
     "docs/limits.md": "docs/zh/limits.md",
+    "docs/upstream.md": "docs/zh/upstream.md",
+    "docs/parity.md": "docs/zh/parity.md",
 }
 
 
