@@ -1,4 +1,6 @@
-"""Runs the bench and prints its tables; `--docs` also puts them into docs/performance.md. `run` prepares everything."""
+"""Runs the bench and prints its tables; `--docs` also puts them into docs/performance.md, `--redraw` does that with what the last run of part `play` kept.
+
+`run` prepares everything."""
 
 import argparse
 import os
@@ -45,6 +47,7 @@ def options() -> argparse.Namespace:
     asked.add_argument("--play-seconds", type=int, default=30, help="play: how long a crowd watches")
     asked.add_argument("--crowd-viewers", type=int, default=2000, help="crowds: viewers beside recordings")
     asked.add_argument("--idle-players", type=int, default=10000, help="crowds: players that read nothing")
+    asked.add_argument("--crowd-recordings", type=int, default=50, help="crowds: streams that are recorded beside them")
     asked.add_argument("--crowd-seconds", type=int, default=600, help="crowds: how long viewers come and go")
     asked.add_argument("--long-streams", type=int, default=200)
     asked.add_argument("--long-seconds", type=int, default=600)
@@ -52,7 +55,15 @@ def options() -> argparse.Namespace:
     asked.add_argument("--hour-speed", type=float, default=0, help="times real time; 0: as fast as it is read")
     asked.add_argument("--write-counts", action="store_true", help="instructions: commit what was counted")
     asked.add_argument("--docs", action="store_true")
+    asked.add_argument("--redraw", action="store_true", help="measure nothing: write what the last run of part play kept into the docs")
     return asked.parse_args()
+
+
+def write_viewers(told: list[str], rows: list[play.Row]) -> None:
+    """The table of viewers and its picture."""
+    page = PROJECT / "docs" / "performance.md"
+    report.write(page, [*told, "![CPU and memory a viewer, beside other servers](viewers.svg)", "", *report.play(rows)], report.VIEWERS)
+    picture.draw(page.with_name("viewers.svg"), rows)
 
 
 def main() -> int:
@@ -64,13 +75,23 @@ def main() -> int:
         say(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
         return 2
     work = PROJECT / "target" / "bench"
+    kept_rows = work / "play.json"
+    if asked.redraw:
+        write_viewers(*play.load(kept_rows))
+        return 0
     run, tools, made = work / "run", media.Tools.of(work), Path(os.environ["LOCALYUN_BENCH_EXAMPLES"])
     run.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     failures: list[str] = []
     crowds: list[play.Row] = []
-    watched: list[str] = []
     first, began = procs.load(), time.monotonic()
+
+    def told() -> list[str]:
+        minutes = (time.monotonic() - began) / 60
+        where = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores; load average {first:.1f} at the start, {procs.load():.1f} at the end."
+        line = f"`tests/bench/run {' '.join(sys.argv[1:])}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, {where}"
+        held = "All bounds held." if not failures else "Not held: " + "; ".join(failures) + "."
+        return [line, "", held, ""]
 
     def section(name: str, table: list[str], wrong: list[str]) -> None:
         lines.extend([f"### {name}", "", *table, ""])
@@ -98,11 +119,15 @@ def main() -> int:
         small = store.measure(tools.fire, run, asked.objects, say)
         section("Object store", report.store(small), small.failures())
     if "play" in parts:
-        crowds = play.runs(asked.play_seconds, tools, run / "play", say)
-        watched = report.play(crowds)
-        section("Live viewers", watched, play.failures(crowds))
+
+        def keep(rows: list[play.Row]) -> None:
+            play.save(kept_rows, [*told()[:2], "The run broke off behind its last row here.", ""], rows)
+
+        crowds = play.runs(asked.play_seconds, tools, run / "play", keep, say)
+        section("Live viewers", report.play(crowds), play.failures(crowds))
     if "crowds" in parts:
-        seen_crowds = masses.measure(asked.crowd_viewers, asked.idle_players, asked.crowd_seconds, tools, run / "crowds", say)
+        size = masses.Size(asked.crowd_viewers, asked.crowd_recordings, asked.idle_players, asked.crowd_seconds)
+        seen_crowds = masses.measure(size, tools, run / "crowds", say)
         section("Crowds", report.crowds(seen_crowds), seen_crowds.wrong)
     if "upstream" in parts:
         hop = upstream.measure(tools.fire, run, asked.requests, asked.depth, say)
@@ -114,21 +139,15 @@ def main() -> int:
         mp4 = hour.measure(asked.hour_seconds, asked.hour_speed, tools, run / "media")
         section("A long MP4", report.hour(mp4), mp4.failures())
     shutil.rmtree(run, ignore_errors=True)
-    minutes = (time.monotonic() - began) / 60
-    head = [
-        f"`tests/bench/run {' '.join(sys.argv[1:])}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, {platform.system()} {platform.release()}, "
-        f"{os.cpu_count()} cores; load average {first:.1f} at the start, {procs.load():.1f} at the end.",
-        "",
-    ]
-    head += ["All bounds held." if not failures else "Not held: " + "; ".join(failures) + ".", ""]
+    head = told()
     print("\n".join([*head, *lines]))
+    if crowds:
+        play.save(kept_rows, head, crowds)
     if asked.docs:
-        page = PROJECT / "docs" / "performance.md"
         if crowds:
-            report.write(page, [*head, *watched], report.VIEWERS)
-            picture.draw(page.with_name("viewers.svg"), crowds)
+            write_viewers(head, crowds)
         if parts != ["play"]:
-            report.write(page, [*head, *lines][:-1])
+            report.write(PROJECT / "docs" / "performance.md", [*head, *lines][:-1])
     return 1 if failures else 0
 
 

@@ -12,10 +12,10 @@ SLICED = ("m3u8", "cmaf")
 AFTER_DELAY = 181
 
 
-def server(data: Path, program: str | None = None) -> Server:
-    """A server on a data folder; `program` instead of the one under test."""
+def server(data: Path, program: str | None = None, *flags: str) -> Server:
+    """A server on a data folder; `program` instead of the one under test, `flags` beside the usual ones."""
     environment: dict[str, str | None] = {"LOCALYUN_CHECK_ANSWERS": None}
-    return Server("--log", "warn", data_dir=data, environment=environment, program=program)
+    return Server("--log", "warn", *flags, data_dir=data, environment=environment, program=program)
 
 
 def record(server: Server, formats: tuple[str, ...], slice_seconds: int | None = None) -> None:

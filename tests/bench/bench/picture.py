@@ -5,8 +5,15 @@ from xml.sax.saxutils import escape
 
 from .play import Row
 
-COLOURS = {"localyun": "#2f6fde", "nginx-rtmp": "#8a8f98", "SRS": "#d98324"}
-WIDTH, LEFT, RIGHT, BAR, GAP, GROUP = 860, 250, 90, 15, 4, 14
+# They stand out on white and on black.
+COLOURS = {"localyun": "#3b78e7", "nginx-rtmp": "#8a8f98", "SRS": "#d98324"}
+OTHER = "#777"
+FORMS = {"flv": "HTTP-FLV", "https": "HTTPS-FLV", "rtmp": "RTMP"}
+WIDTH, LEFT, RIGHT, BAR, GAP, GROUP = 860, 270, 70, 15, 4, 14
+STYLE = (
+    "<style>text{font:12px sans-serif;fill:#1f2328}.head{font-weight:bold}.back{fill:#fff}"
+    "@media (prefers-color-scheme:dark){text{fill:#e6edf3}.back{fill:#0d1117}}</style>"
+)
 
 
 def _panel(rows: list[Row], top: int, title: str, value, form: str) -> tuple[list[str], int]:
@@ -18,12 +25,12 @@ def _panel(rows: list[Row], top: int, title: str, value, form: str) -> tuple[lis
     for row in rows:
         groups.setdefault((row.streams, row.viewers, row.form), []).append(row)
     for (streams, viewers, kind), members in groups.items():
-        name = f"{streams} stream{'s' if streams > 1 else ''}, {viewers} viewers, {'HTTP-FLV' if kind == 'flv' else 'RTMP'}"
+        name = f"{streams} stream{'s' if streams > 1 else ''}, {viewers} viewers, {FORMS.get(kind, kind)}"
         for number, row in enumerate(members):
             length = max(1, round(value(row) / most * (WIDTH - LEFT - RIGHT)))
             if number == 0:
                 lines.append(f'<text x="16" y="{y + 12}">{escape(name)}</text>')
-            lines.append(f'<rect x="{LEFT}" y="{y}" width="{length}" height="{BAR}" fill="{COLOURS.get(row.server, "#555")}"/>')
+            lines.append(f'<rect x="{LEFT}" y="{y}" width="{length}" height="{BAR}" fill="{COLOURS.get(row.server, OTHER)}"/>')
             lines.append(f'<text x="{LEFT + length + 6}" y="{y + 12}">{format(value(row), form)}</text>')
             y += BAR + GAP
         y += GROUP
@@ -36,11 +43,11 @@ def crowds(rows: list[Row]) -> str:
     memory, end = _panel(rows, end + 8, "KiB of memory a viewer (less is better)", lambda row: max(row.memory, 0), ".1f")
     legend, x = [], 16
     for server in dict.fromkeys(row.server for row in rows):
-        legend.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{COLOURS.get(server, "#555")}"/><text x="{x + 18}" y="23">{escape(server)}</text>')
+        legend.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{COLOURS.get(server, OTHER)}"/><text x="{x + 18}" y="23">{escape(server)}</text>')
         x += 120
-    style = "<style>text{font:12px sans-serif;fill:#222}.head{font-weight:bold}</style>"
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {end}" width="{WIDTH}" height="{end}" role="img" aria-label="CPU and memory a viewer, beside other servers">'
-    return "\n".join([head, style, f'<rect width="{WIDTH}" height="{end}" fill="#fff"/>', *legend, *cpu, *memory, "</svg>", ""])
+    size = f'viewBox="0 0 {WIDTH} {end}" width="{WIDTH}" height="{end}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="CPU and memory a viewer, beside other servers">'
+    return "\n".join([head, STYLE, f'<rect class="back" width="{WIDTH}" height="{end}"/>', *legend, *cpu, *memory, "</svg>", ""])
 
 
 def draw(path: Path, rows: list[Row]) -> None:
