@@ -12,6 +12,8 @@ const SHORT: usize = 128;
 /// Bytes of room for what stands between, taken at a time, when fewer than [`LITTLE`] are left.
 const ROOM: usize = 1 << 10;
 const LITTLE: usize = 64;
+/// Room for so many segments is kept from one run to the next.
+const USUAL: usize = 64;
 
 /// Puts a run together.
 #[derive(Debug, Default)]
@@ -69,7 +71,9 @@ impl Segments {
     pub fn take(&mut self) -> Run {
         self.close();
         self.length = 0;
-        self.done.drain(..).collect()
+        let run = self.done.drain(..).collect();
+        self.done.shrink_to(USUAL);
+        run
     }
 
     /// As [`Segments::take`], as one chunk of HTTP/1.1's chunked coding (RFC 9112 section 7.1); nothing where there is nothing, since an
@@ -83,7 +87,9 @@ impl Segments {
         self.small().extend_from_slice(b"\r\n");
         self.close();
         self.length = 0;
-        std::iter::once(size).chain(self.done.drain(..)).collect()
+        let run = std::iter::once(size).chain(self.done.drain(..)).collect();
+        self.done.shrink_to(USUAL);
+        run
     }
 }
 

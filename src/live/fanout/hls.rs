@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::frames::{Frames, Step};
 use super::kept::Reader;
-use super::log::{From, Taken};
+use super::log::{From, Taken, USUAL};
 use super::{Fanout, Headers, Unit};
 use crate::clock;
 use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
@@ -183,6 +183,7 @@ async fn run(mut source: Reader, hls: &Weak<Hls>, mut slicer: Slicer) {
         for unit in units.drain(..) {
             slicer.take(&unit, std::mem::take(&mut jumped), &hls);
         }
+        units.shrink_to(USUAL);
         if taken == Taken::Ended {
             slicer.end(&hls);
             return;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::log::{Cursor, From, Log, Taken};
+use super::log::{Cursor, From, Log, Taken, USUAL};
 use super::{Headers, Unit};
 use crate::clock;
 use crate::disk::laid::{Laid, Place};
@@ -174,11 +174,16 @@ impl Reader {
     pub async fn take(&mut self, out: &mut Vec<Unit>, most: usize) -> Taken {
         if self.entries.is_empty() {
             self.taken = self.cursor.take(&mut self.fresh, most).await;
-            if self.fresh.iter().all(Entry::is_here) {
+            let are_here = self.fresh.iter().all(Entry::is_here);
+            if are_here {
                 out.extend(self.fresh.drain(..).flat_map(Entry::unit));
+            } else {
+                self.entries.extend(self.fresh.drain(..));
+            }
+            self.fresh.shrink_to(USUAL);
+            if are_here {
                 return self.taken;
             }
-            self.entries.extend(self.fresh.drain(..));
         }
         // What is there goes first: nobody waits for a picture because a later one is on its way to the disk.
         let ready = self.entries.iter().take_while(|entry| entry.is_ready());
@@ -195,6 +200,7 @@ impl Reader {
             }
         }
         let entries: Vec<Entry> = self.entries.drain(..ready).collect();
+        self.entries.shrink_to(USUAL);
         let read = move || {
             let units = entries.into_iter().map(Entry::unit);
             units.collect::<io::Result<Vec<_>>>()

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
+/// Who reads keeps room for so many entries from one tick to the next. The first viewer of a stream brings a whole group at once, and of many
+/// streams the room for those would be as much as their viewers take.
+pub(super) const USUAL: usize = 64;
+
 /// What a log keeps at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {

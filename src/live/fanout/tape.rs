@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::kept::Reader;
-use super::log::{Bounds, Cursor, From, Log, Taken};
+use super::log::{Bounds, Cursor, From, Log, Taken, USUAL};
 use super::outgoing::Outgoing;
 use super::{Fanout, Headers, Unit};
 use crate::media::segments::{Run, Segments};
@@ -242,5 +242,6 @@ async fn run(mut source: Reader, tape: &Weak<Tape>, mut maker: Box<dyn Maker>) {
         }
         maker.flush(&tape);
         tape.log.wake();
+        units.shrink_to(USUAL);
     }
 }
