@@ -73,12 +73,18 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// The messages, with another time.
+    /// The messages as they go before a frame of that time. Metadata has none: ffmpeg takes those of a later time for a track of text.
     pub fn messages(&self, timestamp: u32) -> impl Iterator<Item = Message> + '_ {
-        let headers = [&self.metadata, &self.video, &self.audio];
-        headers.into_iter().flatten().map(move |header| Message {
-            timestamp,
-            ..header.clone()
+        let headers = [
+            (0, &self.metadata),
+            (timestamp, &self.video),
+            (timestamp, &self.audio),
+        ];
+        headers.into_iter().filter_map(|(timestamp, header)| {
+            header.as_ref().map(|header| Message {
+                timestamp,
+                ..header.clone()
+            })
         })
     }
 
