@@ -49,8 +49,7 @@ pub struct Asked<'a> {
     pub referer: Option<&'a str>,
     /// Whether the request came over TLS.
     pub secure: bool,
-    /// Whether the answer can send the player elsewhere, as it can over HTTP.
-    pub can_redirect: bool,
+    pub player: Player,
 }
 
 impl Asked<'_> {
@@ -199,9 +198,9 @@ impl PlayDoor {
         self: &Arc<Self>,
         granted: &Granted,
         publisher: &Publisher,
-        player: Player,
         asked: &Asked<'_>,
     ) -> Result<Viewer, Refusal> {
+        let player = asked.player;
         let admitted = self
             .viewers
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {

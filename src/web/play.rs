@@ -92,7 +92,11 @@ impl Ask {
             address: self.address,
             referer: self.referer.as_deref(),
             secure: self.secure,
-            can_redirect: true,
+            player: match self.wanted {
+                Wanted::Flv => Player::Flv,
+                Wanted::Mp4 => Player::Mp4,
+                Wanted::Playlist | Wanted::Slice(_) => Player::Hls,
+            },
         }
     }
 
@@ -316,19 +320,17 @@ async fn find(
     }
     let granted = door.grant(&asked).await.map_err(refused)?;
     let publisher = door.find(&granted.key).map_err(refused)?;
-    let (form, player, kind) = match ask.wanted {
-        Wanted::Mp4 => (Form::Mp4, Player::Mp4, "video/mp4"),
+    let (form, kind) = match ask.wanted {
+        Wanted::Mp4 => (Form::Mp4, "video/mp4"),
         Wanted::Playlist | Wanted::Slice(_) => {
             return Ok((Found::Head(PLAYLIST_TYPE), granted.headers));
         }
-        Wanted::Flv => (Form::Flv, Player::Flv, "video/x-flv"),
+        Wanted::Flv => (Form::Flv, "video/x-flv"),
     };
     if is_head {
         return Ok((Found::Head(kind), granted.headers));
     }
-    let viewer = door
-        .enter(&granted, &publisher, player, &asked)
-        .map_err(refused)?;
+    let viewer = door.enter(&granted, &publisher, &asked).map_err(refused)?;
     let reader = publisher.fanout.tape(form, ask.coding).read();
     let live = Box::new(Live { viewer, reader });
     Ok((Found::Live(live, kind), granted.headers))
@@ -351,9 +353,7 @@ async fn playlist(
     }
     let granted: Granted = door.grant(asked).await.map_err(refused)?;
     let publisher = door.find(&granted.key).map_err(refused)?;
-    let viewer = door
-        .enter(&granted, &publisher, Player::Hls, asked)
-        .map_err(refused)?;
+    let viewer = door.enter(&granted, &publisher, asked).map_err(refused)?;
     let slices = publisher.fanout.hls();
     if !slices.has_begun(FIRST_SLICE).await {
         let mut late = Told::new(

@@ -1,4 +1,4 @@
-//! BatchSetLiveDomainConfigs: sets functions on domains; aliauth governs publishing on an ingest domain, the rest is only kept.
+//! BatchSetLiveDomainConfigs: sets functions on domains; those of an ingest domain govern publishing, those of a play domain playing.
 //!
 //! All domains are changed, or none. DryRun only checks.
 

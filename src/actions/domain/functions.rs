@@ -1,6 +1,7 @@
 //! The functions of a domain: the JSON text of BatchSetLiveDomainConfigs, and how it changes what is stored.
 //!
-//! Any function is stored and shown again; only aliauth (URL authentication) has an effect here, so only its arguments are checked.
+//! Any function is stored and shown again. Those that have an effect take it where a stream is pushed (aliauth) or played
+//! (`live/play/access`); what aliauth (URL authentication) is given is checked here, since a mistake in it keeps everybody out.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -166,6 +167,18 @@ impl Setting {
         Ok(())
     }
 
+    /// Whether it stands for the same as a stored one of which there may be several: a header has one value.
+    fn is_same_header(&self, stored: &Function) -> bool {
+        let key = self.function_args.iter().find(|arg| arg.arg_name == "key");
+        matches!(
+            self.function_name.as_str(),
+            "set_resp_header" | "set_req_header"
+        ) && key
+            .and_then(Arg::text)
+            .zip(stored.arg("key"))
+            .is_some_and(|(new, old)| new.eq_ignore_ascii_case(old))
+    }
+
     fn id(&self) -> Option<i64> {
         match self.config_id.as_ref()? {
             Value::Number(number) => number.as_i64(),
@@ -209,7 +222,10 @@ pub fn apply(stored: &mut Vec<Function>, settings: &[Setting], now: i64) -> Resu
             function.name == setting.function_name
                 && match setting.id() {
                     Some(id) => function.id == id,
-                    None => !REPEATED.contains(&function.name.as_str()),
+                    None => {
+                        !REPEATED.contains(&function.name.as_str())
+                            || setting.is_same_header(function)
+                    }
                 }
         });
         match (old, setting.id()) {
@@ -273,6 +289,27 @@ mod tests {
         assert_eq!(stored.iter().map(|f| f.id).collect::<Vec<_>>(), [5, 6]);
         let unknown = read(&ttl(r#","configId":"99""#)).unwrap();
         assert!(apply(&mut stored, &unknown, 5).is_err());
+    }
+
+    #[test]
+    fn a_header_that_is_set_again_has_the_new_value_alone() {
+        let header = |key: &str, value: &str| {
+            format!(
+                r#"[{{"functionName":"set_resp_header","functionArgs":[{{"argName":"key","argValue":"{key}"}},{{"argName":"value","argValue":"{value}"}}]}}]"#
+            )
+        };
+        let mut stored = Vec::new();
+        for (key, value) in [("X-One", "a"), ("X-Two", "b"), ("x-one", "c")] {
+            apply(&mut stored, &read(&header(key, value)).unwrap(), 7).unwrap();
+        }
+        let shown: Vec<_> = stored
+            .iter()
+            .map(|f| (f.id, f.arg("key"), f.arg("value")))
+            .collect();
+        assert_eq!(
+            shown,
+            [(7, Some("x-one"), Some("c")), (8, Some("X-Two"), Some("b"))]
+        );
     }
 
     #[test]

@@ -60,13 +60,11 @@ impl Connection {
             address: self.peer.ip().to_canonical(),
             referer: None,
             secure: false,
-            can_redirect: false,
+            player: Player::Rtmp,
         };
         let granted = self.door.grant(&asked).await?;
         let publisher = self.door.find(&granted.key)?;
-        let viewer = self
-            .door
-            .enter(&granted, &publisher, Player::Rtmp, &asked)?;
+        let viewer = self.door.enter(&granted, &publisher, &asked)?;
         let tape = publisher
             .fanout
             .tape(Form::Rtmp { stream_id }, Coding::Plain);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Asked, Refusal};
+use super::{Asked, Player, Refusal};
 use crate::clock::UnixMs;
 use crate::live::ingest::admission::check_key;
 use crate::model::domain::Function;
@@ -13,7 +13,9 @@ pub(super) fn check(functions: &[Function], asked: &Asked<'_>, now: UnixMs) -> R
     let forbidden = |why: String| Err(Refusal::Forbidden(why));
     for function in functions {
         match function.name.as_str() {
-            "https_force" if is_on(function, "enable") && !asked.secure && asked.can_redirect => {
+            "https_force"
+                if is_on(function, "enable") && !asked.secure && asked.player != Player::Rtmp =>
+            {
                 return Err(Refusal::OverHttps);
             }
             "ip_black_list_set" if lists(function, "ip_list", asked.address) => {
@@ -44,6 +46,9 @@ pub(super) fn check(functions: &[Function], asked: &Asked<'_>, now: UnixMs) -> R
                     "the Referer is on the domain's referer_black_list_set".to_owned(),
                 );
             }
+            "alilive" if is_on(function, "enable") && is_kept_off(function, asked) => {
+                return forbidden("the domain's alilive keeps this protocol out".to_owned());
+            }
             "aliauth" => {
                 let key = asked.argument("auth_key");
                 if let Err(why) = check_key(function, key, asked.uri, unix_seconds(now)) {
@@ -66,6 +71,15 @@ pub(super) fn response_headers(functions: &[Function]) -> Vec<(String, Option<St
             Some((key.to_owned(), (value != "null").then(|| value.to_owned())))
         })
         .collect()
+}
+
+/// Whether the protocol of a player is one that is not to be used.
+fn is_kept_off(function: &Function, asked: &Asked<'_>) -> bool {
+    match asked.player {
+        Player::Rtmp => is_on(function, "live_forbid_rtmp"),
+        Player::Hls => is_on(function, "live_forbid_hls"),
+        Player::Flv | Player::Mp4 => false,
+    }
 }
 
 fn is_on(function: &Function, name: &str) -> bool {
@@ -154,6 +168,16 @@ mod tests {
     }
 
     fn told(functions: &[Function], referer: Option<&str>, address: &str, query: &str) -> String {
+        told_to(Player::Flv, functions, referer, address, query)
+    }
+
+    fn told_to(
+        player: Player,
+        functions: &[Function],
+        referer: Option<&str>,
+        address: &str,
+        query: &str,
+    ) -> String {
         let args = [PushArgs::parse(query)];
         let asked = Asked {
             app: "live",
@@ -164,7 +188,7 @@ mod tests {
             address: address.parse().unwrap(),
             referer,
             secure: false,
-            can_redirect: true,
+            player,
         };
         check(functions, &asked, 1_000_000)
             .err()
@@ -241,9 +265,31 @@ mod tests {
     }
 
     #[test]
+    fn protocols_are_kept_out() {
+        for (switch, rtmp, hls, told) in [
+            ("on", "on", "off", [false, true, false, false]),
+            ("on", "off", "on", [false, false, true, false]),
+            ("off", "on", "on", [false; 4]),
+        ] {
+            let alilive = [function(
+                "alilive",
+                &[
+                    ("enable", switch),
+                    ("live_forbid_rtmp", rtmp),
+                    ("live_forbid_hls", hls),
+                ],
+            )];
+            let kept_out = Player::ALL
+                .map(|player| told_to(player, &alilive, None, "::1", "").contains("alilive"));
+            assert_eq!(kept_out, told, "{switch} {rtmp} {hls}");
+        }
+    }
+
+    #[test]
     fn https_alone_and_headers() {
         let force = [function("https_force", &[("enable", "on")])];
         assert!(told(&force, None, "::1", "").contains("https"));
+        assert_eq!(told_to(Player::Rtmp, &force, None, "::1", ""), "");
         let set = [
             function("set_resp_header", &[("key", "X-One"), ("value", "1")]),
             function("set_resp_header", &[("key", "X-Two"), ("value", "null")]),
