@@ -54,6 +54,21 @@ class Push:
         wait_for(lambda: self.began > 0 and len(self.publisher.sent) > 3, 5, "the first frames to be sent")
         return self
 
+    def run_both(self, first: float, clip: str, second: float) -> "Push":
+        """As `run`, in real time: first its own clip, then another one, headers included."""
+
+        def work() -> None:
+            self.began = time.monotonic()
+            self.publisher.push(first, 1)
+            self.publisher.turn_to(clip)
+            self.publisher.push(second, 1)
+            self.publisher.leave()
+
+        self._thread = threading.Thread(target=work)
+        self._thread.start()
+        wait_for(lambda: self.began > 0 and len(self.publisher.sent) > 3, 5, "the first frames to be sent")
+        return self
+
     def stop(self) -> None:
         """Ends the push where it is."""
         self._stopped = True
@@ -103,14 +118,19 @@ def adts_frames(data: bytes) -> tuple[bytes, ...]:
 
 
 class Ffmpeg:
-    """ffmpeg that copies what it watches into elementary streams; `codec` is that of the pictures, none for sound alone."""
+    """ffmpeg that copies what it watches into elementary streams; `codec` is that of the pictures, `sound` the form of the sound, none where there is none.
 
-    def __init__(self, url: str, path: Path, codec: str | None = "h264"):
-        self.codec, self.video, self.audio = codec, path.with_suffix(".video"), path.with_suffix(".audio")
+    Frames of MP3 follow each other without anything between them: they are one piece here.
+    """
+
+    def __init__(self, url: str, path: Path, codec: str | None = "h264", sound: str | None = "adts"):
+        self.codec, self.sound, self.video, self.audio = codec, sound, path.with_suffix(".video"), path.with_suffix(".audio")
         command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", url]
         if codec:
             command += ["-map", "0:v", "-c", "copy", "-f", codec, str(self.video)]
-        command += ["-map", "0:a", "-c", "copy", "-f", "adts", str(self.audio)]
+        if sound:
+            bare = ["-write_xing", "0", "-id3v2_version", "0"] if sound == "mp3" else []
+            command += ["-map", "0:a", "-c", "copy", *bare, "-f", sound, str(self.audio)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=clean_environment())
 
     def got(self, timeout: float = 30) -> Elementary:
@@ -121,9 +141,16 @@ class Ffmpeg:
             self.process.kill()
             self.process.communicate()
             raise
-        assert self.audio.exists(), said
+        assert self.process.returncode == 0, said
         pictures = bare_units(self.codec, units_annex_b(self.video.read_bytes())) if self.codec else b""
-        return Elementary(pictures, adts_frames(self.audio.read_bytes()))
+        heard = self.audio.read_bytes() if self.sound else b""
+        return Elementary(pictures, adts_frames(heard) if self.sound == "adts" else (heard,))
+
+
+def tracks(url: str) -> list[str]:
+    """The kinds of the tracks that ffprobe finds."""
+    command = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", url]
+    return sorted(subprocess.run(command, capture_output=True, check=True, text=True, timeout=40, env=clean_environment()).stdout.split())
 
 
 class Gstreamer:

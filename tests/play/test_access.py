@@ -63,11 +63,38 @@ def test_path_tricks_are_refused(live):
         "/live/*.flv",
         "/%ff/s1.flv",
         "/",
+        "/live/%2e%2e%2fs1.flv",
+        "/%2e/s1.flv",
+        "/live/s1.flv%00",
+        "/%00/s1.flv",
+        "//",
+        "/live//",
+        "/../../etc/passwd",
+        "/live/..;/s1.flv",
         "/live/" + "a" * 3000 + ".flv",
+        "/live/" + "a" * 100_000 + ".flv",
+        "/" + "a/" * 900 + "s1.flv",
     ):
         answer = raw(live.server.play, f"GET {path}?vhost={live.domain}")
         status = int(answer.split(b" ", 2)[1])
         assert 400 <= status < 500, (path, answer[:200])
+
+
+def test_name_tricks_are_refused_over_rtmp(live):
+    host = f"rtmp://{live.server.rtmp_host}:{live.server.rtmp_port}"
+    for path in ("live/../s1", "live/..", "live/%2e%2e", "live//s1", "live/s1%00", "live/" + "a" * 3000, "../live/s1", "live/s1.flv", "live/*"):
+        refused = play(f"{host}/{path}?vhost={live.domain}", "--seconds", "2")
+        assert refused.returncode in (1, 2) and not refused.stdout, (path, refused)
+    assert play(f"{host}/live/s1?vhost={live.domain}", "--seconds", "1").returncode == 0
+
+
+def test_protocols_that_a_domain_keeps_out(live):
+    """As the provider `alicloudextend` sets it."""
+    set_functions(live, ("alilive", {"enable": "on", "live_forbid_rtmp": "on", "live_forbid_hls": "on"}))
+    told = {form: ask(address(live.server, form, live.domain))[0] for form in ("flv", "mp4", "m3u8")}
+    assert told == {"flv": 200, "mp4": 200, "m3u8": 403}
+    refused = play(address(live.server, "rtmp", live.domain), "--seconds", "1")
+    assert refused.returncode == 1 and "alilive" in refused.stderr
 
 
 def test_a_domain_must_be_named(stage):

@@ -126,6 +126,23 @@ def test_a_slow_viewer_skips_to_a_key_frame(own):
         assert behind[0] >> 4 == 1, "a key frame comes first"
 
 
+def test_who_takes_a_byte_a_second_is_dropped(own):
+    """The stream is pushed so fast that what the kernel holds for a player is full at once; then it has 20 s."""
+    push = Push(own.server, own.domain).run(600, speed=12)
+    wait_for(lambda: own.server.is_live(own.domain, "live", "s1"), 5, "the stream to be live")
+    (dripped,) = stand(address(own.server, "flv", own.domain), 1)
+    dripped.settimeout(5)
+    wait_for(lambda: viewers(own) == 1, 5, "the player to be let in")
+    began, taken = time.monotonic(), 0
+    while viewers(own) and time.monotonic() - began < 50:
+        taken += len(dripped.recv(1))
+        time.sleep(1)
+    lasted = time.monotonic() - began
+    push.stop()
+    dripped.close()
+    assert 18 < lasted < 45 and taken > 15, (lasted, taken)
+
+
 def test_viewers_that_come_and_go_leave_nothing(own):
     push = Push(own.server, own.domain).run(12)
     wait_for(lambda: own.server.is_live(own.domain, "live", "s1"), 5, "the stream to be live")

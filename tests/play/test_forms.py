@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from harness.clip import VIDEO, is_key, read_tags
 from harness.wait import wait_for
-from players import FORMS, Elementary, Ffmpeg, Gstreamer, Live, Push, address, ask, elementary, fetch, frames, is_frame, play, play_in_background
+from players import FORMS, Elementary, Ffmpeg, Gstreamer, Live, Push, address, ask, elementary, fetch, frames, is_frame, play, play_in_background, tracks
 
 SECONDS = 7
 
@@ -18,13 +18,16 @@ def told(got: Elementary) -> tuple[int, str, int]:
     return len(got.pictures), hashlib.sha256(got.pictures).hexdigest()[:12], len(got.sound)
 
 
-@pytest.mark.parametrize(("clip", "codec"), [("h264_aac", "h264"), ("hevc_enhanced", "hevc"), ("audio_only", None)])
-def test_a_viewer_from_the_start_gets_every_frame(stage, tmp_path, clip, codec):
+@pytest.mark.parametrize(
+    ("clip", "codec", "sound"),
+    [("h264_aac", "h264", "adts"), ("hevc_enhanced", "hevc", "adts"), ("audio_only", None, "adts"), ("video_only", "h264", None), ("h264_mp3", "h264", "mp3")],
+)
+def test_a_viewer_from_the_start_gets_every_frame(stage, tmp_path, clip, codec, sound):
     push = Push(stage.server, stage.domain, clip=clip).run(SECONDS)
     wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
     # The extended form of H.265 in FLV is younger than many an ffmpeg: there our own viewer reads it.
     by_ffmpeg = [form for form in FORMS if codec != "hevc" or form in ("mp4", "m3u8")]
-    players = {form: Ffmpeg(address(stage.server, form, stage.domain), tmp_path / form, codec) for form in by_ffmpeg}
+    players = {form: Ffmpeg(address(stage.server, form, stage.domain), tmp_path / form, codec, sound) for form in by_ffmpeg}
     ours = {form: tmp_path / f"{form}.flv" for form in ("flv", "rtmp")}
     watching = [play_in_background(address(stage.server, form, stage.domain), file) for form, file in ours.items()]
     got = {form: player.got() for form, player in players.items()}
@@ -33,9 +36,48 @@ def test_a_viewer_from_the_start_gets_every_frame(stage, tmp_path, clip, codec):
     got |= {f"{form} by ours": elementary(list(read_tags(file.read_bytes()))) for form, file in ours.items()}
     push.join()
     sent = elementary(push.publisher.sent)
-    assert len(sent.sound) > 200
+    assert len(sent.sound) > 200 if sound else sent.pictures
+    if sound != "adts":
+        sent, got = in_one_piece(sent), {form: in_one_piece(one) for form, one in got.items()}
     assert {form: told(one) for form, one in got.items()} == dict.fromkeys(got, told(sent))
     assert all(one == sent for one in got.values())
+
+
+def in_one_piece(one: Elementary) -> Elementary:
+    """With sound that is not told apart by frames."""
+    return Elementary(one.pictures, (b"".join(one.sound),))
+
+
+def test_who_comes_late_finds_pictures_and_sound_and_nothing_else(stage):
+    """Metadata that carries a time is a track of text for ffmpeg, which then waits for it."""
+    push = Push(stage.server, stage.domain).run(20)
+    wait_for(lambda: push.publisher.sent[-1].timestamp > 2500, 10, "the middle of the push")
+    found = {form: tracks(address(stage.server, form, stage.domain)) for form in ("flv", "rtmp", "mp4")}
+    push.stop()
+    assert found == dict.fromkeys(found, ["audio", "video"])
+
+
+def test_a_codec_that_changes_reaches_everybody(stage, tmp_path):
+    """FLV and RTMP go on with the new configuration, a playlist tells the break, an MP4 ends, since its one header cannot say it."""
+    push = Push(stage.server, stage.domain).run_both(5, "hevc_enhanced", 9)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    ours = {form: tmp_path / f"{form}.flv" for form in ("flv", "rtmp")}
+    watching = [play_in_background(address(stage.server, form, stage.domain), file) for form, file in ours.items()]
+    url = address(stage.server, "m3u8", stage.domain)
+    fetch(url)
+    first = fetch(address(stage.server, "mp4", stage.domain))
+    assert b"avc1" in first[:2000] and b"hvc1" not in first[:2000]
+    sent_before = [tag for tag in push.publisher.sent if is_frame(tag)]
+    # The answer ended with the change, not with the stream.
+    assert push.publisher.sent[-1].timestamp < 9_000 and sent_before
+    status, _, second = ask(address(stage.server, "mp4", stage.domain), length=2000)
+    assert status == 200 and b"hvc1" in second
+    wait_for(lambda: "#EXT-X-DISCONTINUITY\n" in fetch(url).decode(), 10, "the break in the playlist")
+    push.join()
+    for process in watching:
+        assert process.wait(20) == 0
+    for form, file in ours.items():
+        assert frames(list(read_tags(file.read_bytes()))) == frames(push.publisher.sent), form
 
 
 def unchunked(body: bytes) -> bytes:

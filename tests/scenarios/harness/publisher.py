@@ -174,6 +174,10 @@ class Publisher:
         self.position = end
         self.round_trip()
 
+    def turn_to(self, clip: str) -> None:
+        """Goes on with another clip, its headers first."""
+        self.clip, self._headers_due = clips.load(clip), True
+
     def _chunks(self, tag: Tag) -> bytes:
         self.sent.append(tag)
         return pack(CHANNELS[tag.kind], Message(tag.kind, self.stream, tag.timestamp, tag.body), CHUNK_SIZE)
