@@ -6,7 +6,7 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
-from harness.clip import VIDEO, is_key, read_tags
+from harness.clip import VIDEO, Tag, is_key, load, read_tags
 from harness.wait import wait_for
 from players import FORMS, Elementary, Ffmpeg, Gstreamer, Live, Push, address, ask, elementary, fetch, frames, is_frame, play, play_in_background, tracks
 
@@ -78,6 +78,19 @@ def test_a_codec_that_changes_reaches_everybody(stage, tmp_path):
         assert process.wait(20) == 0
     for form, file in ours.items():
         assert frames(list(read_tags(file.read_bytes()))) == frames(push.publisher.sent), form
+
+
+def test_a_configuration_whose_first_picture_is_yet_to_come_keeps_nobody_out(stage):
+    """Who asks for MP4 then is shown the group that there is."""
+    publisher = stage.publisher("s1")
+    publisher.push(3)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    for header in load("hevc_enhanced").headers:
+        if header.kind == VIDEO:
+            publisher.socket.sendall(publisher._chunks(Tag(VIDEO, 3000, header.body)))
+    publisher.round_trip()
+    status, _, body = ask(address(stage.server, "mp4", stage.domain))
+    assert status == 200 and b"avc1" in body, (status, body[:100])
 
 
 def unchunked(body: bytes) -> bytes:

@@ -67,6 +67,15 @@ impl Fragments {
         match step {
             Step::Video(config) if self.video.as_ref() == Some(&config) => Ok(()),
             Step::Audio(config) if self.audio.as_ref() == Some(&config) => Ok(()),
+            // Nothing is on the tape yet: it begins with a group that is older than the newest configuration.
+            Step::Video(config) if self.fragmenter.is_none() => {
+                self.video = Some(config);
+                Ok(())
+            }
+            Step::Audio(config) if self.fragmenter.is_none() => {
+                self.audio = Some(config);
+                Ok(())
+            }
             Step::Video(_) | Step::Audio(_) => {
                 self.put(self.pending.len(), None, tape);
                 Err(Over)
