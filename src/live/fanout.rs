@@ -113,7 +113,10 @@ struct State {
     headers: Arc<Headers>,
     /// When the first frame came, by the machine.
     began: Option<Instant>,
+    /// Of the newest group.
     last_start: Option<u32>,
+    /// Of the newest group that a picture began.
+    last_key: Option<u32>,
     last_picture: Option<u32>,
 }
 
@@ -168,8 +171,9 @@ impl Fanout {
         let frame = held.picture || held.sound;
         let has_begun = state.last_start.is_some();
         let starts = frame && state.starts_group(message.timestamp, held);
-        // Before the first key frame nothing can be shown, and headers are kept beside the log.
-        if !has_begun && !starts {
+        // Before the first key frame no picture can be shown, and headers are kept beside the log.
+        let is_shown = starts || (has_begun && (!held.picture || state.last_key.is_some()));
+        if !is_shown {
             return;
         }
         if !frame && message.payload.len() > MOST_DATA {
@@ -177,6 +181,9 @@ impl Fanout {
         }
         if starts {
             state.last_start = Some(message.timestamp);
+            if held.picture {
+                state.last_key = state.last_start;
+            }
             state.began.get_or_insert_with(clock::monotonic);
         }
         let headers = starts.then(|| state.headers.clone());
@@ -336,9 +343,10 @@ impl State {
         if held.picture {
             self.last_picture = Some(timestamp);
             // A further part of a picture that began the group is no beginning.
-            return held.key && self.last_start != Some(timestamp);
+            return held.key && self.last_key != Some(timestamp);
         }
-        if self.headers.video_config.is_some() {
+        // Sound that comes before the first picture, as most encoders send it, is there for who came before it.
+        if self.headers.video_config.is_some() && self.last_key.is_some() {
             // The picture may have stopped, and the sound goes on.
             let gone = since(self.last_picture)
                 .is_some_and(|ms| (PICTURES_GONE_MS..u32::MAX / 2).contains(&ms));
@@ -415,6 +423,22 @@ mod tests {
         assert_eq!(kept.first(), Some(&(20, true)));
         assert_eq!(kept.iter().filter(|(_, starts)| *starts).count(), 2);
         assert_eq!(kept.last(), Some(&(55, false)));
+    }
+
+    #[tokio::test]
+    async fn sound_before_the_first_picture_is_kept_and_no_picture_before_a_key_frame() {
+        let fanout = Fanout::new(budget());
+        fanout.push(message(TagKind::Video, 0), &video_config());
+        fanout.push(message(TagKind::Audio, 0), &sound());
+        fanout.push(message(TagKind::Video, 10), &picture(false));
+        fanout.push(message(TagKind::Audio, 20), &sound());
+        // At the time of the group that sound began.
+        fanout.push(message(TagKind::Video, 0), &picture(true));
+        fanout.push(message(TagKind::Video, 40), &picture(false));
+        assert_eq!(
+            kept(&fanout).await,
+            [(0, true), (20, false), (0, true), (40, false)]
+        );
     }
 
     #[tokio::test]

@@ -19,6 +19,8 @@ pub struct Fragments {
     audio: Option<AudioConfig>,
     /// Made with the first frame.
     fragmenter: Option<Fragmenter>,
+    /// Something is on the tape.
+    has_begun: bool,
     pending: Vec<Frame>,
     samples: Vec<SampleInfo>,
     data: Vec<Bytes>,
@@ -33,6 +35,7 @@ impl Fragments {
             video: headers.video_config.clone(),
             audio: headers.audio_config.clone(),
             fragmenter: None,
+            has_begun: false,
             pending: Vec::new(),
             samples: Vec::new(),
             data: Vec::new(),
@@ -99,7 +102,8 @@ impl Fragments {
         let frames = self.pending.drain(..count.min(self.pending.len()));
         self.samples.clear();
         self.data.clear();
-        let mut begins = self.video.is_none();
+        // What comes before the first picture is for who was there before it.
+        let mut begins = self.video.is_none() || !std::mem::replace(&mut self.has_begun, true);
         for (index, frame) in frames.enumerate() {
             begins |= index == 0 && frame.key;
             self.samples.push(SampleInfo {
