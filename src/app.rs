@@ -1,14 +1,16 @@
 //! The running service as the doors see it: settings, shared services, streams and the gateway of the API.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde_json::json;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
 
 use crate::clock::{self, UnixMs};
 use crate::config::Config;
 use crate::events::{self, Names};
 use crate::live::hub::Hub;
+use crate::model::stream_key::StreamKey;
 use crate::objects::s3::Addressing;
 use crate::rpc::gateway::Gateway;
 use crate::services::Services;
@@ -28,6 +30,19 @@ pub enum To {
     NextDue,
 }
 
+impl To {
+    /// How far that is, from `now` on; the clock never goes back.
+    #[must_use]
+    pub fn ahead_of(self, now: UnixMs, next_due: Option<UnixMs>) -> i64 {
+        let ms = match self {
+            Self::Later(ms) => ms,
+            Self::Instant(at) => at - now,
+            Self::NextDue => next_due.map_or(0, |due| due - now),
+        };
+        ms.max(0)
+    }
+}
+
 /// Where an advance has brought the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moved {
@@ -35,6 +50,39 @@ pub struct Moved {
     pub now: UnixMs,
     /// Everything that fell due on the way is done.
     pub settled: bool,
+}
+
+/// What another node answered.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    pub node: String,
+    /// None: it did not answer in time.
+    pub answer: Option<Value>,
+}
+
+/// What comes in the middle of a reset: what all nodes share is put in another state, while each of them does nothing.
+pub type Middle<'a> = BoxFuture<'a, Result<(), String>>;
+
+/// The nodes of a cluster, this one among them.
+pub trait Nodes: Send + Sync {
+    /// Moves the clock of all of them.
+    fn advance(&self, to: To) -> BoxFuture<'_, Result<Moved, String>>;
+
+    /// Stops the clock of all of them, or lets it run on.
+    fn freeze(&self, frozen: bool) -> BoxFuture<'_, Result<(), String>>;
+
+    /// Has all of them forget what they hold, around what is done to what they share.
+    fn forget<'a>(&'a self, rewinds: bool, middle: Middle<'a>)
+    -> BoxFuture<'a, Result<(), String>>;
+
+    /// Asks each of the others for a route of the control plane, for half a second.
+    fn ask<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Vec<Answered>>;
+
+    /// Has this one do what another one says.
+    fn obey<'a>(&'a self, verb: &'a str, args: Value) -> BoxFuture<'a, Result<Value, String>>;
+
+    /// Who watches streams of other nodes here: each with how many.
+    fn watched(&self) -> Vec<(StreamKey, usize)>;
 }
 
 /// A started service.
@@ -48,7 +96,9 @@ pub struct App {
     pub sinks: Sinks,
     pub runtime: tokio::runtime::Handle,
     /// Whoever moves the clock or takes its advances back.
-    moving: tokio::sync::Mutex<()>,
+    moving: Arc<tokio::sync::Mutex<()>>,
+    /// The others; none where the process is alone.
+    nodes: OnceLock<Arc<dyn Nodes>>,
 }
 
 impl App {
@@ -62,8 +112,25 @@ impl App {
             gateway,
             sinks: Sinks::default(),
             runtime: tokio::runtime::Handle::current(),
-            moving: tokio::sync::Mutex::default(),
+            moving: Arc::default(),
+            nodes: OnceLock::new(),
         })
+    }
+
+    /// Is one of several nodes from here on.
+    pub fn join(&self, nodes: Arc<dyn Nodes>) {
+        let _ = self.nodes.set(nodes);
+    }
+
+    /// The nodes of the cluster; none where the process is alone.
+    #[must_use]
+    pub fn nodes(&self) -> Option<&Arc<dyn Nodes>> {
+        self.nodes.get()
+    }
+
+    /// Nobody else moves the clock meanwhile.
+    pub async fn moving(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.moving.clone().lock_owned().await
     }
 
     /// Where the listeners are.
@@ -97,47 +164,63 @@ impl App {
         }
     }
 
-    /// Moves the service clock: first everything that has arrived already is worked off, then what falls due, in order.
-    pub async fn advance(&self, to: To) -> Moved {
+    /// Moves the service clock: first everything that has arrived already is worked off, then what falls due, in order. On several nodes all
+    /// of them move.
+    ///
+    /// # Errors
+    /// A node does not answer; nothing was moved.
+    pub async fn advance(&self, to: To) -> Result<Moved, String> {
+        if let Some(nodes) = self.nodes() {
+            return nodes.advance(to).await;
+        }
         let _one = self.moving.lock().await;
         self.services.notifier.patience.renew();
         let mut drained = self.hub.drain().await;
         let clock = &self.services.clock;
-        let before = clock.now();
-        let ms = match to {
-            To::Later(ms) => ms,
-            To::Instant(at) => at - before,
-            To::NextDue => clock.next_due().map_or(0, |due| due - before),
-        };
-        let ms = ms.max(0);
+        let ms = to.ahead_of(clock.now(), clock.next_due());
         self.keep_clock(ms).await;
         let advanced = clock.advance(ms).await;
         drained &= self.hub.drain().await;
-        // What did not end within the advance's own patience is not waited for once more.
-        let settled = if advanced.settled {
-            clock.settle().await && clock.is_settled()
-        } else {
-            false
-        };
         let moved = Moved {
             by_ms: ms,
             now: advanced.now,
-            settled: settled && drained,
+            settled: self.has_settled(advanced.settled).await && drained,
         };
-        let told = json!({
+        self.tell_moved(&moved);
+        Ok(moved)
+    }
+
+    /// Whether everything has come to rest behind an advance.
+    pub async fn has_settled(&self, in_time: bool) -> bool {
+        let clock = &self.services.clock;
+        // What did not end within the advance's own patience is not waited for once more.
+        in_time && clock.settle().await && clock.is_settled()
+    }
+
+    /// Tells followers of an advance.
+    pub fn tell_moved(&self, moved: &Moved) {
+        self.tell_clock(&json!({
             "what": "advanced",
             "by_ms": moved.by_ms,
             "now_ms": moved.now,
             "settled": moved.settled,
-        });
-        self.services
-            .events
-            .tell(events::Kind::Clock, Names::NONE, &told);
-        moved
+        }));
     }
 
-    /// Stops the service clock, or lets it run on.
-    pub async fn freeze(&self, frozen: bool) {
+    /// Tells followers of the clock.
+    pub fn tell_clock(&self, told: &Value) {
+        let events = &self.services.events;
+        events.tell(events::Kind::Clock, Names::NONE, told);
+    }
+
+    /// Stops the service clock, or lets it run on. On several nodes that of all.
+    ///
+    /// # Errors
+    /// A node does not answer; nothing was changed.
+    pub async fn freeze(&self, frozen: bool) -> Result<(), String> {
+        if let Some(nodes) = self.nodes() {
+            return nodes.freeze(frozen).await;
+        }
         let _one = self.moving.lock().await;
         let clock = &self.services.clock;
         if frozen {
@@ -145,15 +228,18 @@ impl App {
         } else {
             clock.run_on().await;
         }
+        self.tell_frozen(frozen);
+        Ok(())
+    }
+
+    /// Tells followers that the clock stands, or runs.
+    pub fn tell_frozen(&self, frozen: bool) {
         let what = if frozen { "frozen" } else { "running" };
-        let told = json!({"what": what, "now_ms": clock.now()});
-        self.services
-            .events
-            .tell(events::Kind::Clock, Names::NONE, &told);
+        self.tell_clock(&json!({"what": what, "now_ms": self.services.clock.now()}));
     }
 
     /// Writes down how far an advance may bring the clock, before any row has a time of it.
-    async fn keep_clock(&self, ms: i64) {
+    pub async fn keep_clock(&self, ms: i64) {
         if ms <= 0 {
             return;
         }
@@ -170,39 +256,65 @@ impl App {
         );
     }
 
-    /// Forgets all configs, streams, records, callbacks and stored objects, and takes every advance of the clock back.
+    /// Forgets all configs, streams, records, callbacks and stored objects, and takes every advance of the clock back. On several nodes all
+    /// of them forget.
+    ///
+    /// # Errors
+    /// The database or the store does not answer, or a node: what was forgotten until then stays forgotten.
     pub async fn reset(&self) -> Result<(), String> {
-        let _one = self.moving.lock().await;
+        if let Some(nodes) = self.nodes() {
+            nodes.forget(true, Box::pin(self.clear_shared())).await?;
+        } else {
+            let _one = self.moving.lock().await;
+            self.come_to_rest().await;
+            self.clear_shared().await?;
+            self.forget_own(true).await?;
+        }
+        self.tell_clock(&json!({"what": "reset", "now_ms": self.services.clock.now()}));
+        Ok(())
+    }
+
+    /// Ends what is live here, so that nothing is written any more.
+    pub async fn come_to_rest(&self) {
         self.hub.forget_all();
         self.hub.drain().await;
         self.services.notifier.reset(self.services.clock.busy());
         // What the recorders hand over now goes to a store that is about to be cleared.
         self.services.clock.settle().await;
+    }
+
+    /// Clears the database and the object store.
+    async fn clear_shared(&self) -> Result<(), String> {
         let forgetting = self.gateway.context.forgetting.write().await;
-        let cleared = self.services.store.clear().await;
+        let store = &self.services.store;
+        let cleared = store.clear().await;
         self.gateway.context.roles.forget();
         cleared.map_err(|e| e.to_string())?;
-        self.services.meter.forget().await;
-        let reread = self.services.certificates.reread(&self.services.store);
-        reread.await.map_err(|e| e.to_string())?;
         let cleared = self.services.objects.clear().await;
         drop(forgetting);
         cleared.map_err(|e| e.to_string())?;
-        self.services
-            .store
-            .forget_clock_offset()
-            .await
-            .map_err(|e| e.to_string())?;
-        self.services.faults.arm(Vec::new());
+        store.forget_clock_offset().await.map_err(|e| e.to_string())
+    }
+
+    /// Forgets what this process holds of what was cleared.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn forget_own(&self, rewinds: bool) -> Result<(), String> {
+        let services = &self.services;
+        self.gateway.context.roles.forget();
+        services.meter.forget().await;
+        let reread = services.certificates.reread(&services.store);
+        reread.await.map_err(|e| e.to_string())?;
         self.hub.drop_recorders();
-        self.services.notifier.reset(self.services.clock.busy());
-        self.services.clock.rewind().await;
-        self.gateway.forget();
-        self.sinks.clear();
-        let events = &self.services.events;
-        events.clear();
-        let told = json!({"what": "reset", "now_ms": self.services.clock.now()});
-        events.tell(events::Kind::Clock, Names::NONE, &told);
+        services.notifier.reset(services.clock.busy());
+        if rewinds {
+            services.faults.arm(Vec::new());
+            services.clock.rewind().await;
+            self.gateway.forget();
+            self.sinks.clear();
+            services.events.clear();
+        }
         Ok(())
     }
 }

@@ -1,23 +1,27 @@
 //! This process as one of several nodes: how pushes come in, what it takes over from nodes that are gone, what others have it do, and how
 //! it gives away what it has when it stops. Without `--cluster on` nothing of this runs. The rules stand in docs/design/cluster.md.
 
+mod barrier;
 mod batch;
+mod follow;
 mod ledger;
 pub mod mirror;
 mod orders;
+mod peers;
+mod relay;
 mod takeover;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::app::App;
+use crate::app::{Answered, App, Middle, Moved, Nodes, To};
 use crate::clock;
 use crate::live::hub::{Arriving, Entrance, PublishError, Publisher};
 use crate::live::spool::folder as spool_folder;
@@ -25,8 +29,10 @@ use crate::live::spool::put_aside_taken;
 use crate::model::stream_key::StreamKey;
 use crate::store::Store;
 use crate::store::member::Member;
-use crate::store::streams::{Entry, Owner, Published};
+use crate::store::streams::{Entry, Owner, Peer, Published};
 use mirror::Mirror;
+use peers::Peers;
+use relay::Relays;
 
 /// Between two looks at what others did.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +52,8 @@ const COMING: Duration = Duration::from_secs(3);
 const OWNERLESS_MS: i64 = 3_000;
 /// For the last flush of the mirror.
 const LAST_FLUSH: Duration = Duration::from_secs(10);
+/// For what another node says of itself in a list.
+const ASKED: Duration = Duration::from_millis(500);
 /// For what is under way when a node stops.
 const LAST_WORK: Duration = Duration::from_millis(1_500);
 /// Turns at streams: two streams seldom share one.
@@ -66,6 +74,7 @@ struct Told {
 }
 
 pub struct Cluster {
+    me: Weak<Self>,
     app: Arc<App>,
     member: Arc<Member>,
     mirror: Option<Arc<Mirror>>,
@@ -84,6 +93,12 @@ pub struct Cluster {
     over: Mutex<HashSet<String>>,
     /// Callbacks of nobody's streams that were handed to the sender.
     sent: Mutex<HashSet<i64>>,
+    peers: Peers,
+    relays: Relays,
+    /// The clock of this node, while one of them moves that of all.
+    held: tokio::sync::Mutex<Option<barrier::Held>>,
+    /// What of this node would lead.
+    leading: tokio::sync::Mutex<()>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -91,10 +106,18 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Cluster {
+    /// `token` is what nodes show each other.
     #[must_use]
-    pub fn new(app: Arc<App>, member: Arc<Member>, mirror: Option<Arc<Mirror>>) -> Arc<Self> {
+    pub fn new(
+        app: Arc<App>,
+        member: Arc<Member>,
+        mirror: Option<Arc<Mirror>>,
+        token: Option<String>,
+    ) -> Arc<Self> {
         let lived = Mutex::new(member.incarnation());
-        Arc::new(Self {
+        let peers = Peers::new(app.services.http.clone(), token);
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             app,
             member,
             mirror,
@@ -107,6 +130,10 @@ impl Cluster {
             entered: Mutex::default(),
             over: Mutex::default(),
             sent: Mutex::default(),
+            peers,
+            relays: Relays::default(),
+            held: tokio::sync::Mutex::default(),
+            leading: tokio::sync::Mutex::default(),
         })
     }
 
@@ -117,6 +144,7 @@ impl Cluster {
     /// Starts what a node does all the time. `database_url` is where notifications come from.
     pub fn run(self: &Arc<Self>, database_url: &str) -> Vec<JoinHandle<()>> {
         self.app.hub.guard(self.clone());
+        self.app.join(self.clone());
         let mut tasks = vec![tokio::spawn(Store::listen(
             database_url.to_owned(),
             self.wake.clone(),
@@ -130,6 +158,17 @@ impl Cluster {
                 }
             }
         }));
+        let me = self.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut kept = None;
+            loop {
+                clock::machine_sleep(LOOK_EVERY).await;
+                if let Err(error) = me.keep_time(&mut kept).await {
+                    tracing::debug!(%error, "the clock of all nodes cannot be looked at");
+                }
+            }
+        }));
+        tasks.push(tokio::spawn(self.clone().follow_others()));
         let me = self.clone();
         tasks.push(tokio::spawn(async move {
             loop {
@@ -641,6 +680,52 @@ impl Cluster {
                 tracing::warn!(%error, "the other nodes take over when this node's lease has ended");
             }
         }
+    }
+}
+
+impl Nodes for Cluster {
+    fn advance(&self, to: To) -> BoxFuture<'_, Result<Moved, String>> {
+        Box::pin(self.advance_all(to))
+    }
+
+    fn freeze(&self, frozen: bool) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(self.freeze_all(frozen))
+    }
+
+    fn forget<'a>(
+        &'a self,
+        rewinds: bool,
+        middle: Middle<'a>,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(self.forget_all(rewinds, middle))
+    }
+
+    fn ask<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Vec<Answered>> {
+        Box::pin(async move {
+            let mine = self.member.incarnation();
+            let mut peers = self.store().peers().await.unwrap_or_default();
+            peers.retain(|peer| peer.incarnation != *mine);
+            let asked = peers.iter().map(|peer| self.peers.get(peer, path, ASKED));
+            let answers = futures_util::future::join_all(asked).await;
+            let answered = |(peer, answer): (&Peer, Result<Value, String>)| {
+                if let Err(why) = &answer {
+                    tracing::debug!(why, "a node is left out of a list");
+                }
+                Answered {
+                    node: peer.id.clone(),
+                    answer: answer.ok(),
+                }
+            };
+            peers.iter().zip(answers).map(answered).collect()
+        })
+    }
+
+    fn obey<'a>(&'a self, verb: &'a str, args: Value) -> BoxFuture<'a, Result<Value, String>> {
+        Box::pin(self.do_together(verb, args))
+    }
+
+    fn watched(&self) -> Vec<(StreamKey, usize)> {
+        self.relays.watched()
     }
 }
 

@@ -77,6 +77,10 @@ pub struct Cluster {
     pub lease: Duration,
     /// How old recorded bytes may be that are not in the mirror; none: there is no mirror.
     pub mirror: Option<Duration>,
+    /// Where it listens to the other nodes.
+    pub addr: String,
+    /// What nodes show each other.
+    pub token: Option<String>,
 }
 
 /// The resolved settings.

@@ -11,6 +11,7 @@ mod listing;
 mod node;
 mod objects;
 mod openapi;
+mod peer;
 mod recordings;
 mod requests;
 mod resend;
@@ -36,6 +37,7 @@ use ask::{Ask, Refused};
 use table::{Found, check_query, find};
 
 pub use ask::Incoming;
+pub use peer::answer as answer_node;
 pub use routes::ROUTES;
 pub use snapshot::apply_seed;
 pub use table::{BELOW, ROOT, Shape, Who};
@@ -108,6 +110,7 @@ async fn route(app: Arc<App>, parts: HttpParts, body: Incoming) -> ask::Outcome 
         open,
         query,
         body,
+        is_of_a_node: false,
     };
     (route.handler)(ask).await
 }

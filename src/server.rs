@@ -48,8 +48,8 @@ use crate::store::member::Joining;
 use crate::store::{self, Store, StoreError};
 use crate::upstream::{Upstream, loops};
 use doors::{
-    bind, bind_play, limit_buffers, serve_api, serve_objects, serve_play, serve_play_tls,
-    serve_tls, url,
+    bind, bind_between, bind_play, limit_buffers, serve_api, serve_between, serve_objects,
+    serve_play, serve_play_tls, serve_tls, url,
 };
 use last_run::LastRun;
 use signals::Signals;
@@ -110,6 +110,11 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     if let Some(listener) = &play_tls {
         limit_buffers(listener);
     }
+    let between = config
+        .cluster
+        .as_ref()
+        .map(|cluster| bind_between(&config, cluster))
+        .transpose()?;
 
     let holder = format!(
         "localyun {} at {} (process {})",
@@ -134,7 +139,12 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     locks.extend(lock_database(&config, &holder)?);
     let last_run = LastRun::look(&data.held, &config.database_url);
     let last_version = last_run.other_version();
-    let store = Box::pin(open_store(&config, me, url("rtmp", &rtmp), last_version)).await?;
+    let inside = match &between {
+        Some(listener) => inside_address(listener, &config.database_url).await,
+        None => String::new(),
+    };
+    let reached = (url("rtmp", &rtmp), inside);
+    let store = Box::pin(open_store(&config, me, reached, last_version)).await?;
     last_run.tell(&store).await;
     if let Some(seed) = config.id_seed {
         let run = store.generation().await;
@@ -212,10 +222,11 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         tracing::error!(%error, "the certificates of the domains cannot be read");
     }
     // Pushes that ended with the last run, whose end nobody wrote.
+    let token = config.cluster.as_ref().and_then(|it| it.token.clone());
     let cluster = services
         .store
         .member()
-        .map(|member| Cluster::new(app.clone(), member.clone(), mirror));
+        .map(|member| Cluster::new(app.clone(), member.clone(), mirror, token));
     if cluster.is_some() {
         // Those of streams that are this node's end when it takes them up.
     } else if let Err(error) = services.store.end_pushes(services.clock.now()).await {
@@ -252,6 +263,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         door.clone(),
         config.default_domain.clone(),
     )));
+    if let Some(cluster) = &cluster {
+        door.reach(cluster.clone());
+    }
     let sessions = door.clone();
     tasks.push(tokio::spawn(async move { sessions.sessions.run().await }));
     tasks.push(tokio::spawn(retention::run(services)));
@@ -260,6 +274,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         serve_api(&app, api, &mut tasks)?,
         serve_objects(&app, folder, keys, faults, oss, &mut tasks)?,
     ];
+    if let Some(listener) = between {
+        servers.push(serve_between(&app, listener, &mut tasks)?);
+    }
     if let Some(listener) = tls {
         servers.push(serve_tls(&app, &config, listener, &mut tasks)?);
     }
@@ -586,7 +603,7 @@ fn tell_of_cluster(settings: &config::Cluster) {
 async fn open_store(
     config: &Config,
     me: Me,
-    rtmp: String,
+    (rtmp, inside): (String, String),
     last_version: Option<&str>,
 ) -> Result<Store, ConfigError> {
     let named = |problem: &dyn std::fmt::Display| ConfigError::new("--database-url", problem);
@@ -606,6 +623,7 @@ async fn open_store(
                 let joining = Joining {
                     me,
                     rtmp,
+                    inside,
                     lease: cluster.lease,
                 };
                 Store::open_as_node(&config.database_url, joining).await
@@ -630,6 +648,23 @@ async fn open_store(
         Some(Err(error)) => Err(named(&error)),
         None => Err(named(&"the database does not answer")),
     }
+}
+
+/// Where the other nodes reach a listener: one on every address is reached at the one that leads to the database.
+async fn inside_address(listener: &TcpListener, database_url: &str) -> String {
+    let Ok(mut at) = listener.local_addr() else {
+        return String::new();
+    };
+    if at.ip().is_unspecified()
+        && let Some((host, port)) = database_host(database_url)
+        && let Ok(socket) = tokio::net::UdpSocket::bind((at.ip(), 0)).await
+        // Nothing is sent: it only finds the way.
+        && socket.connect((host.as_str(), port)).await.is_ok()
+        && let Ok(here) = socket.local_addr()
+    {
+        at.set_ip(here.ip());
+    }
+    format!("http://{at}")
 }
 
 /// Where a database server listens; none for SQLite and for local sockets.
@@ -665,6 +700,14 @@ async fn start_clock(config: &Config, store: &Store) -> Result<Clock, ConfigErro
             now = %wire_time::to_api(service_clock.now()),
             "the clock of this database was advanced and goes on from there; a reset or --clock-start sets it anew"
         );
+    }
+    // The clock of all nodes may stand.
+    if store.member().is_some() {
+        let kept = store.kept_clock().await;
+        let kept = kept.map_err(|e| ConfigError::new("--database-url", e))?;
+        if let Some(at) = kept.stopped_at {
+            service_clock.hold().await.end(at, true).await;
+        }
     }
     Ok(service_clock)
 }

@@ -5,7 +5,7 @@
 
 pub mod callbacks;
 pub mod change;
-mod clock;
+pub mod clock;
 mod column;
 pub mod controls;
 pub mod documents;

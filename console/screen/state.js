@@ -97,6 +97,23 @@ export async function open(view, body) {
   };
   for (const one of [filter, which]) one.input.addEventListener('input', draw);
 
+  // Of a process that is alone there is nothing to see.
+  const nodes = table(t('state.nodes'), [
+    { name: t('column.name'), cell: (it) => (it.own ? h('strong', {}, it.id) : it.id) },
+    { name: t('column.state'), cell: (it) => badge(word('node', it.state), it.state === 'ready' ? 'good' : 'wrong') },
+    { name: t('state.lease'), class: 'number', cell: (it) => (it.lease_left_ms === undefined ? '' : count(Math.max(0, it.lease_left_ms))) },
+    { name: t('state.publishers'), class: 'number', cell: (it) => count(it.publishers) },
+    { name: t('state.streams'), class: 'number', cell: (it) => (it.streams === undefined ? '' : count(it.streams)) },
+    { name: 'RTMP', cell: (it) => h('code', {}, it.rtmp) },
+    { name: t('state.version'), cell: (it) => it.version },
+  ], { key: (it) => it.id });
+  const cluster = h('section', { hidden: true }, h('h2', {}, t('state.nodes')), h('p', { class: 'muted' }, t('state.nodes_text')), nodes.node);
+  async function readNodes() {
+    const answer = await view.get('nodes', 'nodes');
+    nodes.set(answer.nodes);
+    cluster.hidden = answer.total < 2;
+  }
+
   async function read() {
     const [config, answer] = await Promise.all([view.get('config', 'config'), view.get('coverage', 'coverage')]);
     settings.set(config.settings);
@@ -109,11 +126,12 @@ export async function open(view, body) {
     actions = known.map((it) => ({ ...it, missed: calls.get(it.action) ?? 0 }));
     draw();
   }
-  body.append(snapshots, reset,
+  body.append(snapshots, reset, cluster,
     h('section', {}, h('h2', {}, t('state.coverage')), summary, h('div', { class: 'bar' }, which.node, filter.node), nothing, coverage.node),
     h('section', {}, h('h2', {}, t('state.settings')), settings.node));
   await show();
   // Settings and coverage stay as they are while the process runs.
   await read();
   await view.live(['call', 'clock'], tally);
+  await view.live(['publish', 'unpublish'], readNodes, { every: 5000 });
 }

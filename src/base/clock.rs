@@ -58,7 +58,7 @@ struct Inner {
     /// Work that nobody waits for and that is not done.
     under_way: AtomicU64,
     idle: Notify,
-    advancing: tokio::sync::Mutex<()>,
+    advancing: Arc<tokio::sync::Mutex<()>>,
     in_advance: AtomicBool,
 }
 
@@ -80,6 +80,72 @@ pub struct Advanced {
     pub now: UnixMs,
     /// Everything that fell due on the way is done.
     pub settled: bool,
+}
+
+/// A clock that is moved step by step, by whoever holds it. Let go of, it runs on from where it was brought, or stands there as before.
+pub struct Barrier {
+    clock: Clock,
+    is_over: bool,
+    _one: tokio::sync::OwnedMutexGuard<()>,
+}
+
+impl Barrier {
+    /// What the clock shows.
+    #[must_use]
+    pub fn now(&self) -> UnixMs {
+        self.clock.now()
+    }
+
+    /// The next due time, housekeeping included.
+    #[must_use]
+    pub fn next_due(&self) -> Option<UnixMs> {
+        let timers = self.clock.timers();
+        timers.due.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// Moves the clock to `due`, wakes what falls due there and waits until it has been worked off.
+    pub async fn step(&self, due: UnixMs) {
+        let now = due.max(self.now());
+        self.clock.inner.frozen.store(now, Ordering::Release);
+        if self.clock.fire_until(now) > 0 {
+            self.clock.settle_once().await;
+        }
+    }
+
+    /// Lets the clock go at `target`: running, or stopped there.
+    pub async fn end(mut self, target: UnixMs, stopped: bool) -> Advanced {
+        self.let_go(target, stopped);
+        let clock = &self.clock;
+        clock.settle_once().await;
+        clock.inner.not_waited_for.store(0, Ordering::Release);
+        Advanced {
+            now: target,
+            settled: clock.is_settled(),
+        }
+    }
+
+    fn let_go(&mut self, target: UnixMs, stopped: bool) {
+        self.is_over = true;
+        let inner = &self.clock.inner;
+        if stopped {
+            inner.frozen.store(target, Ordering::Release);
+        } else {
+            self.clock.run_from(target);
+        }
+        inner.stopped.store(stopped, Ordering::Release);
+        inner.in_advance.store(false, Ordering::Release);
+        inner.changed.notify_one();
+    }
+}
+
+impl Drop for Barrier {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let (now, stopped) = (self.now(), self.clock.is_stopped());
+            self.let_go(now, stopped);
+            self.clock.inner.not_waited_for.store(0, Ordering::Release);
+        }
+    }
 }
 
 /// Held while something is under way that nobody waits for any more.
@@ -172,7 +238,7 @@ impl Clock {
                 not_waited_for: AtomicU64::new(0),
                 under_way: AtomicU64::new(0),
                 idle: Notify::new(),
-                advancing: tokio::sync::Mutex::new(()),
+                advancing: Arc::default(),
                 in_advance: AtomicBool::new(false),
             }),
         }
@@ -404,41 +470,26 @@ impl Clock {
     /// Moves the clock forward by `ms`, waking what falls due on the way, in order; returns when everything that fell due has been
     /// worked off, or says that it has not. Calls queue behind each other.
     pub async fn advance(&self, ms: i64) -> Advanced {
-        let _one = self.inner.advancing.lock().await;
+        let barrier = self.hold().await;
+        let target = barrier.now() + ms.max(0);
+        while let Some(due) = barrier.next_due().filter(|due| *due <= target) {
+            barrier.step(due).await;
+        }
+        let is_stopped = self.is_stopped();
+        barrier.end(target, is_stopped).await
+    }
+
+    /// Holds the clock where it is, when what is under way has been worked off: only the barrier moves it from here on. Calls queue
+    /// behind each other.
+    pub async fn hold(&self) -> Barrier {
+        let one = self.inner.advancing.clone().lock_owned().await;
         self.settle_once().await;
-        let start = self.now();
-        let target = start + ms.max(0);
         self.inner.in_advance.store(true, Ordering::Release);
-        self.inner.frozen.store(start, Ordering::Release);
-        loop {
-            let next = self
-                .timers()
-                .due
-                .first_key_value()
-                .map(|((due, _), _)| *due);
-            match next {
-                Some(due) if due <= target => {
-                    self.inner
-                        .frozen
-                        .store(due.max(self.now()), Ordering::Release);
-                    self.fire_until(self.now());
-                    self.settle_once().await;
-                }
-                _ => break,
-            }
-        }
-        if self.is_stopped() {
-            self.inner.frozen.store(target, Ordering::Release);
-        } else {
-            self.run_from(target);
-        }
-        self.inner.in_advance.store(false, Ordering::Release);
-        self.inner.changed.notify_one();
-        self.settle_once().await;
-        self.inner.not_waited_for.store(0, Ordering::Release);
-        Advanced {
-            now: target,
-            settled: self.is_settled(),
+        self.inner.frozen.store(self.now(), Ordering::Release);
+        Barrier {
+            clock: self.clone(),
+            is_over: false,
+            _one: one,
         }
     }
 
@@ -618,6 +669,39 @@ mod tests {
         assert!(clock.advance(10).await.settled);
         assert_eq!(done.load(Ordering::Acquire), 1);
         assert_eq!(clock.waiting(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_held_clock_moves_by_its_barrier_alone() {
+        let clock = Clock::new(Some(1_000_000));
+        let woken = Arc::new(AtomicU64::new(0));
+        for due in [1_050_000, 1_050_000, 1_090_000] {
+            let woken = woken.clone();
+            clock.at(due, async move {
+                woken.fetch_add(1, Ordering::AcqRel);
+            });
+        }
+        while clock.waiting() < 3 {
+            tokio::task::yield_now().await;
+        }
+        let barrier = clock.hold().await;
+        let held_at = clock.now();
+        machine_sleep(Duration::from_millis(5)).await;
+        assert_eq!((clock.now(), clock.is_advancing()), (held_at, true));
+        assert_eq!(barrier.next_due(), Some(1_050_000));
+        barrier.step(1_050_000).await;
+        assert_eq!(woken.load(Ordering::Acquire), 2);
+        assert_eq!(barrier.next_due(), Some(1_090_000));
+        let end = barrier.end(1_060_000, true).await;
+        assert_eq!((end.now, end.settled), (1_060_000, true));
+        assert!(clock.is_stopped() && clock.now() == 1_060_000);
+        // Let go of without a word, it stands or runs as before.
+        let barrier = clock.hold().await;
+        barrier.step(1_061_000).await;
+        drop(barrier);
+        assert!(clock.is_stopped() && clock.now() == 1_061_000 && !clock.is_advancing());
+        let running = clock.hold().await.end(1_070_000, false).await;
+        assert!(running.settled && !clock.is_stopped() && clock.now() >= 1_070_000);
     }
 
     #[tokio::test]

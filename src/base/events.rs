@@ -117,6 +117,8 @@ pub struct Event {
     pub kind: Kind,
     /// By the service clock.
     pub at: UnixMs,
+    /// The node on which it happened, where that is another one.
+    pub node: Option<Arc<str>>,
     /// Domain, application, stream and data behind each other: one block of memory an event.
     text: Box<str>,
     domain_end: usize,
@@ -140,6 +142,45 @@ impl Event {
     #[must_use]
     pub fn data(&self) -> &str {
         self.text.get(self.stream_end..).unwrap_or_default()
+    }
+}
+
+/// An event as another node told it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// By that node's count.
+    pub id: u64,
+    kind: Kind,
+    at: UnixMs,
+    domain: String,
+    app: String,
+    stream: String,
+    data: String,
+}
+
+impl Told {
+    /// Reads what a follower gets.
+    #[must_use]
+    pub fn read(mut fields: serde_json::Map<String, serde_json::Value>) -> Option<Self> {
+        let mut text = |name: &str| {
+            let value = fields.shift_remove(name)?;
+            value.as_str().map(str::to_owned)
+        };
+        let kind = Kind::parse(&text("kind")?)?;
+        let names = ["domain", "app", "stream"].map(|name| text(name).unwrap_or_default());
+        let _ = text("at");
+        let id = fields.shift_remove("id")?.as_u64()?;
+        let at = fields.shift_remove("at_ms")?.as_i64()?;
+        let [domain, app, stream] = names;
+        Some(Self {
+            id,
+            kind,
+            at,
+            domain,
+            app,
+            stream,
+            data: serde_json::Value::Object(fields).to_string(),
+        })
     }
 }
 
@@ -236,7 +277,30 @@ impl Events {
     /// Tells that something happened now. `data` is a JSON object without secrets; its members stand beside `at`, `domain`, `app` and
     /// `stream` in what followers get, so it has no members of those names.
     pub fn tell<'a>(&self, kind: Kind, names: impl Into<Names<'a>>, data: &impl Serialize) {
-        let names = names.into();
+        let data = match serde_json::to_string(data) {
+            Ok(data) if data.len() > DATA_KEPT => format!(r#"{{"too_long":{}}}"#, data.len()),
+            Ok(data) if data.starts_with('{') => data,
+            _ => "{}".to_owned(),
+        };
+        self.append(kind, names.into(), &data, None);
+    }
+
+    /// Tells what another node told of itself.
+    pub fn tell_of(&self, node: &str, told: Told) {
+        let names = Names {
+            domain: &told.domain,
+            app: &told.app,
+            stream: &told.stream,
+        };
+        let data = if told.data.len() > DATA_KEPT {
+            "{}"
+        } else {
+            told.data.as_str()
+        };
+        self.append(told.kind, names, data, Some((node.into(), told.at)));
+    }
+
+    fn append(&self, kind: Kind, names: Names<'_>, data: &str, from: Option<(Arc<str>, UnixMs)>) {
         let Names {
             domain,
             app,
@@ -246,21 +310,21 @@ impl Events {
             app: cut(names.app),
             stream: cut(names.stream),
         };
-        let data = match serde_json::to_string(data) {
-            Ok(data) if data.len() > DATA_KEPT => format!(r#"{{"too_long":{}}}"#, data.len()),
-            Ok(data) if data.starts_with('{') => data,
-            _ => "{}".to_owned(),
-        };
         let app_end = domain.len() + app.len();
-        let text: Box<str> = [domain, app, stream, &data].concat().into();
+        let text: Box<str> = [domain, app, stream, data].concat().into();
         let newest = {
             let mut ring = self.ring();
             ring.newest += 1;
+            let (node, at) = match from {
+                Some((node, at)) => (Some(node), at),
+                // Within the lock: the times of the list never go back, but for a reset.
+                None => (None, self.inner.clock.now()),
+            };
             let event = Event {
                 id: ring.newest,
                 kind,
-                // Within the lock: the times of the list never go back, but for a reset.
-                at: self.inner.clock.now(),
+                at,
+                node,
                 domain_end: domain.len(),
                 app_end,
                 stream_end: app_end + stream.len(),
@@ -382,7 +446,7 @@ fn cut(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -422,6 +486,34 @@ mod tests {
         assert_eq!(published.data(), r#"{"client":"x"}"#);
         assert_eq!(big.data(), r#"{"too_long":16394}"#);
         assert_eq!((cut.names().domain.len(), cut.data()), (NAME_KEPT, "{}"));
+    }
+
+    #[test]
+    fn what_another_node_told_is_told_with_its_name() {
+        let (there, here) = (events(), events());
+        let key = StreamKey::new("d", "live", "s");
+        there.tell(Kind::Publish, &key, &json!({"client": "x", "id": 5}));
+        let told = json!({
+            "id": 77, "kind": "publish", "at": "2026-01-01T00:00:00Z", "at_ms": 123,
+            "domain": "d", "app": "live", "stream": "s", "client": "x",
+        });
+        let Value::Object(fields) = told else { return };
+        let told = Told::read(fields.clone()).unwrap();
+        assert_eq!(told.id, 77);
+        here.tell_of("b", told);
+        let batch = here.after(0, &Filter::default(), 9);
+        let event = &batch.events[0];
+        assert_eq!(
+            (event.id, event.at, event.node.as_deref()),
+            (1, 123, Some("b"))
+        );
+        assert_eq!(event.names(), Names::from(&key));
+        assert_eq!(event.data(), r#"{"client":"x"}"#);
+        for missing in ["id", "kind", "at_ms"] {
+            let mut less = fields.clone();
+            less.shift_remove(missing);
+            assert_eq!(Told::read(less), None, "{missing}");
+        }
     }
 
     #[test]

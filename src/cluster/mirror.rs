@@ -29,6 +29,8 @@ const OBJECT: u64 = 8 << 20;
 const OLD: Duration = Duration::from_secs(60);
 /// The spool's own delay: bytes lie in memory that long before they reach the disk.
 const SPOOL_DELAY: Duration = Duration::from_millis(350);
+/// What putting an object takes as a rule, so that bytes are in the store when they are as old as they may become.
+const UPLOAD: Duration = Duration::from_millis(150);
 /// Between two objects at least, however young the mirror is to be kept.
 const LEAST_BEAT: Duration = Duration::from_millis(50);
 /// Names of a page of a list.
@@ -91,7 +93,9 @@ impl Mirror {
     /// Between two objects.
     #[must_use]
     pub fn beat(&self) -> Duration {
-        self.age.saturating_sub(SPOOL_DELAY).max(LEAST_BEAT)
+        self.age
+            .saturating_sub(SPOOL_DELAY + UPLOAD)
+            .max(LEAST_BEAT)
     }
 
     /// How long the oldest bytes have waited for the store.

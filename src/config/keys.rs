@@ -325,14 +325,14 @@ pub const KEYS: &[Key] = &[
         "LOCALYUN_CLUSTER_ADDR",
         Some("127.0.0.1:7946"),
         "ADDR",
-        "Where a node will listen to the other nodes; nothing listens there yet",
+        "Where a node listens to the other nodes: players, lists and the clock of all nodes. 0.0.0.0 listens on every address and is reached at the one that leads to the database",
     ),
     secret(key(
         "cluster-token",
         "LOCALYUN_CLUSTER_TOKEN",
         None,
         "TOKEN",
-        "What nodes will show each other; not used yet",
+        "What nodes show each other, the same on all; without one only nodes on this machine are answered",
     )),
     key(
         "node-id",

@@ -300,8 +300,15 @@ fn cluster(
         Some("off") => None,
         _ => Some(duration(raw, "spool-mirror", 100, 60_000)?),
     };
-    // Nothing listens there yet.
-    address(raw, "cluster-addr")?;
+    let addr = address(raw, "cluster-addr")?;
+    let token = raw.get("cluster-token").map(str::to_owned);
+    let is_token = |token: &String| token.chars().all(|c| c.is_ascii_graphic());
+    if !token.as_ref().is_none_or(is_token) {
+        return Err(raw.wrong(
+            "cluster-token",
+            "must be letters, digits and signs of ASCII: it travels in a header",
+        ));
+    }
     let node_id = raw.get("node-id").map(str::to_owned);
     let is_name = |name: &String| {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -358,6 +365,8 @@ fn cluster(
         node_id,
         lease,
         mirror,
+        addr,
+        token,
     }))
 }
 
@@ -553,6 +562,8 @@ mod tests {
             ("node-lease", "500ms"),
             ("spool-mirror", "1h"),
             ("node-id", "a b"),
+            ("cluster-addr", "7946"),
+            ("cluster-token", "a b"),
         ] {
             let flags = [&all[..], &[(name, value)]].concat();
             assert!(

@@ -106,28 +106,14 @@ pub(super) struct Ask {
     pub open: Vec<String>,
     pub query: Vec<(String, String)>,
     pub body: Incoming,
+    /// Another node asks, about this one alone.
+    pub is_of_a_node: bool,
 }
 
 impl Ask {
     /// The listeners as this caller reaches them.
     pub fn seen(&self) -> Seen<'_> {
         self.app.addresses().seen_by(&self.parts)
-    }
-
-    /// Refuses what only a single process does.
-    ///
-    /// # Errors
-    /// There are several nodes.
-    pub fn alone(&self, what: &str) -> Result<(), Refused> {
-        match self.app.services.store.member() {
-            None => Ok(()),
-            Some(_) => Err(Refused::new(
-                409,
-                format!(
-                    "{what} is for a single process: on several nodes (--cluster on) it is not built"
-                ),
-            )),
-        }
     }
 
     /// An open part of the path.

@@ -25,6 +25,11 @@ pub(super) fn shown(app: &App) -> Value {
     })
 }
 
+/// A node does not answer.
+fn not_all(why: String) -> Refused {
+    Refused::new(503, why)
+}
+
 pub(super) async fn show(ask: Ask) -> Outcome {
     answer(&shown(&ask.app))
 }
@@ -37,14 +42,13 @@ struct Set {
 
 /// Stops the clock or lets it run on.
 pub(super) async fn set(ask: Ask) -> Outcome {
-    ask.alone("a clock that stands")?;
     let Set { frozen } = ask.fields().map_err(|why| {
         Refused::bad(format!(
             r#"send {{"frozen": true}} or false: {}"#,
             why.message
         ))
     })?;
-    ask.app.freeze(frozen).await;
+    ask.app.freeze(frozen).await.map_err(not_all)?;
     answer(&shown(&ask.app))
 }
 
@@ -58,7 +62,6 @@ struct Advance {
 
 /// Moves the clock forward.
 pub(super) async fn advance(ask: Ask) -> Outcome {
-    ask.alone("moving the clock")?;
     const HOW: &str = r#"send {"seconds": N}, {"next": true} or {"until": "2026-03-01T02:00:00Z"}"#;
     let wanted: Advance = ask
         .fields()
@@ -102,7 +105,7 @@ pub(super) async fn advance(ask: Ask) -> Outcome {
         }
         _ => return Err(Refused::bad(format!("{HOW}, one of them"))),
     };
-    let advanced = ask.app.advance(to).await;
+    let advanced = ask.app.advance(to).await.map_err(not_all)?;
     let mut told = shown(&ask.app);
     if let Value::Object(fields) = &mut told {
         fields.insert("settled".to_owned(), advanced.settled.into());

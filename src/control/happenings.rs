@@ -39,6 +39,9 @@ pub(super) fn shown(event: &Event) -> Value {
     shown.insert("domain".to_owned(), name(names.domain).into());
     shown.insert("app".to_owned(), name(names.app).into());
     shown.insert("stream".to_owned(), name(names.stream).into());
+    if let Some(node) = &event.node {
+        shown.insert("node".to_owned(), node.as_ref().into());
+    }
     if let Ok(Value::Object(data)) = serde_json::from_str(event.data()) {
         for (name, value) in data {
             shown.entry(name).or_insert(value);
@@ -78,6 +81,8 @@ struct Follower {
     newest: watch::Receiver<u64>,
     place: u64,
     wanted: Filter,
+    /// Another node follows: what happened here alone is told.
+    of_here: bool,
     /// It has had its first piece.
     begun: bool,
 }
@@ -110,8 +115,15 @@ impl Follower {
                 return None;
             }
             self.place = batch.seen;
-            if !batch.events.is_empty() {
-                return Some(written(&batch.events));
+            let mut events = batch.events;
+            if self.of_here && !events.is_empty() {
+                events.retain(|event| event.node.is_none());
+                if events.is_empty() {
+                    continue;
+                }
+            }
+            if !events.is_empty() {
+                return Some(written(&events));
             }
             tokio::select! {
                 changed = self.newest.changed() => changed.ok()?,
@@ -153,6 +165,7 @@ pub(super) async fn follow(ask: Ask) -> Outcome {
         wanted,
         events,
         place,
+        of_here: ask.is_of_a_node,
         begun: false,
     };
     let pieces = stream::unfold(follower, |mut follower| async move {

@@ -100,6 +100,7 @@ pub(super) async fn nodes(ask: Ask) -> Outcome {
                     "version": row.version,
                     "api": row.address,
                     "rtmp": row.rtmp,
+                    "inside": row.inside,
                     "oss": app.store_url(&seen),
                     "state": match row.state.as_str() {
                         _ if row.lease_left_ms <= 0 => "silent",
@@ -153,7 +154,6 @@ pub(super) async fn coverage(ask: Ask) -> Outcome {
 }
 
 pub(super) async fn reset(ask: Ask) -> Outcome {
-    ask.alone("a reset")?;
     ask.app.reset().await.map_err(Refused::broken)?;
     answer(&json!({"reset": true}))
 }

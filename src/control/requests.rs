@@ -1,10 +1,13 @@
 //! The last API requests, each with the lines that make it again and, for a refused signature, what the client did wrong.
 
-use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::ask::{Ask, Outcome, Refused, answer};
 use super::listing::Listing;
+use super::peer;
 use crate::app::App;
 use crate::config::DEFAULT_ENDPOINT;
 use crate::diagnosis;
@@ -63,7 +66,9 @@ fn shown(kept: &Kept, elsewhere: Option<&str>) -> Option<Value> {
 /// The newest requests first.
 pub(super) async fn list(ask: Ask) -> Outcome {
     let listing = Listing::of(&ask)?;
-    let place: Option<u64> = listing.place(|cursor| cursor.parse().ok())?;
+    let places = listing.place(places)?.unwrap_or_default();
+    let own = ask.app.addresses().node.as_str();
+    let place = places.get(own).or(places.get("")).copied();
     let (action, id) = (ask.query("action"), ask.query("request_id"));
     let problems = match ask.query("problems") {
         None | Some("false") => false,
@@ -106,6 +111,25 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     diagnose(&ask.app, &all).await;
     let own = ask.app.addresses().endpoint_for(&ask.parts);
     let elsewhere = (own != DEFAULT_ENDPOINT).then_some(own);
+    if ask.app.nodes().is_some() {
+        let here = all
+            .iter()
+            .filter_map(|kept| numbered(kept, elsewhere.as_deref()))
+            .collect();
+        if ask.is_of_a_node {
+            return answer(&Page {
+                requests: here,
+                total,
+                more,
+            });
+        }
+        let here = Page {
+            requests: here,
+            total,
+            more,
+        };
+        return of_all(&ask, &listing, &places, here).await;
+    }
     answer(&Requests {
         requests: List {
             kept: all,
@@ -114,6 +138,82 @@ pub(super) async fn list(ask: Ask) -> Outcome {
         total,
         next,
     })
+}
+
+/// The newest requests of one node, as nodes tell each other.
+#[derive(Serialize, Deserialize)]
+struct Page {
+    requests: Vec<Value>,
+    total: usize,
+    /// There are older ones.
+    more: bool,
+}
+
+/// A request with what brings it into an order with those of other nodes.
+fn numbered(kept: &Kept, elsewhere: Option<&str>) -> Option<Value> {
+    let at = kept.entry()?.at;
+    let mut shown = shown(kept, elsewhere)?;
+    if let Value::Object(fields) = &mut shown {
+        fields.insert("number".to_owned(), kept.number.into());
+        fields.insert("at_ms".to_owned(), at.into());
+    }
+    Some(shown)
+}
+
+/// The place behind the last page: of each node the number of the oldest request that was told.
+type Places = BTreeMap<String, u64>;
+
+/// `node:number,…`; of a single process the number alone.
+fn places(cursor: &str) -> Option<Places> {
+    let read = |part: &str| {
+        let (node, number) = part.rsplit_once(':').unwrap_or(("", part));
+        Some((node.to_owned(), number.parse().ok()?))
+    };
+    cursor.split(',').map(read).collect()
+}
+
+/// The newest requests of all nodes.
+async fn of_all(ask: &Ask, listing: &Listing, places: &Places, here: Page) -> Outcome {
+    let own = ask.app.addresses().node.clone();
+    let query = ask.parts.query.as_str();
+    // Each node finds its own place in the cursor.
+    let (said, nodes) = peer::others(ask, &format!("/_localyun/requests?{query}")).await;
+    let mut pages = vec![(own, here)];
+    for (node, answer) in said {
+        if let Ok(page) = serde_json::from_value(answer) {
+            pages.push((node, page));
+        }
+    }
+    let total: usize = pages.iter().map(|(_, page)| page.total).sum();
+    let more = pages.iter().any(|(_, page)| page.more);
+    let number = |request: &Value, name: &str| request.get(name).and_then(Value::as_i64);
+    let mut all: Vec<(String, Value)> = Vec::new();
+    for (node, page) in pages {
+        all.extend(page.requests.into_iter().map(|it| (node.clone(), it)));
+    }
+    // Those of a node stay in its order.
+    all.sort_by_key(|(_, request)| std::cmp::Reverse(number(request, "at_ms")));
+    let is_cut = all.len() > listing.limit;
+    all.truncate(listing.limit);
+    let mut next = places.clone();
+    next.remove("");
+    for (node, request) in &mut all {
+        if let Some(number) = number(request, "number") {
+            next.insert(node.clone(), u64::try_from(number).unwrap_or(0));
+        }
+        if let Value::Object(fields) = request {
+            fields.shift_remove("number");
+            fields.shift_remove("at_ms");
+            fields.insert("node".to_owned(), node.as_str().into());
+        }
+    }
+    let next: Vec<String> = next
+        .iter()
+        .map(|(node, number)| format!("{node}:{number}"))
+        .collect();
+    let next = (more || is_cut).then(|| next.join(","));
+    let requests: Vec<Value> = all.into_iter().map(|(_, request)| request).collect();
+    answer(&json!({"requests": requests, "total": total, "next": next, "nodes": nodes}))
 }
 
 /// Looks into the newest refused signatures that nobody has asked about before.

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use super::ask::{Ask, Incoming, Outcome, Refused, answer, fields};
 use crate::actions::record::config::check_room;
 use crate::actions::record::target::bucket_for;
+use crate::app::App;
 use crate::config::Buckets;
 use crate::events::{self, Names};
 use crate::ids;
@@ -191,7 +192,6 @@ async fn read_through<T: Taker + Send + 'static>(
 
 /// Puts a snapshot in place of the state there is. Stored objects stay, unless it brings its own.
 pub(super) async fn import(mut ask: Ask) -> Outcome {
-    ask.alone("loading a snapshot")?;
     let file = spooled(&mut ask).await?;
     let app = &ask.app;
     let services = &app.services;
@@ -211,7 +211,8 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
             "the snapshot brings objects, and recordings go to an outside store here",
         ));
     }
-    if !app.hub.publishers().is_empty() {
+    let live = app.hub.live().await.map_err(Refused::broken)?;
+    if !live.is_empty() {
         return Err(Refused::new(
             409,
             "streams are being published; end them first",
@@ -221,18 +222,14 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
     let store = &services.store;
     let held = Held::of(store).await.map_err(Refused::broken)?;
     let missing = held.fill(&mut state);
-    services.notifier.reset(services.clock.busy());
-    store.clear().await.map_err(Refused::broken)?;
-    services.meter.forget().await;
-    app.hub.drop_recorders();
-    let done = put(store, state).await;
-    app.gateway.context.roles.forget();
-    reread_certificates(services).await;
-    done.map_err(Refused::broken)?;
-    if brings_objects {
-        clear_objects(services).await?;
+    let putting = put_all(app, state, brings_objects, &file);
+    if let Some(nodes) = app.nodes() {
+        let putting = async { putting.await.map_err(|refused| refused.message) };
+        let done = nodes.forget(false, Box::pin(putting)).await;
+        done.map_err(Refused::broken)?;
+    } else {
+        putting.await?;
     }
-    put_items(services, &file).await?;
     let rules = store.all_rules().len();
     tell(services, "loaded", rules);
     answer(&json!({
@@ -244,6 +241,29 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
         "objects": checked.objects,
         "missing_secrets": missing,
     }))
+}
+
+/// Puts a checked snapshot in the place of what is there.
+async fn put_all(
+    app: &App,
+    state: State,
+    brings_objects: bool,
+    file: &std::fs::File,
+) -> Result<(), Refused> {
+    let services = &app.services;
+    let store = &services.store;
+    services.notifier.reset(services.clock.busy());
+    store.clear().await.map_err(Refused::broken)?;
+    services.meter.forget().await;
+    app.hub.drop_recorders();
+    let done = put(store, state).await;
+    app.gateway.context.roles.forget();
+    reread_certificates(services).await;
+    done.map_err(Refused::broken)?;
+    if brings_objects {
+        clear_objects(services).await?;
+    }
+    put_items(services, file).await
 }
 
 /// Objects in the place of which others come.

@@ -1,6 +1,8 @@
 //! The streams being published now, and the built-in publisher.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::ask::{Ask, Outcome, Refused, answer};
 use super::listing::Listing;
-use crate::clock;
-use crate::live::hub::Live;
+use super::peer;
+use crate::clock::{self, UnixMs};
+use crate::live::hub::{Live, Publisher};
 use crate::model::event;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time;
@@ -22,8 +25,29 @@ fn place(cursor: &str) -> Option<StreamKey> {
     Some(StreamKey::new(parts.next()?, parts.next()?, parts.next()?))
 }
 
-/// A stream of another node: what that node told of it. What counts while it runs is asked of that node.
-fn elsewhere(live: &Live, node: &str) -> Value {
+/// A stream that is published here.
+fn here(publisher: &Publisher, now: UnixMs) -> Value {
+    let bytes = publisher.bytes.load(Ordering::Relaxed);
+    let ms = u64::try_from(now - publisher.since).unwrap_or(0).max(1);
+    json!({
+        "domain": publisher.key.domain,
+        "app": publisher.key.app,
+        "stream": publisher.key.stream,
+        "ingest_domain": publisher.ingest_domain,
+        "client": publisher.address,
+        "since": wire_time::to_api(publisher.since),
+        "bytes": bytes,
+        "frames": publisher.frames.load(Ordering::Relaxed),
+        // Bits in a millisecond are thousands of them in a second.
+        "bitrate_kbps": bytes * 8 / ms,
+        "viewers": publisher.fanout.viewers(),
+        "media": publisher.facts(),
+        "recorder": publisher.recorder.view(),
+    })
+}
+
+/// A stream of another node, as the database knows it: that node was silent when it was asked for what counts while it runs.
+fn elsewhere(live: &Live) -> Value {
     json!({
         "domain": live.key.domain,
         "app": live.key.app,
@@ -37,13 +61,110 @@ fn elsewhere(live: &Live, node: &str) -> Value {
         "viewers": null,
         "media": live.facts,
         "recorder": null,
-        "node": node,
     })
+}
+
+fn key_of(stream: &Value) -> Option<StreamKey> {
+    let text = |name| stream.get(name)?.as_str();
+    Some(StreamKey::new(
+        text("domain")?,
+        text("app")?,
+        text("stream")?,
+    ))
+}
+
+/// The streams of this node alone, for another one, and how many watch those of others here.
+fn list_of_here(ask: &Ask, listing: &Listing, after: Option<&StreamKey>) -> Outcome {
+    let now = ask.app.services.clock.now();
+    let mut all = ask.app.hub.publishers();
+    all.retain(|it| {
+        listing.takes(&it.key.domain, &it.key.app, &it.key.stream)
+            && after.is_none_or(|after| it.key > *after)
+    });
+    let streams: Vec<Value> = all
+        .iter()
+        .take(listing.limit)
+        .map(|it| here(it, now))
+        .collect();
+    let watched = ask.app.nodes().map(|nodes| nodes.watched());
+    let watched: Vec<Value> = watched
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, viewers)| {
+            json!({"domain": key.domain, "app": key.app, "stream": key.stream, "viewers": viewers})
+        })
+        .collect();
+    answer(&json!({"streams": streams, "watched": watched}))
+}
+
+/// What other nodes told of their streams.
+#[derive(Default)]
+struct Others {
+    streams: HashMap<(String, StreamKey), Value>,
+    /// Who watches a stream on a node that does not have it.
+    watched: HashMap<StreamKey, u64>,
+    nodes: Vec<Value>,
+}
+
+impl Others {
+    async fn of(ask: &Ask) -> Self {
+        let query = ask.parts.query.as_str();
+        let (said, nodes) = peer::others(ask, &format!("/_localyun/streams?{query}")).await;
+        let mut others = Self {
+            nodes,
+            ..Self::default()
+        };
+        for (node, answer) in said {
+            let list = |name| {
+                answer
+                    .get(name)
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+            };
+            for stream in list("streams") {
+                if let Some(key) = key_of(stream) {
+                    others.streams.insert((node.clone(), key), stream.clone());
+                }
+            }
+            for it in list("watched") {
+                let viewers = it.get("viewers").and_then(Value::as_u64);
+                if let (Some(key), Some(viewers)) = (key_of(it), viewers) {
+                    *others.watched.entry(key).or_default() += viewers;
+                }
+            }
+        }
+        if let Some(nodes) = ask.app.nodes() {
+            for (key, viewers) in nodes.watched() {
+                *others.watched.entry(key).or_default() += viewers as u64;
+            }
+        }
+        others
+    }
+
+    /// A stream with its node, and with its viewers on all nodes.
+    fn complete(&self, mut stream: Value, key: &StreamKey, node: &str, answered: bool) -> Value {
+        let Value::Object(fields) = &mut stream else {
+            return stream;
+        };
+        fields.insert("node".to_owned(), node.into());
+        fields.insert("answered".to_owned(), answered.into());
+        if let (Some(viewers), Some(more)) = (
+            fields.get("viewers").and_then(Value::as_u64),
+            self.watched.get(key),
+        ) {
+            fields.insert("viewers".to_owned(), (viewers + more).into());
+        }
+        stream
+    }
 }
 
 pub(super) async fn list(ask: Ask) -> Outcome {
     let listing = Listing::of(&ask)?;
     let after = listing.place(place)?;
+    if ask.is_of_a_node {
+        return list_of_here(&ask, &listing, after.as_ref());
+    }
     let now = ask.app.services.clock.now();
     let mut all = ask.app.hub.live().await.map_err(Refused::broken)?;
     all.retain(|p| {
@@ -58,36 +179,43 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     let next = next
         .and_then(|last| all.get(last))
         .map(|p| p.key.to_string());
-    let streams: Vec<Value> = all
-        .iter()
-        .take(listing.limit)
-        .map(|live| {
-            if let Some(there) = &live.elsewhere {
-                return elsewhere(live, &there.node);
+    all.truncate(listing.limit);
+    let own = ask.app.addresses().node.clone();
+    let is_cluster = ask.app.nodes().is_some();
+    let others = if is_cluster {
+        Others::of(&ask).await
+    } else {
+        Others::default()
+    };
+    let mut streams = Vec::new();
+    for live in &all {
+        let publisher = match &live.elsewhere {
+            None => ask.app.hub.find(&live.key),
+            Some(_) => None,
+        };
+        let (stream, node, answered) = match (publisher, &live.elsewhere) {
+            (Some(publisher), _) => (here(&publisher, now), own.as_str(), true),
+            // It ended meanwhile.
+            (None, None) => continue,
+            (None, Some(there)) => {
+                let told = others.streams.get(&(there.node.clone(), live.key.clone()));
+                let stream = told.cloned().unwrap_or_else(|| elsewhere(live));
+                (stream, there.node.as_str(), told.is_some())
             }
-            let Some(p) = ask.app.hub.find(&live.key) else {
-                return elsewhere(live, "");
-            };
-            let bytes = p.bytes.load(std::sync::atomic::Ordering::Relaxed);
-            let ms = u64::try_from(now - p.since).unwrap_or(0).max(1);
-            json!({
-                "domain": p.key.domain,
-                "app": p.key.app,
-                "stream": p.key.stream,
-                "ingest_domain": p.ingest_domain,
-                "client": p.address,
-                "since": wire_time::to_api(p.since),
-                "bytes": bytes,
-                "frames": p.frames.load(std::sync::atomic::Ordering::Relaxed),
-                // Bits in a millisecond are thousands of them in a second.
-                "bitrate_kbps": bytes * 8 / ms,
-                "viewers": p.fanout.viewers(),
-                "media": p.facts(),
-                "recorder": p.recorder.view(),
-            })
-        })
-        .collect();
-    answer(&json!({"streams": streams, "total": total, "next": next}))
+        };
+        streams.push(if is_cluster {
+            others.complete(stream, &live.key, node, answered)
+        } else {
+            stream
+        });
+    }
+    let mut told = json!({"streams": streams, "total": total, "next": next});
+    if let Value::Object(fields) = &mut told
+        && is_cluster
+    {
+        fields.insert("nodes".to_owned(), others.nodes.into());
+    }
+    answer(&told)
 }
 
 #[derive(Deserialize)]

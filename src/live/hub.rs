@@ -46,7 +46,7 @@ const RECORDERS_KEPT: usize = 64;
 pub struct Publisher {
     pub id: u64,
     /// The name of this push's row.
-    push_id: String,
+    pub push_id: String,
     pub key: StreamKey,
     /// The domain that the push URL named, before mapping.
     pub ingest_domain: String,
@@ -335,6 +335,12 @@ impl Hub {
         self.announce_later(&publisher);
         pushes::began(&self.services, &publisher).await;
         Ok(publisher)
+    }
+
+    /// For a stream that comes from elsewhere: what is kept of it counts with all others.
+    #[must_use]
+    pub fn fanout(&self) -> Arc<Fanout> {
+        Fanout::new(self.kept.clone())
     }
 
     /// Ends a publisher that may not go on; it is told why.

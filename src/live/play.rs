@@ -5,17 +5,18 @@ pub mod sending;
 pub mod sessions;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use crate::clock;
 use crate::events;
 use crate::live::fanout::Fanout;
+use crate::live::hub::Hub;
 use crate::live::hub::audiences::Audience;
-use crate::live::hub::{Hub, Publisher};
 use crate::live::ingest::admission;
 use crate::meter::{Coming, ViewerGuard};
 use crate::model::domain::{Domain, Function};
@@ -94,9 +95,19 @@ pub enum Refusal {
     Store(#[from] StoreError),
 }
 
+/// Where streams come from that are live on other nodes.
+pub trait Elsewhere: Send + Sync {
+    /// The stream as its viewers here see it; none where it is live nowhere.
+    fn fetch<'a>(
+        &'a self,
+        key: &'a StreamKey,
+    ) -> BoxFuture<'a, Result<Option<Arc<Fanout>>, Refusal>>;
+}
+
 /// The door through which all players come.
 pub struct PlayDoor {
     hub: Arc<Hub>,
+    elsewhere: OnceLock<Arc<dyn Elsewhere>>,
     default_domain: Option<String>,
     viewers: AtomicUsize,
     pub sessions: Sessions,
@@ -107,6 +118,7 @@ impl PlayDoor {
     pub fn new(hub: Arc<Hub>, default_domain: Option<String>) -> Arc<Self> {
         Arc::new(Self {
             hub,
+            elsewhere: OnceLock::new(),
             default_domain,
             viewers: AtomicUsize::new(0),
             sessions: Sessions::default(),
@@ -186,18 +198,28 @@ impl PlayDoor {
         }
     }
 
-    /// The publish of a stream, where it is live.
-    pub fn find(&self, key: &StreamKey) -> Result<Arc<Publisher>, Refusal> {
-        self.hub
-            .find(key)
-            .ok_or_else(|| Refusal::NotLive(key.clone()))
+    /// Streams of other nodes come from there from now on.
+    pub fn reach(&self, elsewhere: Arc<dyn Elsewhere>) {
+        let _ = self.elsewhere.set(elsewhere);
+    }
+
+    /// The publish of a stream as its viewers see it, where it is live.
+    pub async fn find(&self, key: &StreamKey) -> Result<Arc<Fanout>, Refusal> {
+        if let Some(publisher) = self.hub.find(key) {
+            return Ok(publisher.fanout.clone());
+        }
+        let fetched = match self.elsewhere.get() {
+            Some(elsewhere) => elsewhere.fetch(key).await?,
+            None => None,
+        };
+        fetched.ok_or_else(|| Refusal::NotLive(key.clone()))
     }
 
     /// Lets a player in.
     pub fn enter(
         self: &Arc<Self>,
         granted: &Granted,
-        publisher: &Publisher,
+        fanout: &Arc<Fanout>,
         asked: &Asked<'_>,
     ) -> Result<Viewer, Refusal> {
         let player = asked.player;
@@ -209,7 +231,7 @@ impl PlayDoor {
         if admitted.is_err() {
             return Err(Refusal::TooMany);
         }
-        publisher.fanout.viewer_came();
+        fanout.viewer_came();
         let metrics = &self.services().metrics;
         metrics.viewer_came(player.as_str());
         tracing::debug!(stream.key = %granted.key, player = player.as_str(), "a player came");
@@ -221,12 +243,12 @@ impl PlayDoor {
                 "player": player.as_str(),
                 "play_domain": granted.domain,
                 "client": asked.address,
-                "viewers": publisher.fanout.viewers(),
+                "viewers": fanout.viewers(),
             }),
         );
         Ok(Viewer {
             door: self.clone(),
-            fanout: publisher.fanout.clone(),
+            fanout: fanout.clone(),
             audience: granted.audience.clone(),
             key: granted.key.clone(),
             domain: granted.domain.clone(),

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::app::App;
 use crate::certificates::ByName;
-use crate::config::{Config, ConfigError};
+use crate::config::{Cluster, Config, ConfigError};
 use crate::connection::{Line, Wire};
 use crate::faults::{Boundary, Faults, Strike};
 use crate::identity::KeyRing;
@@ -81,6 +81,25 @@ pub(super) fn bind_play(config: &Config) -> Result<TcpListener, ConfigError> {
     Ok(listener)
 }
 
+/// The listener of the port between nodes. Where nobody wrote the address and another process has the usual port, any free one is taken: the
+/// other nodes find it in the database.
+pub(super) fn bind_between(config: &Config, cluster: &Cluster) -> Result<TcpListener, ConfigError> {
+    let listener = match bind("--cluster-addr", &cluster.addr) {
+        Err(error) if !config.is_written("cluster-addr") => {
+            tracing::info!(%error, "the other nodes reach this one at a free port instead");
+            bind("--cluster-addr", "127.0.0.1:0")?
+        }
+        bound => bound?,
+    };
+    let is_open = listener.local_addr().is_ok_and(|at| !at.ip().is_loopback());
+    if is_open && cluster.token.is_none() {
+        tracing::warn!(
+            "nodes on other machines are not answered: set --cluster-token (LOCALYUN_CLUSTER_TOKEN), the same on all nodes"
+        );
+    }
+    Ok(listener)
+}
+
 /// Accepted sockets inherit it: what a player leaves unread lies in the kernel up to here, and is skipped beyond.
 pub(super) fn limit_buffers(listener: &TcpListener) {
     if let Err(error) = socket2::SockRef::from(listener).set_send_buffer_size(SEND_BUFFER) {
@@ -128,6 +147,19 @@ pub(super) fn serve_api(
     let server = web_server!(api::configure(shared.clone()))
         .listen(listener)
         .map_err(|e| ConfigError::new("--api-addr", e))?
+        .run();
+    Ok(keep(server, tasks))
+}
+
+pub(super) fn serve_between(
+    app: &Arc<App>,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+) -> Result<ServerHandle, ConfigError> {
+    let shared = app.clone();
+    let server = web_server!(api::configure_between(shared.clone()))
+        .listen(listener)
+        .map_err(|e| ConfigError::new("--cluster-addr", e))?
         .run();
     Ok(keep(server, tasks))
 }

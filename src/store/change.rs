@@ -540,6 +540,11 @@ impl Store {
         self.domains.keep_if(version)
     }
 
+    /// Forgets what is remembered of documents: another node has put others in their place.
+    pub fn forget_documents(&self) {
+        self.domains.forget();
+    }
+
     /// Begins a transaction that no change of settings runs beside, by whatever process.
     pub(super) async fn lock(&self) -> Result<Locked, StoreError> {
         let tx = self.write.begin_changing().await?;

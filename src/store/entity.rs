@@ -212,4 +212,6 @@ table!(node, "node", {
     member: bool,
     rtmp: String,
     since: i64,
+    /// Where the other nodes reach it.
+    inside: String,
 });

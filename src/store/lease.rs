@@ -242,6 +242,7 @@ async fn claim(db: &DatabaseConnection, me: &Me) -> Result<Claim, StoreError> {
         member: Set(false),
         rtmp: Set(String::new()),
         since: Set(now),
+        inside: Set(String::new()),
     };
     node::Entity::insert(row)
         .exec_without_returning(&tx)

@@ -36,6 +36,8 @@ pub struct Joining {
     pub me: Me,
     /// Where it takes pushes.
     pub rtmp: String,
+    /// Where the other nodes reach it.
+    pub inside: String,
     /// How long its lease lasts without a renewal.
     pub lease: Duration,
 }
@@ -382,6 +384,7 @@ async fn claim(db: &DatabaseConnection, joining: &Joining) -> Result<Claim, Stor
         member: Set(true),
         rtmp: Set(joining.rtmp.clone()),
         since: Set(now),
+        inside: Set(joining.inside.clone()),
     };
     node::Entity::insert(row)
         .exec_without_returning(&tx)

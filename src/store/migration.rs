@@ -3,6 +3,10 @@
 //! The steps that a database has taken stand in its table `seaql_migrations`, a row each with the step's name and the second in
 //! which it was taken: the form of SeaORM's migration library, which made the first releases' databases. The library itself is not
 //! used: it turns on every optional part of SeaORM, and a tenth of the build went into parts that nothing here names.
+//!
+//! A program refuses a database of a later release, but for steps that the database says it can live with: nodes of two releases run
+//! beside each other while they are exchanged one after the other. A step that only adds (a table, a column with a default) puts its
+//! name alone into `cluster.tolerates`; any other step empties it.
 
 mod m0001_init;
 mod m0002_session_indexes;
@@ -10,6 +14,7 @@ mod m0003_cluster;
 mod m0004_figures;
 mod m0005_streams_told;
 mod m0006_nodes;
+mod m0007_between_nodes;
 mod schema;
 
 use std::future::Future;
@@ -31,7 +36,7 @@ struct Step {
     take: for<'a> fn(&'a Schema<'a>) -> Taking<'a>,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step {
         name: "m0001_init",
         take: |schema| Box::pin(m0001_init::up(schema)),
@@ -55,6 +60,10 @@ const STEPS: [Step; 6] = [
     Step {
         name: "m0006_nodes",
         take: |schema| Box::pin(m0006_nodes::up(schema)),
+    },
+    Step {
+        name: "m0007_between_nodes",
+        take: |schema| Box::pin(m0007_between_nodes::up(schema)),
     },
 ];
 
@@ -130,10 +139,21 @@ async fn take_missing(db: DatabaseExecutor<'_>) -> Result<(), DbErr> {
         .iter()
         .map(|row| row.try_get::<String>("", "version"))
         .collect::<Result<Vec<_>, _>>()?;
-    if let Some(unknown) = taken
+    let unknown: Vec<&String> = taken
         .iter()
-        .find(|name| STEPS.iter().all(|step| step.name != name.as_str()))
-    {
+        .filter(|name| STEPS.iter().all(|step| step.name != name.as_str()))
+        .collect();
+    if !unknown.is_empty() {
+        let tolerated = tolerated(&db, &taken).await?;
+        if unknown.iter().all(|name| tolerated.contains(name)) {
+            tracing::warn!(
+                steps = ?unknown,
+                "a newer localyun has brought the database further, in a way that this one can live with"
+            );
+            return Ok(());
+        }
+    }
+    if let Some(unknown) = unknown.first() {
         return Err(DbErr::Migration(format!(
             "the database was written by a newer localyun: its step {unknown} is not known to this one. Use the newer program, or another --data-dir or --database-url"
         )));
@@ -161,6 +181,24 @@ async fn take_missing(db: DatabaseExecutor<'_>) -> Result<(), DbErr> {
         db.execute(&note).await?;
     }
     Ok(())
+}
+
+/// The steps that a program which does not know them may live with, as whoever took them has said.
+async fn tolerated(db: &DatabaseExecutor<'_>, taken: &[String]) -> Result<Vec<String>, DbErr> {
+    // Of a database that has no such word nothing is known.
+    if taken.iter().all(|name| name != "m0007_between_nodes") {
+        return Ok(Vec::new());
+    }
+    let mut word = Query::select();
+    word.column(Alias::new("tolerates"))
+        .from(Alias::new("cluster"));
+    let row = db.query_one(&word).await?;
+    let text: Option<String> = row.map(|row| row.try_get("", "tolerates")).transpose()?;
+    let names = text.unwrap_or_default();
+    Ok(names
+        .split(',')
+        .map(|name| name.trim().to_owned())
+        .collect())
 }
 
 #[cfg(test)]
@@ -191,5 +229,14 @@ mod tests {
             refused.contains("a newer localyun: its step m9999_later"),
             "{refused}"
         );
+        // The later release says that this one can live with its step, and with no other.
+        db.execute_unprepared("UPDATE cluster SET tolerates = 'm9999_later'")
+            .await
+            .unwrap();
+        up(&db).await.unwrap();
+        db.execute_unprepared(&format!("INSERT INTO {TAKEN} VALUES ('m9999_other', 1)"))
+            .await
+            .unwrap();
+        assert!(up(&db).await.is_err());
     }
 }

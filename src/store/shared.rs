@@ -125,6 +125,14 @@ impl Store {
         Ok(self.write.query_one_raw(pg(&sql, values)).await?.is_some())
     }
 
+    /// Gives a job back.
+    pub async fn drop_job(&self, member: &Member, name: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM job WHERE name = $1 AND incarnation = $2";
+        let values = [name.into(), member.incarnation().as_ref().into()];
+        self.write.execute_raw(pg(sql, values)).await?;
+        Ok(())
+    }
+
     /// Remembers a nonce for all nodes; false when it was used at any of them.
     pub async fn use_nonce(&self, hash: &str, time: Duration) -> Result<bool, StoreError> {
         let sql = format!(

@@ -66,12 +66,33 @@ pub struct NodeRow {
     pub incarnation: String,
     pub address: String,
     pub rtmp: String,
+    /// Where the other nodes reach it.
+    pub inside: String,
     pub version: String,
     pub state: String,
     pub lease_left_ms: i64,
     pub since_ms: i64,
     pub publishers: i64,
     pub streams: i64,
+}
+
+/// A node as another one reaches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub id: String,
+    pub incarnation: String,
+    pub inside: String,
+    pub is_draining: bool,
+}
+
+/// Where a stream can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// None: its owner is gone, and nobody has taken it yet.
+    pub inside: Option<String>,
+    /// Somebody publishes it, as far as the database knows.
+    pub is_live: bool,
+    pub is_draining: bool,
 }
 
 /// What has to hold where a stream's owner writes. Of a single process nothing has to.
@@ -417,10 +438,10 @@ impl Store {
     /// The nodes of the cluster, ordered by name.
     pub async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
         let sql = format!(
-            "SELECT n.id, n.incarnation, n.address, n.rtmp, n.version, n.state, n.since, n.expires_at - {} AS lease_left, \
+            "SELECT n.id, n.incarnation, n.address, n.rtmp, n.inside, n.version, n.state, n.since, n.expires_at - {} AS lease_left, \
              COALESCE(SUM(CASE WHEN s.state = 'live' THEN 1 ELSE 0 END), 0) AS publishers, COUNT(s.key_hash) AS streams \
              FROM node n LEFT JOIN live_stream s ON s.incarnation = n.incarnation WHERE n.member \
-             GROUP BY n.id, n.incarnation, n.address, n.rtmp, n.version, n.state, n.since, n.expires_at ORDER BY n.id",
+             GROUP BY n.id, n.incarnation, n.address, n.rtmp, n.inside, n.version, n.state, n.since, n.expires_at ORDER BY n.id",
             now_sql(DbBackend::Postgres)
         );
         let rows = self.read.query_all_raw(pg(&sql, [])).await?;
@@ -430,6 +451,7 @@ impl Store {
                 incarnation: row.try_get("", "incarnation")?,
                 address: row.try_get("", "address")?,
                 rtmp: row.try_get("", "rtmp")?,
+                inside: row.try_get("", "inside")?,
                 version: row.try_get("", "version")?,
                 state: row.try_get("", "state")?,
                 lease_left_ms: row.try_get("", "lease_left")?,
@@ -439,6 +461,50 @@ impl Store {
             })
         };
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// The nodes that are alive as far as the database knows, this one included, ordered by name.
+    pub async fn peers(&self) -> Result<Vec<Peer>, StoreError> {
+        let sql = "SELECT id, incarnation, inside, state FROM node WHERE member ORDER BY id";
+        let rows = self.read.query_all_raw(pg(sql, [])).await?;
+        let read = |row: &QueryResult| {
+            Ok::<_, DbErr>(Peer {
+                id: row.try_get("", "id")?,
+                incarnation: row.try_get("", "incarnation")?,
+                inside: row.try_get("", "inside")?,
+                is_draining: row.try_get::<String>("", "state")? == "draining",
+            })
+        };
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Where a stream's owner is reached, and whether somebody publishes there.
+    pub async fn source_of(&self, hash: &str) -> Result<Option<Source>, StoreError> {
+        let sql = "SELECT s.state, n.inside, n.state = 'draining' AS draining FROM live_stream s \
+                   LEFT JOIN node n ON n.incarnation = s.incarnation WHERE s.key_hash = $1";
+        let row = self.read.query_one_raw(pg(sql, [hash.into()])).await?;
+        let read = |row: QueryResult| {
+            Ok::<_, DbErr>(Source {
+                inside: row.try_get("", "inside")?,
+                is_live: row.try_get::<String>("", "state")? == "live",
+                is_draining: row.try_get::<Option<bool>>("", "draining")? == Some(true),
+            })
+        };
+        Ok(row.map(read).transpose()?)
+    }
+
+    /// Forgets the streams of this node that nobody publishes, whatever was still to be done with them, and those of nobody: for a reset.
+    pub async fn forget_streams(&self, member: &Member) -> Result<(), StoreError> {
+        let sql = "DELETE FROM live_stream WHERE (incarnation = $1 AND state <> 'live') \
+                   OR NOT EXISTS (SELECT 1 FROM node n WHERE n.incarnation = live_stream.incarnation) RETURNING key_hash";
+        let values = [member.incarnation().as_ref().into()];
+        for row in self.write.query_all_raw(pg(sql, values)).await? {
+            let hash: String = row.try_get("", "key_hash")?;
+            if let Some(owned) = member.find_owned(&hash) {
+                member.disown(&hash, owned.epoch);
+            }
+        }
+        Ok(())
     }
 
     /// The incarnations whose mirrors somebody still needs: those alive, and those that a stream's row names.

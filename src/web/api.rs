@@ -52,6 +52,36 @@ pub fn configure(app: Arc<App>) -> impl FnOnce(&mut web::ServiceConfig) + Clone 
     }
 }
 
+/// The routes of the port between nodes.
+pub fn configure_between(
+    app: Arc<App>,
+) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
+    move |service| {
+        service
+            .app_data(web::Data::from(app))
+            .default_service(web::to(serve_node));
+    }
+}
+
+/// Answers another node.
+async fn serve_node(
+    app: web::Data<App>,
+    request: HttpRequest,
+    mut payload: web::Payload,
+) -> HttpResponse {
+    let read = match machine_timeout(BODY_PATIENCE, read_body(&mut payload)).await {
+        Some(Some(read)) if read.ended => read,
+        _ => return unread::close_after(HttpResponse::BadRequest().finish(), payload),
+    };
+    let parts = to_parts(&request, Bytes::new());
+    let body = read
+        .kept
+        .map_or(control::Incoming::TooLong, control::Incoming::Kept);
+    on_runtime(&app, move |app| control::answer_node(app, parts, body))
+        .await
+        .map_or_else(|| HttpResponse::InternalServerError().finish(), outgoing)
+}
+
 async fn serve(
     app: web::Data<App>,
     request: HttpRequest,

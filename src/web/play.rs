@@ -319,7 +319,7 @@ async fn find(
         return playlist(door, ask, &asked, tls_port).await;
     }
     let granted = door.grant(&asked).await.map_err(refused)?;
-    let publisher = door.find(&granted.key).map_err(refused)?;
+    let fanout = door.find(&granted.key).await.map_err(refused)?;
     let (form, kind) = match ask.wanted {
         Wanted::Mp4 => (Form::Mp4, "video/mp4"),
         Wanted::Playlist | Wanted::Slice(_) => {
@@ -330,8 +330,8 @@ async fn find(
     if is_head {
         return Ok((Found::Head(kind), granted.headers));
     }
-    let viewer = door.enter(&granted, &publisher, &asked).map_err(refused)?;
-    let reader = publisher.fanout.tape(form, ask.coding).read();
+    let viewer = door.enter(&granted, &fanout, &asked).map_err(refused)?;
+    let reader = fanout.tape(form, ask.coding).read();
     let live = Box::new(Live { viewer, reader });
     Ok((Found::Live(live, kind), granted.headers))
 }
@@ -346,15 +346,16 @@ async fn playlist(
 ) -> Result<(Found, Headers), Told> {
     let refused = |refusal| told(refusal, ask, tls_port);
     // Who has begun may go on, though a signed address has run out meanwhile.
-    if let Some(session) = door.sessions.again(&ask.known())
-        && (!session.hls.has_ended() || door.find(session.viewer.key()).is_err())
-    {
-        return Ok((listed(&session, ask), session.headers.clone()));
+    if let Some(session) = door.sessions.again(&ask.known()) {
+        let goes_on = !session.hls.has_ended() || door.find(session.viewer.key()).await.is_err();
+        if goes_on {
+            return Ok((listed(&session, ask), session.headers.clone()));
+        }
     }
     let granted: Granted = door.grant(asked).await.map_err(refused)?;
-    let publisher = door.find(&granted.key).map_err(refused)?;
-    let viewer = door.enter(&granted, &publisher, asked).map_err(refused)?;
-    let slices = publisher.fanout.hls();
+    let fanout = door.find(&granted.key).await.map_err(refused)?;
+    let viewer = door.enter(&granted, &fanout, asked).map_err(refused)?;
+    let slices = fanout.hls();
     if !slices.has_begun(FIRST_SLICE).await {
         let mut late = Told::new(
             StatusCode::SERVICE_UNAVAILABLE,

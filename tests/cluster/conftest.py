@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "cluster"), str(TESTS / "scenarios"), str(TESTS / "db")]
+sys.path[:0] = [str(TESTS / "cluster"), str(TESTS / "scenarios"), str(TESTS / "db"), str(TESTS / "outside")]
 
 pytest_plugins = ["harness.fixtures"]
 

@@ -63,11 +63,9 @@ impl Connection {
             player: Player::Rtmp,
         };
         let granted = self.door.grant(&asked).await?;
-        let publisher = self.door.find(&granted.key)?;
-        let viewer = self.door.enter(&granted, &publisher, &asked)?;
-        let tape = publisher
-            .fanout
-            .tape(Form::Rtmp { stream_id }, Coding::Plain);
+        let fanout = self.door.find(&granted.key).await?;
+        let viewer = self.door.enter(&granted, &fanout, &asked)?;
+        let tape = fanout.tape(Form::Rtmp { stream_id }, Coding::Plain);
         let reader = tape.read();
         Ok(Watching { viewer, reader })
     }
