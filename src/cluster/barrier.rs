@@ -25,6 +25,8 @@ const KEEP_LEADING: Duration = Duration::from_secs(10);
 const TURN: Duration = Duration::from_secs(30);
 /// A node that is held and hears nothing for so long lets its clock go.
 const FORSAKEN: Duration = Duration::from_secs(60);
+/// After that time it asks whether whoever holds it leads still.
+const QUIET: Duration = Duration::from_secs(2);
 /// For one thing that a node is told: work that falls due is waited for.
 const DOING: Duration = Duration::from_secs(50);
 const AGAIN: Duration = Duration::from_millis(100);
@@ -34,6 +36,8 @@ const SKEW_MS: i64 = 2_000;
 /// A clock that a leader holds.
 pub(super) struct Held {
     by: String,
+    /// The incarnation that leads.
+    leader: String,
     barrier: Barrier,
     drained: bool,
     heard: Instant,
@@ -43,6 +47,8 @@ pub(super) struct Held {
 #[derive(Deserialize)]
 struct Step {
     by: String,
+    #[serde(default)]
+    leader: String,
     #[serde(default)]
     to: UnixMs,
     #[serde(default)]
@@ -115,6 +121,7 @@ impl Cluster {
             let drained = self.app.hub.drain().await;
             *held = Some(Held {
                 by: step.by,
+                leader: step.leader,
                 barrier: self.app.services.clock.hold().await,
                 drained,
                 heard: clock::monotonic(),
@@ -153,12 +160,20 @@ impl Cluster {
         let Ok(mut held) = self.held.try_lock() else {
             return Ok(());
         };
-        if held
-            .as_ref()
-            .is_some_and(|held| held.heard.elapsed() < FORSAKEN)
-        {
+        if let Some(held) = held.as_ref() {
             *before = None;
-            return Ok(());
+            let quiet = held.heard.elapsed();
+            if quiet < QUIET {
+                return Ok(());
+            }
+            // One that hung heard late what nobody meant any more.
+            let leads = match self.store().who_has_job(JOB).await {
+                Ok(leader) => leader.is_some_and(|leader| leader == held.leader),
+                Err(_) => true,
+            };
+            if leads && quiet < FORSAKEN {
+                return Ok(());
+            }
         }
         if held.take().is_some() {
             tracing::warn!(
@@ -245,7 +260,7 @@ impl Cluster {
     async fn gather(&self) -> Result<Party<'_>, String> {
         let patience = self.patience() * 2;
         let by = ids::nonce();
-        let args = json!({"by": by});
+        let args = json!({"by": by, "leader": *self.member.incarnation()});
         let began = clock::monotonic();
         loop {
             let peers = self.serving().await?;

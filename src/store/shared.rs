@@ -125,6 +125,14 @@ impl Store {
         Ok(self.write.query_one_raw(pg(&sql, values)).await?.is_some())
     }
 
+    /// The incarnation that has a job, if one has.
+    pub async fn who_has_job(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let now = now_sql(DbBackend::Postgres);
+        let sql = format!("SELECT incarnation FROM job WHERE name = $1 AND until_ms > {now}");
+        let row = self.read.query_one_raw(pg(&sql, [name.into()])).await?;
+        Ok(row.map(|row| row.try_get("", "incarnation")).transpose()?)
+    }
+
     /// Gives a job back.
     pub async fn drop_job(&self, member: &Member, name: &str) -> Result<(), StoreError> {
         let sql = "DELETE FROM job WHERE name = $1 AND incarnation = $2";

@@ -126,7 +126,8 @@ class Nodes:
     """A database, a store and the nodes on them."""
 
     def __init__(self, receiver: Receiver, folder: Path, mirror: str = "1s", lease: str = f"{LEASE_S}s"):
-        self.folder, self.mirror, self.lease = folder, mirror, lease
+        self.folder, self.mirror, self.lease = folder / uuid.uuid4().hex[:8], mirror, lease
+        self.folder.mkdir()
         name = f"t{uuid.uuid4().hex[:12]}"
         subprocess.run([os.environ["LOCALYUN_TEST_DATABASE_CREATE"], name], check=True, timeout=60)
         self.database = os.environ["LOCALYUN_TEST_DATABASE"].replace("{name}", name)
