@@ -35,7 +35,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// How long a node may still say that it has a stream which it has not any more.
 const STALE: Duration = Duration::from_millis(1_500);
 /// The header that names a publish.
-pub const PUSH: &str = "x-localyun-push";
+const PUSH: &str = "x-localyun-push";
 
 /// The streams that are fetched, and what of them is here.
 #[derive(Default)]
