@@ -15,6 +15,8 @@
 //!   `disk` large files, who writes them, folders without links; `faults`, `metrics`
 //!
 //! Everything but `cli` is private, so that the compiler names what nothing uses; what tests outside of the crate drive stands in `testing`.
+// A start is one future that holds all that it starts; the optimizer asks how large it is by as many questions as it is deep.
+#![recursion_limit = "256"]
 #![forbid(unsafe_code)]
 
 mod actions;

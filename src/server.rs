@@ -85,7 +85,7 @@ pub struct Running {
     _locks: Vec<LockFile>,
 }
 
-/// Starts every service of the process. What goes deep below is a box of its own: one future that held all of it would be nested deeper than the
+/// Starts every service of the process. What goes deep below is a box of its own: one future that holds all of it is nested deeper than the
 /// compiler asks for the size of one.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
     let began = clock::monotonic();
