@@ -286,7 +286,7 @@ impl Events {
     }
 
     /// Tells what another node told of itself.
-    pub fn tell_of(&self, node: &str, told: Told) {
+    pub fn tell_of(&self, node: &str, told: &Told) {
         let names = Names {
             domain: &told.domain,
             app: &told.app,
@@ -491,8 +491,12 @@ mod tests {
     #[test]
     fn what_another_node_told_is_told_with_its_name() {
         let (there, here) = (events(), events());
-        let key = StreamKey::new("d", "live", "s");
-        there.tell(Kind::Publish, &key, &json!({"client": "x", "id": 5}));
+        let key = Names {
+            domain: "d",
+            app: "live",
+            stream: "s",
+        };
+        there.tell(Kind::Publish, key, &json!({"client": "x", "id": 5}));
         let told = json!({
             "id": 77, "kind": "publish", "at": "2026-01-01T00:00:00Z", "at_ms": 123,
             "domain": "d", "app": "live", "stream": "s", "client": "x",
@@ -500,14 +504,14 @@ mod tests {
         let Value::Object(fields) = told else { return };
         let told = Told::read(fields.clone()).unwrap();
         assert_eq!(told.id, 77);
-        here.tell_of("b", told);
+        here.tell_of("b", &told);
         let batch = here.after(0, &Filter::default(), 9);
         let event = &batch.events[0];
         assert_eq!(
             (event.id, event.at, event.node.as_deref()),
             (1, 123, Some("b"))
         );
-        assert_eq!(event.names(), Names::from(&key));
+        assert_eq!(event.names(), key);
         assert_eq!(event.data(), r#"{"client":"x"}"#);
         for missing in ["id", "kind", "at_ms"] {
             let mut less = fields.clone();

@@ -76,7 +76,7 @@ impl Cluster {
                     && let Some(told) = Told::read(told)
                 {
                     *place = told.id;
-                    self.app.services.events.tell_of(&peer.id, told);
+                    self.app.services.events.tell_of(&peer.id, &told);
                 }
             }
         }
