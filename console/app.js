@@ -124,9 +124,9 @@ async function start() {
     main.focus();
   });
   if (!location.hash) history.replaceState(null, '', link(['now']));
-  await open();
-  // From the first event that is kept, so that what was before stands there too.
+  // From the first event that is kept, so that what was before stands there too. They come while the screen asks for what it needs.
   events.start('0');
+  await open();
 }
 
 start();

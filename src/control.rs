@@ -30,6 +30,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 use crate::app::App;
+use crate::phrases::Phrase;
 use crate::site;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::Outgoing;
@@ -79,26 +80,24 @@ async fn route(app: Arc<App>, parts: HttpParts, body: Incoming) -> ask::Outcome 
                 allow: Some(methods.join(", ")),
                 ..Refused::new(
                     405,
-                    format!(
-                        "{} is not for {}, which takes {}",
-                        parts.method,
-                        parts.path,
-                        methods.join(", ")
-                    ),
+                    Phrase::MethodNotAllowed.with([
+                        ("method", &parts.method),
+                        ("path", &parts.path),
+                        ("methods", &methods.join(", ")),
+                    ]),
                 )
             });
         }
         Found::Nothing(near) => {
-            let near = near.map(|near| format!("; did you mean {near}?"));
-            let near = near.unwrap_or_default();
-            return Err(Refused::new(
-                404,
-                format!("there is no such route{near} GET /_localyun lists them"),
-            ));
+            let said = match near {
+                Some(near) => Phrase::NoSuchRouteButNear.with([("near", &near)]),
+                None => Phrase::NoSuchRoute.into(),
+            };
+            return Err(Refused::new(404, said));
         }
     };
     if matches!(body, Incoming::TooLong) {
-        return Err(Refused::new(413, "the body is longer than 1 MiB"));
+        return Err(Refused::new(413, Phrase::BodyTooLong));
     }
     let query: Vec<(String, String)> = url::form_urlencoded::parse(parts.query.as_bytes())
         .into_owned()
@@ -134,8 +133,7 @@ fn refusal(app: &App, parts: &HttpParts, who: Who) -> Option<Refused> {
         && parts.header("sec-fetch-dest") == Some("document")
         && parts.header("origin").is_none();
     if !is_visit && site::is_foreign_page(parts) {
-        let why = "the control plane takes no requests from pages of other sites";
-        return Some(Refused::new(403, why));
+        return Some(Refused::new(403, Phrase::ForeignPage));
     }
     if who == Who::Everybody {
         return None;
@@ -148,26 +146,23 @@ fn refusal(app: &App, parts: &HttpParts, who: Who) -> Option<Refused> {
             return None;
         }
         let why = if parts.header("authorization").is_some() {
-            "the Authorization header does not hold the control token as a bearer token"
+            Phrase::WrongToken
         } else {
-            "send the control token (--control-token, LOCALYUN_CONTROL_TOKEN) as a bearer token: Authorization: Bearer TOKEN"
+            Phrase::TokenMissing
         };
         return Some(Refused::new(401, why));
     }
     // Without a token only this machine has access, whatever address the API listens on; the numbers are for every scraper that
     // reaches the port.
     if !parts.local {
-        let why = "without a token the control plane is for callers on this machine; start the server with --control-token TOKEN (LOCALYUN_CONTROL_TOKEN) and send Authorization: Bearer TOKEN";
-        return (who != Who::Scraper).then(|| Refused::new(401, why));
+        return (who != Who::Scraper).then(|| Refused::new(401, Phrase::NotThisMachine));
     }
     // The browser on this machine asks for whatever page it shows, and a stranger's name may lead here.
     if !app.gateway.own_names.are_named_by(parts) {
         let named = parts.authority.as_deref().or(parts.header("host"));
-        let why = format!(
-            "{:?} is not a name of this machine; say localhost or 127.0.0.1, or set public-host to that name",
-            named.unwrap_or_default()
-        );
-        return Some(Refused::new(403, why));
+        let named = format!("{:?}", named.unwrap_or_default());
+        let said = Phrase::NotOurName.with([("name", &named)]);
+        return Some(Refused::new(403, said));
     }
     None
 }

@@ -14,8 +14,9 @@ mod search;
 mod spelling;
 mod v1;
 
+use crate::phrases::{Phrase, Said};
 use crate::rpc::auth::is_acs3;
-use crate::rpc::journal::evidence::{Diagnosis, Difference};
+use crate::rpc::journal::evidence::{Diagnosis, Difference, Words};
 use crate::rpc::signature_v3::Authorization;
 use crate::secrets;
 use crate::wire::http_parts::HttpParts;
@@ -31,7 +32,7 @@ const MASK: &str = "masked";
 /// What a scheme's search came to.
 struct Recovered {
     /// The mistakes and the text that was signed with them.
-    client: Option<(Vec<String>, String)>,
+    client: Option<(Vec<Said>, String)>,
     server: String,
     tries: usize,
 }
@@ -68,29 +69,31 @@ fn tell(recovered: Recovered) -> Diagnosis {
         tries,
     } = recovered;
     let Some((mistakes, client)) = client else {
+        let finding = Phrase::NoKnownWay.with([("tries", &tries)]);
         return Diagnosis {
-            finding: format!(
-                "None of {tries} known ways to sign gives this signature: the client has another secret, or signed another text than the one that was to be signed."
-            ),
+            finding: finding.to_string(),
             mistakes: Vec::new(),
+            words: Words {
+                finding,
+                mistakes: Vec::new(),
+            },
             client_string: None,
             server_string: shown(&server),
             first_difference: None,
         };
     };
     let difference = difference(&client, &server);
-    let what = mistakes.join("; ");
     let finding = match (&difference, mistakes.is_empty()) {
-        (_, true) => "The signature is the right one.".to_owned(),
-        (Some(difference), _) => format!(
-            "The client signed another text: {what}. It first differs at byte {}.",
-            difference.at
-        ),
-        (None, _) => format!("The client signed it wrongly: {what}."),
+        (_, true) => Phrase::SignatureIsRight.into(),
+        (Some(difference), _) => {
+            Phrase::AnotherTextSigned.around([("at", &difference.at)], "mistakes", mistakes.clone())
+        }
+        (None, _) => Phrase::SignedWrongly.around([], "mistakes", mistakes.clone()),
     };
     Diagnosis {
-        finding,
-        mistakes,
+        finding: finding.to_string(),
+        mistakes: mistakes.iter().map(ToString::to_string).collect(),
+        words: Words { finding, mistakes },
         client_string: Some(shown(&client)),
         server_string: shown(&server),
         first_difference: difference,

@@ -48,7 +48,7 @@ mod web;
 // Crates of their own (docs/design/house.md), whose parts are called as modules of this one are.
 use localyun_base::{
     clock, connection, disk, error, events, faults, identity, ids, likeness, metrics, notes, peer,
-    secrets, sinks, site, spec, wire,
+    phrases, secrets, sinks, site, spec, wire,
 };
 use localyun_media as media;
 use localyun_objects as objects;

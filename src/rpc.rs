@@ -21,9 +21,10 @@ use crate::error::{ApiError, Code};
 use crate::events::{self, Names};
 use crate::faults;
 use crate::ids;
-use crate::notes;
+use crate::notes::{self, Note};
 use crate::peer;
-use crate::rpc::journal::{Entry, presentable};
+use crate::phrases::{Phrase, Said};
+use crate::rpc::journal::{Entry, Words, presentable};
 use crate::secrets;
 use crate::spec::answer::validate;
 use crate::spec::check::check;
@@ -51,7 +52,7 @@ struct Trace<'a> {
     scheme: Scheme,
     params: Vec<Pair<'a>>,
     ignored: Vec<String>,
-    notes: Vec<String>,
+    notes: Vec<Said>,
     format: Format,
     /// Where a fault struck.
     fault: Option<String>,
@@ -116,9 +117,10 @@ pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
         );
     }
     if told_here && !trace.notes.is_empty() {
+        let notes: Vec<String> = trace.notes.iter().map(ToString::to_string).collect();
         reply.header(
             "x-localyun-note",
-            render::header_sentence(&trace.notes.join("; ")),
+            render::header_sentence(&notes.join("; ")),
         );
     }
     close(
@@ -236,7 +238,7 @@ async fn run<'a>(
     let acted = peer::calling_from(parts.peer, acted);
     let ((outcome, struck), told) = notes::collected(faults::watched(acted)).await;
     trace.fault = trace.fault.take().or(struck);
-    trace.notes = told.iter().map(ToString::to_string).collect();
+    trace.notes = told.iter().map(Note::said).collect();
     let answer = outcome.map_err(|error| described(spec, error))?;
     if gateway.checks_answers {
         report_misfit(spec, &answer);
@@ -292,7 +294,10 @@ async fn act(
     let without_effect = crate::actions::ignored_by(action).filter(|name| tree.get(name).is_some());
     trace.ignored.extend(without_effect.map(str::to_owned));
     let Some(def) = gateway.registry.get(action) else {
-        return Err(ApiError::not_implemented(action, declined::reason(spec)));
+        return Err(ApiError::not_implemented(
+            action,
+            declined::reason(spec).map(Phrase::text),
+        ));
     };
     gateway.services().store.refresh().await?;
     if let Some(answered) = elsewhere::answer(gateway, action, &checked.value, request_id).await {
@@ -443,7 +448,8 @@ fn close(
         message: message.map(secrets::text),
         cause,
         ignored: trace.ignored,
-        notes: trace.notes,
+        notes: trace.notes.iter().map(ToString::to_string).collect(),
+        words: Words::of(&trace.notes),
         fault: trace.fault.is_some(),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         upstream: trace.passage,

@@ -1,5 +1,6 @@
 // The control plane's routes. Nothing but this origin is asked.
 
+import { said } from './i18n.js';
 import { setToken, token } from './prefs.js';
 
 export const ROOT = '/_localyun';
@@ -40,7 +41,7 @@ export async function request(method, path, body, { signal } = {}) {
     // Some answers are text.
   }
   if (answer.ok) return value;
-  const told = typeof value === 'object' && value ? value.error : value;
+  const told = typeof value === 'object' && value ? said(value.words?.error, value.error) : value;
   const message = typeof told === 'string' ? told : JSON.stringify(told);
   if (answer.status === 401 && askForToken) {
     const given = await askForToken(message);

@@ -13,9 +13,9 @@ export const onService = (listen) => {
 const tell = () => listeners.forEach((listen) => listen());
 
 export async function readService() {
-  const [health, config] = await Promise.all([api.get('health').catch((error) => ({ status: error.message })), api.get('config')]);
+  const [health, config, clock] = await Promise.all([api.get('health').catch((error) => ({ status: error.message })), api.get('config'), api.get('clock')]);
   Object.assign(service, { health, config });
-  await readClock();
+  await readClock(clock);
 }
 
 export async function readClock(known) {

@@ -2,7 +2,7 @@
 
 import { get } from '../lib/api.js';
 import { empty, h } from '../lib/dom.js';
-import { t, word } from '../lib/i18n.js';
+import { said, t, word } from '../lib/i18n.js';
 import { field } from './controls.js';
 import { callForm } from './callform.js';
 import { wrong } from './notice.js';
@@ -31,7 +31,7 @@ export function makeCall(preset) {
     if (!names.querySelector(`option[value="${CSS.escape(action)}"]`)) return;
     try {
       const spec = await get(`actions/${encodeURIComponent(action)}`);
-      empty(place, h('p', { class: 'muted' }, `${word('standing', spec.standing)}${spec.reason ? ` — ${spec.reason}` : ''}`), callForm(action, fieldsOf(spec.params)));
+      empty(place, h('p', { class: 'muted' }, `${word('standing', spec.standing)}${spec.reason ? ` — ${said(spec.words?.reason, spec.reason)}` : ''}`), callForm(action, fieldsOf(spec.params)));
     } catch (error) {
       wrong(error);
     }

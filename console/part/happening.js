@@ -1,8 +1,8 @@
 // One event as a line: what, of which stream, how it went, and where to look further.
 
 import { h } from '../lib/dom.js';
-import { word } from '../lib/i18n.js';
-import { micros, name, span, time, bytes } from '../lib/format.js';
+import { said, t, word } from '../lib/i18n.js';
+import { bytes, count, micros, name, span, time } from '../lib/format.js';
 import { link } from '../lib/router.js';
 import { now } from '../lib/service.js';
 import { badge } from './controls.js';
@@ -32,6 +32,9 @@ export function target(event) {
   }
 }
 
+// Why a recording failed or a push is not recorded.
+export const whyOf = (event) => (event.what === 'error' ? word('fault', event.code, event.message) : said(event.words?.why, event.why));
+
 const seconds = (event) => (event.duration_ms === undefined ? '' : span(event.duration_ms / 1000));
 const rule = (event) => (event.rule ? `${event.rule.app}/${event.rule.stream} â†’ ${event.bucket}` : '');
 
@@ -39,8 +42,8 @@ const rule = (event) => (event.rule ? `${event.rule.app}/${event.rule.stream} â†
 const DETAILS = {
   call: (it) => [it.code, it.caller, micros(it.took_us ?? 0)],
   publish: (it) => [it.client, it.ingest_domain === it.domain ? '' : it.ingest_domain],
-  unpublish: (it) => [it.frames === undefined ? '' : `${it.frames} frames`, bytes(it.bytes)],
-  record: (it) => [it.message ?? it.why, it.cure, rule(it), (it.formats ?? []).join(' ')],
+  unpublish: (it) => [it.frames === undefined ? '' : t('frames', { n: count(it.frames) }), bytes(it.bytes)],
+  record: (it) => [whyOf(it), said(it.words?.cure, it.cure), rule(it), (it.formats ?? []).join(' ')],
   slice: (it) => [it.format, `#${it.sequence}`, seconds(it), bytes(it.size)],
   file: (it) => [it.format, seconds(it), bytes(it.size), it.object],
   callback: (it) => [word('event', it.callback), `${it.attempt}/6`, it.error ?? it.status, word('state', it.state)],

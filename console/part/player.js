@@ -2,7 +2,7 @@
 
 import { mediaUrl } from '../lib/api.js';
 import { h } from '../lib/dom.js';
-import { t } from '../lib/i18n.js';
+import { said, t } from '../lib/i18n.js';
 import { problem } from './notice.js';
 
 const WHY = { 1: 'player.aborted', 2: 'player.network', 3: 'player.decode', 4: 'player.unsupported' };
@@ -20,7 +20,8 @@ export function player(path, label, { live = false } = {}) {
     const told = await fetch(video.currentSrc, { headers: { range: 'bytes=0-0' } }).then((answer) => (answer.ok ? '' : answer.text()), () => '');
     let reason = '';
     try {
-      reason = JSON.parse(told).error;
+      const refused = JSON.parse(told);
+      reason = said(refused.words?.error, refused.error);
     } catch {
       reason = '';
     }

@@ -2,7 +2,7 @@
 
 import * as api from '../lib/api.js';
 import { h } from '../lib/dom.js';
-import { t, word } from '../lib/i18n.js';
+import { said, t, word } from '../lib/i18n.js';
 import { link } from '../lib/router.js';
 import { code } from './code.js';
 import { badge, button } from './controls.js';
@@ -22,14 +22,15 @@ const refusedBy = (answer) => new Error(`${answer.answer?.Code}: ${answer.answer
 // What cures it: the line that `explain` gives, and where that is a rule or a mapping, a button that makes the call.
 export function cure(why) {
   if (!why.cure) return null;
-  const [, pull, push] = why.cure.match(/PullDomain=([^\s;]+) PushDomain=([^\s;]+)/) ?? [];
+  const words = why.words?.cure;
+  const { play: pull, push } = words?.code === 'MapOrAddRule' ? words.values : {};
   const make = (label, title, work) => button(label, async () => {
     const answer = await work();
     if (answer.status >= 300) throw refusedBy(answer);
     say(t('streams.cured'));
   }, { title });
   return [
-    code(why.cure, t('streams.cure_line')),
+    code(said(words, why.cure), t('streams.cure_line')),
     h('div', { class: 'actions' },
       pull ? make(t('streams.map', { push, pull }), 'AddLiveDomainMapping', () => api.call('AddLiveDomainMapping', { PullDomain: pull, PushDomain: push })) : null,
       why.cure.includes('AddLiveAppRecordConfig') ? make(t('streams.cure'), 'AddLiveAppRecordConfig', () => addRule({ domain: why.streaming_domain, app: why.app })) : null),
@@ -41,11 +42,11 @@ export function recorderState(stream) {
   const state = recorder.state ?? 'idle';
   return h('div', { class: 'recorder' }, badge(word('state', state), state === 'recording' ? 'good' : ''),
     recorder.rule ? h('a', { href: link(['rules'], { domain: stream.domain, app: stream.app, stream: stream.stream }) }, ruleName(recorder.rule)) : null,
-    recorder.last_error ? h('p', { class: 'wrong' }, recorder.last_error) : null,
-    (recorder.refused_formats ?? []).map((refused) => h('p', { class: 'wrong' }, typeof refused === 'string' ? refused : JSON.stringify(refused))));
+    recorder.last_error ? h('p', { class: 'wrong' }, word('fault', recorder.last_error)) : null,
+    (recorder.refused_formats ?? []).map((refused, at) => h('p', { class: 'wrong' }, said(recorder.words?.refused_formats?.[at], refused))));
 }
 
 export function verdict(why) {
   return h('div', { class: why.records ? 'verdict' : 'verdict wrong' },
-    h('strong', {}, t(why.records ? 'rules.records' : 'rules.records_not')), ' ', h('span', {}, why.why), why.note ? h('p', {}, why.note) : null, why.records ? null : cure(why));
+    h('strong', {}, t(why.records ? 'rules.records' : 'rules.records_not')), ' ', h('span', {}, said(why.words?.why, why.why)), why.note ? h('p', {}, said(why.words?.note, why.note)) : null, why.records ? null : cure(why));
 }

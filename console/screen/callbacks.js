@@ -146,7 +146,7 @@ export async function open(view, body, [id], asked) {
     if (print === current) return;
     current = print;
     const settings = answer.answer;
-    const status = field(t('sink.status'), { type: 'number', min: '100', max: '599', value: settings.status ?? 200 });
+    const status = field(t('sink.status'), { type: 'number', min: '200', max: '599', value: settings.status ?? 200 });
     const delay = field(t('sink.delay'), { type: 'number', min: '0', max: '60000', value: settings.delay_ms ?? 0 });
     const content = field(t('sink.body'), { value: settings.body ?? '' });
     const kept = table(t('sink.kept'), [

@@ -3,7 +3,7 @@
 import { get, query } from '../lib/api.js';
 import { empty, fill, h } from '../lib/dom.js';
 import { micros, time } from '../lib/format.js';
-import { t, word } from '../lib/i18n.js';
+import { said, t, word } from '../lib/i18n.js';
 import { link, requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
 import { badge, button, field, line } from '../part/controls.js';
@@ -112,9 +112,9 @@ export async function open(view, body, [id], asked) {
     const again = Object.entries(it.again ?? {}).map(([language, line]) => [NAMES[language] ?? language, line]);
     return [
       h('h2', {}, it.action || t('calls.no_action'), ' ', badge(it.status, wrong(it) ? 'wrong' : 'good')),
-      it.code ? h('div', { class: 'problem' }, h('p', {}, h('strong', {}, it.code), ' ', it.message), it.cause ? h('p', {}, it.cause) : null, it.fault ? h('p', {}, t('calls.by_fault')) : null) : null,
-      it.signature ? h('section', {}, h('h3', {}, t('calls.signature')), h('p', { class: 'finding' }, it.signature.finding), it.signature.mistakes?.length ? h('ul', {}, it.signature.mistakes.map((mistake) => h('li', {}, mistake))) : null, difference(it.signature)) : null,
-      (it.notes ?? []).length ? h('section', {}, h('h3', {}, t('calls.notes')), h('ul', {}, it.notes.map((note) => h('li', {}, note)))) : null,
+      it.code ? h('div', { class: 'problem' }, h('p', {}, h('strong', {}, it.code), ' ', h('span', { lang: 'en' }, it.message)), it.cause ? h('p', { lang: 'en' }, it.cause) : null, it.fault ? h('p', {}, t('calls.by_fault')) : null) : null,
+      it.signature ? h('section', {}, h('h3', {}, t('calls.signature')), h('p', { class: 'finding' }, said(it.signature.words?.finding, it.signature.finding)), it.signature.mistakes?.length ? h('ul', {}, it.signature.mistakes.map((mistake, at) => h('li', {}, said(it.signature.words?.mistakes[at], mistake)))) : null, difference(it.signature)) : null,
+      (it.notes ?? []).length ? h('section', {}, h('h3', {}, t('calls.notes')), h('ul', {}, it.notes.map((note, at) => h('li', {}, said(it.words?.notes[at], note))))) : null,
       facts([t('column.time'), time(it.at, now())], [t('column.caller'), it.caller], [t('column.scheme'), it.scheme], [t('column.method'), it.method], [t('column.took'), micros(it.took_us)], ['RequestId', h('code', {}, it.request_id)]),
       h('h3', {}, t('calls.parameters')), parameters(it, spec),
       h('h3', {}, t('calls.again')), again.length ? snippets(t('calls.again'), again) : null,

@@ -11,6 +11,13 @@ import { happening, isWrong, KINDS } from '../part/happening.js';
 
 const SHOWN = 300;
 const DRAW_MS = 250;
+// What is counted, each read again when something has happened that can change it.
+const COUNTED = [
+  { name: 'live', path: 'streams?limit=1', kinds: ['publish', 'unpublish'], href: () => link(['streams']) },
+  { name: 'recordings', path: 'recordings?limit=1', kinds: ['record'], href: () => link(['recordings']) },
+  { name: 'failed', path: 'callbacks?state=failed&limit=1', kinds: ['callback'], href: () => link(['callbacks'], { state: 'failed' }), bad: true },
+  { name: 'refused', path: 'requests?problems=true&limit=1', kinds: ['call'], href: () => link(['calls'], { problems: '1' }), bad: true },
+];
 
 function fits(event, filter) {
   if (filter.kinds.length && !filter.kinds.includes(event.kind)) return false;
@@ -70,21 +77,16 @@ export async function open(view, body, parts, query) {
     due ??= setTimeout(() => {
       due = null;
       draw();
-    }, DRAW_MS);
+    }, list.firstChild ? DRAW_MS : 0);
   };
 
-  async function tally() {
-    const [streams, recordings, failed, refused] = (await Promise.all([
-      view.get('streams?limit=1', 'streams'), view.get('recordings?limit=1', 'recordings'),
-      view.get('callbacks?state=failed&limit=1', 'callbacks'), view.get('requests?problems=true&limit=1', 'requests'),
-    ])).map((answer) => answer.total);
-    bare = streams === 0 && recordings === 0;
+  const totals = {};
+  function tally() {
+    if (COUNTED.some(({ name }) => totals[name] === undefined)) return;
+    bare = totals.live === 0 && totals.recordings === 0;
     draw();
-    const one = (name, n, href, bad) => h('li', { class: bad && n ? 'wrong' : '' }, h('a', { href }, h('strong', {}, count(n)), ' ', t(`counter.${name}`)));
-    fill(counters, [
-      ['live', streams, link(['streams'])], ['recordings', recordings, link(['recordings'])],
-      ['failed', failed, link(['callbacks'], { state: 'failed' }), true], ['refused', refused, link(['calls'], { problems: '1' }), true],
-    ], (it) => it[0], (it) => one(...it));
+    const one = ({ name, href, bad }) => h('li', { class: bad && totals[name] ? 'wrong' : '' }, h('a', { href: href() }, h('strong', {}, count(totals[name])), ' ', t(`counter.${name}`)));
+    fill(counters, COUNTED.map((it) => ({ it, n: totals[it.name] })), ({ it }) => it.name, ({ it }) => one(it));
   }
 
   body.append(counters,
@@ -98,5 +100,8 @@ export async function open(view, body, parts, query) {
   });
   view.onEnd(() => clearTimeout(due));
   draw();
-  await view.live(['publish', 'unpublish', 'record', 'file', 'callback', 'call', 'snapshot'], tally);
+  await Promise.all(COUNTED.map(({ name, path, kinds }) => view.live([...kinds, 'snapshot', 'clock'], async () => {
+    totals[name] = (await view.get(path)).total;
+    tally();
+  })));
 }

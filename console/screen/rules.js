@@ -3,7 +3,7 @@
 import { query } from '../lib/api.js';
 import { empty, h } from '../lib/dom.js';
 import { span, stamp, time } from '../lib/format.js';
-import { t, word } from '../lib/i18n.js';
+import { said, t, word } from '../lib/i18n.js';
 import { requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
 import { badge, button, field, form } from '../part/controls.js';
@@ -65,7 +65,7 @@ export async function open(view, body, parts, asked) {
       { name: t('column.verdict'), cell: (it) => badge(word('verdict', it.verdict), it.verdict === 'wins' ? 'good' : '') },
     ], { key: (it) => `${it.app}/${it.stream}`, rowClass: (it) => (it.verdict === 'wins' ? 'wins' : '') });
     list.set(why.considered);
-    empty(told, why.considered.length ? list.node : null, (why.notes ?? []).length ? h('ul', {}, why.notes.map((note) => h('li', {}, `${note.action}: ${note.notes.join(' ')}`))) : null);
+    empty(told, why.considered.length ? list.node : null, (why.notes ?? []).length ? h('ul', {}, why.notes.map((note) => h('li', {}, `${note.action}: ${note.notes.map((text, at) => said(note.words?.notes[at], text)).join(' ')}`))) : null);
   }
 
   function removeRule(rule) {

@@ -4,7 +4,7 @@ import { asCurl, post, request } from '../lib/api.js';
 import { differences } from '../lib/differ.js';
 import { empty, h } from '../lib/dom.js';
 import { bytes, count, time } from '../lib/format.js';
-import { t, word } from '../lib/i18n.js';
+import { said, t, word } from '../lib/i18n.js';
 import * as kept from '../lib/kept.js';
 import { missed } from '../lib/missed.js';
 import { link } from '../lib/router.js';
@@ -77,15 +77,15 @@ export async function open(view, body) {
   }, { class: 'danger' })), code(asCurl({ method: 'POST', path: 'reset' }), 'curl'));
 
   const settings = table(t('state.settings'), [
-    { name: t('column.setting'), cell: (it) => h('code', {}, it.name) }, { name: t('column.value'), cell: (it) => h('code', {}, it.value === null ? '—' : String(it.value)) }, { name: t('column.source'), cell: (it) => (it.source === 'default' ? h('span', { class: 'muted' }, it.source) : it.source) },
+    { name: t('column.setting'), cell: (it) => h('code', {}, it.name) }, { name: t('column.value'), cell: (it) => h('code', {}, it.value === null ? '—' : String(it.value)) }, { name: t('column.source'), cell: (it) => (it.source === 'default' ? h('span', { class: 'muted' }, word('source', it.source)) : it.source) },
   ], { key: (it) => it.name });
   const coverage = table(t('state.coverage'), [
     { name: t('column.action'), cell: (it) => h('a', { href: link(['calls', 'new'], { action: it.action }) }, it.action) }, { name: t('column.family'), cell: (it) => it.family }, { name: t('column.standing'), cell: (it) => badge(word('standing', it.standing), it.missed ? 'wrong' : it.standing === 'implemented' ? 'good' : '') },
-    { name: t('state.called'), class: 'number', cell: (it) => (it.missed ? count(it.missed) : '') }, { name: t('column.reason'), cell: (it) => it.reason ?? '' },
+    { name: t('state.called'), class: 'number', cell: (it) => (it.missed ? count(it.missed) : '') }, { name: t('column.reason'), cell: (it) => (it.reason ? said(it.words?.reason, it.reason) : '') },
   ], { key: (it) => it.action });
   const summary = h('p', {});
   const filter = field(t('filter.text'), { type: 'search' });
-  const which = field(t('column.standing'), { type: 'select', value: 'missed', options: [['missed', t('state.missed')], ['implemented', word('standing', 'implemented')], ['declined', word('standing', 'declined')], ['specOnly', word('standing', 'specOnly')], ['', t('any')]] });
+  const which = field(t('column.standing'), { type: 'select', value: 'missed', options: [['missed', t('state.missed')], ['implemented', word('standing', 'implemented')], ['declined', word('standing', 'declined')], ['spec-only', word('standing', 'spec-only')], ['', t('any')]] });
   let known = [];
   let actions = [];
   const nothing = h('p', { class: 'muted' }, t('state.nothing_missed'));

@@ -10,7 +10,7 @@ import { link } from '../lib/router.js';
 import { now, readClock } from '../lib/service.js';
 import { badge, button } from '../part/controls.js';
 import { json } from '../part/code.js';
-import { isWrong } from '../part/happening.js';
+import { isWrong, whyOf } from '../part/happening.js';
 import { publishButton } from '../part/guide.js';
 import { livePath } from '../lib/media.js';
 import { player } from '../part/player.js';
@@ -112,7 +112,7 @@ function lanes({ live, recordings, callbacks, heard, why, read }) {
     } else if (event.kind === 'file') {
       uploads.push({ from: ms(event.at), kind: 'upload', label: event.object, data: event });
     } else if (event.kind === 'record' && isWrong(event)) {
-      sessions.push({ from: ms(event.at), kind: 'bad', label: event.message ?? event.why, data: event });
+      sessions.push({ from: ms(event.at), kind: 'bad', label: whyOf(event), data: event });
     }
   }
   const told = callbacks.flatMap((callback) => {

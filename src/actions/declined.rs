@@ -2,32 +2,23 @@
 //!
 //! They belong to other products that share the API: a family of them is declined as a whole, single actions where their family is ours.
 
+use crate::phrases::Phrase;
 use crate::spec::Spec;
 use crate::spec::model::ActionSpec;
 
 /// Families of the spec.
-const FAMILIES: &[(&str, &str)] = &[
-    (
-        "caster",
-        "casters (production studios in the cloud) are another product behind the same API",
-    ),
-    (
-        "rtc",
-        "real-time communication is another product behind the same API",
-    ),
-    (
-        "message",
-        "interactive messages are another product behind the same API",
-    ),
+const FAMILIES: &[(&str, Phrase)] = &[
+    ("caster", Phrase::CastersElsewhere),
+    ("rtc", Phrase::RtcElsewhere),
+    ("message", Phrase::MessagesElsewhere),
 ];
 
-const AI: &str =
-    "subtitles and production by AI are services of the cloud that one machine does not have";
-const BILLING: &str = "nothing is billed on one machine";
-const DRM: &str = "digital rights management needs the licence servers of the cloud";
+const AI: Phrase = Phrase::AiIsOfTheCloud;
+const BILLING: Phrase = Phrase::NothingIsBilled;
+const DRM: Phrase = Phrase::DrmNeedsTheCloud;
 
 /// Single actions.
-const ACTIONS: &[(&str, &str)] = &[
+const ACTIONS: &[(&str, Phrase)] = &[
     ("AddLiveAIProduceRules", AI),
     ("AddLiveAISubtitle", AI),
     ("DeleteLiveAIProduceRules", AI),
@@ -42,7 +33,7 @@ const ACTIONS: &[(&str, &str)] = &[
 
 /// Why an action will not be built, if it will not.
 #[must_use]
-pub fn reason(spec: &ActionSpec) -> Option<&'static str> {
+pub fn reason(spec: &ActionSpec) -> Option<Phrase> {
     let family = FAMILIES.iter().find(|(family, _)| *family == spec.family);
     let single = || ACTIONS.iter().find(|(name, _)| *name == spec.action);
     family.or_else(single).map(|(_, reason)| *reason)
@@ -50,7 +41,7 @@ pub fn reason(spec: &ActionSpec) -> Option<&'static str> {
 
 /// Every declined action with its reason.
 #[must_use]
-pub fn all(spec: &Spec) -> Vec<(&str, &'static str)> {
+pub fn all(spec: &Spec) -> Vec<(&str, Phrase)> {
     spec.actions()
         .filter_map(|action| reason(action).map(|reason| (action.action.as_str(), reason)))
         .collect()

@@ -15,6 +15,7 @@ pub mod likeness;
 pub mod metrics;
 pub mod notes;
 pub mod peer;
+pub mod phrases;
 pub mod secrets;
 pub mod sinks;
 pub mod site;

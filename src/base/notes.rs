@@ -7,6 +7,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use crate::phrases::{Phrase, Said};
+
 /// Notes that one call keeps; a list of a thousand odd items is no thousand notes.
 const MOST: usize = 8;
 
@@ -18,7 +20,7 @@ pub enum Note {
         /// The value of Command.
         command: &'static str,
         /// Why there is nothing to do.
-        because: &'static str,
+        because: Phrase,
     },
     /// JSON text came in the spelling of another language.
     LooseJson {
@@ -28,43 +30,54 @@ pub enum Note {
     /// Parameters were taken without effect here.
     WithoutEffect {
         parameters: &'static [&'static str],
-        because: &'static str,
+        because: Phrase,
     },
     /// Something was done that the current reference does not offer.
     Beyond {
         /// What, as a sentence without its full stop.
-        what: &'static str,
+        what: Phrase,
     },
     /// What the current reference requires was absent and was filled in.
     FilledIn {
         /// The parameters.
         parameters: Vec<&'static str>,
         /// With what.
-        from: &'static str,
+        from: Phrase,
     },
+}
+
+impl Note {
+    /// The note as others can word it.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            Note::NothingToDo { command, because } => Phrase::NothingDone.around(
+                [("command", command)],
+                "because",
+                vec![(*because).into()],
+            ),
+            Note::LooseJson { parameter } => Phrase::LooseJson.with([("parameter", parameter)]),
+            Note::WithoutEffect {
+                parameters,
+                because,
+            } => Phrase::WithoutEffect.around(
+                [("parameters", &parameters.join(", "))],
+                "because",
+                vec![(*because).into()],
+            ),
+            Note::Beyond { what } => (*what).into(),
+            Note::FilledIn { parameters, from } => Phrase::FilledIn.around(
+                [("parameters", &parameters.join(", "))],
+                "from",
+                vec![(*from).into()],
+            ),
+        }
+    }
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Note::NothingToDo { command, because } => {
-                write!(f, "{command} did nothing: {because}")
-            }
-            Note::LooseJson { parameter } => write!(
-                f,
-                "{parameter} is no JSON but a list or dictionary as Python prints it; it was taken as that, JSON needs double quotes"
-            ),
-            Note::WithoutEffect {
-                parameters,
-                because,
-            } => write!(f, "{} without effect: {because}", parameters.join(", ")),
-            Note::Beyond { what } => f.write_str(what),
-            Note::FilledIn { parameters, from } => write!(
-                f,
-                "{} absent, which the current reference requires: filled in from {from}",
-                parameters.join(", ")
-            ),
-        }
+        self.said().fmt(f)
     }
 }
 

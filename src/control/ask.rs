@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::clock::UnixMs;
+use crate::model::stream_key::{MAX_NAME, NameError};
 use crate::model::wire_time;
+use crate::phrases::{Phrase, Said};
 use crate::site::addresses::Seen;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::{Body, Outgoing};
@@ -28,27 +30,58 @@ const JSON: &str = "application/json";
 pub(crate) struct Refused {
     pub(super) status: u16,
     pub(super) message: String,
+    /// The message as others can word it; a failure of ours is told in English alone.
+    pub(super) said: Option<Said>,
     /// Members of the answer beside `error`.
     pub(super) more: Option<Box<Value>>,
     pub(super) allow: Option<String>,
 }
 
 impl Refused {
-    pub(super) fn new(status: u16, message: impl std::fmt::Display) -> Self {
+    pub(super) fn new(status: u16, said: impl Into<Said>) -> Self {
+        let said = said.into();
         Self {
             status,
-            message: message.to_string(),
+            message: said.to_string(),
+            said: Some(said),
             more: None,
             allow: None,
         }
     }
 
-    pub(super) fn bad(message: impl std::fmt::Display) -> Self {
-        Self::new(400, message)
+    pub(super) fn bad(said: impl Into<Said>) -> Self {
+        Self::new(400, said)
+    }
+
+    /// Of a parameter of the query that a route cannot do without.
+    pub(super) fn missing(name: &str) -> Self {
+        Self::bad(Phrase::QueryNameMissing.with([("name", &name)]))
+    }
+
+    /// Of a name that would break out of an object's.
+    pub(super) fn name(error: &NameError) -> Self {
+        Self::bad(match error {
+            NameError::Empty(what) => Phrase::NameIsEmpty.with([("what", what)]),
+            NameError::TooLong(what) => {
+                Phrase::NameIsTooLong.with([("what", what), ("most", &MAX_NAME)])
+            }
+            NameError::BadCharacter(what) => Phrase::NameHoldsBadCharacter.with([("what", what)]),
+        })
     }
 
     pub(super) fn broken(message: impl std::fmt::Display) -> Self {
-        Self::new(500, message)
+        Self::plain(500, message)
+    }
+
+    /// In English alone: a failure of ours, or what another node is told.
+    pub(super) fn plain(status: u16, message: impl std::fmt::Display) -> Self {
+        Self {
+            status,
+            message: message.to_string(),
+            said: None,
+            more: None,
+            allow: None,
+        }
     }
 
     /// An object whose members stand beside `error`.
@@ -62,6 +95,9 @@ impl Refused {
         let more = self.more.map(|more| *more);
         if let (Value::Object(told), Some(Value::Object(more))) = (&mut told, more) {
             told.extend(more);
+        }
+        if let (Value::Object(told), Some(said)) = (&mut told, &self.said) {
+            told.insert("words".to_owned(), json!({"error": said}));
         }
         let answer = json_answer(self.status, &told);
         match self.allow {
@@ -140,11 +176,11 @@ impl Ask {
         };
         let number = text.parse().ok().filter(|number| bounds.contains(number));
         number.map(Some).ok_or_else(|| {
-            Refused::bad(format!(
-                "{name} must be a whole number, {} to {}",
-                bounds.start(),
-                bounds.end()
-            ))
+            Refused::bad(Phrase::NotWholeNumber.with([
+                ("name", &name),
+                ("least", bounds.start()),
+                ("most", bounds.end()),
+            ]))
         })
     }
 
@@ -153,7 +189,7 @@ impl Ask {
         match self.query(name) {
             None | Some("false" | "0" | "off") => Ok(false),
             Some("true" | "1" | "on") => Ok(true),
-            Some(_) => Err(Refused::bad(format!("{name} must be true or false"))),
+            Some(_) => Err(Refused::bad(Phrase::NotTrueOrFalse.with([("name", &name)]))),
         }
     }
 
@@ -170,7 +206,8 @@ impl Ask {
         if body.is_empty() {
             return Ok(json!({}));
         }
-        serde_json::from_slice(body).map_err(|e| Refused::bad(format!("the body is no JSON: {e}")))
+        serde_json::from_slice(body)
+            .map_err(|error| Refused::bad(Phrase::BodyIsNoJson.with([("why", &error)])))
     }
 
     /// The body's fields as a type.
@@ -183,9 +220,10 @@ impl Ask {
 pub(super) fn fields<T: DeserializeOwned>(body: Value) -> Result<T, Refused> {
     // A list would fill a type's fields by position.
     if !body.is_object() {
-        return Err(Refused::bad("the body must be a JSON object"));
+        return Err(Refused::bad(Phrase::BodyIsNoObject));
     }
-    serde_path_to_error::deserialize(body).map_err(|error| Refused::bad(in_plain_words(&error)))
+    serde_path_to_error::deserialize(body)
+        .map_err(|error| Refused::bad(Phrase::BadField.with([("why", &in_plain_words(&error))])))
 }
 
 /// A reader's complaint without the names of Rust's types, for people who write no Rust.
@@ -205,11 +243,7 @@ pub(super) fn instant(name: &str, text: &str) -> Result<UnixMs, Refused> {
     let plain = text.parse().ok().filter(|ms: &UnixMs| *ms >= 0);
     plain
         .or_else(|| wire_time::from_signature(text))
-        .ok_or_else(|| {
-            Refused::bad(format!(
-                "{name} must be an instant such as 2026-03-01T02:00:00Z, or Unix milliseconds"
-            ))
-        })
+        .ok_or_else(|| Refused::bad(Phrase::NotAnInstant.with([("name", &name)])))
 }
 
 /// A part of a path as it was meant.

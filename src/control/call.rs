@@ -8,6 +8,7 @@ use crate::actions;
 use crate::clock::machine_now;
 use crate::ids;
 use crate::model::wire_time;
+use crate::phrases::{Phrase, Said};
 use crate::rpc::{self, signature_v1};
 use crate::spec::coverage::Coverage;
 use crate::spec::model::{Kind, Param};
@@ -33,7 +34,9 @@ fn text(name: &str, value: Value) -> Result<String, Refused> {
         Value::Bool(truth) => Ok(truth.to_string()),
         // As parameters that travel as JSON text are written.
         list @ (Value::Array(_) | Value::Object(_)) => Ok(list.to_string()),
-        Value::Null => Err(Refused::bad(format!("{name} has no value; leave it out"))),
+        Value::Null => Err(Refused::bad(
+            Phrase::ParameterHasNoValue.with([("name", &name)]),
+        )),
     }
 }
 
@@ -41,7 +44,9 @@ fn text(name: &str, value: Value) -> Result<String, Refused> {
 pub(super) async fn make(ask: Ask) -> Outcome {
     let Wanted { action, params } = ask.fields()?;
     if params.len() > MOST_PARAMS {
-        return Err(Refused::bad(format!("at most {MOST_PARAMS} params")));
+        return Err(Refused::bad(
+            Phrase::TooManyParameters.with([("most", &MOST_PARAMS)]),
+        ));
     }
     let key = ask.app.config.access_keys.iter().find(|key| !key.disabled);
     let key = key.ok_or_else(|| Refused::broken("every access key is disabled"))?;
@@ -57,7 +62,9 @@ pub(super) async fn make(ask: Ask) -> Outcome {
     ];
     for (name, value) in params {
         if pairs.iter().any(|(own, _)| *own == name) || name == "Signature" {
-            return Err(Refused::bad(format!("{name} is set by the server here")));
+            return Err(Refused::bad(
+                Phrase::ParameterIsOurs.with([("name", &name)]),
+            ));
         }
         let value = text(&name, value)?;
         pairs.push((name, value));
@@ -66,7 +73,7 @@ pub(super) async fn make(ask: Ask) -> Outcome {
     let signature =
         signature_v1::sign(signature_v1::Method::HmacSha1, &key.secret, &string_to_sign);
     pairs.push(("Signature".to_owned(), signature));
-    let body = serde_urlencoded::to_string(&pairs).map_err(Refused::bad)?;
+    let body = serde_urlencoded::to_string(&pairs).map_err(Refused::broken)?;
     let host = ask.parts.header("host").unwrap_or_default().to_owned();
     let parts = HttpParts {
         method: "POST".to_owned(),
@@ -99,6 +106,14 @@ pub(super) async fn make(ask: Ask) -> Outcome {
     }))
 }
 
+/// There is no action of a name, and perhaps one of a name like it.
+pub(super) fn no_such_action(name: &str, near: Option<&str>) -> Said {
+    match near {
+        Some(near) => Phrase::NoSuchActionButNear.with([("action", &name), ("near", &near)]),
+        None => Phrase::NoSuchAction.with([("action", &name)]),
+    }
+}
+
 fn param(param: &Param) -> Value {
     let members = match (&param.item, param.kind) {
         (Some(item), Kind::Array) if item.fields.is_empty() => {
@@ -124,13 +139,7 @@ pub(super) async fn action(ask: Ask) -> Outcome {
     let name = ask.part(0);
     let Some(spec) = ask.app.gateway.spec.action(name) else {
         let near = ask.app.gateway.spec.closest(name);
-        let near = near
-            .map(|near| format!("; did you mean {near}?"))
-            .unwrap_or_default();
-        return Err(Refused::new(
-            404,
-            format!("there is no action {name}{near}"),
-        ));
+        return Err(Refused::new(404, no_such_action(name, near)));
     };
     let implemented: Vec<&str> = actions::all().map(|def| def.name).collect();
     let coverage = Coverage::of(
@@ -150,6 +159,7 @@ pub(super) async fn action(ask: Ask) -> Outcome {
         "access": spec.access.as_str(),
         "standing": row.and_then(|row| row.get("standing")),
         "reason": row.and_then(|row| row.get("reason")),
+        "words": row.and_then(|row| row.get("words")),
         "params": spec.request.iter().filter(|one| !one.internal).map(param).collect::<Vec<_>>(),
         "errors": spec.errors.iter().map(|error| json!({"code": error.code, "status": error.status})).collect::<Vec<_>>(),
     }))

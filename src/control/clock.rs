@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::ask::{Ask, Outcome, Refused, answer, instant};
 use crate::app::{App, To};
 use crate::model::wire_time;
+use crate::phrases::Phrase;
 
 /// Ten years.
 const MOST_S: f64 = 315_360_000.0;
@@ -27,7 +28,7 @@ pub(super) fn shown(app: &App) -> Value {
 
 /// A node does not answer.
 fn not_all(why: String) -> Refused {
-    Refused::new(503, why)
+    Refused::new(503, Phrase::NodeIsSilent.with([("why", &why)]))
 }
 
 pub(super) async fn show(ask: Ask) -> Outcome {
@@ -42,12 +43,9 @@ struct Set {
 
 /// Stops the clock or lets it run on.
 pub(super) async fn set(ask: Ask) -> Outcome {
-    let Set { frozen } = ask.fields().map_err(|why| {
-        Refused::bad(format!(
-            r#"send {{"frozen": true}} or false: {}"#,
-            why.message
-        ))
-    })?;
+    let Set { frozen } = ask
+        .fields()
+        .map_err(|why| Refused::bad(Phrase::BadClockSetting.with([("why", &why.message)])))?;
     ask.app.freeze(frozen).await.map_err(not_all)?;
     answer(&shown(&ask.app))
 }
@@ -62,10 +60,9 @@ struct Advance {
 
 /// Moves the clock forward.
 pub(super) async fn advance(ask: Ask) -> Outcome {
-    const HOW: &str = r#"send {"seconds": N}, {"next": true} or {"until": "2026-03-01T02:00:00Z"}"#;
     let wanted: Advance = ask
         .fields()
-        .map_err(|why| Refused::bad(format!("{HOW}: {}", why.message)))?;
+        .map_err(|why| Refused::bad(Phrase::BadAdvance.with([("why", &why.message)])))?;
     let to = match wanted {
         Advance {
             seconds: Some(seconds),
@@ -73,9 +70,7 @@ pub(super) async fn advance(ask: Ask) -> Outcome {
             until: None,
         } => {
             if !(0.0..=MOST_S).contains(&seconds) {
-                return Err(Refused::bad(
-                    "seconds must be 0 to ten years; the clock only goes forward",
-                ));
+                return Err(Refused::bad(Phrase::AdvanceOutOfBounds));
             }
             #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
             let ms = (seconds * 1000.0) as i64;
@@ -92,18 +87,18 @@ pub(super) async fn advance(ask: Ask) -> Outcome {
             until: Some(until),
         } => {
             let until = instant("until", &until)?;
-            let ahead = until - ask.app.services.clock.now();
+            let now = ask.app.services.clock.now();
+            let ahead = until - now;
             #[expect(clippy::cast_precision_loss, reason = "instants are far below 2^52")]
             let ahead = ahead as f64 / 1000.0;
             if !(0.0..=MOST_S).contains(&ahead) {
-                return Err(Refused::bad(format!(
-                    "until must lie ahead of {} and within ten years; the clock only goes forward",
-                    wire_time::to_api(ask.app.services.clock.now())
-                )));
+                return Err(Refused::bad(
+                    Phrase::UntilOutOfBounds.with([("now", &wire_time::to_api(now))]),
+                ));
             }
             To::Instant(until)
         }
-        _ => return Err(Refused::bad(format!("{HOW}, one of them"))),
+        _ => return Err(Refused::bad(Phrase::ManyAdvances)),
     };
     let advanced = ask.app.advance(to).await.map_err(not_all)?;
     let mut told = shown(&ask.app);

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use include_dir::{Dir, include_dir};
 
 use super::ask::{Ask, Outcome, Refused};
+use crate::phrases::Phrase;
 use crate::wire::outgoing::{Body, Outgoing};
 
 static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/console");
@@ -36,7 +37,7 @@ pub(super) async fn file(ask: Ask) -> Outcome {
     }
     let name = if asked.is_empty() { INDEX } else { asked };
     let Some(file) = FILES.get_file(name) else {
-        return Err(Refused::new(404, "the console has no such file"));
+        return Err(Refused::new(404, Phrase::NoSuchConsoleFile));
     };
     let tag = format!(
         "\"{:08x}-{}\"",
@@ -95,13 +96,14 @@ mod tests {
         found
     }
 
-    /// The places of a text that are filled in, in order.
+    /// The places of a text that are filled in, in order. What is in braces and no name is JSON.
     fn places(value: &serde_json::Value) -> Vec<&str> {
         let text = value.as_str().unwrap();
         let rest = text.split('{').skip(1);
         let mut found: Vec<&str> = rest
             .filter_map(|rest| rest.split_once('}'))
             .map(|(name, _)| name)
+            .filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
             .collect();
         found.sort_unstable();
         found
@@ -117,6 +119,22 @@ mod tests {
         for (key, value) in &en {
             assert_eq!(places(value), places(&zh[key]), "{key}");
             assert!(!value.as_str().unwrap().is_empty(), "{key}");
+        }
+    }
+
+    #[test]
+    fn every_sentence_of_the_server_has_its_chinese_with_the_same_places() {
+        let told = table("text/told.js");
+        let known: BTreeSet<_> = Phrase::ALL.iter().map(|phrase| phrase.code()).collect();
+        let there: BTreeSet<_> = told.keys().map(String::as_str).collect();
+        assert_eq!(there, known);
+        for phrase in Phrase::ALL {
+            let english = serde_json::Value::from(phrase.text());
+            let (chinese, code) = (&told[phrase.code()], phrase.code());
+            assert_eq!(places(chinese), places(&english), "{code}");
+            // A sentence that is one value and nothing else says in its own language what that is about.
+            let words = chinese.as_str().unwrap().replace("{call}", "路");
+            assert!(words.chars().any(|c| c > '\u{2e80}'), "{code}");
         }
     }
 
@@ -175,6 +193,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_page_asks_for_every_module_at_once() {
+        // Else the browser learns of each from the one that imports it, four rounds deep.
+        let page = text("index.html");
+        let asked: BTreeSet<&str> = page
+            .split("<link rel=\"modulepreload\" href=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        let mut there: BTreeSet<&str> = all_modules().into_iter().map(|(path, _)| path).collect();
+        there.remove("app.js");
+        there.extend(["text/en.js", "text/told.js", "text/zh.js"]);
+        assert_eq!(asked, there);
     }
 
     #[test]

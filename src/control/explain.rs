@@ -11,6 +11,7 @@ use crate::model::reason::{Circumstances, Reason, call, reason};
 use crate::model::rule::{ANY, Window, choose, verdicts};
 use crate::model::stream_key::{PushArgs, StreamKey, check_name};
 use crate::model::wire_time;
+use crate::phrases::{Phrase, Said};
 use crate::rpc::journal::Entry;
 use crate::secrets;
 use crate::store::documents::Kind;
@@ -46,6 +47,7 @@ fn notes(app: &App, domains: &[&str], app_name: &str, stream: &str) -> Vec<Value
             "request_id": entry.request_id,
             "action": entry.action,
             "notes": entry.notes,
+            "words": entry.words,
         })
     });
     shown.collect()
@@ -57,24 +59,26 @@ async fn kept_out(app: &App, key: &StreamKey, asked: &str) -> Result<Option<Reas
     let Err(error) = checked else {
         return Ok(None);
     };
-    let cure = match &error {
-        AccessError::Stopped(domain) => call("StartLiveDomain", &[("DomainName", domain)]),
-        AccessError::Store(_) => return Err(Refused::broken(error)),
-        _ => call(
-            "ResumeLiveStream",
-            &[
-                ("DomainName", asked),
-                ("AppName", &key.app),
-                ("StreamName", &key.stream),
-                ("LiveStreamType", "publisher"),
-            ],
-        ),
-    };
-    Ok(Some(Reason {
-        records: false,
-        why: error.to_string(),
-        cure: Some(cure),
-    }))
+    match &error {
+        AccessError::Stopped(domain) => Ok(Some(Reason::no(
+            Phrase::DomainStopped.with([("domain", domain)]),
+            call("StartLiveDomain", &[("DomainName", domain)]),
+        ))),
+        AccessError::Forbidden { stream, until } => Ok(Some(Reason::no(
+            Phrase::StreamForbidden.with([("stream", stream), ("until", until)]),
+            call(
+                "ResumeLiveStream",
+                &[
+                    ("DomainName", asked),
+                    ("AppName", &key.app),
+                    ("StreamName", &key.stream),
+                    ("LiveStreamType", "publisher"),
+                ],
+            ),
+        ))),
+        // The other reasons lie in what a push brings with it.
+        _ => Err(Refused::broken(error)),
+    }
 }
 
 pub(super) async fn explain(ask: Ask) -> Outcome {
@@ -82,13 +86,13 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
     let needed = |name: &str| {
         ask.query(name)
             .map(str::to_owned)
-            .ok_or_else(|| Refused::bad(format!("{name} is missing")))
+            .ok_or_else(|| Refused::missing(name))
     };
     let asked = needed("domain")?.to_ascii_lowercase();
     let (app_name, stream) = (needed("app")?, needed("stream")?);
     check_name("app", &app_name)
         .and_then(|()| check_name("stream", &stream))
-        .map_err(Refused::bad)?;
+        .map_err(|error| Refused::name(&error))?;
     let args = PushArgs::parse(ask.query("args").unwrap_or_default());
     let store = &app.services.store;
     let domain = admission::streaming_domain(&app.services, &asked)
@@ -129,9 +133,7 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
     let publisher = app.hub.find(&key);
     let live_note = publisher.as_ref().and_then(|p| {
         let in_force = p.recorder.rule_in_force();
-        (in_force != choice.winner).then_some(
-            "the stream is live under the rules of its push; a change counts from the next push on",
-        )
+        (in_force != choice.winner).then(|| Said::from(Phrase::RulesOfThePush))
     });
     answer(&json!({
         "domain": asked,
@@ -139,9 +141,14 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         "app": app_name,
         "stream": stream,
         "records": told.records,
-        "why": told.why,
-        "cure": told.cure,
-        "kept_out": kept_out.as_ref().map(|reason| json!({"why": reason.why, "cure": reason.cure})),
+        "why": told.why.to_string(),
+        "cure": told.cure.as_ref().map(ToString::to_string),
+        "words": {"why": told.why, "cure": told.cure, "note": live_note},
+        "kept_out": kept_out.as_ref().map(|reason| json!({
+            "why": reason.why.to_string(),
+            "cure": reason.cure.as_ref().map(ToString::to_string),
+            "words": reason.words(),
+        })),
         "rule": choice.winner,
         "upcoming": choice.upcoming,
         "considered": verdicts(&rules, &app_name, &stream, now).iter().map(|(rule, verdict)| json!({
@@ -158,7 +165,7 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         "bucket": bucket,
         "callbacks": notify.map(|n| json!({"notify_url": n.notify_url.as_deref().map(secrets::url), "on_demand_url": n.on_demand_url.as_deref().map(secrets::url), "status_events": n.need_status_notify})),
         "live": publisher.map(|p| json!({"since": wire_time::to_api(p.since), "recorder": p.recorder.view(), "media": p.facts()})),
-        "note": live_note,
+        "note": live_note.as_ref().map(ToString::to_string),
         "notes": notes(app, &[&asked, &domain], &app_name, &stream),
     }))
 }

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::ask::{Ask, Outcome, Refused, answer, fields};
+use super::call::no_such_action;
 use crate::app::App;
 use crate::faults::{Fault, LIMIT, MAX_DELAY_MS, Point};
+use crate::phrases::Phrase;
 
 /// Takes one fault, or a list of them that replaces all.
 pub(super) async fn arm(ask: Ask) -> Outcome {
@@ -13,12 +15,12 @@ pub(super) async fn arm(ask: Ask) -> Outcome {
         Value::Array(list) => Some(list),
         Value::Object(mut map) if map.contains_key("faults") => match map.remove("faults") {
             Some(Value::Array(list)) => Some(list),
-            _ => return Err(Refused::bad("faults must be a list")),
+            _ => return Err(Refused::bad(Phrase::FaultsAreNoList)),
         },
         single => {
             let fault = checked(app, single)?;
             if app.services.faults.list().len() >= LIMIT {
-                return Err(Refused::bad(format!("at most {LIMIT} faults")));
+                return Err(too_many());
             }
             app.services.faults.add(fault);
             None
@@ -26,7 +28,7 @@ pub(super) async fn arm(ask: Ask) -> Outcome {
     };
     if let Some(list) = list {
         if list.len() > LIMIT {
-            return Err(Refused::bad(format!("at most {LIMIT} faults")));
+            return Err(too_many());
         }
         let faults = list
             .into_iter()
@@ -50,34 +52,34 @@ pub(super) async fn disarm(ask: Ask) -> Outcome {
     armed(&ask.app)
 }
 
+fn too_many() -> Refused {
+    Refused::bad(Phrase::TooManyFaults.with([("most", &LIMIT)]))
+}
+
 /// A fault at a place that exists, doing something.
 fn checked(app: &App, body: Value) -> Result<Fault, Refused> {
     let fault: Fault = fields(body)?;
     if let Point::Action(action) = &fault.at
         && app.gateway.spec.action(action).is_none()
     {
-        let near = app
-            .gateway
-            .spec
-            .closest(action)
-            .map(|n| format!("; did you mean api:{n}?"))
-            .unwrap_or_default();
-        return Err(Refused::bad(format!("there is no action {action}{near}")));
+        let near = app.gateway.spec.closest(action);
+        let near = near.map(|near| format!("api:{near}"));
+        return Err(Refused::bad(no_such_action(action, near.as_deref())));
     }
     if fault.code.is_none() && fault.delay_ms.is_none() {
-        return Err(Refused::bad("a fault needs a code, a delay_ms, or both"));
+        return Err(Refused::bad(Phrase::FaultDoesNothing));
     }
     if fault
         .code
         .as_deref()
         .is_some_and(|c| c.is_empty() || c.len() > 100 || !c.bytes().all(|b| b.is_ascii_graphic()))
     {
-        return Err(Refused::bad("code must be a plain word"));
+        return Err(Refused::bad(Phrase::BadFaultCode));
     }
     if fault.delay_ms.is_some_and(|ms| ms > MAX_DELAY_MS) {
-        return Err(Refused::bad(format!(
-            "delay_ms must be at most {MAX_DELAY_MS}"
-        )));
+        return Err(Refused::bad(
+            Phrase::DelayTooLong.with([("most", &MAX_DELAY_MS)]),
+        ));
     }
     Ok(fault)
 }

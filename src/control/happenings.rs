@@ -15,6 +15,7 @@ use crate::clock::{machine_sleep, machine_timeout};
 use crate::events::{Event, Events, Filter, KEPT, Kind};
 use crate::likeness;
 use crate::model::wire_time;
+use crate::phrases::Phrase;
 use crate::wire::outgoing::{Body, Outgoing};
 
 /// A follower that hears nothing else hears this often that the server is there.
@@ -58,11 +59,16 @@ fn filter(ask: &Ask) -> Result<Filter, Refused> {
         .map(|name| {
             Kind::parse(name).ok_or_else(|| {
                 let known = Kind::ALL.into_iter().map(Kind::as_str);
-                let near = match likeness::closest(known.clone(), name) {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("kinds are {}", known.collect::<Vec<_>>().join(", ")),
-                };
-                Refused::bad(format!("there is no kind {name:?}; {near}"))
+                let kind = format!("{name:?}");
+                Refused::bad(match likeness::closest(known.clone(), name) {
+                    Some(near) => {
+                        Phrase::NoSuchKindButNear.with([("kind", &kind), ("near", &near)])
+                    }
+                    None => {
+                        let kinds = known.collect::<Vec<_>>().join(", ");
+                        Phrase::NoSuchKind.with([("kind", &kind), ("kinds", &kinds)])
+                    }
+                })
             })
         })
         .collect::<Result<_, _>>()?;
@@ -99,7 +105,7 @@ impl Follower {
             } else {
                 ""
             };
-            self.place = if batch.missed {
+            self.place = if batch.missed || self.place == 0 {
                 self.events.first().saturating_sub(1)
             } else {
                 self.place
@@ -180,7 +186,7 @@ pub(super) async fn follow(ask: Ask) -> Outcome {
 
 fn id(name: &str, text: &str) -> Result<u64, Refused> {
     text.parse()
-        .map_err(|_| Refused::bad(format!("{name} must be the id of an event, a whole number")))
+        .map_err(|_| Refused::bad(Phrase::NotAnEventId.with([("name", &name)])))
 }
 
 /// Waits until a number of events has happened.
@@ -195,7 +201,7 @@ pub(super) async fn wait(ask: Ask) -> Outcome {
             .parse()
             .ok()
             .filter(|s| (0.0..=MAX_TIMEOUT_S).contains(s))
-            .ok_or_else(|| Refused::bad("timeout_s must be 0 to 600 seconds"))?,
+            .ok_or_else(|| Refused::bad(Phrase::BadTimeout))?,
     };
     let mut place = match ask.query("since") {
         Some(text) => id("since", text)?,
@@ -230,9 +236,10 @@ pub(super) async fn wait(ask: Ask) -> Outcome {
     if in_time == Some(true) {
         return answer(&told);
     }
-    let why = format!(
-        "{} of {count} such events have happened within {timeout_s} s",
-        found.len()
-    );
-    Err(Refused::new(408, why).with(told))
+    let said = Phrase::TooFewEvents.with([
+        ("found", &found.len()),
+        ("count", &count),
+        ("seconds", &timeout_s),
+    ]);
+    Err(Refused::new(408, said).with(told))
 }

@@ -3,6 +3,7 @@
 use super::ask::{Ask, Refused};
 use super::table::{Field, Kind, field};
 use crate::clock::UnixMs;
+use crate::phrases::Phrase;
 
 /// Rows of a list where nothing is said.
 const USUAL: usize = 100;
@@ -66,6 +67,6 @@ impl Listing {
         };
         read(cursor)
             .map(Some)
-            .ok_or_else(|| Refused::bad("cursor must be `next` of an earlier answer of this list"))
+            .ok_or_else(|| Refused::bad(Phrase::BadCursor))
     }
 }

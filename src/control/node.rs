@@ -7,6 +7,7 @@ use super::clock;
 use crate::actions;
 use crate::app::App;
 use crate::model::wire_time;
+use crate::phrases::Phrase;
 use crate::spec::coverage::Coverage;
 
 /// What `prometheus_client` writes.
@@ -40,7 +41,7 @@ async fn parts(app: &App) -> (bool, Value, Value) {
 /// Publishers are taken.
 pub(super) async fn ready(ask: Ask) -> Outcome {
     if ask.app.hub.is_stopping() {
-        return Err(Refused::new(503, "the service stops").with(json!({"status": "stopping"})));
+        return Err(Refused::new(503, Phrase::ServiceStops).with(json!({"status": "stopping"})));
     }
     // Nodes share their database: were each of them unready without it, no node would be left to push to. Streams go on meanwhile.
     if ask.app.services.store.member().is_some() {
@@ -51,7 +52,7 @@ pub(super) async fn ready(ask: Ask) -> Outcome {
         return answer(&json!({"status": "ready"}));
     }
     let told = json!({"status": "degraded", "database": database, "object_store": objects});
-    Err(Refused::new(503, "a part of the service does not answer").with(told))
+    Err(Refused::new(503, Phrase::PartIsAway).with(told))
 }
 
 pub(super) async fn health(ask: Ask) -> Outcome {
@@ -80,7 +81,7 @@ pub(super) async fn health(ask: Ask) -> Outcome {
     if healthy {
         answer(&value)
     } else {
-        Err(Refused::new(503, "a part of the service does not answer").with(value))
+        Err(Refused::new(503, Phrase::PartIsAway).with(value))
     }
 }
 

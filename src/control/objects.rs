@@ -8,6 +8,7 @@ use super::watch::unseen;
 use crate::model::wire_time;
 use crate::objects::folder::Acl;
 use crate::objects::look::Object;
+use crate::phrases::Phrase;
 
 /// Keys of a page where nothing is said.
 const USUAL: u64 = 100;
@@ -52,8 +53,7 @@ struct Access {
 pub(super) async fn set_acl(ask: Ask) -> Outcome {
     let Access { acl } = ask.fields()?;
     let wanted = Acl::parse(&acl).filter(|acl| *acl != Acl::Default);
-    let wanted = wanted
-        .ok_or_else(|| Refused::bad("acl must be private, public-read or public-read-write"))?;
+    let wanted = wanted.ok_or_else(|| Refused::bad(Phrase::BadAcl))?;
     let bucket = ask.part(0);
     let objects = &ask.app.services.objects;
     objects
@@ -66,11 +66,11 @@ pub(super) async fn set_acl(ask: Ask) -> Outcome {
 /// A page of the objects that begin with a prefix.
 pub(super) async fn list(ask: Ask) -> Outcome {
     let bucket = ask.query("bucket");
-    let bucket = bucket.ok_or_else(|| Refused::bad("bucket is missing"))?;
+    let bucket = bucket.ok_or_else(|| Refused::missing("bucket"))?;
     let folded = match ask.query("delimiter") {
         None => false,
         Some("/") => true,
-        Some(_) => return Err(Refused::bad("delimiter must be / or absent")),
+        Some(_) => return Err(Refused::bad(Phrase::BadDelimiter)),
     };
     let limit = ask.number("limit", 1..=MOST)?.unwrap_or(USUAL);
     let page = ask.app.services.objects.page(
@@ -91,10 +91,7 @@ pub(super) async fn list(ask: Ask) -> Outcome {
 
 /// What is known of one object.
 pub(super) async fn one(ask: Ask) -> Outcome {
-    let needed = |name: &str| {
-        ask.query(name)
-            .ok_or_else(|| Refused::bad(format!("{name} is missing")))
-    };
+    let needed = |name: &str| ask.query(name).ok_or_else(|| Refused::missing(name));
     let (bucket, key) = (needed("bucket")?, needed("key")?);
     let facts = ask.app.services.objects.facts(bucket, key).await;
     let facts = facts.map_err(unseen)?;

@@ -39,7 +39,18 @@ pub(super) fn document(routes: &[Route], server: &str) -> Value {
             "schemas": {
                 "Refusal": {
                     "type": "object",
-                    "properties": {"error": {"type": "string", "description": "what is wrong, and what to do"}},
+                    "properties": {
+                        "error": {"type": "string", "description": "what is wrong, and what to do"},
+                        "words": {
+                            "type": "object",
+                            "description": "the same for whoever words it in another language; absent of a failure of the server's",
+                            "properties": {"error": {
+                                "type": "object",
+                                "properties": {"code": {"type": "string"}, "values": {"type": "object", "additionalProperties": {"type": "string"}}},
+                                "required": ["code", "values"],
+                            }},
+                        },
+                    },
                     "required": ["error"],
                 },
             },

@@ -50,9 +50,9 @@ async fn respond(app: Arc<App>, parts: HttpParts, body: Incoming) -> Outcome {
             }
             None => "this port is for the other nodes; on other machines they need --cluster-token",
         };
-        return Err(Refused::new(401, why));
+        return Err(Refused::plain(401, why));
     }
-    let nothing = || Refused::new(404, "nodes ask for nothing of that name");
+    let nothing = || Refused::plain(404, "nodes ask for nothing of that name");
     let query: Vec<(String, String)> = url::form_urlencoded::parse(parts.query.as_bytes())
         .into_owned()
         .collect();
@@ -62,11 +62,11 @@ async fn respond(app: Arc<App>, parts: HttpParts, body: Incoming) -> Outcome {
             let verb = path.strip_prefix("/node/").ok_or_else(nothing)?;
             let nodes = app.nodes().ok_or_else(nothing)?;
             let Incoming::Kept(body) = body else {
-                return Err(Refused::new(413, "the body is too long"));
+                return Err(Refused::plain(413, "the body is too long"));
             };
-            let args: Value = serde_json::from_slice(&body).map_err(Refused::bad)?;
+            let args: Value = serde_json::from_slice(&body).map_err(|error| Refused::plain(400, error))?;
             let done = nodes.obey(verb, args).await;
-            answered(&done.map_err(|why| Refused::new(409, why))?)
+            answered(&done.map_err(|why| Refused::plain(409, why))?)
         }
         ("GET", path) => {
             let Found::Route(route, open) = find(ROUTES, "GET", path) else {
@@ -96,7 +96,7 @@ fn stream_of(app: &App, query: &[(String, String)]) -> Outcome {
     let key = StreamKey::new(text("domain"), text("app"), text("stream"));
     let publisher = app.hub.find(&key);
     let publisher =
-        publisher.ok_or_else(|| Refused::new(404, format!("{key} is not live here")))?;
+        publisher.ok_or_else(|| Refused::plain(404, format!("{key} is not live here")))?;
     let mut reader = publisher.fanout.tape(Form::Flv, Coding::Plain).read();
     let mut out = Sending::default();
     let made = stream::poll_fn(move |context| {

@@ -11,6 +11,7 @@ use crate::media::hls::encode_uri_path;
 use crate::model::event::{Delivery, seconds};
 use crate::model::object_name::public_url;
 use crate::model::wire_time;
+use crate::phrases::Phrase;
 use crate::secrets;
 use crate::site::addresses::Seen;
 use crate::store::callbacks::Attempt;
@@ -36,15 +37,18 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     let listing = Listing::of(&ask)?;
     let after = listing.place(session_place)?;
     let store = &ask.app.services.store;
-    let (sessions, total) = store
+    // One more than is shown tells whether there are more.
+    let (mut sessions, total) = store
         .session_list(
             &listed(&listing),
             ask.query("session"),
             after,
-            listing.limit as u64,
+            listing.limit as u64 + 1,
         )
         .await
         .map_err(Refused::broken)?;
+    let more = sessions.len() > listing.limit;
+    sessions.truncate(listing.limit);
     let ids: Vec<String> = sessions.iter().map(|session| session.id.clone()).collect();
     let slices = store.slice_counts(&ids).await.map_err(Refused::broken)?;
     let mut files = store
@@ -53,7 +57,7 @@ pub(super) async fn list(ask: Ask) -> Outcome {
         .map_err(Refused::broken)?;
     let next = sessions
         .last()
-        .filter(|_| sessions.len() == listing.limit)
+        .filter(|_| more)
         .map(|last| format!("{}.{}", last.started_at, last.id));
     let seen = ask.seen();
     let mut shown = Vec::with_capacity(sessions.len());
@@ -100,22 +104,20 @@ pub(super) async fn callbacks(ask: Ask) -> Outcome {
     let before = listing.place(|cursor| cursor.parse().ok())?;
     let state = match ask.query("state") {
         None => None,
-        Some(word) => Some(
-            Delivery::parse(word)
-                .ok_or_else(|| Refused::bad("state must be pending, success or failed"))?,
-        ),
+        Some(word) => {
+            Some(Delivery::parse(word).ok_or_else(|| Refused::bad(Phrase::BadCallbackState))?)
+        }
     };
-    let (rows, total) = ask
+    let (mut rows, total) = ask
         .app
         .services
         .store
-        .callback_list(&listed(&listing), state, before, listing.limit as u64)
+        .callback_list(&listed(&listing), state, before, listing.limit as u64 + 1)
         .await
         .map_err(Refused::broken)?;
-    let next = rows
-        .last()
-        .filter(|_| rows.len() == listing.limit)
-        .map(|last| last.id.to_string());
+    let more = rows.len() > listing.limit;
+    rows.truncate(listing.limit);
+    let next = rows.last().filter(|_| more).map(|last| last.id.to_string());
     let shown: Vec<Value> = rows
         .into_iter()
         .map(|row| {

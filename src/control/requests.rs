@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Outcome, Refused, answer};
+use super::ask::{Ask, Outcome, answer};
 use super::listing::Listing;
 use super::peer;
 use crate::app::App;
@@ -70,11 +70,7 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     let own = ask.app.addresses().node.as_str();
     let place = places.get(own).or(places.get("")).copied();
     let (action, id) = (ask.query("action"), ask.query("request_id"));
-    let problems = match ask.query("problems") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Refused::bad("problems must be true or false")),
-    };
+    let problems = ask.switch("problems")?;
     let is_wanted = |entry: &Entry<'_>| {
         let param = |wanted: &str| {
             let found = entry.params.iter().find(|(name, _)| name == wanted);

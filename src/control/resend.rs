@@ -6,6 +6,7 @@ use super::ask::{Ask, Outcome, Refused, answer};
 use crate::ids;
 use crate::model::event::Delivery;
 use crate::notify::sign;
+use crate::phrases::Phrase;
 
 /// Bytes of the address that a changed copy goes to.
 const MOST_URL: usize = 2_048;
@@ -21,7 +22,11 @@ struct Change {
 fn number(ask: &Ask) -> Result<i64, Refused> {
     ask.part(0)
         .parse()
-        .map_err(|_| Refused::bad("the callback's id is a number"))
+        .map_err(|_| Refused::bad(Phrase::BadCallbackId))
+}
+
+fn gone(id: i64) -> Refused {
+    Refused::new(404, Phrase::NoSuchCallback.with([("id", &id)]))
 }
 
 fn check_url(url: &str) -> Result<(), Refused> {
@@ -30,9 +35,9 @@ fn check_url(url: &str) -> Result<(), Refused> {
     if good && url.len() <= MOST_URL {
         return Ok(());
     }
-    Err(Refused::bad(format!(
-        "url must be an http or https address of at most {MOST_URL} bytes"
-    )))
+    Err(Refused::bad(
+        Phrase::BadReceiver.with([("most", &MOST_URL)]),
+    ))
 }
 
 /// Sends a callback once more and waits for it. Changed, it is a copy with a number of its own, which is sent although the first one is
@@ -43,13 +48,13 @@ pub(super) async fn replay(ask: Ask) -> Outcome {
     let Change { url, body } = ask.fields()?;
     let found = services.store.find_callback(id).await;
     let row = found.map_err(Refused::broken)?;
-    let row = row.ok_or_else(|| Refused::new(404, format!("there is no callback {id}")))?;
+    let row = row.ok_or_else(|| gone(id))?;
     let busy = services.clock.busy();
     let sent = if url.is_none() && body.is_none() {
         if row.state == Delivery::Pending {
             return Err(Refused::new(
                 409,
-                format!("callback {id} is still being sent"),
+                Phrase::CallbackIsBeingSent.with([("id", &id)]),
             ));
         }
         services.notifier.replay(busy, id);
@@ -72,7 +77,7 @@ pub(super) async fn replay(ask: Ask) -> Outcome {
         let now = services.clock.now();
         let copied = services.store.copy_callback(id, change, name, now).await;
         let copy = copied.map_err(Refused::broken)?;
-        let copy = copy.ok_or_else(|| Refused::new(404, format!("there is no callback {id}")))?;
+        let copy = copy.ok_or_else(|| gone(id))?;
         services.notifier.wake(busy);
         copy
     };

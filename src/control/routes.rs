@@ -593,6 +593,12 @@ pub static ROUTES: &[Route] = &[
             field("why", Kind::Text, "why, or why not").needed(),
             field("cure", Kind::Text, "what to do where it would not be"),
             field(
+                "words",
+                Kind::Object,
+                "`why`, `cure` and `note` as codes with values, for whoever words them in another language",
+            )
+            .needed(),
+            field(
                 "kept_out",
                 Kind::Object,
                 "`why` the stream or its domain is kept out (ForbidLiveStream, StopLiveDomain), and the `cure`",

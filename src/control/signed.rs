@@ -37,10 +37,7 @@ pub(super) async fn address(
 
 /// Signs the address of any object.
 pub(super) async fn sign(ask: Ask) -> Outcome {
-    let needed = |name: &str| {
-        ask.query(name)
-            .ok_or_else(|| Refused::bad(format!("{name} is missing")))
-    };
+    let needed = |name: &str| ask.query(name).ok_or_else(|| Refused::missing(name));
     let (bucket, key) = (needed("bucket")?, needed("key")?);
     let url = address(&ask.app, &ask.seen(), bucket, key).await;
     let url = url.ok_or_else(|| Refused::broken("no key is there that could sign"))?;

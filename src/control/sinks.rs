@@ -11,6 +11,7 @@ use super::listing::Listing;
 use crate::clock::machine_sleep;
 use crate::model::stream_key::check_name;
 use crate::model::wire_time;
+use crate::phrases::Phrase;
 use crate::sinks::{BODY_KEPT, HEADERS_KEPT, Received, Told, View};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::{Body, Outgoing};
@@ -22,7 +23,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 
 fn name(ask: &Ask) -> Result<String, Refused> {
     let name = ask.part(0);
-    check_name("the sink's name", name).map_err(Refused::bad)?;
+    check_name("the sink's name", name).map_err(|error| Refused::name(&error))?;
     Ok(name.to_owned())
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn receive(ask: Ask) -> Outcome {
         size: body.len(),
     };
     let told = ask.app.sinks.receive(&name, request);
-    let told = told.map_err(|why| Refused::new(507, why))?;
+    let told = told.map_err(|why| Refused::new(507, Phrase::SinksAreFull.with([("why", &why)])))?;
     if told.delay_ms > 0 {
         machine_sleep(Duration::from_millis(told.delay_ms)).await;
     }
@@ -170,13 +171,13 @@ pub(super) async fn tell(ask: Ask) -> Outcome {
     let wanted: Wanted = ask.fields()?;
     let status = wanted.status.unwrap_or(200);
     if !(200..=599).contains(&status) {
-        return Err(Refused::bad("status must be 200 to 599"));
+        return Err(Refused::bad(Phrase::BadSinkStatus));
     }
     let delay_ms = wanted.delay_ms.unwrap_or(0);
     if delay_ms > MAX_DELAY_MS {
-        return Err(Refused::bad(format!(
-            "delay_ms must be at most {MAX_DELAY_MS}"
-        )));
+        return Err(Refused::bad(
+            Phrase::DelayTooLong.with([("most", &MAX_DELAY_MS)]),
+        ));
     }
     let body = match wanted.body {
         None | Some(Value::Null) => String::new(),
@@ -184,17 +185,15 @@ pub(super) async fn tell(ask: Ask) -> Outcome {
         Some(value) => value.to_string(),
     };
     if body.len() > MAX_ANSWER {
-        return Err(Refused::bad(format!(
-            "body must have at most {MAX_ANSWER} bytes"
-        )));
+        return Err(Refused::bad(
+            Phrase::SinkAnswerTooLong.with([("most", &MAX_ANSWER)]),
+        ));
     }
     let plain = |text: &String| {
         (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
     };
     if !wanted.content_type.as_ref().is_none_or(plain) {
-        return Err(Refused::bad(
-            "content_type must be 1 to 200 visible ASCII characters",
-        ));
+        return Err(Refused::bad(Phrase::BadSinkContentType));
     }
     let told = Told {
         status,
@@ -204,7 +203,7 @@ pub(super) async fn tell(ask: Ask) -> Outcome {
     };
     let shown = json!({"sink": name, "answer": shown_answer(&told)});
     let done = ask.app.sinks.tell(&name, told);
-    done.map_err(|why| Refused::new(507, why))?;
+    done.map_err(|why| Refused::new(507, Phrase::SinksAreFull.with([("why", &why)])))?;
     answer(&shown)
 }
 

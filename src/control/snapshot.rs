@@ -31,6 +31,7 @@ use crate::model::domain::Tag;
 use crate::model::forbidden::Forbidden;
 use crate::objects::Store as ObjectStore;
 use crate::objects::folder::{Acl, Draft, FolderError, FolderStore, NewObject, Replace};
+use crate::phrases::Phrase;
 use crate::services::Services;
 use crate::store::change::{Looks, View};
 use crate::store::documents::Kind;
@@ -76,8 +77,7 @@ pub(super) async fn export(ask: Ask) -> Outcome {
     let folder = embedded(&services).cloned();
     let with_objects = ask.switch("objects")?;
     if with_objects && folder.is_none() {
-        let why = "recordings go to an outside store, and its objects stay there";
-        return Err(Refused::bad(why));
+        return Err(Refused::bad(Phrase::ObjectsAreElsewhere));
     }
     let buckets = match &folder {
         Some(folder) => folder.list_buckets().await.map_err(Refused::broken)?,
@@ -149,7 +149,7 @@ async fn spooled(ask: &mut Ask) -> Result<std::fs::File, Refused> {
     let folder = ask.app.config.data_dir.clone();
     let path = folder.join(format!("snapshot-{}", ids::nonce()));
     let full =
-        |error: io::Error| Refused::new(507, format!("the data folder takes no more: {error}"));
+        |error: io::Error| Refused::new(507, Phrase::NoRoomForSnapshot.with([("why", &error)]));
     let file = std::fs::File::options()
         .read(true)
         .write(true)
@@ -161,12 +161,13 @@ async fn spooled(ask: &mut Ask) -> Result<std::fs::File, Refused> {
     match &mut ask.body {
         Incoming::Stream(pieces) => {
             while let Some(piece) = pieces.recv().await {
-                let piece = piece.map_err(|e| Refused::bad(format!("the body broke off: {e}")))?;
+                let piece =
+                    piece.map_err(|e| Refused::bad(Phrase::BodyBrokeOff.with([("why", &e)])))?;
                 file.write_all(&piece).await.map_err(full)?;
             }
         }
         Incoming::Kept(bytes) => file.write_all(bytes).await.map_err(full)?,
-        Incoming::TooLong => return Err(Refused::new(413, "the body is too long")),
+        Incoming::TooLong => return Err(Refused::new(413, Phrase::SnapshotTooLong)),
     }
     file.flush().await.map_err(full)?;
     file.rewind().await.map_err(full)?;
@@ -187,7 +188,7 @@ async fn read_through<T: Taker + Send + 'static>(
     reading
         .await
         .map_err(Refused::broken)?
-        .map_err(|why: String| Refused::bad(format!("the body is no snapshot: {why}")))
+        .map_err(|why: String| Refused::bad(Phrase::BodyIsNoSnapshot.with([("why", &why)])))
 }
 
 /// Puts a snapshot in place of the state there is. Stored objects stay, unless it brings its own.
@@ -201,22 +202,16 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
     let brings_objects = checked.objects > 0;
     let snapshot: Snapshot = fields(Value::Object(settings))?;
     if snapshot.localyun != Some(FORM) {
-        return Err(Refused::bad(
-            r#"a snapshot says "localyun": 1; this one does not"#,
-        ));
+        return Err(Refused::bad(Phrase::SnapshotHasNoForm));
     }
-    let mut state = check::checked(snapshot, now).map_err(Refused::bad)?;
+    let mut state = check::checked(snapshot, now)
+        .map_err(|why| Refused::bad(Phrase::BadSnapshot.with([("why", &why)])))?;
     if brings_objects && embedded(services).is_none() {
-        return Err(Refused::bad(
-            "the snapshot brings objects, and recordings go to an outside store here",
-        ));
+        return Err(Refused::bad(Phrase::SnapshotBringsObjects));
     }
     let live = app.hub.live().await.map_err(Refused::broken)?;
     if !live.is_empty() {
-        return Err(Refused::new(
-            409,
-            "streams are being published; end them first",
-        ));
+        return Err(Refused::new(409, Phrase::StreamsAreLive));
     }
     make_buckets(services, &state, true).await?;
     let store = &services.store;
@@ -360,10 +355,8 @@ async fn make_buckets(services: &Services, state: &State, anew: bool) -> Result<
             .map_err(|error| {
                 Refused::new(
                     error.status,
-                    format!(
-                        "the bucket {} cannot be made: {}",
-                        rule.oss_bucket, error.message
-                    ),
+                    Phrase::BucketNotMade
+                        .with([("bucket", &rule.oss_bucket), ("why", &error.message)]),
                 )
             })?;
     }
@@ -457,19 +450,23 @@ pub(super) async fn seed(mut ask: Ask) -> Outcome {
     match &mut ask.body {
         Incoming::Stream(pieces) => {
             while let Some(piece) = pieces.recv().await {
-                let piece = piece.map_err(|e| Refused::bad(format!("the body broke off: {e}")))?;
+                let piece =
+                    piece.map_err(|e| Refused::bad(Phrase::BodyBrokeOff.with([("why", &e)])))?;
                 if text.len() + piece.len() > SEED_LIMIT {
-                    return Err(Refused::new(413, "a seed has at most 64 MiB"));
+                    return Err(Refused::new(413, Phrase::SeedTooLong));
                 }
                 text.extend_from_slice(&piece);
             }
         }
         Incoming::Kept(bytes) => text.extend_from_slice(bytes),
-        Incoming::TooLong => return Err(Refused::new(413, "a seed has at most 64 MiB")),
+        Incoming::TooLong => return Err(Refused::new(413, Phrase::SeedTooLong)),
     }
-    let text = std::str::from_utf8(&text).map_err(Refused::bad)?;
+    let text = std::str::from_utf8(&text)
+        .map_err(|error| Refused::bad(Phrase::BodyIsNoJson.with([("why", &error)])))?;
     let services = &ask.app.services;
-    apply_seed(services, text).await.map_err(Refused::bad)?;
+    apply_seed(services, text)
+        .await
+        .map_err(|why| Refused::bad(Phrase::BadSeed.with([("why", &why)])))?;
     ask.app.gateway.context.roles.forget();
     let rules = services.store.all_rules().len();
     tell(services, "seeded", rules);

@@ -17,6 +17,7 @@ use crate::live::hub::{Live, Publisher};
 use crate::model::event;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time;
+use crate::phrases::Phrase;
 use crate::publisher::{Clip, PublishPlan, publish as run_publisher};
 
 /// The place behind a stream, as `next` has it and `cursor` brings it back: no name holds a slash.
@@ -238,6 +239,11 @@ fn live() -> String {
     "live".to_owned()
 }
 
+/// Why a push of our own did not get through.
+fn failed(why: impl std::fmt::Display) -> Refused {
+    Refused::bad(Phrase::PublishFailed.with([("why", &why)]))
+}
+
 /// Publishes a clip through the RTMP port, as any client would.
 pub(super) async fn publish(ask: Ask) -> Outcome {
     let wanted: Publish = ask.fields()?;
@@ -250,7 +256,7 @@ pub(super) async fn publish(ask: Ask) -> Outcome {
             // However long a file system takes, other requests are served meanwhile.
             let read = tokio::task::spawn_blocking(move || Clip::regular_file(&path)).await;
             read.map_err(Refused::broken)?
-                .map_err(|error| Refused::bad(format!("clip: {error}")))?
+                .map_err(|error| Refused::bad(Phrase::BadClip.with([("why", &error)])))?
         }
     };
     let speed = wanted.speed.unwrap_or(1.0);
@@ -259,9 +265,7 @@ pub(super) async fn publish(ask: Ask) -> Outcome {
             .seconds
             .is_some_and(|s| !(0.0..=604_800.0).contains(&s))
     {
-        return Err(Refused::bad(
-            "speed must be 0 to 1000 and seconds 0 to 604800",
-        ));
+        return Err(Refused::bad(Phrase::BadPace));
     }
     // As fast as it goes and without an end would fill the disk.
     let seconds = match wanted.seconds {
@@ -278,7 +282,7 @@ pub(super) async fn publish(ask: Ask) -> Outcome {
     if app.hub.find(&key).is_some() {
         return Err(Refused::new(
             409,
-            format!("{key} is being published already"),
+            Phrase::StreamIsLive.with([("stream", &key)]),
         ));
     }
     let plan = PublishPlan {
@@ -297,7 +301,7 @@ pub(super) async fn publish(ask: Ask) -> Outcome {
     };
     let mut run = tokio::spawn(async move { run_publisher(plan, CancellationToken::new()).await });
     if wanted.wait {
-        let done = run.await.map_err(Refused::broken)?.map_err(Refused::bad)?;
+        let done = run.await.map_err(Refused::broken)?.map_err(failed)?;
         return answer(
             &json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}),
         );
@@ -309,7 +313,7 @@ pub(super) async fn publish(ask: Ask) -> Outcome {
             return answer(&json!({"publishing": key.to_string()}));
         }
         if let Some(ended) = clock::machine_timeout(Duration::from_millis(5), &mut run).await {
-            let done = ended.map_err(Refused::broken)?.map_err(Refused::bad)?;
+            let done = ended.map_err(Refused::broken)?.map_err(failed)?;
             return answer(
                 &json!({"published": key.to_string(), "media_ms": done.media_ms, "messages": done.messages, "bytes": done.bytes}),
             );
@@ -338,7 +342,10 @@ pub(super) async fn end(ask: Ask) -> Outcome {
             let why = "the stream was ended by hand";
             let cut = app.hub.cut_everywhere(|live| live.key == key, why).await;
             if cut.map_err(Refused::broken)? == 0 {
-                return Err(Refused::new(404, format!("{key} is not being published")));
+                return Err(Refused::new(
+                    404,
+                    Phrase::NotPublished.with([("stream", &key)]),
+                ));
             }
         }
     }

@@ -12,6 +12,7 @@ use sha2::Sha256;
 
 use super::ask::{Ask, Outcome, Refused, answer};
 use crate::clock::machine_now;
+use crate::phrases::Phrase;
 use crate::site;
 
 const GOOD_FOR_MS: i64 = 3_600_000;
@@ -68,7 +69,7 @@ fn is_good(key: &[u8], path: &str, query: &str, now: i64) -> bool {
 /// Refuses a request for media from who may not have it: the page of another site, and where there is a token, who has neither it nor a ticket.
 pub(super) fn admit(ask: &Ask) -> Result<(), Refused> {
     if site::is_foreign_page(&ask.parts) {
-        return Err(Refused::new(403, "pages of other sites get no media"));
+        return Err(Refused::new(403, Phrase::ForeignMedia));
     }
     let token = ask.app.config.control_token.as_deref();
     if token.is_none_or(|token| super::is_told(token, &ask.parts)) {
@@ -79,10 +80,7 @@ pub(super) fn admit(ask: &Ask) -> Result<(), Refused> {
     if good {
         return Ok(());
     }
-    Err(Refused::new(
-        401,
-        "send the control token as a bearer token, or a ticket of POST /_localyun/ui/ticket",
-    ))
+    Err(Refused::new(401, Phrase::TicketMissing))
 }
 
 #[derive(serde::Deserialize)]
@@ -98,9 +96,7 @@ pub(super) async fn give(ask: Ask) -> Outcome {
         || !PATHS.iter().any(|known| path.starts_with(known))
         || path.contains("&ticket=")
     {
-        return Err(Refused::bad(
-            "path must be one of ui/object, ui/play and ui/live with its query",
-        ));
+        return Err(Refused::bad(Phrase::BadTicketPath));
     }
     let url = key().and_then(|key| ticketed(key, &path, machine_now()));
     let url = url.ok_or_else(|| Refused::broken("the system gives no randomness"))?;

@@ -22,6 +22,7 @@ use crate::media::hls::read::{Entry, entries as listed_in, resolve};
 use crate::media::playable::{Container, Playable};
 use crate::model::stream_key::StreamKey;
 use crate::objects::look::{Content, LookError, Object};
+use crate::phrases::Phrase;
 use crate::wire::outgoing::{Body, Outgoing};
 
 /// Recordings that are made playable at a time: each holds some megabytes.
@@ -36,19 +37,24 @@ const MOST_PLAYLIST: u64 = 16 << 20;
 const SANDBOX: &str = "default-src 'none'; sandbox";
 
 pub(super) fn unseen(error: LookError) -> Refused {
-    let status = match error {
-        LookError::NoSuchBucket(_) | LookError::NoSuchKey(_) => 404,
-        LookError::Refused(_) => 403,
-        LookError::Failed(_) => 502,
+    let (status, said) = match &error {
+        LookError::NoSuchBucket(name) => (404, Phrase::NoSuchBucket.with([("name", name)])),
+        LookError::NoSuchKey(name) => (404, Phrase::NoSuchObject.with([("name", name)])),
+        LookError::Refused(why) => (403, Phrase::StoreRefuses.with([("why", why)])),
+        LookError::Failed(why) => (502, Phrase::StoreFails.with([("why", why)])),
     };
-    Refused::new(status, error)
+    Refused::new(status, said)
+}
+
+fn not_playable(why: impl std::fmt::Display) -> Refused {
+    Refused::new(415, Phrase::NotPlayable.with([("why", &why)]))
 }
 
 fn named(ask: &Ask) -> Result<(String, String), Refused> {
     let needed = |name: &str| {
         ask.query(name)
             .map(str::to_owned)
-            .ok_or_else(|| Refused::bad(format!("{name} is missing")))
+            .ok_or_else(|| Refused::missing(name))
     };
     Ok((needed("bucket")?, needed("key")?))
 }
@@ -197,9 +203,9 @@ impl Making {
             let piece = piece.map_err(Refused::broken)?;
             match &mut self.source {
                 Source::Fragments(_) => sink(piece),
-                Source::Other(_, playable) => playable
-                    .feed(&piece, &mut sink)
-                    .map_err(|error| Refused::new(415, error))?,
+                Source::Other(_, playable) => {
+                    playable.feed(&piece, &mut sink).map_err(not_playable)?
+                }
             }
             return Ok(());
         }
@@ -221,16 +227,11 @@ impl Making {
         match &mut self.source {
             Source::Fragments(_) => Ok(()),
             Source::Other(_, playable) => {
-                playable
-                    .finish(&mut sink)
-                    .map_err(|error| Refused::new(415, error))?;
+                playable.finish(&mut sink).map_err(not_playable)?;
                 if playable.has_begun() {
                     Ok(())
                 } else {
-                    Err(Refused::new(
-                        415,
-                        "there is nothing in it that can be played",
-                    ))
+                    Err(Refused::new(415, Phrase::NothingPlayable))
                 }
             }
         }
@@ -242,7 +243,7 @@ fn entries(playlist: &str, key: &str, from: usize) -> Result<Source, Refused> {
     let listed: Vec<Entry<'_>> = listed_in(playlist).collect();
     let place = |uri: &str| {
         resolve(key, uri)
-            .ok_or_else(|| Refused::new(415, format!("{uri} lies outside of this bucket")))
+            .ok_or_else(|| Refused::new(415, Phrase::OutsideOfBucket.with([("uri", &uri)])))
     };
     let mut keys = VecDeque::new();
     let mut map = None;
@@ -258,7 +259,7 @@ fn entries(playlist: &str, key: &str, from: usize) -> Result<Source, Refused> {
         keys.push_back(place(entry.uri)?);
     }
     if keys.is_empty() {
-        return Err(Refused::new(415, "the playlist has no such entry"));
+        return Err(Refused::new(415, Phrase::NoSuchEntry));
     }
     Ok(match map {
         Some(_) => Source::Fragments(keys),
@@ -282,7 +283,7 @@ async fn source(app: &App, bucket: &str, key: &str, from: usize) -> Result<Sourc
             let objects = &app.services.objects;
             let size = objects.facts(bucket, key).await.map_err(unseen)?.size;
             if size > MOST_PLAYLIST {
-                return Err(Refused::new(413, "the playlist is longer than 16 MiB"));
+                return Err(Refused::new(413, Phrase::PlaylistTooLong));
             }
             let mut content = objects
                 .content(bucket, key, 0, size)
@@ -294,10 +295,7 @@ async fn source(app: &App, bucket: &str, key: &str, from: usize) -> Result<Sourc
             }
             entries(&String::from_utf8_lossy(&text), key, from)
         }
-        _ => Err(Refused::new(
-            415,
-            "only .flv, .ts and .m3u8 are made playable; everything else is at ui/object",
-        )),
+        _ => Err(Refused::new(415, Phrase::NotMadePlayable)),
     }
 }
 
@@ -307,7 +305,7 @@ pub(super) async fn play(ask: Ask) -> Outcome {
     let (bucket, key) = named(&ask)?;
     let from = ask.number("from", 0..=1_000_000)?.unwrap_or(0);
     let turn = PLAYING.try_acquire();
-    let turn = turn.map_err(|_| Refused::new(503, "16 recordings are being played already"))?;
+    let turn = turn.map_err(|_| Refused::new(503, Phrase::TooManyPlay))?;
     let source = source(
         &ask.app,
         &bucket,
@@ -344,16 +342,14 @@ pub(super) async fn play(ask: Ask) -> Outcome {
 /// it, and no count is made of it.
 pub(super) async fn live(ask: Ask) -> Outcome {
     ticket::admit(&ask)?;
-    let needed = |name: &str| {
-        ask.query(name)
-            .ok_or_else(|| Refused::bad(format!("{name} is missing")))
-    };
+    let needed = |name: &str| ask.query(name).ok_or_else(|| Refused::missing(name));
     let domain = needed("domain")?.to_ascii_lowercase();
     let key = StreamKey::new(&domain, needed("app")?, needed("stream")?);
     let publisher = ask.app.hub.find(&key);
-    let publisher = publisher.ok_or_else(|| Refused::new(404, format!("{key} is not live")))?;
+    let publisher = publisher
+        .ok_or_else(|| Refused::new(404, Phrase::StreamIsNotLive.with([("stream", &key)])))?;
     let turn = WATCHING.try_acquire();
-    let turn = turn.map_err(|_| Refused::new(503, "64 live streams are being watched already"))?;
+    let turn = turn.map_err(|_| Refused::new(503, Phrase::TooManyWatch))?;
     let mut reader = publisher.fanout.tape(Form::Mp4, Coding::Plain).read();
     let mut out = Sending::default();
     let made = stream::poll_fn(move |context| {

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::search::{Found, Mistake, Tried, each, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
+use crate::phrases::{Phrase, Said};
 use crate::rpc::signature_v3::{self, ALGORITHM, Authorization};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pairs, parse_pairs};
@@ -301,55 +302,55 @@ impl Way {
 fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     let mut list: Vec<Mistake<Way>> = Vec::with_capacity(128);
     list.push(Mistake::new(
-        "the key is the secret and a `&`; ACS3 takes the secret alone",
+        Phrase::KeyWithAnd,
         |way: &mut Way| way.key_ends_with_and = true,
     ));
     list.extend(each(
         [
-            (Host::WithoutPort, "host is signed without its port"),
-            (Host::Port80, "host is signed with port 80"),
-            (Host::Port443, "host is signed with port 443"),
+            (Host::WithoutPort, Phrase::HostWithoutPort),
+            (Host::Port80, Phrase::HostWithPort80),
+            (Host::Port443, Phrase::HostWithPort443),
         ],
         |way: &mut Way, host| way.host = host,
     ));
     list.extend(each(Verb::WRONG, |way: &mut Way, verb| way.verb = verb));
     for (spelling, words) in Spelling::WRONG {
         list.push(Mistake::new(
-            format!("the query's names and values are {words}"),
+            Phrase::QueryValuesWrong.around([], "how", vec![words.into()]),
             move |way: &mut Way| way.spelling = spelling,
         ));
     }
     list.extend(each(Order::WRONG, |way: &mut Way, order| way.order = order));
     list.extend(each([
-        (Taken::Nothing, "the parameters of the query are left out"),
+        (Taken::Nothing, Phrase::QueryLeftOut),
         (
             Taken::WithForm,
-            "the parameters of the form stand in the canonical query; they take part by the hash of the body only",
+            Phrase::FormInCanonicalQuery,
         ),
         (
             Taken::WithoutEmpty,
-            "parameters with an empty value are left out",
+            Phrase::EmptyLeftOut,
         ),
     ], |way: &mut Way, taken| way.taken = taken));
     list.extend(each([
         (
             Headers::Sorted,
-            "the headers were signed in sorted order, but SignedHeaders lists them in another one",
+            Phrase::HeadersSorted,
         ),
         (
             Headers::LinesSorted,
-            "the header lines are sorted, but not in the order of SignedHeaders",
+            Phrase::HeaderLinesSorted,
         ),
         (
             Headers::ListSorted,
-            "SignedHeaders was signed in another order than it was sent",
+            Phrase::SignedHeadersSorted,
         ),
     ], |way: &mut Way, headers| way.headers = headers));
     list.extend(each(
         [
-            (Values::Lower, "the header values are in lower case"),
-            (Values::Upper, "the header values are in upper case"),
-            (Values::Spaced, "the header values have a space before them"),
+            (Values::Lower, Phrase::HeaderValuesLower),
+            (Values::Upper, Phrase::HeaderValuesUpper),
+            (Values::Spaced, Phrase::HeaderValuesSpaced),
         ],
         |way: &mut Way, values| way.values = values,
     ));
@@ -357,14 +358,14 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         [
             (
                 Body::OfNothing,
-                "the body's hash is the one of an empty body",
+                Phrase::HashOfNothing,
             ),
             (
                 Body::Actual,
-                "the body's own hash was signed, but x-acs-content-sha256 carries another one",
+                Phrase::HashOfBodySigned,
             ),
-            (Body::Upper, "the body's hash has upper-case digits"),
-            (Body::Absent, "the body's hash is left out"),
+            (Body::Upper, Phrase::HashUpper),
+            (Body::Absent, Phrase::HashLeftOut),
         ],
         |way: &mut Way, body| way.body = body,
     ));
@@ -372,19 +373,19 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         [
             (
                 Ends::NewlineAfterCanonical,
-                "a line feed stands after the canonical request",
+                Phrase::NewlineAfterCanonical,
             ),
             (
                 Ends::NewlineAfterStringToSign,
-                "a line feed stands after the string to sign",
+                Phrase::NewlineAfterStringToSign,
             ),
             (
                 Ends::NoEmptyLine,
-                "the empty line between the headers and SignedHeaders is absent",
+                Phrase::NoEmptyLine,
             ),
             (
                 Ends::CarriageReturns,
-                "lines end with carriage return and line feed",
+                Phrase::CarriageReturns,
             ),
         ],
         |way: &mut Way, ends| way.ends = ends,
@@ -393,37 +394,37 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         [
             (
                 Path::Root,
-                "the path is `/` instead of the one of the request",
+                Phrase::PathRoot,
             ),
-            (Path::Empty, "the path is empty instead of `/`"),
-            (Path::Encoded, "the path is `%2F` instead of `/`"),
+            (Path::Empty, Phrase::PathEmptyV3),
+            (Path::Encoded, Phrase::PathEncoded),
         ],
         |way: &mut Way, path| way.path = path,
     ));
     list.extend(each([
         (
             Signed::UpperHash,
-            "the canonical request's hash has upper-case digits",
+            Phrase::CanonicalHashUpper,
         ),
         (
             Signed::HashWithoutAlgorithm,
-            "the string to sign lacks the line with the algorithm",
+            Phrase::AlgorithmMissing,
         ),
         (
             Signed::Itself,
-            "the canonical request itself was signed instead of its hash",
+            Phrase::CanonicalNotHashed,
         ),
         (
             Signed::ItselfWithoutAlgorithm,
-            "the canonical request alone was signed, without the algorithm and without hashing it",
+            Phrase::CanonicalAlone,
         ),
     ], |way: &mut Way, signed| way.signed = signed));
     list.extend(each(
         [
-            (Output::UpperHex, "the signature has upper-case digits"),
+            (Output::UpperHex, Phrase::SignatureUpper),
             (
                 Output::Base64,
-                "the signature is base64 instead of hexadecimal",
+                Phrase::SignatureBase64,
             ),
         ],
         |way: &mut Way, output| way.output = output,
@@ -468,16 +469,14 @@ pub(super) fn recover(parts: &HttpParts, secret: &str) -> Option<Recovered> {
     })
 }
 
-fn claimed_words(request: &Request) -> String {
-    let of = if request
-        .claimed
-        .eq_ignore_ascii_case(&signature_v3::body_hash(b""))
-    {
-        "the hash of an empty body, and the request has one"
+fn claimed_words(request: &Request) -> Said {
+    let nothing = signature_v3::body_hash(b"");
+    let phrase = if request.claimed.eq_ignore_ascii_case(&nothing) {
+        Phrase::HashClaimedOfNothing
     } else {
-        "not the hash of the body"
+        Phrase::HashClaimedWrong
     };
-    format!("{CONTENT_HASH} is {of}")
+    phrase.with([("header", &CONTENT_HASH)])
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The search over known mistakes: each alone first, then two at once, within a bound of work.
 
+use crate::phrases::{Phrase, Said};
+
 /// Bytes of text that one search may sign. A usual request has half a KiB, so that every way fits.
 pub(super) const WORK: usize = 2 << 20;
 /// What a try costs besides its text, in bytes.
@@ -9,14 +11,14 @@ const LEFT_OUT: usize = 64;
 
 /// Something that clients do wrong when they sign.
 pub(super) struct Mistake<W> {
-    pub(super) words: String,
+    pub(super) words: Said,
     pub(super) change: Box<dyn Fn(&mut W)>,
     /// Whether it is worth trying together with others.
     pub(super) combines: bool,
 }
 
 impl<W> Mistake<W> {
-    pub(super) fn new(words: impl Into<String>, change: impl Fn(&mut W) + 'static) -> Self {
+    pub(super) fn new(words: impl Into<Said>, change: impl Fn(&mut W) + 'static) -> Self {
         Self {
             words: words.into(),
             change: Box::new(change),
@@ -25,7 +27,7 @@ impl<W> Mistake<W> {
     }
 
     /// One that is tried alone only.
-    pub(super) fn alone(words: impl Into<String>, change: impl Fn(&mut W) + 'static) -> Self {
+    pub(super) fn alone(words: impl Into<Said>, change: impl Fn(&mut W) + 'static) -> Self {
         Self {
             combines: false,
             ..Self::new(words, change)
@@ -35,7 +37,7 @@ impl<W> Mistake<W> {
 
 /// A mistake for each of these wrong values of one thing, with its words.
 pub(super) fn each<W, V: Copy + 'static>(
-    wrong: impl IntoIterator<Item = (V, &'static str)>,
+    wrong: impl IntoIterator<Item = (V, Phrase)>,
     set: impl Fn(&mut W, V) + Copy + 'static,
 ) -> impl Iterator<Item = Mistake<W>> {
     wrong
@@ -49,7 +51,7 @@ pub(super) fn left_out<'a, W>(
     set: impl Fn(&mut W, String) + Copy + 'static,
 ) -> impl Iterator<Item = Mistake<W>> {
     names.take(LEFT_OUT).cloned().map(move |name| {
-        let words = format!("the parameter {name} is not signed");
+        let words = Phrase::ParameterNotSigned.with([("name", &name)]);
         Mistake::alone(words, move |way: &mut W| set(way, name.clone()))
     })
 }
@@ -57,7 +59,7 @@ pub(super) fn left_out<'a, W>(
 /// What a search found.
 pub(super) struct Found<W> {
     pub(super) way: W,
-    pub(super) words: Vec<String>,
+    pub(super) words: Vec<Said>,
 }
 
 /// A try's result: whether the signature is the one that came, and the length of what was signed, in bytes.

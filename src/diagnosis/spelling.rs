@@ -1,5 +1,6 @@
 //! How clients spell and order parameters when they sign: the right way and the known wrong ones.
 
+use crate::phrases::Phrase;
 use crate::wire::percent;
 
 /// A way to percent-encode.
@@ -30,47 +31,20 @@ pub(super) enum Spelling {
 
 impl Spelling {
     /// The wrong ones, the usual first, in words that follow "names and values are".
-    pub(super) const WRONG: [(Spelling, &'static str); 13] = [
-        (Spelling::Plain, "not percent-encoded"),
-        (Spelling::Twice, "percent-encoded once too often"),
-        (
-            Spelling::Form,
-            "encoded as a form (`+` for a space, `*` kept, `~` escaped)",
-        ),
-        (
-            Spelling::PlusForSpace,
-            "encoded with `+` for a space instead of `%20`",
-        ),
-        (Spelling::StarKept, "encoded with `*` kept instead of `%2A`"),
-        (Spelling::TildeEscaped, "encoded with `%7E` instead of `~`"),
-        (
-            Spelling::StarAndTilde,
-            "encoded with `*` kept and `~` escaped",
-        ),
-        (
-            Spelling::SlashKept,
-            "encoded with `/` kept instead of `%2F`",
-        ),
-        (
-            Spelling::ColonKept,
-            "encoded with `:` kept instead of `%3A`",
-        ),
-        (
-            Spelling::Component,
-            "encoded with `!'()*` kept (encodeURIComponent)",
-        ),
-        (
-            Spelling::Uri,
-            "encoded with the reserved characters kept (encodeURI)",
-        ),
-        (
-            Spelling::LowerHex,
-            "encoded with lower-case digits (`%2f` instead of `%2F`)",
-        ),
-        (
-            Spelling::DotNet,
-            "encoded with lower-case digits, `+` for a space, and `!*()` kept",
-        ),
+    pub(super) const WRONG: [(Spelling, Phrase); 13] = [
+        (Spelling::Plain, Phrase::NotEncoded),
+        (Spelling::Twice, Phrase::EncodedTwice),
+        (Spelling::Form, Phrase::EncodedAsForm),
+        (Spelling::PlusForSpace, Phrase::PlusForSpace),
+        (Spelling::StarKept, Phrase::StarKept),
+        (Spelling::TildeEscaped, Phrase::TildeEscaped),
+        (Spelling::StarAndTilde, Phrase::StarKeptTildeEscaped),
+        (Spelling::SlashKept, Phrase::SlashKept),
+        (Spelling::ColonKept, Phrase::ColonKept),
+        (Spelling::Component, Phrase::ComponentKept),
+        (Spelling::Uri, Phrase::ReservedKept),
+        (Spelling::LowerHex, Phrase::LowerHexDigits),
+        (Spelling::DotNet, Phrase::LowerHexDigitsAndPlus),
     ];
 
     /// Appends `text`, encoded this way.
@@ -129,16 +103,10 @@ pub(super) enum Order {
 }
 
 impl Order {
-    pub(super) const WRONG: [(Order, &'static str); 3] = [
-        (Order::AsSent, "the parameters are not sorted"),
-        (
-            Order::IgnoringCase,
-            "the parameters are sorted without regard to case",
-        ),
-        (
-            Order::Joined,
-            "the parameters are sorted by `name=value` instead of by name",
-        ),
+    pub(super) const WRONG: [(Order, Phrase); 3] = [
+        (Order::AsSent, Phrase::NotSorted),
+        (Order::IgnoringCase, Phrase::SortedIgnoringCase),
+        (Order::Joined, Phrase::SortedByPair),
     ];
 }
 
@@ -176,12 +144,9 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) const WRONG: [(Verb, &'static str); 2] = [
-        (
-            Verb::Swapped,
-            "GET and POST are swapped: another method was signed than was sent",
-        ),
-        (Verb::Lower, "the method is in lower case"),
+    pub(super) const WRONG: [(Verb, Phrase); 2] = [
+        (Verb::Swapped, Phrase::MethodSwapped),
+        (Verb::Lower, Phrase::MethodLower),
     ];
 
     pub(super) fn of(self, method: &str) -> String {

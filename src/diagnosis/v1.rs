@@ -6,6 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use super::search::{Found, Mistake, Tried, each, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
+use crate::phrases::{Phrase, Said};
 use crate::rpc::signature_v1::{self, Method};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pairs, parse_pairs};
@@ -201,21 +202,18 @@ impl Request {
     }
 
     /// The signature as it came, and as it was before the usual mishaps on the wire, each with its words.
-    fn given_forms(&self) -> Vec<(String, Option<&'static str>)> {
+    fn given_forms(&self) -> Vec<(String, Option<Phrase>)> {
         let mut forms = vec![(self.given.clone(), None)];
         if self.given.contains(' ') {
             forms.push((
                 self.given.replace(' ', "+"),
-                Some("the Signature was sent without percent-encoding, so that its `+` arrived as a space"),
+                Some(Phrase::SignatureNotEncoded),
             ));
         }
         if let Ok(once) = percent::decode(self.given.replace('+', "%2B").as_bytes())
             && once != self.given
         {
-            forms.push((
-                once.into_owned(),
-                Some("the Signature was percent-encoded once too often when it was sent"),
-            ));
+            forms.push((once.into_owned(), Some(Phrase::SignatureEncodedTwice)));
         }
         forms
     }
@@ -242,13 +240,13 @@ fn body_pairs(body: &[u8]) -> Vec<Pair> {
 fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     let mut list = Vec::with_capacity(128);
     list.push(Mistake::new(
-        "the key is the secret alone, without the `&` after it",
+        Phrase::KeyWithoutAnd,
         |way: &mut Way| way.key_ends_with_and = false,
     ));
     list.extend(each(Verb::WRONG, |way: &mut Way, verb| way.verb = verb));
     for (spelling, words) in Spelling::WRONG {
         list.push(Mistake::new(
-            format!("names and values are {words}"),
+            Phrase::ValuesWrong.around([], "how", vec![words.into()]),
             move |way: &mut Way| way.inner = spelling,
         ));
     }
@@ -256,13 +254,13 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         // These two leave nothing that the second time could spell wrongly.
         if !matches!(spelling, Spelling::PlusForSpace | Spelling::TildeEscaped) {
             list.push(Mistake::new(
-                format!("names and values, and then the whole query, are {words}"),
+                Phrase::ValuesAndQueryWrong.around([], "how", vec![words.into()]),
                 move |way: &mut Way| (way.inner, way.outer) = (spelling, spelling),
             ));
         }
         if SECOND_TIME.contains(&spelling) {
             list.push(Mistake::new(
-                format!("the whole query is, the second time, {words}"),
+                Phrase::QueryWrongSecondTime.around([], "how", vec![words.into()]),
                 move |way: &mut Way| way.outer = spelling,
             ));
         }
@@ -270,56 +268,56 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     list.extend(each(Order::WRONG, |way: &mut Way, order| way.order = order));
     list.extend(each(
         [
-            (Taken::Query, "the parameters of the form are left out"),
-            (Taken::Form, "the parameters of the query are left out"),
+            (Taken::Query, Phrase::FormLeftOut),
+            (Taken::Form, Phrase::QueryLeftOut),
             (
                 Taken::WithSignature,
-                "the parameter Signature itself, still empty, is signed too",
+                Phrase::SignatureSigned,
             ),
             (
                 Taken::WithoutEmpty,
-                "parameters with an empty value are left out",
+                Phrase::EmptyLeftOut,
             ),
             (
                 Taken::WithBody,
-                "the members of a body that is no form are signed too",
+                Phrase::BodyMembersSigned,
             ),
         ],
         |way: &mut Way, taken| way.taken = taken,
     ));
     list.push(Mistake::new(
-        "a `+` was sent as it is, which means a space; as `%2B` it is a plus",
+        Phrase::PlusSentAsIs,
         |way: &mut Way| way.plus_kept = true,
     ));
     list.extend(each(
         [
-            (Path::Raw, "the path is `/` instead of `%2F`"),
-            (Path::LowerHex, "the path is `%2f` instead of `%2F`"),
-            (Path::Empty, "the path is empty instead of `%2F`"),
+            (Path::Raw, Phrase::PathRaw),
+            (Path::LowerHex, Phrase::PathLowerHex),
+            (Path::Empty, Phrase::PathEmptyV1),
             (
                 Path::Own,
-                "the path is the one of the request instead of `%2F`",
+                Phrase::PathOfRequest,
             ),
         ],
         |way: &mut Way, path| way.path = path,
     ));
     list.push(Mistake::new(
-        "the hash is another one than SignatureMethod says (HMAC-SHA1 without it)",
+        Phrase::OtherHash,
         |way: &mut Way| way.other_hash = true,
     ));
     list.extend(each(
         [
             (
                 Output::Hex,
-                "the signature is hexadecimal instead of base64",
+                Phrase::SignatureHex,
             ),
             (
                 Output::Base64OfHex,
-                "the signature is the base64 of hexadecimal digits instead of the bytes",
+                Phrase::SignatureBase64OfHex,
             ),
             (
                 Output::UrlBase64,
-                "the signature is base64 for URLs (`-` and `_`)",
+                Phrase::SignatureUrlBase64,
             ),
         ],
         |way: &mut Way, output| way.output = output,
@@ -348,7 +346,7 @@ pub(super) fn recover(parts: &HttpParts, secret: &str) -> Option<Recovered> {
     let shown = request.masked(secret);
     let client = found.map(|Found { way, mut words }| {
         let signature = request.signature(&way, &request.text(&way), secret);
-        words.extend(form_of(&signature).and_then(|(_, words)| words.map(str::to_owned)));
+        words.extend(form_of(&signature).and_then(|(_, words)| words.map(Said::from)));
         (words, shown.text(&way))
     });
     Some(Recovered {

@@ -31,6 +31,7 @@ use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
 use crate::model::rule::{Choice, Format, Rule, choose};
 use crate::model::stream_key::{PushArgs, StreamKey};
+use crate::phrases::{Phrase, Said};
 use crate::services::Services;
 
 /// Bytes on their way to disk above which a publisher is held back.
@@ -47,7 +48,7 @@ const HELD: Duration = Duration::from_millis(250);
 /// The same for a publisher that sends pictures in parts, where a stop of the network may lie between two of them.
 const HELD_IN_PARTS: Duration = Duration::from_secs(2);
 /// Why a format is refused.
-const MP3_IN_CMAF: &str = "cmaf: MP3 has no place in it (AAC has), and players refuse it there";
+const MP3_IN_CMAF: Phrase = Phrase::NoMp3InCmaf;
 
 /// The publisher's side as the recorder knows it.
 #[derive(Default)]
@@ -101,6 +102,13 @@ pub struct View {
     pub last_error: Option<Fault>,
     /// Formats of the rule that this stream cannot have, each with the reason.
     pub refused_formats: Vec<&'static str>,
+    pub words: Words,
+}
+
+/// Sentences of a view as others can word them.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Words {
+    pub refused_formats: Vec<Said>,
 }
 
 impl Recorder {
@@ -251,12 +259,12 @@ impl Recorder {
             return;
         }
         if of_cmaf == formats.len() {
-            tracing::warn!(stream.key = %self.key, reason = MP3_IN_CMAF, "nothing of the stream can be recorded");
+            tracing::warn!(stream.key = %self.key, reason = MP3_IN_CMAF.text(), "nothing of the stream can be recorded");
             self.fail_unrecordable(inner);
             return;
         }
         if !std::mem::replace(&mut session.cmaf_refused, true) {
-            tracing::warn!(stream.key = %self.key, reason = MP3_IN_CMAF, "a format is not recorded, the others are");
+            tracing::warn!(stream.key = %self.key, reason = MP3_IN_CMAF.text(), "a format is not recorded, the others are");
             let fault = Fault::StreamFormatError;
             self.tell_aside(session, fault);
             inner.last_fault = Some(fault);
@@ -550,6 +558,8 @@ impl Recorder {
     pub fn view(&self) -> View {
         let inner = self.lock();
         let session = inner.session.as_ref();
+        let refused = session.filter(|session| session.cmaf_refused);
+        let refused = refused.map(|_| MP3_IN_CMAF);
         View {
             state: inner.state,
             session: session.map(|s| s.opening.session.clone()),
@@ -559,11 +569,10 @@ impl Recorder {
             recorded_ms: session.map_or(0, |s| s.timeline.end_ms()),
             timestamp_jumps: session.map_or(0, |s| s.timeline.jumps()),
             last_error: inner.last_fault,
-            refused_formats: session
-                .filter(|session| session.cmaf_refused)
-                .map(|_| MP3_IN_CMAF)
-                .into_iter()
-                .collect(),
+            refused_formats: refused.map(Phrase::text).into_iter().collect(),
+            words: Words {
+                refused_formats: refused.map(Said::from).into_iter().collect(),
+            },
         }
     }
 

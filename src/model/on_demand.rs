@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::media::frame::VideoCodec;
 use crate::model::rule::{Format, FormatRule};
 use crate::model::stream_key::{PushArgs, StreamKey};
+use crate::phrases::Phrase;
 
 /// Answers longer than this are cut; a longer JSON then no longer parses.
 pub const BODY_LIMIT: usize = 2048;
@@ -47,7 +48,7 @@ pub enum Answer {
     /// Record with these formats and cycles.
     Record(Vec<FormatRule>),
     /// Do not record, said by the receiver or because no format is left.
-    Decline(&'static str),
+    Decline(Phrase),
 }
 
 #[derive(Deserialize)]
@@ -64,9 +65,7 @@ pub fn read_answer(body: &[u8], configured: &[FormatRule]) -> Option<Answer> {
     let cut = body.get(..body.len().min(BODY_LIMIT))?;
     let reply: Reply = serde_json::from_slice(cut).ok()?;
     if !reply.need_record {
-        return Some(Answer::Decline(
-            "the on-demand answer says NeedRecord=false",
-        ));
+        return Some(Answer::Decline(Phrase::ReceiverDeclines));
     }
     let mut formats = configured.to_vec();
     if let Some(wanted) = &reply.format {
@@ -76,9 +75,7 @@ pub fn read_answer(body: &[u8], configured: &[FormatRule]) -> Option<Answer> {
                 .any(|w| w.eq_ignore_ascii_case(f.format.as_str()))
         });
         if formats.is_empty() {
-            return Some(Answer::Decline(
-                "none of the formats that the on-demand answer names is configured",
-            ));
+            return Some(Answer::Decline(Phrase::ReceiverNamesNoFormat));
         }
     }
     for (name, value) in reply.interval.iter().flatten() {

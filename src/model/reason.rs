@@ -1,10 +1,13 @@
 //! Why a stream is recorded or is not, and what would cure that: for `explain`, for the log, for the event of a push. Pure.
 
+use serde_json::{Value, json};
+
 use super::on_demand::{ingest_parameter_wants, question_url};
 use super::rule::{Choice, OnDemand, Rule, Window};
 use super::stream_key::{PushArgs, StreamKey};
 use super::wire_time;
 use crate::clock::UnixMs;
+use crate::phrases::{Phrase, Said};
 
 /// Domains and rules that a sentence names.
 const NAMED: usize = 5;
@@ -30,13 +33,13 @@ pub struct Circumstances<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     pub records: bool,
-    pub why: String,
+    pub why: Said,
     /// What to do where it is not.
-    pub cure: Option<String>,
+    pub cure: Option<Said>,
 }
 
 impl Reason {
-    fn yes(why: impl Into<String>) -> Self {
+    fn yes(why: impl Into<Said>) -> Self {
         Self {
             records: true,
             why: why.into(),
@@ -44,12 +47,20 @@ impl Reason {
         }
     }
 
-    fn no(why: impl Into<String>, cure: impl Into<String>) -> Self {
+    /// It is not recorded.
+    #[must_use]
+    pub fn no(why: impl Into<Said>, cure: impl Into<Said>) -> Self {
         Self {
             records: false,
             why: why.into(),
             cure: Some(cure.into()),
         }
+    }
+
+    /// `why` and `cure` as others can word them.
+    #[must_use]
+    pub fn words(&self) -> Value {
+        json!({"why": self.why, "cure": self.cure})
     }
 }
 
@@ -60,9 +71,9 @@ pub fn reason(of: &Circumstances<'_>) -> Reason {
         return no_rule(of);
     };
     match rule.on_demand {
-        OnDemand::Automatic => Reason::yes("the rule records automatically"),
+        OnDemand::Automatic => Reason::yes(Phrase::RecordsAutomatically),
         OnDemand::Manual => Reason::no(
-            "the rule waits for RealTimeRecordCommand start (OnDemand=7)",
+            Phrase::WaitsForCommand,
             call(
                 "RealTimeRecordCommand",
                 &[
@@ -74,31 +85,16 @@ pub fn reason(of: &Circumstances<'_>) -> Reason {
             ),
         ),
         OnDemand::HttpCallback => match of.on_demand_url.filter(|url| !url.is_empty()) {
-            None => Reason::no(
-                "OnDemand=1, but the domain has no OnDemandUrl (AddLiveRecordNotifyConfig)",
-                call(
-                    "AddLiveRecordNotifyConfig",
-                    &[
-                        ("DomainName", &of.key.domain),
-                        (
-                            "OnDemandUrl",
-                            "http://127.0.0.1:8080/_localyun/sink/on-demand",
-                        ),
-                    ],
-                ),
-            ),
-            Some(url) => Reason::yes(format!(
-                "if the answer to {} says NeedRecord=true",
-                crate::secrets::url(&question_url(url, of.key, 0, None))
-            )),
+            None => Reason::no(Phrase::NoOnDemandUrl, add_on_demand_url(&of.key.domain)),
+            Some(url) => Reason::yes(Phrase::ReceiverDecides.with([(
+                "url",
+                &crate::secrets::url(&question_url(url, of.key, 0, None)),
+            )])),
         },
         OnDemand::IngestParameter if ingest_parameter_wants(of.args) => {
-            Reason::yes("the push URL's record_config asks for it")
+            Reason::yes(Phrase::PushAsks)
         }
-        OnDemand::IngestParameter => Reason::no(
-            "OnDemand=2, and the push URL carries no record_config={\"NeedRecord\":true}",
-            "add record_config=%7B%22NeedRecord%22%3Atrue%7D to the push URL",
-        ),
+        OnDemand::IngestParameter => Reason::no(Phrase::PushDoesNotAsk, Phrase::AddToPushUrl),
     }
 }
 
@@ -106,29 +102,27 @@ fn no_rule(of: &Circumstances<'_>) -> Reason {
     if let Some(rule) = &of.choice.upcoming {
         let opens = rule.start_time.map(wire_time::to_api).unwrap_or_default();
         return Reason::no(
-            format!("the rule's window opens at {opens}"),
-            format!("wait until then, or advance the clock: localyun advance until {opens}"),
+            Phrase::WindowOpensLater.with([("opens", &opens)]),
+            Phrase::WaitForWindow.with([("opens", &opens)]),
         );
     }
     let own_rule = add_rule(of.key);
     if of.rules.is_empty() {
         return match of.elsewhere {
-            [] => Reason::no("there is no recording rule at all", own_rule),
+            [] => Reason::no(Phrase::NoRuleAtAll, own_rule),
             [first, ..] => Reason::no(
-                format!(
-                    "domain {} has no rule; rules exist for {}",
-                    of.key.domain,
-                    list(of.elsewhere)
-                ),
+                domain_has_no_rule(&of.key.domain, of.elsewhere),
                 if of.ingest_domain == of.key.domain {
-                    format!(
-                        "if {0} is the ingest domain of {first}, map it: {1}; if not, give it a rule: {own_rule}",
-                        of.ingest_domain,
-                        call(
-                            "AddLiveDomainMapping",
-                            &[("PullDomain", first), ("PushDomain", of.ingest_domain)]
-                        )
-                    )
+                    let mapping = [
+                        ("PullDomain", first.as_str()),
+                        ("PushDomain", of.ingest_domain),
+                    ];
+                    Phrase::MapOrAddRule.with([
+                        ("push", &of.ingest_domain),
+                        ("play", first),
+                        ("map", &line("AddLiveDomainMapping", &mapping)),
+                        ("rule", &own_rule),
+                    ])
                 } else {
                     own_rule
                 },
@@ -140,8 +134,8 @@ fn no_rule(of: &Circumstances<'_>) -> Reason {
     });
     if is_over {
         return Reason::no(
-            "the window of the rule for this app and stream is over",
-            format!("delete the rule and add one with another window: {own_rule}"),
+            Phrase::WindowIsOver,
+            Phrase::ReplaceRule.with([("rule", &own_rule)]),
         );
     }
     let names: Vec<String> = of
@@ -149,29 +143,42 @@ fn no_rule(of: &Circumstances<'_>) -> Reason {
         .iter()
         .map(|rule| format!("{}/{}", rule.app, rule.stream))
         .collect();
-    Reason::no(
-        format!(
-            "no rule of the domain matches app {} and stream {}; its rules are for {}",
-            of.key.app,
-            of.key.stream,
-            list(&names)
-        ),
-        own_rule,
-    )
+    Reason::no(no_rule_matches(of.key, &names), own_rule)
 }
 
-fn list(names: &[String]) -> String {
+/// The first of many names, and how many there are beside them.
+fn some_of(names: &[String]) -> (String, usize) {
     let shown = names.get(..NAMED.min(names.len())).unwrap_or_default();
-    let more = names.len() - shown.len();
-    let shown = shown.join(", ");
-    if more == 0 {
-        shown
-    } else {
-        format!("{shown} and {more} more")
+    (shown.join(", "), names.len() - shown.len())
+}
+
+fn domain_has_no_rule(domain: &str, elsewhere: &[String]) -> Said {
+    match some_of(elsewhere) {
+        (others, 0) => Phrase::DomainHasNoRule.with([("domain", &domain), ("others", &others)]),
+        (others, more) => Phrase::DomainHasNoRuleOfMany.with([
+            ("domain", &domain),
+            ("others", &others),
+            ("more", &more),
+        ]),
     }
 }
 
-fn add_rule(key: &StreamKey) -> String {
+fn no_rule_matches(key: &StreamKey, names: &[String]) -> Said {
+    let (app, stream) = (&key.app, &key.stream);
+    match some_of(names) {
+        (rules, 0) => {
+            Phrase::NoRuleMatches.with([("app", app), ("stream", stream), ("rules", &rules)])
+        }
+        (rules, more) => Phrase::NoRuleOfManyMatches.with([
+            ("app", app),
+            ("stream", stream),
+            ("rules", &rules),
+            ("more", &more),
+        ]),
+    }
+}
+
+fn add_rule(key: &StreamKey) -> Said {
     call(
         "AddLiveAppRecordConfig",
         &[
@@ -185,8 +192,23 @@ fn add_rule(key: &StreamKey) -> String {
     )
 }
 
+/// The call that gives a domain somebody to ask.
+#[must_use]
+pub fn add_on_demand_url(domain: &str) -> Said {
+    let sink = "http://127.0.0.1:8080/_localyun/sink/on-demand";
+    call(
+        "AddLiveRecordNotifyConfig",
+        &[("DomainName", domain), ("OnDemandUrl", sink)],
+    )
+}
+
+/// A call that cures something.
+pub fn call(action: &str, parameters: &[(&str, &str)]) -> Said {
+    Phrase::MakeCall.with([("call", &line(action, parameters))])
+}
+
 /// A call as a line of a shell.
-pub fn call(action: &str, parameters: &[(&str, &str)]) -> String {
+fn line(action: &str, parameters: &[(&str, &str)]) -> String {
     let mut line = format!("localyun call {action}");
     for (name, value) in parameters {
         let plain = |c: char| c.is_alphanumeric() || "-_.:/".contains(c);
@@ -223,14 +245,21 @@ mod tests {
     #[test]
     fn an_ingest_domain_that_is_not_mapped_is_told_how_it_is() {
         let reason = told(&[], &["play.example.com"], "d", "", 0);
-        assert!(!reason.records && reason.why.contains("rules exist for play.example.com"));
-        let cure = reason.cure.unwrap();
+        assert!(!reason.records);
+        assert_eq!(
+            reason.why.to_string(),
+            "domain d has no rule; rules exist for play.example.com"
+        );
+        let cure = reason.cure.unwrap().to_string();
         assert!(
             cure.contains("AddLiveDomainMapping PullDomain=play.example.com PushDomain=d"),
             "{cure}"
         );
         // It is mapped: the streaming domain needs a rule.
-        let cure = told(&[], &["other"], "push", "", 0).cure.unwrap();
+        let cure = told(&[], &["other"], "push", "", 0)
+            .cure
+            .unwrap()
+            .to_string();
         assert!(
             cure.starts_with(
                 "localyun call AddLiveAppRecordConfig DomainName=d AppName=live 'StreamName=*'"
@@ -238,7 +267,7 @@ mod tests {
             "{cure}"
         );
         assert_eq!(
-            told(&[], &[], "d", "", 0).why,
+            told(&[], &[], "d", "", 0).why.to_string(),
             "there is no recording rule at all"
         );
     }
@@ -256,30 +285,36 @@ mod tests {
             manual
                 .cure
                 .unwrap()
+                .to_string()
                 .contains("RealTimeRecordCommand Command=start")
         );
         let asked = told(&[with(OnDemand::IngestParameter)], &[], "d", "", 0);
         assert!(!asked.records);
         let pushed = "record_config={\"NeedRecord\":true}";
         assert!(told(&[with(OnDemand::IngestParameter)], &[], "d", pushed, 0).records);
+        let asked = told(&[with(OnDemand::HttpCallback)], &[], "d", "", 0);
+        assert_eq!(asked.why.code(), "NoOnDemandUrl");
+        let other = told(&[rule("live", "s2")], &[], "d", "", 0).why;
         assert!(
-            told(&[with(OnDemand::HttpCallback)], &[], "d", "", 0)
-                .why
-                .contains("no OnDemandUrl")
+            other.to_string().ends_with("its rules are for live/s2"),
+            "{other}"
         );
-        let other = told(&[rule("live", "s2")], &[], "d", "", 0);
-        assert!(
-            other.why.ends_with("its rules are for live/s2"),
-            "{}",
-            other.why
-        );
+        let many: Vec<Rule> = (0..7).map(|n| rule("live", &format!("x{n}"))).collect();
+        let other = told(&many, &[], "d", "", 0).why;
+        assert!(other.to_string().ends_with("live/x4 and 2 more"), "{other}");
         let mut windowed = rule("live", "s1");
         (windowed.start_time, windowed.end_time) = (Some(100), Some(200));
         assert!(
             told(&[windowed.clone()], &[], "d", "", 0)
                 .why
+                .to_string()
                 .contains("window opens at 1970")
         );
-        assert!(told(&[windowed], &[], "d", "", 300).why.contains("is over"));
+        let over = told(&[windowed], &[], "d", "", 300);
+        assert_eq!(over.why.code(), "WindowIsOver");
+        assert_eq!(
+            over.words()["cure"]["code"],
+            serde_json::json!("ReplaceRule")
+        );
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::Scheme;
 use crate::clock::UnixMs;
+use crate::phrases::Said;
 use crate::secrets;
 use crate::upstream::Passage;
 use crate::wire::params::Pair;
@@ -50,11 +51,31 @@ pub struct Entry<'a> {
     pub ignored: Vec<String>,
     /// What was done otherwise than asked, or taken beyond the reference.
     pub notes: Vec<String>,
+    /// The notes as others can word them, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Words>,
     pub fault: bool,
     pub took_us: u64,
     /// Its way to the upstream or the cassette, where it went there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Box<Passage>>,
+}
+
+/// Sentences of an entry as others can word them, each a JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    pub notes: Vec<serde_json::Value>,
+}
+
+impl Words {
+    /// Those of a call that has some.
+    #[must_use]
+    pub fn of(notes: &[Said]) -> Option<Self> {
+        let words = || notes.iter().map(|said| serde_json::json!(said));
+        (!notes.is_empty()).then(|| Self {
+            notes: words().collect(),
+        })
+    }
 }
 
 /// An entry as it is kept: one block of memory instead of the dozens of small ones that an [`Entry`] is, which would lie
@@ -176,6 +197,7 @@ mod tests {
             cause: None,
             ignored: Vec::new(),
             notes: Vec::new(),
+            words: None,
             fault: false,
             took_us: 0,
             upstream: None,

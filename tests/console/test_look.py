@@ -18,6 +18,14 @@ AXE = """async () => {
 }"""
 
 
+# What a screen says, without commands, names of things and what is marked as another language.
+WORDS = """() => {
+  const said = document.querySelector('main').cloneNode(true);
+  for (const node of said.querySelectorAll('pre, code, datalist, option, [lang]')) node.remove();
+  return [...said.querySelectorAll('*')].flatMap((node) => [...node.childNodes]).filter((node) => node.nodeType === 3).map((node) => node.data).join('\\n');
+}"""
+
+
 @pytest.fixture(scope="module")
 def filled(server):
     """A server where something of everything has happened."""
@@ -91,8 +99,10 @@ def test_nothing_is_wider_than_the_window(browser, filled, width, language, them
         text = visit.page.locator("main .screen").inner_text()
         assert len(text) > 30, f"{name} shows nothing"
         if language == "zh":
-            # No text of the page itself is left in English.
+            # No sentence is left in English, but what the API says and what is a command: neither of the page nor of the server.
             assert re.search(r"[\u4e00-\u9fff]", text), name
+            sentences = re.findall(r"(?:\b[A-Za-z]?[a-z]+\b[ ,;]+){4,}[a-z]+", visit.page.evaluate(WORDS))
+            assert not sentences, (name, sentences[:3])
         visit.page.screenshot(path=SHOTS / f"{name}-{width}-{language}-{theme}.png", full_page=True)
     visit.check()
     visit.page.context.close()

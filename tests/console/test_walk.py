@@ -147,3 +147,21 @@ def test_a_stream_that_nothing_records_says_why_and_what_cures_it(visit, fresh):
     visit.go("rules", query=f"?domain={DOMAIN}&app=live&stream=bare")
     visit.sees("the rule records automatically")
     visit.sees("wins")
+
+
+def test_what_the_server_says_is_chinese_on_a_chinese_page(browser, fresh):
+    """Why a push is not recorded and what cures it, as the event and as the answer; a refusal of a button."""
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "bare"})
+    visit = browser.visit(fresh, "zh")
+    for parts in (["now"], ["streams"], ["streams", DOMAIN, "live", "bare"], ["rules"]):
+        visit.go(*parts, query=f"?domain={DOMAIN}&app=live&stream=bare" if parts == ["rules"] else "")
+        visit.sees("没有任何录制规则")
+        assert "there is no" not in visit.page.locator("main").inner_text(), parts
+    visit.go("faults")
+    visit.page.get_by_label("位置").fill("api:AddLiveAppRecordConfg")
+    visit.page.get_by_label("错误码").fill("X")
+    visit.allow("400 (Bad Request)")
+    visit.press("启用", visit.page.locator("main form"))
+    visit.page.locator("#alerts").get_by_text("没有接口 AddLiveAppRecordConfg；是否想用 api:AddLiveAppRecordConfig？").wait_for()
+    visit.check()
+    visit.page.context.close()

@@ -13,6 +13,7 @@ use crate::certificates::{read, self_signed};
 use crate::error::{ApiError, Code};
 use crate::model::domain::{DomainCertificate, NamedCertificate};
 use crate::notes::{self, Note};
+use crate::phrases::Phrase;
 use crate::store::change::View;
 use crate::store::documents::Kind;
 
@@ -87,7 +88,7 @@ async fn turn_on(ctx: &Context, domain: String, request: Request) -> Result<(), 
         ("free", None, None, _) => {
             notes::tell(Note::FilledIn {
                 parameters: vec!["SSLPub", "SSLPri"],
-                from: "a self-signed certificate: no authority issues one here",
+                from: Phrase::SelfSignedCertificate,
             });
             let (chain, key) = self_signed(&domain).map_err(ApiError::internal)?;
             Some(Brought {
@@ -139,7 +140,7 @@ async fn turn_on(ctx: &Context, domain: String, request: Request) -> Result<(), 
     // The product takes one for other names too; viewers do not.
     if !read(&chain).is_ok_and(|facts| facts.covers(&domain)) {
         notes::tell(Note::Beyond {
-            what: "the certificate is not for this domain: viewers will refuse it",
+            what: Phrase::CertificateOfAnother,
         });
     }
     Ok(())

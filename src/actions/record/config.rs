@@ -11,6 +11,7 @@ use crate::model::object_name::{
 use crate::model::rule::{ANY, DEFAULT_SLICE_S, Format, FormatRule, MAX_WINDOW_MS, OnDemand};
 use crate::model::stream_key::{MAX_NAME, check_name};
 use crate::notes::{self, Note};
+use crate::phrases::Phrase;
 
 /// Seconds that a slice may be asked to last.
 const SLICE_S: std::ops::RangeInclusive<i64> = 5..=30;
@@ -198,7 +199,7 @@ pub fn window(
         if start.is_some() || end.is_some() {
             notes::tell(Note::WithoutEffect {
                 parameters: &["StartTime", "EndTime"],
-                because: "they count where StreamName is given; for every stream say StreamName=*",
+                because: Phrase::WindowNeedsStream,
             });
         }
         return Ok(None);

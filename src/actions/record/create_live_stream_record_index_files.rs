@@ -23,6 +23,7 @@ use crate::model::rule::{Format, choose};
 use crate::model::stream_key::StreamKey;
 use crate::notes::{self, Note};
 use crate::objects::{PutError, Upload};
+use crate::phrases::Phrase;
 use crate::store::records::{FileRow, SliceRow};
 
 /// Slices of one playlist: more than 4 days of the shortest slices hold.
@@ -130,7 +131,7 @@ impl Wanted {
         if !absent.is_empty() {
             notes::tell(Note::FilledIn {
                 parameters: absent,
-                from: "the rule that recorded",
+                from: Phrase::RuleThatRecorded,
             });
         }
         let recorded = |of: fn(&SliceRow) -> &String| slices.first().map(of).cloned();

@@ -13,6 +13,7 @@ use crate::live::recorder::Recorder;
 use crate::model::rule::{ANY, Rule, Window, choose};
 use crate::model::stream_key::StreamKey;
 use crate::notes::{self, Note};
+use crate::phrases::Phrase;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
@@ -87,17 +88,15 @@ fn note(input: Input, done: Done) -> Option<Note> {
     let because = match done.before {
         State::Recording if input == Input::CancelDelay => {
             return Some(Note::Beyond {
-                what: "cancel_delay is for a recording that was stopped; this one was still going on and was ended at once",
+                what: Phrase::CancelDelayWhileRecording,
             });
         }
         _ if done.acted => return None,
-        State::Idle => "no recording of this stream was started",
-        State::Asking => {
-            "no recording of this stream was started: the on-demand question is not answered yet"
-        }
-        State::Paused(Cause::Lost) => "the recording is paused already: its stream is lost",
-        State::Paused(Cause::Command) => "the recording is stopped already",
-        State::Recording => "the recording goes on",
+        State::Idle => Phrase::NoRecordingStarted,
+        State::Asking => Phrase::QuestionOpen,
+        State::Paused(Cause::Lost) => Phrase::PausedByLoss,
+        State::Paused(Cause::Command) => Phrase::StoppedAlready,
+        State::Recording => Phrase::RecordingGoesOn,
     };
     Some(Note::NothingToDo { command, because })
 }

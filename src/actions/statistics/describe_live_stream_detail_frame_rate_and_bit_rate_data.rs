@@ -11,6 +11,7 @@ use crate::actions::statistics::subject;
 use crate::error::ApiError;
 use crate::model::figures::MINUTE_MS;
 use crate::notes::{self, Note};
+use crate::phrases::Phrase;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];
@@ -60,7 +61,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         Err(_) => {
             notes::tell(Note::WithoutEffect {
                 parameters: &["StartTime", "EndTime"],
-                because: "they name no period of up to an hour, and the last hour is taken",
+                because: Phrase::PeriodNotNamed,
             });
             Span::read(None, None, PERIODS, now)?
         }

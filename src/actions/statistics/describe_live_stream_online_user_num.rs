@@ -18,6 +18,7 @@ use crate::model::retention::DAY_MS;
 use crate::model::stream_key::StreamKey;
 use crate::model::wire_time::to_api;
 use crate::notes::{self, Note};
+use crate::phrases::Phrase;
 
 /// Nothing is accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[];
@@ -66,7 +67,7 @@ pub struct Info {
 /// Counts by stream.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     notes::tell(Note::Beyond {
-        what: "the product has retired this action; DescribeLiveDomainOnlineUserNum and DescribeLiveStreamHistoryUserNum have taken its place",
+        what: Phrase::OnlineUserNumRetired,
     });
     let domain = ctx.check_domain(&request.domain_name).await?;
     let (app, stream) = (given(request.app_name), given(request.stream_name));

@@ -15,6 +15,7 @@ use crate::error::ApiError;
 use crate::model::figures::{Asked, MINUTE_MS};
 use crate::model::retention::DAY_MS;
 use crate::notes::{self, Note};
+use crate::phrases::Phrase;
 
 /// Nothing is accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[];
@@ -45,7 +46,7 @@ pub struct Answer {
 /// Lists the minutes in which something came, or the newest of each stream.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     notes::tell(Note::Beyond {
-        what: "the product has retired this action; DescribeLiveDomainFrameRateAndBitRateData and DescribeLiveStreamDetailFrameRateAndBitRateData have taken its place",
+        what: Phrase::FrameRateRetired,
     });
     let domain = ctx.check_domain(&request.domain_name).await?;
     let (start, end) = (given(request.start_time), given(request.end_time));

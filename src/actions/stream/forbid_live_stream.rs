@@ -12,6 +12,7 @@ use crate::error::{ApiError, Code};
 use crate::live::hub::Live;
 use crate::model::forbidden::{Forbidden, MOST_FORBIDDEN, usual_end};
 use crate::notes::{self, Note};
+use crate::phrases::Phrase;
 use crate::store::change::View;
 use crate::store::documents::Kind;
 
@@ -57,7 +58,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         if resume.is_some() {
             notes::tell(Note::WithoutEffect {
                 parameters: &["ResumeTime"],
-                because: "Oneshot=yes cuts the stream off and does not keep it out",
+                because: Phrase::OneshotKeepsNothingOut,
             });
         }
         let cut = cut(
@@ -69,7 +70,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         if !cut {
             notes::tell(Note::NothingToDo {
                 command: "ForbidLiveStream",
-                because: "the stream is not live, and Oneshot=yes keeps nothing out",
+                because: Phrase::OneshotOfNothing,
             });
         }
     } else {

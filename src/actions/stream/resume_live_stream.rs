@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::model::forbidden::Forbidden;
 use crate::model::rule::ANY;
 use crate::notes::{self, Note};
+use crate::phrases::Phrase;
 use crate::store::documents::Kind;
 
 /// Accepted without effect.
@@ -61,7 +62,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     if freed.is_empty() {
         notes::tell(Note::NothingToDo {
             command: "ResumeLiveStream",
-            because: "the stream is not forbidden",
+            because: Phrase::NotForbidden,
         });
     }
     Target::keep(ctx, &freed, "resume").await?;

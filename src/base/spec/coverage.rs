@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::Spec;
+use crate::phrases::{Phrase, Said};
 
 /// How an action stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Standing {
     /// It has a handler.
     Implemented,
     /// It has none, for this reason.
-    Declined(&'static str),
+    Declined(Phrase),
     /// Its parameters are checked, then the answer is ActionNotImplemented.
     SpecOnly,
 }
@@ -31,7 +32,7 @@ impl Standing {
 
     fn reason(self) -> &'static str {
         if let Standing::Declined(reason) = self {
-            reason
+            reason.text()
         } else {
             ""
         }
@@ -78,7 +79,7 @@ impl Coverage {
     pub fn of(
         spec: &Spec,
         implemented: &[&str],
-        declined: &[(&str, &'static str)],
+        declined: &[(&str, Phrase)],
     ) -> Result<Self, CoverageError> {
         let mut listed: Vec<&str> = implemented
             .iter()
@@ -135,7 +136,8 @@ impl Coverage {
             .map(|row| {
                 let mut json = json!({"action": row.action, "family": row.family, "access": row.access, "standing": row.standing.word()});
                 if let (Standing::Declined(reason), Some(members)) = (row.standing, json.as_object_mut()) {
-                    members.insert("reason".to_owned(), Value::from(reason));
+                    members.insert("reason".to_owned(), reason.text().into());
+                    members.insert("words".to_owned(), json!({"reason": Said::from(reason)}));
                 }
                 json
             })
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn sums_and_rows_agree_in_both_forms() {
-        let declined = [("StartCaster", "no video mixing here")];
+        let declined = [("StartCaster", Phrase::CastersElsewhere)];
         let table = Coverage::of(Spec::embedded(), &["AddLiveAppRecordConfig"], &declined).unwrap();
         let json = table.to_json();
         assert_eq!(
@@ -216,7 +218,9 @@ mod tests {
                 .unwrap()
                 .clone()
         };
-        assert_eq!(row("StartCaster")["reason"], "no video mixing here");
+        let reason = Phrase::CastersElsewhere;
+        assert_eq!(row("StartCaster")["reason"], reason.text());
+        assert_eq!(row("StartCaster")["words"]["reason"]["code"], reason.code());
         assert_eq!(row("AddLiveAppRecordConfig")["standing"], "implemented");
         let text = table.to_text();
         assert_eq!(text.lines().count(), 438);
@@ -225,8 +229,7 @@ mod tests {
         );
         assert!(
             text.lines()
-                .any(|line| line.starts_with("StartCaster ")
-                    && line.ends_with("no video mixing here"))
+                .any(|line| line.starts_with("StartCaster ") && line.ends_with(reason.text()))
         );
     }
 
@@ -254,7 +257,10 @@ mod tests {
         };
         assert_eq!(of(&["Nope"], &[]), CoverageError::Unknown("Nope".into()));
         assert_eq!(
-            of(&["StartCaster"], &[("StartCaster", "r")]),
+            of(
+                &["StartCaster"],
+                &[("StartCaster", Phrase::CastersElsewhere)]
+            ),
             CoverageError::Twice("StartCaster".into())
         );
     }

@@ -80,7 +80,7 @@ fn every_mistake_is_found_and_told_by_its_own_words() {
             }
             let diagnosis = found(&sent);
             assert!(
-                diagnosis.mistakes.contains(&mistake.words),
+                diagnosis.words.mistakes.contains(&mistake.words),
                 "{} {diagnosis:?}",
                 mistake.words
             );
@@ -89,13 +89,13 @@ fn every_mistake_is_found_and_told_by_its_own_words() {
                 1 + usize::from(wrong_hash && way.body == Body::Claimed)
             );
             assert_eq!(diagnosis.client_string.as_deref(), Some(canonical.as_str()));
-            names.insert(mistake.words);
+            names.insert(mistake.words.to_string());
         }
     }
-    let missed: Vec<&str> = all
+    let missed: Vec<String> = all
         .iter()
-        .map(|mistake| mistake.words.as_str())
-        .filter(|words| !names.contains(*words))
+        .map(|mistake| mistake.words.to_string())
+        .filter(|words| !names.contains(words))
         .collect();
     assert_eq!(missed, Vec::<&str>::new());
 }

@@ -83,18 +83,18 @@ fn every_mistake_is_found_and_told_by_its_own_words() {
             let mut sent = original.clone();
             sent.query = format!("{RICH}&Plus=a+b&Signature={}", percent::encode(&signature));
             let diagnosis = found(&sent);
-            assert_eq!(diagnosis.mistakes.join("; "), mistake.words);
+            assert_eq!(diagnosis.mistakes.join("; "), mistake.words.to_string());
             assert_eq!(diagnosis.client_string.as_deref(), Some(text.as_str()));
             let differs = text != request.text(&RIGHT);
             assert_eq!(diagnosis.first_difference.is_some(), differs);
-            names.insert(mistake.words);
+            names.insert(mistake.words.to_string());
         }
     }
     let all = mistakes(&Request::read(&with_form()).unwrap());
-    let missed: Vec<&str> = all
+    let missed: Vec<String> = all
         .iter()
-        .map(|mistake| mistake.words.as_str())
-        .filter(|words| !names.contains(*words))
+        .map(|mistake| mistake.words.to_string())
+        .filter(|words| !names.contains(words))
         .collect();
     assert_eq!(missed, Vec::<&str>::new());
 }

@@ -7,6 +7,7 @@ use crate::model::domain::{Domain, Function};
 use crate::model::domain_name;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name, split_name};
 use crate::model::wire_time::{to_api, unix_seconds};
+use crate::phrases::Phrase;
 use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::documents;
@@ -44,11 +45,9 @@ pub enum AccessError {
     Slash { what: &'static str, name: String },
     #[error("auth_key is {0}")]
     Auth(&'static str),
-    #[error(
-        "{stream} is forbidden until {until} (ForbidLiveStream); ResumeLiveStream lets it in again"
-    )]
+    #[error("{}", Phrase::StreamForbidden.with([("stream", stream), ("until", until)]))]
     Forbidden { stream: String, until: String },
-    #[error("the domain {0} is stopped (StopLiveDomain); StartLiveDomain lets streams in again")]
+    #[error("{}", Phrase::DomainStopped.with([("domain", .0)]))]
     Stopped(String),
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),

@@ -7,11 +7,12 @@ use crate::clock::{self, Busy};
 use crate::media::frame::VideoCodec;
 use crate::model::notify::RecordNotify;
 use crate::model::on_demand::{Answer, BODY_LIMIT, question_url, read_answer};
-use crate::model::reason::Reason;
+use crate::model::reason::{Reason, add_on_demand_url};
 use crate::model::rule::FormatRule;
 use crate::model::stream_key::StreamKey;
 use crate::notify::deliver::{ATTEMPTS, RETRY_MS, TIMEOUT_MS};
 use crate::notify::receiver::{read_limited, within};
+use crate::phrases::Phrase;
 use crate::secrets;
 use crate::services::Services;
 use crate::store::documents;
@@ -37,12 +38,8 @@ pub async fn ask(
         .and_then(|c| c.on_demand_url)
         .filter(|url| !url.is_empty())
     else {
-        let why = "OnDemand=1, but the domain has no OnDemandUrl";
-        let cure = format!(
-            "localyun call AddLiveRecordNotifyConfig DomainName={} OnDemandUrl=http://…",
-            key.domain
-        );
-        unrecorded::tell(services, key, &no(why, cure));
+        let told = Reason::no(Phrase::NoOnDemandUrl, add_on_demand_url(&key.domain));
+        unrecorded::tell(services, key, &told);
         return (None, busy);
     };
     let waiting = clock::monotonic();
@@ -63,8 +60,8 @@ pub async fn ask(
         match answer {
             Some(Answer::Record(formats)) => return (Some(formats), busy),
             Some(Answer::Decline(why)) => {
-                let cure = format!("look at what {} answers", secrets::url(&url));
-                unrecorded::tell(services, key, &no(why, cure));
+                let cure = Phrase::LookAtReceiver.with([("url", &secrets::url(&url))]);
+                unrecorded::tell(services, key, &Reason::no(why, cure));
                 return (None, busy);
             }
             None if attempt < ATTEMPTS => {
@@ -74,21 +71,10 @@ pub async fn ask(
             None => {}
         }
     }
-    let why = "the on-demand URL gave no usable answer";
-    let cure = format!(
-        "{} must answer 200 with JSON that has NeedRecord",
-        secrets::url(&url)
-    );
-    unrecorded::tell(services, key, &no(why, cure));
+    let cure = Phrase::MakeReceiverUsable.with([("url", &secrets::url(&url))]);
+    let told = Reason::no(Phrase::ReceiverIsNotUsable, cure);
+    unrecorded::tell(services, key, &told);
     (None, busy)
-}
-
-fn no(why: &str, cure: String) -> Reason {
-    Reason {
-        records: false,
-        why: why.to_owned(),
-        cure: Some(cure),
-    }
 }
 
 async fn one_try(

@@ -56,8 +56,9 @@ pub fn domains_with_rules(services: &Services, key: &StreamKey) -> Vec<String> {
 
 /// Says that a push is not recorded.
 pub(super) fn tell(services: &Services, key: &StreamKey, told: &Reason) {
-    let cure = told.cure.as_deref().unwrap_or_default();
-    tracing::warn!(stream.key = %key, why = told.why, cure, "the push is not recorded");
-    let told = json!({"what": "not_recorded", "why": told.why, "cure": told.cure});
+    let (why, cure) = (told.why.to_string(), told.cure.as_ref());
+    let cure = cure.map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(stream.key = %key, why, cure, "the push is not recorded");
+    let told = json!({"what": "not_recorded", "why": why, "cure": cure, "words": told.words()});
     services.events.tell(events::Kind::Record, key, &told);
 }

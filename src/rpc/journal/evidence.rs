@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::phrases::Said;
 use crate::wire::http_parts::HttpParts;
 
 /// Bytes of a request that are kept; nothing is said about a larger one.
@@ -17,12 +18,20 @@ pub struct Diagnosis {
     pub finding: String,
     /// What the client did wrong; empty where that is unknown.
     pub mistakes: Vec<String>,
+    pub words: Words,
     /// What the client signed (V1: its string to sign, ACS3: its canonical request), where that is known.
     pub client_string: Option<String>,
     /// What it should have signed.
     pub server_string: String,
     /// Where the two part.
     pub first_difference: Option<Difference>,
+}
+
+/// The finding and the mistakes as others can word them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Words {
+    pub finding: Said,
+    pub mistakes: Vec<Said>,
 }
 
 impl Diagnosis {

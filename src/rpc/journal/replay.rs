@@ -180,6 +180,7 @@ mod tests {
             cause: None,
             ignored: Vec::new(),
             notes: Vec::new(),
+            words: None,
             fault: false,
             took_us: 0,
             upstream: None,
