@@ -396,7 +396,8 @@ impl Events {
         let mut batch = Batch {
             events: Vec::new(),
             seen: from.max(first.saturating_sub(1)),
-            missed: !of_this_run || first > from + 1,
+            // Whoever asks from 0 on has had none, and misses none but those that are not kept.
+            missed: (!of_this_run && id != 0) || first > from + 1,
         };
         for event in ring.events.iter().skip(skip) {
             if batch.events.len() >= most {
@@ -586,6 +587,9 @@ mod tests {
     fn another_runs_place_brings_everything_and_a_reset_forgets() {
         let events = Events::from_id(Clock::new(None), 100);
         events.tell(Kind::File, Names::NONE, &json!({}));
+        // Who begins at 0 has had nothing and misses nothing.
+        let batch = events.after(0, &Filter::default(), 9);
+        assert!(!batch.missed && ids(&batch) == [101]);
         for id in [3, 99, 102, u64::MAX] {
             let batch = events.after(id, &Filter::default(), 9);
             assert!(batch.missed && ids(&batch) == [101], "{id}");

@@ -413,17 +413,26 @@ impl Connection {
 
     async fn work_off(&mut self) -> bool {
         let (mut frames, mut bytes) = (0, 0);
+        let mut has_come = false;
         while let Some(event) = self.session.poll() {
             match event {
                 Event::Media(message) => {
+                    has_come = true;
                     frames += 1;
                     bytes += message.payload.len() as u64;
                     self.media(message);
                 }
+                // What came before it counts for the push that it ends.
                 Event::Publish {
                     app, tc_url, name, ..
-                } => self.publish(&app, &tc_url, &name).await,
-                Event::Unpublish => self.leave(),
+                } => {
+                    self.count(&mut frames, &mut bytes);
+                    self.publish(&app, &tc_url, &name).await;
+                }
+                Event::Unpublish => {
+                    self.count(&mut frames, &mut bytes);
+                    self.leave();
+                }
                 Event::Play {
                     app,
                     tc_url,
@@ -434,18 +443,28 @@ impl Connection {
                 Event::Connect { .. } => {}
             }
         }
+        self.count(&mut frames, &mut bytes);
         if let Some(publisher) = &self.publisher
-            && frames > 0
+            && has_come
         {
-            publisher.alive(frames, bytes);
             publisher.fanout.tick();
             // Who watches has the newest frames from memory; where nobody does, they need not wait there for the disk.
             let is_read = publisher.fanout.is_read();
             publisher.recorder.take_laid(is_read, &mut self.laid);
             publisher.fanout.let_go(&mut self.laid);
+        }
+        has_come
+    }
+
+    /// Counts media that came for the push that is going on.
+    fn count(&self, frames: &mut u64, bytes: &mut u64) {
+        let (frames, bytes) = (std::mem::take(frames), std::mem::take(bytes));
+        if let Some(publisher) = &self.publisher
+            && frames > 0
+        {
+            publisher.alive(frames, bytes);
             self.hub.services().metrics.media(bytes);
         }
-        frames > 0
     }
 
     async fn publish(&mut self, app: &str, tc_url: &str, name: &str) {

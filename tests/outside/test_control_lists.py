@@ -73,6 +73,10 @@ def test_lists_go_on_by_their_cursors(own_stage):
         assert stage.server.get(f"/_localyun/{route}?domain=other.example.com")["total"] == 0
         assert stage.server.get(f"/_localyun/{route}?since=2999-01-01T00:00:00Z")["total"] == 0
         assert stage.server.get(f"/_localyun/{route}?since=1970-01-01T00:00:00Z")["total"] == 152
+        # A last page that is full is the last one all the same.
+        half = stage.server.get(f"/_localyun/{route}?limit=76")
+        assert half["next"] and stage.server.get(f"/_localyun/{route}?limit=76&cursor={half['next']}")["next"] is None
+        assert stage.server.get(f"/_localyun/{route}?limit=152")["next"] is None
         for bad in ("limit=0", "limit=1001", "limit=x", "since=yesterday", "cursor=x"):
             assert stage.server.control("GET", f"/_localyun/{route}?{bad}")[0] == 400
     # A session by its name, however far back it lies.
@@ -136,6 +140,11 @@ def test_a_signed_address_plays_without_a_key(stage):
 def test_probes_and_nodes(server):
     assert server.get("/_localyun/live") == {"status": "live"}
     assert server.get("/_localyun/ready") == {"status": "ready"}
+    # Probes ask by HEAD; what would go on without an end is not asked so.
+    for path in ("_localyun/health", "_localyun/live", "_localyun/ready", "_localyun/clock", "metrics"):
+        answer = requests.head(f"{server.api}/{path}")
+        assert (answer.status_code, answer.content) == (200, b"") and int(answer.headers["content-length"]) > 10, path
+    assert requests.head(server.api + "/_localyun/events").status_code == 405
     nodes = server.get("/_localyun/nodes")
     assert nodes["total"] == 1 and nodes["nodes"][0]["api"] == server.api
 

@@ -66,6 +66,17 @@ def test_a_recording_is_followed_from_its_push_to_its_callback(stage):
     assert files[0]["object"].endswith(".mp4") and files[0]["size"] > 0
 
 
+def test_the_end_of_a_push_tells_all_that_came(stage):
+    """As fast as it goes the last media and the end come in one piece."""
+    for number in range(5):
+        status, pushed = stage.server.control("POST", "/_localyun/streams", {"domain": stage.domain, "stream": f"s{number}", "seconds": 2 + number, "speed": 0, "wait": True})
+        assert status == 200
+        (event,) = stage.server.get(f"/_localyun/wait?kind=unpublish&domain={stage.domain}&stream=s{number}")["events"]
+        # The publisher counts its commands too.
+        assert 0 < event["bytes"] <= pushed["bytes"] and pushed["bytes"] - event["bytes"] < 4096, (event, pushed)
+        assert 0 < event["frames"] <= pushed["messages"] and pushed["messages"] - event["frames"] < 10, (event, pushed)
+
+
 def test_only_the_newest_are_replayed_where_that_is_asked_for(own_stage):
     stage = own_stage()
     for number in range(5):
@@ -101,6 +112,7 @@ def test_an_id_of_another_run_brings_what_is_kept(own_stage):
     (old,) = first.server.get("/_localyun/wait?kind=call")["events"]
     second = own_stage()
     second.api.call("DescribeLiveRecordConfig", DomainName="b.example.com")
+    assert second.server.get("/_localyun/wait?kind=call&since=0")["missed"] is False
     got = second.server.get(f"/_localyun/wait?kind=call&since={old['id']}")
     assert got["missed"] and [event["domain"] for event in got["events"]] == ["b.example.com"]
     assert got["events"][0]["id"] > old["id"]
