@@ -70,7 +70,7 @@ enum Tool {
 }
 
 /// Where the server is and who is calling.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct TargetArgs {
     /// The API port [env: LOCALYUN_ENDPOINT] [default: http://127.0.0.1:8080]
     #[arg(long, value_name = "URL")]
@@ -185,7 +185,7 @@ pub(super) struct PublishArgs {
     /// More arguments of the push URL, such as auth_key=...
     #[arg(long, value_name = "NAME=VALUE&...")]
     pub(super) query: Option<String>,
-    /// The RTMP port [env: LOCALYUN_RTMP_ADDR, else that of LOCALYUN_PUSH_URL] [default: 127.0.0.1:1935]
+    /// The RTMP port [env: LOCALYUN_RTMP_ADDR, else that of LOCALYUN_PUSH_URL] [default: that of the server, else 127.0.0.1:1935]
     #[arg(long, value_name = "ADDR")]
     pub(super) rtmp_addr: Option<String>,
     #[command(flatten)]
@@ -352,6 +352,7 @@ pub(super) struct DoctorArgs {
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
     /// bash, zsh, fish or powershell
+    #[arg(ignore_case = true)]
     pub(super) shell: clap_complete::Shell,
 }
 

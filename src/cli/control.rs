@@ -8,7 +8,10 @@ use url::Url;
 
 use super::http::{brief, failure, fetch, place};
 use super::{CliError, variable};
+use crate::clock::machine_timeout;
 
+/// Long enough for a server that is there.
+const LISTENER_PATIENCE: Duration = Duration::from_secs(2);
 /// Longer than anybody waits.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -124,6 +127,14 @@ impl<'a> Control<'a> {
             }
         }
         Ok(url)
+    }
+
+    /// Where a listener of the server is (`rtmp`, `play`); none where the server does not say so within two seconds.
+    pub(super) async fn listener(&self, name: &str) -> Option<String> {
+        let health = machine_timeout(LISTENER_PATIENCE, self.get("health")).await;
+        let health = health?.ok()?;
+        let address = health.get(name)?.as_str()?;
+        Some(address.to_owned())
     }
 
     /// Posts a JSON body to a route.

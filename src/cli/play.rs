@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::arguments::PlayArgs;
+use super::arguments::{PlayArgs, TargetArgs};
+use super::control::Control;
+use super::target::Target;
 use super::{CliError, Outcome, complain, http, progress, say, signals, variable};
 use crate::site::host;
 use crate::viewer::{self, End, RtmpSource, Source, Tally, TrackTally, WatchError, WatchPlan};
@@ -16,7 +18,8 @@ use crate::viewer::{self, End, RtmpSource, Source, Tally, TrackTally, WatchError
 const DEFAULT_PLAY: &str = "http://127.0.0.1:8088";
 const DEFAULT_RTMP: &str = "127.0.0.1:1935";
 
-pub(super) async fn run(args: PlayArgs) -> Outcome {
+pub(super) async fn run(mut args: PlayArgs) -> Outcome {
+    ask_where(&mut args).await?;
     let source = source(&args)?;
     let shown = shown(&source);
     if args
@@ -81,6 +84,29 @@ pub(super) async fn run(args: PlayArgs) -> Outcome {
         }
         Ok(_) => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Where nobody says to which port, the server that the environment names is asked.
+async fn ask_where(args: &mut PlayArgs) -> Result<(), CliError> {
+    let named = |names: [&str; 2]| names.into_iter().any(|name| variable(name).is_some());
+    if args.url.is_some() || variable("LOCALYUN_ENDPOINT").is_none() {
+        return Ok(());
+    }
+    let target = TargetArgs {
+        ca_file: args.ca_file.clone(),
+        ..TargetArgs::default()
+    };
+    let client = http::client_for(&target)?;
+    let server = Target::of(&target)?;
+    let control = Control::new(&client, &server.endpoint);
+    if args.format == "rtmp" {
+        if args.rtmp_addr.is_none() && !named(["LOCALYUN_RTMP_ADDR", "LOCALYUN_PUSH_URL"]) {
+            args.rtmp_addr = control.listener("rtmp").await;
+        }
+    } else if args.play_addr.is_none() && !named(["LOCALYUN_PLAY_ADDR", "LOCALYUN_PLAY_URL"]) {
+        args.play_addr = control.listener("play").await;
+    }
+    Ok(())
 }
 
 /// The address, or what it is made of.

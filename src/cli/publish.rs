@@ -21,9 +21,16 @@ use crate::site::host;
 const ASKING_PATIENCE: Duration = Duration::from_secs(2);
 const DEFAULT_ADDR: &str = "127.0.0.1:1935";
 
-pub(super) async fn run(args: PublishArgs) -> Outcome {
+pub(super) async fn run(mut args: PublishArgs) -> Outcome {
     let target = Target::of(&args.target)?;
     let client = http::client_for(&args.target)?;
+    let control = Control::new(&client, &target.endpoint);
+    let is_told = ["LOCALYUN_RTMP_ADDR", "LOCALYUN_PUSH_URL"]
+        .into_iter()
+        .any(|name| variable(name).is_some());
+    if args.rtmp_addr.is_none() && !is_told {
+        args.rtmp_addr = control.listener("rtmp").await;
+    }
     let plan = plan(args)?;
     let mut signals = signals()?;
     let place = format!("{}/{}/{}", plan.domain, plan.app, plan.stream);
@@ -35,7 +42,7 @@ pub(super) async fn run(args: PublishArgs) -> Outcome {
         plan.stream,
         plan.domain
     ));
-    say_recorder(&Control::new(&client, &target.endpoint), &plan).await;
+    say_recorder(&control, &plan).await;
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let watcher = tokio::spawn(async move {

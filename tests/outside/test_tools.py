@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 from datetime import timedelta
@@ -41,6 +42,24 @@ def test_publish_says_what_records_it(stage, tool):
     assert "localyun call AddLiveAppRecordConfig" in done.stderr
 
 
+def test_publish_and_play_find_the_ports_of_the_server_that_is_named(stage, tool):
+    """A server on free ports: its API's address is all that a tool has to know."""
+    stage.rule("mp4", DelayTime=15)
+    done = tool("publish", "--domain", stage.domain, "--stream", "s1", "--seconds", "2", "--speed", "0")
+    assert done.returncode == 0 and f"recorded by the rule {stage.domain}/live/*" in done.stderr, done.stderr
+    live = stage.publisher(stream="s2")
+    live.push(3)
+    for how in ([], ["--format", "rtmp"]):
+        watched = tool("play", "--domain", stage.domain, "--stream", "s2", "--seconds", "1", "--json", *how)
+        assert watched.returncode == 0, watched.stderr
+    stage.end(live)
+
+
+def test_a_refusal_is_told_by_its_sentence_alone(tool):
+    refused = tool("advance", "until", "2020-01-01T00:00:00Z")
+    assert refused.returncode == 1 and refused.stderr.rstrip().endswith("the clock only goes forward") and "{" not in refused.stderr, refused.stderr
+
+
 def test_explain_for_people_and_programs(stage, tool):
     stage.rule("mp4", DelayTime=15)
     told = tool("explain", stage.domain, "live", "s1")
@@ -68,6 +87,42 @@ def test_advance_and_lists(stage, tool):
     assert json.loads(tool("advance", "until", later, "--json").stdout)["now"] >= later
     for bad in (("advance", "soon"), ("advance", "until"), ("advance",), ("advance", "next", "x")):
         assert tool(*bad).returncode == 2, bad
+
+
+def watched(stage, *words: str, **environment: str) -> tuple[int, str]:
+    """A command whose output is a terminal: its status and what it wrote there."""
+    ours, its = pty.openpty()
+    whole = clean_environment() | {"LOCALYUN_ENDPOINT": stage.server.api, "TERM": "xterm"} | environment
+    running = subprocess.Popen([binary(), *words], stdin=subprocess.DEVNULL, stdout=its, stderr=subprocess.DEVNULL, env=whole)
+    os.close(its)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:
+        # So a terminal ends whose other side is closed.
+        pass
+    os.close(ours)
+    return running.wait(20), shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_columns_and_colours(stage, tool):
+    stage.notify()
+    record(stage)
+    stage.wait_files(1)
+    for words, head in ((("recordings", "--domain", stage.domain), ("STREAM", "STATE", "OBJECT")), (("callbacks", "--domain", stage.domain), ("ID", "KIND", "TRIES"))):
+        status, shown = watched(stage, *words)
+        lines = shown.splitlines()
+        assert status == 0 and all(word in lines[0] for word in head) and "\x1b[" in lines[0] and "\t" not in shown, shown
+        # The same in columns: each begins where its head does.
+        begins = lines[0].replace("\x1b[90m", "").index(head[1])
+        assert lines[1][begins - 1] == " " and lines[1][begins] != " ", shown
+        status, plain = watched(stage, *words, NO_COLOR="1")
+        assert status == 0 and "\x1b[" not in plain and head[0] in plain
+        assert "\x1b[" not in tool(*words).stdout
+    status, shown = watched(stage, "explain", stage.domain, "live", "s1")
+    assert status == 0 and shown.startswith("\x1b[32mrecorded\x1b[0m: ")
+    assert watched(stage, "explain", "other.example.com", "live", "s1")[1].startswith("\x1b[33mnot recorded\x1b[0m: ")
 
 
 def test_get_fetches_and_signs(stage, tool, tmp_path):
@@ -168,7 +223,7 @@ def test_doctor(stage, tool):
     assert {finding["what"] for finding in findings} >= {"version", "variables", "proxies", "server", "clocks", "ffmpeg"}
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell", "PowerShell"])
 def test_completions(shell):
     done = subprocess.run([binary(), "completions", shell], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0 and "snapshot" in done.stdout and "ephemeral" in done.stdout
