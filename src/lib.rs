@@ -11,7 +11,7 @@
 //!   clients
 //! - `notify` callbacks; `objects` the object store; `store` the database; `meter` what is counted by the minute; `model` the nouns, pure
 //! - `clock` the service clock with the one scheduler; `identity` who may call; `site` whom a request means and whose page sent it;
-//!   `secrets` what is shown to nobody; `peer` where the call under way came from; `certificates` those that users bring;
+//!   `secrets` what is shown to nobody; `phrases` what is said to people; `peer` where the call under way came from; `certificates` those that users bring;
 //!   `disk` large files, who writes them, folders without links; `faults`, `metrics`
 //!
 //! Everything but `cli` is private, so that the compiler names what nothing uses; what tests outside of the crate drive stands in `testing`.

@@ -301,10 +301,9 @@ impl Way {
 /// Everything that is tried for a request, the usual first.
 fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     let mut list: Vec<Mistake<Way>> = Vec::with_capacity(128);
-    list.push(Mistake::new(
-        Phrase::KeyWithAnd,
-        |way: &mut Way| way.key_ends_with_and = true,
-    ));
+    list.push(Mistake::new(Phrase::KeyWithAnd, |way: &mut Way| {
+        way.key_ends_with_and = true
+    }));
     list.extend(each(
         [
             (Host::WithoutPort, Phrase::HostWithoutPort),
@@ -321,31 +320,22 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         ));
     }
     list.extend(each(Order::WRONG, |way: &mut Way, order| way.order = order));
-    list.extend(each([
-        (Taken::Nothing, Phrase::QueryLeftOut),
-        (
-            Taken::WithForm,
-            Phrase::FormInCanonicalQuery,
-        ),
-        (
-            Taken::WithoutEmpty,
-            Phrase::EmptyLeftOut,
-        ),
-    ], |way: &mut Way, taken| way.taken = taken));
-    list.extend(each([
-        (
-            Headers::Sorted,
-            Phrase::HeadersSorted,
-        ),
-        (
-            Headers::LinesSorted,
-            Phrase::HeaderLinesSorted,
-        ),
-        (
-            Headers::ListSorted,
-            Phrase::SignedHeadersSorted,
-        ),
-    ], |way: &mut Way, headers| way.headers = headers));
+    list.extend(each(
+        [
+            (Taken::Nothing, Phrase::QueryLeftOut),
+            (Taken::WithForm, Phrase::FormInCanonicalQuery),
+            (Taken::WithoutEmpty, Phrase::EmptyLeftOut),
+        ],
+        |way: &mut Way, taken| way.taken = taken,
+    ));
+    list.extend(each(
+        [
+            (Headers::Sorted, Phrase::HeadersSorted),
+            (Headers::LinesSorted, Phrase::HeaderLinesSorted),
+            (Headers::ListSorted, Phrase::SignedHeadersSorted),
+        ],
+        |way: &mut Way, headers| way.headers = headers,
+    ));
     list.extend(each(
         [
             (Values::Lower, Phrase::HeaderValuesLower),
@@ -356,14 +346,8 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     ));
     list.extend(each(
         [
-            (
-                Body::OfNothing,
-                Phrase::HashOfNothing,
-            ),
-            (
-                Body::Actual,
-                Phrase::HashOfBodySigned,
-            ),
+            (Body::OfNothing, Phrase::HashOfNothing),
+            (Body::Actual, Phrase::HashOfBodySigned),
             (Body::Upper, Phrase::HashUpper),
             (Body::Absent, Phrase::HashLeftOut),
         ],
@@ -371,61 +355,37 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     ));
     list.extend(each(
         [
-            (
-                Ends::NewlineAfterCanonical,
-                Phrase::NewlineAfterCanonical,
-            ),
+            (Ends::NewlineAfterCanonical, Phrase::NewlineAfterCanonical),
             (
                 Ends::NewlineAfterStringToSign,
                 Phrase::NewlineAfterStringToSign,
             ),
-            (
-                Ends::NoEmptyLine,
-                Phrase::NoEmptyLine,
-            ),
-            (
-                Ends::CarriageReturns,
-                Phrase::CarriageReturns,
-            ),
+            (Ends::NoEmptyLine, Phrase::NoEmptyLine),
+            (Ends::CarriageReturns, Phrase::CarriageReturns),
         ],
         |way: &mut Way, ends| way.ends = ends,
     ));
     list.extend(each(
         [
-            (
-                Path::Root,
-                Phrase::PathRoot,
-            ),
+            (Path::Root, Phrase::PathRoot),
             (Path::Empty, Phrase::PathEmptyV3),
             (Path::Encoded, Phrase::PathEncoded),
         ],
         |way: &mut Way, path| way.path = path,
     ));
-    list.extend(each([
-        (
-            Signed::UpperHash,
-            Phrase::CanonicalHashUpper,
-        ),
-        (
-            Signed::HashWithoutAlgorithm,
-            Phrase::AlgorithmMissing,
-        ),
-        (
-            Signed::Itself,
-            Phrase::CanonicalNotHashed,
-        ),
-        (
-            Signed::ItselfWithoutAlgorithm,
-            Phrase::CanonicalAlone,
-        ),
-    ], |way: &mut Way, signed| way.signed = signed));
+    list.extend(each(
+        [
+            (Signed::UpperHash, Phrase::CanonicalHashUpper),
+            (Signed::HashWithoutAlgorithm, Phrase::AlgorithmMissing),
+            (Signed::Itself, Phrase::CanonicalNotHashed),
+            (Signed::ItselfWithoutAlgorithm, Phrase::CanonicalAlone),
+        ],
+        |way: &mut Way, signed| way.signed = signed,
+    ));
     list.extend(each(
         [
             (Output::UpperHex, Phrase::SignatureUpper),
-            (
-                Output::Base64,
-                Phrase::SignatureBase64,
-            ),
+            (Output::Base64, Phrase::SignatureBase64),
         ],
         |way: &mut Way, output| way.output = output,
     ));

@@ -239,10 +239,9 @@ fn body_pairs(body: &[u8]) -> Vec<Pair> {
 /// Everything that is tried for a request, the usual first.
 fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     let mut list = Vec::with_capacity(128);
-    list.push(Mistake::new(
-        Phrase::KeyWithoutAnd,
-        |way: &mut Way| way.key_ends_with_and = false,
-    ));
+    list.push(Mistake::new(Phrase::KeyWithoutAnd, |way: &mut Way| {
+        way.key_ends_with_and = false
+    }));
     list.extend(each(Verb::WRONG, |way: &mut Way, verb| way.verb = verb));
     for (spelling, words) in Spelling::WRONG {
         list.push(Mistake::new(
@@ -270,55 +269,32 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         [
             (Taken::Query, Phrase::FormLeftOut),
             (Taken::Form, Phrase::QueryLeftOut),
-            (
-                Taken::WithSignature,
-                Phrase::SignatureSigned,
-            ),
-            (
-                Taken::WithoutEmpty,
-                Phrase::EmptyLeftOut,
-            ),
-            (
-                Taken::WithBody,
-                Phrase::BodyMembersSigned,
-            ),
+            (Taken::WithSignature, Phrase::SignatureSigned),
+            (Taken::WithoutEmpty, Phrase::EmptyLeftOut),
+            (Taken::WithBody, Phrase::BodyMembersSigned),
         ],
         |way: &mut Way, taken| way.taken = taken,
     ));
-    list.push(Mistake::new(
-        Phrase::PlusSentAsIs,
-        |way: &mut Way| way.plus_kept = true,
-    ));
+    list.push(Mistake::new(Phrase::PlusSentAsIs, |way: &mut Way| {
+        way.plus_kept = true
+    }));
     list.extend(each(
         [
             (Path::Raw, Phrase::PathRaw),
             (Path::LowerHex, Phrase::PathLowerHex),
             (Path::Empty, Phrase::PathEmptyV1),
-            (
-                Path::Own,
-                Phrase::PathOfRequest,
-            ),
+            (Path::Own, Phrase::PathOfRequest),
         ],
         |way: &mut Way, path| way.path = path,
     ));
-    list.push(Mistake::new(
-        Phrase::OtherHash,
-        |way: &mut Way| way.other_hash = true,
-    ));
+    list.push(Mistake::new(Phrase::OtherHash, |way: &mut Way| {
+        way.other_hash = true
+    }));
     list.extend(each(
         [
-            (
-                Output::Hex,
-                Phrase::SignatureHex,
-            ),
-            (
-                Output::Base64OfHex,
-                Phrase::SignatureBase64OfHex,
-            ),
-            (
-                Output::UrlBase64,
-                Phrase::SignatureUrlBase64,
-            ),
+            (Output::Hex, Phrase::SignatureHex),
+            (Output::Base64OfHex, Phrase::SignatureBase64OfHex),
+            (Output::UrlBase64, Phrase::SignatureUrlBase64),
         ],
         |way: &mut Way, output| way.output = output,
     ));
