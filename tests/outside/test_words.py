@@ -17,7 +17,7 @@ def filled(words: dict) -> dict:
 
 REFUSALS = [
     ("GET", "/_localyun/stream", None, 404, "NoSuchRouteButNear", {"near": "/_localyun/streams"}),
-    ("GET", "/_localyun/no/such/way/at/all", None, 404, "NoSuchRoute", {}),
+    ("GET", "/_localyun/" + "q" * 80, None, 404, "NoSuchRoute", {}),
     ("POST", "/_localyun/streams/d/a", None, 404, None, None),
     ("DELETE", "/_localyun/clock", None, 405, "MethodNotAllowed", {"method": "DELETE", "path": "/_localyun/clock", "methods": "GET, POST"}),
     ("GET", "/_localyun/requests?lmit=3", None, 400, "QueryNameButNear", {"route": "GET /_localyun/requests", "name": '"lmit"', "near": "limit"}),
