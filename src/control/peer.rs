@@ -64,7 +64,8 @@ async fn respond(app: Arc<App>, parts: HttpParts, body: Incoming) -> Outcome {
             let Incoming::Kept(body) = body else {
                 return Err(Refused::plain(413, "the body is too long"));
             };
-            let args: Value = serde_json::from_slice(&body).map_err(|error| Refused::plain(400, error))?;
+            let args: Value =
+                serde_json::from_slice(&body).map_err(|error| Refused::plain(400, error))?;
             let done = nodes.obey(verb, args).await;
             answered(&done.map_err(|why| Refused::plain(409, why))?)
         }
