@@ -27,7 +27,7 @@ pub(super) fn shown(app: &App) -> Value {
 }
 
 /// A node does not answer.
-fn not_all(why: String) -> Refused {
+fn not_all(why: &str) -> Refused {
     Refused::new(503, Phrase::NodeIsSilent.with([("why", &why)]))
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn set(ask: Ask) -> Outcome {
     let Set { frozen } = ask
         .fields()
         .map_err(|why| Refused::bad(Phrase::BadClockSetting.with([("why", &why.message)])))?;
-    ask.app.freeze(frozen).await.map_err(not_all)?;
+    ask.app.freeze(frozen).await.map_err(|why| not_all(&why))?;
     answer(&shown(&ask.app))
 }
 
@@ -100,7 +100,7 @@ pub(super) async fn advance(ask: Ask) -> Outcome {
         }
         _ => return Err(Refused::bad(Phrase::ManyAdvances)),
     };
-    let advanced = ask.app.advance(to).await.map_err(not_all)?;
+    let advanced = ask.app.advance(to).await.map_err(|why| not_all(&why))?;
     let mut told = shown(&ask.app);
     if let Value::Object(fields) = &mut told {
         fields.insert("settled".to_owned(), advanced.settled.into());

@@ -28,7 +28,13 @@ fn shown(object: &Object) -> Value {
 
 /// All buckets.
 pub(super) async fn buckets(ask: Ask) -> Outcome {
-    let found = ask.app.services.objects.buckets().await.map_err(unseen)?;
+    let found = ask
+        .app
+        .services
+        .objects
+        .buckets()
+        .await
+        .map_err(|error| unseen(&error))?;
     let buckets: Vec<Value> = found
         .iter()
         .map(|bucket| {
@@ -59,7 +65,7 @@ pub(super) async fn set_acl(ask: Ask) -> Outcome {
     objects
         .publish_bucket(bucket, wanted)
         .await
-        .map_err(unseen)?;
+        .map_err(|error| unseen(&error))?;
     answer(&json!({"name": bucket, "acl": wanted.as_str()}))
 }
 
@@ -80,7 +86,7 @@ pub(super) async fn list(ask: Ask) -> Outcome {
         ask.query("cursor"),
         usize::try_from(limit).unwrap_or(usize::MAX),
     );
-    let page = page.await.map_err(unseen)?;
+    let page = page.await.map_err(|error| unseen(&error))?;
     answer(&json!({
         "bucket": bucket,
         "objects": page.objects.iter().map(shown).collect::<Vec<_>>(),
@@ -94,7 +100,7 @@ pub(super) async fn one(ask: Ask) -> Outcome {
     let needed = |name: &str| ask.query(name).ok_or_else(|| Refused::missing(name));
     let (bucket, key) = (needed("bucket")?, needed("key")?);
     let facts = ask.app.services.objects.facts(bucket, key).await;
-    let facts = facts.map_err(unseen)?;
+    let facts = facts.map_err(|error| unseen(&error))?;
     let mut told = shown(&facts);
     if let Value::Object(told) = &mut told {
         told.insert("bucket".to_owned(), bucket.into());

@@ -36,8 +36,8 @@ const MOST_PLAYLIST: u64 = 16 << 20;
 /// A document among the objects must not become a document of this origin.
 const SANDBOX: &str = "default-src 'none'; sandbox";
 
-pub(super) fn unseen(error: LookError) -> Refused {
-    let (status, said) = match &error {
+pub(super) fn unseen(error: &LookError) -> Refused {
+    let (status, said) = match error {
         LookError::NoSuchBucket(name) => (404, Phrase::NoSuchBucket.with([("name", name)])),
         LookError::NoSuchKey(name) => (404, Phrase::NoSuchObject.with([("name", name)])),
         LookError::Refused(why) => (403, Phrase::StoreRefuses.with([("why", why)])),
@@ -117,7 +117,10 @@ pub(super) async fn object(ask: Ask) -> Outcome {
     ticket::admit(&ask)?;
     let (bucket, key) = named(&ask)?;
     let objects = &ask.app.services.objects;
-    let facts = objects.facts(&bucket, &key).await.map_err(unseen)?;
+    let facts = objects
+        .facts(&bucket, &key)
+        .await
+        .map_err(|error| unseen(&error))?;
     let Ok(part) = range(ask.parts.header("range"), facts.size) else {
         return Ok(
             Outgoing::new(416, "text/plain; charset=utf-8", Body::Bytes(Bytes::new()))
@@ -128,7 +131,7 @@ pub(super) async fn object(ask: Ask) -> Outcome {
     let content = objects
         .content(&bucket, &key, start, length)
         .await
-        .map_err(unseen)?;
+        .map_err(|error| unseen(&error))?;
     let answer = Outgoing::new(
         if part.is_some() { 206 } else { 200 },
         shown_as(&facts),
@@ -204,7 +207,7 @@ impl Making {
             match &mut self.source {
                 Source::Fragments(_) => sink(piece),
                 Source::Other(_, playable) => {
-                    playable.feed(&piece, &mut sink).map_err(not_playable)?
+                    playable.feed(&piece, &mut sink).map_err(not_playable)?;
                 }
             }
             return Ok(());
@@ -217,10 +220,10 @@ impl Making {
             let size = objects
                 .facts(&self.bucket, &key)
                 .await
-                .map_err(unseen)?
+                .map_err(|error| unseen(&error))?
                 .size;
             let content = objects.content(&self.bucket, &key, 0, size).await;
-            self.content = Some(content.map_err(unseen)?);
+            self.content = Some(content.map_err(|error| unseen(&error))?);
             return Ok(());
         }
         self.over = true;
@@ -281,14 +284,18 @@ async fn source(app: &App, bucket: &str, key: &str, from: usize) -> Result<Sourc
         )),
         "m3u8" => {
             let objects = &app.services.objects;
-            let size = objects.facts(bucket, key).await.map_err(unseen)?.size;
+            let size = objects
+                .facts(bucket, key)
+                .await
+                .map_err(|error| unseen(&error))?
+                .size;
             if size > MOST_PLAYLIST {
                 return Err(Refused::new(413, Phrase::PlaylistTooLong));
             }
             let mut content = objects
                 .content(bucket, key, 0, size)
                 .await
-                .map_err(unseen)?;
+                .map_err(|error| unseen(&error))?;
             let mut text = Vec::new();
             while let Some(piece) = content.next().await {
                 text.extend_from_slice(&piece.map_err(Refused::broken)?);

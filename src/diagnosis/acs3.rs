@@ -302,7 +302,7 @@ impl Way {
 fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     let mut list: Vec<Mistake<Way>> = Vec::with_capacity(128);
     list.push(Mistake::new(Phrase::KeyWithAnd, |way: &mut Way| {
-        way.key_ends_with_and = true
+        way.key_ends_with_and = true;
     }));
     list.extend(each(
         [

@@ -240,7 +240,7 @@ fn body_pairs(body: &[u8]) -> Vec<Pair> {
 fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
     let mut list = Vec::with_capacity(128);
     list.push(Mistake::new(Phrase::KeyWithoutAnd, |way: &mut Way| {
-        way.key_ends_with_and = false
+        way.key_ends_with_and = false;
     }));
     list.extend(each(Verb::WRONG, |way: &mut Way, verb| way.verb = verb));
     for (spelling, words) in Spelling::WRONG {
@@ -276,7 +276,7 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         |way: &mut Way, taken| way.taken = taken,
     ));
     list.push(Mistake::new(Phrase::PlusSentAsIs, |way: &mut Way| {
-        way.plus_kept = true
+        way.plus_kept = true;
     }));
     list.extend(each(
         [
@@ -288,7 +288,7 @@ fn mistakes(request: &Request) -> Vec<Mistake<Way>> {
         |way: &mut Way, path| way.path = path,
     ));
     list.push(Mistake::new(Phrase::OtherHash, |way: &mut Way| {
-        way.other_hash = true
+        way.other_hash = true;
     }));
     list.extend(each(
         [
