@@ -1,4 +1,4 @@
-"""The bodies that docs/callbacks.md shows, beside those that come: the same names, and values of the same kind."""
+"""The bodies that docs/callbacks.md and docs/control.md show, beside those that come: the same names, and values of the same kind."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from harness.server import PROJECT
 from harness.wait import wait_for
 
-DOCUMENT = (PROJECT / "docs/callbacks.md").read_text()
+DOCUMENT = "".join((PROJECT / page).read_text() for page in ("docs/callbacks.md", "docs/control.md"))
 
 
 def shown(language: str, wanted: str) -> str:
@@ -79,3 +79,8 @@ def test_an_answer_on_demand(own_stage):
     wait_for(lambda: len(stage.inbox.files()) >= 2, what="two files")
     endings = {file["uri"].rsplit(".", 1)[1] for file in stage.inbox.files()}
     assert endings == set(documented["Format"])
+
+
+def test_a_refusal_of_the_control_plane(server):
+    status, refused = server.control("POST", "/_localyun/callbacks/7/replay")
+    assert status == 404 and refused == json.loads(shown("json", "there is no callback 7"))
