@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from harness.wait import wait_for
 from matrix.frames import Frame, bare_units, of_tag, units_annex_b
 
 FORMS = ("flv", "rtmp", "mp4", "m3u8")
+# Of a push that waits for its viewers; a publisher may be silent for ten seconds.
+FIRST_SECONDS = 0.2
 
 
 def address(server: Server, form: str, domain: str, stream: str = "s1", query: str = "", app: str = "live") -> str:
@@ -37,12 +40,15 @@ class Push:
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def run(self, seconds: float, speed: float = 1) -> "Push":
-        """Begins to send; the push ends politely when the time is over."""
+    def run(self, seconds: float, speed: float = 1, crowd: Callable[[], bool] | None = None) -> "Push":
+        """Begins to send; the push ends politely when the time is over. With a `crowd` it stands still behind its first frames until that is there."""
 
         def work() -> None:
             self.began = time.monotonic()
             try:
+                if crowd:
+                    self.publisher.push(FIRST_SECONDS)
+                    wait_for(crowd, 9, "the viewers")
                 self.publisher.push(seconds, speed)
                 self.publisher.leave()
             except (OSError, AssertionError):
