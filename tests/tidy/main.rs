@@ -73,7 +73,10 @@ fn no_import_circle_closes() {
 
 #[test]
 fn what_a_crate_below_shows_is_used() {
-    no_complaints(&unused::in_crates_below(Source::of_the_project()));
+    no_complaints(&unused::in_crates_below(
+        Source::of_the_project(),
+        &unused::visitors(),
+    ));
 }
 
 #[test]

@@ -97,13 +97,17 @@ fn what_a_crate_below_shows_and_nobody_names_is_told() {
     let used = with(
         "use localyun_kitchen::pan::{Pan, DEEP}; fn ring() { Pan.heat(); say!(\"{DEEP} cm\") }",
     );
-    assert_eq!(unused::in_crates_below(&used), Vec::<String>::new());
+    assert_eq!(unused::in_crates_below(&used, &[]), Vec::<String>::new());
     let only_named = with(
         "pub use localyun_kitchen::pan::DEEP; fn ring() { localyun_kitchen::pan::Pan; } #[cfg(test)] mod tests { fn f() { heat() } }",
     );
-    let told = unused::in_crates_below(&only_named);
+    let told = unused::in_crates_below(&only_named, &[]);
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("DEEP") && told[1].contains("heat"));
+    // A fuzz target that comes through a door for tests.
+    let visitor = "fn target() { kitchen::pan::Pan.heat() }".to_owned();
+    let told = unused::in_crates_below(&only_named, &[visitor]);
+    assert_eq!(told.len(), 1, "{told:?}");
 }
 
 #[test]

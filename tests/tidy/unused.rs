@@ -12,12 +12,24 @@ use quote::ToTokens;
 use syn::{Attribute, ImplItem, Item, Visibility};
 
 use crate::arrows::{Module, Source, is_for_tests, lies_in};
+use crate::{files_below, project};
 
 /// The doors for tests: what they name is used from outside.
 const DOORS: &str = "testing";
+/// Who comes through them.
+const VISITORS: [&str; 3] = ["tests/bench", "tests/fuzz/src", "tests/it"];
 
-/// A complaint for each item.
-pub fn in_crates_below(source: &Source) -> Vec<String> {
+/// The texts of those who come through the doors for tests.
+pub fn visitors() -> Vec<String> {
+    let folders = VISITORS.iter().map(|folder| project().join(folder));
+    let files = folders.flat_map(|folder| files_below(&folder, ".rs"));
+    files
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect()
+}
+
+/// A complaint for each item that neither the program nor one of the visitors names.
+pub fn in_crates_below(source: &Source, visitors: &[String]) -> Vec<String> {
     let below: Vec<&str> = source
         .modules
         .iter()
@@ -29,6 +41,9 @@ pub fn in_crates_below(source: &Source) -> Vec<String> {
         let shows = below.iter().any(|folder| module.file.starts_with(folder));
         let file = syn::parse_file(&module.text).unwrap();
         names.items(module, &file.items, shows);
+    }
+    for visitor in visitors {
+        names.see(syn::parse_file(visitor).unwrap().into_token_stream());
     }
     let is_idle = |(name, _): &(&String, &Vec<String>)| {
         names.seen.get(*name).copied().unwrap_or_default()
