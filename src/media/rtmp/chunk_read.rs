@@ -4,11 +4,9 @@
 //! more; after a type 0 header that delta is its timestamp; an extended timestamp is repeated in type 3 chunks, which
 //! some clients forget, so it is taken only when it says what the header said.
 
-use std::ops::RangeInclusive;
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{Limits, RtmpError, TagKind};
+use super::{Limits, RtmpError};
 
 /// Chunk size until the peer sets another.
 const DEFAULT_CHUNK_SIZE: usize = 128;
@@ -24,29 +22,6 @@ const WHOLE_CHUNK: usize = 16 * 1024;
 
 /// Bytes of the first room for a message in several chunks; the announced length is believed only after that much has come.
 const FIRST_ROOM: usize = 64 * 1024;
-
-/// Bytes of a block that payloads of media share.
-const BLOCK: usize = 32 * 1024;
-
-/// Lengths of the payloads that do. Each in a piece of memory of its own length, they would leave holes all over the heap, since they are kept for
-/// seconds and given back in the order in which they came: with fifty streams that took as much again as the payloads themselves. A shorter one
-/// takes little, and may be a configuration, for which no block is to be held for hours; a longer one leaves too much of a block unused.
-const SHARED: RangeInclusive<usize> = 512..=BLOCK / 2;
-
-/// Where the payloads of media land, one behind the other.
-#[derive(Debug, Default)]
-struct Room(BytesMut);
-
-impl Room {
-    /// Room for a payload of that length, which is in [`SHARED`].
-    fn take(&mut self, length: usize) -> BytesMut {
-        if self.0.capacity() < length {
-            self.0 = BytesMut::with_capacity(BLOCK.max(length));
-        }
-        let rest = self.0.split_off(length);
-        std::mem::replace(&mut self.0, rest)
-    }
-}
 
 /// A message with its header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +49,6 @@ struct ChunkStream {
     in_message: bool,
 }
 
-impl ChunkStream {
-    fn is_media(&self) -> bool {
-        [TagKind::Audio.number(), TagKind::Video.number()].contains(&self.type_id)
-    }
-}
-
 /// A chunk header, read but not yet applied.
 struct Header {
     format: u8,
@@ -102,7 +71,6 @@ pub(super) struct ChunkReader {
     assembling: usize,
     /// A large chunk that is being taken piecemeal: its stream's index and the bytes to come.
     open_chunk: Option<(usize, usize)>,
-    room: Room,
 }
 
 impl ChunkReader {
@@ -113,7 +81,6 @@ impl ChunkReader {
             streams: Vec::new(),
             assembling: 0,
             open_chunk: None,
-            room: Room::default(),
         }
     }
 
@@ -337,9 +304,7 @@ impl ChunkReader {
     fn append(&mut self, index: usize, input: &mut impl Buf, taken: usize) -> Option<RawMessage> {
         let stream = self.streams.get_mut(index)?;
         let left = stream.length.saturating_sub(stream.partial.len());
-        if stream.partial.is_empty() && stream.is_media() && SHARED.contains(&stream.length) {
-            stream.partial = self.room.take(stream.length);
-        } else if stream.partial.capacity() - stream.partial.len() < taken {
+        if stream.partial.capacity() - stream.partial.len() < taken {
             let room = if stream.partial.is_empty() {
                 left.min(FIRST_ROOM.max(taken))
             } else {

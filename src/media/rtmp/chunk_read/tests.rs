@@ -208,66 +208,6 @@ fn a_message_holds_its_own_bytes_and_no_more() {
     assert!(own.capacity() < wire.len() && !wire.as_ptr_range().contains(&own.as_ptr()));
 }
 
-/// A message in one chunk of chunk stream 4.
-fn whole(type_id: u8, payload: &[u8]) -> Vec<u8> {
-    let mut wire = b"\x04\0\0\0".to_vec();
-    wire.extend(&u32::try_from(payload.len()).unwrap().to_be_bytes()[1..]);
-    wire.extend([type_id, 1, 0, 0, 0]);
-    wire.extend(payload);
-    wire
-}
-
-#[test]
-fn payloads_of_media_lie_behind_each_other_in_blocks() {
-    let mut reader = reader();
-    reader.set_chunk_size(usize::MAX);
-    let lengths = [2_000, 512, 511, BLOCK / 2, 16_000, BLOCK / 2 + 1, 9_000];
-    let payloads: Vec<Vec<u8>> = lengths
-        .iter()
-        .map(|length| {
-            (0..*length)
-                .map(|at| (at * 7) as u8 ^ *length as u8)
-                .collect()
-        })
-        .collect();
-    let wire: Vec<u8> = payloads.iter().flat_map(|of| whole(9, of)).collect();
-    let found = all(&mut reader, &wire).unwrap();
-    for (found, payload) in found.iter().zip(&payloads) {
-        assert_eq!(found.payload, payload[..]);
-    }
-    let end = |n: usize| found[n].payload.as_ptr_range().end;
-    let start = |n: usize| found[n].payload.as_ptr();
-    // The third one is too short for it, the sixth too long; the fifth does not fit into the rest of the first block.
-    assert_eq!([start(1), start(3), start(6)], [end(0), end(1), end(4)]);
-    let mut found = found;
-    for n in [5, 2] {
-        assert!(found.remove(n).payload.try_into_mut().is_ok());
-    }
-    // What is no media has its own.
-    let data = all(&mut reader, &whole(18, &payloads[0]))
-        .unwrap()
-        .remove(0);
-    assert!(data.payload.try_into_mut().is_ok());
-}
-
-#[test]
-fn messages_that_interleave_do_not_share_bytes() {
-    let mut reader = reader();
-    reader.set_chunk_size(600);
-    let (one, two) = ([1_u8; 1_000], [2_u8; 1_000]);
-    let (mut wire, mut other) = (whole(9, &one), whole(8, &two));
-    other[0] = 0x05;
-    let mut mixed = wire.drain(..612).collect::<Vec<u8>>();
-    mixed.extend(other.drain(..612));
-    for (header, rest) in [(0xC4, wire), (0xC5, other)] {
-        mixed.push(header);
-        mixed.extend(rest);
-    }
-    let found = all(&mut reader, &mixed).unwrap();
-    let found: Vec<&[u8]> = found.iter().map(|message| &message.payload[..]).collect();
-    assert_eq!(found, [&one[..], &two[..]]);
-}
-
 #[test]
 fn a_large_chunk_does_not_pile_up_in_the_input() {
     let mut reader = reader();
@@ -367,7 +307,7 @@ proptest! {
     #[test]
     fn what_the_writer_writes_is_read(
         messages in proptest::collection::vec(
-            (2_u8..64, prop_oneof![any::<u8>(), Just(8), Just(9)], any::<u32>(), any::<u32>(), 0_usize..20_000), 1..20),
+            (2_u8..64, any::<u8>(), any::<u32>(), any::<u32>(), 0_usize..2_000), 1..20),
         chunk_size in 1_usize..700,
         cuts in proptest::collection::vec(1_usize..300, 1..20),
     ) {
