@@ -162,9 +162,12 @@ fn signals() -> Result<Signals, CliError> {
         .map_err(|error| CliError::failed(format!("signals cannot be watched: {error}")))
 }
 
-/// Does work that would leave something half done behind, unless it is told to stop meanwhile.
-async fn unless_told<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
-    let mut signals = signals()?;
+/// Does work that would leave something half done behind, unless it is told to stop meanwhile. The signals are watched since before there was
+/// anything to leave behind.
+async fn unless_told<T>(
+    signals: &mut Signals,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
     tokio::select! {
         done = work => done,
         () = signals.told() => Err(CliError::failed("interrupted")),

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::paper::text;
 use super::progress::{self, Transfer};
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, say, unless_told};
+use super::{CliError, Outcome, complain, http, say, signals, unless_told};
 
 pub(super) async fn run(args: GetArgs) -> Outcome {
     let (bucket, key) = args
@@ -46,6 +46,7 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
             told.chars().take(300).collect::<String>()
         )));
     }
+    let mut signals = signals()?;
     let mut out = Output::open(args.output.as_deref())?;
     let to_a_person = out.is_stdout() && std::io::stdout().is_terminal();
     let transfer = Transfer::of(response.content_length());
@@ -70,9 +71,13 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
     };
     // What goes to standard output may be looked at itself.
     if args.output.is_some() {
-        unless_told(progress::beside(copying, |elapsed| transfer.line(elapsed))).await?;
+        unless_told(
+            &mut signals,
+            progress::beside(copying, |elapsed| transfer.line(elapsed)),
+        )
+        .await?;
     } else {
-        unless_told(copying).await?;
+        unless_told(&mut signals, copying).await?;
     }
     if !out.is_stdout() {
         out.finish()?;

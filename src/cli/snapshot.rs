@@ -14,7 +14,7 @@ use super::output::Output;
 use super::paper::{shown, text};
 use super::progress::{self, Transfer};
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, say, unless_told};
+use super::{CliError, Outcome, complain, http, say, signals, unless_told};
 
 pub(super) async fn run(tool: SnapshotTool) -> Outcome {
     match tool {
@@ -49,6 +49,7 @@ async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome
     let objects = with_objects.then(|| "true".to_owned());
     let mut response = control.stream("snapshot", &[("objects", objects)]).await?;
     // A file that is there already stays whole until the new one is.
+    let mut signals = signals()?;
     let mut out = Output::open(Some(file))?;
     let to_stdout = out.is_stdout();
     let transfer = Transfer::of(response.content_length());
@@ -66,9 +67,13 @@ async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome
         Ok::<(), CliError>(())
     };
     if to_stdout {
-        unless_told(copying).await?;
+        unless_told(&mut signals, copying).await?;
     } else {
-        unless_told(progress::beside(copying, |elapsed| transfer.line(elapsed))).await?;
+        unless_told(
+            &mut signals,
+            progress::beside(copying, |elapsed| transfer.line(elapsed)),
+        )
+        .await?;
     }
     out.finish()?;
     Ok(ExitCode::SUCCESS)
