@@ -183,6 +183,11 @@ pub(super) enum Found {
     Nothing(Option<&'static str>),
 }
 
+/// A path without what most routes begin with, which says nothing of what was meant.
+fn own_part(path: &str) -> &str {
+    path.strip_prefix("/_localyun/").unwrap_or(path)
+}
+
 /// Finds the route of a request.
 pub(super) fn find(routes: &'static [Route], method: &str, path: &str) -> Found {
     let mut methods = Vec::new();
@@ -199,8 +204,10 @@ pub(super) fn find(routes: &'static [Route], method: &str, path: &str) -> Found 
         methods.push(route.method);
     }
     if methods.is_empty() {
-        let known = routes.iter().map(|route| route.path);
-        return Found::Nothing(likeness::closest(known, path));
+        let known = routes.iter().map(|route| own_part(route.path));
+        let near = likeness::closest(known, own_part(path));
+        let route = near.and_then(|near| routes.iter().find(|route| own_part(route.path) == near));
+        return Found::Nothing(route.map(|route| route.path));
     }
     Found::OtherMethod(methods)
 }
@@ -277,6 +284,8 @@ mod tests {
             panic!("there is no such route")
         };
         assert_eq!(near, Some("/_localyun/streams"));
+        let far = format!("/_localyun/{}", "q".repeat(80));
+        assert!(matches!(find(ROUTES, "GET", &far), Found::Nothing(None)));
     }
 
     #[test]

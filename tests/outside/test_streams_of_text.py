@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -275,7 +276,7 @@ def test_every_subcommand_has_help(tool):
     for words in ((tool, "--help"), ("help", tool)):
         done = localyun(*words)
         assert (done.returncode, done.stderr) == (0, ""), words
-        assert f"localyun {tool}" in done.stdout and "\x1b" not in done.stdout
+        assert f"{Path(binary()).name} {tool}" in done.stdout and "\x1b" not in done.stdout
         assert "--help" in done.stdout
 
 
