@@ -45,6 +45,7 @@ class Haproxy:
         text = CONFIG.format(folder=cluster.folder)
         for name, mode in [("rtmp", "tcp"), ("api", "http"), ("play", "http")]:
             text += LISTEN.format(name=name, mode=mode, port=self.ports[name])
+            text += "    retry-on conn-failure empty-response\n" if mode == "http" else ""
             for node, server in cluster.servers.items():
                 host, port = (server.rtmp_host, server.rtmp_port) if name == "rtmp" else host_of(getattr(server, name))
                 text += f"    server {node} {host}:{port} check port {host_of(server.api)[1]}\n"

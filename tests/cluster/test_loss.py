@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from harness.publisher import Refused
+from harness.server import Server
 from harness.wait import wait_for
 from nodes import LEASE_S
 from proxy import Proxy
@@ -190,6 +191,44 @@ def test_cut_off_from_the_database_alone_it_gives_way(nodes):
         cluster.check_rows_and_objects()
     finally:
         proxy.close()
+
+
+def test_what_a_cut_off_node_kept_is_told_and_a_lone_server_finishes_it(nodes):
+    cluster = nodes(1)
+    at = urlsplit(cluster.database)
+    proxy = Proxy(at.hostname, at.port)
+    try:
+        user = at.netloc.rsplit("@", 1)[0]
+        server = cluster.start("c", database=f"{at.scheme}://{user}@127.0.0.1:{proxy.port}{at.path}")
+        cluster.rule("a", "flv")
+        live = cluster.live("s1", "c")
+        live.push(3)
+        proxy.cut()
+        wait_for(lambda: (live.push(0.4), cluster.owner("s1") == "a")[1], 4 * LEASE_S, "the takeover")
+        live.push(3)
+        proxy.mend()
+        wait_for(lambda: "kept under spool-taken" in server.log_tail(1_000_000), 20, "the word of what is kept")
+        (key,) = cluster.wait_files(1)
+        got, sent = cluster.pictures(key), live.sent(0, cluster.folder)
+        assert len(got) < len(sent) and got == sent[: len(got)]
+        assert server.stop() == 0
+    finally:
+        proxy.close()
+    (session,) = (cluster.folder / "c" / "spool-taken").iterdir()
+    rescue = cluster.folder / "rescue"
+    (rescue / "spool").mkdir(parents=True)
+    session.rename(rescue / "spool" / session.name)
+    alone = Server("--oss-endpoint", cluster.store.oss, "--oss-access-key", "testid:testsecret", data_dir=rescue, environment={"LOCALYUN_DATABASE_URL": None})
+    try:
+        alone.advance(60)
+        files = lambda: [file for row in alone.get("/_localyun/recordings")["recordings"] for file in row["files"]]  # noqa: E731
+        wait_for(files, 20, "the file of what was kept")
+        (file,) = files()
+        name = file.get("object") or file["OssObject"]
+        whole = cluster.pictures(name)
+        assert whole == sent[: len(whole)] and len(whole) > len(got)
+    finally:
+        alone.stop()
 
 
 def test_a_database_that_is_away_for_all_moves_no_stream(nodes):
