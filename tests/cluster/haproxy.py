@@ -24,7 +24,7 @@ defaults
 LISTEN = """listen {name}
     mode {mode}
     bind 127.0.0.1:{port}
-    balance roundrobin
+    balance {balance}
     option httpchk GET /_localyun/ready
 """
 
@@ -44,7 +44,9 @@ class Haproxy:
         self.ports = {name: free_port() for name in ("rtmp", "api", "play")}
         text = CONFIG.format(folder=cluster.folder)
         for name, mode in [("rtmp", "tcp"), ("api", "http"), ("play", "http")]:
-            text += LISTEN.format(name=name, mode=mode, port=self.ports[name])
+            # A player of HLS stays at one node, as docs/cluster.md says.
+            balance = "source" if name == "play" else "roundrobin"
+            text += LISTEN.format(name=name, mode=mode, balance=balance, port=self.ports[name])
             text += "    retry-on conn-failure empty-response\n" if mode == "http" else ""
             for node, server in cluster.servers.items():
                 host, port = (server.rtmp_host, server.rtmp_port) if name == "rtmp" else host_of(getattr(server, name))
