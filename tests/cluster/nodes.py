@@ -131,7 +131,7 @@ class Nodes:
         name = f"t{uuid.uuid4().hex[:12]}"
         subprocess.run([os.environ["LOCALYUN_TEST_DATABASE_CREATE"], name], check=True, timeout=60)
         self.database = os.environ["LOCALYUN_TEST_DATABASE"].replace("{name}", name)
-        self.store = Server(data_dir=folder / "store", environment={"LOCALYUN_DATABASE_URL": None})
+        self.store = Server(data_dir=self.folder / "store", environment={"LOCALYUN_DATABASE_URL": None})
         self.s3 = client(self.store.oss)
         self.bucket = Bucket(self.s3, f"rec-{uuid.uuid4().hex[:8]}")
         self.bucket.create()
