@@ -44,7 +44,7 @@ fn sent(input: &mut Input<'_>, take: fn(&mut Segments) -> std::sync::Arc<[Bytes]
     let (mut segments, mut outgoing) = (Segments::new(), Outgoing::default());
     let (mut wanted, mut came) = (Vec::new(), Vec::new());
     let mut filler = 0_u8;
-    let mut flush = |segments: &mut Segments, outgoing: &mut Outgoing| {
+    let flush = |segments: &mut Segments, outgoing: &mut Outgoing| {
         let length = segments.length();
         let run = take(segments);
         assert!(run.iter().all(|segment| !segment.is_empty()));
