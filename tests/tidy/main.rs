@@ -144,6 +144,62 @@ fn every_number_that_measures_has_its_unit() {
     no_complaints(&Words::of(Source::of_the_project()).numbers_without_unit());
 }
 
+/// Everything that has a place at the top of the project: what a stranger who has cloned it sees first.
+const AT_THE_TOP: [&str; 23] = [
+    ".ci",
+    ".dockerignore",
+    ".github",
+    ".gitignore",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "Dockerfile",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "README.zh-CN.md",
+    "api-spec",
+    "clippy.toml",
+    "console",
+    "deny.toml",
+    "docker-compose.cluster.yml",
+    "docker-compose.yml",
+    "docs",
+    "fixtures",
+    "llms.txt",
+    "rust-toolchain.toml",
+];
+
+/// The names at the top of the project that git keeps and that have no place there. Files of the source trees are not looked at.
+fn strays(tracked: &str) -> Vec<String> {
+    let mut tops: Vec<&str> = tracked
+        .lines()
+        .filter_map(|path| path.split('/').next())
+        .collect();
+    tops.dedup();
+    tops.into_iter()
+        .filter(|top| !AT_THE_TOP.contains(top) && !["src", "tests"].contains(top))
+        .map(|top| format!("{top}: nothing of that name belongs at the top of the project"))
+        .collect()
+}
+
+#[test]
+fn nothing_lies_at_the_top_that_has_no_place_there() {
+    assert_eq!(
+        strays("README.md\n-\nsrc/main.rs\nleft/over\n").len(),
+        2,
+        "both strays are found"
+    );
+    let listed = std::process::Command::new("git")
+        .arg("ls-files")
+        .current_dir(project())
+        .output()
+        .expect("git lists the files of the project");
+    // A tree without its history (an archive of the sources) has nothing to list.
+    no_complaints(&strays(&String::from_utf8_lossy(&listed.stdout)));
+}
+
 #[test]
 fn every_fuzz_target_is_told_and_has_seeds() {
     no_complaints(&fuzzing::halves());
