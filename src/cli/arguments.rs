@@ -2,6 +2,7 @@
 //! and config file cannot drift apart.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches, Parser, Subcommand};
 
@@ -385,10 +386,10 @@ pub(super) struct PlayArgs {
     /// JSON instead of text
     #[arg(long)]
     pub(super) json: bool,
-    /// The play port [env: LOCALYUN_PLAY_ADDR, else that of LOCALYUN_PLAY_URL] [default: 127.0.0.1:8088]
+    /// The play port [env: LOCALYUN_PLAY_ADDR, else that of LOCALYUN_PLAY_URL] [default: that of the server of LOCALYUN_ENDPOINT, else 127.0.0.1:8088]
     #[arg(long, value_name = "ADDR")]
     pub(super) play_addr: Option<String>,
-    /// The RTMP port [env: LOCALYUN_RTMP_ADDR, else that of LOCALYUN_PUSH_URL] [default: 127.0.0.1:1935]
+    /// The RTMP port [env: LOCALYUN_RTMP_ADDR, else that of LOCALYUN_PUSH_URL] [default: that of the server of LOCALYUN_ENDPOINT, else 127.0.0.1:1935]
     #[arg(long, value_name = "ADDR")]
     pub(super) rtmp_addr: Option<String>,
     /// Certificates (PEM) to trust for https [env: LOCALYUN_CA_FILE]
@@ -536,15 +537,28 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Chosen, 
 /// The name under which `exec` keeps the command that it runs.
 const COMMAND: &str = "command";
 
+/// The listeners to which `exec` gives a free port unless an option says otherwise.
+pub(super) const LISTENERS: [&str; 4] = ["api-addr", "rtmp-addr", "play-addr", "oss-addr"];
+
+/// What a setting is in `exec` where no option says it, for those that are not as in `serve`: variables of the environment do not count for them.
+fn default_of_exec(name: &str) -> Option<&'static str> {
+    match name {
+        "data-dir" => Some("a throw-away folder"),
+        "ephemeral" => Some("on, unless --data-dir is written"),
+        name => LISTENERS.contains(&name).then_some("a free port"),
+    }
+}
+
 /// The whole command with `serve` in front, and `exec`, which takes the same options.
 pub(super) fn command() -> Command {
     let serve = with_settings(
         Command::new("serve")
             .about("Start every service in the foreground, until SIGTERM or Ctrl-C"),
+        |_| None,
     );
     let exec = with_settings(Command::new("exec").about(
         "Run a command beside a server of its own, on free ports and a throw-away folder, with the variables of env set",
-    ));
+    ), default_of_exec);
     let exec = exec.arg(
         Arg::new(COMMAND)
             .value_name("COMMAND")
@@ -554,17 +568,27 @@ pub(super) fn command() -> Command {
             .value_parser(clap::value_parser!(OsString))
             .help("The command and its arguments, behind --"),
     );
-    <Program as clap::CommandFactory>::command()
+    let whole = <Program as clap::CommandFactory>::command()
         .subcommand(serve.display_order(0))
-        .subcommand(exec)
+        .subcommand(exec);
+    // A terminal gets lines of its width; whatever else reads gets each paragraph whole.
+    if std::io::stdout().is_terminal() {
+        whole
+    } else {
+        whole.term_width(0)
+    }
 }
 
-fn with_settings(command: Command) -> Command {
+/// The settings as options. `own` are the defaults that a subcommand has in the place of `serve`'s.
+fn with_settings(command: Command, own: fn(&str) -> Option<&'static str>) -> Command {
     KEYS.iter().fold(command, |command, key| {
-        let mut help = format!("{} [env: {}]", key.help, key.env);
-        if let Some(default) = key.default {
-            help.push_str(&format!(" [default: {default}]"));
-        }
+        let help = match (own(key.name), key.default) {
+            (Some(own), _) => format!("{} [default: {own}]", key.help),
+            (None, Some(default)) => {
+                format!("{} [env: {}] [default: {default}]", key.help, key.env)
+            }
+            (None, None) => format!("{} [env: {}]", key.help, key.env),
+        };
         let mut flag = Arg::new(key.name)
             .long(key.name)
             .value_name(key.value)
@@ -611,14 +635,44 @@ mod tests {
         }
     }
 
+    /// As whatever is no terminal gets it.
+    fn help_of(name: &str) -> String {
+        let whole = command();
+        let one = whole.find_subcommand(name).unwrap().clone();
+        one.term_width(0).render_long_help().to_string()
+    }
+
+    #[test]
+    fn the_help_of_exec_tells_its_own_defaults() {
+        let help = help_of("exec");
+        for (name, value) in [
+            ("api-addr", "a free port"),
+            ("play-addr", "a free port"),
+            ("data-dir", "a throw-away folder"),
+        ] {
+            let key = KEYS.iter().find(|key| key.name == name).unwrap();
+            let line = format!("{} [default: {value}]", key.help);
+            assert!(help.contains(&line), "{line}");
+        }
+        assert!(!help.contains("127.0.0.1:8080") && !help.contains("LOCALYUN_DATA_DIR"));
+        assert!(help.contains("[env: LOCALYUN_AUTH] [default: strict]"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_lines_of_its_width() {
+        let mut narrow = command().term_width(80);
+        narrow.build();
+        let told = |help: String| help.lines().map(|line| line.chars().count()).max();
+        for one in narrow.get_subcommands_mut() {
+            let name = one.get_name().to_owned();
+            assert!(told(one.render_help().to_string()) <= Some(80), "{name}");
+        }
+        assert!(told(narrow.render_help().to_string()) <= Some(80));
+    }
+
     #[test]
     fn every_setting_is_a_flag_with_its_help() {
-        let mut serve = command();
-        let help = serve
-            .find_subcommand_mut("serve")
-            .unwrap()
-            .render_long_help()
-            .to_string();
+        let help = help_of("serve");
         for key in KEYS {
             let flag = format!("--{}", key.name);
             assert!(help.contains(&flag), "{}", key.name);

@@ -19,21 +19,17 @@ use stage::Stage;
 
 pub(super) async fn run(args: &DemoArgs) -> Outcome {
     logging::start_quiet();
-    say("localyun demo: from an API call to recorded files, by the same doors as any user's.");
+    say("localyun demo: from an API call to recorded files, by the doors of any user.");
     let mut narrator = Narrator::new();
     let mut signals = signals()?;
     // The folder outlives the server, whichever way this ends.
     let (folder, stage) = Stage::start(&mut signals).await?;
     let mut receiver = Receiver::start().await?;
     narrator.step("start the services in this process, on free ports");
+    narrator.tell(format!("API {}  RTMP {}", stage.api(), stage.rtmp()));
+    narrator.tell(format!("object store {}", stage.oss()));
     narrator.tell(format!(
-        "API {}  RTMP {}  object store {}",
-        stage.api(),
-        stage.rtmp(),
-        stage.oss()
-    ));
-    narrator.tell(format!(
-        "folder {} (removed at the end)",
+        "in {} (removed at the end)",
         folder.path().display()
     ));
     narrator.tell(format!("ready after {} ms", stage.startup_ms()));

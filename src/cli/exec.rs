@@ -7,14 +7,14 @@ use std::process::{Command, ExitCode};
 use rustix::process::{Pid, Signal, kill_process};
 use url::Url;
 
+use super::arguments::LISTENERS;
 use super::target::{Key, Target};
 use super::throwaway::Throwaway;
 use super::{CliError, Outcome, complain, env, logging, signals, variable};
 use crate::config::{self, Raw};
 use crate::server::{self, signals::Signals};
 
-/// The listeners that take a free port unless an option says otherwise.
-const LISTENERS: [&str; 4] = ["api-addr", "rtmp-addr", "play-addr", "oss-addr"];
+const LOG: &str = "warn";
 
 /// Exit statuses as shells have them: there is no such command; it is none that can be run.
 const ABSENT: u8 = 127;
@@ -30,8 +30,8 @@ pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
     if !flags.has("data-dir") && !flags.has("ephemeral") {
         flags.set("ephemeral", "on", "exec");
     }
-    if !flags.has("log") {
-        flags.set("log", "warn", "exec");
+    if !flags.has("log") && variable("LOCALYUN_LOG").is_none() {
+        flags.set("log", LOG, "exec");
     }
     // A folder of the environment's is the other server's.
     let own = |name: &str| variable(name).filter(|_| name != "LOCALYUN_DATA_DIR");

@@ -11,6 +11,9 @@ use super::progress::{self, Transfer};
 use super::target::Target;
 use super::{CliError, Outcome, complain, http, say, signals, unless_told};
 
+/// Characters of a refusal that are shown.
+const LONGEST: usize = 300;
+
 pub(super) async fn run(args: GetArgs) -> Outcome {
     let (bucket, key) = args
         .object
@@ -40,10 +43,14 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
     let status = response.status().as_u16();
     if status != 200 {
         let told = response.text().await.unwrap_or_default();
-        let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        let cure = if status == 404 {
+            "; `localyun recordings` lists what was recorded"
+        } else {
+            ""
+        };
         return Err(CliError::failed(format!(
-            "the object store answers {status}: {}",
-            told.chars().take(300).collect::<String>()
+            "the object store answers {status}: {}{cure}",
+            in_a_line(&told)
         )));
     }
     let mut signals = signals()?;
@@ -85,4 +92,32 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
         complain(format!("{} bytes to {}", transfer.bytes(), path.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An answer that refuses, in a line: the code and the message of the store's own form, else the beginning of whatever came.
+fn in_a_line(body: &str) -> String {
+    let element = |name: &str| {
+        let (_, behind) = body.split_once(&format!("<{name}>"))?;
+        let (text, _) = behind.split_once(&format!("</{name}>"))?;
+        Some(text.trim())
+    };
+    let whole = match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {}", message.trim_end_matches('.')),
+        _ => body.to_owned(),
+    };
+    let words = whole.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_line() {
+        let form = "<?xml version=\"1.0\"?>\n<Error>\n <Code>NoSuchKey</Code><Message>The key does not\n exist.</Message><Key>a</Key></Error>";
+        assert_eq!(in_a_line(form), "NoSuchKey: The key does not exist");
+        assert_eq!(in_a_line("bad\n gateway"), "bad gateway");
+        assert_eq!(in_a_line(&"é".repeat(1000)).chars().count(), LONGEST);
+    }
 }

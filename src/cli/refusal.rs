@@ -23,6 +23,9 @@ pub(super) fn show(error: &Error) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// How the usage of a subcommand ends that runs another program.
+const BEHIND_DASHES: &str = "-- <COMMAND>";
+
 fn one_line(error: &Error) -> String {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -33,6 +36,9 @@ fn one_line(error: &Error) -> String {
     let (problem, near) = match error.kind() {
         ErrorKind::UnknownArgument => {
             let given = text(ContextKind::InvalidArg).unwrap_or_default();
+            if !given.starts_with('-') && error.to_string().contains(BEHIND_DASHES) {
+                return format!("a command goes behind --: localyun exec [OPTIONS] -- {given} …");
+            }
             let what = if given.starts_with('-') {
                 "unknown option"
             } else {
@@ -117,6 +123,10 @@ mod tests {
             (
                 "localyun serve extra",
                 "unexpected word extra (--help shows what there is)",
+            ),
+            (
+                "localyun exec --auth off pytest -q",
+                "a command goes behind --: localyun exec [OPTIONS] -- pytest …",
             ),
             (
                 "localyun serve --no-such-flag",

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import termios
 import threading
 import time
 from pathlib import Path
@@ -191,9 +192,11 @@ def test_ctrl_c_leaves_no_half_file(tmp_path):
         slow.shutdown()
 
 
-def at_a_terminal(*arguments: str, which: str, end: signal.Signals | None = None, after: bytes = b"", **environment: str) -> tuple[int, str]:
+def at_a_terminal(*arguments: str, which: str, end: signal.Signals | None = None, after: bytes = b"", columns: int = 0, **environment: str) -> tuple[int, str]:
     """Status, and what a person sees on one of the two streams; with `end`, that signal comes when `after` was seen."""
     leader, terminal = pty.openpty()
+    if columns:
+        termios.tcsetwinsize(terminal, (24, columns))
     other = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {which: terminal}
     process = subprocess.Popen([binary(), *arguments], env=clean_environment() | {"TERM": "xterm"} | environment, **other)
     os.close(terminal)
@@ -280,6 +283,28 @@ def test_every_subcommand_has_help(tool):
         assert "--help" in done.stdout
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_fits_a_terminal_of_80_columns(tool):
+    status, told = at_a_terminal(tool, "--help", which="stdout", columns=80)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", told).splitlines()
+    assert status == 0 and max(map(len, lines)) <= 80, max(lines, key=len)
+    # Whatever else reads gets each sentence whole.
+    if tool == "serve":
+        plain = localyun(tool, "--help").stdout
+        assert max(map(len, plain.splitlines())) > 120
+
+
+def test_the_help_of_exec_tells_its_own_defaults():
+    told = localyun("exec", "--help").stdout
+    assert "RTMP ingest [default: a free port]" in told and "[default: a throw-away folder]" in told
+    assert "127.0.0.1:8080" not in told and "LOCALYUN_DATA_DIR" not in told
+
+
+def test_exec_takes_the_log_filter_of_the_environment():
+    assert " DEBUG " in localyun("exec", "--", "true", env={"LOCALYUN_LOG": "debug"}).stderr
+    assert localyun("exec", "--", "true").stderr == ""
+
+
 def test_help_names_every_subcommand():
     told = localyun("--help").stdout
     listed = re.findall(r"^  (\w+) +\S", told.split("Commands:")[1].split("Options:")[0], re.M)
@@ -290,6 +315,7 @@ def test_help_names_every_subcommand():
     ("words", "status", "told"),
     [
         (("exec", "--", "no-such-program"), 127, "no-such-program cannot be run: No such file or directory"),
+        (("exec", "echo", "hi"), 2, "a command goes behind --: localyun exec [OPTIONS] -- echo …"),
         (("exec", "--", "/etc"), 126, "write a program and its arguments behind --"),
         (("exec", "--", "sh", "-c", "exit 7"), 7, ""),
         (("exec", "--", "sh", "-c", "kill -9 $$"), 137, ""),

@@ -137,7 +137,8 @@ def test_get_fetches_and_signs(stage, tool, tmp_path):
     assert "Signature=" in url
     assert tool("get", "nobucket").returncode == 2
     missing = tool("get", f"{file['bucket']}/nothing")
-    assert missing.returncode == 1 and "404" in missing.stderr
+    assert missing.returncode == 1 and "404: NoSuchKey: " in missing.stderr and "<" not in missing.stderr, missing
+    assert "`localyun recordings` lists" in missing.stderr and missing.stderr.count("\n") == 1
 
 
 def test_wait_and_tail(stage, tool):

@@ -122,8 +122,9 @@ async fn wait_until_gone(stage: &Stage) -> Result<(), CliError> {
 async fn advance(stage: &Stage, narrator: &mut Narrator) -> Result<(), CliError> {
     narrator.step("jump over DelayTime with the service clock");
     narrator.tell(format!(
-        "An interruption of up to {DEFAULT_DELAY_S} s (DelayTime) continues the same file, so the files come after it."
+        "An interruption of up to {DEFAULT_DELAY_S} s (DelayTime) continues the same file,"
     ));
+    narrator.tell("so the files come after it.");
     narrator.tell("On your machine nobody has to wait that long: the clock is moved.");
     let body = json!({"seconds": DEFAULT_DELAY_S + 1});
     narrator.sent(format!(
