@@ -3,13 +3,16 @@ routes, exit statuses, the ready line. Written from the outside alone; whoever h
 
 import json
 import re
+import socket
 import subprocess
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from harness.api import Api
+from harness.publisher import Publisher, Refused
 from harness.server import Server, binary, clean_environment
 
 #: Settings of `serve` with their defaults; None: there is none.
@@ -180,3 +183,118 @@ def test_exit_statuses(server):
         (("env", *away), 0),
     ):
         assert localyun(*words).returncode == status, words
+
+
+def rules(*domains: str) -> dict:
+    """A rule for each domain, as a seed has it."""
+    rule = {"app": "live", "stream": "*", "oss_endpoint": "oss-cn-shanghai.aliyuncs.com", "oss_bucket": "promised", "formats": [{"format": "mp4"}]}
+    return {"rules": [{"domain": domain, **rule} for domain in domains]}
+
+
+def domain_of(server: Server, name: str, tc_url: str | None = None) -> str:
+    """The domain that a push of this name comes to."""
+    publisher = Publisher(server.rtmp_host, server.rtmp_port, "live", name, tc_url=tc_url)
+    publisher.push(1)
+    (row,) = [row for row in server.streams() if row["stream"] == name.split("?")[0]]
+    publisher.leave()
+    return row["domain"]
+
+
+def test_a_push_comes_to_the_domain_that_it_names():
+    with Server("--default-domain", "default.example.com") as server:
+        assert server.control("POST", "/_localyun/seed", rules("ruled.example.com"))[0] == 200
+        own = f"rtmp://{server.rtmp_host}:{server.rtmp_port}/live"
+        assert domain_of(server, "s1?vhost=named.example.com", "rtmp://other.example.com/live") == "named.example.com"
+        assert domain_of(server, "s2", "rtmp://other.example.com:1935/live") == "other.example.com"
+        # A bare address and localhost are no names; the default goes before the one domain that has a rule.
+        assert [domain_of(server, f"s{n}", url) for n, url in enumerate((own, "rtmp://localhost/live", "rtmp://[::1]:1935/live"), 3)] == ["default.example.com"] * 3
+    with Server() as server:
+        assert server.control("POST", "/_localyun/seed", rules("ruled.example.com"))[0] == 200
+        assert domain_of(server, "s1", "rtmp://127.0.0.1/live") == "ruled.example.com"
+        assert server.control("POST", "/_localyun/seed", rules("second.example.com"))[0] == 200
+        with pytest.raises(Refused) as refused:
+            domain_of(server, "s2", "rtmp://127.0.0.1/live")
+        assert "vhost" in refused.value.description
+
+
+def test_a_timestamp_counts_by_the_nearer_clock():
+    with Server("--clock-start", "2020-01-01T00:00:00Z", "--clock", "frozen") as server:
+        api = Api(server.api)
+
+        def asked(at: datetime) -> tuple[int, str | None]:
+            status, answer = api.ask("DescribeLiveRecordConfig", DomainName="a.example.com", Timestamp=at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            return status, answer.get("Code")
+
+        for clock in (datetime.now(UTC), datetime(2020, 1, 1, tzinfo=UTC)):
+            for minutes in (-14, 0, 14):
+                assert asked(clock + timedelta(minutes=minutes)) == (200, None), (clock, minutes)
+            for minutes in (-16, 16):
+                assert asked(clock + timedelta(minutes=minutes)) == (400, "InvalidTimeStamp.Expired"), (clock, minutes)
+
+
+def fetched(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """The status, the headers and the first bytes, whatever the status."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        answer = opener.open(urllib.request.Request(url, headers=headers), timeout=20)
+    except urllib.error.HTTPError as refused:
+        answer = refused
+    with answer:
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read(8)
+
+
+def test_a_stream_plays_at_the_domain_that_is_named(server):
+    api = Api(server.api)
+    api.call("AddLiveDomainMapping", PullDomain="shown.example.com", PushDomain="ingest.example.com")
+    publisher = Publisher(server.rtmp_host, server.rtmp_port, "live", "p1?vhost=ingest.example.com")
+    publisher.push(3)
+    try:
+        for form, begin in ((".flv", b"FLV"), (".m3u8", b"#EXTM3U"), (".mp4", b"\0\0\0")):
+            for url, headers in ((f"/live/p1{form}?vhost=shown.example.com", {}), (f"/live/p1{form}", {"Host": "shown.example.com"})):
+                status, told, body = fetched(server.play + url, Origin="http://page.example.com", **headers)
+                assert (status, told["access-control-allow-origin"]) == (200, "*") and body.startswith(begin), (url, headers, status)
+        for url in ("/live/p2.flv?vhost=shown.example.com", "/live/p1.flv?vhost=elsewhere.example.com"):
+            status, told, _ = fetched(server.play + url, Origin="http://page.example.com")
+            assert (status, told["access-control-allow-origin"]) == (404, "*"), url
+        wanted = [{"functionName": "aliauth", "functionArgs": [{"argName": "auth_type", "argValue": "type_a"}, {"argName": "auth_key1", "argValue": "longenough123456"}]}]
+        api.call("AddLiveDomain", DomainName="shown.example.com", LiveDomainType="liveVideo", Region="cn-shanghai")
+        api.call("BatchSetLiveDomainConfigs", DomainNames="shown.example.com", Functions=json.dumps(wanted))
+        status, told, _ = fetched(f"{server.play}/live/p1.flv?vhost=shown.example.com", Origin="http://page.example.com")
+        assert (status, told["access-control-allow-origin"]) == (403, "*")
+    finally:
+        publisher.drop()
+
+
+def test_exec_gives_its_command_the_variables_of_env(tmp_path):
+    script = f"'{binary()}' env --shell bash > told; env -0 > had"
+    done = subprocess.run([binary(), "exec", "--", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, env=clean_environment())
+    assert done.returncode == 0 and done.stderr == "", done
+    told = dict(re.findall(r"^export (\w+)='(.*)'$", (tmp_path / "told").read_text(), re.M))
+    had = dict(entry.split("=", 1) for entry in (tmp_path / "had").read_text().split("\0") if entry)
+    assert len(told) > 10 and told.items() <= had.items(), set(told.items()) - set(had.items())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["had", "told"]
+
+
+def test_a_node_alone_has_the_name_of_its_host(server):
+    (node,) = server.get("/_localyun/nodes")["nodes"]
+    assert node["id"] == socket.gethostname() and node["version"] == server.ready["version"]
+
+
+@pytest.mark.parametrize("words", [("recordings",), ("callbacks",), ("explain", "a.example.com", "live", "s"), ("advance", "1"), ("reset",), ("coverage",), ("doctor",)], ids=" ".join)
+def test_what_is_for_people_is_json_too(server, words):
+    done = localyun(*words, "--json", env={"LOCALYUN_ENDPOINT": server.api})
+    assert done.returncode == 0 and isinstance(json.loads(done.stdout), dict), done
+    plain = localyun(*words, env={"LOCALYUN_ENDPOINT": server.api})
+    assert plain.returncode == 0 and not plain.stdout.startswith("{"), plain
+
+
+def test_a_secret_is_masked_wherever_settings_are_told():
+    secrets = {"LOCALYUN_ACCESS_KEYS": "me:hidden1", "LOCALYUN_CONTROL_TOKEN": "hidden2", "LOCALYUN_BEARER_TOKENS": "hidden3", "LOCALYUN_CLUSTER_TOKEN": "hidden4"}
+    with Server(environment=secrets) as server:
+        request = urllib.request.Request(f"{server.api}/_localyun/config", headers={"Authorization": "Bearer hidden2"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+            told = answer.read().decode()
+        assert "hidden" not in told and "hidden" not in server.log_tail(100_000)
+        shown = {setting["name"]: setting for setting in json.loads(told)["settings"]}
+        for name in ("access-keys", "control-token", "bearer-tokens", "cluster-token"):
+            assert (shown[name]["value"], shown[name]["source"]) == ("***", f"LOCALYUN_{name.upper().replace('-', '_')}")
