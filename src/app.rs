@@ -266,6 +266,7 @@ impl App {
             nodes.forget(true, Box::pin(self.clear_shared())).await?;
         } else {
             let _one = self.moving.lock().await;
+            let _closed = self.hub.close_gate().await;
             self.come_to_rest().await;
             self.clear_shared().await?;
             self.forget_own(true).await?;

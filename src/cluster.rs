@@ -97,6 +97,11 @@ pub struct Cluster {
     relays: Relays,
     /// The clock of this node, while one of them moves that of all.
     held: tokio::sync::Mutex<Option<barrier::Held>>,
+    /// Streams whose sessions are to be fetched, and who fetches.
+    wanted: Mutex<Vec<takeover::Wanted>>,
+    fetching: tokio::sync::Mutex<()>,
+    /// While all nodes forget: pushes wait here.
+    resting: Mutex<Option<barrier::Resting>>,
     /// What of this node would lead.
     leading: tokio::sync::Mutex<()>,
 }
@@ -133,6 +138,9 @@ impl Cluster {
             peers,
             relays: Relays::default(),
             held: tokio::sync::Mutex::default(),
+            wanted: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+            resting: Mutex::default(),
             leading: tokio::sync::Mutex::default(),
         })
     }
@@ -371,8 +379,8 @@ impl Cluster {
     }
 
     async fn clear_handed(&self) -> Result<(), crate::store::StoreError> {
-        let waiting = std::mem::take(&mut *locked(&self.handed));
-        for handed in waiting {
+        let mut waiting = std::mem::take(&mut *locked(&self.handed)).into_iter();
+        while let Some(handed) = waiting.next() {
             let needed = self
                 .store()
                 .mirror_is_needed(&handed.hash, &handed.incarnation)
@@ -385,7 +393,7 @@ impl Cluster {
                 }
                 Ok(true) => locked(&self.handed).push(handed),
                 Err(error) => {
-                    locked(&self.handed).push(handed);
+                    locked(&self.handed).extend([handed].into_iter().chain(waiting));
                     return Err(error);
                 }
             }
@@ -474,6 +482,7 @@ impl Cluster {
         locked(&self.handed).clear();
         locked(&self.told).clear();
         locked(&self.entered).clear();
+        self.take_clock_back().await;
         *locked(&self.lived) = self.member.incarnation();
     }
 

@@ -2,16 +2,18 @@
 //! times of all of them in order, one due time at a time. A node that a leader does not speak to any more lets its clock go by itself, and what
 //! a node has missed it makes up for by what the database keeps of the clock.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Cluster;
+use super::{Cluster, locked};
 use crate::app::{Middle, Moved, To};
 use crate::clock::{self, Barrier, UnixMs};
 use crate::ids;
+use crate::live::hub::Closed;
 use crate::store::clock::KeptClock;
 use crate::store::streams::Peer;
 
@@ -42,6 +44,13 @@ pub(super) struct Held {
     drained: bool,
     heard: Instant,
     _moving: tokio::sync::OwnedMutexGuard<()>,
+}
+
+/// Pushes wait, until this node has forgotten or whoever leads is gone.
+pub(super) struct Resting {
+    leader: String,
+    since: Instant,
+    _closed: Option<Closed>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +100,7 @@ impl Cluster {
             "step" => self.step(read()?).await,
             "let-go" => self.let_go(read()?).await,
             "rest" => {
+                self.rest(args.get("leader").and_then(Value::as_str)).await;
                 self.app.come_to_rest().await;
                 let text = |error: crate::store::StoreError| error.to_string();
                 self.tell_publishers().await.map_err(text)?;
@@ -104,9 +114,66 @@ impl Cluster {
                 let refreshed = self.store().refresh().await;
                 refreshed.map_err(|error| error.to_string())?;
                 self.app.forget_own(rewinds).await?;
+                locked(&self.resting).take();
                 Ok(json!({}))
             }
             other => Err(format!("{other} is not known here")),
+        }
+    }
+
+    /// Has pushes wait.
+    async fn rest(&self, leader: Option<&str>) {
+        let closed = match locked(&self.resting).take() {
+            Some(resting) => resting._closed,
+            None => None,
+        };
+        let closed = match closed {
+            Some(closed) => Some(closed),
+            None => self.app.hub.close_gate().await,
+        };
+        *locked(&self.resting) = Some(Resting {
+            leader: leader.unwrap_or_default().to_owned(),
+            since: clock::monotonic(),
+            _closed: closed,
+        });
+    }
+
+    /// Lets pushes in again where whoever had all nodes forget is gone.
+    async fn let_in_again(&self) {
+        let quiet = locked(&self.resting)
+            .as_ref()
+            .map(|resting| (resting.since.elapsed(), resting.leader.clone()));
+        let Some((quiet, leader)) = quiet.filter(|(quiet, _)| *quiet >= QUIET) else {
+            return;
+        };
+        let leads = match self.store().who_has_job(JOB).await {
+            Ok(now) => now.is_some_and(|now| now == leader),
+            Err(_) => true,
+        };
+        if !leads || quiet >= FORSAKEN {
+            locked(&self.resting).take();
+        }
+    }
+
+    /// A node that was away while the others forgot is ahead of the clock of all. Nothing lives here that would notice.
+    pub(super) async fn take_clock_back(&self) {
+        let clock = &self.app.services.clock;
+        match self.store().kept_clock().await {
+            Ok(kept) => {
+                let is_ahead = match kept.stopped_at {
+                    Some(at) => clock.now() > at + SKEW_MS,
+                    None => clock.offset_ms() > kept.offset_ms + SKEW_MS,
+                };
+                if is_ahead {
+                    tracing::info!(
+                        "the clock of all nodes was taken back meanwhile; this one's follows"
+                    );
+                    clock.rewind().await;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "this node's clock may be ahead of the others'");
+            }
         }
     }
 
@@ -157,6 +224,7 @@ impl Cluster {
 
     /// Lets a clock go whose leader is gone, and makes up for what was missed of the clock of all.
     pub(super) async fn keep_time(&self, before: &mut Option<KeptClock>) -> Result<(), String> {
+        self.let_in_again().await;
         let Ok(mut held) = self.held.try_lock() else {
             return Ok(());
         };
@@ -378,23 +446,61 @@ impl Cluster {
     pub(super) async fn forget_all(&self, rewinds: bool, middle: Middle<'_>) -> Result<(), String> {
         let leading = self.lead().await?;
         let done = async {
-            let peers = self.serving().await?;
-            self.have_all(&peers, "rest", json!({})).await?;
+            self.have_all("rest", json!({"leader": *self.member.incarnation()}))
+                .await?;
             middle.await?;
-            let args = json!({"rewinds": rewinds});
-            self.have_all(&peers, "forget", args).await
+            self.have_all("forget", json!({"rewinds": rewinds})).await
         };
         let done = done.await;
         leading.end().await;
         done
     }
 
-    async fn have_all(&self, peers: &[Peer], verb: &str, args: Value) -> Result<(), String> {
-        let told = peers.iter().map(|peer| self.have(peer, verb, &args));
-        for done in join_all(told).await {
-            done?;
+    /// Has all nodes do something. One that does not answer is asked again, until it is declared dead: it joins anew, and forgets by that.
+    async fn have_all(&self, verb: &str, args: Value) -> Result<(), String> {
+        let began = clock::monotonic();
+        let mut peers = self.serving().await?;
+        loop {
+            let told = peers
+                .iter()
+                .map(|peer| self.have_or_lose(peer, verb, &args));
+            let told = join_all(told).await;
+            let mut silent = HashSet::new();
+            let mut why = None;
+            for (peer, done) in peers.iter().zip(told) {
+                if let Err(error) = done {
+                    silent.insert(peer.incarnation.clone());
+                    why = Some(error);
+                }
+            }
+            let Some(why) = why else {
+                return Ok(());
+            };
+            if began.elapsed() >= self.patience() * 2 {
+                return Err(why);
+            }
+            clock::machine_sleep(AGAIN * 2).await;
+            peers = self.serving().await?;
+            peers.retain(|peer| silent.contains(&peer.incarnation));
         }
-        Ok(())
+    }
+
+    /// Has a node do something, for as long as it is not declared dead.
+    async fn have_or_lose(&self, peer: &Peer, verb: &str, args: &Value) -> Result<(), String> {
+        let gone = async {
+            loop {
+                clock::machine_sleep(QUIET).await;
+                if let Ok(peers) = self.serving().await
+                    && !peers.iter().any(|it| it.incarnation == peer.incarnation)
+                {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            done = self.have(peer, verb, args) => done.map(drop),
+            () = gone => Ok(()),
+        }
     }
 }
 

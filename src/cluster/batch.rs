@@ -75,32 +75,81 @@ impl Batch {
     }
 }
 
-/// The ranges of an object, with their bytes; those whose checksum does not match are left out.
+/// Where the bytes of the ranges begin in an object, by its own beginning.
 ///
 /// # Errors
-/// The bytes are no object of a mirror.
-pub fn read(object: &Bytes) -> Result<Vec<(Part, Bytes)>, BatchError> {
+/// The bytes are no beginning of an object of a mirror.
+pub fn data_begins(object: &[u8]) -> Result<usize, BatchError> {
     let rest = object.strip_prefix(MAGIC).ok_or(BatchError::Foreign)?;
-    let (length, rest) = rest.split_first_chunk::<4>().ok_or(BatchError::Short)?;
+    let length = rest.first_chunk::<4>().ok_or(BatchError::Short)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    if length > MOST_INDEX || length > rest.len() {
+    if length > MOST_INDEX {
         return Err(BatchError::Short);
     }
-    let (index, data) = rest.split_at(length);
+    Ok(MAGIC.len() + 4 + length)
+}
+
+/// A range, and where in the object its bytes begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    pub part: Part,
+    pub at: u64,
+}
+
+/// The ranges of an object, by its beginning up to where their bytes begin.
+///
+/// # Errors
+/// The bytes are no object of a mirror, or not enough of it.
+pub fn index(object: &[u8]) -> Result<Vec<Placed>, BatchError> {
+    let begins = data_begins(object)?;
+    let index = object
+        .get(MAGIC.len() + 4..begins)
+        .ok_or(BatchError::Short)?;
     let parts: Vec<Part> = serde_json::from_slice(index)?;
-    let mut data = object.slice_ref(data);
-    let mut read = Vec::with_capacity(parts.len());
+    let mut at = begins as u64;
+    let mut placed = Vec::with_capacity(parts.len());
     for part in parts {
-        let length = usize::try_from(part.length).unwrap_or(usize::MAX);
-        if length > data.len() {
-            return Err(BatchError::Short);
-        }
-        let bytes = data.split_to(length);
-        if crc32fast::hash(&bytes) == part.crc32 {
-            read.push((part, bytes));
+        let length = part.length;
+        placed.push(Placed { part, at });
+        at = at.checked_add(length).ok_or(BatchError::Short)?;
+    }
+    Ok(placed)
+}
+
+impl Placed {
+    /// Where its bytes end in the object.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.at + self.part.length
+    }
+
+    /// Its bytes, of a stretch of the object that begins at `from`; none where their checksum does not match or they are not all there.
+    #[must_use]
+    pub fn cut(&self, from: u64, stretch: &Bytes) -> Option<Bytes> {
+        let start = usize::try_from(self.at.checked_sub(from)?).ok()?;
+        let end = usize::try_from(self.end().checked_sub(from)?).ok()?;
+        let bytes = (end <= stretch.len()).then(|| stretch.slice(start..end))?;
+        (crc32fast::hash(&bytes) == self.part.crc32).then_some(bytes)
+    }
+}
+
+/// Ranges of an object that are read at once: those with less than `gap` bytes between them. They come in the object's order.
+#[must_use]
+pub fn stretches(wanted: Vec<Placed>, gap: u64) -> Vec<Vec<Placed>> {
+    let mut stretches: Vec<Vec<Placed>> = Vec::new();
+    for placed in wanted {
+        match stretches.last_mut() {
+            Some(stretch)
+                if stretch
+                    .last()
+                    .is_some_and(|last| placed.at.saturating_sub(last.end()) < gap) =>
+            {
+                stretch.push(placed);
+            }
+            _ => stretches.push(vec![placed]),
         }
     }
-    Ok(read)
+    stretches
 }
 
 #[cfg(test)]
@@ -108,6 +157,47 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The ranges of a whole object, with their bytes; those whose checksum does not match are left out.
+    fn read(object: &Bytes) -> Result<Vec<(Part, Bytes)>, BatchError> {
+        let placed = index(object)?;
+        if placed
+            .last()
+            .is_some_and(|last| last.end() > object.len() as u64)
+        {
+            return Err(BatchError::Short);
+        }
+        let cut = placed
+            .into_iter()
+            .filter_map(|it| it.cut(0, object).map(|bytes| (it.part, bytes)));
+        Ok(cut.collect())
+    }
+
+    #[test]
+    fn ranges_that_lie_close_are_read_at_once() {
+        let mut batch = Batch::default();
+        for (owner, bytes) in [("a", 10), ("b", 100), ("a", 10), ("b", 20), ("a", 5)] {
+            batch.add("s", owner, (0, 0), &vec![7; bytes]);
+        }
+        let object = batch.finish().unwrap();
+        let mut wanted = index(&object).unwrap();
+        wanted.retain(|it| it.part.owner == "a");
+        let stretches = stretches(wanted, 50);
+        let lengths: Vec<Vec<u64>> = stretches
+            .iter()
+            .map(|it| it.iter().map(|placed| placed.part.length).collect())
+            .collect();
+        assert_eq!(lengths, [vec![10], vec![10, 5]]);
+        let second = &stretches[1];
+        let from = second[0].at;
+        let stretch = object.slice(usize::try_from(from).unwrap()..);
+        assert_eq!(&second[1].cut(from, &stretch).unwrap()[..], [7; 5]);
+        assert_eq!(
+            second[1].cut(from, &stretch.slice(..30)),
+            None,
+            "a short answer"
+        );
+    }
 
     proptest! {
         #[test]

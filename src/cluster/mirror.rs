@@ -22,6 +22,7 @@ use crate::disk::writers::{SpoolSegment, Tap};
 use crate::live::spool::folder::is_session;
 use crate::live::spool::{segment_name, segment_number};
 use crate::objects::Objects;
+use crate::objects::look::LookError;
 
 /// Bytes of an object.
 const OBJECT: u64 = 8 << 20;
@@ -36,9 +37,13 @@ const LEAST_BEAT: Duration = Duration::from_millis(50);
 /// Names of a page of a list.
 const PAGE: usize = 1_000;
 /// Objects that are read ahead.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 /// Bytes that an object has at most.
 const MOST: u64 = 256 << 20;
+/// Bytes of an object that are read first: all of most objects, and the index of nearly all.
+const FIRST: u64 = 256 << 10;
+/// Ranges with less between them are read at once.
+const GAP: u64 = 64 << 10;
 
 /// The copy in the object store.
 pub struct Mirror {
@@ -222,82 +227,121 @@ impl Mirror {
         Ok(())
     }
 
-    /// Names of a mirror's objects, in order.
-    async fn names(&self, incarnation: &str) -> Result<Vec<String>, String> {
+    /// A mirror's objects, in order, with their sizes.
+    async fn objects_of(&self, incarnation: &str) -> Result<Vec<(String, u64)>, String> {
         let prefix = format!("{incarnation}/");
-        let (mut names, mut after) = (Vec::new(), None::<String>);
+        let (mut found, mut after) = (Vec::new(), None::<String>);
         loop {
             let page = self
                 .objects
                 .page(&self.bucket, &prefix, false, after.as_deref(), PAGE)
                 .await
                 .map_err(|error| error.to_string())?;
-            names.extend(page.objects.into_iter().map(|object| object.key));
+            let objects = page.objects.into_iter();
+            found.extend(objects.map(|object| (object.key, object.size)));
             after = page.next;
             if after.is_none() {
-                names.sort_unstable();
-                return Ok(names);
+                found.sort_unstable();
+                return Ok(found);
             }
         }
     }
 
-    async fn get(&self, name: &str) -> Result<Bytes, String> {
-        let facts = self
-            .objects
-            .facts(&self.bucket, name)
-            .await
-            .map_err(|error| error.to_string())?;
-        if facts.size > MOST {
-            return Err(format!("{name} is too large for an object of a mirror"));
-        }
-        let content = self.objects.content(&self.bucket, name, 0, facts.size);
-        let mut content = content.await.map_err(|error| error.to_string())?;
-        let mut bytes = BytesMut::with_capacity(usize::try_from(facts.size).unwrap_or(0));
+    async fn bytes(&self, name: &str, from: u64, length: u64) -> Result<Bytes, LookError> {
+        let content = self.objects.content(&self.bucket, name, from, length);
+        let mut content = content.await?;
+        let mut bytes = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
         while let Some(piece) = content.next().await {
-            bytes.extend_from_slice(&piece.map_err(|error| error.to_string())?);
+            let piece = piece.map_err(|error| LookError::Failed(error.to_string()))?;
+            bytes.extend_from_slice(&piece);
         }
         Ok(bytes.freeze())
     }
 
-    /// Fetches what the mirrors of some incarnations, the oldest first, hold of some streams into a folder: a folder a session. Their
-    /// names by stream. `unwanted` says which sessions are left.
+    /// The ranges of an object that are wanted, with their bytes. Of a large object that others' streams fill no more is read than that: a
+    /// node that takes one stream of thousands does not read what they all recorded.
+    async fn ranges(
+        &self,
+        name: &str,
+        size: u64,
+        is_wanted: impl Fn(&batch::Part) -> bool,
+    ) -> Result<Vec<(batch::Part, Bytes)>, Unread> {
+        if size > MOST {
+            return Err(Unread::Damaged("it is too large".to_owned()));
+        }
+        let mut first = self.bytes(name, 0, size.min(FIRST)).await?;
+        let begins = batch::data_begins(&first)? as u64;
+        if begins > first.len() as u64 {
+            first = self.bytes(name, 0, begins).await?;
+        }
+        let mut wanted = batch::index(&first)?;
+        wanted.retain(|placed| is_wanted(&placed.part));
+        let mut ranges = Vec::with_capacity(wanted.len());
+        for stretch in batch::stretches(wanted, GAP) {
+            let from = stretch.first().map_or(0, |placed| placed.at);
+            let to = stretch.last().map_or(0, batch::Placed::end);
+            let (from, bytes) = if to <= first.len() as u64 {
+                (0, first.clone())
+            } else {
+                (from, self.bytes(name, from, to - from).await?)
+            };
+            for placed in stretch {
+                match placed.cut(from, &bytes) {
+                    Some(bytes) => ranges.push((placed.part, bytes)),
+                    None => {
+                        tracing::error!(
+                            name,
+                            session = placed.part.session,
+                            "a range of an object of the mirror is damaged; the others are read"
+                        );
+                    }
+                }
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// Fetches what the mirrors of some incarnations hold of some streams, each incarnation's own, in this order, into a folder: a folder a
+    /// session. Their names by stream. `unwanted` says which sessions are left.
     ///
     /// # Errors
     /// The store does not answer, or the folder cannot be written.
     pub async fn fetch(
         &self,
-        incarnations: &[String],
-        streams: &HashSet<String>,
+        steps: &[(&str, HashSet<String>)],
         unwanted: &HashSet<String>,
         into: &Path,
     ) -> Result<HashMap<String, HashSet<String>>, String> {
         let mut found: HashMap<String, HashSet<String>> = HashMap::new();
-        for incarnation in incarnations {
-            let names = self.names(incarnation).await?;
-            let mut objects = Box::pin(
-                futures_util::stream::iter(names)
-                    .map(|name| async move { (self.get(&name).await, name) })
-                    .buffered(AHEAD),
-            );
-            while let Some((object, name)) = objects.next().await {
-                let parts = match object.map(|object| batch::read(&object)) {
-                    Ok(Ok(parts)) => parts,
-                    Ok(Err(error)) => {
+        for (incarnation, streams) in steps {
+            let objects = self.objects_of(incarnation).await?;
+            let is_wanted = |part: &batch::Part| {
+                streams.contains(&part.owner)
+                    && is_session(&part.session)
+                    && !unwanted.contains(&part.session)
+            };
+            let mut objects =
+                Box::pin(
+                    futures_util::stream::iter(objects)
+                        .map(|(name, size)| async move {
+                            (self.ranges(&name, size, is_wanted).await, name)
+                        })
+                        .buffered(AHEAD),
+                );
+            while let Some((ranges, name)) = objects.next().await {
+                let ranges = match ranges {
+                    Ok(ranges) => ranges,
+                    Err(Unread::Damaged(error)) => {
                         tracing::error!(name, %error, "an object of the mirror cannot be read; the others are");
                         continue;
                     }
                     // It went between the list and now: something newer stands for it, or nobody needs it.
-                    Err(error) if error.contains("there is no object") => continue,
-                    Err(error) => return Err(error),
+                    Err(Unread::Store(LookError::NoSuchKey(_))) => continue,
+                    Err(Unread::Store(error)) => return Err(error.to_string()),
                 };
-                for (part, bytes) in parts {
-                    let wanted = streams.contains(&part.owner)
-                        && is_session(&part.session)
-                        && !unwanted.contains(&part.session);
-                    if wanted {
-                        put_part(into, &part, &bytes).map_err(|error| error.to_string())?;
-                        found.entry(part.owner).or_default().insert(part.session);
-                    }
+                for (part, bytes) in ranges {
+                    put_part(into, &part, &bytes).map_err(|error| error.to_string())?;
+                    found.entry(part.owner).or_default().insert(part.session);
                 }
             }
         }
@@ -333,12 +377,31 @@ impl Mirror {
     /// # Errors
     /// The store does not answer.
     pub async fn remove(&self, incarnation: &str) -> Result<usize, String> {
-        let names = self.names(incarnation).await?;
-        for name in &names {
+        let objects = self.objects_of(incarnation).await?;
+        for (name, _) in &objects {
             let gone = self.objects.delete_own(&self.bucket, name).await;
             gone.map_err(|error| error.to_string())?;
         }
-        Ok(names.len())
+        Ok(objects.len())
+    }
+}
+
+/// Why ranges of an object were not read.
+enum Unread {
+    Store(LookError),
+    /// It is no object of a mirror.
+    Damaged(String),
+}
+
+impl From<LookError> for Unread {
+    fn from(error: LookError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<batch::BatchError> for Unread {
+    fn from(error: batch::BatchError) -> Self {
+        Self::Damaged(error.to_string())
     }
 }
 
@@ -419,12 +482,12 @@ mod tests {
         };
         let (read, done) = read_back(vec![range(0, 2, 5), range(1, 0, 4)]).await;
         assert_eq!((done.len(), read.missing.len()), (1, 1));
-        let parts = batch::read(&read.batch.finish().unwrap()).unwrap();
-        assert_eq!(&parts[0].1[..], b"234");
+        let object = read.batch.finish().unwrap();
+        let placed = batch::index(&object).unwrap();
+        let bytes = placed[0].cut(0, &object).unwrap();
+        assert_eq!(&bytes[..], b"234");
         let into = tempfile::tempdir().unwrap();
-        for (part, bytes) in &parts {
-            put_part(into.path(), part, bytes).unwrap();
-        }
+        put_part(into.path(), &placed[0].part, &bytes).unwrap();
         let back = into
             .path()
             .join(session.file_name().unwrap())

@@ -1,9 +1,12 @@
 //! Streams that became this node's: what earlier owners recorded of them is fetched, and taken up as after a restart.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::{Cluster, locked};
+use tokio::sync::oneshot;
+
+use super::{Cluster, ENTER_AGAIN, locked};
+use crate::clock;
 use crate::disk::held::Held;
 use crate::live::recovery;
 use crate::live::spool::folder as spool_folder;
@@ -14,6 +17,12 @@ use crate::store::streams::Taken;
 const PORTION: i64 = 20;
 /// The folder, in the data folder, that fetched sessions lie in until they are whole.
 const INCOMING: &str = "spool-incoming";
+
+/// Streams whose sessions somebody waits for.
+pub(super) struct Wanted {
+    taken: Vec<Taken>,
+    to: oneshot::Sender<Result<HashSet<String>, String>>,
+}
 
 impl Cluster {
     /// Takes up what an earlier run on this data folder had, from its disk: at the start. Sessions of streams that are others' by now are put aside.
@@ -108,7 +117,7 @@ impl Cluster {
         if open.is_empty() {
             return Ok(());
         }
-        let sessions = self.fetch(&open).await?;
+        let sessions = self.fetch_along(&open).await?;
         let hub = &self.app.hub;
         let up = recovery::take_up_where(hub, |name| sessions.contains(name), |_| true)
             .await
@@ -119,11 +128,45 @@ impl Cluster {
         Ok(())
     }
 
-    /// Brings the sessions of streams from the mirrors of earlier owners into the spool; their names.
-    async fn fetch(&self, taken: &[Taken]) -> Result<HashSet<String>, String> {
-        let mut sessions = HashSet::new();
+    /// As [`Self::fetch`], together with whatever else waits to be fetched: when a node is gone its encoders come back one by one and at once,
+    /// and what they need lies in the same objects.
+    async fn fetch_along(&self, taken: &[Taken]) -> Result<HashSet<String>, String> {
+        loop {
+            let (to, mut answer) = oneshot::channel();
+            locked(&self.wanted).push(Wanted {
+                taken: taken.to_vec(),
+                to,
+            });
+            {
+                let _one = self.fetching.lock().await;
+                if let Ok(done) = answer.try_recv() {
+                    return done;
+                }
+                let all = std::mem::take(&mut *locked(&self.wanted));
+                let streams: Vec<Taken> = all.iter().flat_map(|it| it.taken.clone()).collect();
+                let found = self.fetch(&streams).await;
+                for wanted in all {
+                    let hashes = wanted.taken.iter().map(|it| it.key.hash());
+                    let mine = found.clone().map(|found| {
+                        let sessions = hashes.filter_map(|hash| found.get(&hash).cloned());
+                        sessions.flatten().collect()
+                    });
+                    // Whoever does not wait any more has given its push up.
+                    let _ = wanted.to.send(mine);
+                }
+            }
+            match answer.await {
+                Ok(done) => return done,
+                // Whoever fetched it was interrupted.
+                Err(_) => clock::machine_sleep(ENTER_AGAIN).await,
+            }
+        }
+    }
+
+    /// Brings the sessions of streams from the mirrors of earlier owners into the spool; their names, by the hash of the stream's.
+    async fn fetch(&self, taken: &[Taken]) -> Result<HashMap<String, HashSet<String>>, String> {
         let Some(mirror) = &self.mirror else {
-            return Ok(sessions);
+            return Ok(HashMap::new());
         };
         let services = &self.app.services;
         let data = services
@@ -132,41 +175,28 @@ impl Cluster {
             .map_or_else(PathBuf::new, PathBuf::from);
         let wrong = |error: std::io::Error| error.to_string();
         let held = Held::open(&data).map_err(wrong)?;
-        // Streams with the same mirrors are fetched together.
-        let mut by_mirrors: HashMap<&[String], HashSet<String>> = HashMap::new();
-        for it in taken {
-            let of = by_mirrors.entry(it.mirrors.as_slice()).or_default();
-            of.insert(it.key.hash());
-        }
-        for (mirrors, hashes) in by_mirrors {
-            let over = services
-                .store
-                .ended_sessions(&hashes)
-                .await
-                .map_err(|error| error.to_string())?;
-            let place = format!("{INCOMING}-{}", crate::ids::ordered_id());
-            let incoming = held.enter_or_make(&place).map_err(wrong)?;
-            let found = mirror.fetch(mirrors, &hashes, &over, incoming.path()).await;
-            let spool = Held::open(&services.spool).map_err(wrong)?;
-            if let Ok(found) = &found {
-                for session in found.values().flatten() {
-                    // What this node had of it itself is older.
-                    if spool.enter(session).is_ok() {
-                        spool_folder::remove_session(&services.spool.join(session))
-                            .map_err(wrong)?;
-                    }
-                    incoming.move_into(session, &spool).map_err(wrong)?;
-                    sessions.insert(session.clone());
+        let hashes: HashSet<String> = taken.iter().map(|it| it.key.hash()).collect();
+        let over = services.store.ended_sessions(&hashes).await;
+        let over = over.map_err(|error| error.to_string())?;
+        let place = format!("{INCOMING}-{}", crate::ids::ordered_id());
+        let incoming = held.enter_or_make(&place).map_err(wrong)?;
+        let found = mirror.fetch(&steps(taken), &over, incoming.path()).await;
+        let spool = Held::open(&services.spool).map_err(wrong)?;
+        if let Ok(found) = &found {
+            for session in found.values().flatten() {
+                // What this node had of it itself is older.
+                if spool.enter(session).is_ok() {
+                    spool_folder::remove_session(&services.spool.join(session)).map_err(wrong)?;
                 }
+                incoming.move_into(session, &spool).map_err(wrong)?;
             }
-            let left: Vec<_> = incoming.entries().map_err(wrong)?;
-            for (name, _) in left {
-                let _ = spool_folder::remove_session(&incoming.path().join(name));
-            }
-            let _ = held.remove_folder(&place);
-            found?;
         }
-        Ok(sessions)
+        let left: Vec<_> = incoming.entries().map_err(wrong)?;
+        for (name, _) in left {
+            let _ = spool_folder::remove_session(&incoming.path().join(name));
+        }
+        let _ = held.remove_folder(&place);
+        found
     }
 
     /// A stream's sessions are here: it may be published, its callbacks are sent, and its media go into this node's mirror.
@@ -205,7 +235,7 @@ impl Cluster {
                 let incarnation = member.incarnation();
                 while let Err(why) = mirror.flush(&incarnation).await {
                     tracing::debug!(why, "earlier owners' mirrors are still needed");
-                    crate::clock::machine_sleep(super::LOOK_EVERY).await;
+                    clock::machine_sleep(super::LOOK_EVERY).await;
                     if member.incarnation() != incarnation {
                         return;
                     }
@@ -216,5 +246,50 @@ impl Cluster {
             });
         }
         Ok(())
+    }
+}
+
+/// Whose mirrors are read, in this order, and of which streams. Each stream's older ones come before its newer ones; the newest of all, which is
+/// the same one's as a rule, is read once.
+fn steps(taken: &[Taken]) -> Vec<(&str, HashSet<String>)> {
+    let most = taken.iter().map(|it| it.mirrors.len()).max().unwrap_or(0);
+    let mut steps = Vec::new();
+    for before_last in (0..most).rev() {
+        let mut of: BTreeMap<&str, HashSet<String>> = BTreeMap::new();
+        for it in taken {
+            let at = it.mirrors.len().checked_sub(before_last + 1);
+            if let Some(name) = at.and_then(|at| it.mirrors.get(at)) {
+                of.entry(name).or_default().insert(it.key.hash());
+            }
+        }
+        steps.extend(of);
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_mirror_is_read_once_and_after_the_older_ones() {
+        let taken = |name: &str, mirrors: &[&str]| Taken {
+            key: StreamKey::new("d", "a", name),
+            epoch: 1,
+            mirrors: mirrors.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        let all = [
+            taken("one", &["x"]),
+            taken("two", &["y", "x"]),
+            taken("three", &["z", "y", "x"]),
+            taken("none", &[]),
+        ];
+        let hash = |number: usize| all[number].key.hash();
+        let expected = [
+            ("z", HashSet::from([hash(2)])),
+            ("y", HashSet::from([hash(1), hash(2)])),
+            ("x", HashSet::from([hash(0), hash(1), hash(2)])),
+        ];
+        assert_eq!(steps(&all), expected);
     }
 }

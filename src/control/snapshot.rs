@@ -209,6 +209,11 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
     if brings_objects && embedded(services).is_none() {
         return Err(Refused::bad(Phrase::SnapshotBringsObjects));
     }
+    // On several nodes each closes its own when it is told.
+    let _closed = match app.nodes() {
+        Some(_) => None,
+        None => app.hub.close_gate().await,
+    };
     let live = app.hub.live().await.map_err(Refused::broken)?;
     if !live.is_empty() {
         return Err(Refused::new(409, Phrase::StreamsAreLive));

@@ -190,10 +190,19 @@ pub struct Hub {
     connections: Mutex<HashMap<u64, u64>>,
     drained: Notify,
     stopping: AtomicBool,
+    /// Read by whoever comes in, written while everything is being forgotten.
+    gate: Arc<tokio::sync::RwLock<()>>,
     /// Who watches by which domain.
     pub audiences: Audiences,
     entrance: OnceLock<Arc<dyn Entrance>>,
 }
+
+/// For the pushes that are coming in when the gate is to be closed.
+const GATE_PATIENCE: Duration = Duration::from_secs(10);
+/// While it is held a push may come in.
+pub type Open = tokio::sync::OwnedRwLockReadGuard<()>;
+/// While it is held every push waits.
+pub type Closed = tokio::sync::OwnedRwLockWriteGuard<()>;
 
 impl Hub {
     #[must_use]
@@ -209,6 +218,7 @@ impl Hub {
             connections: Mutex::default(),
             drained: Notify::new(),
             stopping: AtomicBool::new(false),
+            gate: Arc::default(),
             audiences: Audiences::default(),
             entrance: OnceLock::new(),
         })
@@ -269,6 +279,32 @@ impl Hub {
     #[must_use]
     pub fn all_recorders(&self) -> Vec<Arc<Recorder>> {
         self.recorders().values().cloned().collect()
+    }
+
+    /// Lets no push in until the guard goes, from when those that are coming in are in. None: one of them takes too long, and nothing is held.
+    pub async fn close_gate(&self) -> Option<Closed> {
+        let closed = clock::machine_timeout(GATE_PATIENCE, self.gate.clone().write_owned()).await;
+        if closed.is_none() {
+            tracing::warn!("a push takes too long to come in; others are not held meanwhile");
+        }
+        closed
+    }
+
+    /// Waits until pushes may come in. A drain waits for the connection no longer than until here.
+    pub async fn until_open(&self, connection: u64) -> Open {
+        loop {
+            if let Ok(open) = self.gate.clone().try_read_owned() {
+                return open;
+            }
+            let mut drain = self.drain.subscribe();
+            let request = *drain.borrow_and_update();
+            self.drained(connection, request);
+            tokio::select! {
+                open = self.gate.clone().read_owned() => return open,
+                // The hub has the sender.
+                _ = drain.changed() => {}
+            }
+        }
     }
 
     /// Registers a publisher; from here on its frames are recorded as the rules say.

@@ -135,6 +135,7 @@ fn start(doors: &Doors, socket: TcpStream, peer: SocketAddr) {
     let (id, drain) = hub.connected();
     tokio::spawn(async move {
         let mut connection = Connection {
+            id,
             session: ServerSession::new(Limits::default(), id),
             reader: TagReader::new(),
             left: Vec::new(),
@@ -152,7 +153,7 @@ fn start(doors: &Doors, socket: TcpStream, peer: SocketAddr) {
             beat,
             ticks: None,
         };
-        let end = connection.serve(id, drain).await;
+        let end = connection.serve(drain).await;
         connection.leave();
         hub.disconnected(id);
         open.fetch_sub(1, Ordering::AcqRel);
@@ -171,6 +172,8 @@ fn start(doors: &Doors, socket: TcpStream, peer: SocketAddr) {
 }
 
 struct Connection {
+    /// As the hub knows it.
+    id: u64,
     session: ServerSession,
     reader: TagReader,
     /// Bytes that were no whole chunk yet.
@@ -205,11 +208,7 @@ enum Look {
 
 impl Connection {
     /// Until the connection is over, or a player was let in.
-    async fn serve(
-        &mut self,
-        id: u64,
-        mut drain: watch::Receiver<u64>,
-    ) -> Result<Option<Watching>, String> {
+    async fn serve(&mut self, mut drain: watch::Receiver<u64>) -> Result<Option<Watching>, String> {
         let began = clock::monotonic();
         let service_clock = self.hub.services().clock.clone();
         let mut silence_from = service_clock.now();
@@ -295,10 +294,10 @@ impl Connection {
                 self.hold_back(&publisher).await;
                 if let Some(request) = request {
                     publisher.recorder.flush();
-                    self.hub.drained(id, request);
+                    self.hub.drained(self.id, request);
                 }
             } else if let Some(request) = request {
-                self.hub.drained(id, request);
+                self.hub.drained(self.id, request);
             }
             match look {
                 Look::More => more = true,
@@ -469,6 +468,8 @@ impl Connection {
 
     async fn publish(&mut self, app: &str, tc_url: &str, name: &str) {
         let services = self.hub.services().clone();
+        // Whoever comes while everything is being forgotten finds what is there afterwards.
+        let _open = self.hub.until_open(self.id).await;
         if let Some(strike) = services.faults.strike(Boundary::Ingest) {
             strike.delay().await;
             if let Some(code) = strike.code {
