@@ -35,15 +35,21 @@ class Marked(Publisher):
         return chunks
 
 
+# The key frames of the clip are so far apart.
+KEYS_MS = 2_000
+
+
 class Encoder(threading.Thread):
-    """An encoder that pushes one stream in real time, through whichever door it is given, until it is told to stop; it comes back where its push breaks."""
+    """An encoder that pushes one stream in real time, through whichever door it is given, until it is told to stop; it comes back where its push breaks,
+    with a key frame, as encoders do."""
 
     def __init__(self, stream: str, domain: str, door, step: float = 0.2, comes_back: bool = True):
         super().__init__(daemon=True)
         self.stream, self.domain, self.door, self.step, self.comes_back = stream, domain, door, step, comes_back
         self.count = 0
-        # When how many pictures had been acknowledged, and of each break the numbers around it.
+        # When how many pictures had been acknowledged; and of each push the first picture and the one behind the last acknowledged.
         self.acknowledged: list[tuple[float, int]] = []
+        self.pushed: list[list[int]] = []
         self.breaks = 0
         self.stopped = threading.Event()
         self.broken = threading.Event()
@@ -61,26 +67,42 @@ class Encoder(threading.Thread):
                 continue
             publisher.first, self.publisher = self.count, publisher
             publisher.position = self.position
+            self.pushed.append([self.count, self.count])
+            began, start = time.monotonic(), publisher.position
             with suppress(OSError, AssertionError, TimeoutError):
                 while not self.stopped.is_set() and not publisher.closed.is_set():
-                    publisher.push(self.step, speed=1)
+                    # As much as is due by the end of the step: what took longer than it should is made up for.
+                    due = time.monotonic() - began + self.step - (publisher.position - start) / 1000
+                    publisher.push(max(due, 0.04), speed=max(due, 0.04) / self.step)
                     self.acknowledged.append((time.monotonic(), publisher.first))
-            self.count, self.position = publisher.first, publisher.position
+                    self.pushed[-1][1] = publisher.first
+            self.count, self.position = publisher.first, -(-publisher.position // KEYS_MS) * KEYS_MS
             if self.stopped.is_set():
                 break
             self.breaks += 1
             with suppress(OSError):
                 publisher.socket.close()
+            self.publisher = None
             if not self.comes_back:
                 self.broken.set()
                 return
         if self.publisher is not None:
             with suppress(OSError):
                 self.publisher.drop()
+            self.publisher = None
 
     def owed(self, instant: float) -> int:
         """How many pictures had been acknowledged by then."""
         return max((count for at, count in self.acknowledged if at <= instant), default=0)
+
+    def absent(self, held: list[int]) -> list[int]:
+        """The pictures that were acknowledged and are not among those that are held."""
+        there = set(held)
+        return [number for first, end in self.pushed for number in range(first, end) if number not in there]
+
+    def missing(self, held: list[int]) -> int:
+        """How many these are."""
+        return len(self.absent(held))
 
     def end(self) -> None:
         self.stopped.set()

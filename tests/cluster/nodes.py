@@ -141,8 +141,10 @@ class Nodes:
         self.gone: list[Server] = []
         self.balancer = Balancer()
         self.lives: list[Live] = []
+        # Events that end what pushes by itself.
+        self.ends: list[threading.Event] = []
 
-    def start(self, name: str, *flags: str, database: str | None = None, store: str | None = None) -> Server:
+    def start(self, name: str, *flags: str, database: str | None = None, store: str | None = None, under: tuple[str, ...] = ()) -> Server:
         """Starts a node, or starts it again on its data folder."""
         if name in self.servers:
             self.gone.append(self.servers.pop(name))
@@ -151,6 +153,7 @@ class Nodes:
             *("--node-lease", self.lease, "--spool-mirror", self.mirror, "--cluster-addr", "127.0.0.1:0"),
             *flags,
             data_dir=self.folder / name,
+            under=under,
         )
         self.servers[name] = server
         self._balance()
@@ -160,6 +163,8 @@ class Nodes:
         self.balancer.targets = [(s.rtmp_host, s.rtmp_port) for s in self.servers.values()]
 
     def close(self) -> None:
+        for end in self.ends:
+            end.set()
         for live in self.lives:
             for publisher in live.publishers:
                 if not publisher.closed.is_set():

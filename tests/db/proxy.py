@@ -13,8 +13,9 @@ class Proxy:
         self.links: set[socket.socket] = set()
         self.lock = threading.Lock()
         self.is_cut = False
-        self.flows = threading.Event()
-        self.flows.set()
+        # To what it relays to, and back.
+        self.there, self.back = threading.Event(), threading.Event()
+        self.appear()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -32,13 +33,13 @@ class Proxy:
                 far = socket.create_connection(self.target, 10)
                 far.settimeout(None)
                 self.links |= {near, far}
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._relay, args=(source, sink), daemon=True).start()
+            for source, sink, flows in ((near, far, self.there), (far, near, self.back)):
+                threading.Thread(target=self._relay, args=(source, sink, flows), daemon=True).start()
 
-    def _relay(self, source: socket.socket, sink: socket.socket) -> None:
+    def _relay(self, source: socket.socket, sink: socket.socket, flows: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                self.flows.wait()
+                flows.wait()
                 sink.sendall(data)
         self._end(source, sink)
 
@@ -57,13 +58,16 @@ class Proxy:
             links = list(self.links)
         self._end(*links)
 
-    def vanish(self) -> None:
-        """Nothing is closed, and nothing gets through: what is sent waits, as it does for a host that is gone without a word."""
-        self.flows.clear()
+    def vanish(self, there: bool = True, back: bool = True) -> None:
+        """Nothing is closed, and nothing gets through in these directions: what is sent waits, as it does for a host that is gone without a word."""
+        for flows, is_gone in ((self.there, there), (self.back, back)):
+            if is_gone:
+                flows.clear()
 
     def appear(self) -> None:
         """What waited gets through."""
-        self.flows.set()
+        self.there.set()
+        self.back.set()
 
     def mend(self) -> None:
         """Relays again."""

@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 
 from . import amf0, clip as clips
 from .chunks import Message, Reader, pack
@@ -99,8 +100,8 @@ class Publisher:
         """As `_read`, but `reset` can end the wait: a socket in use by a blocked call is not really closed."""
         data = b""
         while len(data) < size:
-            ready, _, _ = select.select([self.socket, self._woken], [], [])
-            if self._woken in ready:
+            ready = {number for number, _ in self._poll.poll()}
+            if self._woken.fileno() in ready:
                 raise ConnectionError("told to end")
             part = self.socket.recv(size - len(data))
             if not part:
@@ -110,6 +111,10 @@ class Publisher:
 
     def _listen(self) -> None:
         reader = Reader(self._read_or_end)
+        # Unlike `select` it takes any descriptor, of however many.
+        self._poll = select.poll()
+        for end in (self.socket, self._woken):
+            self._poll.register(end, select.POLLIN)
         try:
             while True:
                 self._take(reader.next())
@@ -118,6 +123,7 @@ class Publisher:
         finally:
             with self._news:
                 self._news.notify_all()
+            self._woken.close()
 
     def _take(self, message: Message) -> None:
         if message.kind != COMMAND:
@@ -204,7 +210,8 @@ class Publisher:
 
     def reset(self) -> None:
         """Breaks the connection as a lost network does: RST instead of FIN."""
-        self._wake.send(b"x")
+        with suppress(OSError):
+            self._wake.send(b"x")
         self._listener.join(5)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
