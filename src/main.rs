@@ -23,9 +23,15 @@ fn few_arenas() {
     let mut own = std::env::args_os();
     let name = own.next();
     let own: Vec<_> = own.collect();
-    let serves = own
-        .first()
-        .is_some_and(|word| word == "serve" || word == "demo");
+    // Without a word, or with settings alone, it is `serve`.
+    let serves = own.first().is_none_or(|word| {
+        let is_asked = ["-h", "--help", "-V", "--version"]
+            .iter()
+            .any(|asked| word == asked);
+        word == "serve"
+            || word == "demo"
+            || (!is_asked && word.as_encoded_bytes().starts_with(b"-"))
+    });
     let is_set = |name| std::env::var_os(name).is_some();
     if !serves || is_set(ARENAS) || is_set("GLIBC_TUNABLES") {
         return;

@@ -1,5 +1,6 @@
 """How many of the C library's arenas a server's threads share: few, unless somebody says otherwise, and nobody else is told."""
 
+import json
 import os
 import platform
 import subprocess
@@ -21,6 +22,18 @@ def variables(pid: int) -> dict[str, str]:
 def test_a_server_has_few_arenas_and_the_number_of_the_process_that_was_started():
     with Server(environment={"MALLOC_ARENA_MAX": None, "GLIBC_TUNABLES": None}) as server:
         assert 2 <= int(variables(server.process.pid)["MALLOC_ARENA_MAX"]) <= 8
+
+
+def test_settings_alone_are_serve(tmp_path):
+    env = {key: value for key, value in os.environ.items() if key not in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")}
+    command = [binary(), "--ephemeral", *(word for name in ("api", "rtmp", "oss", "play") for word in (f"--{name}-addr", "127.0.0.1:0"))]
+    with subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert "api" in json.loads(process.stdout.readline())
+            assert 2 <= int(variables(process.pid)["MALLOC_ARENA_MAX"]) <= 8
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def test_somebodys_own_number_stays():
