@@ -22,18 +22,14 @@
 mod actions;
 mod app;
 mod certificates;
-pub mod cli;
 mod cluster;
-mod compare;
-mod config;
 mod control;
-mod diagnosis;
 mod live;
 mod meter;
 mod model;
 mod notifier;
 mod notify;
-mod publisher;
+pub mod program;
 mod rpc;
 mod server;
 mod services;
@@ -41,14 +37,14 @@ mod store;
 #[doc(hidden)]
 pub mod testing;
 mod tls;
-mod upstream;
-mod viewer;
 mod web;
 
 // Crates of their own (docs/design/house.md), whose parts are called as modules of this one are.
 use localyun_base::{
     clock, connection, disk, error, events, faults, identity, ids, likeness, metrics, notes, peer,
-    phrases, secrets, sinks, site, spec, wire,
+    phrases, secrets, signals, sinks, site, spec, wire, wire_time,
 };
+use localyun_command::{cli, compare};
+use localyun_edge::{config, diagnosis, evidence, publisher, signature_v1, signature_v3, upstream};
 use localyun_media as media;
 use localyun_objects as objects;

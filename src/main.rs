@@ -1,4 +1,4 @@
-//! The `localyun` program; everything is in [`localyun::cli`].
+//! The `localyun` program; everything is in [`localyun::program`].
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     // Where the machine gives huge pages to everybody, a heap that holds little in many places would fill few of them.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    localyun::cli::main()
+    localyun::program::main()
 }
 
 /// Lets a server's threads share a few of glibc's arenas. glibc makes up to eight a core, and each keeps the most that it ever needed: after

@@ -13,4 +13,3 @@ pub mod recorded;
 pub mod retention;
 pub mod rule;
 pub mod stream_key;
-pub mod wire_time;

@@ -8,8 +8,6 @@ pub mod journal;
 pub mod neighbours;
 pub mod nonce;
 pub mod quota;
-pub mod signature_v1;
-pub mod signature_v3;
 
 use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
@@ -19,6 +17,7 @@ use crate::actions::{declined, retired};
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::events::{self, Names};
+use crate::evidence::Evidence;
 use crate::faults;
 use crate::ids;
 use crate::notes::{self, Note};
@@ -26,6 +25,7 @@ use crate::peer;
 use crate::phrases::{Phrase, Said};
 use crate::rpc::journal::{Entry, Words, presentable};
 use crate::secrets;
+use crate::signature_v3::is_acs3;
 use crate::spec::answer::validate;
 use crate::spec::check::check;
 use crate::spec::model::ActionSpec;
@@ -35,7 +35,6 @@ use crate::wire::params::{Pair, Pairs, Tree, parse_pairs};
 use crate::wire::render::{self, Answer, Format, Reply};
 use caller::{Caller, Scheme};
 use gateway::Gateway;
-use journal::evidence::Evidence;
 
 /// The version of the API.
 pub const VERSION: &str = "2016-11-01";
@@ -142,7 +141,7 @@ async fn run<'a>(
     trace: &mut Trace<'a>,
 ) -> Result<Answered, ApiError> {
     // 1. The method, the parameters from query and form, and the form of the answer.
-    let acs3 = auth::is_acs3(parts);
+    let acs3 = is_acs3(parts);
     trace.format = if acs3 { Format::Json } else { Format::Xml };
     if !matches!(parts.method.as_str(), "GET" | "POST") {
         trace.format = Format::guess(&parts.query, trace.format);

@@ -4,7 +4,6 @@ mod data_folder;
 mod doors;
 mod last_run;
 mod retention;
-pub mod signals;
 
 use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
@@ -34,7 +33,6 @@ use crate::live::play::PlayDoor;
 use crate::live::{ingest, recovery};
 use crate::meter::Meter;
 use crate::metrics::Metrics;
-use crate::model::wire_time;
 use crate::notifier::Notifier;
 use crate::notify::{outbox, receiver};
 use crate::objects::folder::{FolderStore, Teller};
@@ -42,17 +40,18 @@ use crate::objects::{Objects, Store as ObjectStore, s3};
 use crate::rpc::gateway::Gateway;
 use crate::rpc::nonce::Nonces;
 use crate::services::Services;
+use crate::signals::Signals;
 use crate::site::addresses::{Addresses, from_here};
 use crate::store::lease::Me;
 use crate::store::member::Joining;
 use crate::store::{self, Store, StoreError};
 use crate::upstream::{Upstream, loops};
+use crate::wire_time;
 use doors::{
     bind, bind_between, bind_play, limit_buffers, serve_api, serve_between, serve_objects,
     serve_play, serve_play_tls, serve_tls, url,
 };
 use last_run::LastRun;
-use signals::Signals;
 
 /// Why the service did not start; the setting to blame is in it.
 pub type ServeError = ConfigError;
@@ -68,12 +67,8 @@ const HALF_STARTED: Duration = Duration::from_secs(10);
 
 /// A started service.
 pub struct Running {
-    pub api: String,
-    pub rtmp: String,
-    pub oss: String,
-    pub tls: Option<String>,
-    pub play: String,
-    pub play_tls: Option<String>,
+    /// Where the listeners are, as this machine reaches them.
+    pub here: Addresses,
     pub startup_ms: u64,
     app: Arc<App>,
     servers: Vec<ServerHandle>,
@@ -287,14 +282,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     if let Some(listener) = play_tls {
         servers.push(serve_play_tls(&door, &app, &config, listener, &mut tasks)?);
     }
-    let here = addresses.map(from_here);
     Ok(Running {
-        api: here.api,
-        rtmp: here.rtmp,
-        oss: here.oss,
-        tls: here.tls,
-        play: here.play,
-        play_tls: here.play_tls,
+        here: addresses.map(from_here),
         startup_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         app,
         servers,
@@ -339,17 +328,18 @@ pub async fn serve(config: Config, mut signals: Signals) -> Result<(), ServeErro
     let Some(running) = started.map_err(named)? else {
         return Ok(());
     };
+    let here = &running.here;
     let mut ready = serde_json::json!({
         "event": "ready",
         "version": env!("CARGO_PKG_VERSION"),
-        "api": running.api,
-        "rtmp": running.rtmp,
-        "play": running.play,
-        "oss": running.oss,
+        "api": here.api,
+        "rtmp": here.rtmp,
+        "play": here.play,
+        "oss": here.oss,
         "startup_ms": running.startup_ms,
         "pid": std::process::id(),
     });
-    let over_tls = [("tls", &running.tls), ("play_tls", &running.play_tls)];
+    let over_tls = [("tls", &here.tls), ("play_tls", &here.play_tls)];
     if let serde_json::Value::Object(fields) = &mut ready {
         for (name, url) in over_tls {
             fields.extend(url.as_deref().map(|url| (name.to_owned(), url.into())));

@@ -208,7 +208,7 @@ pub mod objects {
 }
 
 pub mod rpc {
-    pub use crate::rpc::{signature_v1, signature_v3};
+    pub use localyun_edge::{signature_v1, signature_v3};
 }
 
 pub mod services {

@@ -8,8 +8,8 @@ use crate::config::Domains;
 use crate::error::{ApiError, Code};
 use crate::model::domain_name;
 use crate::model::retention::DAY_MS;
-use crate::model::wire_time;
 use crate::store::documents;
+use crate::wire_time;
 
 #[cfg(test)]
 mod contract;

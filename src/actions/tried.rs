@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::model::event::Delivery;
-use crate::model::wire_time::to_api;
 use crate::store::callbacks::{Attempt, Row};
+use crate::wire_time::to_api;
 
 /// One callback with its newest attempt. One that is still being tried counts as failed until it succeeds.
 #[derive(Debug, Serialize)]

@@ -22,6 +22,7 @@ mod output;
 mod paper;
 mod play;
 mod printed;
+pub mod program;
 mod progress;
 mod publish;
 mod refusal;
@@ -42,9 +43,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::config::strange_variables;
-use crate::server::signals::Signals;
+use crate::signals::Signals;
 use arguments::Chosen;
 use printed::say;
+use program::Program;
 
 /// Threads of the runtime at most; the web servers have their own.
 const MAX_WORKERS: usize = 4;
@@ -83,10 +85,10 @@ type Outcome = Result<ExitCode, CliError>;
 
 /// Runs the program with the arguments of the process.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(program: &dyn Program) -> ExitCode {
     match arguments::parse(std::env::args_os()) {
         Ok(chosen) => {
-            let outcome = run(chosen);
+            let outcome = run(program, chosen);
             let printed = |code| printed::failure().map_or(Ok(code), Err);
             outcome.and_then(printed).unwrap_or_else(|error| {
                 complain(&error);
@@ -97,7 +99,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(chosen: Chosen) -> Outcome {
+fn run(program: &dyn Program, chosen: Chosen) -> Outcome {
     // A shell takes what completions print at each of its starts.
     if !matches!(chosen, Chosen::Completions(_) | Chosen::Doctor(_)) {
         tell_strange_variables();
@@ -112,11 +114,11 @@ fn run(chosen: Chosen) -> Outcome {
         .map_err(|error| CliError::failed(format!("the runtime cannot start: {error}")))?;
     let outcome = runtime.block_on(async {
         match chosen {
-            Chosen::Serve(flags) => serve::run(&flags).await,
-            Chosen::Demo(asked) => demo::run(&asked).await,
+            Chosen::Serve(flags) => serve::run(program, &flags).await,
+            Chosen::Demo(asked) => demo::run(program, &asked).await,
             Chosen::Call(asked) => call::run(&asked).await,
             Chosen::Sign(asked) => sign::run(&asked),
-            Chosen::Coverage(asked) => tools::coverage(&asked),
+            Chosen::Coverage(asked) => tools::coverage(program, &asked),
             Chosen::Publish(asked) => publish::run(asked).await,
             Chosen::Play(asked) => play::run(asked).await,
             Chosen::Health(asked) => tools::health(&asked).await,
@@ -133,7 +135,7 @@ fn run(chosen: Chosen) -> Outcome {
             Chosen::Compare(asked) => compare::run(asked).await,
             Chosen::Doctor(asked) => doctor::run(&asked).await,
             Chosen::Completions(shell) => tools::completions(shell),
-            Chosen::Exec(flags, command) => exec::run(flags, &command).await,
+            Chosen::Exec(flags, command) => exec::run(program, flags, &command).await,
         }
     });
     runtime.shutdown_timeout(LAST_WORK);

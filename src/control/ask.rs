@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::clock::UnixMs;
 use crate::model::stream_key::{MAX_NAME, NameError};
-use crate::model::wire_time;
 use crate::phrases::{Phrase, Said};
 use crate::site::addresses::Seen;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::{Body, Outgoing};
+use crate::wire_time;
 
 const JSON: &str = "application/json";
 

@@ -7,12 +7,13 @@ use super::ask::{Ask, Outcome, Refused, answer};
 use crate::actions;
 use crate::clock::machine_now;
 use crate::ids;
-use crate::model::wire_time;
 use crate::phrases::{Phrase, Said};
-use crate::rpc::{self, signature_v1};
+use crate::rpc;
+use crate::signature_v1;
 use crate::spec::coverage::Coverage;
 use crate::spec::model::{Kind, Param};
 use crate::wire::http_parts::HttpParts;
+use crate::wire_time;
 
 const VERSION: &str = "2016-11-01";
 /// Parameters of one call.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, Outcome, Refused, answer, instant};
 use crate::app::{App, To};
-use crate::model::wire_time;
 use crate::phrases::Phrase;
+use crate::wire_time;
 
 /// Ten years.
 const MOST_S: f64 = 315_360_000.0;

@@ -10,11 +10,11 @@ use crate::model::notify::RecordNotify;
 use crate::model::reason::{Circumstances, Reason, call, reason};
 use crate::model::rule::{ANY, Window, choose, verdicts};
 use crate::model::stream_key::{PushArgs, StreamKey, check_name};
-use crate::model::wire_time;
 use crate::phrases::{Phrase, Said};
 use crate::rpc::journal::Entry;
 use crate::secrets;
 use crate::store::documents::Kind;
+use crate::wire_time;
 
 /// Notes that an answer shows.
 const NOTES: usize = 20;

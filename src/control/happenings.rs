@@ -14,9 +14,9 @@ use super::ask::{Ask, Outcome, Refused, answer};
 use crate::clock::{machine_sleep, machine_timeout};
 use crate::events::{Event, Events, Filter, KEPT, Kind};
 use crate::likeness;
-use crate::model::wire_time;
 use crate::phrases::Phrase;
 use crate::wire::outgoing::{Body, Outgoing};
+use crate::wire_time;
 
 /// A follower that hears nothing else hears this often that the server is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);

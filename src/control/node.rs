@@ -6,9 +6,9 @@ use super::ask::{Ask, Outcome, Refused, answer, text};
 use super::clock;
 use crate::actions;
 use crate::app::App;
-use crate::model::wire_time;
 use crate::phrases::Phrase;
 use crate::spec::coverage::Coverage;
+use crate::wire_time;
 
 /// What `prometheus_client` writes.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::ask::{Ask, Outcome, Refused, answer};
 use super::signed;
 use super::watch::unseen;
-use crate::model::wire_time;
 use crate::objects::folder::Acl;
 use crate::objects::look::Object;
 use crate::phrases::Phrase;
+use crate::wire_time;
 
 /// Keys of a page where nothing is said.
 const USUAL: u64 = 100;

@@ -10,13 +10,13 @@ use crate::clock::UnixMs;
 use crate::media::hls::encode_uri_path;
 use crate::model::event::{Delivery, seconds};
 use crate::model::object_name::public_url;
-use crate::model::wire_time;
 use crate::phrases::Phrase;
 use crate::secrets;
 use crate::site::addresses::Seen;
 use crate::store::callbacks::Attempt;
 use crate::store::lists::Listed;
 use crate::store::records::FileRow;
+use crate::wire_time;
 
 fn listed(listing: &Listing) -> Listed {
     Listed {

@@ -11,9 +11,9 @@ use super::peer;
 use crate::app::App;
 use crate::config::DEFAULT_ENDPOINT;
 use crate::diagnosis;
-use crate::model::wire_time;
-use crate::rpc::journal::evidence::Evidence;
+use crate::evidence::Evidence;
 use crate::rpc::journal::{Entry, Kept, replay};
+use crate::wire_time;
 
 /// Refused signatures that one reading looks into: some milliseconds each, and a caller waits for them.
 const DIAGNOSED_AT_ONCE: usize = 8;

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::ask::{Ask, Outcome, Refused, answer};
 use crate::app::App;
 use crate::media::hls::encode_uri_path;
-use crate::model::wire_time::unix_seconds;
 use crate::objects::Store;
 use crate::objects::serve::signed_query;
 use crate::site::addresses::Seen;
+use crate::wire_time::unix_seconds;
 
 /// How long an address is good.
 const GOOD_FOR: Duration = Duration::from_secs(24 * 3600);

@@ -10,11 +10,11 @@ use super::ask::{Ask, Incoming, Outcome, Refused, answer};
 use super::listing::Listing;
 use crate::clock::machine_sleep;
 use crate::model::stream_key::check_name;
-use crate::model::wire_time;
 use crate::phrases::Phrase;
 use crate::sinks::{BODY_KEPT, HEADERS_KEPT, Received, Told, View};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::{Body, Outgoing};
+use crate::wire_time;
 
 /// Milliseconds that a sink may take for its answer.
 const MAX_DELAY_MS: u64 = 60_000;

@@ -16,9 +16,9 @@ use crate::clock::{self, UnixMs};
 use crate::live::hub::{Live, Publisher};
 use crate::model::event;
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time;
 use crate::phrases::Phrase;
 use crate::publisher::{Clip, PublishPlan, publish as run_publisher};
+use crate::wire_time;
 
 /// The place behind a stream, as `next` has it and `cursor` brings it back: no name holds a slash.
 fn place(cursor: &str) -> Option<StreamKey> {

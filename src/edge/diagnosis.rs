@@ -5,7 +5,7 @@
 //! Trying what clients are known to do wrong recovers the other one. A signature is a keyed hash, so what matches is no guess.
 //! The answer on the wire keeps the product's form; this is for the journal and for `sign --explain`.
 //!
-//! Cost: the journal keeps a refused request (`rpc/journal/evidence.rs`), and it is looked into only when somebody reads the journal,
+//! Cost: the journal keeps a refused request (`evidence.rs`), and it is looked into only when somebody reads the journal,
 //! once, within a bound of work. No text that is made here holds a secret: values of secret parameters and headers, and
 //! values that hold the access key's secret, are masked before the strings are built.
 
@@ -14,11 +14,10 @@ mod search;
 mod spelling;
 mod v1;
 
+use crate::evidence::{Diagnosis, Difference, Words};
 use crate::phrases::{Phrase, Said};
-use crate::rpc::auth::is_acs3;
-use crate::rpc::journal::evidence::{Diagnosis, Difference, Words};
-use crate::rpc::signature_v3::Authorization;
 use crate::secrets;
+use crate::signature_v3::{Authorization, is_acs3};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::parse_pairs;
 

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use crate::error::{ApiError, Code};
+use crate::wire::http_parts::HttpParts;
 use crate::wire::params::Pair;
 use crate::wire::percent;
 
@@ -113,6 +114,15 @@ pub struct Authorization<'a> {
     pub signed_headers: &'a str,
     /// The signature, hexadecimal.
     pub signature: &'a str,
+}
+
+/// Whether a request is signed in the header style.
+#[must_use]
+pub fn is_acs3(parts: &HttpParts) -> bool {
+    parts
+        .header("authorization")
+        .is_some_and(Authorization::is_acs3)
+        || (parts.header("x-acs-bearer-token").is_some() && parts.header("x-acs-action").is_some())
 }
 
 impl<'a> Authorization<'a> {

@@ -235,7 +235,7 @@ impl Upstream {
         let (arrived, _slot) = match asked {
             Ok(asked) => asked,
             Err(failure) => {
-                tracing::warn!(action = %answer::words(call.action), upstream = %place, %failure, "a call could not be forwarded");
+                tracing::warn!(target: "localyun::upstream", action = %answer::words(call.action), upstream = %place, %failure, "a call could not be forwarded");
                 let passage = failed(place, &failure.to_string());
                 return (Err(unavailable(place, &failure)), passage);
             }
@@ -295,7 +295,7 @@ impl Upstream {
             }
             Err(problem) => {
                 self.metrics.cassette(Cassette::Lost);
-                tracing::error!(action = %answer::words(call.action), problem, "a call could not be kept in the cassette");
+                tracing::error!(target: "localyun::upstream", action = %answer::words(call.action), problem, "a call could not be kept in the cassette");
                 None
             }
         }

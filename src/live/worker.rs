@@ -33,11 +33,11 @@ use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
 use crate::model::recorded::Origin;
 use crate::model::rule::Format;
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time;
 use crate::notify::rows;
 use crate::services::Services;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 use crate::store::streams::Fence;
+use crate::wire_time;
 
 /// Bytes of the largest slice; a larger one makes the recording fail, as in the product.
 const SLICE_LIMIT: u64 = 100 << 20;

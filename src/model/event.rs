@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::UnixMs;
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time::{to_api, unix_seconds};
+use crate::wire_time::{to_api, unix_seconds};
 
 /// What a callback tells; the name is that of DescribeLiveRecordNotifyRecords' NotifyType.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

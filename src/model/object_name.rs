@@ -1,7 +1,7 @@
 //! Object names: the templates of OssObjectPrefix, SliceOssObjectPrefix and OssObject, checked and filled.
 
 use crate::clock::UnixMs;
-use crate::model::wire_time::{NameTime, unix_seconds};
+use crate::wire_time::{NameTime, unix_seconds};
 
 /// A template must be shorter than this, in bytes.
 pub const PREFIX_LIMIT: usize = 256;

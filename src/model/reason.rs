@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::on_demand::{ingest_parameter_wants, question_url};
 use super::rule::{Choice, OnDemand, Rule, Window};
 use super::stream_key::{PushArgs, StreamKey};
-use super::wire_time;
 use crate::clock::UnixMs;
 use crate::phrases::{Phrase, Said};
+use crate::wire_time;
 
 /// Domains and rules that a sentence names.
 const NAMED: usize = 5;

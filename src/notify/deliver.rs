@@ -10,10 +10,10 @@ use crate::clock::{Busy, UnixMs};
 use crate::events::{self, Names};
 use crate::faults::Boundary;
 use crate::model::event::Delivery;
-use crate::model::wire_time::{to_api, unix_seconds};
 use crate::secrets;
 use crate::services::Services;
 use crate::store::callbacks::{Attempt, Row};
+use crate::wire_time::{to_api, unix_seconds};
 
 /// Requests that are made for one callback at most: the first and five more.
 pub const ATTEMPTS: usize = 6;

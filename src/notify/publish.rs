@@ -7,9 +7,9 @@ use crate::clock::UnixMs;
 use crate::ids;
 use crate::model::event::Kind;
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time::unix_seconds;
 use crate::services::Services;
 use crate::store::streams::Fence;
+use crate::wire_time::unix_seconds;
 
 /// A push, as its callbacks tell it.
 pub struct Push<'a> {

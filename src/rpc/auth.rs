@@ -6,28 +6,19 @@ use subtle::ConstantTimeEq;
 
 use super::caller::{Caller, Scheme};
 use super::gateway::Gateway;
-use super::signature_v1;
-use super::signature_v3::{self, Authorization, Parts};
 use crate::clock;
 use crate::config::{AccessKey, Auth};
 use crate::error::{ApiError, Code};
 use crate::identity::{self, Found, KeyFault, TokenFault};
-use crate::model::wire_time;
+use crate::signature_v1;
+use crate::signature_v3::{self, Authorization, Parts, is_acs3};
 use crate::site;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pairs, parse_pairs};
+use crate::wire_time;
 
 /// A timestamp may be this far from the service clock or the machine's.
 const WINDOW_MS: i64 = 15 * 60 * 1000;
-
-/// Whether a request is signed in the header style.
-#[must_use]
-pub fn is_acs3(parts: &HttpParts) -> bool {
-    parts
-        .header("authorization")
-        .is_some_and(Authorization::is_acs3)
-        || (parts.header("x-acs-bearer-token").is_some() && parts.header("x-acs-action").is_some())
-}
 
 /// The scheme that a request is signed by, whether the signature is good or not.
 #[must_use]

@@ -1,6 +1,5 @@
 //! The last API requests, for `GET /_localyun/requests`: what came, who sent it, what was answered and why.
 
-pub mod evidence;
 pub mod replay;
 
 use std::borrow::Cow;
@@ -11,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::Scheme;
 use crate::clock::UnixMs;
+use crate::evidence::Evidence;
 use crate::phrases::Said;
 use crate::secrets;
 use crate::upstream::Passage;
 use crate::wire::params::Pair;
-use evidence::Evidence;
 
 /// Entries kept.
 const KEPT: usize = 1_000;

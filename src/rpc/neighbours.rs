@@ -10,9 +10,9 @@ use super::gateway::Gateway;
 use crate::config::AccessKey;
 use crate::error::{ApiError, Code};
 use crate::ids;
-use crate::model::wire_time;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::Pairs;
+use crate::wire_time;
 
 const LOCATION: &str = "2015-06-12";
 const STS: &str = "2015-04-01";

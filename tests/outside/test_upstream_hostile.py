@@ -17,7 +17,7 @@ from harness.wait import wait_for
 from upstreams import KEY, SECRET, Told, answer, certificate, context, forwarding, saying
 
 DOMAIN = "play.example.com"
-# src/upstream/forward.rs: forwarded calls under way at a time.
+# src/edge/upstream/forward.rs: forwarded calls under way at a time.
 AT_ONCE = 32
 MIB = 1 << 20
 

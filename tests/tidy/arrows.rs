@@ -125,11 +125,13 @@ impl Source {
 }
 
 /// `live/spool/read.rs` is `live::spool::read`; `lib.rs` is the crate itself, with the empty path. `media/lib.rs` is `media`: the root of a crate
-/// below ours, which is called as a module is. `base/` lends its
-/// rooms to all: they are called as if they lay beside the others.
+/// below ours, which is called as a module is. Some crates lend their rooms to all: they are called as if they lay beside the others.
 fn module_path(file: &str) -> String {
     let name = file.trim_end_matches(".rs").trim_end_matches("/mod");
-    let name = name.strip_prefix(BASE_FOLDER).unwrap_or(name);
+    let name = LENDING
+        .iter()
+        .find_map(|folder| name.strip_prefix(folder)?.strip_prefix('/'))
+        .unwrap_or(name);
     if name == "lib" {
         String::new()
     } else {
@@ -144,14 +146,13 @@ fn root_of<'a>(file: &str, roots: &[&'a str]) -> &'a str {
             .is_some_and(|rest| rest.starts_with('/'))
     };
     let root = roots.iter().find(lies_below).copied().unwrap_or_default();
-    if root == BASE { "" } else { root }
+    if LENDING.contains(&root) { "" } else { root }
 }
 
 /// What the names of our crates below begin with.
 const CRATES: &str = "localyun_";
-/// The crate whose rooms are called as if they lay beside those of the program.
-const BASE: &str = "base";
-const BASE_FOLDER: &str = "base/";
+/// The crates whose rooms are called as if they lay beside those of the program.
+const LENDING: [&str; 3] = ["base", "command", "edge"];
 
 /// The modules that a file declares in other files and for tests alone.
 fn declared_for_tests(module: &str, file: &syn::File) -> Vec<String> {
@@ -251,7 +252,7 @@ impl Reader<'_> {
 
     fn is_crate_below(&self, name: &str) -> bool {
         name.strip_prefix(CRATES)
-            .is_some_and(|root| root == BASE || self.known.contains(root))
+            .is_some_and(|root| LENDING.contains(&root) || self.known.contains(root))
     }
 
     fn path(&mut self, path: &[String]) {
@@ -274,7 +275,11 @@ impl Reader<'_> {
             }
             first if self.is_crate_below(first) => {
                 let root = &first[CRATES.len()..];
-                from = if root == BASE { Vec::new() } else { vec![root] };
+                from = if LENDING.contains(&root) {
+                    Vec::new()
+                } else {
+                    vec![root]
+                };
                 rest = &path[1..];
             }
             first => {
@@ -287,7 +292,7 @@ impl Reader<'_> {
             }
         }
         let mut target = from.join("::");
-        // What the root of a crate below takes from the base is called there as it is everywhere.
+        // What the root of a crate below takes from one that lends is called there as it is everywhere.
         if let Some(first) = rest.first()
             && path[0] == "crate"
             && !self

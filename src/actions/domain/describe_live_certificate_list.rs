@@ -9,8 +9,8 @@ use crate::actions::arguments::{MOST_DOMAINS, length, malformed, names, number};
 use crate::certificates::{Facts, read};
 use crate::error::ApiError;
 use crate::model::domain::NamedCertificate;
-use crate::model::wire_time::unix_seconds;
 use crate::store::documents::Kind;
+use crate::wire_time::unix_seconds;
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

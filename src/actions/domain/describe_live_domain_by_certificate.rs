@@ -9,8 +9,8 @@ use crate::actions::Context;
 use crate::certificates::{LONGEST_CHAIN, read};
 use crate::error::{ApiError, Code};
 use crate::model::domain::Domain;
-use crate::model::wire_time::to_api;
 use crate::store::documents::Kind;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::certificate::{self, Shown};
 use crate::actions::Context;
 use crate::error::ApiError;
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

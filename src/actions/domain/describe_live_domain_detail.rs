@@ -7,7 +7,7 @@ use super::{certificate, kind};
 use crate::actions::Context;
 use crate::actions::arguments::domain_name;
 use crate::error::{ApiError, Code};
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

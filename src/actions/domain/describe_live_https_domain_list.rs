@@ -11,7 +11,7 @@ use crate::actions::arguments::{Paging, given, length};
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::model::retention::DAY_MS;
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

@@ -8,8 +8,8 @@ use crate::actions::Context;
 use crate::actions::arguments::{Paging, given, length, passes};
 use crate::error::ApiError;
 use crate::model::domain::Domain;
-use crate::model::wire_time::to_api;
 use crate::store::documents::Kind;
+use crate::wire_time::to_api;
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -12,8 +12,8 @@ use crate::error::ApiError;
 use crate::model::event::seconds;
 use crate::model::retention::RECORDINGS;
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time::{to_api, unix_seconds};
 use crate::store::records::SessionRow;
+use crate::wire_time::{to_api, unix_seconds};
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

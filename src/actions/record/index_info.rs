@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::media::hls::encode_uri_path;
 use crate::model::event::seconds;
 use crate::model::object_name::public_url;
-use crate::model::wire_time::to_api;
 use crate::store::records::FileRow;
+use crate::wire_time::to_api;
 
 /// RecordIndexInfo: a file of a recording, made by the recorder or by an index call.
 #[derive(Debug, Serialize)]

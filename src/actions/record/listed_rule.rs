@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::model::rule::{FormatRule, Rule};
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// One rule.
 #[derive(Debug, Serialize)]

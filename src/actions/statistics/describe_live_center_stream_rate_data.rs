@@ -11,7 +11,7 @@ use crate::actions::statistics::span::{HOUR_MS, Span};
 use crate::actions::statistics::subject;
 use crate::error::ApiError;
 use crate::model::figures::MINUTE_MS;
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// Nothing is accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[];

@@ -9,7 +9,7 @@ use crate::actions::statistics::over_domains::Head;
 use crate::actions::statistics::span::{self, HOUR_MS, Span};
 use crate::actions::statistics::subject;
 use crate::error::ApiError;
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

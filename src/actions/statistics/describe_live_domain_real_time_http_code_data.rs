@@ -10,7 +10,7 @@ use crate::actions::Context;
 use crate::actions::statistics::over_domains::{Head, Query};
 pub use crate::actions::statistics::over_domains::{IGNORES, MinuteRequest as Request};
 use crate::error::ApiError;
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

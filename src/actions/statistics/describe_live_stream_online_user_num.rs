@@ -16,9 +16,9 @@ use crate::error::ApiError;
 use crate::model::figures::{Asked, MINUTE_MS};
 use crate::model::retention::DAY_MS;
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time::to_api;
 use crate::notes::{self, Note};
 use crate::phrases::Phrase;
+use crate::wire_time::to_api;
 
 /// Nothing is accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[];

@@ -8,8 +8,8 @@ use crate::actions::statistics::span::bits_per_second;
 use crate::actions::statistics::subject::ALL;
 use crate::error::ApiError;
 use crate::model::figures::MINUTE_MS;
-use crate::model::wire_time::to_api;
 use crate::store::figures::BroughtByStream;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

@@ -10,7 +10,7 @@ use crate::actions::statistics::subject;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::model::figures::{Asked, MINUTE_MS};
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::actions::statistics::metric::{Form, Row, whole};
 use crate::actions::statistics::subject::Protocols;
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// What the viewers of one stream were sent in a minute, with traffic as a `T` and new connections as a `C`. Bandwidth is bits a second,
 /// traffic is bytes. Forms that were not asked for are absent.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::actions::Context;
 use crate::error::ApiError;
 use crate::model::figures::{Asked, Inflow, TrackFigures};
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// What a stream brought in one minute. Bit rates are bits a second of the stream's own time.
 #[derive(Debug, Clone, PartialEq)]

@@ -149,7 +149,7 @@ pub fn bits_per_second(bytes: u64, ms: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::wire_time::{from_api, to_api};
+    use crate::wire_time::{from_api, to_api};
 
     fn at(time: &str) -> UnixMs {
         from_api(&format!("2026-03-01T{time}Z")).unwrap()

@@ -9,7 +9,7 @@ use crate::model::figures::{
     Answered, Figures, Inflow, MINUTE_MS, Outflow, Player, TrackFigures, Visitor,
 };
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// Two hours before the clock's start: a full hour.
 const HOUR: i64 = START - 2 * 3_600_000;

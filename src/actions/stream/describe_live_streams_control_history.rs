@@ -10,8 +10,8 @@ use crate::error::ApiError;
 use crate::live::ingest::admission::streaming_domain;
 use crate::model::retention::{CONTROLS, DAY_MS};
 use crate::model::stream_key::StreamKey;
-use crate::model::wire_time::to_api;
 use crate::store::controls::Control;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

@@ -13,7 +13,7 @@ use crate::actions::arguments::{Paging, given, length, passes};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::hub::Live;
-use crate::model::wire_time::to_api;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

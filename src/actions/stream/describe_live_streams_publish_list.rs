@@ -9,8 +9,8 @@ use crate::actions::Context;
 use crate::actions::arguments::{Paging, Period, given};
 use crate::error::ApiError;
 use crate::model::retention::{DAY_MS, PUSHES};
-use crate::model::wire_time::to_api;
 use crate::store::pushes::{Named, PushFilter, PushOrder, PushRow};
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

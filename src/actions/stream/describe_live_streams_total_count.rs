@@ -12,8 +12,8 @@ use crate::actions::arguments::{MOST_DOMAINS, Period, malformed, names, number};
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::model::retention::{DAY_MS, PUSHES};
-use crate::model::wire_time::to_api;
 use crate::store::pushes::Span;
+use crate::wire_time::to_api;
 
 /// Accepted without effect.
 pub const IGNORES: &[(&str, &str)] = &[("RegionId", "there is one region")];

@@ -12,18 +12,19 @@ use std::process::ExitCode;
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::arguments::DemoArgs;
+use super::program::Program;
 use super::{CliError, Outcome, logging, printed, say, signals};
 use narrator::Narrator;
 use receiver::Receiver;
 use stage::Stage;
 
-pub(super) async fn run(args: &DemoArgs) -> Outcome {
+pub(super) async fn run(program: &dyn Program, args: &DemoArgs) -> Outcome {
     logging::start_quiet();
     say("localyun demo: from an API call to recorded files, by the doors of any user.");
     let mut narrator = Narrator::new();
     let mut signals = signals()?;
     // The folder outlives the server, whichever way this ends.
-    let (folder, stage) = Stage::start(&mut signals).await?;
+    let (folder, stage) = Stage::start(program, &mut signals).await?;
     let mut receiver = Receiver::start().await?;
     narrator.step("start the services in this process, on free ports");
     narrator.tell(format!("API {}  RTMP {}", stage.api(), stage.rtmp()));

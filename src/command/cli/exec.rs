@@ -8,11 +8,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use url::Url;
 
 use super::arguments::LISTENERS;
+use super::program::Program;
 use super::target::{Key, Target};
 use super::throwaway::Throwaway;
 use super::{CliError, Outcome, complain, env, logging, signals, variable};
 use crate::config::{self, Raw};
-use crate::server::{self, signals::Signals};
+use crate::signals::Signals;
 
 const LOG: &str = "warn";
 
@@ -20,7 +21,7 @@ const LOG: &str = "warn";
 const ABSENT: u8 = 127;
 const NO_PROGRAM: u8 = 126;
 
-pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
+pub(super) async fn run(program: &dyn Program, mut flags: Raw, command: &[OsString]) -> Outcome {
     let mut signals = signals()?;
     for name in LISTENERS {
         if !flags.has(name) {
@@ -52,23 +53,24 @@ pub(super) async fn run(mut flags: Raw, command: &[OsString]) -> Outcome {
         })
         .ok_or_else(|| CliError::usage("--access-keys: every key is disabled"))?;
     let certificate = std::path::absolute(config.data_dir.join("tls/cert.pem"));
-    let started = server::start_unless_told(config, &mut signals).await;
-    let Some(running) = started.map_err(CliError::usage)? else {
+    let started = program.start(config, &mut signals).await;
+    let Some(server) = started.map_err(CliError::usage)? else {
         return Err(CliError::failed("interrupted"));
     };
+    let here = server.addresses();
     let target = Target {
-        endpoint: Url::parse(&running.api).map_err(CliError::failed)?,
+        endpoint: Url::parse(&here.api).map_err(CliError::failed)?,
         key,
     };
     let pair = format!("{}:{}", target.key.id, target.key.secret);
-    let mut variables = env::variables_of(&target, &running.rtmp, &running.play, &running.oss);
+    let mut variables = env::variables_of(&target, &here.rtmp, &here.play, &here.oss);
     variables.push(("LOCALYUN_ACCESS_KEYS", pair));
     // Who speaks https has to trust what was made a moment ago.
-    if let (Some(_), Ok(certificate)) = (&running.tls, certificate) {
+    if let (Some(_), Ok(certificate)) = (&here.tls, certificate) {
         variables.push(("LOCALYUN_CA_FILE", certificate.display().to_string()));
     }
     let status = beside(command, variables, &mut signals).await;
-    running.stop().await;
+    server.stop().await;
     status
 }
 

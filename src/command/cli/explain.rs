@@ -8,7 +8,7 @@ use super::arguments::SignArgs;
 use super::target::Target;
 use super::{CliError, Outcome, say};
 use crate::diagnosis;
-use crate::rpc::journal::evidence::Diagnosis;
+use crate::evidence::Diagnosis;
 use crate::wire::http_parts::HttpParts;
 
 /// Whether what stands in the action's place is a request to look into.
@@ -107,7 +107,7 @@ fn words(diagnosis: &Diagnosis) -> String {
 mod tests {
     use super::*;
     use crate::cli::arguments::{RequestArgs, TargetArgs};
-    use crate::rpc::signature_v1::{Method, sign};
+    use crate::signature_v1::{Method, sign};
     use crate::wire::percent;
 
     fn args(url: &str) -> SignArgs {

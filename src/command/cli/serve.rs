@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
+use super::program::Program;
 use super::throwaway::Throwaway;
 use super::{CliError, Outcome, logging, signals, variable};
 use crate::config::{self, Raw};
-use crate::server;
 
-pub(super) async fn run(flags: &Raw) -> Outcome {
+pub(super) async fn run(program: &dyn Program, flags: &Raw) -> Outcome {
     let signals = signals()?;
     let config = config::load(flags, variable).map_err(CliError::usage)?;
     logging::start(&config).map_err(CliError::usage)?;
@@ -15,7 +15,8 @@ pub(super) async fn run(flags: &Raw) -> Outcome {
         .ephemeral
         .then(|| Throwaway::make(config.data_dir.clone()))
         .transpose()?;
-    server::serve(config, signals)
+    program
+        .serve(config, signals)
         .await
         .map_err(CliError::usage)?;
     Ok(ExitCode::SUCCESS)

@@ -9,11 +9,11 @@ use super::CliError;
 use super::target::{Key, Target};
 use crate::clock::machine_now;
 use crate::ids;
-use crate::model::wire_time;
-use crate::rpc::{signature_v1, signature_v3};
 use crate::site::host;
 use crate::wire::params::Pairs;
 use crate::wire::percent;
+use crate::wire_time;
+use crate::{signature_v1, signature_v3};
 
 /// The API's one version.
 pub(super) const VERSION: &str = "2016-11-01";

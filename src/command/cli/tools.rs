@@ -8,29 +8,24 @@ use std::time::Duration;
 use super::arguments::{self, CoverageArgs, TargetArgs};
 use super::control::Control;
 use super::paper::{Table, is_watched};
+use super::program::Program;
 use super::target::Target;
 use super::{CliError, Outcome, http, say};
-use crate::actions;
 use crate::clock::machine_timeout;
 use crate::spec::Spec;
-use crate::spec::coverage::Coverage;
 use crate::spec::drift::{self, Drift};
 
 /// A server that has not said that it is ready by then is not.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every documented action and how it stands, or what a newer description of the API says otherwise.
-pub(super) fn coverage(args: &CoverageArgs) -> Outcome {
-    let implemented: Vec<&str> = actions::all().map(|action| action.name).collect();
+pub(super) fn coverage(program: &dyn Program, args: &CoverageArgs) -> Outcome {
     if let Some(path) = &args.against {
-        return against(path, &implemented, args.json);
+        return against(path, &program.implemented(), args.json);
     }
-    let table = Coverage::of(
-        Spec::embedded(),
-        &implemented,
-        &actions::declined::all(Spec::embedded()),
-    )
-    .map_err(CliError::failed)?;
+    let table = program
+        .coverage(Spec::embedded())
+        .map_err(CliError::failed)?;
     if args.json {
         say(format!("{:#}", table.to_json()));
     } else {

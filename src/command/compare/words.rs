@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::clock::UnixMs;
 use crate::likeness;
-use crate::model::wire_time;
+use crate::wire_time;
 
 /// Bytes of the longest value of a variable.
 pub const MAX_VALUE: usize = 64 * 1024;

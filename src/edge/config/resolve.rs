@@ -12,10 +12,10 @@ use super::{
 use crate::clock::UnixMs;
 use crate::ids;
 use crate::likeness;
-use crate::model::wire_time;
 use crate::objects::s3::Addressing;
 use crate::secrets;
 use crate::site::host;
+use crate::wire_time;
 
 /// Variables that the tools read, or the tests.
 const OF_TOOLS: [&str; 6] = [

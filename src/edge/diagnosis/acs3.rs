@@ -7,7 +7,7 @@ use super::search::{Found, Mistake, Tried, each, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
 use crate::phrases::{Phrase, Said};
-use crate::rpc::signature_v3::{self, ALGORITHM, Authorization};
+use crate::signature_v3::{self, ALGORITHM, Authorization};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pairs, parse_pairs};
 

@@ -7,7 +7,7 @@ use super::search::{Found, Mistake, Tried, each, left_out, search};
 use super::spelling::{Order, Spelling, Verb, canonical_query};
 use super::{Recovered, hidden};
 use crate::phrases::{Phrase, Said};
-use crate::rpc::signature_v1::{self, Method};
+use crate::signature_v1::{self, Method};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pairs, parse_pairs};
 use crate::wire::percent;

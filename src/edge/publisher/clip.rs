@@ -28,27 +28,27 @@ pub const BUILTIN: &[(&str, &str, &[u8])] = &[
     (
         DEFAULT_CLIP,
         "10 s of H.264 320x180 at 25 fps with AAC, a key frame every 2 s",
-        include_bytes!("../../fixtures/media/h264_aac.flv"),
+        include_bytes!("../../../fixtures/media/h264_aac.flv"),
     ),
     (
         "hevc_enhanced",
         "10 s of H.265 in the Enhanced RTMP form with AAC",
-        include_bytes!("../../fixtures/media/hevc_enhanced.flv"),
+        include_bytes!("../../../fixtures/media/hevc_enhanced.flv"),
     ),
     (
         "audio_only",
         "10 s of AAC without pictures",
-        include_bytes!("../../fixtures/media/audio_only.flv"),
+        include_bytes!("../../../fixtures/media/audio_only.flv"),
     ),
     (
         "video_only",
         "10 s of H.264 without sound",
-        include_bytes!("../../fixtures/media/video_only.flv"),
+        include_bytes!("../../../fixtures/media/video_only.flv"),
     ),
     (
         "one_per_second",
         "60 s of H.264 with one tiny picture a second, for hours of media",
-        include_bytes!("../../fixtures/media/one_per_second.flv"),
+        include_bytes!("../../../fixtures/media/one_per_second.flv"),
     ),
 ];
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::diagnosis::examine;
-use crate::rpc::{signature_v1, signature_v3};
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pairs, Tree, parse_pairs};
+use crate::{signature_v1, signature_v3};
 
 const SECRET: &str = "testsecret";
 
@@ -99,7 +99,7 @@ impl Request {
 }
 
 fn requests() -> Vec<Request> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wire");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/wire");
     let mut requests = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -10,14 +10,14 @@ use url::Url;
 
 use crate::clock::UnixMs;
 use crate::identity::AccessKey;
-use crate::model::wire_time;
-use crate::rpc::signature_v1::{self, Method};
-use crate::rpc::signature_v3::{self, SignatureError};
+use crate::signature_v1::{self, Method};
+use crate::signature_v3::{self, SignatureError};
 use crate::site::host;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::params::{Pairs, parse_pairs};
 use crate::wire::percent;
 use crate::wire::render::Format;
+use crate::wire_time;
 
 /// Parameters by which a caller says who it is, whatever the scheme.
 const CREDENTIALS: [&str; 4] = ["AccessKeyId", "BearerToken", "SecurityToken", "Signature"];
@@ -260,7 +260,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rpc::signature_v3::Authorization;
+    use crate::signature_v3::Authorization;
 
     fn key() -> AccessKey {
         AccessKey {

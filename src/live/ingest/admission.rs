@@ -6,11 +6,11 @@ use subtle::ConstantTimeEq;
 use crate::model::domain::{Domain, Function};
 use crate::model::domain_name;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name, split_name};
-use crate::model::wire_time::{to_api, unix_seconds};
 use crate::phrases::Phrase;
 use crate::services::Services;
 use crate::store::StoreError;
 use crate::store::documents;
+use crate::wire_time::{to_api, unix_seconds};
 
 /// How long a signed push URL stays valid after its timestamp, in seconds, unless the domain says otherwise.
 const DEFAULT_VALIDITY_S: i64 = 1_800;

@@ -6,7 +6,7 @@ use super::{Asked, Player, Refusal};
 use crate::clock::UnixMs;
 use crate::live::ingest::admission::check_key;
 use crate::model::domain::Function;
-use crate::model::wire_time::unix_seconds;
+use crate::wire_time::unix_seconds;
 
 /// Refuses a player that a function keeps out.
 pub(super) fn check(functions: &[Function], asked: &Asked<'_>, now: UnixMs) -> Result<(), Refusal> {

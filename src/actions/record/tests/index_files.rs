@@ -8,11 +8,11 @@ use crate::actions::arguments::testbed::START;
 use crate::model::recorded::{Origin, SessionState};
 use crate::model::retention::{DAY_MS, RECORDINGS};
 use crate::model::rule::Format;
-use crate::model::wire_time::to_api;
 use crate::objects::folder::{FolderError, FolderStore, ObjectInfo};
 use crate::objects::{Store as ObjectStore, Upload};
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 use crate::store::streams::Fence;
+use crate::wire_time::to_api;
 
 fn session(id: &str, from: i64, to: i64) -> SessionRow {
     SessionRow {

@@ -7,13 +7,13 @@ use url::Url;
 use crate::cli::CliError;
 use crate::cli::control::Control;
 use crate::cli::http::{self, Answer};
+use crate::cli::program::{Program, Server};
 use crate::cli::signed::{Call, Scheme, Signed, Stamp, VERSION};
 use crate::cli::target::{Key, Target};
 use crate::cli::throwaway::Throwaway;
 use crate::config::{self, Raw};
 use crate::ids;
-use crate::server::signals::Signals;
-use crate::server::{self, Running};
+use crate::signals::Signals;
 
 pub(super) const DOMAIN: &str = "play.example.com";
 pub(super) const APP: &str = "live";
@@ -23,14 +23,17 @@ const KEY: (&str, &str) = ("testid", "testsecret");
 
 /// A running server and who calls it.
 pub(super) struct Stage {
-    running: Running,
+    server: Box<dyn Server>,
     target: Target,
     client: Client,
 }
 
 impl Stage {
     /// Starts a server with embedded defaults: no environment, no config file. The folder has to outlive it.
-    pub(super) async fn start(signals: &mut Signals) -> Result<(Throwaway, Self), CliError> {
+    pub(super) async fn start(
+        program: &dyn Program,
+        signals: &mut Signals,
+    ) -> Result<(Throwaway, Self), CliError> {
         let path = std::env::temp_dir().join(format!("localyun-demo-{}", ids::nonce()));
         let folder = Throwaway::make(path)?;
         let mut raw = Raw::default();
@@ -40,19 +43,20 @@ impl Stage {
         }
         raw.set("access-keys", format!("{}:{}", KEY.0, KEY.1), "demo");
         let config = config::load(&raw, |_| None).map_err(CliError::failed)?;
-        let started = server::start_unless_told(config, signals).await;
-        let Some(running) = started.map_err(CliError::failed)? else {
+        let started = program.start(config, signals).await;
+        let Some(server) = started.map_err(CliError::failed)? else {
             return Err(CliError::failed("interrupted"));
         };
-        let endpoint = Url::parse(&running.api)
-            .map_err(|error| CliError::failed(format!("{}: {error}", running.api)))?;
+        let api = &server.addresses().api;
+        let endpoint =
+            Url::parse(api).map_err(|error| CliError::failed(format!("{api}: {error}")))?;
         let key = Key {
             id: KEY.0.to_owned(),
             secret: KEY.1.to_owned(),
             token: None,
         };
         let stage = Self {
-            running,
+            server,
             target: Target { endpoint, key },
             client: http::client()?,
         };
@@ -60,19 +64,19 @@ impl Stage {
     }
 
     pub(super) fn api(&self) -> &str {
-        &self.running.api
+        &self.server.addresses().api
     }
 
     pub(super) fn rtmp(&self) -> &str {
-        &self.running.rtmp
+        &self.server.addresses().rtmp
     }
 
     pub(super) fn oss(&self) -> &str {
-        &self.running.oss
+        &self.server.addresses().oss
     }
 
     pub(super) fn startup_ms(&self) -> u64 {
-        self.running.startup_ms
+        self.server.startup_ms()
     }
 
     pub(super) fn key(&self) -> &Key {
@@ -120,12 +124,12 @@ impl Stage {
 
     /// Stops the server in order.
     pub(super) async fn stop(self) {
-        self.running.stop().await;
+        self.server.stop().await;
     }
 
     /// Serves until a signal.
     pub(super) async fn wait(self, signals: &mut Signals) -> Result<(), CliError> {
-        self.running.wait(signals).await.map_err(CliError::failed)
+        self.server.wait(signals).await.map_err(CliError::failed)
     }
 
     /// Lines to copy for those who want more.

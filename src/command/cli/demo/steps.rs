@@ -11,14 +11,15 @@ use super::receiver::Receiver;
 use super::stage::{APP, BUCKET, DOMAIN, STREAM, Stage};
 use crate::cli::CliError;
 use crate::clock::{machine_now, machine_sleep, machine_timeout, monotonic};
-use crate::model::rule::DEFAULT_DELAY_S;
-use crate::model::wire_time;
 use crate::publisher::{self, Clip, DEFAULT_CLIP, PublishPlan};
+use crate::wire_time;
 
 const FORMATS: [&str; 3] = ["m3u8", "mp4", "flv"];
 const MEDIA_SECONDS: f64 = 20.0;
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_millis(10);
+/// Seconds of DelayTime where a rule does not say, as the product documents it.
+const DELAY_S: i64 = 180;
 /// Seconds around the recording in which the API is asked for it.
 const MARGIN_S: i64 = 60;
 
@@ -122,11 +123,11 @@ async fn wait_until_gone(stage: &Stage) -> Result<(), CliError> {
 async fn advance(stage: &Stage, narrator: &mut Narrator) -> Result<(), CliError> {
     narrator.step("jump over DelayTime with the service clock");
     narrator.tell(format!(
-        "An interruption of up to {DEFAULT_DELAY_S} s (DelayTime) continues the same file,"
+        "An interruption of up to {DELAY_S} s (DelayTime) continues the same file,"
     ));
     narrator.tell("so the files come after it.");
     narrator.tell("On your machine nobody has to wait that long: the clock is moved.");
-    let body = json!({"seconds": DEFAULT_DELAY_S + 1});
+    let body = json!({"seconds": DELAY_S + 1});
     narrator.sent(format!(
         "POST {}/_localyun/clock/advance {body}",
         stage.api()

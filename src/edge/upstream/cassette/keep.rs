@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use super::{Answer, Asked, Body, HEADERS, Recorded, VERSION, file_name, parts_of};
 use crate::clock::UnixMs;
 use crate::disk::held::{Held, Kind};
-use crate::model::wire_time;
 use crate::secrets;
 use crate::upstream::forward::Arrived;
+use crate::wire_time;
 
 /// Calls that a cassette has at most.
 pub const MOST_CALLS: usize = 100_000;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::wire_time;
+use crate::wire_time;
 
 /// Placeholders of one value; further ones are text.
 const MOST: usize = 16;

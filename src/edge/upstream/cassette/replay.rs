@@ -343,7 +343,7 @@ impl Replay {
         let head = call.head.get_or_insert_with(|| {
             let head = self.head(name);
             if let Err(problem) = &head {
-                tracing::warn!(file = %name, problem, "a file of the cassette cannot be read");
+                tracing::warn!(target: "localyun::upstream::cassette::replay", file = %name, problem, "a file of the cassette cannot be read");
             }
             head
         });
