@@ -27,7 +27,7 @@ fn name(ask: &Ask) -> Result<String, Refused> {
     Ok(name.to_owned())
 }
 
-/// As many headers as are kept.
+/// As many headers as are kept, in the order of their names: the web framework knows no other that is the same in two runs.
 fn headers(parts: &HttpParts) -> Vec<(String, String)> {
     let mut room = HEADERS_KEPT;
     let fits = |(name, value): &&(String, String)| {
@@ -36,7 +36,9 @@ fn headers(parts: &HttpParts) -> Vec<(String, String)> {
         room = room.saturating_sub(length);
         fits
     };
-    parts.headers.iter().take_while(fits).cloned().collect()
+    let mut sorted: Vec<_> = parts.headers.iter().collect();
+    sorted.sort_by_key(|(name, _)| name);
+    sorted.into_iter().take_while(fits).cloned().collect()
 }
 
 /// Takes whatever comes, and answers as it was told to.

@@ -120,7 +120,8 @@ def whole_run(pause: float) -> dict[str, object]:
             body = got["Body"].read()
             objects[row["Key"]] = (hashlib.sha256(body).hexdigest(), len(body), got["ETag"], got["ContentType"], got["Metadata"], str(row["LastModified"]))
         came = server.get("/_localyun/sinks/golden?limit=1000")["requests"]
-        signed = [{name: value for name, value in request["headers"] if name.lower() == "ali-live-timestamp"} for request in came]
+        signed = [[[name, value if name.lower() == "ali-live-timestamp" else ""] for name, value in request["headers"]] for request in came]
+        assert all(len(head) > 4 and head == sorted(head) for head in signed), signed[0]
         told = sorted(json.dumps([request["at"], request["json"], head], sort_keys=True) for request, head in zip(came, signed, strict=True))
         skipped = {"id", "took_us", "client", "caller", "url", "next_try"}
         events = [
