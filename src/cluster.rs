@@ -214,7 +214,11 @@ impl Cluster {
         let mut swept = clock::monotonic();
         loop {
             clock::machine_sleep(mirror.beat()).await;
-            let incarnation = self.member.incarnation();
+            let incarnation = locked(&self.lived).clone();
+            if incarnation != self.member.incarnation() {
+                // What is noted is of the life before, and about to be forgotten: it has no place in the mirror of this one.
+                continue;
+            }
             let flushed = mirror.flush(&incarnation).await;
             self.app.services.metrics.mirror_lag(mirror.lag());
             match flushed {
@@ -571,7 +575,15 @@ impl Cluster {
             .get(&hash)
             .is_some_and(|at| at.elapsed() < COMING)
             && self.app.hub.find(key).is_none();
-        if is_coming || !owned.is_ready || !self.app.hub.give_way(key) {
+        if is_coming {
+            return false;
+        }
+        if !owned.is_ready {
+            // Nothing of it is here yet: whoever wants it fetches it from where it is.
+            let given = self.store().hand_over(&self.member, &hash, owned.epoch);
+            return given.await.unwrap_or(false);
+        }
+        if !self.app.hub.give_way(key) {
             return false;
         }
         let recorder = self.app.hub.find_recorder(key);
@@ -627,7 +639,8 @@ impl Cluster {
                 given
             }
             Err(error) => {
-                tracing::error!(stream.key = %key, %error, "the stream is given away, and nobody could be told yet");
+                tracing::error!(stream.key = %key, %error, "the stream was to be given away, and nobody could be told; this node goes on with it");
+                self.member.unready(&hash, owned.epoch);
                 false
             }
         }

@@ -314,34 +314,45 @@ impl Mirror {
     ) -> Result<HashMap<String, HashSet<String>>, String> {
         let mut found: HashMap<String, HashSet<String>> = HashMap::new();
         for (incarnation, streams) in steps {
-            let objects = self.objects_of(incarnation).await?;
             let is_wanted = |part: &batch::Part| {
                 streams.contains(&part.owner)
                     && is_session(&part.session)
                     && !unwanted.contains(&part.session)
             };
-            let mut objects =
-                Box::pin(
+            let mut seen: HashSet<String> = HashSet::new();
+            loop {
+                let mut objects = self.objects_of(incarnation).await?;
+                objects.retain(|(name, _)| seen.insert(name.clone()));
+                let mut is_whole = true;
+                let mut objects = Box::pin(
                     futures_util::stream::iter(objects)
                         .map(|(name, size)| async move {
                             (self.ranges(&name, size, is_wanted).await, name)
                         })
                         .buffered(AHEAD),
                 );
-            while let Some((ranges, name)) = objects.next().await {
-                let ranges = match ranges {
-                    Ok(ranges) => ranges,
-                    Err(Unread::Damaged(error)) => {
-                        tracing::error!(name, %error, "an object of the mirror cannot be read; the others are");
-                        continue;
+                while let Some((ranges, name)) = objects.next().await {
+                    let ranges = match ranges {
+                        Ok(ranges) => ranges,
+                        Err(Unread::Damaged(error)) => {
+                            tracing::error!(name, %error, "an object of the mirror cannot be read; the others are");
+                            continue;
+                        }
+                        // It went between the list and now: nobody needs it, or something newer stands for it, which may not have been in
+                        // the list. An owner that is cut off from the database alone tidies up as if nobody else were there.
+                        Err(Unread::Store(LookError::NoSuchKey(_))) => {
+                            is_whole = false;
+                            continue;
+                        }
+                        Err(Unread::Store(error)) => return Err(error.to_string()),
+                    };
+                    for (part, bytes) in ranges {
+                        put_part(into, &part, &bytes).map_err(|error| error.to_string())?;
+                        found.entry(part.owner).or_default().insert(part.session);
                     }
-                    // It went between the list and now: something newer stands for it, or nobody needs it.
-                    Err(Unread::Store(LookError::NoSuchKey(_))) => continue,
-                    Err(Unread::Store(error)) => return Err(error.to_string()),
-                };
-                for (part, bytes) in ranges {
-                    put_part(into, &part, &bytes).map_err(|error| error.to_string())?;
-                    found.entry(part.owner).or_default().insert(part.session);
+                }
+                if is_whole {
+                    break;
                 }
             }
         }

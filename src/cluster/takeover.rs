@@ -18,10 +18,13 @@ const PORTION: i64 = 20;
 /// The folder, in the data folder, that fetched sessions lie in until they are whole.
 const INCOMING: &str = "spool-incoming";
 
+/// Names of sessions, by the hash of their stream's.
+type Sessions = HashMap<String, HashSet<String>>;
+
 /// Streams whose sessions somebody waits for.
 pub(super) struct Wanted {
     taken: Vec<Taken>,
-    to: oneshot::Sender<Result<HashSet<String>, String>>,
+    to: oneshot::Sender<Result<Sessions, String>>,
 }
 
 impl Cluster {
@@ -76,6 +79,13 @@ impl Cluster {
                 );
             }
         }
+        // What could not be fetched so far: an encoder may be elsewhere, and nobody else would ask.
+        let unready = self
+            .store()
+            .unready_streams(&self.member)
+            .await
+            .map_err(text)?;
+        self.bring(unready).await?;
         loop {
             let taken = self
                 .store()
@@ -117,8 +127,28 @@ impl Cluster {
         if open.is_empty() {
             return Ok(());
         }
-        let sessions = self.fetch_along(&open).await?;
         let hub = &self.app.hub;
+        for it in &open {
+            // What an earlier try, or an earlier ownership, left: nothing is published or written there while the stream is not ready.
+            if let Some(recorder) = hub.find_recorder(&it.key) {
+                recorder.part();
+                hub.drop_recorder(&it.key);
+            }
+        }
+        let mut sessions = self.fetch_along(&open).await?;
+        let (mine, lost): (Vec<_>, Vec<_>) = open.into_iter().partition(|it| {
+            let owned = self.member.find_owned(&it.key.hash());
+            owned.is_some_and(|owned| owned.epoch == it.epoch)
+        });
+        for it in lost {
+            // Declared dead while it fetched: another node fetches the same.
+            for session in sessions.remove(&it.key.hash()).unwrap_or_default() {
+                let folder = self.app.services.spool.join(session);
+                spool_folder::remove_session(&folder).map_err(|error| error.to_string())?;
+            }
+        }
+        let open = mine;
+        let sessions: HashSet<String> = sessions.into_values().flatten().collect();
         let up = recovery::take_up_where(hub, |name| sessions.contains(name), |_| true)
             .await
             .map_err(|error| error.to_string())?;
@@ -130,7 +160,7 @@ impl Cluster {
 
     /// As [`Self::fetch`], together with whatever else waits to be fetched: when a node is gone its encoders come back one by one and at once,
     /// and what they need lies in the same objects.
-    async fn fetch_along(&self, taken: &[Taken]) -> Result<HashSet<String>, String> {
+    async fn fetch_along(&self, taken: &[Taken]) -> Result<Sessions, String> {
         loop {
             let (to, mut answer) = oneshot::channel();
             locked(&self.wanted).push(Wanted {
@@ -147,9 +177,10 @@ impl Cluster {
                 let found = self.fetch(&streams).await;
                 for wanted in all {
                     let hashes = wanted.taken.iter().map(|it| it.key.hash());
-                    let mine = found.clone().map(|found| {
-                        let sessions = hashes.filter_map(|hash| found.get(&hash).cloned());
-                        sessions.flatten().collect()
+                    let mine = found.clone().map(|mut found| {
+                        hashes
+                            .filter_map(|hash| found.remove_entry(&hash))
+                            .collect()
                     });
                     // Whoever does not wait any more has given its push up.
                     let _ = wanted.to.send(mine);
@@ -164,7 +195,7 @@ impl Cluster {
     }
 
     /// Brings the sessions of streams from the mirrors of earlier owners into the spool; their names, by the hash of the stream's.
-    async fn fetch(&self, taken: &[Taken]) -> Result<HashMap<String, HashSet<String>>, String> {
+    async fn fetch(&self, taken: &[Taken]) -> Result<Sessions, String> {
         let Some(mirror) = &self.mirror else {
             return Ok(HashMap::new());
         };
@@ -190,6 +221,7 @@ impl Cluster {
                 }
                 incoming.move_into(session, &spool).map_err(wrong)?;
             }
+            locked(&self.handed).retain(|it| !found.contains_key(&it.hash));
         }
         let left: Vec<_> = incoming.entries().map_err(wrong)?;
         for (name, _) in left {

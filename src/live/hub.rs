@@ -6,7 +6,7 @@ mod facts;
 mod pushes;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -192,6 +192,8 @@ pub struct Hub {
     stopping: AtomicBool,
     /// Read by whoever comes in, written while everything is being forgotten.
     gate: Arc<tokio::sync::RwLock<()>>,
+    /// Streams that may be published at a time.
+    room: AtomicUsize,
     /// Who watches by which domain.
     pub audiences: Audiences,
     entrance: OnceLock<Arc<dyn Entrance>>,
@@ -219,6 +221,7 @@ impl Hub {
             drained: Notify::new(),
             stopping: AtomicBool::new(false),
             gate: Arc::default(),
+            room: AtomicUsize::new(MAX_PUBLISHERS),
             audiences: Audiences::default(),
             entrance: OnceLock::new(),
         })
@@ -227,6 +230,11 @@ impl Hub {
     /// Lets pushes in through an entrance from now on.
     pub fn guard(&self, entrance: Arc<dyn Entrance>) {
         let _ = self.entrance.set(entrance);
+    }
+
+    /// Lets so many streams be published at a time: for a simulation of streams that bring no media.
+    pub fn make_room(&self, most: usize) {
+        self.room.store(most, Ordering::Relaxed);
     }
 
     #[must_use]
@@ -246,18 +254,19 @@ impl Hub {
 
     /// The recorder of a stream, made when there is none.
     pub async fn recorder(&self, key: &StreamKey) -> Result<Arc<Recorder>, StoreError> {
-        if let Some(found) = self.recorders().get(key) {
-            return Ok(found.clone());
+        if let Some(found) = self.standing_recorder(key) {
+            return Ok(found);
         }
         let _one = self.opening.lock().await;
-        if let Some(found) = self.recorders().get(key) {
-            return Ok(found.clone());
+        if let Some(found) = self.standing_recorder(key) {
+            return Ok(found);
         }
         let next = self.services.store.next_slice_sequence(&key.hash()).await?;
-        let (recorder, queue) = Recorder::new(key.clone(), self.services.clone(), next);
         let services = self.services.clone();
-        let listener: Weak<dyn FaultListener> = Arc::downgrade(&recorder) as _;
         let fence = services.store.fence(&key.hash());
+        let (recorder, queue) =
+            Recorder::new(key.clone(), self.services.clone(), next, fence.clone());
+        let listener: Weak<dyn FaultListener> = Arc::downgrade(&recorder) as _;
         worker::spawn(services, key.clone(), queue, listener, fence);
         let mut recorders = self.recorders();
         if recorders.len() >= RECORDERS_KEPT {
@@ -267,6 +276,17 @@ impl Hub {
         recorders.insert(key.clone(), recorder.clone());
         self.services.metrics.recorders(recorders.len());
         Ok(recorder)
+    }
+
+    /// The recorder that a stream has. One of an earlier ownership is no recorder any more: nothing of what it makes would be committed.
+    fn standing_recorder(&self, key: &StreamKey) -> Option<Arc<Recorder>> {
+        let found = self.recorders().get(key).cloned()?;
+        if self.services.store.may_hold(found.fence()) {
+            return Some(found);
+        }
+        found.part();
+        self.drop_recorder(key);
+        None
     }
 
     /// The recorder of a stream, if there is one.
@@ -351,7 +371,9 @@ impl Hub {
                 Some(old) if old.silent_for() < GIVES_WAY_AFTER => {
                     return Err(PublishError::AlreadyPublished);
                 }
-                None if streams.len() >= MAX_PUBLISHERS => return Err(PublishError::TooMany),
+                None if streams.len() >= self.room.load(Ordering::Relaxed) => {
+                    return Err(PublishError::TooMany);
+                }
                 _ => streams.insert(key, publisher.clone()),
             }
         };

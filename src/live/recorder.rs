@@ -33,6 +33,7 @@ use crate::model::rule::{Choice, Format, Rule, choose};
 use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::phrases::{Phrase, Said};
 use crate::services::Services;
+use crate::store::streams::Fence;
 
 /// Bytes on their way to disk above which a publisher is held back.
 const BACKLOG_LIMIT: u64 = 8 << 20;
@@ -86,6 +87,8 @@ pub struct Recorder {
     me: Weak<Recorder>,
     services: Arc<Services>,
     effects: mpsc::UnboundedSender<Job>,
+    /// What has to hold for whatever is committed of it.
+    fence: Fence,
     /// Every job holds a clone: alone, it tells that the worker has nothing to do.
     open: Arc<()>,
     inner: Mutex<Inner>,
@@ -117,6 +120,7 @@ impl Recorder {
         key: StreamKey,
         services: Arc<Services>,
         next_sequence: u64,
+        fence: Fence,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Job>) {
         let (effects, queue) = mpsc::unbounded_channel();
         let recorder = Arc::new_cyclic(|me: &Weak<Recorder>| Self {
@@ -124,6 +128,7 @@ impl Recorder {
             me: me.clone(),
             services,
             effects,
+            fence,
             open: Arc::default(),
             inner: Mutex::new(Inner {
                 state: State::Idle,
@@ -139,6 +144,12 @@ impl Recorder {
             }),
         });
         (recorder, queue)
+    }
+
+    /// What has to hold for whatever is committed of it.
+    #[must_use]
+    pub fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -44,7 +44,15 @@ fn move_to(place: &str, folder: &Path) {
     let moved = || {
         let absent = || io::Error::from(io::ErrorKind::NotFound);
         let (name, spool) = folder.file_name().zip(folder.parent()).ok_or_else(absent)?;
-        let aside = Held::open(spool.parent().ok_or_else(absent)?)?.enter_or_make(place)?;
+        let mut aside = Held::open(spool.parent().ok_or_else(absent)?)?.enter_or_make(place)?;
+        // A stream may come back and be lost again: what was kept the first time stays.
+        let mut times = 1;
+        while aside.enter(name).is_ok() {
+            times += 1;
+            let next = aside.path().parent().filter(|_| times > 2);
+            let within = next.map_or_else(|| aside.again(), Held::open)?;
+            aside = within.enter_or_make(times.to_string())?;
+        }
         Held::open(spool)?.move_into(name, &aside)
     };
     if let Err(error) = moved() {

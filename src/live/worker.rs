@@ -35,6 +35,7 @@ use crate::model::rule::Format;
 use crate::model::stream_key::StreamKey;
 use crate::notify::rows;
 use crate::services::Services;
+use crate::store::StoreError;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
 use crate::store::streams::Fence;
 use crate::wire_time;
@@ -121,7 +122,12 @@ impl Worker {
             if self.is_fenced {
                 return busy;
             }
-            match self.run(effect).await {
+            let done = match self.run(effect).await {
+                // Its spool may have been put aside meanwhile: what fails then is nobody's trouble.
+                Err(_) if !self.services.store.may_hold(&self.fence) => Err(Trouble::Fenced),
+                done => done,
+            };
+            match done {
                 Ok(()) => return busy,
                 Err(Trouble::Doubtful(why)) if tries >= DOUBTFUL_TRIES => {
                     if let Effect::Output { folder, .. } = effect {
@@ -512,21 +518,14 @@ impl Worker {
             width: made.width,
             height: made.height,
         };
-        let told = json!({
-            "session": row.session_id,
-            "format": rule.format,
-            "sequence": row.sequence,
-            "bucket": row.bucket,
-            "object": row.object,
-            "duration_ms": row.duration_ms,
-            "size": made.size,
-            "start_time": wire_time::to_api(row.started_at),
-            "stop_time": wire_time::to_api(row.ended_at),
-        });
-        self.services.store.put_slice(row, &self.fence).await?;
-        self.services
-            .events
-            .tell(events::Kind::Slice, &self.key, &told);
+        commit_slice(
+            &self.services,
+            &self.key,
+            row,
+            (rule.format, made.size),
+            &self.fence,
+        )
+        .await?;
         Ok(())
     }
 
@@ -645,6 +644,33 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// A slice is in the bucket: its row, and the word of it.
+///
+/// # Errors
+/// The database does not answer, or the stream is another node's.
+pub async fn commit_slice(
+    services: &Services,
+    key: &StreamKey,
+    row: SliceRow,
+    (format, size): (Format, u64),
+    fence: &Fence,
+) -> Result<(), StoreError> {
+    let told = json!({
+        "session": row.session_id,
+        "format": format,
+        "sequence": row.sequence,
+        "bucket": row.bucket,
+        "object": row.object,
+        "duration_ms": row.duration_ms,
+        "size": size,
+        "start_time": wire_time::to_api(row.started_at),
+        "stop_time": wire_time::to_api(row.ended_at),
+    });
+    services.store.put_slice(row, fence).await?;
+    services.events.tell(events::Kind::Slice, key, &told);
+    Ok(())
 }
 
 fn slice_id(session: &str, lane: usize, sequence: u64) -> String {

@@ -220,6 +220,13 @@ impl Member {
         }
     }
 
+    /// What was recorded of the stream has to be fetched again before anything is done with it.
+    pub fn unready(&self, hash: &str, epoch: i64) {
+        if let Some(owned) = self.owned().get_mut(hash).filter(|it| it.epoch == epoch) {
+            owned.is_ready = false;
+        }
+    }
+
     #[must_use]
     pub fn find_owned(&self, hash: &str) -> Option<Owned> {
         self.owned().get(hash).copied()

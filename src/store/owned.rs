@@ -4,6 +4,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
 };
 
+use super::lease::now_sql;
 use crate::model::stream_key::StreamKey;
 
 /// A statement with its values.
@@ -46,12 +47,36 @@ pub(super) fn key_of(row: &QueryResult) -> Result<StreamKey, DbErr> {
 
 pub(super) fn taken_of(row: &QueryResult, mine: &str) -> Result<Taken, DbErr> {
     let mut from = mirrors(&row.try_get::<String>("", "mirror")?);
-    from.retain(|name| name != mine);
+    // The newest is what this owner begins. Where it stands there once more, this very node gave the stream away and has it back: what it
+    // recorded before is in its mirror, like everybody else's.
+    if from.last().is_some_and(|name| name == mine) {
+        from.pop();
+    }
+    let mut seen = std::collections::HashSet::new();
+    from.retain(|name| seen.insert(name.clone()));
     Ok(Taken {
         key: key_of(row)?,
         epoch: row.try_get("", "epoch")?,
         mirrors: from,
     })
+}
+
+/// Milliseconds for which a stream that was given away is left to whoever asked for it, or to its encoder, which comes back somewhere.
+const LEFT_ALONE_MS: i64 = 2_000;
+
+/// Whether a row of `live_stream` that stands under the name `s` is to be taken by whoever looks: its owner is gone, or gave it away a while ago.
+pub(super) fn is_nobodys() -> String {
+    let now = now_sql(DbBackend::Postgres);
+    format!(
+        "NOT EXISTS (SELECT 1 FROM node n WHERE n.incarnation = s.incarnation) \
+         AND NOT (s.incarnation = '' AND s.since BETWEEN {now} - {LEFT_ALONE_MS} AND {now})"
+    )
+}
+
+/// What a row becomes that its owner gives away: nobody's, since now.
+pub(super) fn given_away() -> String {
+    let now = now_sql(DbBackend::Postgres);
+    format!("incarnation = '', state = 'open', since = {now}")
 }
 
 /// The mirrors of a row that gets another owner.

@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResul
 
 use super::lease::now_sql;
 use super::member::Member;
-use super::owned::{LONGER, key_of, mirrors, pg, taken_of};
+use super::owned::{LONGER, given_away, is_nobodys, key_of, mirrors, pg, taken_of};
 pub use super::owned::{Owned, Taken};
 use super::patience::Patient;
 use super::{Store, StoreError};
@@ -199,8 +199,12 @@ impl Store {
                 published.facts.as_str().into(),
             ];
             if let Some(row) = self.write.query_one_raw(pg(&sql, values)).await? {
-                let taken = taken_of(&row, &incarnation)?;
+                let mut taken = taken_of(&row, &incarnation)?;
+                let known = member.find_owned(&hash);
                 let mut owned = member.own(&hash, taken.epoch);
+                if known.is_some_and(|it| it.epoch == taken.epoch && !it.is_ready) {
+                    taken.mirrors.push(incarnation.as_ref().to_owned());
+                }
                 if taken.mirrors.is_empty() && !owned.is_ready {
                     member.ready(&hash, taken.epoch);
                     owned.is_ready = true;
@@ -279,9 +283,10 @@ impl Store {
         let sql = format!(
             "UPDATE live_stream SET node = $1, incarnation = $2, epoch = nextval('live_stream_epoch'), state = 'open', mirror = {LONGER} \
              WHERE EXISTS (SELECT 1 FROM node WHERE incarnation = $2 AND state = 'serving') AND key_hash IN ( \
-               SELECT s.key_hash FROM live_stream s WHERE NOT EXISTS (SELECT 1 FROM node n WHERE n.incarnation = s.incarnation) \
+               SELECT s.key_hash FROM live_stream s WHERE {} \
                ORDER BY s.key_hash LIMIT $3 FOR UPDATE SKIP LOCKED) \
-             RETURNING domain, app, stream, epoch, mirror"
+             RETURNING domain, app, stream, epoch, mirror",
+            is_nobodys()
         );
         let values = [member.id().into(), incarnation.as_ref().into(), most.into()];
         let rows = self.write.query_all_raw(pg(&sql, values)).await?;
@@ -293,6 +298,38 @@ impl Store {
             member.own(&it.key.hash(), it.epoch);
         }
         Ok(taken)
+    }
+
+    /// The streams of this node that are not ready: what was recorded of them could not be fetched, or could not be given away. This node's
+    /// own mirror counts among those that hold it.
+    pub async fn unready_streams(&self, member: &Member) -> Result<Vec<Taken>, StoreError> {
+        let incarnation = member.incarnation();
+        let mut unready = Vec::new();
+        for (hash, owned) in member.all_owned() {
+            if owned.is_ready {
+                continue;
+            }
+            let sql = "SELECT domain, app, stream, epoch, mirror FROM live_stream WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3";
+            let values = [hash.into(), incarnation.as_ref().into(), owned.epoch.into()];
+            if let Some(row) = self.write.query_one_raw(pg(sql, values)).await? {
+                let mut taken = taken_of(&row, &incarnation)?;
+                taken.mirrors.push(incarnation.as_ref().to_owned());
+                unready.push(taken);
+            }
+        }
+        Ok(unready)
+    }
+
+    /// Whether what a fence asks for holds as far as this process knows, without a word of the database.
+    #[must_use]
+    pub fn may_hold(&self, fence: &Fence) -> bool {
+        let Some((claimed, member)) = fence.0.as_ref().zip(self.member.as_ref()) else {
+            return true;
+        };
+        claimed.incarnation == member.incarnation()
+            && member
+                .find_owned(&claimed.hash)
+                .is_some_and(|owned| owned.epoch == claimed.epoch)
     }
 
     /// What earlier owners had of a stream is in this node's mirror: theirs are needed no more.
@@ -314,22 +351,28 @@ impl Store {
         hash: &str,
         epoch: i64,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE live_stream SET incarnation = '', state = 'open' WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3";
+        let sql = format!(
+            "UPDATE live_stream SET {} WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3",
+            given_away()
+        );
         let values = [
             hash.into(),
             member.incarnation().as_ref().into(),
             epoch.into(),
         ];
-        let done = self.write.execute_raw(pg(sql, values)).await?;
+        let done = self.write.execute_raw(pg(&sql, values)).await?;
         member.disown(hash, epoch);
         Ok(done.rows_affected() > 0)
     }
 
     /// Gives every stream to whoever takes it next; how many there were.
     pub async fn hand_over_all(&self, member: &Member) -> Result<u64, StoreError> {
-        let sql = "UPDATE live_stream SET incarnation = '', state = 'open' WHERE incarnation = $1";
+        let sql = format!(
+            "UPDATE live_stream SET {} WHERE incarnation = $1",
+            given_away()
+        );
         let values = [member.incarnation().as_ref().into()];
-        let done = self.write.execute_raw(pg(sql, values)).await?;
+        let done = self.write.execute_raw(pg(&sql, values)).await?;
         for (hash, owned) in member.all_owned() {
             member.disown(&hash, owned.epoch);
         }

@@ -127,6 +127,58 @@ def test_the_encoder_comes_back_on_another_node_and_the_file_goes_on(nodes):
     cluster.check_rows_and_objects()
 
 
+def test_who_gives_a_stream_away_and_gets_it_back_goes_on_with_its_file(nodes):
+    """The node that asked for it cannot fetch it, and the encoder comes back to the first."""
+    cluster = nodes(1)
+    host, port = urlsplit(cluster.store.oss).hostname, urlsplit(cluster.store.oss).port
+    proxy = Proxy(host, port)
+    try:
+        cluster.start("b", store=f"http://127.0.0.1:{proxy.port}")
+        cluster.rule("a", "flv", DelayTime=60)
+        live = cluster.live("s1", "a")
+        live.push(3)
+        live.publishers[-1].drop()
+        proxy.cut()
+        with pytest.raises((Refused, AssertionError, OSError)):
+            live.connect("b")
+        assert cluster.owner("s1") == "b"
+        connect_again(live, "a")
+        proxy.mend()
+        live.push(3)
+        live.publishers[-1].drop()
+        assert cluster.owner("s1") == "a"
+        cluster.servers["a"].advance(120)
+        (key,) = cluster.wait_files(1)
+        assert cluster.sql("SELECT COUNT(*) FROM record_session") == ["1"]
+        sent = [hash for publisher in (0, len(live.publishers) - 1) for hash in live.sent(publisher, cluster.folder)]
+        assert cluster.pictures(key) == sent
+        cluster.check_rows_and_objects()
+    finally:
+        proxy.close()
+
+
+def test_what_could_not_be_fetched_is_fetched_when_the_store_is_back(nodes):
+    """The taker of a lost node's stream cannot reach the store; nobody publishes the stream any more."""
+    cluster = nodes(1)
+    host, port = urlsplit(cluster.store.oss).hostname, urlsplit(cluster.store.oss).port
+    proxy = Proxy(host, port)
+    try:
+        cluster.start("b", store=f"http://127.0.0.1:{proxy.port}")
+        cluster.rule("a", "flv")
+        live = cluster.live("s1", "a")
+        live.push(4)
+        proxy.cut()
+        killed_at = cluster.kill("a")
+        wait_for(lambda: cluster.owner("s1") == "b", 5 * LEASE_S, "the takeover")
+        time.sleep(2)
+        proxy.mend()
+        (key,) = cluster.wait_files(1)
+        check_prefix(cluster, key, live, killed_at)
+        cluster.check_rows_and_objects()
+    finally:
+        proxy.close()
+
+
 def test_after_the_delay_another_node_begins_a_new_file(nodes):
     cluster = nodes(2)
     cluster.rule("a", "flv")
