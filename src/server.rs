@@ -370,6 +370,12 @@ fn live_with_size_limits() {
 }
 
 impl Running {
+    /// What the doors see.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
     /// What a person wants to know who has just started the service in a terminal.
     /// It does not go through the log: its filter is another matter.
     fn show_banner(&self) {

@@ -19,8 +19,12 @@ pub mod compare {
     pub use crate::compare::{alike, answer, diff, junit, mask, outcome};
 }
 
+pub mod app {
+    pub use crate::app::App;
+}
+
 pub mod config {
-    pub use crate::config::AccessKey;
+    pub use crate::config::{AccessKey, Raw, load};
 
     pub mod keys {
         pub use crate::config::keys::KEYS;
@@ -78,6 +82,10 @@ pub mod live {
 
     pub mod recovery {
         pub use crate::live::recovery::{run, survey};
+    }
+
+    pub mod worker {
+        pub use crate::live::worker::commit_slice;
     }
 
     pub mod spool {
@@ -168,6 +176,10 @@ pub mod model {
         pub use crate::model::notify::RecordNotify;
     }
 
+    pub mod recorded {
+        pub use crate::model::recorded::SessionState;
+    }
+
     pub mod rule {
         pub use crate::model::rule::{Format, FormatRule, OnDemand, Rule};
     }
@@ -211,6 +223,10 @@ pub mod rpc {
     pub use localyun_edge::{signature_v1, signature_v3};
 }
 
+pub mod server {
+    pub use crate::server::{Running, start};
+}
+
 pub mod services {
     pub use crate::services::Services;
 }
@@ -229,6 +245,10 @@ pub mod spec {
 
 pub mod store {
     pub use crate::store::Store;
+
+    pub mod records {
+        pub use crate::store::records::{SessionRow, SliceRow};
+    }
 
     pub mod documents {
         pub use crate::store::documents::Kind;

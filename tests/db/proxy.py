@@ -30,7 +30,11 @@ class Proxy:
                 if self.is_cut:
                     near.close()
                     continue
-                far = socket.create_connection(self.target, 10)
+                try:
+                    far = socket.create_connection(self.target, 10)
+                except OSError:
+                    near.close()
+                    continue
                 far.settimeout(None)
                 self.links |= {near, far}
             for source, sink, flows in ((near, far, self.there), (far, near, self.back)):
