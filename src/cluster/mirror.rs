@@ -43,7 +43,7 @@ const MOST: u64 = 256 << 20;
 /// Bytes of an object that are read first: all of most objects, and the index of nearly all.
 const FIRST: u64 = 256 << 10;
 /// Ranges with less between them are read at once.
-const GAP: u64 = 64 << 10;
+const GAP_BYTES: u64 = 64 << 10;
 
 /// The copy in the object store.
 pub struct Mirror {
@@ -277,7 +277,7 @@ impl Mirror {
         let mut wanted = batch::index(&first)?;
         wanted.retain(|placed| is_wanted(&placed.part));
         let mut ranges = Vec::with_capacity(wanted.len());
-        for stretch in batch::stretches(wanted, GAP) {
+        for stretch in batch::stretches(wanted, GAP_BYTES) {
             let from = stretch.first().map_or(0, |placed| placed.at);
             let to = stretch.last().map_or(0, batch::Placed::end);
             let (from, bytes) = if to <= first.len() as u64 {
