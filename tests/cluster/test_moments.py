@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,13 +14,42 @@ from proxy import Proxy
 SLICES = [{"Format": "m3u8", "SliceDuration": 5}, {"Format": "flv"}]
 
 
-def behind_a_proxy(cluster: Nodes, name: str) -> Proxy:
-    """Starts a node whose way to the database is the proxy's."""
+class Trap(Proxy):
+    """A way to the database on which nothing gets through any more from a chosen moment on: when a statement is asked for the first time, or when the
+    transaction that it was in is committed and the answer is on its way."""
+
+    def __init__(self, cluster: Nodes, statement: str, committed: bool):
+        at = urlsplit(cluster.database)
+        self.statement, self.committed = statement.encode(), committed
+        self.asking: set[frozenset] = set()
+        self.sprung = threading.Event()
+        super().__init__(at.hostname, at.port)
+
+    def _relay(self, source, sink, flows) -> None:
+        pair = frozenset((source, sink))
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if flows is self.there and self.statement in data:
+                    self.asking.add(pair)
+                    if not self.committed:
+                        self._spring()
+                if flows is self.back and self.committed and pair in self.asking and b"COMMIT\0" in data:
+                    self._spring()
+                flows.wait()
+                sink.sendall(data)
+        self._end(source, sink)
+
+    def _spring(self) -> None:
+        if not self.sprung.is_set():
+            self.vanish()
+            self.sprung.set()
+
+
+def behind(cluster: Nodes, name: str, trap: Trap) -> None:
+    """Starts a node whose way to the database is the trap's."""
     at = urlsplit(cluster.database)
-    proxy = Proxy(at.hostname, at.port)
     user = at.netloc.rsplit("@", 1)[0]
-    cluster.start(name, database=f"{at.scheme}://{user}@127.0.0.1:{proxy.port}{at.path}")
-    return proxy
+    cluster.start(name, database=f"{at.scheme}://{user}@127.0.0.1:{trap.port}{at.path}")
 
 
 def check_slices(cluster: Nodes, live, owed_from: float) -> None:
@@ -27,7 +57,7 @@ def check_slices(cluster: Nodes, live, owed_from: float) -> None:
     sent = live.sent(0, cluster.folder)
     (key,) = cluster.recorded(".flv", live.stream)
     got = cluster.pictures(key)
-    slices = cluster.sql("SELECT object FROM record_slice ORDER BY id")
+    slices = cluster.sql("SELECT object FROM record_slice ORDER BY sequence")
     pieces = [one for slice in slices for one in cluster.pictures(slice)]
     assert got == sent[: len(got)] and len(got) >= live.sent_by(0, owed_from, cluster.folder)
     assert pieces == got, (len(pieces), len(got), slices)
@@ -37,34 +67,29 @@ def check_slices(cluster: Nodes, live, owed_from: float) -> None:
 @pytest.mark.parametrize("way", ["the row is not asked for", "the row is there and nobody told", "the row is asked for after the takeover"])
 def test_killed_between_the_upload_of_a_slice_and_its_row(nodes, way):
     cluster = nodes(1, lease="6s")
-    proxy = behind_a_proxy(cluster, "c")
+    is_there = way == "the row is there and nobody told"
+    trap = Trap(cluster, 'INSERT INTO "record_slice"', committed=is_there)
     try:
+        behind(cluster, "c", trap)
         cluster.rule("a", *SLICES)
         live = cluster.live("s1", "c")
         pushing = threading.Thread(target=live.push, args=(30,))
         pushing.start()
-        time.sleep(4.5)
-        assert cluster.bucket.keys(".ts") == []
-        proxy.vanish(there=way != "the row is there and nobody told")
-        wait_for(lambda: cluster.bucket.keys(".ts"), 5, "the object of the first slice")
-        if way == "the row is there and nobody told":
-            wait_for(lambda: cluster.sql("SELECT COUNT(*) FROM record_slice") == ["1"], 5, "its row")
-        else:
-            time.sleep(0.3)
-            assert cluster.sql("SELECT COUNT(*) FROM record_slice") == ["0"]
+        assert trap.sprung.wait(20), "no row of a slice was asked for"
+        assert len(cluster.bucket.keys(".ts")) == 1 and cluster.sql("SELECT COUNT(*) FROM record_slice") == ["1" if is_there else "0"]
         killed_at = cluster.kill("c")
         pushing.join()
         if way == "the row is asked for after the takeover":
             wait_for(lambda: cluster.owner("s1") == "a", 20, "the takeover")
             # What the dead node had asked for comes now.
-            proxy.appear()
+            trap.appear()
         cluster.wait_files(1, 60)
         cluster.wait_files(1, 60, ".m3u8")
         time.sleep(1)
         check_slices(cluster, live, killed_at - 2)
     finally:
-        proxy.appear()
-        proxy.close()
+        trap.appear()
+        trap.close()
 
 
 def test_killed_while_a_slice_goes_up(nodes):
@@ -89,28 +114,27 @@ def test_killed_while_a_slice_goes_up(nodes):
     check_slices(cluster, live, armed_at - 1.5)
 
 
-def test_killed_between_the_upload_of_a_file_and_its_row(nodes):
-    """The file is whole in the store when its node dies: there is one of it afterwards, and one event."""
+@pytest.mark.parametrize("way", ["the row is not asked for", "the row is there and nobody told"])
+def test_killed_between_the_upload_of_a_file_and_its_row(nodes, way):
+    """The file is whole in the store when its node dies: there is one of it afterwards, and it is told."""
     cluster = nodes(1, lease="6s")
-    proxy = behind_a_proxy(cluster, "c")
+    is_there = way == "the row is there and nobody told"
+    trap = Trap(cluster, 'INSERT INTO "record_file"', committed=is_there)
     try:
+        behind(cluster, "c", trap)
         cluster.notify("a")
         cluster.rule("a", "flv")
         live = cluster.live("s1", "c")
         live.push(3)
         live.publishers[-1].drop()
-        # Its DelayTime runs out by the clock of all, and while it does the way goes.
-        time.sleep(12)
-        proxy.vanish()
-        wait_for(lambda: cluster.recorded(".flv"), 12, "the object")
-        time.sleep(0.3)
-        assert cluster.sql("SELECT COUNT(*) FROM record_file") == ["0"]
+        assert trap.sprung.wait(40), "no row of a file was asked for"
+        assert len(cluster.recorded(".flv")) == 1 and cluster.sql("SELECT COUNT(*) FROM record_file") == ["1" if is_there else "0"]
         cluster.kill("c")
         (key,) = cluster.wait_files(1)
         assert cluster.pictures(key) == live.sent(0, cluster.folder)
+        wait_for(lambda: cluster.inbox.files(), 40, "the event")
+        assert {body["uri"] for body in cluster.inbox.files()} == {key}
         cluster.check_rows_and_objects()
-        wait_for(lambda: cluster.inbox.files(), 20, "the event")
-        assert len({body["uri"] for body in cluster.inbox.files()}) == 1
     finally:
-        proxy.appear()
-        proxy.close()
+        trap.appear()
+        trap.close()

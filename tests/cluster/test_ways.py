@@ -161,7 +161,7 @@ def test_a_way_to_the_database_that_loses_every_packet(apart, direction):
     cluster.wait_files(1, 60)
     cluster.wait_files(1, 60, ".m3u8")
     got = check_file(cluster, live, lost_at - 1)
-    slices = cluster.sql("SELECT object FROM record_slice ORDER BY id")
+    slices = cluster.sql("SELECT object FROM record_slice ORDER BY sequence")
     assert [one for slice in slices for one in cluster.pictures(slice)] == got
     cluster.check_rows_and_objects()
     # It serves again.
