@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::Connection;
+use sea_orm::sqlx::{Connection, Executor};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     ExecResult, IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, Statement,
@@ -32,6 +32,10 @@ pub struct Patient<C> {
     /// What has to hold for each statement, where this writes to a database over the network.
     hold: Option<Arc<Hold>>,
 }
+
+/// What ends a transaction in which its process says nothing any more, as one whose machine is gone does: the server would keep its locks for as long
+/// as it takes the connection for alive, which is two hours, and nobody could take over what it was about to write.
+const GIVEN_UP: &str = "SET idle_in_transaction_session_timeout = '5s'";
 
 /// When it last showed that connections lead to a server that is no use any more: all that were made before then are closed.
 #[derive(Clone)]
@@ -226,7 +230,11 @@ pub fn options(url: &str, connections: u32, dead: &Dead) -> ConnectOptions {
         .acquire_timeout(Duration::from_secs(10))
         .test_before_acquire_if_idle_for(Duration::from_secs(1))
         .sqlx_logging(false)
-        .map_sqlx_postgres_pool_opts(move |pool| closing_dead_ones!(pool, postgres.clone()))
+        .map_sqlx_postgres_pool_opts(move |pool| {
+            closing_dead_ones!(pool, postgres.clone()).after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(GIVEN_UP).await.map(drop) })
+            })
+        })
         .map_sqlx_mysql_pool_opts(move |pool| closing_dead_ones!(pool, mysql.clone()));
     options
 }
