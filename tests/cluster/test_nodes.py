@@ -1,6 +1,7 @@
 """Several nodes as one service: who is there, one publisher a name, rules and calls through any node."""
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -76,10 +77,13 @@ def test_a_rule_through_b_holds_for_the_next_push_to_a_and_c_lists_it(nodes):
         assert found["TotalNum"] == 0, name
 
 
-@pytest.mark.parametrize("rounds", [20])
-def test_one_name_on_all_three_has_one_winner(nodes, rounds):
+# RACES=200 for the whole of it.
+RACES = int(os.environ.get("RACES", "20"))
+
+
+def test_one_name_on_all_three_has_one_winner(nodes):
     cluster = nodes(3)
-    for number in range(rounds):
+    for number in range(RACES):
         came: list[Publisher] = []
         refused: list[str] = []
 

@@ -1,9 +1,12 @@
 """What all nodes do as one: their clock, a reset, a snapshot."""
 
 import signal
+import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from harness.publisher import Publisher
 from harness.wait import wait_for
 from nodes import LEASE_S
 
@@ -143,6 +146,69 @@ def test_a_reset_through_one_forgets_at_all(nodes):
     cluster.servers["a"].advance(20)
     (key,) = cluster.wait_files(1)
     assert cluster.pictures(key) == again.sent(0, cluster.folder)
+
+
+def test_pushes_that_come_during_a_reset_are_of_the_time_after_it(nodes):
+    """Encoders begin all the time, at all nodes: those of before are cut, those that come in between wait, and all that are let in are listed everywhere."""
+    cluster = nodes(3)
+    cluster.rule("a", "flv")
+    over, began, lock = threading.Event(), [], threading.Lock()
+
+    def come(name: str) -> None:
+        for number in range(1_000):
+            if over.is_set():
+                return
+            stream = f"{name}{number}"
+            server = cluster.servers[name]
+            with suppress(OSError, AssertionError, ConnectionError, IndexError):
+                publisher = Publisher(server.rtmp_host, server.rtmp_port, "live", f"{stream}?vhost={cluster.domain}")
+                publisher.push(0.2)
+                with lock:
+                    began.append((time.monotonic(), stream, publisher))
+            time.sleep(0.05)
+
+    coming = [threading.Thread(target=come, args=(name,)) for name in "abc"]
+    for thread in coming:
+        thread.start()
+    time.sleep(2)
+    asked = time.monotonic()
+    status, told = cluster.servers["b"].control("POST", "/_localyun/reset", timeout=120)
+    answered = time.monotonic()
+    assert (status, told) == (200, {"reset": True})
+    time.sleep(1)
+    over.set()
+    for thread in coming:
+        thread.join()
+    before = [publisher for at, _, publisher in began if at < asked]
+    after = {stream: publisher for at, stream, publisher in began if at > answered}
+    assert len(before) >= 3 and len(after) >= 3
+    wait_for(lambda: all(publisher.closed.is_set() for publisher in before), 5, "the end of what was live before")
+    for name in "abc":
+        listed = lambda name=name: {row["stream"] for row in cluster.servers[name].get("/_localyun/streams?limit=1000")["streams"]}  # noqa: E731
+        there = {stream for _, stream, publisher in began if not publisher.closed.is_set()}
+        assert there >= set(after), sorted(set(after) - there)
+        wait_for(lambda listed=listed: listed() == {stream for _, stream, publisher in began if not publisher.closed.is_set()}, 5, f"the list of {name}")
+    assert cluster.sql("SELECT COUNT(*) FROM record_session") == ["0"], "a rule of before the reset holds after it"
+    time.sleep(2)
+    for stream, publisher in after.items():
+        assert not publisher.closed.is_set(), stream
+        publisher.push(0.2)
+    for _, _, publisher in began:
+        if not publisher.closed.is_set():
+            publisher.drop()
+
+
+def test_a_node_that_was_away_during_a_reset_takes_its_clock_back(nodes):
+    cluster = nodes(3)
+    assert cluster.servers["a"].control("POST", "/_localyun/clock/advance", {"seconds": 900}, timeout=60)[0] == 200
+    hanging = cluster.servers["c"].process
+    hanging.send_signal(signal.SIGSTOP)
+    status, told = cluster.servers["a"].control("POST", "/_localyun/reset", timeout=120)
+    hanging.send_signal(signal.SIGCONT)
+    assert (status, told) == (200, {"reset": True}), told
+    wait_for(lambda: cluster.names("a") == ["a", "b", "c"], 15, "the node that hung")
+    wait_for(lambda: abs(clock(cluster, "c")["offset_ms"]) < 2_000, 15, "its clock")
+    assert near(cluster, 2_500)
 
 
 def test_a_snapshot_that_one_saved_another_loads(nodes):
