@@ -15,7 +15,7 @@ Where a session does not begin with `localyun serve`, it has a server. What a re
 in a remark that begins with `<!-- run`. A line whose remark says "until Ctrl-C" is ended by Ctrl-C.
 
     documents.py examples FOLDER      writes the files
-    documents.py sessions FOLDER      writes a shell script for each document
+    documents.py sessions FOLDER      runs each document's session in that folder, with the program LOCALYUN_BIN
     documents.py recipe NAME          prints the commands of a recipe
     documents.py block MARK           prints the one block of that mark
     documents.py twins                compares the blocks of the two languages
@@ -24,7 +24,10 @@ in a remark that begins with `<!-- run`. A line whose remark says "until Ctrl-C"
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -76,24 +79,56 @@ def examples(folder: Path) -> None:
                 print(path)
 
 
+def session(document: Path) -> str | None:
+    """What a document has a reader type, as one script; None: nothing."""
+    parts = [shell(block) for block in blocks(document) if block.mark == "run" or block.mark.startswith("as=")]
+    if not parts:
+        return None
+    lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", ENDED, "set -v"]
+    told = "".join(parts).splitlines()
+    if not any(SERVES.match(line) for line in told):
+        told.insert(0, "localyun serve --ephemeral 2>server.log &")
+    for line in told:
+        lines.append(re.sub(r"^(\s*)(.*?)(\s+#.*until Ctrl-C.*)$", r"\1ended \2\3", line))
+        if SERVES.match(line):
+            # A reader sees that it is ready; a script asks.
+            lines.append("until localyun health >/dev/null 2>&1; do sleep 0.05; done")
+    return "\n".join(lines) + "\n"
+
+
+def can_be_alone() -> bool:
+    """Whether a network of its own can be made here."""
+    return subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0
+
+
+def typed(script: str, folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Runs a session in an empty folder and a network of its own: it may take the usual ports, and reaches nothing outside."""
+    desk = folder / "desk"
+    (folder / "bin").mkdir(parents=True)
+    desk.mkdir()
+    (folder / "bin/localyun").symlink_to(Path(program).resolve())
+    (folder / "session.sh").write_text(script)
+    # The settings of whoever runs this are not those of the document.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCALYUN_") and "proxy" not in name.lower()}
+    path = f"{folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**kept, "PATH": path, "HOME": str(desk), "SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
+    alone = ["unshare", "-rn", "bash", "-c", 'ip link set lo up && exec bash "$1"', "-", str(folder / "session.sh")]
+    return subprocess.run(alone, cwd=desk, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
+
+
 def sessions(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    if not can_be_alone():
+        print("no network of its own can be made here (unshare); the sessions were not run")
+        return
+    shutil.rmtree(folder, ignore_errors=True)
     for document in documents():
-        parts = [shell(block) for block in blocks(document) if block.mark == "run" or block.mark.startswith("as=")]
-        if not parts:
+        if (script := session(document)) is None:
             continue
         name = str(document.relative_to(ROOT)).replace("/", "-").removesuffix(".md")
-        lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", ENDED, "set -v"]
-        told = "".join(parts).splitlines()
-        if not any(SERVES.match(line) for line in told):
-            told.insert(0, "localyun serve --ephemeral 2>server.log &")
-        for line in told:
-            lines.append(re.sub(r"^(\s*)(.*?)(\s+#.*until Ctrl-C.*)$", r"\1ended \2\3", line))
-            if SERVES.match(line):
-                # A reader sees that it is ready; a script asks.
-                lines.append("until localyun health >/dev/null 2>&1; do sleep 0.05; done")
-        (folder / f"{name}.sh").write_text("\n".join(lines) + "\n")
-        print(folder / f"{name}.sh")
+        done = typed(script, folder / name, os.environ["LOCALYUN_BIN"])
+        if done.returncode != 0:
+            sys.exit(f"{done.stdout[-4000:]}\n{name}: a command of its session came back with {done.returncode}")
+        print(f"{name}: every command of its session came back with 0", flush=True)
 
 
 SERVES = re.compile(r"localyun serve\b.*&\s*(#.*)?$")
