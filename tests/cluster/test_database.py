@@ -1,7 +1,9 @@
 """The database in trouble: it takes no writes for a while, it has no room, its standby replaces it."""
 
+import shutil
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from harness.publisher import Refused
 from harness.wait import wait_for
 from nodes import LEASE_S, Nodes
+from postgres import Postgres
 
 FORMATS = ["flv", {"Format": "m3u8", "SliceDuration": 5}]
 
@@ -102,6 +105,55 @@ def test_a_database_without_room(nodes, writes):
     cluster.sql("; ".join(f'DROP TRIGGER no_room ON "{table}"' for table in tables))
     push_all(lives, 2)
     wait_for(lambda: int(cluster.sql("SELECT COUNT(*) FROM record_slice")[0]) >= 3, 20, "the rows of what was uploaded meanwhile")
+    assert owners(cluster) == before, "a stream moved"
+    check_whole(cluster, lives)
+    wait_for(lambda: len({body["uri"] for body in cluster.inbox.bodies() if "uri" in body}) == 6, 20, "each file's event")
+
+
+@pytest.fixture
+def own_postgres(tmp_path, monkeypatch):
+    """A primary with a synchronous standby, of this test alone."""
+    if not list(Path("/usr/lib/postgresql").glob("*/bin")) or shutil.which("psql") is None:
+        pytest.skip("PostgreSQL is missing")
+    postgres = Postgres()
+    create = tmp_path / "create"
+    create.write_text(f"#!/bin/sh\npsql -XqtAc 'create database \"'\"$1\"'\"' {postgres.url('postgres', postgres.door.port)} 2>/dev/null\nexit 0\n")
+    create.chmod(0o755)
+    monkeypatch.setenv("LOCALYUN_TEST_DATABASE_CREATE", str(create))
+    monkeypatch.setenv("LOCALYUN_TEST_DATABASE", postgres.url("{name}", postgres.door.port))
+    yield postgres
+    postgres.close()
+
+
+@pytest.mark.parametrize("how", ["its standby is promoted", "it is stopped at once and starts again"])
+def test_the_database_dies_under_live_streams(nodes, own_postgres, how):
+    """What was answered is kept, nothing that is live moves or is cut, and what is recorded meanwhile has its rows afterwards."""
+    cluster = nodes(3)
+    cluster.notify("a")
+    cluster.rule("a", *FORMATS)
+    lives = [cluster.live(f"s{n}", name) for n, name in enumerate("abc")]
+    push_all(lives, 3)
+    before = owners(cluster)
+    pushing = threading.Thread(target=push_all, args=(lives, 22))
+    pushing.start()
+    time.sleep(1)
+    # The last thing that is answered before it dies.
+    cluster.api("b").call("AddLiveAppRecordConfig", **{
+        "DomainName": cluster.domain, "AppName": "other", "OssBucket": cluster.bucket.name, "OssEndpoint": "oss-cn-shanghai.aliyuncs.com",
+        "RecordFormat": [{"Format": "flv"}],
+    })  # fmt: skip
+    died = time.monotonic()
+    if how == "its standby is promoted":
+        own_postgres.promote()
+    else:
+        own_postgres.stop_at_once()
+        time.sleep(2 * LEASE_S)
+        own_postgres.start_again()
+    found = wait_for(lambda: cluster.api("c").ask("DescribeLiveRecordConfig", DomainName=cluster.domain)[1].get("TotalNum"), 30, "an answer")
+    assert found == 2
+    wait_for(lambda: cluster.api("a").ask("DeleteLiveAppRecordConfig", DomainName=cluster.domain, AppName="other")[0] == 200, 30, "a call that writes")
+    print(f"{how}: calls that write are answered {time.monotonic() - died:.1f} s after its death")
+    pushing.join()
     assert owners(cluster) == before, "a stream moved"
     check_whole(cluster, lives)
     wait_for(lambda: len({body["uri"] for body in cluster.inbox.bodies() if "uri" in body}) == 6, 20, "each file's event")

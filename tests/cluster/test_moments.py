@@ -111,7 +111,7 @@ def test_killed_while_a_slice_goes_up(nodes):
     cluster.wait_files(1, 90, ".m3u8")
     # All that was on its way has arrived.
     time.sleep(max(0.0, killed_at + 12 - time.monotonic()))
-    check_slices(cluster, live, armed_at - 1.5)
+    check_slices(cluster, live, armed_at - 2.5)
 
 
 @pytest.mark.parametrize("way", ["the row is not asked for", "the row is there and nobody told"])
