@@ -2,8 +2,8 @@
 
     CLUSTER_TESTS=tests/cluster/figures.py tests/cluster/run
 
-Sizes by the environment: FIGURES (which: kills,restarts,partitions,cost), STREAMS, KILLS, RESTARTS, SECONDS (of each cost), and of the cost's
-streams CLIP, an FLV file, as PUSH sends it: the bench's load maker and clips (tests/bench/run makes them) are taken without a word.
+Sizes by the environment: FIGURES (which: kills,restarts,partitions,cost), STREAMS, KILLS, RESTARTS, SECONDS (of each part of the cost: two slices at
+least). The cost wants the bench's load maker and a clip, as tests/bench/run leaves them in target/bench; PUSH and CLIP name others.
 """
 
 import json
