@@ -11,7 +11,7 @@ pub mod actions {
 }
 
 pub mod clock {
-    pub use crate::clock::Clock;
+    pub use crate::clock::{Clock, machine_now, machine_sleep, monotonic};
 }
 
 pub mod compare {

@@ -14,9 +14,10 @@ use std::error::Error;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use localyun::testing::app::App;
+use localyun::testing::clock::{machine_now, machine_sleep, monotonic};
 use localyun::testing::config::{Raw, load};
 use localyun::testing::live::worker::commit_slice;
 use localyun::testing::model::recorded::SessionState;
@@ -25,7 +26,6 @@ use localyun::testing::model::stream_key::{PushArgs, StreamKey};
 use localyun::testing::server;
 use localyun::testing::store::records::{SessionRow, SliceRow};
 use serde_json::json;
-use tokio::time::sleep;
 
 const DOMAIN: &str = "play.simulated.example.com";
 const INGEST: &str = "push.simulated.example.com";
@@ -77,13 +77,6 @@ impl Figures {
     }
 }
 
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
-}
-
 fn say(line: &serde_json::Value) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
@@ -114,13 +107,13 @@ impl Stream {
             endpoint: ENDPOINT.to_owned(),
             prefix: "record/{AppName}/{StreamName}/{UnixTimestamp}_{Sequence}".to_owned(),
             started_at,
-            ended_at: now(),
+            ended_at: machine_now(),
             state,
         }
     }
 
     fn slice_row(&self, session: &str) -> SliceRow {
-        let ended_at = now();
+        let ended_at = machine_now();
         let duration_ms = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX);
         let (app, stream, sequence) = (&self.key.app, &self.key.stream, self.sequence);
         SliceRow {
@@ -159,17 +152,17 @@ impl Stream {
         });
         let fence = services.store.fence(&self.key.hash());
         let session = publisher.push_id.clone();
-        let started_at = now();
+        let started_at = machine_now();
         let row = self.session_row(&session, started_at, SessionState::Recording);
         services.store.put_session(row, &fence).await?;
-        let mut due = Instant::now();
+        let mut due = monotonic();
         while !publisher.is_gone() {
             due += self.every;
             tokio::select! {
                 () = publisher.kicked() => break,
                 () = tokio::time::sleep_until(due.into()) => {}
             }
-            let began = Instant::now();
+            let began = monotonic();
             let row = self.slice_row(&session);
             let size = BYTES * self.every.as_secs();
             let committed =
@@ -200,7 +193,7 @@ impl Stream {
                 complain(&self.key, "it comes again", &*error);
                 self.figures.failed.fetch_add(1, Ordering::Relaxed);
             }
-            sleep(COMES_BACK_AFTER).await;
+            machine_sleep(COMES_BACK_AFTER).await;
         }
     }
 }
@@ -209,7 +202,7 @@ impl Stream {
 async fn count(app: Arc<App>, figures: Arc<Figures>) {
     let mut rounds = 0_u64;
     loop {
-        sleep(Duration::from_millis(20)).await;
+        machine_sleep(Duration::from_millis(20)).await;
         if let Some(member) = app.services.store.member() {
             let age = member.lease().saturating_sub(member.left());
             let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -249,13 +242,13 @@ async fn main() -> Outcome<()> {
         // No more at a time than a crowd of encoders that comes back.
         let later = Duration::from_secs(30) * u32::try_from(at)? / u32::try_from(count_of)?;
         tokio::spawn(async move {
-            sleep(later).await;
+            machine_sleep(later).await;
             stream.run().await;
         });
     }
     tokio::spawn(count(app.clone(), figures.clone()));
     while figures.live.load(Ordering::Relaxed) < count_of {
-        sleep(Duration::from_millis(100)).await;
+        machine_sleep(Duration::from_millis(100)).await;
     }
     say(&json!({"live": count_of}))?;
     let listening = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
