@@ -19,6 +19,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import threading
 import time
 from bisect import bisect_left
@@ -43,7 +44,9 @@ OUT = PROJECT / "target" / "cluster-chaos.json"
 LEASE_S = 6
 PLACES = 3
 # Between two pauses of the moves, and how long everything may take to be well again after the last of them.
-PAUSE_EVERY_S, WELL_AGAIN_S = 150, 90
+PAUSE_EVERY_S, WELL_AGAIN_S = 240, 120
+# How long an orderly stop may take.
+GRACE_S = 30
 # Media that may be lost with a node: the mirror's age.
 LOSS_S = 1.0
 FORMATS = ["flv", {"Format": "mp4"}, {"Format": "m3u8", "SliceDuration": 10}]
@@ -74,7 +77,7 @@ def plan(seed: int, seconds: float) -> list[Move | None]:
     """The moves of a run, from the seed alone; None: a pause, until everything is well again."""
     dice, moves, at, pause = random.Random(f"chaos {seed}"), [], 0.0, PAUSE_EVERY_S
     while True:
-        at += dice.uniform(3, 11)
+        at += dice.uniform(8, 28)
         if at >= seconds:
             return moves
         if at >= pause:
@@ -115,8 +118,8 @@ class Place:
 class Chaos:
     """The cluster and what is done to it."""
 
-    def __init__(self, cluster: Nodes, postgres: Postgres):
-        self.cluster, self.postgres = cluster, postgres
+    def __init__(self, cluster: Nodes, postgres: Postgres, streams: int):
+        self.cluster, self.postgres, self.streams = cluster, postgres, streams
         store = host_of(cluster.store.oss)
         self.places = [Place(number, postgres.new_door(), Proxy(*store)) for number in range(PLACES)]
         self.database_turns: Queue = Queue()
@@ -124,6 +127,7 @@ class Chaos:
         self.excuses: list[Excuse] = []
         self.wrong: list[str] = []
         self.log: list[str] = []
+        self.slow_stops = 0
         self.over = threading.Event()
         self.encoders: Encoders | None = None
         self.start_all()
@@ -151,7 +155,7 @@ class Chaos:
             try:
                 place.server = self.cluster.start(name, database=database, store=user)
                 break
-            except RuntimeError as error:
+            except (RuntimeError, subprocess.SubprocessError) as error:
                 if time.monotonic() > end:
                     self._say(f"WRONG {name} does not start: {error}")
                     self.wrong.append(f"{name} does not start: {error}")
@@ -260,8 +264,18 @@ class Chaos:
 
     def _restart(self, move: Move, place: Place) -> None:
         assert place.server is not None
-        status = place.server.stop()
-        if status != 0:
+        began = time.monotonic()
+        # A pod's grace. What does not end by then is killed, as there.
+        place.server.process.send_signal(signal.SIGTERM)
+        try:
+            status = place.server.process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            behind, status = self._behind(place, began), None
+            place.server.process.kill()
+            self._excuse(place, began - LOSS_S - behind, time.monotonic() + 30, "killed", began - LOSS_S)
+            self.slow_stops += 1
+        place.server.stop()
+        if status not in (0, None):
             self.wrong.append(f"{place.name} ended with {status} when it was told to stop")
         self._start(place, place.name)
 
@@ -332,7 +346,7 @@ class Chaos:
             nonlocal last
             with suppress(Exception):
                 last = state()
-            return last.get("publishers") == STREAMS == last.get("rows") and last["nodes"] == PLACES and last["behind_ms"] < 3000
+            return last.get("publishers") == self.streams == last.get("rows") and last["nodes"] == PLACES and last["behind_ms"] < 3000
 
         last: dict = {}
         try:
@@ -441,8 +455,8 @@ class Check:
             self.wrong.append(f"callbacks that nobody took: {states}")
 
 
-def again() -> str:
-    return f"SEED={SEED} STREAMS={STREAMS} MINUTES={MINUTES:g} CLUSTER_TESTS=tests/cluster/chaos.py tests/cluster/run"
+def again(seed: int, streams: int, minutes: float) -> str:
+    return f"SEED={seed} STREAMS={streams} MINUTES={minutes:g} CLUSTER_TESTS=tests/cluster/chaos.py tests/cluster/run"
 
 
 def test_the_same_seed_makes_the_same_moves():
@@ -452,6 +466,11 @@ def test_the_same_seed_makes_the_same_moves():
 
 
 def test_chaos(nodes, tmp_path, monkeypatch):
+    run(nodes, tmp_path, monkeypatch, SEED, STREAMS, MINUTES)
+
+
+def run(nodes, tmp_path, monkeypatch, seed: int, streams: int, minutes: float) -> None:
+    """A whole run; it fails where anything is wrong."""
     postgres = Postgres()
     made = [postgres]
     try:
@@ -461,17 +480,17 @@ def test_chaos(nodes, tmp_path, monkeypatch):
         monkeypatch.setenv("LOCALYUN_TEST_DATABASE_CREATE", str(create))
         monkeypatch.setenv("LOCALYUN_TEST_DATABASE", postgres.url("{name}", postgres.door.port))
         cluster = nodes(0, lease=f"{LEASE_S}s")
-        chaos = Chaos(cluster, postgres)
+        chaos = Chaos(cluster, postgres, streams)
         made.insert(0, chaos)
         cluster.notify(chaos.places[0].name)
         cluster.rule(chaos.places[0].name, *FORMATS)
         clip = make_clip(tmp_path / "low.flv")
-        encoders = Encoders(cluster.domain, clip, STREAMS, SEED, [(place.server.rtmp_host, place.server.rtmp_port) for place in chaos.places])
+        encoders = Encoders(cluster.domain, clip, streams, seed, [(place.server.rtmp_host, place.server.rtmp_port) for place in chaos.places])
         made.insert(0, encoders)
         chaos.encoders = encoders
         well = [chaos.check_well()]
         chaos.began = began = time.monotonic()
-        moves, idle = plan(SEED, MINUTES * 60), 0.0
+        moves, idle = plan(seed, minutes * 60), 0.0
         for move in moves:
             if move is None:
                 paused = time.monotonic()
@@ -503,14 +522,14 @@ def test_chaos(nodes, tmp_path, monkeypatch):
             if "panicked at" in server.log_path.read_text(errors="replace"):
                 wrong.append(f"{server.log_path.name}: a panic")
         result = {
-            "seed": SEED, "streams": STREAMS, "minutes": MINUTES, "at": time.strftime("%Y-%m-%d %H:%M"), "load": [round(one, 1) for one in os.getloadavg()],
-            "taken_for_dead": taken, "moves": dict(Counter(move.kind for move in moves if move)), "pauses": len(well), "well_again_after_s": {"median": round(sorted(well)[len(well) // 2], 1), "worst": round(max(well), 1)},
-        } | found | {"wrong": wrong, "again": again()}  # fmt: skip
+            "seed": seed, "streams": streams, "minutes": minutes, "at": time.strftime("%Y-%m-%d %H:%M"), "load": [round(one, 1) for one in os.getloadavg()],
+            "taken_for_dead": taken, "not_ended_within_the_grace": chaos.slow_stops, "moves": dict(Counter(move.kind for move in moves if move)), "pauses": len(well), "well_again_after_s": {"median": round(sorted(well)[len(well) // 2], 1), "worst": round(max(well), 1)},
+        } | found | {"wrong": wrong, "again": again(seed, streams, minutes)}  # fmt: skip
         OUT.write_text(json.dumps(result | {"log": chaos.log, "plan": [str(move) for move in moves]}, indent=1))
         print(json.dumps(result, indent=1))
-        assert not wrong, "\n".join([f"{len(wrong)} things are wrong; again: {again()}", *wrong[:40]])
+        assert not wrong, "\n".join([f"{len(wrong)} things are wrong; again: {again(seed, streams, minutes)}", *wrong[:40]])
     except BaseException:
-        print(f"\nagain: {again()}")
+        print(f"\nagain: {again(seed, streams, minutes)}")
         raise
     finally:
         for one in made:

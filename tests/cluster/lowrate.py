@@ -29,7 +29,7 @@ MARK = re.compile(re.escape(SIGN) + rb"([0-9]{4})([0-9]{8})")
 BEFORE = 4 + 3
 # Pictures a second and a group.
 RATE, GROUP = 5, 5
-STEP_S = 0.5
+STEP_S = 1.0
 
 
 def make_clip(path: Path) -> Path:

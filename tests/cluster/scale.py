@@ -178,7 +178,7 @@ def test_scale(tmp_path):
         leases = Leases(database)
         leases.start()
         commands = [Commands(node, nodes[(at + 1) % len(nodes)], len(nodes) / COMMANDS) for at, node in enumerate(nodes)]
-        tables = ("record_slice", "minute_inflow", "push", "command")
+        tables = ("record_slice", "minute_inflow", "publish_session", "command")
 
         def now() -> tuple[float, ...]:
             wal = int(sql("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint")[0])
