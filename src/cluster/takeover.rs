@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Cluster, ENTER_AGAIN, locked};
 use crate::clock;
@@ -169,8 +170,11 @@ impl Cluster {
             });
             {
                 let _one = self.fetching.lock().await;
-                if let Ok(done) = answer.try_recv() {
-                    return done;
+                match answer.try_recv() {
+                    Ok(done) => return done,
+                    // Whoever took it over was interrupted; a channel that has said so is not asked again.
+                    Err(TryRecvError::Closed) => continue,
+                    Err(TryRecvError::Empty) => {}
                 }
                 let all = std::mem::take(&mut *locked(&self.wanted));
                 let streams: Vec<Taken> = all.iter().flat_map(|it| it.taken.clone()).collect();
