@@ -84,7 +84,8 @@ def test_a_switchover_that_leaves_the_old_server_up_without_writes(nodes):
 @pytest.mark.parametrize("writes", ["INSERT", "INSERT OR UPDATE"])
 def test_a_database_without_room(nodes, writes):
     """It refuses what would make it larger, or everything, leases too (SQLSTATE 53100); what is recorded meanwhile has its rows afterwards."""
-    cluster = nodes(3, lease="5s")
+    # A busy machine may need some seconds for a renewal once it is let again.
+    cluster = nodes(3, lease="10s")
     cluster.notify("a")
     cluster.rule("a", *FORMATS)
     lives = [cluster.live(f"s{n}", name) for n, name in enumerate("abc")]
@@ -93,7 +94,7 @@ def test_a_database_without_room(nodes, writes):
     cluster.sql("CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$")
     tables = cluster.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     cluster.sql("; ".join(f'CREATE TRIGGER no_room BEFORE {writes} ON "{table}" FOR EACH STATEMENT EXECUTE FUNCTION no_room()' for table in tables))
-    push_all(lives, 7)
+    push_all(lives, 7 if writes == "INSERT" else 12)
     with pytest.raises((Refused, AssertionError)):
         cluster.live("s9", "a")
     status, body = cluster.api("b").ask("AddLiveAppRecordConfig", **{
