@@ -135,6 +135,12 @@ impl Masker {
                 out = out.replace(secret.as_str(), secrets::HIDDEN);
             }
         }
+        // A key is one within a longer word too; the short ones that people choose for localyun are told by the token alone.
+        for ((kind, name), number) in &self.numbers {
+            if *kind == "key" && name.len() >= SHORTEST_KEY && out.contains(name.as_str()) {
+                out = out.replace(name.as_str(), &format!("<key {number}>"));
+            }
+        }
         for (domain, word) in &self.domains {
             out = replaced(&out, domain, word);
         }
@@ -234,6 +240,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_key_within_a_longer_word_is_hidden_too() {
+        let mut masker = Masker::default();
+        masker.learn_key("LTAI5tABCDEFGHIJKLMN", "secret-of-the-key");
+        assert_eq!(
+            masker.text("user_LTAI5tABCDEFGHIJKLMNsaid secret-of-the-key"),
+            "user_<key 1>said ***"
+        );
+    }
 
     #[test]
     fn one_thing_has_one_word_wherever_it_stands() {

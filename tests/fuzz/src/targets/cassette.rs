@@ -43,7 +43,10 @@ fn asked(query: &str) -> Option<Asked> {
 }
 
 fn patterns(mut input: Input<'_>) {
-    let (name, value) = (input.line().to_owned(), String::from_utf8_lossy(input.rest()));
+    let (name, value) = (
+        input.line().to_owned(),
+        String::from_utf8_lossy(input.rest()),
+    );
     let pattern = Pattern::read(&recorded(&name, &value));
     assert!(pattern.fits(&value), "{name}: {value:?}");
     let _ = Pattern::read(&name).fits(&value);
@@ -90,7 +93,9 @@ fn kept(mut input: Input<'_>) {
     };
     let text = serde_json::to_vec_pretty(&call).expect("a call can be written");
     // The name `*` among the parameters of a call would let others pass.
-    let (_, found) = replay(&text).find(&asked).expect("the call that was kept is found");
+    let (_, found) = replay(&text)
+        .find(&asked)
+        .expect("the call that was kept is found");
     assert_eq!(found.answer.body.bytes(), body.bytes());
 }
 

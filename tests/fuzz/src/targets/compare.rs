@@ -27,7 +27,11 @@ fn script(text: &str) {
             assert!(script.all_steps().count() <= MAX_STEPS);
             assert!(script.media_s() >= 0.0);
             let lines = 1 + text.matches(['\n', '\r']).count();
-            assert!(script.all_steps().all(|step| (1..=lines).contains(&step.line)));
+            assert!(
+                script
+                    .all_steps()
+                    .all(|step| (1..=lines).contains(&step.line))
+            );
             let _ = (script.needs(), script.sleeps_s());
         }
         Err(error) => assert!(!error.problem.is_empty()),
@@ -69,11 +73,17 @@ fn compared(mut input: Input<'_>) {
         }],
     };
     let document = junit::document(&run);
-    assert!(read(Format::Xml, document.as_bytes()).is_some(), "{document}");
+    assert!(
+        read(Format::Xml, document.as_bytes()).is_some(),
+        "{document}"
+    );
     let mut masker = Masker::default();
     masker.learn_key(KEY.0, KEY.1);
     let report = run.to_json(Some(&mut masker)).to_string();
-    assert!(!report.contains(KEY.0) && !report.contains(KEY.1), "{report}");
+    assert!(
+        !report.contains(KEY.0) && !report.contains(KEY.1),
+        "{report}"
+    );
     assert!(run.to_json(None).is_object());
 }
 

@@ -151,11 +151,14 @@ fn rtmp(input: &mut Input<'_>) {
         // What a publisher wraps its metadata in is no part of them for a player.
         let wrapped = kind == TagKind::Data && payload.starts_with(SET_DATA_FRAME);
         let skipped = if wrapped { SET_DATA_FRAME.len() } else { 0 };
-        put.push(Message {
-            kind,
-            timestamp,
-            payload: payload.slice(skipped..),
-        });
+        // A message that only wraps holds nothing, and nothing is told of it.
+        if payload.len() > skipped {
+            put.push(Message {
+                kind,
+                timestamp,
+                payload: payload.slice(skipped..),
+            });
+        }
         client.feed(&mut to_client).expect("our server's media");
         while let Some(event) = client.poll() {
             if let Heard::Media(message) = event {

@@ -43,7 +43,10 @@ pub fn run(data: &[u8]) {
     let Some(said) = read(format, body) else {
         return;
     };
-    assert!(std::str::from_utf8(body).is_ok(), "what is passed on is text");
+    assert!(
+        std::str::from_utf8(body).is_ok(),
+        "what is passed on is text"
+    );
     for word in [said.request_id, said.code].into_iter().flatten() {
         assert!(word.len() <= WORDS && word.bytes().all(visible));
     }
