@@ -118,23 +118,22 @@ pub enum RecordError {
     Content,
 }
 
+// Whole numbers of the head's two parts instead of a field after the other: it is made for every frame.
 fn head(kind: u8, flags: u8, cts_ms: i32, dts_ms: i64, payload: &[u8]) -> [u8; HEAD] {
-    let mut head = [0u8; HEAD];
-    let (sums, rest) = head.split_at_mut(8);
-    {
-        let mut rest = &mut rest[..];
-        rest.put_u8(kind);
-        rest.put_u8(flags);
-        rest.put_u16_le(0);
-        rest.put_i32_le(cts_ms);
-        rest.put_i64_le(dts_ms);
-    }
+    let rest = u128::from(kind)
+        | u128::from(flags) << 8
+        | u128::from(cts_ms.cast_unsigned()) << 32
+        | u128::from(dts_ms.cast_unsigned()) << 64;
+    let rest = rest.to_le_bytes();
     let mut crc = crc32fast::Hasher::new();
-    crc.update(rest);
+    crc.update(&rest);
     crc.update(payload);
-    let mut sums = &mut sums[..];
-    sums.put_u32_le(u32::try_from(payload.len()).unwrap_or(u32::MAX));
-    sums.put_u32_le(crc.finalize());
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let sums = (u64::from(length) | u64::from(crc.finalize()) << 32).to_le_bytes();
+    let mut head = [0; HEAD];
+    let (before, behind) = head.split_at_mut(sums.len());
+    before.copy_from_slice(&sums);
+    behind.copy_from_slice(&rest);
     head
 }
 
@@ -322,6 +321,25 @@ mod tests {
             let (head, payload) = split(&damaged);
             assert!(parse(&head, payload).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn the_head_has_its_fields_where_they_are_described() {
+        let data = Bytes::from_static(b"picture");
+        let head = frame_head(&Frame {
+            track: Track::Audio,
+            dts_ms: -2,
+            cts_ms: -3,
+            key: true,
+            data: data.clone(),
+        });
+        let mut fields = vec![KIND_AUDIO, FLAG_KEY, 0, 0];
+        fields.extend((-3_i32).to_le_bytes());
+        fields.extend((-2_i64).to_le_bytes());
+        let sum = crc32fast::hash(&[&fields[..], &data].concat());
+        assert_eq!(head[..4], 7_u32.to_le_bytes());
+        assert_eq!(head[4..8], sum.to_le_bytes());
+        assert_eq!(head[8..], fields[..]);
     }
 
     #[test]
