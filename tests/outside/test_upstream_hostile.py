@@ -31,12 +31,17 @@ def asked(server: Server, form: str = "JSON") -> tuple[int, str, float]:
     return status, body.decode(), time.monotonic() - began
 
 
-def unavailable(server: Server, cause: str) -> float:
+def names(cause: str | tuple[str, ...], message: str) -> bool:
+    """Whether the message names the cause, or one of several that timing chooses from."""
+    return any(one in message for one in ((cause,) if isinstance(cause, str) else cause))
+
+
+def unavailable(server: Server, cause: str | tuple[str, ...]) -> float:
     """The call fails as the product says it, in both forms, with the cause in brackets."""
     status, body, took = asked(server)
     said = json.loads(body)
     assert (status, said["Code"]) == (503, "ServiceUnavailable"), body
-    assert cause in said["Message"] and said["Message"].endswith(")"), said
+    assert names(cause, said["Message"]) and said["Message"].endswith(")"), said
     assert said["RequestId"] and said["HostId"]
     status, body, _ = asked(server, "XML")
     assert status == 503 and body.startswith("<?xml") and "<Code>ServiceUnavailable</Code>" in body, body
@@ -75,6 +80,9 @@ def packed(body: bytes, encoding: str) -> bytes:
 BOMB = gzip.compress(b'{"RequestId":"' + b"0" * (64 * MIB) + b'"}', 9)
 HTML = answer(b"<html>Sign in to the hotel's network</html>", kind="text/html")
 
+# Only the first member is unpacked. What follows it is told as an error when it comes in a later read than the first one did, and
+# is dropped with the connection when it came in the same.
+MEMBERS = ("the answer broke off", "no whole JSON document")
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 # Its settings, and that it goes away since what it got was no preface.
 HTTP2 = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00" + b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + bytes(7) + b"\x01"
@@ -101,7 +109,7 @@ CASES = {
     "no head at all": (saying(b'{"RequestId":"A"}', close=True), "the answer broke off"),
     "Brotli": (saying(packed(b"\x0b\x01\x80{}\x03", "br")), "packed as br"),
     "Zstandard": (saying(packed(b"\x28\xb5\x2f\xfd\x04\x00\x11\x00\x00{}", "zstd")), "packed as zstd"),
-    "a bomb of many members": (saying(packed(gzip.compress(b" " * MIB) * 64, "gzip")), "the answer broke off"),
+    "a bomb of many members": (saying(packed(gzip.compress(b" " * MIB) * 64, "gzip")), MEMBERS),
     "a packed bomb": (saying(packed(BOMB, "gzip")), "larger than 4194304 bytes"),
     "a bomb of another packing": (saying(packed(zlib.compress(b" " * MIB), "deflate")), "packed as deflate"),
     "packed twice": (saying(packed(gzip.compress(gzip.compress(b"{}")), "gzip, gzip")), "packed as gzip, gzip"),
@@ -138,7 +146,7 @@ def test_the_caller_gets_the_products_error(case):
         # What localyun answers itself is as it was.
         assert Api(server.api).call("DescribeLiveRecordConfig", DomainName=DOMAIN)["TotalNum"] == 0
         entry = server.rows("/_localyun/requests?limit=3", "requests")[1]
-        assert cause in entry["upstream"]["failure"] and entry["verdict"] == "failed", entry
+        assert names(cause, entry["upstream"]["failure"]) and entry["verdict"] == "failed", entry
 
 
 def dripping_headers(peer: socket.socket, _: bytes) -> None:
