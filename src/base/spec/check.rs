@@ -14,30 +14,18 @@ use serde_json::{Map, Value};
 use super::loose_json;
 use super::model::{ActionSpec, Encoding, Kind, Param};
 use crate::error::{ApiError, Code};
-use crate::wire::params::{Node, Tree};
+use crate::wire::params::{Node, SIGNING, Tree};
 
 mod json;
 mod scalar;
 
-/// Parameters of the gateway itself and plumbing that SDKs may add; no action needs to know them.
-pub const SYSTEM: [&str; 17] = [
-    "AccessKeyId",
-    "Action",
-    "BearerToken",
-    "Format",
+/// Plumbing that SDKs may add; no action needs to know it.
+const PLUMBING: [&str; 5] = [
     "OwnerAccount",
     "OwnerId",
     "RegionId",
     "ResourceOwnerAccount",
     "ResourceOwnerId",
-    "SecurityToken",
-    "Signature",
-    "SignatureMethod",
-    "SignatureNonce",
-    "SignatureType",
-    "SignatureVersion",
-    "Timestamp",
-    "Version",
 ];
 /// Most items of a list that travels as one text and for which the spec names no limit.
 const MAX_TEXT_ITEMS: usize = 1_000;
@@ -188,13 +176,19 @@ pub fn check(action: &ActionSpec, params: &Tree<'_>) -> Result<Checked, Problem>
         }
     }
     let foreign = params.iter().filter(|(name, _)| {
-        !SYSTEM.contains(name) && !action.request.iter().any(|param| param.name == *name)
+        !is_system(name) && !action.request.iter().any(|param| param.name == *name)
     });
     unknown.extend(foreign.map(|(name, _)| name.to_owned()));
     Ok(Checked {
         value: Value::Object(value),
         unknown,
     })
+}
+
+/// Whether a parameter is the gateway's own or plumbing, which no action needs to know.
+#[must_use]
+pub(super) fn is_system(name: &str) -> bool {
+    SIGNING.contains(&name) || PLUMBING.contains(&name)
 }
 
 fn problem(param: &Param, path: &str, kind: ProblemKind) -> Problem {
@@ -318,16 +312,28 @@ fn object(
     let Node::Object(members) = node else {
         return Err(problem(param, path, ProblemKind::Type(Kind::Object)));
     };
+    let names = members.keys().map(|name| &**name);
+    fields(param, path, names, unknown, |field, path, unknown| {
+        member(field, members.get(field.name.as_str()), path, unknown)
+    })
+}
+
+/// Reads the fields of an object, each by `member`; those of the names that came which no field has are told.
+fn fields<'a>(
+    param: &Param,
+    path: &str,
+    names: impl Iterator<Item = &'a str>,
+    unknown: &mut Vec<String>,
+    member: impl Fn(&Param, &str, &mut Vec<String>) -> Result<Option<Value>, Problem>,
+) -> Result<Value, Problem> {
     let mut value = Map::new();
     for field in &param.fields {
         let path = format!("{path}.{}", field.name);
-        if let Some(found) = member(field, members.get(field.name.as_str()), &path, unknown)? {
+        if let Some(found) = member(field, &path, unknown)? {
             value.insert(field.name.clone(), found);
         }
     }
-    let foreign = members
-        .keys()
-        .filter(|name| !param.fields.iter().any(|field| field.name == **name));
+    let foreign = names.filter(|name| !param.fields.iter().any(|field| field.name == *name));
     unknown.extend(foreign.map(|name| format!("{path}.{name}")));
     Ok(Value::Object(value))
 }

@@ -1,6 +1,6 @@
 //! Whether an action has a parameter of some full name (`RecordFormat.1.Format`), and which one was meant where it has none.
 
-use super::check::SYSTEM;
+use super::check::is_system;
 use super::model::{ActionSpec, Kind, Param};
 use crate::likeness;
 
@@ -11,7 +11,7 @@ use crate::likeness;
 pub fn find(action: &ActionSpec, full: &str) -> Result<(), Option<String>> {
     let mut parts = full.split('.');
     let first = parts.next().unwrap_or_default();
-    if SYSTEM.contains(&first) {
+    if is_system(first) {
         return Ok(());
     }
     let public = action.request.iter().filter(|param| !param.internal);

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::scalar;
-use super::{MAX_TEXT_ITEMS, Problem, ProblemKind, absent, counted, problem};
+use super::{MAX_TEXT_ITEMS, Problem, ProblemKind, absent, counted, fields, problem};
 use crate::spec::model::{Kind, Param};
 
 /// Reads one value against its description.
@@ -49,21 +49,12 @@ fn object(
     path: &str,
     unknown: &mut Vec<String>,
 ) -> Result<Value, Problem> {
-    let mut value = Map::new();
-    for field in &param.fields {
-        let path = format!("{path}.{}", field.name);
+    let names = members.keys().map(String::as_str);
+    fields(param, path, names, unknown, |field, path, unknown| {
         let given = members.get(&field.name).filter(|value| !value.is_null());
-        let found = match given {
-            Some(given) => Some(read(field, given, &path, unknown)?),
-            None => absent(field, &path)?,
-        };
-        if let Some(found) = found {
-            value.insert(field.name.clone(), found);
+        match given {
+            Some(given) => read(field, given, path, unknown).map(Some),
+            None => absent(field, path),
         }
-    }
-    let foreign = members
-        .keys()
-        .filter(|name| !param.fields.iter().any(|field| field.name == **name));
-    unknown.extend(foreign.map(|name| format!("{path}.{name}")));
-    Ok(Value::Object(value))
+    })
 }
