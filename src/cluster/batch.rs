@@ -3,7 +3,7 @@
 //! `MAGIC | u32 length of the index | index (JSON) | the ranges' bytes, one behind the other`, little-endian. Each range has its own
 //! checksum: what a store damaged is left out, and the rest of the object still counts.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// What every object begins with.
@@ -34,25 +34,61 @@ pub enum BatchError {
     Index(#[from] serde_json::Error),
 }
 
-/// An object in the making.
-#[derive(Default)]
+/// Bytes of a range in the index at most, its names left out: the rest is numbers.
+const ROOM: usize = 160;
+
+/// An object in the making. The ranges are read to where they stay: there is room for the index before them, and what it does not need of it is
+/// blank, as JSON may be behind its end.
 pub struct Batch {
     parts: Vec<Part>,
-    data: BytesMut,
+    object: Vec<u8>,
+    /// Where the bytes of the ranges begin.
+    begins: usize,
 }
 
 impl Batch {
-    /// Takes a range.
-    pub fn add(&mut self, session: &str, owner: &str, (segment, offset): (u32, u64), bytes: &[u8]) {
+    /// With room for so many ranges of names of so many bytes together, and for so many bytes of them.
+    #[must_use]
+    pub fn new(ranges: usize, names: usize, data: usize) -> Self {
+        let begins = MAGIC.len() + 4 + 2 + ranges * ROOM + names;
+        let mut object = Vec::with_capacity(begins + data);
+        object.extend_from_slice(MAGIC);
+        object.resize(begins, b' ');
+        Self {
+            parts: Vec::with_capacity(ranges),
+            object,
+            begins,
+        }
+    }
+
+    /// Takes a range of so many bytes, which `read` puts where they belong.
+    ///
+    /// # Errors
+    /// Those of `read`: the range is not taken.
+    pub fn add<E>(
+        &mut self,
+        session: &str,
+        owner: &str,
+        (segment, offset): (u32, u64),
+        length: usize,
+        read: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let from = self.object.len();
+        self.object.resize(from + length, 0);
+        let room = self.object.get_mut(from..).unwrap_or_default();
+        if let Err(error) = read(room) {
+            self.object.truncate(from);
+            return Err(error);
+        }
         self.parts.push(Part {
             session: session.to_owned(),
             owner: owner.to_owned(),
             segment,
             offset,
-            length: bytes.len() as u64,
-            crc32: crc32fast::hash(bytes),
+            length: length as u64,
+            crc32: crc32fast::hash(room),
         });
-        self.data.extend_from_slice(bytes);
+        Ok(())
     }
 
     #[must_use]
@@ -64,14 +100,22 @@ impl Batch {
     ///
     /// # Errors
     /// The index cannot be written, which does not happen.
-    pub fn finish(self) -> Result<Bytes, BatchError> {
+    pub fn finish(mut self) -> Result<Bytes, BatchError> {
         let index = serde_json::to_vec(&self.parts)?;
-        let mut object = BytesMut::with_capacity(MAGIC.len() + 4 + index.len() + self.data.len());
-        object.put_slice(MAGIC);
-        object.put_u32_le(u32::try_from(index.len()).unwrap_or(u32::MAX));
-        object.put_slice(&index);
-        object.put_slice(&self.data);
-        Ok(object.freeze())
+        let at = MAGIC.len() + 4;
+        if at + index.len() > self.begins {
+            // Names that take more than their bytes, which none of ours do.
+            let more = at + index.len() - self.begins;
+            let blanks = std::iter::repeat_n(b' ', more);
+            self.object.splice(self.begins..self.begins, blanks);
+            self.begins += more;
+        }
+        let length = u32::try_from(self.begins - at).unwrap_or(u32::MAX);
+        let head = length.to_le_bytes().into_iter().chain(index);
+        for (place, byte) in self.object.iter_mut().skip(MAGIC.len()).zip(head) {
+            *place = byte;
+        }
+        Ok(self.object.into())
     }
 }
 
@@ -158,6 +202,21 @@ mod tests {
 
     use super::*;
 
+    /// With room for less than there will be, or more.
+    fn batch<'a>(parts: impl IntoIterator<Item = (&'a str, (u32, u64), &'a [u8])>) -> Bytes {
+        let mut batch = Batch::new(1, 1, 3);
+        for (owner, at, bytes) in parts {
+            let read = |room: &mut [u8]| {
+                room.copy_from_slice(bytes);
+                Ok::<_, ()>(())
+            };
+            batch.add("s", owner, at, bytes.len(), read).unwrap();
+            let failed = batch.add("s", owner, at, 5, |_| Err(()));
+            assert_eq!(failed, Err(()));
+        }
+        batch.finish().unwrap()
+    }
+
     /// The ranges of a whole object, with their bytes; those whose checksum does not match are left out.
     fn read(object: &Bytes) -> Result<Vec<(Part, Bytes)>, BatchError> {
         let placed = index(object)?;
@@ -175,11 +234,8 @@ mod tests {
 
     #[test]
     fn ranges_that_lie_close_are_read_at_once() {
-        let mut batch = Batch::default();
-        for (owner, bytes) in [("a", 10), ("b", 100), ("a", 10), ("b", 20), ("a", 5)] {
-            batch.add("s", owner, (0, 0), &vec![7; bytes]);
-        }
-        let object = batch.finish().unwrap();
+        let lengths = [("a", 10), ("b", 100), ("a", 10), ("b", 20), ("a", 5)];
+        let object = batch(lengths.map(|(owner, length)| (owner, (0, 0), &[7; 100][..length])));
         let mut wanted = index(&object).unwrap();
         wanted.retain(|it| it.part.owner == "a");
         let stretches = stretches(wanted, 50);
@@ -202,11 +258,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_put_together_is_read_back(parts in proptest::collection::vec((0..3_u32, 0..1_000_u64, proptest::collection::vec(any::<u8>(), 0..300)), 0..20)) {
-            let mut batch = Batch::default();
-            for (segment, offset, bytes) in &parts {
-                batch.add("s", "o", (*segment, *offset), bytes);
-            }
-            let object = batch.finish().unwrap();
+            let object = batch(parts.iter().map(|(segment, offset, bytes)| ("o", (*segment, *offset), &bytes[..])));
             let back = read(&object).unwrap();
             prop_assert_eq!(back.len(), parts.len());
             for ((part, bytes), (segment, offset, given)) in back.iter().zip(&parts) {
@@ -227,10 +279,7 @@ mod tests {
 
     #[test]
     fn a_damaged_range_is_left_out_and_a_cut_object_refused() {
-        let mut batch = Batch::default();
-        batch.add("s", "o", (0, 0), b"first");
-        batch.add("s", "o", (0, 5), b"second");
-        let object = batch.finish().unwrap();
+        let object = batch([("o", (0, 0), &b"first"[..]), ("o", (0, 5), b"second")]);
         let mut damaged = object.to_vec();
         let at = damaged.len() - 7;
         damaged[at] ^= 1;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -431,19 +431,19 @@ struct Read {
 /// Reads ranges from the spool; those that were read come back.
 async fn read_back(ranges: Vec<Range>) -> (Read, Vec<Range>) {
     let reading = tokio::task::spawn_blocking(move || {
+        let names = ranges.iter().map(|range| {
+            session_of(&range.place.folder).map_or(0, str::len) + range.place.owner.len()
+        });
+        let data: u64 = ranges.iter().map(|range| range.to - range.from).sum();
+        let data = usize::try_from(data).unwrap_or(0);
         let mut read = Read {
-            batch: Batch::default(),
+            batch: Batch::new(ranges.len(), names.sum(), data),
             missing: Vec::new(),
         };
         let mut done = Vec::new();
         for range in ranges {
-            match read_range(&range) {
-                Ok(bytes) => {
-                    let session = session_of(&range.place.folder).unwrap_or_default();
-                    let at = (range.place.segment, range.from);
-                    read.batch.add(session, &range.place.owner, at, &bytes);
-                    done.push(range);
-                }
+            match read_range(&mut read.batch, &range) {
+                Ok(()) => done.push(range),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     read.missing.push(range.place);
                 }
@@ -456,20 +456,25 @@ async fn read_back(ranges: Vec<Range>) -> (Read, Vec<Range>) {
     });
     reading.await.unwrap_or_else(|_| {
         let nothing = Read {
-            batch: Batch::default(),
+            batch: Batch::new(0, 0, 0),
             missing: Vec::new(),
         };
         (nothing, Vec::new())
     })
 }
 
-fn read_range(range: &Range) -> io::Result<Vec<u8>> {
-    let folder: &PathBuf = &range.place.folder;
-    let file = Held::open(folder)?.read(segment_name(range.place.segment))?;
+fn read_range(batch: &mut Batch, range: &Range) -> io::Result<()> {
+    let SpoolSegment {
+        folder,
+        segment,
+        owner,
+    } = &range.place;
+    let file = Held::open(folder)?.read(segment_name(*segment))?;
+    let session = session_of(folder).unwrap_or_default();
     let length = usize::try_from(range.to - range.from).unwrap_or(0);
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, range.from)?;
-    Ok(bytes)
+    batch.add(session, owner, (*segment, range.from), length, |room| {
+        file.read_exact_at(room, range.from)
+    })
 }
 
 #[cfg(test)]
