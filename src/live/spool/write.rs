@@ -141,10 +141,23 @@ impl SpoolWriter {
     }
 
     pub fn frame(&mut self, frame: &Frame) {
-        self.append(&frame_head(frame));
+        let head = frame_head(frame);
+        let whole = head.len() + frame.data.len();
+        // As a rule all of it fits in, and the head is copied as a few words.
+        let fits = self.oldest.is_some() && whole < self.room();
+        if fits {
+            self.buffer.extend_from_slice(&head);
+        } else {
+            self.append(&head);
+        }
         let at = self.position();
         let file = self.file.clone();
-        self.append(&frame.data);
+        if fits {
+            self.buffer.extend_from_slice(&frame.data);
+            self.appended += whole as u64;
+        } else {
+            self.append(&frame.data);
+        }
         let length = u32::try_from(frame.data.len()).unwrap_or(0);
         if frame.data.len() >= LAID_BYTES && length > 0 {
             if self.laid.len() >= MOST_LAID {
@@ -185,10 +198,15 @@ impl SpoolWriter {
         self.flush();
     }
 
+    /// Bytes up to the next multiple of [`FLUSH_BYTES`] in the segment.
+    fn room(&self) -> usize {
+        let into = (self.base + self.buffer.len() as u64) % FLUSH_BYTES as u64;
+        FLUSH_BYTES - usize::try_from(into).unwrap_or(0)
+    }
+
     fn append(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let into = (self.base + self.buffer.len() as u64) % FLUSH_BYTES as u64;
-            let room = FLUSH_BYTES - usize::try_from(into).unwrap_or(0);
+            let room = self.room();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.buffer.extend_from_slice(now);
             self.appended += now.len() as u64;
