@@ -2,6 +2,7 @@
 //!
 //! The drivers have no time limit of their own, and the kernel gives a silent connection up after a quarter of an hour only. Each
 //! statement is therefore limited here, and a connection that comes back from a statement that was given up is tried before it is used again.
+//! One whose statements were all answered is not: the pool's own question, behind ours, would be the second for each statement.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +44,24 @@ pub struct Dead {
     began: Instant,
     /// Microseconds since `began`.
     since: Arc<AtomicU64>,
+    /// When a statement was last given up, likewise: by whoever waited for it, or for its silence.
+    doubt: Arc<AtomicU64>,
 }
+
+/// A statement that has not been answered: dropped as such, it leaves its connection in doubt.
+struct Unanswered<'a>(Option<&'a Dead>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(dead) = self.0 {
+            let now = dead.micros(Duration::ZERO).max(1);
+            dead.doubt.store(now, Ordering::Release);
+        }
+    }
+}
+
+/// How long after a statement was given up connections that are given back are tried.
+const IN_DOUBT: Duration = Duration::from_secs(30);
 
 /// A server that takes no writes for a while shows it by every write; the connections to it are not made anew each time.
 const ONCE_IN: Duration = Duration::from_millis(500);
@@ -53,6 +71,7 @@ impl Default for Dead {
         Self {
             began: clock::monotonic(),
             since: Arc::default(),
+            doubt: Arc::default(),
         }
     }
 }
@@ -78,6 +97,22 @@ impl Dead {
     fn is_alive(&self, age: Duration) -> bool {
         let since = self.since.load(Ordering::Acquire);
         since == 0 || self.micros(age) > since
+    }
+
+    /// Whether a connection that is given back may be one that does not answer: it is not known which one was in doubt.
+    fn is_in_doubt(&self) -> bool {
+        let doubt = self.doubt.load(Ordering::Acquire);
+        doubt != 0 && self.micros(IN_DOUBT) < doubt
+    }
+
+    /// What the server answers to, in whatever way; what it does not, leaves a doubt.
+    async fn answered<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let mut unanswered = Unanswered(Some(self));
+        let done = work.await.inspect_err(|error| self.note(error));
+        if !matches!(&done, Err(error) if failure::of(error) == Failure::Gone) {
+            unanswered.0 = None;
+        }
+        done
     }
 }
 
@@ -112,9 +147,7 @@ impl<C: ConnectionTrait> Patient<C> {
         if let Some(hold) = &self.hold {
             hold.check()?;
         }
-        within(self.limited, work)
-            .await
-            .inspect_err(|error| self.dead.note(error))
+        self.dead.answered(within(self.limited, work)).await
     }
 }
 
@@ -166,9 +199,8 @@ impl Patient<DatabaseTransaction> {
         if let Some(hold) = &self.hold {
             hold.check()?;
         }
-        within(self.limited, self.inner.commit())
-            .await
-            .inspect_err(|error| self.dead.note(error))
+        let commit = within(self.limited, self.inner.commit());
+        self.dead.answered(commit).await
     }
 }
 
@@ -207,9 +239,10 @@ macro_rules! closing_dead_ones {
             })
             .after_release(move |connection, made| {
                 let alive = given_back.is_alive(made.age);
+                let in_doubt = given_back.is_in_doubt();
                 Box::pin(async move {
-                    if !alive {
-                        return Ok(false);
+                    if !alive || !in_doubt {
+                        return Ok(alive);
                     }
                     match clock::machine_timeout(SIGN_OF_LIFE, connection.ping()).await {
                         Some(alive) => alive.map(|()| true),
@@ -256,5 +289,22 @@ mod tests {
         assert!(!dead.is_alive(Duration::from_millis(1)));
         std::thread::sleep(Duration::from_millis(2));
         assert!(dead.is_alive(Duration::from_millis(1)));
+    }
+
+    #[tokio::test]
+    async fn only_what_is_not_answered_leaves_a_doubt() {
+        let dead = Dead::default();
+        assert!(dead.answered(async { Ok(1) }).await.is_ok());
+        let refused = async { Err::<(), _>(DbErr::RecordNotUpdated) };
+        assert!(dead.answered(refused).await.is_err());
+        assert!(!dead.is_in_doubt());
+        let waiting = dead.answered(std::future::pending::<Result<(), DbErr>>());
+        assert!(futures_util::poll!(Box::pin(waiting)).is_pending());
+        assert!(dead.is_in_doubt(), "whoever waited gave it up");
+        let dead = Dead::default();
+        let silent =
+            async { Err::<(), _>(DbErr::Conn(RuntimeErr::Internal("no answer".to_owned()))) };
+        assert!(dead.answered(silent).await.is_err());
+        assert!(dead.is_in_doubt());
     }
 }
