@@ -50,6 +50,8 @@ const ENTER_PATIENCE: Duration = Duration::from_secs(4);
 const COMING: Duration = Duration::from_secs(3);
 /// Milliseconds after which a callback that nobody's stream stands for is sent by whoever has the job.
 const OWNERLESS_MS: i64 = 3_000;
+/// For what publishers have sent when a node stops.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 /// For the last flush of the mirror.
 const LAST_FLUSH: Duration = Duration::from_secs(10);
 /// For what another node says of itself in a list.
@@ -153,10 +155,9 @@ impl Cluster {
     pub fn run(self: &Arc<Self>, database_url: &str) -> Vec<JoinHandle<()>> {
         self.app.hub.guard(self.clone());
         self.app.join(self.clone());
-        let mut tasks = vec![tokio::spawn(Store::listen(
-            database_url.to_owned(),
-            self.wake.clone(),
-        ))];
+        let listening = self.store().clone();
+        let listening = listening.listen(database_url.to_owned(), self.wake.clone());
+        let mut tasks = vec![tokio::spawn(listening)];
         let me = self.clone();
         tasks.push(tokio::spawn(async move {
             loop {
@@ -653,6 +654,8 @@ impl Cluster {
         }
         let app = &self.app;
         app.hub.close();
+        // After whatever the database took: what publishers have sent meanwhile is in their sockets up to a tick long.
+        let _ = clock::machine_timeout(LAST_LOOK, app.hub.drain()).await;
         for publisher in app.hub.publishers() {
             publisher.kick();
             app.hub.unpublish(&publisher);

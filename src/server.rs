@@ -433,14 +433,14 @@ impl Running {
 
     /// Publishers are closed, open recordings are finished and uploaded, queued callbacks are sent or stay in the outbox, ports are freed.
     pub async fn stop(self) {
-        // What publishers have sent is in their sockets up to a tick long.
-        let _ = clock::machine_timeout(DRAIN_PATIENCE, self.app.hub.drain()).await;
         let is_node = match &self.cluster {
             Some(cluster) => {
                 cluster.leave().await;
                 true
             }
             None => {
+                // What publishers have sent is in their sockets up to a tick long.
+                let _ = clock::machine_timeout(DRAIN_PATIENCE, self.app.hub.drain()).await;
                 self.app.hub.shutdown();
                 false
             }

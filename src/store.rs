@@ -117,6 +117,8 @@ pub struct Store {
     holder: lease::Holder,
     /// This process as a node of a cluster.
     member: Option<Arc<Member>>,
+    /// Comes when another node has answered a command.
+    answered: Arc<tokio::sync::Notify>,
 }
 
 /// As what a process uses its database.
@@ -184,6 +186,7 @@ impl Store {
             turn: Arc::default(),
             holder: lease::Holder(held),
             member,
+            answered: Arc::default(),
         };
         store.fill_rules().await?;
         Ok(store)

@@ -27,6 +27,7 @@ use crate::app::App;
 use crate::config::Buckets;
 use crate::events::{self, Names};
 use crate::ids;
+use crate::live::hub::LiveOf;
 use crate::model::domain::Tag;
 use crate::model::forbidden::Forbidden;
 use crate::objects::Store as ObjectStore;
@@ -214,7 +215,7 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
         Some(_) => None,
         None => app.hub.close_gate().await,
     };
-    let live = app.hub.live().await.map_err(Refused::broken)?;
+    let live = app.hub.live(&LiveOf::All).await.map_err(Refused::broken)?;
     if !live.is_empty() {
         return Err(Refused::new(409, Phrase::StreamsAreLive));
     }

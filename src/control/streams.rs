@@ -13,7 +13,7 @@ use super::ask::{Ask, Outcome, Refused, answer};
 use super::listing::Listing;
 use super::peer;
 use crate::clock::{self, UnixMs};
-use crate::live::hub::{Live, Publisher};
+use crate::live::hub::{Live, LiveOf, Publisher};
 use crate::model::event;
 use crate::model::stream_key::StreamKey;
 use crate::phrases::Phrase;
@@ -167,7 +167,12 @@ pub(super) async fn list(ask: Ask) -> Outcome {
         return list_of_here(&ask, &listing, after.as_ref());
     }
     let now = ask.app.services.clock.now();
-    let mut all = ask.app.hub.live().await.map_err(Refused::broken)?;
+    let mut all = ask
+        .app
+        .hub
+        .live(&LiveOf::All)
+        .await
+        .map_err(Refused::broken)?;
     all.retain(|p| {
         listing.takes(&p.key.domain, &p.key.app, &p.key.stream)
             && listing.since.is_none_or(|since| p.since >= since)
@@ -340,7 +345,12 @@ pub(super) async fn end(ask: Ask) -> Outcome {
         }
         None => {
             let why = "the stream was ended by hand";
-            let cut = app.hub.cut_everywhere(|live| live.key == key, why).await;
+            let of = LiveOf::Name {
+                app: key.app.clone(),
+                stream: key.stream.clone(),
+            };
+            let cut = app.hub.cut_everywhere(&of, |live| live.key == key, why);
+            let cut = cut.await;
             if cut.map_err(Refused::broken)? == 0 {
                 return Err(Refused::new(
                     404,

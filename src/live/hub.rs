@@ -28,6 +28,7 @@ use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::notify::publish::{self, Push};
 use crate::services::Services;
 use crate::store::StoreError;
+pub use crate::store::streams::LiveOf;
 use crate::wire_time;
 use audiences::Audiences;
 pub use everywhere::Live;

@@ -73,6 +73,14 @@ pub(super) fn is_nobodys() -> String {
     )
 }
 
+/// Whether there is a row whose owner is gone, or which was given away: it steps from one owner to the next in the index, so that each node may
+/// ask it each second, however many streams there are.
+pub(super) const SOME_ARE_NOBODYS: &str = "EXISTS (WITH RECURSIVE owner AS ( \
+       (SELECT incarnation FROM live_stream ORDER BY incarnation LIMIT 1) \
+       UNION ALL SELECT (SELECT s.incarnation FROM live_stream s WHERE s.incarnation > owner.incarnation ORDER BY s.incarnation LIMIT 1) \
+       FROM owner WHERE owner.incarnation IS NOT NULL) \
+     SELECT 1 FROM owner WHERE incarnation IS NOT NULL AND NOT EXISTS (SELECT 1 FROM node n WHERE n.incarnation = owner.incarnation))";
+
 /// What a row becomes that its owner gives away: nobody's, since now.
 pub(super) fn given_away() -> String {
     let now = now_sql(DbBackend::Postgres);

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::OnConflict,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Order,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 
 use super::callbacks::{NewCallback, enqueue_on};
@@ -60,21 +59,6 @@ macro_rules! page_of {
     }};
 }
 
-async fn session_on(db: &impl ConnectionTrait, row: SessionRow) -> Result<(), DbErr> {
-    record_session::Entity::insert(row.into_active_model())
-        .on_conflict(
-            OnConflict::column(record_session::Column::Id)
-                .update_columns([
-                    record_session::Column::EndedAt,
-                    record_session::Column::State,
-                ])
-                .to_owned(),
-        )
-        .exec_without_returning(db)
-        .await
-        .map(drop)
-}
-
 /// Sessions of a stream that are over and may still be in a mirror: those that are not any more are older.
 const ENDED_LOOKED_AT: u64 = 1_000;
 
@@ -84,14 +68,15 @@ const ANSWER_LIMIT: u64 = 10_000;
 impl Store {
     /// Writes a session's row: a new one, or its new end and state.
     pub async fn put_session(&self, row: SessionRow, fence: &Fence) -> Result<(), StoreError> {
-        match self.fenced(fence).await? {
-            None => session_on(&self.write, row).await?,
-            Some(tx) => {
-                session_on(&tx, row).await?;
-                tx.commit().await?;
-            }
-        }
-        Ok(())
+        let changed = [
+            record_session::Column::EndedAt,
+            record_session::Column::State,
+        ];
+        let conflict = OnConflict::column(record_session::Column::Id)
+            .update_columns(changed)
+            .to_owned();
+        self.insert_fenced(row.into_active_model(), Some(conflict), fence)
+            .await
     }
 
     /// Sessions of a stream that overlap a period, oldest first.
@@ -156,15 +141,10 @@ impl Store {
 
     /// Records an uploaded slice; the same slice twice is one row.
     pub async fn put_slice(&self, row: SliceRow, fence: &Fence) -> Result<(), StoreError> {
-        let insert = record_slice::Entity::insert(row.into_active_model());
-        let put = match self.fenced(fence).await? {
-            None => insert.exec_without_returning(&self.write).await.map(drop),
-            Some(tx) => match insert.exec_without_returning(&tx).await {
-                Ok(_) => tx.commit().await,
-                Err(error) => Err(error),
-            },
-        };
-        match put.map_err(StoreError::from_insert) {
+        match self
+            .insert_fenced(row.into_active_model(), None, fence)
+            .await
+        {
             Err(StoreError::Duplicate) => Ok(()),
             other => other,
         }

@@ -17,12 +17,14 @@ use crate::clock;
 const AT_ONCE: i64 = 64;
 /// How long who gave a command waits for its answer.
 pub const PATIENCE: Duration = Duration::from_secs(3);
-/// Between two looks for the answer.
-const LOOK_AGAIN: Duration = Duration::from_millis(40);
+/// Between two looks for the answer, where nothing hurries them.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Milliseconds after which a command is forgotten.
 const FORGOTTEN_MS: i64 = 60_000;
 /// The channel of notifications.
 const CHANNEL: &str = "localyun";
+/// What is notified when a command has its answer: only who waits for one looks. Whatever else is notified lets nodes look for what is new.
+const ANSWERED: &str = "answered";
 /// Between two tries to listen.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -60,32 +62,27 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let began = clock::monotonic();
         let sql = format!(
-            "INSERT INTO command (incarnation, verb, args, state, result, at) VALUES ($1, $2, $3, 'new', '', {}) RETURNING id",
+            "INSERT INTO command (incarnation, verb, args, state, result, at) VALUES ($1, $2, $3, 'new', '', {}) \
+             RETURNING id, pg_notify('{CHANNEL}', '')",
             now_sql(DbBackend::Postgres)
         );
         let values = [incarnation.into(), verb.into(), args.into()];
         let row = self.write.query_one_raw(pg(&sql, values)).await?;
         let id: i64 = row.ok_or(StoreError::Interrupted)?.try_get("", "id")?;
-        self.hurry().await;
         while began.elapsed() < PATIENCE {
-            clock::machine_sleep(LOOK_AGAIN).await;
+            // From here on no notification is missed.
+            let mut answered = std::pin::pin!(self.answered.notified());
+            answered.as_mut().enable();
             let sql = "SELECT result FROM command WHERE id = $1 AND state = 'done'";
             if let Some(row) = self.write.query_one_raw(pg(sql, [id.into()])).await? {
                 return Ok(Some(row.try_get("", "result")?));
             }
+            let _ = clock::machine_timeout(LOOK_AGAIN, answered).await;
         }
         // Whoever has not begun by now does not begin any more.
         let sql = "DELETE FROM command WHERE id = $1 AND state = 'new'";
         self.write.execute_raw(pg(sql, [id.into()])).await?;
         Ok(None)
-    }
-
-    /// Lets the other nodes look at once. What fails is made up for by their polls.
-    pub async fn hurry(&self) {
-        let sql = format!("NOTIFY {CHANNEL}");
-        if let Err(error) = self.write.execute_unprepared(&sql).await {
-            tracing::debug!(%error, "the other nodes cannot be notified; they look by themselves");
-        }
     }
 
     /// Takes the commands that wait for this node.
@@ -101,9 +98,11 @@ impl Store {
 
     /// Says what came of a command.
     pub async fn answer_command(&self, id: i64, result: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE command SET state = 'done', result = $2 WHERE id = $1";
+        let sql = format!(
+            "UPDATE command SET state = 'done', result = $2 WHERE id = $1 RETURNING pg_notify('{CHANNEL}', '{ANSWERED}')"
+        );
         let values = [id.into(), result.into()];
-        self.write.execute_raw(pg(sql, values)).await?;
+        self.write.query_all_raw(pg(&sql, values)).await?;
         Ok(())
     }
 
@@ -196,16 +195,19 @@ impl Store {
         Ok(())
     }
 
-    /// Wakes `wake` whenever another node notifies, for ever; and once after each time that it could not listen.
-    pub async fn listen(url: String, wake: std::sync::Arc<Notify>) {
+    /// Wakes `wake` whenever another node notifies, for ever; and once after each time that it could not listen. Answers wake who waits for them.
+    pub async fn listen(self, url: String, wake: std::sync::Arc<Notify>) {
         loop {
             let listening = async {
                 let mut listener = PgListener::connect(&url).await?;
                 listener.listen(CHANNEL).await?;
                 wake.notify_one();
                 loop {
-                    listener.recv().await?;
-                    wake.notify_one();
+                    let told = listener.recv().await?;
+                    match told.payload() {
+                        ANSWERED => self.answered.notify_waiters(),
+                        _ => wake.notify_one(),
+                    }
                 }
             };
             let ended: Result<(), sea_orm::sqlx::Error> = listening.await;

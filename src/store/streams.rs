@@ -7,11 +7,17 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult};
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend,
+    DbErr, EntityName, EntityTrait, Iterable, QueryResult, QueryTrait, Statement, Value,
+};
 
 use super::lease::now_sql;
 use super::member::Member;
-use super::owned::{LONGER, given_away, is_nobodys, key_of, mirrors, pg, taken_of};
+use super::owned::{
+    LONGER, SOME_ARE_NOBODYS, given_away, is_nobodys, key_of, mirrors, pg, taken_of,
+};
 pub use super::owned::{Owned, Taken};
 use super::patience::Patient;
 use super::{Store, StoreError};
@@ -57,6 +63,19 @@ pub struct LiveRow {
     pub node: String,
     pub incarnation: String,
     pub published: Published,
+}
+
+/// Which live streams are asked for.
+#[derive(Debug, Clone)]
+pub enum LiveOf {
+    All,
+    /// Of a streaming domain, or pushed to an ingest domain.
+    Domain(String),
+    /// Of that name, of whatever domain.
+    Name {
+        app: String,
+        stream: String,
+    },
 }
 
 /// A node as all see it.
@@ -119,6 +138,30 @@ impl Fence {
 /// That of streams which are nobody's here.
 const NOBODY: i64 = -1;
 
+/// Takes the row's values from a select that finds the stream's row only where it is still claimed.
+fn insert_held<A: ActiveModelTrait>(mut row: A, claimed: &Claimed) -> InsertStatement {
+    let mut held = Query::select();
+    let mut columns = Vec::new();
+    for column in <A::Entity as EntityTrait>::Column::iter() {
+        if let ActiveValue::Set(value) | ActiveValue::Unchanged(value) = row.take(column) {
+            held.expr(column.save_as(Expr::val(value)));
+            columns.push(column);
+        }
+    }
+    held.from("live_stream")
+        .and_where(Expr::col("key_hash").eq(claimed.hash.as_str()))
+        .and_where(Expr::col("incarnation").eq(claimed.incarnation.as_ref()))
+        .and_where(Expr::col("epoch").eq(claimed.epoch))
+        .lock_shared();
+    let mut insert = Query::insert();
+    insert
+        .into_table(A::Entity::default().table_ref())
+        .columns(columns);
+    // As many values as columns, by the loop.
+    let _ = insert.select_from(held);
+    insert
+}
+
 impl Store {
     /// This process as a node; none where it is alone.
     #[must_use]
@@ -159,6 +202,31 @@ impl Store {
             return Err(StoreError::Fenced);
         }
         Ok(Some(tx))
+    }
+
+    /// Inserts a row while the fence holds, in one statement: the stream's row is locked while that lasts.
+    ///
+    /// # Errors
+    /// `Fenced`: it does not hold. `Duplicate`: the row is there, and `conflict` does not say what becomes of it.
+    pub(super) async fn insert_fenced<A: ActiveModelTrait>(
+        &self,
+        row: A,
+        conflict: Option<OnConflict>,
+        fence: &Fence,
+    ) -> Result<(), StoreError> {
+        let mut insert = match &fence.0 {
+            None => <A::Entity as EntityTrait>::insert(row).into_query(),
+            Some(claimed) => insert_held(row, claimed),
+        };
+        if let Some(conflict) = conflict {
+            insert.on_conflict(conflict);
+        }
+        let done = self.write.execute(&insert).await;
+        let done = done.map_err(StoreError::from_insert)?;
+        if fence.0.is_some() && done.rows_affected() == 0 {
+            return Err(StoreError::Fenced);
+        }
+        Ok(())
     }
 
     /// Takes the name of a stream where no node has it, in one statement.
@@ -282,7 +350,7 @@ impl Store {
         let incarnation = member.incarnation();
         let sql = format!(
             "UPDATE live_stream SET node = $1, incarnation = $2, epoch = nextval('live_stream_epoch'), state = 'open', mirror = {LONGER} \
-             WHERE EXISTS (SELECT 1 FROM node WHERE incarnation = $2 AND state = 'serving') AND key_hash IN ( \
+             WHERE EXISTS (SELECT 1 FROM node WHERE incarnation = $2 AND state = 'serving') AND {SOME_ARE_NOBODYS} AND key_hash IN ( \
                SELECT s.key_hash FROM live_stream s WHERE {} \
                ORDER BY s.key_hash LIMIT $3 FOR UPDATE SKIP LOCKED) \
              RETURNING domain, app, stream, epoch, mirror",
@@ -453,15 +521,30 @@ impl Store {
     }
 
     /// The streams that are live on other nodes, ordered by name.
-    pub async fn live_elsewhere(&self) -> Result<Vec<LiveRow>, StoreError> {
+    pub async fn live_elsewhere(&self, of: &LiveOf) -> Result<Vec<LiveRow>, StoreError> {
         let Some(member) = &self.member else {
             return Ok(Vec::new());
         };
-        let sql = "SELECT s.domain, s.app, s.stream, s.node, s.incarnation, s.ingest_domain, s.address, s.since, s.facts \
-                   FROM live_stream s JOIN node n ON n.incarnation = s.incarnation WHERE s.state = 'live' AND s.incarnation <> $1 \
-                   ORDER BY s.domain, s.app, s.stream";
-        let values = [member.incarnation().as_ref().into()];
-        let rows = self.read.query_all_raw(pg(sql, values)).await?;
+        let (which, named): (_, Vec<Value>) = match of {
+            LiveOf::All => ("", vec![]),
+            LiveOf::Domain(domain) => (
+                "AND (s.domain = $2 OR s.ingest_domain = $2)",
+                vec![domain.as_str().into()],
+            ),
+            LiveOf::Name { app, stream } => (
+                "AND s.app = $2 AND s.stream = $3",
+                vec![app.as_str().into(), stream.as_str().into()],
+            ),
+        };
+        let sql = format!(
+            "SELECT s.domain, s.app, s.stream, s.node, s.incarnation, s.ingest_domain, s.address, s.since, s.facts \
+             FROM live_stream s JOIN node n ON n.incarnation = s.incarnation WHERE s.state = 'live' AND s.incarnation <> $1 {which} \
+             ORDER BY s.domain, s.app, s.stream"
+        );
+        let mine: Value = member.incarnation().as_ref().into();
+        let values = std::iter::once(mine).chain(named);
+        let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        let rows = self.read.query_all_raw(asked).await?;
         let read = |row: &QueryResult| {
             Ok::<_, DbErr>(LiveRow {
                 key: key_of(row)?,
@@ -575,5 +658,33 @@ impl Store {
             .map(|row| row.try_get::<String>("", "mirror"))
             .transpose()?;
         Ok(text.is_some_and(|text| mirrors(&text).iter().any(|name| name == incarnation)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::IntoActiveModel;
+    use sea_orm::sea_query::PostgresQueryBuilder;
+
+    use super::*;
+    use crate::store::entity::document;
+
+    #[test]
+    fn a_fenced_row_comes_from_its_streams_row_and_locks_that() {
+        let claimed = Claimed {
+            hash: "h".to_owned(),
+            epoch: 7,
+            incarnation: "i".into(),
+        };
+        let row = document::Model {
+            kind: "k".to_owned(),
+            name: "n".to_owned(),
+            body: "b".to_owned(),
+        };
+        let insert = insert_held(row.into_active_model(), &claimed);
+        assert_eq!(
+            insert.to_string(PostgresQueryBuilder),
+            r#"INSERT INTO "document" ("kind", "name", "body") SELECT 'k', 'n', 'b' FROM "live_stream" WHERE "key_hash" = 'h' AND "incarnation" = 'i' AND "epoch" = 7 FOR SHARE"#
+        );
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::change::change_domain;
 use crate::actions::Context;
 use crate::error::ApiError;
+use crate::live::hub::LiveOf;
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -23,9 +24,8 @@ pub struct Answer {}
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = change_domain(ctx, &request.domain_name, |domain| domain.stopped = true).await?;
     let why = format!("the domain {domain} was stopped (StopLiveDomain)");
-    ctx.hub
-        .cut_everywhere(|live| live.is_of(&domain), &why)
-        .await?;
+    let of = LiveOf::Domain(domain.clone());
+    ctx.hub.cut_everywhere(&of, |_| true, &why).await?;
     ctx.hub.audiences.cut(&domain);
     Ok(Answer {})
 }

@@ -9,7 +9,7 @@ use super::target::Target;
 use crate::actions::Context;
 use crate::actions::arguments::instant;
 use crate::error::{ApiError, Code};
-use crate::live::hub::Live;
+use crate::live::hub::{Live, LiveOf};
 use crate::model::forbidden::{Forbidden, MOST_FORBIDDEN, usual_end};
 use crate::notes::{self, Note};
 use crate::phrases::Phrase;
@@ -118,10 +118,10 @@ fn put(view: &mut View<'_>, names: &[String], forbidden: &Forbidden) -> Result<(
 /// Ends whoever publishes the stream; false where nobody does.
 async fn cut(ctx: &Context, target: &Target, because: &str) -> Result<bool, ApiError> {
     let domains = target.domains();
-    let is_it = |live: &Live| {
-        domains.iter().any(|domain| live.is_of(domain))
-            && live.key.app == target.key.app
-            && live.key.stream == target.key.stream
+    let of = LiveOf::Name {
+        app: target.key.app.clone(),
+        stream: target.key.stream.clone(),
     };
-    Ok(ctx.hub.cut_everywhere(is_it, because).await? > 0)
+    let is_it = |live: &Live| domains.iter().any(|domain| live.is_of(domain));
+    Ok(ctx.hub.cut_everywhere(&of, is_it, because).await? > 0)
 }

@@ -7,6 +7,7 @@ use crate::clock::UnixMs;
 use crate::model::stream_key::StreamKey;
 use crate::services::Services;
 use crate::store::StoreError;
+use crate::store::streams::LiveOf;
 
 /// A publisher, wherever it is.
 #[derive(Debug, Clone)]
@@ -40,6 +41,14 @@ impl Live {
         }
     }
 
+    fn is_among(&self, of: &LiveOf) -> bool {
+        match of {
+            LiveOf::All => true,
+            LiveOf::Domain(domain) => self.is_of(domain),
+            LiveOf::Name { app, stream } => self.key.app == *app && self.key.stream == *stream,
+        }
+    }
+
     /// Whether it belongs to a streaming domain, or was pushed to an ingest domain.
     #[must_use]
     pub fn is_of(&self, domain: &str) -> bool {
@@ -48,16 +57,17 @@ impl Live {
 }
 
 impl Hub {
-    /// The publishers there are on all nodes, ordered by name.
+    /// The publishers that are asked for, on all nodes, ordered by name.
     ///
     /// # Errors
     /// The database does not answer, where there are several nodes.
-    pub async fn live(&self) -> Result<Vec<Live>, StoreError> {
+    pub async fn live(&self, of: &LiveOf) -> Result<Vec<Live>, StoreError> {
         let publishers = self.publishers();
-        let mut all: Vec<Live> = publishers.iter().map(Live::here).collect();
+        let here = publishers.iter().map(Live::here);
+        let mut all: Vec<Live> = here.filter(|live| live.is_among(of)).collect();
         let services: &Services = self.services();
         if services.store.member().is_some() {
-            let others = services.store.live_elsewhere().await?;
+            let others = services.store.live_elsewhere(of).await?;
             all.extend(others.into_iter().map(|row| Live {
                 key: row.key,
                 ingest_domain: row.published.ingest_domain,
@@ -79,23 +89,22 @@ impl Hub {
     /// # Errors
     /// As for [`Hub::live`].
     pub async fn live_of(&self, domain: &str) -> Result<Vec<Live>, StoreError> {
-        let mut all = self.live().await?;
-        all.retain(|live| live.is_of(domain));
-        Ok(all)
+        self.live(&LiveOf::Domain(domain.to_owned())).await
     }
 
-    /// Ends publishers on whatever nodes; how many there were. A node that does not answer cuts when it does.
+    /// Ends those of the publishers asked for that it shall be, on whatever nodes; how many there were. A node that does not answer cuts when it does.
     ///
     /// # Errors
     /// As for [`Hub::live`].
     pub async fn cut_everywhere(
         &self,
+        of: &LiveOf,
         is_it: impl Fn(&Live) -> bool,
         because: &str,
     ) -> Result<usize, StoreError> {
         let mut count = 0;
         let mut orders = Vec::new();
-        for live in self.live().await?.into_iter().filter(is_it) {
+        for live in self.live(of).await?.into_iter().filter(is_it) {
             match &live.elsewhere {
                 None => {
                     if let Some(publisher) = self.find(&live.key) {
