@@ -3,13 +3,14 @@
     CLUSTER_TESTS=tests/cluster/figures.py tests/cluster/run
 
 Sizes by the environment: FIGURES (which: kills,restarts,partitions,cost), STREAMS, KILLS, RESTARTS, SECONDS (of each part of the cost: two slices at
-least). The cost wants the bench's load maker and a clip, as tests/bench/run leaves them in target/bench; PUSH and CLIP name others.
+least), ROUNDS (of the cost). The cost wants the bench's load maker and a clip, as tests/bench/run leaves them in target/bench; PUSH and CLIP name others.
 """
 
 import json
 import os
 import random
 import re
+import shutil
 import statistics
 import subprocess
 import threading
@@ -32,6 +33,7 @@ STREAMS = int(os.environ.get("STREAMS", "10"))
 KILLS = int(os.environ.get("KILLS", "5"))
 RESTARTS = int(os.environ.get("RESTARTS", "3"))
 SECONDS = float(os.environ.get("SECONDS", "30"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 WANTED = os.environ.get("FIGURES", "kills,restarts,partitions,cost").split(",")
 OUT = PROJECT / "target" / "cluster-figures.json"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -316,35 +318,48 @@ PUSH, CLIP = (Path(os.environ.get(name, BENCH / usual)) for name, usual in (("PU
 WAYS = ("alone", "mirror off", "mirror 1s")
 
 
+def cost_of(way: str, slices: int, cluster: Nodes) -> dict:
+    """What one server costs without and with all streams, and what a stream-second more."""
+    if way == "alone":
+        server = Server(
+            "--oss-endpoint", cluster.store.oss, "--oss-access-key", "testid:testsecret", data_dir=cluster.folder / "alone",
+            environment={"LOCALYUN_DATABASE_URL": cluster.database},
+        )  # fmt: skip
+        cluster.servers["a"] = server
+    else:
+        server = cluster.start("a")
+    cluster.rule("a", {"Format": "m3u8", "SliceDuration": slices})
+    time.sleep(3)
+    idle = measure(cluster, [server], 0)
+    command = [PUSH, server.rtmp_host, server.rtmp_port, "live", "c", f"?vhost={cluster.domain}", STREAMS, SECONDS + 12, CLIP, 1, 4096]
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as push:
+        time.sleep(7)
+        busy = measure(cluster, [server], STREAMS)
+        told = json.loads(push.communicate(timeout=SECONDS + 60)[0])
+    names = ["engine_ms", "postgres_ms", "wal_bytes", "store_ms", "store_changes"]
+    each = {f"{name}_a_stream_s": (busy[f"{name}_s"] - idle[f"{name}_s"]) / STREAMS for name in names}
+    return {f"idle_{name}": value for name, value in idle.items()} | busy | each | {"latest_frame_ms": told["late_ms"]}
+
+
 @pytest.mark.parametrize("slices", [30, 5])
-def test_cost(nodes, slices):
-    """One server under all streams: alone on the same database and store, as a node without a mirror, as a node with one; then each without a stream."""
+def test_cost(receiver, tmp_path, slices):
+    """One server under all streams: alone on the same database and store, as a node without a mirror, as a node with one. In each round another one is
+    the first, and the files of each are gone before the next: what is measured late pays for what fills the memory."""
     wanted("cost")
-    table: dict = {"clip_kbit_s": round(CLIP.stat().st_size * 8 / duration(CLIP) / 1000), "seconds": SECONDS, "slices_s": slices}
-    for way in WAYS:
-        cluster = nodes(0, mirror="1s" if way == "mirror 1s" else "off", lease="6s")
-        if way == "alone":
-            server = Server(
-                "--oss-endpoint", cluster.store.oss, "--oss-access-key", "testid:testsecret", data_dir=cluster.folder / f"alone-{slices}",
-                environment={"LOCALYUN_DATABASE_URL": cluster.database},
-            )  # fmt: skip
-            cluster.servers["a"] = server
-        else:
-            server = cluster.start("a")
-        cluster.rule("a", {"Format": "m3u8", "SliceDuration": slices})
-        time.sleep(3)
-        idle = measure(cluster, [server], 0)
-        command = [PUSH, server.rtmp_host, server.rtmp_port, "live", "c", f"?vhost={cluster.domain}", STREAMS, SECONDS + 12, CLIP, 1, 4096]
-        with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as push:
-            time.sleep(7)
-            busy = measure(cluster, [server], STREAMS)
-            told = json.loads(push.communicate(timeout=SECONDS + 60)[0])
-        table[way] = {"without streams": idle, "with": busy, "latest_frame_ms": told["late_ms"]}
-        cluster.servers.pop("a").stop()
-    alone = table["alone"]["with"]["engine_ms_s"]
-    for way in WAYS:
-        idle, busy = table[way]["without streams"], table[way]["with"]
-        each = {f"{of}_{unit}_a_stream_s": (busy[f"{of}_{unit}_s"] - idle[f"{of}_{unit}_s"]) / STREAMS for of, unit in [("engine", "ms"), ("postgres", "ms"), ("wal", "bytes"), ("store", "ms"), ("store", "changes")]}
-        table[f"{way}: a stream-second more"] = {name: round(value, 4) for name, value in each.items()}
-        table[f"{way}: engine to alone"] = round(busy["engine_ms_s"] / alone, 3)
+    rounds: dict[str, list[dict]] = {way: [] for way in WAYS}
+    for number in range(ROUNDS):
+        first = number % len(WAYS)
+        for way in WAYS[first:] + WAYS[:first]:
+            cluster = Nodes(receiver, tmp_path, mirror="1s" if way == "mirror 1s" else "off", lease="6s")
+            try:
+                rounds[way].append(cost_of(way, slices, cluster))
+            finally:
+                cluster.close()
+                shutil.rmtree(cluster.folder)
+                os.sync()
+    table: dict = {"clip_kbit_s": round(CLIP.stat().st_size * 8 / duration(CLIP) / 1000), "seconds": SECONDS, "slices_s": slices, "rounds": ROUNDS}
+    for way, measured in rounds.items():
+        table[way] = {name: round(statistics.median(one[name] for one in measured), 4) for name in measured[0]}
+        ratios = [one["engine_ms_s"] / alone["engine_ms_s"] for one, alone in zip(measured, rounds["alone"], strict=True)]
+        table[f"{way}: engine to alone"] = [round(ratio, 3) for ratio in ratios]
     report(f"cost, slices of {slices} s, {table['clip_kbit_s']} kbit/s", table)
