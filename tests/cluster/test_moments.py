@@ -15,8 +15,8 @@ SLICES = [{"Format": "m3u8", "SliceDuration": 5}, {"Format": "flv"}]
 
 
 class Trap(Proxy):
-    """A way to the database on which nothing gets through any more from a chosen moment on: when a statement is asked for the first time, or when the
-    transaction that it was in is committed and the answer is on its way."""
+    """A way to the database on which nothing gets through any more from a chosen moment on: when a statement is asked for the first time, or when it,
+    or the transaction that it was in, is committed and the answer is on its way."""
 
     def __init__(self, cluster: Nodes, statement: str, committed: bool):
         at = urlsplit(cluster.database)
@@ -33,7 +33,9 @@ class Trap(Proxy):
                     self.asking.add(pair)
                     if not self.committed:
                         self._spring()
-                if flows is self.back and self.committed and pair in self.asking and b"COMMIT\0" in data:
+                # ReadyForQuery outside of a transaction, behind what was done (PostgreSQL: Message Formats).
+                is_done = b"Z\0\0\0\5I" in data and (b"COMMIT\0" in data or b"INSERT 0 1\0" in data)
+                if flows is self.back and self.committed and pair in self.asking and is_done:
                     self._spring()
                 flows.wait()
                 sink.sendall(data)
