@@ -122,7 +122,7 @@ impl Worker {
             if self.is_fenced {
                 return busy;
             }
-            let done = match self.run(effect).await {
+            let done = match self.run_while_owned(effect).await {
                 // Its spool may have been put aside meanwhile: what fails then is nobody's trouble.
                 Err(_) if !self.services.store.may_hold(&self.fence) => Err(Trouble::Fenced),
                 done => done,
@@ -169,6 +169,16 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// A node that does not know whether the stream is still its own puts nothing into the bucket: another one may go on with the recording, and a
+    /// file of this one's, which ends elsewhere and is called otherwise, would lie there without a row.
+    async fn run_while_owned(&mut self, effect: &Effect) -> Result<(), Trouble> {
+        if !self.services.store.is_member_now() {
+            let why = "the lease on the database could not be renewed yet";
+            return Err(Trouble::Passing(why.to_owned()));
+        }
+        self.run(effect).await
     }
 
     async fn lose(&self, effect: &Effect, why: &str) {

@@ -169,6 +169,12 @@ impl Store {
         self.member.as_ref()
     }
 
+    /// Whether this node's lease is known to last; a single process has no need of one.
+    #[must_use]
+    pub fn is_member_now(&self) -> bool {
+        self.member.as_ref().is_none_or(|member| member.holds())
+    }
+
     /// What has to hold for the commits of a stream's work, as things are now.
     #[must_use]
     pub fn fence(&self, hash: &str) -> Fence {
