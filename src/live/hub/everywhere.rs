@@ -92,7 +92,7 @@ impl Hub {
         self.live(&LiveOf::Domain(domain.to_owned())).await
     }
 
-    /// Ends those of the publishers asked for that it shall be, on whatever nodes; how many there were. A node that does not answer cuts when it does.
+    /// Ends the publishers of `of` for which `is_it` says so, on whatever nodes; how many there were. A node that does not answer cuts when it does.
     ///
     /// # Errors
     /// As for [`Hub::live`].
