@@ -421,21 +421,23 @@ async fn take_up(
             place.clone_from(&folder);
         }
     }
-    let stage = if story.ended {
+    let opening = Arc::new(story.opening.clone());
+    let stands = |stage| Effect::Session {
+        opening: opening.clone(),
+        ended_at: wall_end,
+        stage,
+    };
+    // Its row says that it has ended when all of it is made, and not before: another node takes that word for it, and fetches nothing of such a
+    // session.
+    effects.insert(0, stands(Stage::Paused));
+    let state = if story.ended {
         Stage::Ended
     } else {
         Stage::Paused
     };
-    effects.insert(
-        0,
-        Effect::Session {
-            opening: Arc::new(story.opening.clone()),
-            ended_at: wall_end,
-            stage,
-        },
-    );
-    tracing::info!(stream.key = %story.opening.key, session = story.opening.session, state = stage.state().as_str(), "recording taken up after a restart");
+    tracing::info!(stream.key = %story.opening.key, session = story.opening.session, state = state.state().as_str(), "recording taken up after a restart");
     if story.ended {
+        effects.push(stands(Stage::Ended));
         effects.push(Effect::Forget { folder });
         recorder.replay(effects, story.segmenter.next_sequence());
         return Ok(true);

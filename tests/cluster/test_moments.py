@@ -140,3 +140,31 @@ def test_killed_between_the_upload_of_a_file_and_its_row(nodes, way):
     finally:
         trap.appear()
         trap.close()
+
+
+def test_killed_twice_before_the_file_of_a_recording_that_has_ended_is_there(nodes):
+    """The first heir makes the file of what has ended, and dies before its row: the second one makes it all the same."""
+    cluster = nodes(0, lease="6s")
+    traps = {name: Trap(cluster, 'INSERT INTO "record_file"', committed=False) for name in ("b", "c")}
+    try:
+        for name, trap in traps.items():
+            behind(cluster, name, trap)
+        cluster.rule("b", "flv", {"Format": "mp4"})
+        live = cluster.live("s1", "c")
+        live.push(3)
+        live.publishers[-1].drop()
+        assert traps["c"].sprung.wait(40), "no row of a file was asked for"
+        cluster.kill("c")
+        assert traps["b"].sprung.wait(40), "nobody went on with the files"
+        assert cluster.sql("SELECT state FROM record_session WHERE state = 'ended'") == [], "it has ended, and its files are not there"
+        cluster.kill("b")
+        cluster.start("a")
+        for suffix in (".flv", ".mp4"):
+            (key,) = cluster.wait_files(1, suffix=suffix)
+            assert cluster.pictures(key) == live.sent(0, cluster.folder)
+        wait_for(lambda: cluster.sql("SELECT DISTINCT state FROM record_session") == ["ended"], 20, "the end of the recording")
+        cluster.check_rows_and_objects()
+    finally:
+        for trap in traps.values():
+            trap.appear()
+            trap.close()
