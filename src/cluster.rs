@@ -689,6 +689,8 @@ impl Cluster {
         match self.store().hand_over_all(&self.member).await {
             Ok(streams) => {
                 tracing::info!(streams, "the other nodes go on with what was recorded here");
+                // What goes from this disk from here on is not finished: its copy is the heirs'.
+                mirror.retire();
                 for recorder in app.hub.all_recorders() {
                     // All of it is in the mirror.
                     let Some(session) = recorder.part() else {

@@ -3,7 +3,7 @@
 //! `MAGIC | u32 length of the index | index (JSON) | the ranges' bytes, one behind the other`, little-endian. Each range has its own
 //! checksum: what a store damaged is left out, and the rest of the object still counts.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 /// What every object begins with.
@@ -41,23 +41,31 @@ const ROOM: usize = 160;
 /// blank, as JSON may be behind its end.
 pub struct Batch {
     parts: Vec<Part>,
-    object: Vec<u8>,
-    /// Where the bytes of the ranges begin.
+    /// As long as the longest object that was ever made in it: memory that is fresh from the system, and blank, costs as much as what is read to it.
+    object: BytesMut,
+    /// Where the bytes of the ranges begin, and where they end so far.
     begins: usize,
+    end: usize,
 }
 
 impl Batch {
-    /// With room for so many ranges of names of so many bytes together, and for so many bytes of them.
+    /// With room for so many ranges of names of so many bytes together, and for so many bytes of them, in the memory of an earlier object.
     #[must_use]
-    pub fn new(ranges: usize, names: usize, data: usize) -> Self {
+    pub fn new(ranges: usize, names: usize, data: usize, mut object: BytesMut) -> Self {
         let begins = MAGIC.len() + 4 + 2 + ranges * ROOM + names;
-        let mut object = Vec::with_capacity(begins + data);
-        object.extend_from_slice(MAGIC);
-        object.resize(begins, b' ');
+        object.reserve((begins + data).saturating_sub(object.len()));
+        lengthen(&mut object, begins);
+        let (magic, blank) = object.split_at_mut(MAGIC.len());
+        magic.copy_from_slice(MAGIC);
+        blank
+            .iter_mut()
+            .take(begins - MAGIC.len())
+            .for_each(|it| *it = b' ');
         Self {
             parts: Vec::with_capacity(ranges),
             object,
             begins,
+            end: begins,
         }
     }
 
@@ -73,13 +81,10 @@ impl Batch {
         length: usize,
         read: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let from = self.object.len();
-        self.object.resize(from + length, 0);
-        let room = self.object.get_mut(from..).unwrap_or_default();
-        if let Err(error) = read(room) {
-            self.object.truncate(from);
-            return Err(error);
-        }
+        let to = self.end + length;
+        lengthen(&mut self.object, to);
+        let room = self.object.get_mut(self.end..to).unwrap_or_default();
+        read(room)?;
         self.parts.push(Part {
             session: session.to_owned(),
             owner: owner.to_owned(),
@@ -88,6 +93,7 @@ impl Batch {
             length: length as u64,
             crc32: crc32fast::hash(room),
         });
+        self.end = to;
         Ok(())
     }
 
@@ -101,21 +107,28 @@ impl Batch {
     /// # Errors
     /// The index cannot be written, which does not happen.
     pub fn finish(mut self) -> Result<Bytes, BatchError> {
+        self.object.truncate(self.end);
         let index = serde_json::to_vec(&self.parts)?;
         let at = MAGIC.len() + 4;
         if at + index.len() > self.begins {
             // Names that take more than their bytes, which none of ours do.
-            let more = at + index.len() - self.begins;
-            let blanks = std::iter::repeat_n(b' ', more);
-            self.object.splice(self.begins..self.begins, blanks);
-            self.begins += more;
+            let ranges = self.object.split_off(self.begins);
+            self.begins = at + index.len();
+            self.object.resize(self.begins, b' ');
+            self.object.extend_from_slice(&ranges);
         }
         let length = u32::try_from(self.begins - at).unwrap_or(u32::MAX);
         let head = length.to_le_bytes().into_iter().chain(index);
         for (place, byte) in self.object.iter_mut().skip(MAGIC.len()).zip(head) {
             *place = byte;
         }
-        Ok(self.object.into())
+        Ok(self.object.freeze())
+    }
+}
+
+fn lengthen(object: &mut BytesMut, to: usize) {
+    if object.len() < to {
+        object.resize(to, 0);
     }
 }
 
@@ -202,9 +215,9 @@ mod tests {
 
     use super::*;
 
-    /// With room for less than there will be, or more.
+    /// With room for less than there will be, or more, in memory that has something else in it.
     fn batch<'a>(parts: impl IntoIterator<Item = (&'a str, (u32, u64), &'a [u8])>) -> Bytes {
-        let mut batch = Batch::new(1, 1, 3);
+        let mut batch = Batch::new(1, 1, 3, BytesMut::from(&[b'x'; 400][..]));
         for (owner, at, bytes) in parts {
             let read = |room: &mut [u8]| {
                 room.copy_from_slice(bytes);

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,6 +55,10 @@ pub struct Mirror {
     number: AtomicU64,
     /// One flush at a time.
     turn: tokio::sync::Mutex<()>,
+    /// Nothing is let go any more.
+    retired: AtomicBool,
+    /// The memory of the last object, while there are objects.
+    spare: Mutex<BytesMut>,
 }
 
 /// What the disk's threads tell.
@@ -92,6 +96,8 @@ impl Mirror {
             noted,
             number: AtomicU64::new(0),
             turn: tokio::sync::Mutex::default(),
+            retired: AtomicBool::new(false),
+            spare: Mutex::default(),
         }
     }
 
@@ -112,6 +118,27 @@ impl Mirror {
     /// Forgets everything: this node was declared dead, and what is in the store is its heirs'.
     pub fn forget(&self) {
         *self.noted.ledger() = Ledger::default();
+    }
+
+    /// Lets nothing go from here on: other nodes go on with what is in the store, and that something is gone from this disk says nothing of them.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    fn take_spare(&self) -> BytesMut {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *spare)
+    }
+
+    /// Keeps the memory of an object that is in the store, if nobody else has it any more.
+    fn keep_spare(&self, object: Bytes) {
+        if let Ok(object) = object.try_into_mut() {
+            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = object;
+        }
     }
 
     /// Notes all that lies in a session's folder, to be put anew.
@@ -146,9 +173,12 @@ impl Mirror {
         let mut put = 0;
         loop {
             let Some(portion) = self.noted.ledger().take(OBJECT) else {
+                if put == 0 {
+                    drop(self.take_spare());
+                }
                 return Ok(put);
             };
-            let (read, ranges) = read_back(portion.ranges.clone()).await;
+            let (read, ranges) = read_back(portion.ranges.clone(), self.take_spare()).await;
             for place in read.missing {
                 self.noted.ledger().gone(&place);
             }
@@ -163,7 +193,10 @@ impl Mirror {
             let number = self.number.fetch_add(1, Ordering::Relaxed);
             let size = object.len() as u64;
             let name = key(incarnation, number);
-            match self.objects.put_own(&self.bucket, &name, object).await {
+            let sent = object.clone();
+            let done = self.objects.put_own(&self.bucket, &name, sent).await;
+            self.keep_spare(object);
+            match done {
                 Ok(()) => {
                     self.noted
                         .ledger()
@@ -180,6 +213,9 @@ impl Mirror {
 
     /// Lets go what is needed no more: of segments that are gone, and of those that lie long and are put as a whole.
     pub async fn sweep(&self, incarnation: &str) -> Result<(), String> {
+        if self.is_retired() {
+            return Ok(());
+        }
         let places = self.noted.ledger().places();
         let gone = tokio::task::spawn_blocking(move || {
             let is_gone =
@@ -195,6 +231,9 @@ impl Mirror {
         }
         let removable = self.noted.ledger().removable();
         for number in removable {
+            if self.is_retired() {
+                return Ok(());
+            }
             let name = key(incarnation, number);
             if let Err(error) = self.objects.delete_own(&self.bucket, &name).await {
                 tracing::debug!(%error, name, "an object of the mirror stays until this node's end");
@@ -212,7 +251,7 @@ impl Mirror {
             from: 0,
             to: length,
         };
-        let (read, ranges) = read_back(vec![all]).await;
+        let (read, ranges) = read_back(vec![all], BytesMut::new()).await;
         let Some(range) = ranges.first().filter(|range| range.to == length) else {
             return Ok(());
         };
@@ -429,7 +468,7 @@ struct Read {
 }
 
 /// Reads ranges from the spool; those that were read come back.
-async fn read_back(ranges: Vec<Range>) -> (Read, Vec<Range>) {
+async fn read_back(ranges: Vec<Range>, memory: BytesMut) -> (Read, Vec<Range>) {
     let reading = tokio::task::spawn_blocking(move || {
         let names = ranges.iter().map(|range| {
             session_of(&range.place.folder).map_or(0, str::len) + range.place.owner.len()
@@ -437,7 +476,7 @@ async fn read_back(ranges: Vec<Range>) -> (Read, Vec<Range>) {
         let data: u64 = ranges.iter().map(|range| range.to - range.from).sum();
         let data = usize::try_from(data).unwrap_or(0);
         let mut read = Read {
-            batch: Batch::new(ranges.len(), names.sum(), data),
+            batch: Batch::new(ranges.len(), names.sum(), data, memory),
             missing: Vec::new(),
         };
         let mut done = Vec::new();
@@ -456,7 +495,7 @@ async fn read_back(ranges: Vec<Range>) -> (Read, Vec<Range>) {
     });
     reading.await.unwrap_or_else(|_| {
         let nothing = Read {
-            batch: Batch::new(0, 0, 0),
+            batch: Batch::new(0, 0, 0, BytesMut::new()),
             missing: Vec::new(),
         };
         (nothing, Vec::new())
@@ -480,6 +519,37 @@ fn read_range(batch: &mut Batch, range: &Range) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objects::Store;
+    use crate::objects::folder::FolderStore;
+
+    #[tokio::test]
+    async fn who_has_left_lets_nothing_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(folder.path().join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let noted = Arc::new(Noted::default());
+        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let place = SpoolSegment {
+            folder: folder.path().join("gone"),
+            segment: 0,
+            owner: "o".to_owned(),
+        };
+        let note = || {
+            let range = Range {
+                place: place.clone(),
+                from: 0,
+                to: 5,
+            };
+            noted.ledger().stored(0, vec![range], clock::monotonic());
+        };
+        note();
+        mirror.sweep("i").await.unwrap();
+        assert!(noted.ledger().places().is_empty());
+        note();
+        mirror.retire();
+        mirror.sweep("i").await.unwrap();
+        assert!(noted.ledger().places().contains(&place));
+    }
 
     #[tokio::test]
     async fn what_is_gone_from_the_disk_is_not_missed() {
@@ -496,7 +566,7 @@ mod tests {
             from,
             to,
         };
-        let (read, done) = read_back(vec![range(0, 2, 5), range(1, 0, 4)]).await;
+        let (read, done) = read_back(vec![range(0, 2, 5), range(1, 0, 4)], BytesMut::new()).await;
         assert_eq!((done.len(), read.missing.len()), (1, 1));
         let object = read.batch.finish().unwrap();
         let placed = batch::index(&object).unwrap();
