@@ -13,6 +13,7 @@ mod takeover;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -46,8 +47,6 @@ const LINGER: Duration = Duration::from_secs(5);
 const ENTER_AGAIN: Duration = Duration::from_millis(100);
 /// How long beyond a lease a push waits for its name.
 const ENTER_PATIENCE: Duration = Duration::from_secs(4);
-/// A push that was let in is registered within this time.
-const COMING: Duration = Duration::from_secs(3);
 /// Milliseconds after which a callback that nobody's stream stands for is sent by whoever has the job.
 const OWNERLESS_MS: i64 = 3_000;
 /// For what publishers have sent when a node stops.
@@ -59,13 +58,41 @@ const ASKED: Duration = Duration::from_millis(500);
 /// For what is under way when a node stops.
 const LAST_WORK: Duration = Duration::from_millis(1_500);
 /// Turns at streams: two streams seldom share one.
-const TURNS: usize = 64;
+const TURNS: usize = 1_024;
 
 /// A session that another node goes on with; what it left here goes when that node has all of it.
 struct Handed {
     hash: String,
     incarnation: Arc<str>,
     folder: PathBuf,
+}
+
+/// What a try to let a push in came to.
+enum Tried {
+    In,
+    Others(Owner),
+    Again,
+}
+
+/// The database is asked to make streams this node's. Where no answer comes it may have done so all the same.
+struct Asked<'a>(Option<&'a AtomicBool>);
+
+impl<'a> Asked<'a> {
+    fn of(unsure: &'a AtomicBool) -> Self {
+        Self(Some(unsure))
+    }
+
+    fn is_answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(unsure) = self.0 {
+            unsure.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// What the others were told of a publisher.
@@ -89,10 +116,12 @@ pub struct Cluster {
     told: Mutex<HashMap<String, Told>>,
     /// Since when nothing is done with a stream.
     idle: Mutex<HashMap<String, Instant>>,
-    /// Pushes that were let in and whose publishers are not registered yet, or are.
-    entered: Mutex<HashMap<String, Instant>>,
+    /// How many pushes of a stream were let in whose publishers are not registered yet.
+    coming: Mutex<HashMap<String, usize>>,
     /// Pushes that ended, or came to nothing, since the last look.
     over: Mutex<HashSet<String>>,
+    /// The database may have made streams this node's without its knowing: an answer was lost.
+    unsure: AtomicBool,
     /// Callbacks of nobody's streams that were handed to the sender.
     sent: Mutex<HashSet<i64>>,
     peers: Peers,
@@ -134,7 +163,8 @@ impl Cluster {
             handed: Mutex::default(),
             told: Mutex::default(),
             idle: Mutex::default(),
-            entered: Mutex::default(),
+            coming: Mutex::default(),
+            unsure: AtomicBool::new(false),
             over: Mutex::default(),
             sent: Mutex::default(),
             peers,
@@ -286,20 +316,13 @@ impl Cluster {
     /// Tells the others who publishes here. A publisher of a stream that is another node's by now is cut.
     async fn tell_publishers(&self) -> Result<(), crate::store::StoreError> {
         let mut over = std::mem::take(&mut *locked(&self.over));
-        locked(&self.entered).retain(|hash, at| {
-            let is_coming = at.elapsed() < COMING;
-            if !is_coming {
-                over.insert(hash.clone());
-            }
-            is_coming
-        });
         let publishers = self.app.hub.publishers();
         let mut here: BTreeMap<String, Arc<Publisher>> = BTreeMap::new();
         for publisher in publishers {
             let hash = publisher.key.hash();
             if self.member.find_owned(&hash).is_some() {
                 here.insert(hash, publisher);
-            } else if locked(&self.lived).as_ref() == self.member.incarnation().as_ref() {
+            } else if self.is_itself() {
                 let why = "another node has the stream by now";
                 self.app.hub.cut(&publisher, why);
             }
@@ -319,7 +342,7 @@ impl Cluster {
             locked(&self.told).insert(hash.clone(), told);
         }
         over.extend(locked(&self.told).keys().cloned());
-        over.retain(|hash| !here.contains_key(hash) && !locked(&self.entered).contains_key(hash));
+        over.retain(|hash| !here.contains_key(hash) && !self.is_coming(hash));
         let mut over = over.into_iter();
         while let Some(hash) = over.next() {
             if let Some(owned) = self.member.find_owned(&hash) {
@@ -345,6 +368,7 @@ impl Cluster {
         for publisher in hub.publishers() {
             busy.insert(publisher.key.hash());
         }
+        busy.extend(locked(&self.coming).keys().cloned());
         for recorder in hub.all_recorders() {
             let hash = recorder.key.hash();
             if !recorder.is_idle() {
@@ -369,6 +393,9 @@ impl Cluster {
         };
         for (hash, it) in over {
             let _turn = self.turn_of(&hash).lock().await;
+            if self.is_coming(&hash) {
+                continue;
+            }
             if let Some(key) = keys.get(&hash) {
                 if hub.find(key).is_some() {
                     continue;
@@ -486,7 +513,6 @@ impl Cluster {
         }
         locked(&self.handed).clear();
         locked(&self.told).clear();
-        locked(&self.entered).clear();
         self.take_clock_back().await;
         *locked(&self.lived) = self.member.incarnation();
     }
@@ -496,12 +522,6 @@ impl Cluster {
     async fn let_in(&self, push: &Arriving) -> Result<(), PublishError> {
         let began = clock::monotonic();
         let (key, hash) = (&push.key, push.key.hash());
-        let here = self.member.find_owned(&hash);
-        if here.is_some_and(|owned| owned.is_ready) && self.app.hub.find(key).is_some() {
-            // Whoever publishes it here gives way, or does not.
-            self.store().refresh().await?;
-            return Ok(());
-        }
         let patience = self.member.lease() + ENTER_PATIENCE;
         let published = Published {
             ingest_domain: push.ingest_domain.clone(),
@@ -510,40 +530,14 @@ impl Cluster {
             facts: "{}".to_owned(),
         };
         loop {
-            let is_itself = *locked(&self.lived) == self.member.incarnation();
-            let entry = if is_itself {
-                let _turn = self.turn_of(&hash).lock().await;
-                Some(
-                    self.store()
-                        .enter_stream(&self.member, key, &published)
-                        .await?,
-                )
-            } else {
-                None
-            };
-            match entry {
-                Some(Entry::Mine {
-                    owned,
-                    taken,
-                    rules_version,
-                }) => {
-                    self.store().refresh_to(rules_version).await?;
-                    locked(&self.entered).insert(hash.clone(), clock::monotonic());
-                    if !owned.is_ready {
-                        self.bring(vec![taken]).await.map_err(|why| {
-                            PublishError::Elsewhere(format!(
-                                "what another node recorded of the stream cannot be fetched: {why}"
-                            ))
-                        })?;
-                    }
-                    return Ok(());
-                }
-                Some(Entry::Others(owner)) if !owner.is_silent && !owner.is_draining => {
+            match self.try_in(key, &hash, &published).await? {
+                Tried::In => return Ok(()),
+                Tried::Others(owner) if !owner.is_silent && !owner.is_draining => {
                     if self.is_held(&owner, key).await? {
                         return Err(PublishError::AlreadyPublished);
                     }
                 }
-                _ => clock::machine_sleep(ENTER_AGAIN).await,
+                Tried::Others(_) | Tried::Again => clock::machine_sleep(ENTER_AGAIN).await,
             }
             if began.elapsed() >= patience {
                 return Err(PublishError::Elsewhere(
@@ -551,6 +545,72 @@ impl Cluster {
                 ));
             }
         }
+    }
+
+    /// Takes a stream's name where it is free, and brings here what others recorded of it. All of that is one turn: were the name given away and
+    /// taken anew in the middle of it, somebody would publish what is not here yet, and be recorded into what is about to be fetched over it.
+    async fn try_in(
+        &self,
+        key: &StreamKey,
+        hash: &str,
+        published: &Published,
+    ) -> Result<Tried, PublishError> {
+        let _turn = self.turn_of(hash).lock().await;
+        if !self.is_itself() {
+            return Ok(Tried::Again);
+        }
+        let here = self.member.find_owned(hash);
+        if here.is_some_and(|owned| owned.is_ready) && self.app.hub.find(key).is_some() {
+            // Whoever publishes it here gives way, or does not.
+            self.store().refresh().await?;
+            self.comes(hash);
+            return Ok(Tried::In);
+        }
+        let asked = Asked::of(&self.unsure);
+        let entry = self
+            .store()
+            .enter_stream(&self.member, key, published)
+            .await?;
+        asked.is_answered();
+        let (owned, taken, rules_version) = match entry {
+            Entry::Others(owner) => return Ok(Tried::Others(owner)),
+            Entry::Mine {
+                owned,
+                taken,
+                rules_version,
+            } => (owned, taken, rules_version),
+        };
+        // Until it is published the others need not see it.
+        locked(&self.over).insert(hash.to_owned());
+        self.store().refresh_to(rules_version).await?;
+        if !owned.is_ready {
+            self.bring_in_turn(vec![taken]).await.map_err(|why| {
+                PublishError::Elsewhere(format!(
+                    "what another node recorded of the stream cannot be fetched: {why}"
+                ))
+            })?;
+        }
+        let now = self.member.find_owned(hash);
+        if !now.is_some_and(|now| now.is_ready && now.epoch == owned.epoch) {
+            // Declared dead while it fetched.
+            return Ok(Tried::Again);
+        }
+        self.comes(hash);
+        Ok(Tried::In)
+    }
+
+    /// Whether what lives here is this incarnation's: a node that was declared dead forgets first what it had.
+    fn is_itself(&self) -> bool {
+        *locked(&self.lived) == self.member.incarnation()
+    }
+
+    /// A push is let in.
+    fn comes(&self, hash: &str) {
+        *locked(&self.coming).entry(hash.to_owned()).or_default() += 1;
+    }
+
+    fn is_coming(&self, hash: &str) -> bool {
+        locked(&self.coming).contains_key(hash)
     }
 
     /// Asks a stream's owner to give it away. True: somebody publishes it there.
@@ -572,11 +632,7 @@ impl Cluster {
         let Some(owned) = self.member.find_owned(&hash) else {
             return true;
         };
-        let is_coming = locked(&self.entered)
-            .get(&hash)
-            .is_some_and(|at| at.elapsed() < COMING)
-            && self.app.hub.find(key).is_none();
-        if is_coming {
+        if self.is_coming(&hash) && self.app.hub.find(key).is_none() {
             return false;
         }
         if !owned.is_ready {
@@ -761,10 +817,21 @@ impl Entrance for Cluster {
         Box::pin(self.let_in(push))
     }
 
-    fn left(&self, key: &StreamKey) {
+    fn settled(&self, key: &StreamKey) {
         let hash = key.hash();
-        locked(&self.entered).remove(&hash);
+        let mut coming = locked(&self.coming);
+        if let Some(count) = coming.get_mut(&hash) {
+            *count -= 1;
+            if *count == 0 {
+                coming.remove(&hash);
+            }
+        }
+        drop(coming);
         locked(&self.over).insert(hash);
+    }
+
+    fn left(&self, key: &StreamKey) {
+        locked(&self.over).insert(key.hash());
         self.wake.notify_one();
     }
 }

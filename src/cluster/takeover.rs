@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Cluster, ENTER_AGAIN, locked};
+use super::{Asked, Cluster, ENTER_AGAIN, locked};
 use crate::clock;
 use crate::disk::held::Held;
 use crate::live::recovery;
@@ -61,10 +62,7 @@ impl Cluster {
     /// Declares dead whose lease is over, and takes streams that nobody owns.
     pub(super) async fn take_over(&self) -> Result<(), String> {
         let text = |error: crate::store::StoreError| error.to_string();
-        if self.member.is_draining()
-            || !self.member.holds()
-            || *locked(&self.lived) != self.member.incarnation()
-        {
+        if self.member.is_draining() || !self.member.holds() || !self.is_itself() {
             return Ok(());
         }
         if self.member.may_take_over() {
@@ -80,6 +78,11 @@ impl Cluster {
                 );
             }
         }
+        if self.unsure.swap(false, Ordering::AcqRel) {
+            let asked = Asked::of(&self.unsure);
+            self.store().own_again(&self.member).await.map_err(text)?;
+            asked.is_answered();
+        }
         // What could not be fetched so far: an encoder may be elsewhere, and nobody else would ask.
         let unready = self
             .store()
@@ -88,11 +91,13 @@ impl Cluster {
             .map_err(text)?;
         self.bring(unready).await?;
         loop {
+            let asked = Asked::of(&self.unsure);
             let taken = self
                 .store()
                 .take_streams(&self.member, PORTION)
                 .await
                 .map_err(text)?;
+            asked.is_answered();
             if taken.is_empty() {
                 return Ok(());
             }
@@ -117,6 +122,12 @@ impl Cluster {
                 held.push(turn.lock().await);
             }
         }
+        self.bring_in_turn(taken).await
+    }
+
+    /// As [`Self::bring`], where the streams' turns are held already.
+    pub(super) async fn bring_in_turn(&self, taken: Vec<Taken>) -> Result<(), String> {
+        self.check_itself()?;
         let open: Vec<Taken> = taken
             .into_iter()
             .filter(|it| {
@@ -153,10 +164,19 @@ impl Cluster {
         let up = recovery::take_up_where(hub, |name| sessions.contains(name), |_| true)
             .await
             .map_err(|error| error.to_string())?;
+        self.check_itself()?;
         for it in &open {
             self.arrived(it, &up).await?;
         }
         Ok(())
+    }
+
+    /// What is taken up while an earlier life is being forgotten is forgotten with it: it is no stream that is here.
+    fn check_itself(&self) -> Result<(), String> {
+        if self.is_itself() {
+            return Ok(());
+        }
+        Err("this node joins anew".to_owned())
     }
 
     /// As [`Self::fetch`], together with whatever else waits to be fetched: when a node is gone its encoders come back one by one and at once,

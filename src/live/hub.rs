@@ -161,8 +161,11 @@ pub enum PublishError {
 
 /// A way in that a push has to pass first, on several nodes: its stream's name must be free there too.
 pub trait Entrance: Send + Sync {
-    /// Takes the name, with all that earlier owners had of the stream.
+    /// Takes the name, with all that earlier owners had of the stream. Nobody gets it until [`Self::settled`] is called.
     fn enter<'a>(&'a self, push: &'a Arriving) -> BoxFuture<'a, Result<(), PublishError>>;
+
+    /// A push that was let in is registered, or has come to nothing.
+    fn settled(&self, key: &StreamKey);
 
     /// The push that came in is over.
     fn left(&self, key: &StreamKey);
@@ -175,6 +178,18 @@ pub struct Arriving {
     pub ingest_domain: String,
     pub address: String,
     pub since: UnixMs,
+}
+
+/// A push between the entrance and the register; whoever waits for it may be interrupted.
+struct Coming<'a> {
+    entrance: &'a dyn Entrance,
+    key: &'a StreamKey,
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.entrance.settled(self.key);
+    }
 }
 
 /// The register of publishers and recorders.
@@ -336,14 +351,19 @@ impl Hub {
         address: String,
         args: PushArgs,
     ) -> Result<Arc<Publisher>, PublishError> {
+        let arriving = Arriving {
+            key: key.clone(),
+            ingest_domain: ingest_domain.clone(),
+            address: address.clone(),
+            since: self.services.clock.now(),
+        };
+        let mut coming = None;
         if let Some(entrance) = self.entrance.get() {
-            let arriving = Arriving {
-                key: key.clone(),
-                ingest_domain: ingest_domain.clone(),
-                address: address.clone(),
-                since: self.services.clock.now(),
-            };
             entrance.enter(&arriving).await?;
+            coming = Some(Coming {
+                entrance: &**entrance,
+                key: &arriving.key,
+            });
         }
         let recorder = self.recorder(&key).await?;
         let publisher = Arc::new(Publisher {
@@ -378,6 +398,7 @@ impl Hub {
                 _ => streams.insert(key, publisher.clone()),
             }
         };
+        drop(coming);
         if let Some(old) = replaced {
             old.kick();
             self.end(&old);

@@ -384,14 +384,41 @@ impl Store {
                 continue;
             }
             let sql = "SELECT domain, app, stream, epoch, mirror FROM live_stream WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3";
-            let values = [hash.into(), incarnation.as_ref().into(), owned.epoch.into()];
-            if let Some(row) = self.write.query_one_raw(pg(sql, values)).await? {
-                let mut taken = taken_of(&row, &incarnation)?;
-                taken.mirrors.push(incarnation.as_ref().to_owned());
-                unready.push(taken);
+            let values = [
+                hash.as_str().into(),
+                incarnation.as_ref().into(),
+                owned.epoch.into(),
+            ];
+            match self.write.query_one_raw(pg(sql, values)).await? {
+                Some(row) => {
+                    let mut taken = taken_of(&row, &incarnation)?;
+                    taken.mirrors.push(incarnation.as_ref().to_owned());
+                    unready.push(taken);
+                }
+                // It was given away, and the answer that said so was lost.
+                None => member.disown(&hash, owned.epoch),
             }
         }
         Ok(unready)
+    }
+
+    /// Notes the streams of this node that it does not know of, since the answer that made them its own was lost. They are not ready.
+    pub async fn own_again(&self, member: &Member) -> Result<(), StoreError> {
+        let incarnation = member.incarnation();
+        let sql = "SELECT key_hash, epoch FROM live_stream WHERE incarnation = $1";
+        let rows = self
+            .write
+            .query_all_raw(pg(sql, [incarnation.as_ref().into()]))
+            .await?;
+        for row in rows {
+            let (hash, epoch): (String, i64) =
+                (row.try_get("", "key_hash")?, row.try_get("", "epoch")?);
+            let is_news = member.find_owned(&hash).is_none_or(|it| it.epoch < epoch);
+            if is_news && member.incarnation() == incarnation {
+                member.own(&hash, epoch);
+            }
+        }
+        Ok(())
     }
 
     /// Whether what a fence asks for holds as far as this process knows, without a word of the database.

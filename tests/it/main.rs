@@ -6,6 +6,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod entrance;
 mod recovery;
 mod sessions;
 mod support;
