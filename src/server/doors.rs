@@ -31,6 +31,9 @@ use crate::web::play::{self, PlayState};
 const WORKERS: usize = 2;
 /// How long the first head of a connection may take.
 const HEAD_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection may be idle between two requests. Clients keep theirs for about as long, and one that is closed while its next request
+/// is on the way is lost to whoever may not send that twice.
+const IDLE_PATIENCE: Duration = Duration::from_secs(75);
 /// How long a stop waits for answers under way.
 const SHUTDOWN_SECONDS: u64 = 3;
 /// How long a peer may leave unread what it was sent.
@@ -125,6 +128,7 @@ macro_rules! web_server {
             // The end of an answer is not held back until the peer has confirmed what came before (it may wait 40 ms with that).
             .tcp_nodelay(true)
             .client_request_timeout(HEAD_PATIENCE)
+            .keep_alive(IDLE_PATIENCE)
             .shutdown_timeout(SHUTDOWN_SECONDS)
     };
 }
@@ -327,6 +331,7 @@ where
                 async move { stop.notified().await }
             })
             .client_request_timeout(HEAD_PATIENCE)
+            .keep_alive(IDLE_PATIENCE)
             .client_disconnect_timeout(Duration::from_secs(1))
             .on_connect_ext(|connection: &C, data| {
                 data.insert(connection.word());

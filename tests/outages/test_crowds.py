@@ -92,6 +92,27 @@ def test_idle_connections(own_stage, port):
     assert event["duration"] == pytest.approx(neighbour.position / 1000, abs=0.2)
 
 
+@pytest.mark.parametrize("port", ["api", "oss", "play"])
+def test_a_connection_that_is_idle_between_two_requests_is_kept_and_does_not_hold_up_the_end(own_stage, port):
+    """SDKs keep theirs for tens of seconds: one that the server closes as the next request comes is an error to whoever may not send that twice."""
+    stage = own_stage()
+    place = address(stage.server, port)
+    with socket.create_connection(place, 10) as connection:
+
+        def ask() -> None:
+            connection.sendall(f"HEAD / HTTP/1.1\r\nHost: {place[0]}\r\n\r\n".encode())
+            assert connection.recv(65536).startswith(b"HTTP/1.1 "), "the connection has ended"
+
+        ask()
+        # What most servers grant, and twice what this one once did.
+        time.sleep(10)
+        ask()
+        began = time.monotonic()
+        stage.server.stop()
+        assert time.monotonic() - began < PROMPT_SECONDS
+        assert connection.recv(65536) == b""
+
+
 def test_a_peer_that_reads_nothing_is_cut_off(own_stage):
     """It asked for a large object and lets the answer pile up: the server gives it up and frees the connection."""
     stage = own_stage()
