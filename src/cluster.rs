@@ -82,7 +82,7 @@ impl<'a> Asked<'a> {
         Self(Some(unsure))
     }
 
-    fn is_answered(mut self) {
+    fn answered(mut self) {
         self.0 = None;
     }
 }
@@ -571,7 +571,7 @@ impl Cluster {
             .store()
             .enter_stream(&self.member, key, published)
             .await?;
-        asked.is_answered();
+        asked.answered();
         let (owned, taken, rules_version) = match entry {
             Entry::Others(owner) => return Ok(Tried::Others(owner)),
             Entry::Mine {

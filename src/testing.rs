@@ -77,7 +77,7 @@ pub mod live {
     }
 
     pub mod hub {
-        pub use crate::live::hub::{Hub, Publisher};
+        pub use crate::live::hub::{Arriving, Entrance, Hub, PublishError, Publisher};
     }
 
     pub mod recovery {

@@ -81,7 +81,7 @@ impl Cluster {
         if self.unsure.swap(false, Ordering::AcqRel) {
             let asked = Asked::of(&self.unsure);
             self.store().own_again(&self.member).await.map_err(text)?;
-            asked.is_answered();
+            asked.answered();
         }
         // What could not be fetched so far: an encoder may be elsewhere, and nobody else would ask.
         let unready = self
@@ -97,7 +97,7 @@ impl Cluster {
                 .take_streams(&self.member, PORTION)
                 .await
                 .map_err(text)?;
-            asked.is_answered();
+            asked.answered();
             if taken.is_empty() {
                 return Ok(());
             }

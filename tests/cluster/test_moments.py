@@ -10,6 +10,7 @@ import pytest
 from harness.wait import wait_for
 from nodes import Nodes
 from proxy import Proxy
+from test_loss import lag
 
 SLICES = [{"Format": "m3u8", "SliceDuration": 5}, {"Format": "flv"}]
 
@@ -154,6 +155,9 @@ def test_killed_twice_before_the_file_of_a_recording_that_has_ended_is_there(nod
         live.push(3)
         live.publishers[-1].drop()
         assert traps["c"].sprung.wait(40), "no row of a file was asked for"
+        # The end of the recording has to be in the mirror, so that the heir finds it.
+        time.sleep(1)
+        wait_for(lambda: lag(cluster, "c") == 0, 3, "the mirror")
         cluster.kill("c")
         assert traps["b"].sprung.wait(40), "nobody went on with the files"
         assert cluster.sql("SELECT state FROM record_session WHERE state = 'ended'") == [], "it has ended, and its files are not there"
