@@ -3,24 +3,38 @@
 //! Bytes that reached the disk are noted as ranges and taken in portions, an object each. An object that holds a segment from its
 //! beginning (a whole) stands for all earlier objects' ranges of it. An object goes when every range in it is stood for or its segment is gone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fs::File;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::disk::writers::SpoolSegment;
 
 /// From where to where a segment is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Range {
-    pub place: SpoolSegment,
+    pub place: Arc<SpoolSegment>,
+    /// The segment's file, for as long as whoever writes it has it open.
+    pub file: Weak<File>,
     pub from: u64,
     pub to: u64,
 }
+
+/// A segment's number here: each object tells of hundreds, and many objects tell of the same ones.
+type Number = u32;
 
 struct Stored {
     number: u64,
     at: Instant,
     /// Each with the end of its range.
-    parts: Vec<(SpoolSegment, u64)>,
+    parts: Vec<(Number, u64)>,
+}
+
+/// What of a segment is not in the store.
+#[derive(Default)]
+struct Waiting {
+    file: Weak<File>,
+    ranges: VecDeque<(u64, u64)>,
 }
 
 /// A portion on its way into the store.
@@ -32,29 +46,49 @@ pub struct Portion {
 
 #[derive(Default)]
 pub struct Ledger {
-    pending: BTreeMap<SpoolSegment, Vec<(u64, u64)>>,
+    numbers: HashMap<Arc<SpoolSegment>, Number>,
+    /// Every segment that is waiting or in the store.
+    places: BTreeMap<Number, Arc<SpoolSegment>>,
+    next: Number,
+    pending: BTreeMap<Number, Waiting>,
     oldest: Option<Instant>,
     /// When the oldest was noted of what is on its way into the store.
     under_way: Option<Instant>,
     stored: VecDeque<Stored>,
     /// The number of a segment's newest whole, and where that ends.
-    wholes: HashMap<SpoolSegment, (u64, u64)>,
+    wholes: HashMap<Number, (u64, u64)>,
 }
 
 impl Ledger {
+    fn number_of(&mut self, place: &SpoolSegment) -> Number {
+        if let Some(number) = self.numbers.get(place) {
+            return *number;
+        }
+        let (number, place) = (self.next, Arc::new(place.clone()));
+        self.next += 1;
+        self.numbers.insert(place.clone(), number);
+        self.places.insert(number, place);
+        number
+    }
+
     /// Bytes of a segment reached the disk.
-    pub fn note(&mut self, place: &SpoolSegment, from: u64, to: u64, now: Instant) {
+    pub fn note(
+        &mut self,
+        place: &SpoolSegment,
+        file: Weak<File>,
+        (from, to): (u64, u64),
+        now: Instant,
+    ) {
         if from >= to {
             return;
         }
         self.oldest.get_or_insert(now);
-        let ranges = match self.pending.get_mut(place) {
-            Some(ranges) => ranges,
-            None => self.pending.entry(place.clone()).or_default(),
-        };
-        match ranges.last_mut() {
+        let number = self.number_of(place);
+        let waiting = self.pending.entry(number).or_default();
+        waiting.file = file;
+        match waiting.ranges.back_mut() {
             Some((_, end)) if *end == from => *end = to,
-            _ => ranges.push((from, to)),
+            _ => waiting.ranges.push_back((from, to)),
         }
     }
 
@@ -66,23 +100,25 @@ impl Ledger {
             let Some(mut entry) = self.pending.first_entry() else {
                 break;
             };
-            let place = entry.key().clone();
+            let place = self.places.get(entry.key()).cloned();
             let waiting = entry.get_mut();
-            if waiting.is_empty() {
+            let Some((place, (from, end))) = place.zip(waiting.ranges.pop_front()) else {
                 entry.remove();
                 continue;
-            }
-            let (from, end) = waiting[0];
+            };
             let to = end.min(from + left);
-            if to == end {
-                waiting.remove(0);
-            } else {
-                waiting[0].0 = to;
+            if to < end {
+                waiting.ranges.push_front((to, end));
             }
             left -= to - from;
-            ranges.push(Range { place, from, to });
+            ranges.push(Range {
+                place,
+                file: waiting.file.clone(),
+                from,
+                to,
+            });
         }
-        self.pending.retain(|_, ranges| !ranges.is_empty());
+        self.pending.retain(|_, waiting| !waiting.ranges.is_empty());
         if ranges.is_empty() {
             self.oldest = None;
             return None;
@@ -98,8 +134,9 @@ impl Ledger {
     /// A portion did not get into the store: it waits again.
     pub fn give_back(&mut self, portion: Portion, now: Instant) {
         for range in portion.ranges {
-            let ranges = self.pending.entry(range.place).or_default();
-            ranges.insert(0, (range.from, range.to));
+            let number = self.number_of(&range.place);
+            let waiting = self.pending.entry(number).or_default();
+            waiting.ranges.push_front((range.from, range.to));
         }
         self.under_way = None;
         let oldest = portion.oldest.unwrap_or(now);
@@ -107,29 +144,35 @@ impl Ledger {
     }
 
     /// A portion is in the store, as the object of that number.
-    pub fn stored(&mut self, number: u64, ranges: Vec<Range>, now: Instant) {
+    pub fn stored(&mut self, number: u64, ranges: &[Range], now: Instant) {
         self.under_way = None;
-        let parts = ranges.into_iter().map(|range| (range.place, range.to));
+        let parts = ranges
+            .iter()
+            .map(|range| (self.number_of(&range.place), range.to))
+            .collect();
         self.stored.push_back(Stored {
             number,
             at: now,
-            parts: parts.collect(),
+            parts,
         });
     }
 
-    /// A segment from its beginning to `to` is in the store, as the object of that number.
-    pub fn whole(&mut self, number: u64, place: SpoolSegment, to: u64, now: Instant) {
-        self.wholes.insert(place.clone(), (number, to));
-        let range = Range { place, from: 0, to };
-        self.stored(number, vec![range], now);
+    /// A segment from its beginning to its range's end is in the store, as the object of that number.
+    pub fn whole(&mut self, number: u64, range: &Range, now: Instant) {
+        let place = self.number_of(&range.place);
+        self.wholes.insert(place, (number, range.to));
+        self.stored(number, std::slice::from_ref(range), now);
     }
 
     /// A segment is needed no more.
     pub fn gone(&mut self, place: &SpoolSegment) {
-        self.pending.remove(place);
-        self.wholes.remove(place);
-        for object in &mut self.stored {
-            object.parts.retain(|(of, _)| of != place);
+        if let Some(number) = self.numbers.remove(place) {
+            self.places.remove(&number);
+            self.pending.remove(&number);
+            self.wholes.remove(&number);
+            for object in &mut self.stored {
+                object.parts.retain(|(of, _)| *of != number);
+            }
         }
         if self.pending.is_empty() {
             self.oldest = None;
@@ -152,16 +195,11 @@ impl Ledger {
 
     /// Every segment that is waiting or in the store.
     #[must_use]
-    pub fn places(&self) -> BTreeSet<SpoolSegment> {
-        let stored = self.stored.iter().flat_map(|object| &object.parts);
-        stored
-            .map(|(place, _)| place)
-            .chain(self.pending.keys())
-            .cloned()
-            .collect()
+    pub fn places(&self) -> Vec<Arc<SpoolSegment>> {
+        self.places.values().cloned().collect()
     }
 
-    fn is_stood_for(&self, number: u64, (place, to): &(SpoolSegment, u64)) -> bool {
+    fn is_stood_for(&self, number: u64, (place, to): &(Number, u64)) -> bool {
         self.wholes
             .get(place)
             .is_some_and(|(whole, end)| *whole > number && end >= to)
@@ -169,23 +207,28 @@ impl Ledger {
 
     /// Segments that hold up objects older than `age`: wholes of them let those go.
     #[must_use]
-    pub fn overdue(&self, age: Duration, now: Instant) -> BTreeSet<SpoolSegment> {
+    pub fn overdue(&self, age: Duration, now: Instant) -> Vec<Arc<SpoolSegment>> {
         let old = self
             .stored
             .iter()
             .filter(|object| now.saturating_duration_since(object.at) >= age);
-        old.flat_map(|object| {
-            let open = object.parts.iter().filter(|part| {
-                // A whole holds up nothing but itself.
-                !self.is_stood_for(object.number, part)
-                    && self
-                        .wholes
-                        .get(&part.0)
-                        .is_none_or(|(whole, _)| *whole != object.number)
-            });
-            open.map(|(place, _)| place.clone())
-        })
-        .collect()
+        let held_up: HashSet<Number> = old
+            .flat_map(|object| {
+                let open = object.parts.iter().filter(|part| {
+                    // A whole holds up nothing but itself.
+                    !self.is_stood_for(object.number, part)
+                        && self
+                            .wholes
+                            .get(&part.0)
+                            .is_none_or(|(whole, _)| *whole != object.number)
+                });
+                open.map(|(place, _)| *place)
+            })
+            .collect();
+        let mut places: Vec<Number> = held_up.into_iter().collect();
+        places.sort_unstable();
+        let place = |number| self.places.get(number).cloned();
+        places.iter().filter_map(place).collect()
     }
 
     /// The objects that may go; they are forgotten here.
@@ -209,7 +252,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap as Map;
+    use std::collections::{BTreeMap as Map, BTreeSet};
 
     use proptest::prelude::*;
 
@@ -224,22 +267,27 @@ mod tests {
         }
     }
 
+    fn range(n: u32, to: u64) -> Range {
+        Range {
+            place: Arc::new(place(n)),
+            file: Weak::new(),
+            from: 0,
+            to,
+        }
+    }
+
     #[test]
     fn neighbours_are_one_range_and_a_portion_has_an_end() {
         let now = clock::monotonic();
         let mut ledger = Ledger::default();
-        ledger.note(&place(0), 0, 10, now);
-        ledger.note(&place(0), 10, 30, now);
-        ledger.note(&place(1), 5, 6, now);
+        ledger.note(&place(0), Weak::new(), (0, 10), now);
+        ledger.note(&place(0), Weak::new(), (10, 30), now);
+        ledger.note(&place(1), Weak::new(), (5, 6), now);
         let first = ledger.take(20).unwrap();
-        assert_eq!(
-            first.ranges,
-            [Range {
-                place: place(0),
-                from: 0,
-                to: 20
-            }]
-        );
+        let [one] = &first.ranges[..] else {
+            panic!("{:?}", first.ranges);
+        };
+        assert_eq!((&*one.place, one.from, one.to), (&place(0), 0, 20));
         let second = ledger.take(100).unwrap();
         assert_eq!(second.ranges.len(), 2);
         assert!(ledger.take(100).is_none());
@@ -260,20 +308,15 @@ mod tests {
     fn an_object_goes_when_wholes_stand_for_it_or_its_segments_are_gone() {
         let now = clock::monotonic();
         let mut ledger = Ledger::default();
-        let range = |n, to| Range {
-            place: place(n),
-            from: 0,
-            to,
-        };
-        ledger.stored(1, vec![range(0, 10), range(1, 10)], now);
-        ledger.stored(2, vec![range(0, 30)], now);
+        ledger.stored(1, &[range(0, 10), range(1, 10)], now);
+        ledger.stored(2, &[range(0, 30)], now);
         assert!(ledger.removable().is_empty());
         let late = now + Duration::from_secs(60);
         assert_eq!(ledger.overdue(Duration::from_secs(60), late).len(), 2);
-        ledger.whole(3, place(0), 20, late);
+        ledger.whole(3, &range(0, 20), late);
         ledger.gone(&place(1));
         assert_eq!(ledger.removable(), [1]);
-        ledger.whole(4, place(0), 30, late);
+        ledger.whole(4, &range(0, 30), late);
         assert_eq!(ledger.removable(), [2, 3]);
         assert!(ledger.overdue(Duration::ZERO, late).is_empty());
         ledger.gone(&place(0));
@@ -317,7 +360,7 @@ mod tests {
                 match act {
                     Act::Write(n, length) => {
                         let end = written.entry(n).or_default();
-                        ledger.note(&place(n), *end, *end + length, now);
+                        ledger.note(&place(n), Weak::new(), (*end, *end + length), now);
                         *end += length;
                     }
                     Act::Put(most) => if let Some(portion) = ledger.take(most) {
@@ -325,8 +368,8 @@ mod tests {
                         for range in &portion.ranges {
                             needed.entry(range.place.segment).or_default().extend(range.from..range.to);
                         }
-                        objects.insert(number, portion.ranges.clone());
-                        ledger.stored(number, portion.ranges, now);
+                        ledger.stored(number, &portion.ranges, now);
+                        objects.insert(number, portion.ranges);
                     },
                     Act::Fail(most) => if let Some(portion) = ledger.take(most) {
                         ledger.give_back(portion, now);
@@ -334,8 +377,8 @@ mod tests {
                     Act::Whole(n) => if let Some(end) = written.get(&n).copied() {
                         number += 1;
                         needed.entry(n).or_default().extend(0..end);
-                        objects.insert(number, vec![Range { place: place(n), from: 0, to: end }]);
-                        ledger.whole(number, place(n), end, now);
+                        ledger.whole(number, &range(n, end), now);
+                        objects.insert(number, vec![range(n, end)]);
                     },
                     Act::Gone(n) => {
                         written.remove(&n);

@@ -4,11 +4,12 @@
 //! a rule) and put as one object. A store that is slow or away makes the ranges wait, not the bytes: they lie in the spool.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -72,9 +73,10 @@ impl Noted {
 }
 
 impl Tap for Noted {
-    fn written(&self, place: &SpoolSegment, offset: u64, length: u64) {
+    fn written(&self, place: &SpoolSegment, file: &Arc<File>, offset: u64, length: u64) {
+        let range = (offset, offset + length);
         self.ledger()
-            .note(place, offset, offset + length, clock::monotonic());
+            .note(place, Arc::downgrade(file), range, clock::monotonic());
     }
 }
 
@@ -159,7 +161,7 @@ impl Mirror {
             let length = entry.metadata()?.len();
             self.noted
                 .ledger()
-                .note(&place, 0, length, clock::monotonic());
+                .note(&place, Weak::new(), (0, length), clock::monotonic());
         }
         Ok(())
     }
@@ -200,7 +202,7 @@ impl Mirror {
                 Ok(()) => {
                     self.noted
                         .ledger()
-                        .stored(number, ranges, clock::monotonic());
+                        .stored(number, &ranges, clock::monotonic());
                     put += size;
                 }
                 Err(error) => {
@@ -218,8 +220,9 @@ impl Mirror {
         }
         let places = self.noted.ledger().places();
         let gone = tokio::task::spawn_blocking(move || {
-            let is_gone =
-                |place: &SpoolSegment| !place.folder.join(segment_name(place.segment)).exists();
+            let is_gone = |place: &Arc<SpoolSegment>| {
+                !place.folder.join(segment_name(place.segment)).exists()
+            };
             places.into_iter().filter(is_gone).collect::<Vec<_>>()
         });
         for place in gone.await.map_err(|error| error.to_string())? {
@@ -242,12 +245,13 @@ impl Mirror {
         Ok(())
     }
 
-    async fn put_whole(&self, incarnation: &str, place: SpoolSegment) -> Result<(), String> {
+    async fn put_whole(&self, incarnation: &str, place: Arc<SpoolSegment>) -> Result<(), String> {
         let _turn = self.turn.lock().await;
         let path = place.folder.join(segment_name(place.segment));
         let length = std::fs::metadata(&path).map_or(0, |found| found.len());
         let all = Range {
-            place: place.clone(),
+            place,
+            file: Weak::new(),
             from: 0,
             to: length,
         };
@@ -260,9 +264,7 @@ impl Mirror {
         let name = key(incarnation, number);
         let put = self.objects.put_own(&self.bucket, &name, object).await;
         put.map_err(|error| error.to_string())?;
-        self.noted
-            .ledger()
-            .whole(number, place, range.to, clock::monotonic());
+        self.noted.ledger().whole(number, range, clock::monotonic());
         Ok(())
     }
 
@@ -464,7 +466,7 @@ fn put_part(into: &Path, part: &batch::Part, bytes: &[u8]) -> io::Result<()> {
 struct Read {
     batch: Batch,
     /// Segments that are not there any more.
-    missing: Vec<SpoolSegment>,
+    missing: Vec<Arc<SpoolSegment>>,
 }
 
 /// Reads ranges from the spool; those that were read come back.
@@ -507,8 +509,12 @@ fn read_range(batch: &mut Batch, range: &Range) -> io::Result<()> {
         folder,
         segment,
         owner,
-    } = &range.place;
-    let file = Held::open(folder)?.read(segment_name(*segment))?;
+    } = &*range.place;
+    // As a rule it is open: whoever writes it has not begun the next one yet.
+    let file = match range.file.upgrade() {
+        Some(file) => file,
+        None => Arc::new(Held::open(folder)?.read(segment_name(*segment))?),
+    };
     let session = session_of(folder).unwrap_or_default();
     let length = usize::try_from(range.to - range.from).unwrap_or(0);
     batch.add(session, owner, (*segment, range.from), length, |room| {
@@ -536,11 +542,12 @@ mod tests {
         };
         let note = || {
             let range = Range {
-                place: place.clone(),
+                place: Arc::new(place.clone()),
+                file: Weak::new(),
                 from: 0,
                 to: 5,
             };
-            noted.ledger().stored(0, vec![range], clock::monotonic());
+            noted.ledger().stored(0, &[range], clock::monotonic());
         };
         note();
         mirror.sweep("i").await.unwrap();
@@ -548,7 +555,7 @@ mod tests {
         note();
         mirror.retire();
         mirror.sweep("i").await.unwrap();
-        assert!(noted.ledger().places().contains(&place));
+        assert_eq!(noted.ledger().places().len(), 1);
     }
 
     #[tokio::test]
@@ -558,11 +565,12 @@ mod tests {
         std::fs::create_dir(&session).unwrap();
         std::fs::write(session.join(segment_name(0)), b"0123456789").unwrap();
         let range = |segment, from, to| Range {
-            place: SpoolSegment {
+            place: Arc::new(SpoolSegment {
                 folder: session.clone(),
                 segment,
                 owner: "o".to_owned(),
-            },
+            }),
+            file: Weak::new(),
             from,
             to,
         };

@@ -140,12 +140,18 @@ impl Cluster {
             return Ok(());
         }
         let hub = &self.app.hub;
+        let mut parted = false;
         for it in &open {
             // What an earlier try, or an earlier ownership, left: nothing is published or written there while the stream is not ready.
             if let Some(recorder) = hub.find_recorder(&it.key) {
                 recorder.part();
                 hub.drop_recorder(&it.key);
+                parted = true;
             }
+        }
+        if parted {
+            // Its last bytes are noted as that session's, which the same one from elsewhere is about to replace.
+            self.app.services.disk.settle().await;
         }
         let mut sessions = self.fetch_along(&open).await?;
         let (mine, lost): (Vec<_>, Vec<_>) = open.into_iter().partition(|it| {

@@ -121,8 +121,8 @@ pub struct SpoolSegment {
 
 /// Hears of what reached the file system.
 pub trait Tap: Send + Sync {
-    /// Bytes of a segment are written.
-    fn written(&self, segment: &SpoolSegment, offset: u64, length: u64);
+    /// Bytes of a segment are written to its file.
+    fn written(&self, segment: &SpoolSegment, file: &Arc<File>, offset: u64, length: u64);
 }
 
 /// One write: at an offset that was decided when it was handed over.
@@ -263,7 +263,7 @@ fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>, tap: Option<&dyn Tap>) {
         match write.file.write_all_at(&write.data, write.offset) {
             Ok(()) => {
                 if let (Some(tap), Some(segment)) = (tap, &write.copied) {
-                    tap.written(segment, write.offset, bytes);
+                    tap.written(segment, &write.file, write.offset, bytes);
                 }
             }
             Err(error) => {
