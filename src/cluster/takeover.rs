@@ -13,6 +13,7 @@ use crate::disk::held::Held;
 use crate::live::recovery;
 use crate::live::spool::folder as spool_folder;
 use crate::model::stream_key::StreamKey;
+use crate::store::StoreError;
 use crate::store::streams::Taken;
 
 /// Streams that are taken at a time, so that several nodes share a dead one's.
@@ -61,7 +62,7 @@ impl Cluster {
 
     /// Declares dead whose lease is over, and takes streams that nobody owns.
     pub(super) async fn take_over(&self) -> Result<(), String> {
-        let text = |error: crate::store::StoreError| error.to_string();
+        let text = |error: StoreError| error.to_string();
         if self.member.is_draining() || !self.member.holds() || !self.is_itself() {
             return Ok(());
         }
@@ -265,7 +266,8 @@ impl Cluster {
     async fn arrived(&self, taken: &Taken, up: &HashMap<String, StreamKey>) -> Result<(), String> {
         let services = &self.app.services;
         let hash = taken.key.hash();
-        let text = |error: crate::store::StoreError| error.to_string();
+        let text = |error: StoreError| error.to_string();
+        let fence = services.store.fence(&hash);
         let rows = services.store.open_sessions(&hash).await.map_err(text)?;
         if let Some(mirror) = &self.mirror {
             for (session, _) in up.iter().filter(|(_, key)| **key == taken.key) {
@@ -278,8 +280,12 @@ impl Cluster {
         for row in rows {
             if !up.contains_key(&row.id) {
                 tracing::warn!(stream.key = %taken.key, session = row.id, "nothing of a recording's open files is left: what is in the bucket is all of it");
-                let ended = services.store.end_session(&row.id, row.ended_at);
-                ended.await.map_err(text)?;
+                let ended = services.store.end_session(&row.id, row.ended_at, &fence);
+                match ended.await {
+                    // Another node has the stream by now, and may have found more.
+                    Err(StoreError::Fenced) => return Ok(()),
+                    done => done.map_err(text)?,
+                }
             }
         }
         let now = services.clock.now();

@@ -159,6 +159,10 @@ impl Recorder {
     /// Takes back a session that a restart found, still open or about to be finished.
     pub fn restore(&self, session: Session, cause: Cause, cut_off: bool, delay_until: UnixMs) {
         let mut inner = self.lock();
+        if inner.session.is_some() {
+            // Sessions come in the order of their beginnings: the next one has begun, so this one is over.
+            self.finalise(&mut inner);
+        }
         inner.next_sequence = inner.next_sequence.max(session.next_sequence());
         inner.state = State::Paused(cause);
         inner.session = Some(session);

@@ -484,7 +484,9 @@ async fn close_rows(hub: &Arc<Hub>, taken: &HashMap<String, StreamKey>) -> Resul
     let services = hub.services();
     for row in services.store.recent_sessions(1_000).await? {
         if row.state != SessionState::Ended && !taken.contains_key(&row.id) {
-            services.store.end_session(&row.id, row.ended_at).await?;
+            let fence = services.store.fence(&row.stream_hash);
+            let ended = services.store.end_session(&row.id, row.ended_at, &fence);
+            ended.await?;
         }
     }
     Ok(())

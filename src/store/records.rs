@@ -358,18 +358,28 @@ impl Store {
         Ok(())
     }
 
-    /// Closes the rows of sessions that no spool stands for any more.
-    pub async fn end_session(&self, id: &str, ended_at: UnixMs) -> Result<(), StoreError> {
+    /// Closes the row of a session that no spool stands for any more.
+    pub async fn end_session(
+        &self,
+        id: &str,
+        ended_at: UnixMs,
+        fence: &Fence,
+    ) -> Result<(), StoreError> {
+        let tx = match self.fenced(fence).await? {
+            Some(tx) => tx,
+            None => self.write.begin().await?,
+        };
         let row = record_session::ActiveModel {
             id: Set(id.to_owned()),
             state: Set(SessionState::Ended),
             ended_at: Set(ended_at),
             ..Default::default()
         };
-        match row.update(&self.write).await {
-            Ok(_) | Err(sea_orm::DbErr::RecordNotUpdated) => Ok(()),
-            Err(other) => Err(other.into()),
+        match row.update(&tx).await {
+            Ok(_) | Err(sea_orm::DbErr::RecordNotUpdated) => {}
+            Err(other) => return Err(other.into()),
         }
+        Ok(tx.commit().await?)
     }
 
     /// Everything of the three tables, for a snapshot.

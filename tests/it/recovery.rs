@@ -104,6 +104,25 @@ async fn a_publisher_that_comes_back_after_a_restart_continues_its_file() {
     assert_eq!(flv, [12_000]);
 }
 
+/// Two recordings of one stream lie there, neither of which has ended: the earlier one is over, since the later one has begun, and nothing of it is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_open_recordings_of_a_stream_are_both_finished() {
+    let (copy, earlier) = left_by_a_kill(8, 180).await;
+    let (other, later) = left_by_a_kill(6, 180).await;
+    copy_tree(&other.path().join("spool"), &copy.path().join("spool"));
+    let bench = Bench::open(copy.path()).await;
+    bench.advance(200).await;
+    let mut expected = std::collections::BTreeMap::new();
+    for number in earlier.chain(later) {
+        *expected.entry(number).or_default() += 1;
+    }
+    for below in ["Mp4", "Flv", "M3u8-slices", "Cmaf-slices"] {
+        assert_eq!(bench.found(copy.path(), below), expected, "{below}");
+    }
+    let (sessions, _, _) = bench.services.store.export_records().await.unwrap();
+    assert!(sessions.iter().all(|it| it.state.as_str() == "ended"));
+}
+
 fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
