@@ -678,13 +678,13 @@ impl Cluster {
             return false;
         }
         let session = recorder.and_then(|recorder| recorder.part());
-        self.app.hub.drop_recorder(key);
         match self
             .store()
             .hand_over(&self.member, &hash, owned.epoch)
             .await
         {
             Ok(given) => {
+                self.app.hub.drop_recorder(key);
                 tracing::info!(stream.key = %key, "another node goes on with the stream");
                 if let Some(session) = session {
                     locked(&self.handed).push(Handed {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Asked, Cluster, ENTER_AGAIN, locked};
+use super::{Asked, Cluster, ENTER_AGAIN, LAST_WORK, locked};
 use crate::clock;
 use crate::disk::held::Held;
 use crate::live::recovery;
@@ -137,23 +137,11 @@ impl Cluster {
                     .is_some_and(|owned| owned.epoch == it.epoch && !owned.is_ready)
             })
             .collect();
+        let open = self.give_up(open).await;
         if open.is_empty() {
             return Ok(());
         }
         let hub = &self.app.hub;
-        let mut parted = false;
-        for it in &open {
-            // What an earlier try, or an earlier ownership, left: nothing is published or written there while the stream is not ready.
-            if let Some(recorder) = hub.find_recorder(&it.key) {
-                recorder.part();
-                hub.drop_recorder(&it.key);
-                parted = true;
-            }
-        }
-        if parted {
-            // Its last bytes are noted as that session's, which the same one from elsewhere is about to replace.
-            self.app.services.disk.settle().await;
-        }
         let mut sessions = self.fetch_along(&open).await?;
         let (mine, lost): (Vec<_>, Vec<_>) = open.into_iter().partition(|it| {
             let owned = self.member.find_owned(&it.key.hash());
@@ -176,6 +164,40 @@ impl Cluster {
             self.arrived(it, &up).await?;
         }
         Ok(())
+    }
+
+    /// Gives up what an earlier try, or an earlier ownership, left of streams that are not ready: nothing is published there. Those come back of
+    /// which nothing is being made any more; a file under way would be read from a folder that the fetch puts another one in the place of.
+    async fn give_up(&self, mut open: Vec<Taken>) -> Vec<Taken> {
+        let hub = &self.app.hub;
+        let mut left = Vec::new();
+        for it in &open {
+            if let Some(recorder) = hub.find_recorder(&it.key) {
+                self.member.unready(&it.key.hash(), it.epoch);
+                recorder.part();
+                left.push(recorder);
+            }
+        }
+        if left.is_empty() {
+            return open;
+        }
+        // Its last bytes are noted as that session's, which the same one from elsewhere is about to replace.
+        self.app.services.disk.settle().await;
+        let _ = clock::machine_timeout(LAST_WORK, async {
+            while left.iter().any(|recorder| recorder.has_work()) {
+                clock::machine_sleep(ENTER_AGAIN).await;
+            }
+        })
+        .await;
+        for recorder in left {
+            if recorder.has_work() {
+                tracing::debug!(stream.key = %recorder.key, "something is still being made of the stream: it is fetched later");
+                open.retain(|it| it.key != recorder.key);
+            } else {
+                hub.drop_recorder(&recorder.key);
+            }
+        }
+        open
     }
 
     /// What is taken up while an earlier life is being forgotten is forgotten with it: it is no stream that is here.

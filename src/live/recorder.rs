@@ -558,6 +558,12 @@ impl Recorder {
         Some(session.opening.session.clone())
     }
 
+    /// Whether its worker has something to do.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        Arc::strong_count(&self.open) > 1
+    }
+
     /// Whether nothing is going on that would need this recorder. What its worker has still to do counts: a new recorder of the
     /// stream would number its slices by the rows, and those that wait for their upload have none.
     #[must_use]
@@ -566,7 +572,7 @@ impl Recorder {
         inner.state == State::Idle
             && !inner.publisher.present
             && inner.session.is_none()
-            && Arc::strong_count(&self.open) == 1
+            && !self.has_work()
     }
 
     #[must_use]

@@ -44,6 +44,8 @@ use crate::wire_time;
 const SLICE_LIMIT: u64 = 100 << 20;
 /// Waits between tries of a store that fails, in milliseconds; the last one repeats.
 const RETRY_MS: [i64; 6] = [200, 500, 1_000, 2_000, 5_000, 10_000];
+/// Whether the stream is still here is looked at so often meanwhile.
+const REST_STEP_MS: i64 = 1_000;
 /// Tries of what is not likely to pass: two and a half minutes.
 const DOUBTFUL_TRIES: usize = 20;
 /// Names tried beside one that a foreign object holds.
@@ -147,11 +149,7 @@ impl Worker {
                     }
                     tries += 1;
                     self.services.metrics.upload_retry();
-                    busy = self
-                        .services
-                        .clock
-                        .rest_until(busy, self.services.clock.now() + wait)
-                        .await;
+                    busy = self.rest(busy, wait).await;
                 }
                 Err(Trouble::Fenced) => {
                     tracing::warn!(stream.key = %self.key, epoch = self.fence.epoch(), "another node has the stream: what was still to be made of it here is that node's to make");
@@ -171,9 +169,23 @@ impl Worker {
         }
     }
 
+    /// Rests between two tries, and no longer than the stream is here.
+    async fn rest(&self, mut busy: Busy, wait_ms: i64) -> Busy {
+        let clock = &self.services.clock;
+        let until = clock.now() + wait_ms;
+        while clock.now() < until && self.services.store.may_hold(&self.fence) {
+            let step = until.min(clock.now() + REST_STEP_MS);
+            busy = clock.rest_until(busy, step).await;
+        }
+        busy
+    }
+
     /// A node that does not know whether the stream is still its own puts nothing into the bucket: another one may go on with the recording, and a
     /// file of this one's, which ends elsewhere and is called otherwise, would lie there without a row.
     async fn run_while_owned(&mut self, effect: &Effect) -> Result<(), Trouble> {
+        if !self.services.store.may_hold(&self.fence) {
+            return Err(Trouble::Fenced);
+        }
         if !self.services.store.is_member_now() {
             let why = "the lease on the database could not be renewed yet";
             return Err(Trouble::Passing(why.to_owned()));

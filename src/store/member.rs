@@ -203,11 +203,13 @@ impl Member {
         let known = owned.entry(hash.to_owned()).or_insert(Owned {
             epoch,
             is_ready: false,
+            life: 0,
         });
         if known.epoch != epoch {
             *known = Owned {
                 epoch,
                 is_ready: false,
+                life: 0,
             };
         }
         *known
@@ -220,10 +222,11 @@ impl Member {
         }
     }
 
-    /// What was recorded of the stream has to be fetched again before anything is done with it.
+    /// What was recorded of the stream has to be fetched again before anything is done with it; whatever is being made of it here is given up.
     pub fn unready(&self, hash: &str, epoch: i64) {
         if let Some(owned) = self.owned().get_mut(hash).filter(|it| it.epoch == epoch) {
             owned.is_ready = false;
+            owned.life = owned.life.wrapping_add(1);
         }
     }
 

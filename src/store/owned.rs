@@ -18,6 +18,8 @@ pub struct Owned {
     pub epoch: i64,
     /// What earlier owners had of it is here.
     pub is_ready: bool,
+    /// How often what is here of it was given up under this epoch. The database need not know: no other node is concerned.
+    pub life: u32,
 }
 
 /// A stream that became this node's, with what is to be fetched of it.

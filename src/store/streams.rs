@@ -121,6 +121,7 @@ pub struct Fence(Option<Arc<Claimed>>);
 struct Claimed {
     hash: String,
     epoch: i64,
+    life: u32,
     incarnation: Arc<str>,
 }
 
@@ -181,10 +182,11 @@ impl Store {
         let Some(member) = &self.member else {
             return Fence::NONE;
         };
-        let epoch = member.find_owned(hash).map_or(NOBODY, |owned| owned.epoch);
+        let owned = member.find_owned(hash);
         Fence(Some(Arc::new(Claimed {
             hash: hash.to_owned(),
-            epoch,
+            epoch: owned.map_or(NOBODY, |owned| owned.epoch),
+            life: owned.map_or(0, |owned| owned.life),
             incarnation: member.incarnation(),
         })))
     }
@@ -430,7 +432,7 @@ impl Store {
         claimed.incarnation == member.incarnation()
             && member
                 .find_owned(&claimed.hash)
-                .is_some_and(|owned| owned.epoch == claimed.epoch)
+                .is_some_and(|owned| (owned.epoch, owned.life) == (claimed.epoch, claimed.life))
     }
 
     /// What earlier owners had of a stream is in this node's mirror: theirs are needed no more.
@@ -707,6 +709,7 @@ mod tests {
         let claimed = Claimed {
             hash: "h".to_owned(),
             epoch: 7,
+            life: 0,
             incarnation: "i".into(),
         };
         let row = document::Model {
