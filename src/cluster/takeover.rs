@@ -294,8 +294,13 @@ impl Cluster {
         if let Some(mirror) = &self.mirror {
             for (session, _) in up.iter().filter(|(_, key)| **key == taken.key) {
                 let folder = services.spool.join(session);
-                if let Err(error) = mirror.note_session(&folder, &hash) {
-                    tracing::warn!(stream.key = %taken.key, %error, "a recording that was taken over is not in the mirror");
+                match mirror.note_session(&folder, &hash) {
+                    // It had ended, and all of it is made by now.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => {
+                        tracing::warn!(stream.key = %taken.key, %error, "a recording that was taken over is not in the mirror");
+                    }
+                    Ok(()) => {}
                 }
             }
         }
