@@ -636,7 +636,11 @@ impl Cluster {
             return false;
         }
         if !owned.is_ready {
-            // Nothing of it is here yet: whoever wants it fetches it from where it is.
+            // What is needed of it is elsewhere: whoever wants it fetches it from there. A try to bring it here may have left something that goes on.
+            if let Some(recorder) = self.app.hub.find_recorder(key) {
+                recorder.part();
+                self.app.hub.drop_recorder(key);
+            }
             let given = self.store().hand_over(&self.member, &hash, owned.epoch);
             return given.await.unwrap_or(false);
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{MutexGuard, oneshot};
 
 use super::{Asked, Cluster, ENTER_AGAIN, LAST_WORK, locked};
 use crate::clock;
@@ -42,6 +42,8 @@ impl Cluster {
         for taken in inherited {
             own.insert(taken.key.hash(), taken);
         }
+        // Whoever asks for one of them waits until it is here: given away before, it would go on here as well.
+        let _turns = self.take_turns(own.keys()).await;
         for (hash, taken) in &own {
             self.store().inherited(&self.member, hash, taken.epoch);
         }
@@ -55,9 +57,21 @@ impl Cluster {
             self.arrived(it, &taken).await?;
         }
         if !torn.is_empty() {
-            self.bring(torn).await?;
+            self.bring_in_turn(torn).await?;
         }
         Ok(taken.len())
+    }
+
+    /// Takes the turns of streams, in an order that everybody keeps.
+    async fn take_turns(&self, hashes: impl Iterator<Item = &String>) -> Vec<MutexGuard<'_, ()>> {
+        let turns: BTreeSet<usize> = hashes.map(|hash| self.turn_number(hash)).collect();
+        let mut held = Vec::with_capacity(turns.len());
+        for turn in turns {
+            if let Some(turn) = self.turns.get(turn) {
+                held.push(turn.lock().await);
+            }
+        }
+        held
     }
 
     /// Declares dead whose lease is over, and takes streams that nobody owns.
@@ -113,16 +127,8 @@ impl Cluster {
     /// # Errors
     /// The object store or the database does not answer; the streams are this node's and not ready, and the next who asks tries again.
     pub(super) async fn bring(&self, taken: Vec<Taken>) -> Result<(), String> {
-        let turns: BTreeSet<usize> = taken
-            .iter()
-            .map(|it| self.turn_number(&it.key.hash()))
-            .collect();
-        let mut held = Vec::new();
-        for turn in turns {
-            if let Some(turn) = self.turns.get(turn) {
-                held.push(turn.lock().await);
-            }
-        }
+        let hashes: Vec<String> = taken.iter().map(|it| it.key.hash()).collect();
+        let _turns = self.take_turns(hashes.iter()).await;
         self.bring_in_turn(taken).await
     }
 

@@ -617,6 +617,10 @@ impl FaultListener for Recorder {
     fn failed_by_disk(&self, session: &str, progress: &Progress) -> bool {
         self.fail_current(session, |me, inner| me.fail_by_disk(inner, progress))
     }
+
+    fn fenced(&self) {
+        self.part();
+    }
 }
 
 fn stop(task: &mut Option<AbortHandle>) {

@@ -155,6 +155,9 @@ impl Worker {
                     tracing::warn!(stream.key = %self.key, epoch = self.fence.epoch(), "another node has the stream: what was still to be made of it here is that node's to make");
                     self.services.metrics.fenced();
                     self.is_fenced = true;
+                    if let Some(recorder) = self.recorder.upgrade() {
+                        recorder.fenced();
+                    }
                     return busy;
                 }
                 Err(Trouble::Fatal(fault)) => {

@@ -203,12 +203,14 @@ impl Member {
         let known = owned.entry(hash.to_owned()).or_insert(Owned {
             epoch,
             is_ready: false,
+            was_ready: false,
             life: 0,
         });
         if known.epoch != epoch {
             *known = Owned {
                 epoch,
                 is_ready: false,
+                was_ready: false,
                 life: 0,
             };
         }
@@ -219,6 +221,7 @@ impl Member {
     pub fn ready(&self, hash: &str, epoch: i64) {
         if let Some(owned) = self.owned().get_mut(hash).filter(|it| it.epoch == epoch) {
             owned.is_ready = true;
+            owned.was_ready = true;
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Owned {
     pub epoch: i64,
     /// What earlier owners had of it is here.
     pub is_ready: bool,
+    /// It was ready under this epoch once: what this node's mirror holds of it is newer than what all others' do.
+    pub was_ready: bool,
     /// How often what is here of it was given up under this epoch. The database need not know: no other node is concerned.
     pub life: u32,
 }

@@ -276,9 +276,8 @@ impl Store {
             ];
             if let Some(row) = self.write.query_one_raw(pg(&sql, values)).await? {
                 let mut taken = taken_of(&row, &incarnation)?;
-                let known = member.find_owned(&hash);
                 let mut owned = member.own(&hash, taken.epoch);
-                if known.is_some_and(|it| it.epoch == taken.epoch && !it.is_ready) {
+                if !owned.is_ready && owned.was_ready {
                     taken.mirrors.push(incarnation.as_ref().to_owned());
                 }
                 if taken.mirrors.is_empty() && !owned.is_ready {
@@ -376,8 +375,8 @@ impl Store {
         Ok(taken)
     }
 
-    /// The streams of this node that are not ready: what was recorded of them could not be fetched, or could not be given away. This node's
-    /// own mirror counts among those that hold it.
+    /// The streams of this node that are not ready: what was recorded of them could not be fetched, or could not be given away. Of the latter the
+    /// newest is in this node's own mirror. Of the former that may hold what an earlier ownership left, which is older than what others recorded.
     pub async fn unready_streams(&self, member: &Member) -> Result<Vec<Taken>, StoreError> {
         let incarnation = member.incarnation();
         let mut unready = Vec::new();
@@ -394,7 +393,9 @@ impl Store {
             match self.write.query_one_raw(pg(sql, values)).await? {
                 Some(row) => {
                     let mut taken = taken_of(&row, &incarnation)?;
-                    taken.mirrors.push(incarnation.as_ref().to_owned());
+                    if owned.was_ready {
+                        taken.mirrors.push(incarnation.as_ref().to_owned());
+                    }
                     unready.push(taken);
                 }
                 // It was given away, and the answer that said so was lost.

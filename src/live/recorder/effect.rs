@@ -73,6 +73,9 @@ pub trait FaultListener: Send + Sync {
 
     /// What was handed over for `session` did not reach the disk. False as for [`FaultListener::failed`].
     fn failed_by_disk(&self, session: &str, progress: &Progress) -> bool;
+
+    /// The stream is another node's by now: nothing more of it is to be written here.
+    fn fenced(&self);
 }
 
 /// What the recorder hands over.
