@@ -485,6 +485,14 @@ impl Cluster {
         self.turns.get(number).unwrap_or(&self.turns[0])
     }
 
+    async fn all_turns(&self) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
+        let mut held = Vec::with_capacity(self.turns.len());
+        for turn in &self.turns {
+            held.push(turn.lock().await);
+        }
+        held
+    }
+
     fn turn_number(&self, hash: &str) -> usize {
         let sum: usize = hash.bytes().map(usize::from).sum();
         sum % self.turns.len().max(1)
@@ -746,6 +754,8 @@ impl Cluster {
             return;
         }
         let _ = clock::machine_timeout(LAST_WORK, app.services.clock.settle()).await;
+        // Nothing is brought here any more, and what was being brought is here: it goes with the rest.
+        let _turns = clock::machine_timeout(LAST_WORK, self.all_turns()).await;
         match self.store().hand_over_all(&self.member).await {
             Ok(streams) => {
                 tracing::info!(streams, "the other nodes go on with what was recorded here");
