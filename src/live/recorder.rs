@@ -25,6 +25,7 @@ use crate::live::decide::machine::{self, Cause, Done, Input, Refusal, State};
 use crate::live::recorder::effect::{Effect, FaultListener, Job, Stage};
 use crate::live::recorder::keyless::Keyless;
 use crate::live::recorder::session::{Session, Taken};
+use crate::live::spool::put_aside_taken;
 use crate::media::access_unit::{AccessUnits, Arrived, UnitError};
 use crate::media::frame::{AudioCodec, AudioConfig, Track, VideoConfig};
 use crate::model::event::{Fault, Kind};
@@ -619,7 +620,10 @@ impl FaultListener for Recorder {
     }
 
     fn fenced(&self) {
-        self.part();
+        // What is on this disk is not what goes on elsewhere: nothing here may take it up again.
+        if let Some(session) = self.part() {
+            put_aside_taken(&self.services.spool.join(session));
+        }
     }
 }
 
