@@ -41,7 +41,7 @@ const ROOM: usize = 160;
 /// blank, as JSON may be behind its end.
 pub struct Batch {
     parts: Vec<Part>,
-    /// As long as the longest object that was ever made in it: memory that is fresh from the system, and blank, costs as much as what is read to it.
+    /// As long as the longest object that was ever made in it, so that only what is longer is blanked before it is read to.
     object: BytesMut,
     /// Where the bytes of the ranges begin, and where they end so far.
     begins: usize,
