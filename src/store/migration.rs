@@ -15,6 +15,7 @@ mod m0004_figures;
 mod m0005_streams_told;
 mod m0006_nodes;
 mod m0007_between_nodes;
+mod m0008_names_of_streams;
 mod schema;
 
 use std::future::Future;
@@ -36,7 +37,7 @@ struct Step {
     take: for<'a> fn(&'a Schema<'a>) -> Taking<'a>,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step {
         name: "m0001_init",
         take: |schema| Box::pin(m0001_init::up(schema)),
@@ -64,6 +65,10 @@ const STEPS: [Step; 7] = [
     Step {
         name: "m0007_between_nodes",
         take: |schema| Box::pin(m0007_between_nodes::up(schema)),
+    },
+    Step {
+        name: "m0008_names_of_streams",
+        take: |schema| Box::pin(m0008_names_of_streams::up(schema)),
     },
 ];
 

@@ -6,7 +6,7 @@
 Three processes of tests/bench/simulate.rs: real nodes with streams that bring no media, of which each slice is committed as a recorder commits it.
 Commands are given through the APIs of the nodes at a steady rate, each to a node that does not have the stream: three of five are
 RealTimeRecordCommand, the others ForbidLiveStream and ResumeLiveStream. The lease's longest gap is the nodes' own, looked at fifty times a second,
-and, apart from that, what the rows of the table `node` show ten times a second. STATEMENTS=1 says which statements cost (and costs something itself).
+and, apart from that, what the rows of the table `node` show twice a second. STATEMENTS=1 says which statements cost (and costs something itself).
 The table goes into target/cluster-scale.json.
 """
 
@@ -110,7 +110,7 @@ class Leases(threading.Thread):
 
     def __init__(self, database: str):
         super().__init__(daemon=True)
-        statement = "SELECT id, expires_at FROM node WHERE member \\watch 0.1"
+        statement = "SELECT id, expires_at FROM node WHERE member \\watch 0.5"
         self.process = subprocess.Popen(["psql", "-XqtA", database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.process.stdin.write(statement + "\n")
         self.process.stdin.flush()
