@@ -497,25 +497,30 @@ impl Store {
         Ok(row.ok_or(StoreError::Interrupted)?.try_get("", "mirror")?)
     }
 
-    /// Gives the name of a stream back of which nothing is left to do. False: callbacks of it wait.
+    /// Gives the name of a stream back of which nothing is left to do. It stays where callbacks of it wait; one that is not this node's any more is
+    /// forgotten here.
     pub async fn release_stream(
         &self,
         member: &Member,
         hash: &str,
         epoch: i64,
-    ) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM live_stream WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3 AND state <> 'live' \
-                   AND NOT EXISTS (SELECT 1 FROM callback c WHERE c.owner = $1 AND c.state = 'pending')";
+    ) -> Result<(), StoreError> {
+        // Both parts see the rows as they were before.
+        let sql = "WITH given_back AS (DELETE FROM live_stream WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3 AND state <> 'live' \
+                     AND NOT EXISTS (SELECT 1 FROM callback c WHERE c.owner = $1 AND c.state = 'pending') RETURNING 1) \
+                   SELECT EXISTS (SELECT 1 FROM live_stream WHERE key_hash = $1 AND incarnation = $2 AND epoch = $3) \
+                     AND NOT EXISTS (SELECT 1 FROM given_back) AS stays";
         let values = [
             hash.into(),
             member.incarnation().as_ref().into(),
             epoch.into(),
         ];
-        let done = self.write.execute_raw(pg(sql, values)).await?;
-        if done.rows_affected() > 0 {
+        let row = self.write.query_one_raw(pg(sql, values)).await?;
+        let stays: bool = row.ok_or(StoreError::Interrupted)?.try_get("", "stays")?;
+        if !stays {
             member.disown(hash, epoch);
         }
-        Ok(done.rows_affected() > 0)
+        Ok(())
     }
 
     /// Nobody publishes the stream any more; its owner has still work with it.
