@@ -49,8 +49,9 @@ impl AudioTiming {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AudioClock {
     timescale: u32,
-    /// Where the last frame began and where the next one begins if it follows without a gap.
-    last: u64,
+    /// Where the next frame begins at the earliest.
+    least: u64,
+    /// Where it begins if it follows without a gap.
     next: Option<u64>,
 }
 
@@ -59,21 +60,21 @@ impl AudioClock {
     pub fn new(timescale: u32, next: Option<u64>) -> Self {
         Self {
             timescale,
-            last: next.unwrap_or(0),
+            least: next.unwrap_or(0),
             next,
         }
     }
 
-    /// The tick at which the frame with this stamp begins. Never goes back.
+    /// The tick at which the frame with this stamp begins: behind that of the frame before, whatever the stamps say.
     pub fn place(&mut self, ms: u64, timing: AudioTiming) -> u64 {
         let scale = u64::from(self.timescale);
         let stamped = (ms.saturating_mul(scale).saturating_add(500)) / 1000;
         let tolerance = scale * TOLERANCE_US / 1_000_000;
         let at = match self.next {
             Some(next) if next.abs_diff(stamped) <= tolerance => next,
-            _ => stamped.max(self.last),
+            _ => stamped.max(self.least),
         };
-        self.last = at;
+        self.least = at.saturating_add(1);
         self.next = Some(at + self.frame_ticks(timing));
         at
     }
@@ -127,11 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn time_never_goes_back() {
+    fn time_always_goes_on() {
         let mut clock = AudioClock::new(48_000, None);
         let at: Vec<_> = [100, 50, 50, 121].map(|ms| clock.place(ms, AAC)).to_vec();
-        assert_eq!(at[..3], [4_800, 4_800, 4_800]);
-        assert!(at[3] > 4_800);
+        assert_eq!(
+            at[..3],
+            [4_800, 4_801, 4_802],
+            "a frame of no length is none"
+        );
+        assert!(at[3] > 4_802);
         assert!(AudioClock::new(96_000, None).place(u64::MAX, AAC) > 0);
     }
 }
