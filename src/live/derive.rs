@@ -133,7 +133,10 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
         muxer.begin_slice(&mut out.buffer);
         for_each(&folder, slice.span, |record| {
             match record {
-                Record::Frame(frame) => muxer.write(&frame, &mut out.buffer)?,
+                Record::Frame(mut frame) => {
+                    frame.dts_ms -= slice.origin_ms;
+                    muxer.write(&frame, &mut out.buffer)?;
+                }
                 Record::Video(config) => muxer.set_video(&config)?,
                 Record::Audio(config) => muxer.set_audio(&config)?,
                 Record::Mark(_) => {}

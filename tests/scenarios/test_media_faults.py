@@ -67,6 +67,39 @@ def test_45_timestamp_jump(stage, jump):
     assert max(segment.duration for segment in playlist.segments) <= 10
 
 
+@pytest.mark.parametrize("apart", [500, 2_000, 9_000])
+def test_45_sound_of_another_clock(stage, apart):
+    """Sound comes first, with time stamps that are ahead of the picture's: nothing is left out, and lengths count from the earliest frame."""
+    stage.rule(M3U8, "mp4", {"Format": "cmaf", "SliceDuration": 5}, DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    publisher = stage.publisher()
+    publisher.sound_shift = apart
+    publisher.push(24)
+    stage.end(publisher)
+    stage.advance(16)
+    files = stage.wait_files(3)
+    assert "record_error" not in stage.inbox.events()
+    long = 24 + apart / 1000
+    assert [event["duration"] for event in files] == pytest.approx([long] * 3, abs=0.1)
+    pictures = len([tag for tag in publisher.sent if tag.kind == 9]) - 1
+    for event in files:
+        if event["uri"].endswith(".mp4"):
+            assert probe.duration(stage.fetch(event["uri"])) == pytest.approx(long, abs=0.1)
+            continue
+        playlist = stage.playlist(event["uri"])
+        # All but the last one, which has the sound that goes on alone, are as long as their pictures.
+        assert [segment.duration for segment in playlist.segments[:-1]] == pytest.approx([6] * 3, abs=0.05)
+        assert playlist.duration == pytest.approx(long, abs=0.1)
+        if not playlist.keys()[0].endswith(".ts"):
+            continue
+        whole = stage.folder / "whole.ts"
+        whole.write_bytes(b"".join(stage.bucket.get(key) for key in playlist.keys()))
+        stamps = {kind: [float(packet["pts_time"]) for packet in probe.packets(whole, kind)] for kind in "va"}
+        assert len(stamps["v"]) == pictures
+        assert stamps["a"][0] - min(stamps["v"]) == pytest.approx(apart / 1000, abs=0.1)
+        assert max(stamps["v"]) - min(stamps["v"]) < 24
+
+
 def test_46_bucket_removed(own_stage):
     stage = own_stage()
     stage.rule(M3U8, DelayTime=15)

@@ -22,6 +22,8 @@ use crate::model::rule::{Format, FormatRule};
 use lane::{End, Gap, Lane, Moment};
 pub use print::Print;
 
+/// What containers have room for before the first frame that came.
+const ROOM_MS: i64 = 500;
 /// Without a picture for this long, sound alone decides the cuts.
 const PICTURE_LOST_MS: i64 = 10_000;
 
@@ -75,6 +77,9 @@ pub struct Slice {
     pub discontinuity: bool,
     /// The lowest composition offset in it; never above zero.
     pub lowest_cts_ms: i32,
+    /// What is zero in the time stamps of the recording's slices; never above zero.
+    #[serde(default)]
+    pub origin_ms: i64,
 }
 
 /// A file that ended.
@@ -152,6 +157,9 @@ pub struct Segmenter {
     /// The newest key frame of the push.
     #[serde(default)]
     key: Option<Place>,
+    /// What is zero in the time stamps of slices. A track's first frame may lie seconds before the frame that came first.
+    #[serde(default)]
+    origin_ms: i64,
 }
 
 impl Configs {
@@ -240,6 +248,7 @@ impl Segmenter {
             gap: None,
             lead: None,
             key: None,
+            origin_ms: 0,
         }
     }
 
@@ -324,6 +333,7 @@ impl Segmenter {
             configs: self.configs,
             prints: [video, audio],
         };
+        self.origin_ms = self.origin_ms.min(dts_ms + ROOM_MS);
         if track == Track::Audio {
             self.lead.get_or_insert(here);
         }
@@ -347,7 +357,7 @@ impl Segmenter {
             };
             let before = out.len();
             lane.take(&moment, out);
-            number_them(out, before, number);
+            number_them(out, before, number, self.origin_ms);
         }
         self.cut_wanted &= !cut_point;
         if track == Track::Video {
@@ -383,7 +393,7 @@ impl Segmenter {
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             let before = out.len();
             lane.pause(end, out);
-            number_them(out, before, number);
+            number_them(out, before, number, self.origin_ms);
         }
     }
 
@@ -400,7 +410,7 @@ impl Segmenter {
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             let before = out.len();
             lane.finish(end, out);
-            number_them(out, before, number);
+            number_them(out, before, number, self.origin_ms);
         }
     }
 
@@ -414,11 +424,11 @@ impl Segmenter {
     }
 }
 
-/// Says of which lane the newest outputs are.
-fn number_them(out: &mut [Output], from: usize, number: usize) {
+/// Says of which lane the newest outputs are, and what is zero in them.
+fn number_them(out: &mut [Output], from: usize, number: usize, origin_ms: i64) {
     for output in out.iter_mut().skip(from) {
         match output {
-            Output::Slice(slice) => slice.lane = number,
+            Output::Slice(slice) => (slice.lane, slice.origin_ms) = (number, origin_ms),
             Output::File(file) => file.lane = number,
         }
     }

@@ -21,10 +21,11 @@ pub fn write_fragment(
     tracks: &Tracks,
     start: Position,
 ) -> Result<(Written, Position), DeriveError> {
+    let origin_ms = ORIGIN_MS - slice.origin_ms;
     let mut samples: Vec<SampleInfo> = Vec::new();
     list(folder, SpoolReader::listing(folder, slice.span), |listed| {
         if let Listed::Frame(mut sample) = listed {
-            sample.dts_ms += ORIGIN_MS;
+            sample.dts_ms += origin_ms;
             samples.push(sample);
         }
         Ok(())
@@ -32,7 +33,7 @@ pub fn write_fragment(
     let mut fragmenter = Fragmenter::new(tracks.video.as_ref(), tracks.audio.as_ref(), start)?;
     let head = fragmenter.fragment(
         &samples,
-        Some(slice.start_ms + slice.duration_ms + ORIGIN_MS),
+        Some(slice.start_ms + slice.duration_ms + origin_ms),
     )?;
     let mut out = Output::create(path)?;
     out.buffer.extend_from_slice(&head);

@@ -30,13 +30,15 @@ class Refused(AssertionError):
 class Publisher:
     """One RTMP connection that publishes one stream.
 
-    Media time runs from 0 with the first `push`; timestamps on the wire are media time plus `shift` milliseconds.
+    Media time runs from 0 with the first `push`; timestamps on the wire are media time plus `shift` milliseconds, and for sound `sound_shift` more:
+    its clock is another one then, and it goes out before the picture of the same instant.
     """
 
     def __init__(self, host: str, port: int, app: str, name: str, *, clip: str = "h264_aac", tc_url: str | None = None, metadata: dict | None = None):
         self.clip = clips.load(clip)
         self.position = 0
         self.shift = 0
+        self.sound_shift = 0
         self.sent: list[Tag] = []
         self.statuses: list[dict] = []
         self.closed = threading.Event()
@@ -168,8 +170,12 @@ class Publisher:
             self._headers_due = False
             for tag in self.clip.headers:
                 batch += self._chunks(Tag(tag.kind, start + self.shift, tag.body))
-        for tag in clips.between(self.clip, start, end):
-            batch += self._chunks(Tag(tag.kind, tag.timestamp + self.shift, tag.body))
+        tags = clips.between(self.clip, start, end)
+        if self.sound_shift:
+            tags = sorted(tags, key=lambda tag: (tag.timestamp, tag.kind != AUDIO))
+        for tag in tags:
+            shift = self.shift + (self.sound_shift if tag.kind == AUDIO else 0)
+            batch += self._chunks(Tag(tag.kind, tag.timestamp + shift, tag.body))
             late = (tag.timestamp - start) / 1000 / speed - (time.monotonic() - began) if speed else 0
             if late > 0 or len(batch) > BATCH_BYTES:
                 self.socket.sendall(batch)

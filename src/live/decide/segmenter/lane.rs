@@ -224,6 +224,17 @@ impl OpenFile {
         now_ms - self.start_ms < JOIN_MS && self.slices.is_none()
     }
 
+    /// Its first picture is here. Where that is shown before the sound that came first, the file is as long as from there.
+    fn begins_with(&mut self, picture: Place, slice: Option<&mut OpenSlice>) {
+        let earlier_ms = (self.start_ms - picture.dts_ms).max(0);
+        self.start_ms -= earlier_ms;
+        self.started_at -= earlier_ms;
+        if let Some(slice) = slice {
+            slice.start_ms -= earlier_ms;
+            slice.started_at -= earlier_ms;
+        }
+    }
+
     /// The track's first frame is here: what its header tells is what holds here.
     fn begin_track(&mut self, track: Track, configs: Configs) {
         if !self.has(track) {
@@ -570,6 +581,10 @@ impl Lane {
             if moment.is_sound() && file.sound_to.is_some() {
                 return;
             }
+            let is_first_picture = !moment.is_sound() && !file.has(Track::Video);
+            if is_first_picture && file.slices.is_none() {
+                file.begins_with(moment.here, self.slice.as_mut());
+            }
             file.begin_track(moment.track, moment.here.configs);
             let known = file.track(moment.track);
             let is_other = known.is_some_and(|known| known.differs(print));
@@ -693,6 +708,7 @@ impl Lane {
             ended_at: end.ended_at,
             discontinuity: open.discontinuity,
             lowest_cts_ms: open.lowest_cts_ms,
+            origin_ms: 0,
         }));
     }
 

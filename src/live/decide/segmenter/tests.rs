@@ -153,6 +153,34 @@ fn a_gap_belongs_to_the_clock_and_not_to_the_media() {
 }
 
 #[test]
+fn a_recording_begins_with_its_earliest_picture_and_time_stamps_have_room_for_it() {
+    for (format, lengths) in [(Format::M3u8, vec![6_000, 8_000]), (Format::Mp4, vec![])] {
+        let mut out = Vec::new();
+        let mut segmenter = Segmenter::new(&[lane(format, 5, 21_600)], 0, 10_000);
+        segmenter.config(Position::default(), Track::Video, h264(1));
+        segmenter.config(Position::default(), Track::Audio, aac(1));
+        let mut at = Position::default();
+        // The sound's clock is two seconds ahead, and sound comes first.
+        for i in 0..300_i64 {
+            at.offset += 1;
+            segmenter.frame(at, Track::Audio, (i * 40, 0), false, &mut out);
+            at.offset += 1;
+            segmenter.frame(at, Track::Video, (i * 40 - 2_000, 0), i % 50 == 0, &mut out);
+        }
+        at.offset += 1;
+        segmenter.close_files(at, 12_000, &mut out);
+        assert_eq!(files(&out), [(0, 14_000)]);
+        assert_eq!(slices(&out), lengths);
+        for output in &out {
+            match output {
+                Output::Slice(slice) => assert_eq!(slice.origin_ms, -1_500),
+                Output::File(file) => assert_eq!((file.started_at, file.ended_at), (8_000, 22_000)),
+            }
+        }
+    }
+}
+
+#[test]
 fn sound_alone_is_cut_at_audio_frames_and_a_stream_without_key_frames_makes_no_file() {
     let mut out = Vec::new();
     let mut segmenter = Segmenter::new(&[lane(Format::M3u8, 5, 21_600)], 0, 0);
