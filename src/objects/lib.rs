@@ -33,8 +33,8 @@ const TAG: &str = "localyun-file";
 /// Why an object could not be put.
 ///
 /// # What to do
-/// `NoSuchBucket` and `Denied` end a recording with the product's own status. On `Taken` the file gets another name beside it. On `Failed`
-/// the same put is tried again: it is one object, however often it comes.
+/// `NoSuchBucket` and `Denied` end a recording with the product's own status. On `Taken` the file gets another name beside it. On `Name` that
+/// file cannot be kept, and the recording goes on. On `Failed` the same put is tried again: it is one object, however often it comes.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
     #[error("the bucket does not exist")]
@@ -44,6 +44,8 @@ pub enum PutError {
     /// Somebody else's object has that name.
     #[error("another object has that name")]
     Taken,
+    #[error("the store keeps nothing under such a name: {0}")]
+    Name(String),
     /// Worth trying again.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -353,9 +355,8 @@ fn described(upload: &Upload<'_>) -> NewObject {
 fn put_error(error: FolderError) -> PutError {
     match error {
         FolderError::NoSuchBucket(_) => PutError::NoSuchBucket,
-        FolderError::InvalidBucketName(_)
-        | FolderError::InvalidKey(_)
-        | FolderError::KeyTooLong => PutError::Denied(error.to_string()),
+        FolderError::InvalidBucketName(_) => PutError::Denied(error.to_string()),
+        FolderError::InvalidKey(_) | FolderError::KeyTooLong => PutError::Name(error.to_string()),
         FolderError::AlreadyExists(_) => PutError::Taken,
         other => PutError::Failed(other.to_string()),
     }

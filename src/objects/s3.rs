@@ -420,6 +420,7 @@ where
     match (service.err().code(), service.raw().status().as_u16()) {
         (Some("NoSuchBucket"), _) => PutError::NoSuchBucket,
         (Some("PreconditionFailed"), _) => PutError::Taken,
+        (Some("KeyTooLongError" | "InvalidObjectName"), _) => PutError::Name(text),
         (_, 403) => PutError::Denied(text),
         _ => PutError::Failed(text),
     }

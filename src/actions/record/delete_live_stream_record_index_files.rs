@@ -93,7 +93,7 @@ async fn delete(
         match ctx.services.objects.delete(&row.bucket, &row.object).await {
             Ok(found) => there = found,
             Err(PutError::NoSuchBucket) => there = false,
-            Err(PutError::Denied(_)) => return Ok("AccessDenied"),
+            Err(PutError::Denied(_) | PutError::Name(_)) => return Ok("AccessDenied"),
             Err(error) => return Err(store_error(error)),
         }
     }

@@ -79,7 +79,9 @@ pub async fn bucket_for(objects: &Objects, bucket: &str, buckets: Buckets) -> Re
 pub fn store_error(error: PutError) -> ApiError {
     match error {
         PutError::NoSuchBucket => ApiError::coded(Code::InvalidOssBucketNotFound),
-        PutError::Denied(_) => ApiError::coded(Code::Forbidden).with_source(error),
+        PutError::Denied(_) | PutError::Name(_) => {
+            ApiError::coded(Code::Forbidden).with_source(error)
+        }
         PutError::Taken | PutError::Failed(_) => ApiError::internal(error),
     }
 }

@@ -154,6 +154,7 @@ impl From<PutError> for Trouble {
         match error {
             PutError::NoSuchBucket => Self::Fatal(Fault::BucketNotFound),
             PutError::Denied(_) => Self::Fatal(Fault::AccessDenied),
+            PutError::Name(_) => Self::Lost(error.to_string()),
             other => Self::Passing(other.to_string()),
         }
     }
