@@ -145,10 +145,12 @@ async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Bu
             .header(sign::TIMESTAMP_HEADER, timestamp)
             .header(sign::SIGNATURE_HEADER, signature);
     }
+    // What counts is the status: a receiver that never ends its body has answered all the same.
+    let answered = std::sync::OnceLock::new();
     let outcome = async {
         Some(match request.send().await {
             Ok(response) => {
-                let status = response.status().as_u16();
+                let status = *answered.get_or_init(|| response.status().as_u16());
                 let body = read_limited(response, RESPONSE_KEPT)
                     .await
                     .unwrap_or_default();
@@ -164,7 +166,10 @@ async fn attempt(services: &Services, row: &Row, mut busy: Busy) -> (Attempt, Bu
             attempt.response = response;
         }
         Some(Err(error)) => attempt.error = Some(error),
-        None => attempt.error = Some(format!("no answer within {} s", TIMEOUT_MS / 1000)),
+        None => match answered.get() {
+            Some(status) => attempt.status = Some(*status),
+            None => attempt.error = Some(format!("no answer within {} s", TIMEOUT_MS / 1000)),
+        },
     }
     (attempt, busy)
 }

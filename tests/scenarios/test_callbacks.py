@@ -106,6 +106,20 @@ def test_35_retry(stage):
     assert record["NotifyUrl"] == stage.inbox.url
 
 
+def test_35_answer_that_never_ends(stage):
+    """The status is what counts: a receiver that has said 200 has the event, whatever becomes of the body."""
+    stage.inbox.stall()
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    stage.push(6)
+    stage.advance(16)
+    wait_for(lambda: stage.inbox.requests, what="the event")
+    stage.advance(60)
+    assert len(stage.inbox.requests) == 1
+    (record,) = notify_records(stage)
+    assert record["NotifyResult"] == "success"
+
+
 def test_35_receiver_that_always_refuses(stage):
     stage.inbox.say(b"no", 500)
     stage.rule("mp4", DelayTime=15)

@@ -29,7 +29,7 @@ class Request:
         return json.loads(self.body)
 
 
-Answer = tuple[int, bytes]
+Answer = tuple[int, bytes | None]
 
 
 @dataclass
@@ -48,6 +48,10 @@ class Inbox:
     def hang(self) -> None:
         """Accepts requests and never answers them."""
         self.answer = lambda number: None
+
+    def stall(self) -> None:
+        """Answers 200, and never ends the body."""
+        self.answer = lambda number: (200, None)
 
     def bodies(self) -> list[dict]:
         """Every POST body, in order of arrival."""
@@ -112,9 +116,13 @@ class Receiver:
             return
         try:
             handler.send_response(answer[0])
-            handler.send_header("Content-Length", str(len(answer[1])))
+            handler.send_header("Content-Length", str(10 if answer[1] is None else len(answer[1])))
             handler.end_headers()
-            handler.wfile.write(answer[1])
+            handler.wfile.write(answer[1] or b"")
+            if answer[1] is None:
+                handler.wfile.flush()
+                self.ended.wait()
+                handler.close_connection = True
         except OSError:
             handler.close_connection = True
 
