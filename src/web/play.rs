@@ -20,6 +20,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
+use crate::live::fanout::hls;
 use crate::live::fanout::tape::{Coding, Form, TapeReader};
 use crate::live::play::sending::{Deaf, Sending};
 use crate::live::play::sessions::{Known, Session};
@@ -345,12 +346,14 @@ async fn playlist(
     tls_port: Option<u16>,
 ) -> Result<(Found, Headers), Told> {
     let refused = |refusal| told(refusal, ask, tls_port);
+    let mut before = hls::Told::default();
     // Who has begun may go on, though a signed address has run out meanwhile.
     if let Some(session) = door.sessions.again(&ask.known()) {
         let goes_on = !session.hls.has_ended() || door.find(session.viewer.key()).await.is_err();
         if goes_on {
             return Ok((listed(&session, ask), session.headers.clone()));
         }
+        before = session.hls.told(&session.before);
     }
     let granted: Granted = door.grant(asked).await.map_err(refused)?;
     let fanout = door.find(&granted.key).await.map_err(refused)?;
@@ -368,12 +371,12 @@ async fn playlist(
     let headers = granted.headers.clone();
     let session = door
         .sessions
-        .begin(ask.known(), slices, viewer, granted.headers);
+        .begin(ask.known(), (slices, before), viewer, granted.headers);
     Ok((listed(&session, ask), headers))
 }
 
 fn listed(session: &Session, ask: &Ask) -> Found {
-    let text = session.hls.playlist(|number| {
+    let text = session.hls.playlist(&session.before, |number| {
         let slice = path::slice(&ask.app, &ask.stream, number);
         format!("{slice}?session={}", session.id)
     });
@@ -398,8 +401,9 @@ fn slice(
         ));
     };
     let slice = session
-        .hls
-        .slice(number)
+        .before
+        .own(number)
+        .and_then(|number| session.hls.slice(number))
         .ok_or_else(|| Told::new(StatusCode::NOT_FOUND, "this slice is not kept (any more)"))?;
     session.viewer.sent(slice.bytes.len() as u64);
     Ok((Found::Slice(slice.bytes.clone()), session.headers.clone()))

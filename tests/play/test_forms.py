@@ -195,6 +195,34 @@ def test_a_playlist_slides_over_whole_groups(stage):
     assert ask(url, headers={"User-Agent": "another"})[0] == 404
 
 
+def test_a_playlist_goes_on_where_the_publisher_comes_back(stage):
+    """A player that has not seen the end: the numbers of its slices never fall (RFC 8216, 6.2.2), and the break is marked."""
+    url = address(stage.server, "m3u8", stage.domain)
+
+    def number(tag: str) -> int:
+        (value,) = [line.partition(":")[2] for line in text.splitlines() if line.startswith(f"#EXT-X-{tag}:")] or ["0"]
+        return int(value)
+
+    listed = lambda: [line for line in text.splitlines() if line and not line.startswith("#")]
+    push = Push(stage.server, stage.domain).run(5)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    text = fetch(url).decode()
+    push.join()
+    # Nobody asks in between.
+    push = Push(stage.server, stage.domain).run(9)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live again")
+    told, before = number("MEDIA-SEQUENCE") + len(listed()), listed()
+    text = fetch(url).decode()
+    assert number("MEDIA-SEQUENCE") >= told and "#EXT-X-ENDLIST" not in text
+    assert text.index("#EXT-X-DISCONTINUITY\n") < text.index("#EXTINF")
+    assert not set(before) & set(listed())
+    assert len(fetch(f"{stage.server.play}/live/{listed()[0]}")) % 188 == 0
+    # Whoever is new sees nothing of that.
+    status, _, body = ask(url, headers={"User-Agent": "another"})
+    assert status == 200 and b"DISCONTINUITY" not in body and b"-0.ts" in body
+    push.join()
+
+
 @pytest.mark.parametrize("form", ["flv", "rtmp", "hls"])
 def test_the_play_command_tells_what_came(stage, tmp_path, form):
     push = Push(stage.server, stage.domain).run(5)

@@ -43,6 +43,26 @@ pub struct Slice {
     discontinuity: bool,
 }
 
+/// What a player was told of earlier publishes of the stream: its playlist goes on from there, since the numbers of slices never fall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    slices: u64,
+    discontinuities: u64,
+    longest_ms: u64,
+}
+
+impl Told {
+    /// This publish's number of what the player knows as slice `number`.
+    #[must_use]
+    pub fn own(&self, number: u64) -> Option<u64> {
+        number.checked_sub(self.slices)
+    }
+
+    fn breaks_at(&self, slice: &Slice) -> bool {
+        slice.discontinuity || (slice.number == 0 && self.slices > 0)
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     slices: VecDeque<Arc<Slice>>,
@@ -52,6 +72,15 @@ struct Inner {
     discontinuities: u64,
     longest_ms: u64,
     has_ended: bool,
+}
+
+impl Inner {
+    /// All discontinuities that a player can have come across.
+    fn discontinuities_for(&self, before: &Told) -> u64 {
+        let kept = self.slices.iter().filter(|it| it.discontinuity).count() as u64;
+        let between = u64::from(before.slices > 0 && self.next > 0);
+        before.discontinuities + self.discontinuities + kept + between
+    }
 }
 
 /// The slices of a publish.
@@ -100,36 +129,49 @@ impl Hls {
         inner.slices.iter().find(|s| s.number == number).cloned()
     }
 
-    /// The playlist now; `uri` names a slice.
+    /// The playlist now, for a player that was told something before; `uri` names a slice.
     #[must_use]
-    pub fn playlist(&self, uri: impl Fn(u64) -> String) -> String {
+    pub fn playlist(&self, before: &Told, uri: impl Fn(u64) -> String) -> String {
         let inner = self.lock();
         let hidden = inner.slices.len().saturating_sub(LISTED);
-        let before = inner.slices.iter().take(hidden);
-        let gone = inner.discontinuities + before.filter(|s| s.discontinuity).count() as u64;
         let listed: Vec<Segment> = inner
             .slices
             .iter()
             .skip(hidden)
             .map(|slice| Segment {
-                uri: uri(slice.number),
+                uri: uri(before.slices + slice.number),
                 duration_ms: slice.duration_ms,
-                discontinuity: slice.discontinuity,
+                discontinuity: before.breaks_at(slice),
             })
             .collect();
         let first = inner.slices.get(hidden).map_or(inner.next, |s| s.number);
+        let all = inner.discontinuities_for(before);
+        let shown = listed.iter().filter(|it| it.discontinuity).count() as u64;
         let window = hls::Window {
-            first,
-            discontinuities: gone,
-            longest_ms: inner.longest_ms,
+            first: before.slices + first,
+            discontinuities: all - shown,
+            longest_ms: inner.longest_ms.max(before.longest_ms),
             has_ended: inner.has_ended,
         };
         hls::sliding(&window, &listed)
     }
 
+    /// What a player has been told by the end of this publish.
+    #[must_use]
+    pub fn told(&self, before: &Told) -> Told {
+        let inner = self.lock();
+        Told {
+            slices: before.slices + inner.next,
+            discontinuities: inner.discontinuities_for(before),
+            longest_ms: inner.longest_ms.max(before.longest_ms),
+        }
+    }
+
     fn push(&self, bytes: Bytes, duration_ms: u64, discontinuity: bool) {
         let mut inner = self.lock();
         let number = inner.next;
+        // The first one of a publish follows nothing of it.
+        let discontinuity = discontinuity && number > 0;
         inner.next += 1;
         inner.bytes += bytes.len();
         inner.longest_ms = inner.longest_ms.max(duration_ms);
@@ -341,5 +383,61 @@ impl Slicer {
         let discontinuity = std::mem::take(&mut self.discontinuity);
         hls.push(self.open.split().freeze(), duration, discontinuity);
         self.open = BytesMut::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publish(slices: u64, breaks_at: u64) -> Hls {
+        let made = Hls::default();
+        for number in 0..slices {
+            made.push(Bytes::from_static(b"ts"), 2_000, number == breaks_at);
+        }
+        made
+    }
+
+    /// First number, discontinuities that are gone, and which of the listed slices have one.
+    fn seen(made: &Hls, before: &Told) -> (u64, u64, Vec<String>) {
+        let text = made.playlist(before, |number| number.to_string());
+        let of = |tag: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(tag));
+            line.map_or(0, |it| it.parse().unwrap())
+        };
+        let mut breaks = Vec::new();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line == "#EXT-X-DISCONTINUITY" {
+                breaks.extend(lines.find(|it| !it.starts_with('#')).map(str::to_owned));
+            }
+        }
+        (
+            of("#EXT-X-MEDIA-SEQUENCE:"),
+            of("#EXT-X-DISCONTINUITY-SEQUENCE:"),
+            breaks,
+        )
+    }
+
+    #[test]
+    fn a_publisher_that_comes_back_goes_on_in_the_players_playlist() {
+        let (first, none) = (publish(10, 2), Told::default());
+        assert_eq!(seen(&first, &none), (4, 1, vec![]));
+        let before = first.told(&none);
+        let second = publish(3, 1);
+        assert_eq!(
+            seen(&second, &before),
+            (10, 1, vec!["10".to_owned(), "11".to_owned()])
+        );
+        assert_eq!(before.own(12), Some(2));
+        assert_eq!(before.own(9), None, "it was the first publish's");
+        // What has left the list is counted.
+        let longer = publish(8, 1);
+        assert_eq!(seen(&longer, &before), (12, 3, vec![]));
+        assert_eq!(seen(&longer, &none), (2, 1, vec![]), "a player that is new");
+        // Another one after that.
+        let third = publish(1, 9);
+        let before = longer.told(&before);
+        assert_eq!(seen(&third, &before), (18, 3, vec!["18".to_owned()]));
     }
 }

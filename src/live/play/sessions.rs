@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Viewer;
 use crate::clock;
 use crate::ids;
-use crate::live::fanout::hls::Hls;
+use crate::live::fanout::hls::{Hls, Told};
 
 /// A player that asks for nothing for this long, in machine time, is gone.
 pub const IDLE: Duration = Duration::from_secs(30);
@@ -27,6 +27,8 @@ pub struct Known {
 pub struct Session {
     pub id: String,
     pub hls: Arc<Hls>,
+    /// What the player was told of the stream's earlier publishes.
+    pub before: Told,
     pub viewer: Viewer,
     /// Headers that the domain sets on every answer. A header without a value is taken away from it.
     pub headers: Vec<(String, Option<String>)>,
@@ -81,13 +83,14 @@ impl Sessions {
     pub fn begin(
         &self,
         known: Known,
-        hls: Arc<Hls>,
+        (hls, before): (Arc<Hls>, Told),
         viewer: Viewer,
         headers: Vec<(String, Option<String>)>,
     ) -> Arc<Session> {
         let session = Arc::new(Session {
             id: ids::nonce(),
             hls,
+            before,
             viewer,
             headers,
             known: known.clone(),
