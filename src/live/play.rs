@@ -247,6 +247,7 @@ impl PlayDoor {
             }),
         );
         Ok(Viewer {
+            came: self.services().events.newest(),
             door: self.clone(),
             fanout: fanout.clone(),
             audience: granted.audience.clone(),
@@ -271,6 +272,8 @@ impl PlayDoor {
 
 /// One player, for as long as it watches.
 pub struct Viewer {
+    /// The newest event when it came, which is that it did.
+    came: u64,
     door: Arc<PlayDoor>,
     fanout: Arc<Fanout>,
     audience: Arc<Audience>,
@@ -327,6 +330,10 @@ impl Drop for Viewer {
             skips = self.skips.load(Ordering::Relaxed),
             "a player went"
         );
+        if services.events.start() >= self.came {
+            // Everything was forgotten since, and that it came as well.
+            return;
+        }
         services.events.tell(
             events::Kind::Play,
             &self.key,
