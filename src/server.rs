@@ -470,10 +470,11 @@ impl Running {
         let _ =
             clock::machine_timeout(Duration::from_secs(5), self.app.services.meter.flush()).await;
         // A query that hangs must not keep the process; SQLite takes its write-ahead log up at the next start.
+        self.last_run.ends();
         let closed = self.app.services.store.close();
         let closed = clock::machine_timeout(Duration::from_secs(5), closed).await;
-        if closed.is_some() {
-            self.last_run.ended();
+        if closed.is_none() {
+            self.last_run.is_cut_off();
         }
     }
 }

@@ -129,10 +129,21 @@ impl LastRun {
         }
     }
 
-    /// Notes that the database was closed in order.
-    pub fn ended(&self) {
+    /// Notes that the database is closed in order now. Before it is: closing takes the log away, and a second signal ends the process at any
+    /// moment after that.
+    pub fn ends(&self) {
+        self.note(true);
+    }
+
+    /// Notes that it could not be closed after all.
+    pub fn is_cut_off(&self) {
+        self.note(false);
+    }
+
+    fn note(&self, in_order: bool) {
         if let Some(place) = &self.place {
-            place.note(place.run.load(std::sync::atomic::Ordering::Relaxed), true);
+            let run = place.run.load(std::sync::atomic::Ordering::Relaxed);
+            place.note(run, in_order);
         }
     }
 }
@@ -217,8 +228,8 @@ mod tests {
             last.tell(&store).await;
             let told = last.trouble.or((counted < noted).then_some(Trouble::Older));
             if in_order {
+                last.ends();
                 store.close().await;
-                last.ended();
             } else {
                 std::mem::forget(store);
             }
@@ -228,6 +239,20 @@ mod tests {
 
     fn wal(path: &Path) -> PathBuf {
         path.with_file_name("localyun.db-wal")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_second_signal_while_the_database_is_closed_loses_nothing() {
+        let bench = Bench(tempfile::tempdir().unwrap());
+        let held = Held::open(bench.0.path()).unwrap();
+        let last = LastRun::look(&held, &bench.url());
+        let store = Store::open(&bench.url()).await.unwrap();
+        last.tell(&store).await;
+        last.ends();
+        store.close().await;
+        // The process ends here.
+        drop(last);
+        assert_eq!(bench.run(true).await, None);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
