@@ -122,6 +122,18 @@ def test_46_bucket_removed(own_stage):
     assert event["duration"] == pytest.approx(12, abs=0.5)
 
 
+def test_46_name_too_long(stage):
+    """An object name that the store does not take costs that file, and no other."""
+    long = "r/" + "{StreamName}/" * 4 + "{EscapedStartTime}{EscapedEndTime}"
+    stage.rule({"Format": "mp4", "OssObjectPrefix": long}, "flv", DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    stage.push(6, stream="k" * 255)
+    stage.advance(16)
+    (event,) = stage.wait_files(1)
+    assert event["uri"].endswith(".flv") and event["uri"] in stage.bucket.keys()
+    assert "transformat_error" in stage.inbox.events()
+
+
 def auth_key(timestamp: int, key: str, path: str = "/live/teststream") -> str:
     """A type A key for pushing to `path`."""
     digest = hashlib.md5(f"{path}-{timestamp}-0-0-{key}".encode()).hexdigest()
