@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::ask::{Ask, Outcome, Refused, answer};
 use super::listing::Listing;
 use super::peer;
-use crate::clock::{self, UnixMs};
+use crate::clock;
 use crate::live::hub::{Live, LiveOf, Publisher};
 use crate::model::event;
 use crate::model::stream_key::StreamKey;
@@ -27,9 +27,7 @@ fn place(cursor: &str) -> Option<StreamKey> {
 }
 
 /// A stream that is published here.
-fn here(publisher: &Publisher, now: UnixMs) -> Value {
-    let bytes = publisher.bytes.load(Ordering::Relaxed);
-    let ms = u64::try_from(now - publisher.since).unwrap_or(0).max(1);
+fn here(publisher: &Publisher) -> Value {
     json!({
         "domain": publisher.key.domain,
         "app": publisher.key.app,
@@ -37,10 +35,9 @@ fn here(publisher: &Publisher, now: UnixMs) -> Value {
         "ingest_domain": publisher.ingest_domain,
         "client": publisher.address,
         "since": wire_time::to_api(publisher.since),
-        "bytes": bytes,
+        "bytes": publisher.bytes.load(Ordering::Relaxed),
         "frames": publisher.frames.load(Ordering::Relaxed),
-        // Bits in a millisecond are thousands of them in a second.
-        "bitrate_kbps": bytes * 8 / ms,
+        "bitrate_kbps": publisher.bitrate_kbps(),
         "viewers": publisher.fanout.viewers(),
         "media": publisher.facts(),
         "recorder": publisher.recorder.view(),
@@ -76,7 +73,6 @@ fn key_of(stream: &Value) -> Option<StreamKey> {
 
 /// The streams of this node alone, for another one, and how many watch those of others here.
 fn list_of_here(ask: &Ask, listing: &Listing, after: Option<&StreamKey>) -> Outcome {
-    let now = ask.app.services.clock.now();
     let mut all = ask.app.hub.publishers();
     all.retain(|it| {
         listing.takes(&it.key.domain, &it.key.app, &it.key.stream)
@@ -85,7 +81,7 @@ fn list_of_here(ask: &Ask, listing: &Listing, after: Option<&StreamKey>) -> Outc
     let streams: Vec<Value> = all
         .iter()
         .take(listing.limit)
-        .map(|it| here(it, now))
+        .map(|it| here(it.as_ref()))
         .collect();
     let watched = ask.app.nodes().map(|nodes| nodes.watched());
     let watched: Vec<Value> = watched
@@ -166,7 +162,6 @@ pub(super) async fn list(ask: Ask) -> Outcome {
     if ask.is_of_a_node {
         return list_of_here(&ask, &listing, after.as_ref());
     }
-    let now = ask.app.services.clock.now();
     let mut all = ask
         .app
         .hub
@@ -200,7 +195,7 @@ pub(super) async fn list(ask: Ask) -> Outcome {
             Some(_) => None,
         };
         let (stream, node, answered) = match (publisher, &live.elsewhere) {
-            (Some(publisher), _) => (here(&publisher, now), own.as_str(), true),
+            (Some(publisher), _) => (here(&publisher), own.as_str(), true),
             // It ended meanwhile.
             (None, None) => continue,
             (None, Some(there)) => {

@@ -8,7 +8,7 @@ mod pushes;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -54,6 +54,8 @@ pub struct Publisher {
     pub address: String,
     pub args: PushArgs,
     pub since: UnixMs,
+    /// The same in machine time.
+    came_at: Instant,
     pub recorder: Arc<Recorder>,
     /// Where viewers find what it brings.
     pub fanout: Arc<Fanout>,
@@ -105,6 +107,13 @@ impl Publisher {
     pub fn silent_for(&self) -> Duration {
         let ms = clock::machine_now() - self.last_media.load(Ordering::Relaxed);
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+    }
+
+    /// Bits a second that it has brought so far, in thousands. By machine time: the service clock may stand still, or be an hour further.
+    #[must_use]
+    pub fn bitrate_kbps(&self) -> u64 {
+        let ms = u64::try_from(self.came_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.bytes.load(Ordering::Relaxed).saturating_mul(8) / ms.max(1)
     }
 
     /// Whether the publisher is off the register: what its connection still brings counts for nothing.
@@ -375,6 +384,7 @@ impl Hub {
             address,
             args: args.clone(),
             since: self.services.clock.now(),
+            came_at: clock::monotonic(),
             recorder: recorder.clone(),
             fanout: Fanout::new(self.kept.clone()),
             last_media: AtomicI64::new(clock::machine_now()),

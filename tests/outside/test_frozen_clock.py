@@ -52,6 +52,18 @@ def test_until_and_next(own_stage):
     assert len(files) == 1 and server.get("/_localyun/clock")["now"] <= "2026-03-01T02:01:00Z"
 
 
+def test_rates_are_by_machine_time(own_stage):
+    stage = own_stage("--clock", "frozen", "--clock-start", START)
+    publisher = stage.publisher()
+    publisher.push(3, speed=2)
+    rate = lambda: stage.server.get("/_localyun/streams")["streams"][0]["bitrate_kbps"]
+    stood = rate()
+    stage.server.advance(3600)
+    # The clip has some hundreds of kbit/s, and goes twice as fast; the second look comes some moments later.
+    assert 0 < rate() <= stood < 20_000
+    assert rate() > stood / 10
+
+
 def one_run() -> tuple:
     """Names, ids and bytes of one run of the same calls."""
     with Server(*FROZEN) as server:
