@@ -271,7 +271,8 @@ impl Cluster {
             }
             if !is_away && swept.elapsed() >= SWEEP_EVERY {
                 swept = clock::monotonic();
-                if let Err(why) = mirror.sweep(&incarnation).await {
+                let may = || self.member.holds() && self.member.incarnation() == incarnation;
+                if let Err(why) = mirror.sweep(&incarnation, may).await {
                     tracing::debug!(why, "the mirror is not tidied up");
                 }
             }

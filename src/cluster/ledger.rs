@@ -179,6 +179,16 @@ impl Ledger {
         }
     }
 
+    /// What of a segment is not in the store will not come there any more; what is there is needed.
+    pub fn ends_here(&mut self, place: &SpoolSegment) {
+        if let Some(number) = self.numbers.get(place) {
+            self.pending.remove(number);
+        }
+        if self.pending.is_empty() {
+            self.oldest = None;
+        }
+    }
+
     /// Nothing of a portion was left to be put.
     pub fn nothing_under_way(&mut self) {
         self.under_way = None;

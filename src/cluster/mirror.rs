@@ -21,7 +21,7 @@ use crate::clock;
 use crate::disk::held::Held;
 use crate::disk::writers::{SpoolSegment, Tap};
 use crate::live::spool::folder::is_session;
-use crate::live::spool::{segment_name, segment_number};
+use crate::live::spool::{segment_name, segment_number, was_taken};
 use crate::objects::Objects;
 use crate::objects::look::LookError;
 
@@ -182,7 +182,11 @@ impl Mirror {
             };
             let (read, ranges) = read_back(portion.ranges.clone(), self.take_spare()).await;
             for place in read.missing {
-                self.noted.ledger().gone(&place);
+                if was_taken(&place.folder) {
+                    self.noted.ledger().ends_here(&place);
+                } else {
+                    self.noted.ledger().gone(&place);
+                }
             }
             if read.batch.is_empty() {
                 self.noted.ledger().nothing_under_way();
@@ -213,28 +217,38 @@ impl Mirror {
         }
     }
 
-    /// Lets go what is needed no more: of segments that are gone, and of those that lie long and are put as a whole.
-    pub async fn sweep(&self, incarnation: &str) -> Result<(), String> {
-        if self.is_retired() {
+    /// Lets go what is needed no more: of segments that are gone, and of those that lie long and are put as a whole. Only while `may` says so: whoever
+    /// does not know that its streams are still its own lets nothing go, since their heirs may be reading it. What was put aside is theirs as well.
+    pub async fn sweep(&self, incarnation: &str, may: impl Fn() -> bool) -> Result<(), String> {
+        let may_not = || self.is_retired() || !may();
+        if may_not() {
             return Ok(());
         }
         let places = self.noted.ledger().places();
         let gone = tokio::task::spawn_blocking(move || {
             let is_gone = |place: &Arc<SpoolSegment>| {
                 !place.folder.join(segment_name(place.segment)).exists()
+                    && !was_taken(&place.folder)
             };
             places.into_iter().filter(is_gone).collect::<Vec<_>>()
         });
-        for place in gone.await.map_err(|error| error.to_string())? {
+        let gone = gone.await.map_err(|error| error.to_string())?;
+        if may_not() {
+            return Ok(());
+        }
+        for place in gone {
             self.noted.ledger().gone(&place);
         }
         let overdue = self.noted.ledger().overdue(OLD, clock::monotonic());
         for place in overdue {
             self.put_whole(incarnation, place).await?;
         }
+        if may_not() {
+            return Ok(());
+        }
         let removable = self.noted.ledger().removable();
         for number in removable {
-            if self.is_retired() {
+            if may_not() {
                 return Ok(());
             }
             let name = key(incarnation, number);
@@ -550,12 +564,55 @@ mod tests {
             noted.ledger().stored(0, &[range], clock::monotonic());
         };
         note();
-        mirror.sweep("i").await.unwrap();
+        mirror.sweep("i", || true).await.unwrap();
         assert!(noted.ledger().places().is_empty());
         note();
+        mirror.sweep("i", || false).await.unwrap();
+        assert_eq!(noted.ledger().places().len(), 1, "it may not be its own");
         mirror.retire();
-        mirror.sweep("i").await.unwrap();
+        mirror.sweep("i", || true).await.unwrap();
         assert_eq!(noted.ledger().places().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_put_aside_is_its_heirs() {
+        let data = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(data.path().join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let noted = Arc::new(Noted::default());
+        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let segment = |folder: &Path, segment| SpoolSegment {
+            folder: folder.to_owned(),
+            segment,
+            owner: "o".to_owned(),
+        };
+        let session = || {
+            let folder = data.path().join("spool").join(crate::ids::ordered_id());
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(segment_name(0)), b"0123456789").unwrap();
+            let range = Range {
+                place: Arc::new(segment(&folder, 0)),
+                file: Weak::new(),
+                from: 0,
+                to: 10,
+            };
+            noted.ledger().stored(0, &[range], clock::monotonic());
+            folder
+        };
+        let (taken, finished) = (session(), session());
+        mirror.sweep("i", || true).await.unwrap();
+        assert_eq!(noted.ledger().places().len(), 2);
+        // Bytes that were not put yet cannot be any more.
+        let later = segment(&taken, 1);
+        let now = clock::monotonic();
+        noted.ledger().note(&later, Weak::new(), (0, 5), now);
+        crate::live::spool::put_aside_taken(&taken);
+        std::fs::remove_dir_all(&finished).unwrap();
+        mirror.flush("i").await.unwrap();
+        assert_eq!(mirror.lag(), Duration::ZERO);
+        mirror.sweep("i", || true).await.unwrap();
+        let places = noted.ledger().places();
+        assert!(!places.is_empty() && places.iter().all(|it| it.folder == taken));
     }
 
     #[tokio::test]

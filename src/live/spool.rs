@@ -34,10 +34,22 @@ pub fn put_aside(folder: &Path, why: &str) {
     move_to("spool-damaged", folder);
 }
 
+/// Where that is kept which another node goes on with.
+const TAKEN: &str = "spool-taken";
+
+/// Whether a session of that folder was ever put there: that it is gone from the spool does not say that it is finished.
+#[must_use]
+pub fn was_taken(folder: &Path) -> bool {
+    let spool = folder.parent().and_then(Path::parent);
+    spool
+        .zip(folder.file_name())
+        .is_some_and(|(data, session)| data.join(TAKEN).join(session).exists())
+}
+
 /// The same for a session that another node goes on with: what it has is what the mirror had.
 pub fn put_aside_taken(folder: &Path) {
     tracing::warn!(folder = %folder.display(), "another node has taken this recording over; what is here is kept under spool-taken and not used");
-    move_to("spool-taken", folder);
+    move_to(TAKEN, folder);
 }
 
 fn move_to(place: &str, folder: &Path) {
