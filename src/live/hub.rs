@@ -166,6 +166,8 @@ pub enum PublishError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Elsewhere(String),
+    #[error("the service is stopping")]
+    Stopping,
 }
 
 /// A way in that a push has to pass first, on several nodes: its stream's name must be free there too.
@@ -398,6 +400,10 @@ impl Hub {
         });
         let replaced = {
             let mut streams = self.streams();
+            // Whoever stops closes first and looks through the register then: what was let in before that and is not there yet comes too late.
+            if self.is_stopping() {
+                return Err(PublishError::Stopping);
+            }
             match streams.get(&key) {
                 Some(old) if old.silent_for() < GIVES_WAY_AFTER => {
                     return Err(PublishError::AlreadyPublished);

@@ -81,3 +81,23 @@ async fn a_push_that_was_let_in_settles_once_whatever_becomes_of_it() {
     assert_eq!(door.counts(), (3, 3));
     bench.hub.unpublish(&publisher);
 }
+
+#[tokio::test]
+async fn a_push_that_is_still_coming_when_the_service_stops_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path()).await;
+    let door = Arc::new(Door {
+        permits: Semaphore::new(0),
+        let_in: AtomicUsize::new(0),
+        settled: AtomicUsize::new(0),
+    });
+    bench.hub.guard(door.clone());
+    let mut coming = std::pin::pin!(publish(&bench));
+    assert!(coming.as_mut().now_or_never().is_none());
+    // Streams are given away to other nodes from here on: nothing of this one would get there.
+    bench.hub.close();
+    door.permits.add_permits(1);
+    assert!(matches!(coming.await, Err(PublishError::Stopping)));
+    assert!(bench.hub.publishers().is_empty());
+    assert_eq!(door.counts(), (1, 1));
+}
