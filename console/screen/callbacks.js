@@ -5,17 +5,18 @@ import { empty, fill, h } from '../lib/dom.js';
 import { name, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
 import { md5 } from '../lib/md5.js';
+import { has, namesIn, Pages } from '../lib/pages.js';
 import { go, link, requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
 import { badge, button, field, form, line } from '../part/controls.js';
 import { body as bodyOf, code, json } from '../part/code.js';
 import { dialog } from '../part/dialog.js';
+import { foot, nothingFits } from '../part/foot.js';
 import { guide, SINK, sinkUrl } from '../part/guide.js';
 import { say, wrong } from '../part/notice.js';
 import { split } from '../part/split.js';
 import { facts, table } from '../part/table.js';
 
-const PAGE = 100;
 const STATES = ['', 'pending', 'success', 'failed'];
 
 const stateKind = (state) => (state === 'failed' ? 'wrong' : state === 'success' ? 'good' : '');
@@ -45,8 +46,6 @@ function signatureBox(callback, attempt) {
 
 export async function open(view, body, [id], asked) {
   let chosen = id ?? null;
-  let cursor = null;
-  let rows = [];
   let current = null;
   const parts = split(link(['callbacks']));
   const list = h('ul', { class: 'rows', 'aria-label': t('nav.callbacks') });
@@ -54,40 +53,44 @@ export async function open(view, body, [id], asked) {
   const sinkPart = h('div', {});
   const text = field(t('filter.text'), { type: 'search', value: asked.text ?? '', placeholder: t('filter.text_hint') });
   const state = field(t('filter.state'), { type: 'select', value: asked.state ?? '', options: STATES.map((name) => [name, name ? word('state', name) : t('any')]) });
-  const more = button(t('more'), async () => {
-    rows.push(...(await page(cursor)));
-    draw();
-  });
   const pause = button('', async () => {
     const to = !paused;
     await put('callbacks', { paused: to });
     await load();
     say(t(to ? 'callbacks.paused' : 'callbacks.resumed'));
   });
+  // Until it is known whether they are paused, there is nothing to press.
+  pause.hidden = true;
   let paused = false;
 
-  async function page(from) {
-    const answer = await view.get(`callbacks${query({ limit: PAGE, state: state.value, cursor: from })}`, 'callbacks');
-    cursor = answer.next ?? null;
-    if (answer.paused !== undefined) paused = answer.paused;
-    pause.hidden = answer.paused === undefined;
-    pause.textContent = t(paused ? 'callbacks.resume' : 'callbacks.pause');
-    pause.setAttribute('aria-pressed', String(paused));
-    return answer.callbacks;
-  }
-
-  const fits = (it) => (!state.value || it.state === state.value) && (!text.value || JSON.stringify(it).toLowerCase().includes(text.value.toLowerCase()));
+  const pages = new Pages({
+    async ask(values) {
+      const answer = await view.get(`callbacks${query({ ...values, state: state.value })}`, 'callbacks');
+      if (answer.paused !== undefined) paused = answer.paused;
+      pause.hidden = answer.paused === undefined;
+      pause.textContent = t(paused ? 'callbacks.resume' : 'callbacks.pause');
+      pause.setAttribute('aria-pressed', String(paused));
+      return { rows: answer.callbacks, next: answer.next ?? null, total: answer.total };
+    },
+    keyOf: (it) => it.id,
+    select: (rows) => rows.filter((it) => (!state.value || it.state === state.value) && has(it, text.value)),
+    isFiltered: () => Boolean(text.value),
+    exactly: () => namesIn(text.value),
+    draw,
+  });
+  const below = foot(pages);
 
   function draw() {
-    const shown = rows.filter(fits);
+    const { shown } = pages;
     fill(list, shown.map((it) => ({ it, here: String(it.id) === chosen })), ({ it }) => it.id, ({ it, here }) => h('li', {}, h('a', { href: link(['callbacks', String(it.id)]), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, word('event', it.kind)), badge(word('state', it.state), stateKind(it.state))),
       line(time(it.created_at, now()), name(it), t('callbacks.tries', { n: it.attempts?.length ?? 0 })))));
-    more.hidden = !cursor;
-    const nothing = rows.length === 0;
-    if (none.dataset.shown !== `${nothing}${shown.length}`) {
-      none.dataset.shown = `${nothing}${shown.length}`;
-      empty(none, nothing ? [h('p', {}, t('callbacks.none')), guide()] : shown.length ? null : h('p', { class: 'muted' }, t('none_fits')));
+    below.draw();
+    const nothing = pages.rows.length === 0 && !state.value;
+    const print = `${nothing}${shown.length}${pages.searching}${pages.isCut}`;
+    if (none.dataset.shown !== print) {
+      none.dataset.shown = print;
+      empty(none, nothing ? [h('p', {}, t('callbacks.none')), guide()] : shown.length ? null : nothingFits(pages));
     }
     parts.node.classList.toggle('nothing', nothing);
     show();
@@ -95,7 +98,7 @@ export async function open(view, body, [id], asked) {
 
   async function show() {
     if (chosen === 'sink') return sink();
-    let it = rows.find((one) => String(one.id) === chosen);
+    let it = pages.rows.find((one) => String(one.id) === chosen);
     // One that lies further back than what is listed: the first one before the id behind it.
     if (!it && /^\d+$/.test(chosen ?? '')) it = (await get(`callbacks${query({ limit: 1, cursor: Number(chosen) + 1 })}`)).callbacks.find((one) => String(one.id) === chosen);
     const print = JSON.stringify(it ?? chosen);
@@ -167,23 +170,19 @@ export async function open(view, body, [id], asked) {
   }
 
   async function load() {
-    const first = await page(null);
-    const seen = new Set(first.map((it) => it.id));
-    rows = [...first, ...rows.filter((it) => !seen.has(it.id) && rows.length > PAGE)];
-    draw();
+    await pages.load();
   }
 
   const remember = () => requery({ text: text.value, state: state.value });
   text.input.addEventListener('input', () => {
     remember();
-    draw();
+    pages.search().catch(wrong);
   });
-  state.input.addEventListener('input', async () => {
+  state.input.addEventListener('input', () => {
     remember();
-    rows = [];
-    await load().catch(wrong);
+    pages.restart().catch(wrong);
   });
-  parts.list.append(list, more);
+  parts.list.append(list, below.node);
   body.append(h('div', { class: 'bar' }, text.node, state.node, h('div', { class: 'push' }, pause, h('a', { class: 'button', href: link(['callbacks', 'sink']) }, t('sink.open')))), none, parts.node);
   // One that waits is there before its first try: with what it is about.
   await view.live(['callback', 'publish', 'unpublish', 'record', 'file'], load);

@@ -4,57 +4,56 @@ import { get, query } from '../lib/api.js';
 import { empty, fill, h } from '../lib/dom.js';
 import { micros, time } from '../lib/format.js';
 import { said, t, word } from '../lib/i18n.js';
+import { has, Pages } from '../lib/pages.js';
 import { link, requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
-import { badge, button, field, line } from '../part/controls.js';
+import { badge, field, line } from '../part/controls.js';
 import { snippets } from '../part/code.js';
 import { difference } from '../part/difference.js';
+import { foot, nothingFits } from '../part/foot.js';
 import { makeCall } from '../part/anycall.js';
 import { wrong as report } from '../part/notice.js';
 import { split } from '../part/split.js';
 import { facts, table } from '../part/table.js';
 
-const PAGE = 100;
 const NAMES = { localyun: 'localyun', curl: 'curl', python: 'Python', node: 'Node.js', go: 'Go', java: 'Java' };
 const wrong = (it) => it.verdict !== 'ok';
 
 export async function open(view, body, [id], asked) {
   let chosen = id ?? null;
-  let rows = [];
   let current = null;
-  let cursor = null;
   const specs = new Map();
   const parts = split(link(['calls']));
   const list = h('ul', { class: 'rows', 'aria-label': t('nav.calls') });
   const none = h('div', {});
   const text = field(t('filter.text'), { type: 'search', value: asked.text ?? '', placeholder: t('calls.text_hint') });
   const problems = field(t('filter.problems'), { type: 'checkbox', checked: asked.problems === '1' });
-  const more = button(t('more'), async () => {
-    rows.push(...(await page(cursor)));
-    draw();
+  const pages = new Pages({
+    async ask(values) {
+      const answer = await view.get(`requests${query({ ...values, problems: problems.value ? 'true' : '' })}`, 'requests');
+      return { rows: answer.requests, next: answer.next ?? null, total: answer.total };
+    },
+    keyOf: (it) => it.request_id,
+    select: (rows) => rows.filter((it) => (!problems.value || wrong(it)) && has(it, text.value)),
+    isFiltered: () => Boolean(text.value),
+    draw,
   });
-
-  async function page(from) {
-    const answer = await view.get(`requests${query({ limit: PAGE, problems: problems.value ? 'true' : '', cursor: from })}`, 'requests');
-    cursor = answer.next ?? null;
-    return answer.requests;
-  }
-
-  const fits = (it) => (!problems.value || wrong(it)) && (!text.value || JSON.stringify(it).toLowerCase().includes(text.value.toLowerCase()));
+  const below = foot(pages);
 
   function draw() {
-    const shown = rows.filter(fits);
+    const { shown } = pages;
     fill(list, shown.map((it) => ({ it: { ...it, again: null }, here: it.request_id === chosen })), ({ it }) => it.request_id, ({ it, here }) => h('li', {}, h('a', { href: link(['calls', it.request_id]), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, it.action || t('calls.no_action')), badge(it.status, wrong(it) ? 'wrong' : 'good')),
       line(time(it.at, now()), it.caller ?? t('calls.nobody'), it.scheme, micros(it.took_us), it.fault ? badge(t('kind.fault'), 'wrong') : null),
       it.code ? h('span', { class: 'line wrong' }, it.code) : null)));
-    more.hidden = !cursor;
-    const print = `${rows.length === 0}${shown.length === 0}`;
+    below.draw();
+    const nothing = pages.rows.length === 0 && !problems.value;
+    const print = `${nothing}${shown.length === 0}${pages.searching}${pages.isCut}`;
     if (none.dataset.shown !== print) {
       none.dataset.shown = print;
-      empty(none, rows.length === 0 ? [h('p', {}, t('calls.none')), makeCall()] : shown.length ? null : h('p', { class: 'muted' }, t('none_fits')));
+      empty(none, nothing ? [h('p', {}, t('calls.none')), makeCall()] : shown.length ? null : nothingFits(pages));
     }
-    parts.node.classList.toggle('nothing', rows.length === 0 && chosen !== 'new');
+    parts.node.classList.toggle('nothing', nothing && chosen !== 'new');
     return show();
   }
 
@@ -65,7 +64,7 @@ export async function open(view, body, [id], asked) {
       parts.show(h('h2', {}, t('call.title')), makeCall(asked.action));
       return;
     }
-    let it = rows.find((one) => one.request_id === chosen);
+    let it = pages.rows.find((one) => one.request_id === chosen);
     // One that lies further back than what is listed, or that the filter leaves out.
     if (!it && chosen) [it] = (await get(`requests${query({ request_id: chosen })}`)).requests;
     const print = JSON.stringify(it ?? chosen);
@@ -122,23 +121,19 @@ export async function open(view, body, [id], asked) {
   }
 
   async function load() {
-    const first = await page(null);
-    const seen = new Set(first.map((it) => it.request_id));
-    rows = [...first, ...rows.filter((it) => !seen.has(it.request_id) && rows.length > PAGE)];
-    await draw();
+    await pages.load();
   }
 
   const remember = () => requery({ text: text.value, problems: problems.value ? '1' : '' });
   text.input.addEventListener('input', () => {
     remember();
-    draw();
+    pages.search().catch(report);
   });
-  problems.input.addEventListener('input', async () => {
+  problems.input.addEventListener('input', () => {
     remember();
-    rows = [];
-    await load().catch(report);
+    pages.restart().catch(report);
   });
-  parts.list.append(list, more);
+  parts.list.append(list, below.node);
   body.append(h('div', { class: 'bar' }, text.node, problems.node, h('div', { class: 'push' }, h('a', { class: 'button', href: link(['calls', 'new']) }, t('call.open')))), none, parts.node);
   await view.live(['call'], load);
   return ([next]) => {

@@ -6,10 +6,12 @@ import { bytes, instant, name, span, stamp, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
 import { objectPath, playPath } from '../lib/media.js';
 import { keyOf, slicesOf } from '../lib/playlist.js';
+import { namesIn, Pages } from '../lib/pages.js';
 import { link, requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
 import { badge, button, copyButton, field, form, line } from '../part/controls.js';
 import { json } from '../part/code.js';
+import { foot, nothingFits } from '../part/foot.js';
 import { guide } from '../part/guide.js';
 import { wrong } from '../part/notice.js';
 import { player } from '../part/player.js';
@@ -17,23 +19,15 @@ import { download } from '../part/download.js';
 import { split } from '../part/split.js';
 import { facts } from '../part/table.js';
 
-const PAGE = 100;
 const FORMATS = ['', 'mp4', 'm3u8', 'flv', 'cmaf'];
 // One that is going on has no end yet: what it says of that is how far its files are.
 const lengthOf = (it) => ((it.state === 'recording' ? now() : instant(it.stop_time)) - instant(it.start_time)) / 1000;
 
 export async function open(view, body, [session], asked) {
   let chosen = session ?? null;
-  let cursor = null;
-  let pages = [];
   const parts = split(link(['recordings']));
   const list = h('ul', { class: 'rows', 'aria-label': t('nav.recordings') });
   const none = h('div', {});
-  const more = button(t('more'), async () => {
-    const next = await page(cursor);
-    pages.push(...next);
-    draw();
-  });
   const stream = field(t('filter.stream'), { type: 'search', value: asked.stream ?? '', placeholder: 'domain/app/stream' });
   const format = field(t('filter.format'), { type: 'select', value: asked.format ?? '', options: FORMATS.map((name) => [name, name || t('any')]) });
   const day = field(t('filter.day'), { type: 'date', value: asked.day ?? '' });
@@ -41,32 +35,42 @@ export async function open(view, body, [session], asked) {
   let playing = null;
   view.onEnd(() => playing?.stop());
 
-  async function page(from) {
-    const answer = await view.get(`recordings${query({ limit: PAGE, cursor: from })}`, 'recordings');
-    cursor = answer.next ?? null;
-    return answer.recordings;
-  }
-
   // The chosen one, where it lies further back than what is listed.
   let apart = null;
+  let sought = null;
   async function find() {
-    apart = chosen && !pages.some((one) => one.session === chosen) ? (await get(`recordings${query({ session: chosen })}`)).recordings[0] : null;
+    const wanted = chosen;
+    apart = chosen && !pages.rows.some((one) => one.session === chosen) ? (await get(`recordings${query({ session: chosen })}`)).recordings[0] : null;
+    sought = wanted;
   }
 
   const fits = (it) => name(it).toLowerCase().includes(stream.value.toLowerCase())
     && (!format.value || it.files.some((file) => file.format === format.value))
     && (!day.value || stamp(it.start_time).startsWith(day.value));
+  const pages = new Pages({
+    async ask(values) {
+      const answer = await view.get(`recordings${query({ ...values, since: day.value && `${day.value}T00:00:00Z` })}`, 'recordings');
+      return { rows: answer.recordings, next: answer.next ?? null, total: answer.total };
+    },
+    keyOf: (it) => it.session,
+    select: (rows) => rows.filter(fits),
+    isFiltered: () => Boolean(stream.value || format.value || day.value),
+    exactly: () => (stream.value ? namesIn(stream.value) : null),
+    draw,
+  });
+  const below = foot(pages);
 
   function draw() {
-    const shown = pages.filter(fits);
+    const { shown } = pages;
     fill(list, shown.map((it) => ({ it, here: it.session === chosen })), ({ it }) => it.session, ({ it, here }) => h('li', {}, h('a', { href: link(['recordings', it.session]), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, name(it)), badge(word('state', it.state), it.state === 'recording' ? 'good' : it.state === 'failed' ? 'wrong' : '')),
       line(time(it.start_time, now()), span(lengthOf(it)), it.files.map((file) => file.format).join(' ')))));
-    more.hidden = !cursor;
-    const nothing = pages.length === 0;
-    if (none.dataset.shown !== `${nothing}${shown.length}`) {
-      none.dataset.shown = `${nothing}${shown.length}`;
-      empty(none, nothing ? guide() : shown.length ? null : h('p', { class: 'muted' }, t('none_fits')));
+    below.draw();
+    const nothing = pages.rows.length === 0 && !day.value;
+    const print = `${nothing}${shown.length}${pages.searching}${pages.isCut}`;
+    if (none.dataset.shown !== print) {
+      none.dataset.shown = print;
+      empty(none, nothing ? guide() : shown.length ? null : nothingFits(pages));
     }
     parts.node.classList.toggle('nothing', nothing);
     show();
@@ -74,11 +78,13 @@ export async function open(view, body, [session], asked) {
 
   // What is shown of a recording: its facts and files change, the player beside them goes on.
   function show() {
-    const it = pages.find((one) => one.session === chosen) ?? apart ?? undefined;
-    if (current?.session !== (it?.session ?? chosen)) {
+    const it = pages.rows.find((one) => one.session === chosen) ?? apart ?? undefined;
+    // It is not gone as long as it has not been asked for.
+    if (!it && chosen && sought !== chosen) return;
+    if (current?.session !== (it?.session ?? chosen) || (it && current.gone)) {
       playing?.stop();
       playing = null;
-      current = it ? begin(it) : { session: chosen };
+      current = it ? begin(it) : { session: chosen, gone: true };
       if (!it) parts.show(...(chosen ? [h('p', {}, t('recordings.gone'))] : []));
       else parts.show(h('h2', {}, h('a', { href: link(['streams', it.domain, it.app, it.stream]) }, name(it))), current.facts, current.stage, current.files, current.strip, current.row);
     }
@@ -127,19 +133,22 @@ export async function open(view, body, [session], asked) {
       download(objectPath(one.bucket, one.object), one.object), button(t('recordings.row'), () => ask(it, one))));
 
   async function load() {
-    const first = await page(null);
-    const seen = new Set(first.map((it) => it.session));
-    pages = [...first, ...pages.filter((it) => !seen.has(it.session) && pages.length > PAGE)];
+    await pages.load();
     await find();
     draw();
   }
 
+  const remember = () => requery({ stream: stream.value, format: format.value, day: day.value });
   const filtered = () => {
-    requery({ stream: stream.value, format: format.value, day: day.value });
-    draw();
+    remember();
+    return pages.search().catch(wrong);
   };
-  for (const one of [stream, format, day]) one.input.addEventListener('input', filtered);
-  parts.list.append(list, more);
+  for (const one of [stream, format]) one.input.addEventListener('input', filtered);
+  day.input.addEventListener('input', () => {
+    remember();
+    pages.restart().catch(wrong);
+  });
+  parts.list.append(list, below.node);
   body.append(form({ class: 'bar', role: 'search' }, filtered, stream.node, format.node, day.node), none, parts.node);
   await view.live(['record', 'file', 'slice', 'publish', 'unpublish'], load);
   return async ([next]) => {

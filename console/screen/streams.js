@@ -4,21 +4,25 @@ import { get, query, remove } from '../lib/api.js';
 import { empty, h } from '../lib/dom.js';
 import { bytes, count, kbps, name, span, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
+import { namesIn, Pages } from '../lib/pages.js';
 import { link, requery } from '../lib/router.js';
 import { instant } from '../lib/format.js';
 import { now } from '../lib/service.js';
 import { button, field } from '../part/controls.js';
+import { foot, nothingFits } from '../part/foot.js';
 import { guide, publishButton } from '../part/guide.js';
 import { livePath } from '../lib/media.js';
 import { player } from '../part/player.js';
 import { dialog } from '../part/dialog.js';
-import { say } from '../part/notice.js';
+import { say, wrong } from '../part/notice.js';
 import { command, recorderState, verdict } from '../part/recorder.js';
 import { spark } from '../part/spark.js';
 import { table } from '../part/table.js';
 
 const POLL_MS = 2000;
 const SHOWN = 100;
+// Sessions that are read first: a stream may have several.
+const SESSIONS = 200;
 const PAGE = 1000;
 // Why is asked for streams that nothing records, a few at a time.
 const EXPLAINED = 20;
@@ -97,7 +101,30 @@ export async function open(view, body, parts, asked) {
 
   const fits = (it) => name(it).toLowerCase().includes(filter.value.toLowerCase());
   let streaming = null;
-  let sessions = null;
+  let total = 0;
+
+  // The newest session of a stream tells whether it is live: of those that are not shown above, too.
+  function ended(sessions) {
+    const before = new Map();
+    for (const session of sessions) {
+      const key = name(session);
+      if (!before.has(key)) before.set(key, { domain: session.domain, app: session.app, stream: session.stream, sessions: 0, stop: session.stop_time, state: session.state });
+      before.get(key).sessions += 1;
+    }
+    return [...before.values()].filter((it) => it.state !== 'recording' && !streaming?.has(name(it)) && fits(it));
+  }
+  const pages = new Pages({
+    async ask(values) {
+      const answer = await view.get(`recordings${query(values)}`, 'recordings');
+      return { rows: answer.recordings, next: answer.next ?? null, total: answer.total };
+    },
+    keyOf: (it) => it.session,
+    select: ended,
+    exactly: () => (filter.value ? namesIn(filter.value) : null),
+    first: SESSIONS,
+    draw: drawPast,
+  });
+  const below = foot(pages);
 
   // Without a filter the first of them are all that is shown; with one every page is looked through until enough fit.
   async function chosenOnes() {
@@ -112,7 +139,9 @@ export async function open(view, body, parts, asked) {
   }
 
   async function loadLive() {
-    const { total, chosen } = await chosenOnes();
+    const found = await chosenOnes();
+    const { chosen } = found;
+    total = found.total;
     await Promise.all(chosen.slice(0, EXPLAINED).map(explain));
     streaming = new Set(chosen.map(name));
     for (const key of rates.keys()) if (!streaming.has(key)) rates.delete(key);
@@ -122,37 +151,32 @@ export async function open(view, body, parts, asked) {
     drawPast();
   }
 
-  // The newest session of a stream tells whether it is live: of those that are not shown above, too.
   function drawPast() {
-    if (!sessions || !streaming) return;
-    const before = new Map();
-    for (const session of sessions) {
-      const key = name(session);
-      if (!before.has(key)) before.set(key, { domain: session.domain, app: session.app, stream: session.stream, sessions: 0, stop: session.stop_time, state: session.state });
-      before.get(key).sessions += 1;
-    }
-    const shown = [...before.values()].filter((it) => it.state !== 'recording' && !streaming.has(name(it)) && fits(it)).slice(0, SHOWN);
+    if (!pages.begun || !streaming) return;
+    const { shown } = pages;
     past.set(shown);
-    pastPart.hidden = shown.length === 0;
-    const nothing = streaming.size === 0 && sessions.length === 0;
-    if (none.dataset.shown === String(nothing)) return;
-    none.dataset.shown = String(nothing);
-    empty(none, nothing ? guide() : null);
+    past.node.hidden = shown.length === 0;
+    // As long as there may be more of them, how many there are is not known.
+    pastCount.textContent = pages.next === null ? t('streams.past_count', { n: count(pages.fitting.length), shown: count(shown.length) }) : t('streams.past_some', { shown: count(shown.length) });
+    below.draw();
+    pastPart.hidden = shown.length === 0 && !pages.hasMore && !pages.searching;
+    const nothing = total === 0 && pages.rows.length === 0;
+    const print = `${nothing}${streaming.size === 0 && pastPart.hidden}`;
+    if (none.dataset.shown === print) return;
+    none.dataset.shown = print;
+    empty(none, nothing ? guide() : streaming.size === 0 && pastPart.hidden ? nothingFits(pages) : null);
   }
 
-  async function loadPast() {
-    sessions = (await view.get('recordings?limit=200', 'recordings')).recordings;
-    drawPast();
-  }
-
-  const pastPart = h('section', {}, h('h2', {}, t('streams.past')), past.node);
+  const pastCount = h('p', { class: 'muted' });
+  const pastPart = h('section', { hidden: true }, h('h2', {}, t('streams.past')), pastCount, past.node, below.node);
   body.append(h('div', { class: 'bar' }, filter.node, h('div', { class: 'push' }, publishButton())), summary, live.node, none, pastPart);
   const [again] = await Promise.all([
     view.live(['publish', 'unpublish', 'record', 'call'], loadLive, { every: POLL_MS }),
-    view.live(['unpublish', 'record', 'snapshot'], loadPast),
+    view.live(['unpublish', 'record', 'snapshot'], () => pages.load()),
   ]);
   filter.input.addEventListener('input', () => {
     requery({ text: filter.value });
     again();
+    pages.search().catch(wrong);
   });
 }

@@ -544,6 +544,113 @@ def test_lists_that_go_on_show_more_by_a_button(visit, fresh):
     page.locator(".attempts > li").first.wait_for()
 
 
+@pytest.fixture(scope="module")
+def many(server):
+    """130 recordings of as many streams, s0 the oldest, each told to the sink; one live stream that nothing records."""
+    control(server, "POST", "reset")
+    call(server, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4", DelayTime="15")
+    call(server, "AddLiveRecordNotifyConfig", DomainName=DOMAIN, NotifyUrl=f"{server.api}/_localyun/sink/console")
+    assert control(server, "POST", "streams", {"domain": DOMAIN, "stream": "s0", "seconds": 1, "speed": 0, "wait": True})[0] == 200
+    control(server, "POST", "clock/advance", {"seconds": 20})
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda n: control(server, "POST", "streams", {"domain": DOMAIN, "stream": f"s{n}", "seconds": 1, "speed": 0, "wait": True})[0], range(1, 130)))
+    assert done == [200] * 129
+    control(server, "POST", "clock/advance", {"seconds": 20})
+    for _ in range(130):
+        call(server, "DescribeLiveRecordConfig", DomainName=DOMAIN)
+    yield server
+    control(server, "POST", "reset")
+
+
+def rows_of(page, rows: str) -> int:
+    return page.locator(rows).count()
+
+
+@pytest.mark.parametrize("screen", ["recordings", "callbacks"])
+def test_a_filter_finds_what_lies_behind_the_first_page(browser, many, screen):
+    """By its address and by typing; and where nothing fits there is nothing more to show."""
+    visit = browser.visit(many)
+    page, rows = visit.page, "main .rows li"
+    field, name = ("Stream", "stream") if screen == "recordings" else ("Search", "text")
+    visit.go(screen, query=f"?{name}={DOMAIN}/live/s0" if screen == "recordings" else f"?{name}=%22s0%22")
+    page.locator(rows, has_text="live/s0").first.wait_for()
+    assert rows_of(page, rows) == 1
+    assert not visit.button("Show more").is_visible()
+    page.get_by_label(field, exact=True).fill("")
+    until(page, f"document.querySelectorAll('{rows}').length === 100")
+    assert visit.button("Show more").is_visible()
+    page.get_by_label(field, exact=True).fill("live/s0" if screen == "recordings" else "s0")
+    page.locator(rows, has_text="live/s0").first.wait_for()
+    page.get_by_label(field, exact=True).fill("there-is-no-such-name")
+    visit.sees("Nothing fits the filter.")
+    assert not visit.button("Show more").is_visible()
+    visit.check()
+    page.context.close()
+
+
+def test_a_filter_of_calls_that_nothing_fits_offers_no_more(browser, many):
+    visit = browser.visit(many)
+    visit.go("calls", query="?text=there-is-no-such-name")
+    visit.sees("Nothing fits the filter.")
+    assert not visit.button("Show more").is_visible()
+    visit.page.get_by_label("Search").fill("AddLiveRecordNotifyConfig")
+    visit.page.locator("main .rows li", has_text="AddLiveRecordNotifyConfig").first.wait_for()
+    visit.check()
+    visit.page.context.close()
+
+
+def test_streams_that_were_are_counted_found_and_shown_to_the_last(browser, many):
+    visit = browser.visit(many)
+    page, rows = visit.page, "main section tbody tr"
+    visit.go("streams")
+    visit.sees("130 that were, 100 shown")
+    assert rows_of(page, rows) == 100
+    visit.press("Show more")
+    until(page, f"document.querySelectorAll('{rows}').length === 130")
+    assert not visit.button("Show more").is_visible()
+    page.get_by_label("Stream", exact=True).fill("s0")
+    visit.sees("1 that were, 1 shown")
+    page.locator(rows, has_text="live/s0").wait_for()
+    page.get_by_label("Stream", exact=True).fill("there-is-no-such-name")
+    visit.sees("Nothing fits the filter.")
+    visit.check()
+    page.context.close()
+
+
+def test_a_search_stops_at_a_bound_says_so_and_goes_on_by_a_button(visit, fresh):
+    """More callbacks than a search looks through: the page says how far it came, and a name that is whole is found by the route."""
+    page, asked = visit.page, []
+
+    def row(number: int) -> dict:
+        return {"id": number, "kind": "file_created", "domain": DOMAIN, "app": "live", "stream": f"n{number}", "method": "POST", "url": "http://127.0.0.1:1/", "body": "{}", "state": "success", "attempts": [], "created_at": "2026-03-01T02:00:00Z", "next_try": None}
+
+    def answer(route) -> None:
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(route.request.url).query))
+        asked.append(query)
+        if "stream" in query:
+            found = [row(int(query["stream"][1:]))] if re.fullmatch(r"n\d+", query["stream"]) else []
+            return route.fulfill(json={"callbacks": found, "total": len(found), "next": None, "paused": False})
+        top, limit = int(query.get("cursor", 12_001)), int(query["limit"])
+        numbers = range(top - 1, max(0, top - 1 - limit), -1)
+        return route.fulfill(json={"callbacks": [row(number) for number in numbers], "total": 12_000, "next": str(numbers[-1]) if numbers[-1] > 1 else None, "paused": False})
+
+    page.route(re.compile(r"/_localyun/callbacks\?"), answer)
+    visit.go("callbacks", query="?text=n7")
+    page.locator("main .rows li", has_text="live/n7").last.wait_for()
+    page.get_by_label("Search").fill("n77")
+    page.locator("main .rows li", has_text="live/n7799").wait_for()
+    # What lies behind the bound is found by its whole name.
+    page.get_by_label("Search").fill("live/n1777")
+    visit.sees("The newest 10,100 of 12,000 were looked through.")
+    page.locator("main .rows li", has_text="live/n1777").wait_for()
+    page.get_by_label("Search").fill("there-is-no-such-name")
+    visit.sees("Nothing that was looked through fits the filter.")
+    visit.press("Look further")
+    visit.sees("Nothing fits the filter.")
+    assert not visit.button("Look further").is_visible() and not visit.button("Show more").is_visible()
+    assert len(asked) < 40, len(asked)
+
+
 def test_every_kind_is_filtered_by_its_button(visit, fresh):
     page = visit.page
     recorded(fresh, notify=f"{fresh.api}/_localyun/sink/console")
