@@ -330,7 +330,7 @@ export default {
   "preset.receiver.should": "find the recording by asking the API, since a callback is given up after six tries.",
   "preset.bucket": "Bucket gone",
   "preset.bucket.text": "Every upload is refused with NoSuchBucket.",
-  "preset.bucket.should": "notice record_error, put the bucket back, and find that nothing was lost.",
+  "preset.bucket.should": "notice record_error (BucketNotFound): the recording ends there, and what was not in the store yet is lost. Once the bucket is back, the next push is recorded again.",
   "preset.slow": "Slow store",
   "preset.slow.text": "Uploads take three seconds longer, the store half a second.",
   "preset.slow.should": "not take the end of the push for the end of the recording.",

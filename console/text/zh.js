@@ -330,7 +330,7 @@ export default {
   "preset.receiver.should": "主动查询 API 获取录制结果，因为回调尝试六次后会放弃。",
   "preset.bucket": "Bucket 不存在",
   "preset.bucket.text": "所有上传都返回 NoSuchBucket。",
-  "preset.bucket.should": "留意 record_error 事件，恢复 Bucket 后确认没有丢失。",
+  "preset.bucket.should": "留意 record_error 事件（BucketNotFound）：录制就此结束，尚未上传的内容会丢失。恢复 Bucket 后，下一次推流会重新录制。",
   "preset.slow": "存储缓慢",
   "preset.slow.text": "上传多耗时 3 秒，存储操作多耗时 0.5 秒。",
   "preset.slow.should": "不要把推流结束当作录制结束。",

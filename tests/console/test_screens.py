@@ -331,6 +331,28 @@ def test_a_preset_is_armed_strikes_and_is_disarmed(visit, fresh):
     control(fresh, "DELETE", "faults")
 
 
+@pytest.mark.parametrize(("language", "wanted"), [("en", "the recording ends there"), ("zh", "录制就此结束")])
+def test_what_a_bucket_that_is_gone_does_is_as_the_preset_says(browser, fresh, language, wanted):
+    visit = browser.visit(fresh, language)
+    visit.go("faults")
+    card = visit.page.locator(".cards li", has_text="Bucket").first
+    assert wanted in card.inner_text()
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    card.get_by_role("button").click()
+    until(visit.page, "document.querySelectorAll('tbody tr').length === 1")
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "lost", "seconds": 5, "speed": 0, "wait": True})
+    control(fresh, "POST", "clock/advance", {"seconds": 200})
+    events = control(fresh, "GET", "wait?kind=record&count=3&timeout_s=20")[1]["events"]
+    assert [it["what"] for it in events] == ["started", "paused", "error"] and events[-1]["code"] == "BucketNotFound"
+    assert control(fresh, "GET", "recordings")[1]["recordings"][0]["files"] == []
+    control(fresh, "DELETE", "faults")
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "lost", "seconds": 5, "speed": 0, "wait": True})
+    control(fresh, "POST", "clock/advance", {"seconds": 200})
+    assert [len(it["files"]) for it in control(fresh, "GET", "recordings")[1]["recordings"]] == [1, 0]
+    visit.check()
+    visit.page.context.close()
+
+
 def test_snapshots_are_saved_compared_loaded_and_everything_reset(visit, fresh):
     page = visit.page
     recorded(fresh)
