@@ -8,7 +8,7 @@ import { pref, setPref } from './lib/prefs.js';
 import { here, link } from './lib/router.js';
 import { readClock, readService } from './lib/service.js';
 import { View } from './lib/view.js';
-import { dialog } from './part/dialog.js';
+import { closeAll, dialog } from './part/dialog.js';
 import { field, form } from './part/controls.js';
 import { problem } from './part/notice.js';
 import { sources } from './part/source.js';
@@ -116,6 +116,7 @@ async function start() {
     }, CLOCK_PACE_MS);
   });
   window.addEventListener('hashchange', () => {
+    closeAll();
     open();
     main.focus({ preventScroll: true });
   });

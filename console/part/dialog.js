@@ -13,6 +13,11 @@ export function dialog(title, ...body) {
   return node;
 }
 
+// The page behind them is another one: what is open over it (and plays) ends.
+export function closeAll() {
+  for (const node of document.querySelectorAll('dialog[open]')) node.close();
+}
+
 // Asks before what cannot be taken back.
 export function confirm(title, text, yes) {
   return new Promise((resolve) => {

@@ -476,6 +476,27 @@ def test_a_recording_is_begun_and_ended_by_hand(visit, fresh, place):
         visit.press("Close", page.locator("dialog"))
 
 
+@pytest.mark.parametrize("way", ["back", "address"])
+@pytest.mark.parametrize("name", ["Watch", "Publish a clip"])
+def test_another_address_closes_what_is_open_over_the_page(visit, fresh, name, way):
+    page = visit.page
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "over"})
+    visit.go("rules")
+    page.get_by_role("link", name="Streams", exact=True).first.click()
+    visit.press(name)
+    if name == "Watch":
+        until(page, "document.querySelector('dialog video').currentTime > 0")
+        page.evaluate("window.video = document.querySelector('dialog video')")
+    if way == "back":
+        page.go_back()
+    else:
+        page.evaluate("location.hash = '#/faults'")
+    page.locator("h1", has_text="Rules" if way == "back" else "Faults").wait_for()
+    assert page.locator("dialog").count() == 0
+    if name == "Watch":
+        assert page.evaluate("!window.video.currentSrc || window.video.paused || window.video.readyState === 0")
+
+
 def test_the_timeline_is_zoomed_moved_and_read_as_a_list(visit, fresh):
     page = visit.page
     recorded(fresh, "axis", 40)
