@@ -46,7 +46,9 @@ export function recorderState(stream) {
     (recorder.refused_formats ?? []).map((refused, at) => h('p', { class: 'wrong' }, said(recorder.words?.refused_formats?.[at], refused))));
 }
 
-export function verdict(why) {
+// `live`: the stream as it is published now, if it is. One whose push had no rule is not recorded before the next push, whatever the rules say.
+export function verdict(why, live = why.live) {
+  const heading = why.records ? (live && !live.recorder?.rule ? 'rules.records_next' : 'rules.records') : 'rules.records_not';
   return h('div', { class: why.records ? 'verdict' : 'verdict wrong' },
-    h('strong', {}, t(why.records ? 'rules.records' : 'rules.records_not')), ' ', h('span', {}, said(why.words?.why, why.why)), why.note ? h('p', {}, said(why.words?.note, why.note)) : null, why.records ? null : cure(why));
+    h('strong', {}, t(heading)), ' ', h('span', {}, said(why.words?.why, why.why)), why.note ? h('p', {}, said(why.words?.note, why.note)) : null, why.records ? null : cure(why));
 }

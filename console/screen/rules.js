@@ -100,8 +100,9 @@ export async function open(view, body, parts, asked) {
       rules.set(it.rules);
       return h('section', {}, h('h3', {}, it.domain),
         it.ingest?.length ? h('p', {}, t('rules.pushed_at', { domains: it.ingest.join(', ') })) : null, it.play_domain ? h('p', {}, t('rules.plays_at', { domain: it.play_domain })) : null,
+        it.play_domain ? h('p', { class: 'muted' }, t('rules.ingest_here', { domain: it.play_domain })) : null,
         it.notify ? h('p', {}, t('rules.notifies'), ' ', h('code', {}, it.notify.notify_url ?? '—'), it.notify.on_demand_url ? [' · OnDemandUrl ', h('code', {}, it.notify.on_demand_url)] : null) : null,
-        it.rules.length ? rules.node : h('p', { class: 'muted' }, t('rules.none_here')));
+        it.rules.length ? rules.node : it.play_domain ? null : h('p', { class: 'muted' }, t('rules.none_here')));
     }), answer.domains.length ? null : h('p', {}, t('rules.none')));
     if (why) await explain();
   }

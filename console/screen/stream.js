@@ -181,7 +181,7 @@ export async function open(view, body, [domain, app, stream]) {
       ? [facts([t('column.state'), badge(t('streams.is_live'), 'good')], [t('column.media'), media(live.media)], [t('column.rate'), `${kbps(live.bitrate_kbps)} · ${bytes(live.bytes)}`], [t('column.client'), live.client],
         [t('streams.ingest'), live.ingest_domain === domain ? null : `${live.ingest_domain} → ${domain}`], [t('column.for'), span((now() - ms(live.since)) / 1000)], [t('column.recorder'), recorderState(live)])]
       : facts([t('column.state'), sessions.length ? word('state', sessions[0].state) : t('streams.not_live')], [t('column.last'), sessions.length ? time(sessions[0].stop_time, now()) : null]));
-    once(recorded, JSON.stringify(why), () => verdict(why));
+    once(recorded, JSON.stringify([why, Boolean(live), live?.recorder?.rule]), () => verdict(why, live));
     once(actions, String(Boolean(live)), () => (live ? [watch, [...controls(it).children].slice(1)] : publishButton(it)));
     const at = drawn.closes && drawn.closes > now() ? stamp(drawn.closes) : '';
     once(closing, at, () => at && h('p', {}, t('timeline.closes_at', { at }), ' ', button(t('timeline.advance'), async () => readClock(await post('clock/advance', { seconds: Math.max(1, Math.ceil((drawn.closes - now()) / 1000) + 1) })))));

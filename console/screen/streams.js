@@ -78,7 +78,7 @@ export async function open(view, body, parts, asked) {
     { name: t('column.media'), cell: ({ stream }) => media(stream.media) },
     { name: t('column.rate'), cell: ({ stream, points }) => h('div', {}, h('div', {}, kbps(points.at(-1) ?? stream.bitrate_kbps)), spark(points, t('column.rate')), h('div', { class: 'muted' }, bytes(stream.bytes))) },
     { name: t('column.for'), cell: ({ stream }) => span((now() - instant(stream.since)) / 1000) },
-    { name: t('column.recorder'), cell: ({ stream, why }) => h('div', {}, recorderState(stream), why ? verdict(why) : null) },
+    { name: t('column.recorder'), cell: ({ stream, why }) => h('div', {}, recorderState(stream), why ? verdict(why, stream) : null) },
     { name: '', aria: t('column.actions'), cell: ({ stream }) => controls(stream) },
   ], { key: ({ stream }) => name(stream) });
   const past = table(t('streams.past'), [

@@ -556,6 +556,47 @@ def test_what_is_not_recorded_is_cured_by_a_button(visit, fresh, screen, mapped)
     assert told["records"] is True, told
 
 
+@pytest.mark.parametrize("screen", ["streams", "stream", "rules"])
+@pytest.mark.parametrize("how", ["rule", "mapping"])
+def test_a_rule_that_came_after_the_push_counts_from_the_next_push(visit, fresh, screen, how):
+    page, pushed = visit.page, "push.example.com" if how == "mapping" else DOMAIN
+    if how == "mapping":
+        call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    control(fresh, "POST", "streams", {"domain": pushed, "stream": "early"})
+    if how == "mapping":
+        call(fresh, "AddLiveDomainMapping", PullDomain=DOMAIN, PushDomain=pushed)
+    else:
+        call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    if screen == "rules":
+        visit.go("rules", query=f"?domain={pushed}&app=live&stream=early")
+    else:
+        visit.go("streams", *([pushed, "live", "early"] if screen == "stream" else []))
+    # Who asks for the rules alone is told of the stream that is live where it is the one that the rules are asked for.
+    wanted = "It is recorded:" if (screen, how) == ("rules", "mapping") else "It is recorded from the next push on:"
+    page.locator(".verdict strong", has_text=wanted).first.wait_for()
+    control(fresh, "DELETE", f"streams/{pushed}/live/early")
+    control(fresh, "POST", "streams", {"domain": pushed, "stream": "early"})
+    until_recorder(visit, fresh, "early", "recording")
+    visit.go("streams", DOMAIN, "live", "early")
+    page.locator(".verdict strong", has_text="It is recorded:").first.wait_for()
+
+
+@pytest.mark.parametrize(("language", "plays", "wrongly", "rightly"), [
+    ("en", "Plays at:", "nothing of this domain is recorded", f"recorded by the rules of {DOMAIN}"),
+    ("zh", "播流域名：", "该域名的流都不会录制", f"按 {DOMAIN} 的规则录制"),
+])
+def test_what_is_pushed_to_an_ingest_domain_is_recorded_by_the_play_domains_rules(browser, fresh, language, plays, wrongly, rightly):
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    call(fresh, "AddLiveDomainMapping", PullDomain=DOMAIN, PushDomain="push.example.com")
+    visit = browser.visit(fresh, language)
+    visit.go("rules")
+    section = visit.page.locator("section", has_text=plays).last
+    section.get_by_text(rightly).wait_for()
+    assert wrongly not in section.inner_text()
+    visit.check()
+    visit.page.context.close()
+
+
 def test_lists_that_go_on_show_more_by_a_button(visit, fresh):
     page = visit.page
     call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4", DelayTime="15")
