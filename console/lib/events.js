@@ -23,6 +23,8 @@ export const isConnected = () => connected;
 // The newest last.
 export const recent = () => kept;
 export const forget = () => kept.splice(0);
+// Whether everything may be another: a reset, or a snapshot that was loaded.
+export const renews = (event) => isReset(event) || event.kind === 'snapshot';
 
 function tell(event) {
   for (const listen of listeners) {
@@ -40,9 +42,18 @@ function became(state) {
   tell({ kind: state ? 'connected' : 'disconnected', of: 'page' });
 }
 
+// What the server says, as a comment, to who comes with an id that another run gave out, or whose events are not kept any more. What is
+// kept comes anew then, and what was there before is of a service that is not there any more.
+const MISSED = ': some of the events';
+const isReset = (event) => event.kind === 'clock' && event.what === 'reset';
+
 function read(block) {
   const event = { kind: 'message', data: '' };
   for (const line of block.split('\n')) {
+    if (line.startsWith(MISSED)) {
+      forget();
+      tell({ kind: 'forgotten', of: 'page' });
+    }
     const at = line.indexOf(':');
     if (at <= 0) continue;
     const value = line.slice(at + 1).replace(/^ /, '');
@@ -55,6 +66,8 @@ function read(block) {
   if (!event.data) return;
   try {
     const told = { ...JSON.parse(event.data), id: event.id, kind: event.kind };
+    // A reset forgets everything, what happened before it too.
+    if (isReset(told)) forget();
     kept.push(told);
     if (kept.length > KEPT) kept.shift();
     tell(told);

@@ -22,6 +22,10 @@ events.on((event) => {
   else if (event.kind === 'clock' && event.what === 'reset') {
     counted.clear();
     seen.clear();
+  } else if (event.of === 'page' && event.kind === 'forgotten') {
+    counted.clear();
+    seen.clear();
+    reading = null;
   }
 });
 

@@ -56,7 +56,7 @@ export class View {
       }, ms);
     };
     const stop = events.on((event) => {
-      if (event.of === 'page' || kinds === null || kinds.includes(event.kind)) later();
+      if (event.of === 'page' || kinds === null || kinds.includes(event.kind) || events.renews(event)) later();
     });
     const turns = setInterval(() => {
       if (every || !events.isConnected()) later(0);

@@ -96,7 +96,7 @@ export async function open(view, body, parts, query) {
     }), h('div', { class: 'push' }, pause, clear, publishButton())),
     none, list);
   view.on((event) => {
-    if (event.of !== 'page') later();
+    if (event.of !== 'page' || event.kind === 'forgotten') later();
   });
   view.onEnd(() => clearTimeout(due));
   draw();

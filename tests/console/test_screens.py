@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from browser import control
+from harness.server import Server
 
 DOMAIN = "play.example.com"
 SCREENS = ("now", "streams", "recordings", "callbacks", "calls", "rules", "objects", "faults", "state")
@@ -101,6 +102,41 @@ def test_now_tells_what_happens_filters_pauses_and_clears(visit, fresh):
     until(page, "document.querySelectorAll('.happenings li').length === 0")
     visit.press("Publish a clip")
     visit.press("Close", page.locator("dialog"))
+
+
+def test_a_reset_takes_what_happened_before_it_off_the_pages(visit, fresh):
+    page = visit.page
+    recorded(fresh)
+    visit.go("now")
+    page.locator(".happenings .badge", has_text=re.compile("^file$")).first.wait_for()
+    # Of another screen that shows it, and while another one is open.
+    visit.go("recordings")
+    page.locator("main .rows li").first.wait_for()
+    assert control(fresh, "POST", "reset")[0] == 200
+    page.locator("main form.publish").wait_for()
+    visit.go("now")
+    page.locator(".happenings .badge", has_text=re.compile("^clock$")).first.wait_for()
+    kept = control(fresh, "GET", "wait?count=1&timeout_s=0")[1]
+    assert page.locator(".happenings li").count() <= kept["count"] + 5
+    assert page.locator(".happenings .badge", has_text=re.compile("^(file|publish|call)$")).count() == 0
+
+
+def test_a_restart_takes_what_happened_before_it_off_the_page(browser, tmp_path):
+    """Nothing has happened since, so that only the events' route can tell."""
+    folder = tmp_path / "data"
+    with Server(data_dir=folder) as first:
+        visit = browser.visit(first)
+        visit.allow("Failed to load resource")
+        visit.go("now")
+        control(first, "POST", "call", {"action": "AddLiveStreamTranscode", "params": {"Domain": DOMAIN, "App": "live", "Template": "lsd"}})
+        visit.page.locator(".happenings .badge", has_text=re.compile("^call$")).first.wait_for()
+        visit.page.locator(".badges", has_text="not implemented").wait_for()
+        api = urllib.parse.urlsplit(first.api).netloc
+    with Server("--api-addr", api, data_dir=folder):
+        until(visit.page, "document.querySelectorAll('.happenings li').length === 0")
+        visit.page.locator(".badges", has_text="not implemented").wait_for(state="detached")
+    visit.check()
+    visit.page.context.close()
 
 
 def test_the_clock_of_the_top_bar(visit, fresh):
