@@ -1,6 +1,6 @@
 // The control plane's routes. Nothing but this origin is asked.
 
-import { said } from './i18n.js';
+import { said, t } from './i18n.js';
 import { setToken, token } from './prefs.js';
 
 export const ROOT = '/_localyun';
@@ -9,6 +9,17 @@ export class Refused extends Error {
   constructor(status, message) {
     super(message);
     this.status = status;
+  }
+}
+
+// The request did not get an answer; the browser's own words for that are in its language and for programmers.
+async function reach(path, sent) {
+  try {
+    const answer = await fetch(path, sent);
+    return { answer, text: await answer.text() };
+  } catch (error) {
+    if (sent.signal?.aborted) throw error;
+    throw new Error(t('unreachable'));
   }
 }
 
@@ -32,8 +43,7 @@ export function headers(more = {}) {
 export async function request(method, path, body, { signal } = {}) {
   const sent = { method, headers: headers(body === undefined ? {} : { 'content-type': 'application/json' }), signal };
   if (body !== undefined) sent.body = typeof body === 'string' ? body : JSON.stringify(body);
-  const answer = await fetch(path.startsWith('/') ? path : `${ROOT}/${path}`, sent);
-  const text = await answer.text();
+  const { answer, text } = await reach(path.startsWith('/') ? path : `${ROOT}/${path}`, sent);
   let value = text;
   try {
     value = JSON.parse(text);

@@ -1,7 +1,7 @@
 // Objects: what lies in the store, with a look at it.
 
 import { get, put, query, request } from '../lib/api.js';
-import { empty, h } from '../lib/dom.js';
+import { add, empty, h } from '../lib/dom.js';
 import { bytes, time } from '../lib/format.js';
 import { t } from '../lib/i18n.js';
 import { objectPath, playPath } from '../lib/media.js';
@@ -84,7 +84,8 @@ export async function open(view, body, [bucket, ...path], asked) {
     more.hidden = !cursor;
   }
 
-  body.append(trail, await aclOf(view, bucket), list.node, more, detail);
+  more.hidden = true;
+  add(body, [trail, await aclOf(view, bucket), list.node, more, detail]);
   await view.live(['object', 'file'], load);
   if (asked.key) await show(asked.key).catch((error) => empty(detail, h('p', { class: 'wrong' }, error.message)));
   return null;

@@ -18,6 +18,7 @@ export default {
   "download": "Download",
   "none_fits": "Nothing fits the filter.",
   "none_fits_yet": "Nothing that was looked through fits the filter.",
+  "unreachable": "The server does not answer. Is it running?",
   "as_curl": "as curl",
   "as_json": "as JSON",
   "nav.label": "Screens",

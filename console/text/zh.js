@@ -18,6 +18,7 @@ export default {
   "download": "下载",
   "none_fits": "没有符合筛选条件的内容。",
   "none_fits_yet": "已查找的部分中没有符合筛选条件的内容。",
+  "unreachable": "服务没有应答，请确认它正在运行。",
   "as_curl": "curl 命令",
   "as_json": "JSON",
   "nav.label": "页面",

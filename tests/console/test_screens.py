@@ -121,6 +121,24 @@ def test_a_reset_takes_what_happened_before_it_off_the_pages(visit, fresh):
     assert page.locator(".happenings .badge", has_text=re.compile("^(file|publish|call)$")).count() == 0
 
 
+@pytest.mark.parametrize(("language", "wanted"), [("en", "The server does not answer."), ("zh", "服务没有应答")])
+def test_a_server_that_is_gone_is_told_in_the_readers_language(browser, language, wanted):
+    with Server() as server:
+        visit = browser.visit(server, language)
+        visit.allow("Failed to load resource")
+        visit.go("faults")
+    page = visit.page
+    for screen in SCREENS:
+        page.evaluate(f"location.hash = '#/{screen}'")
+        page.locator(f"main .screen.{screen}").wait_for()
+        page.locator("main .problem", has_text=wanted).wait_for()
+        assert "Failed to fetch" not in page.locator("main").inner_text()
+        for name in page.locator("main button:visible").all_inner_texts():
+            assert name.strip() and name not in ("Show more", "显示更多"), screen
+    visit.check()
+    page.context.close()
+
+
 def test_a_restart_takes_what_happened_before_it_off_the_page(browser, tmp_path):
     """Nothing has happened since, so that only the events' route can tell."""
     folder = tmp_path / "data"
@@ -341,6 +359,14 @@ def test_objects_folders_access_preview_and_signed_address(visit, fresh):
     assert saved.value.path().stat().st_size > 100_000
     page.locator("tbody a", has_text=".m3u8").first.click()
     visit.sees("#EXTM3U")
+
+
+def test_a_bucket_that_is_not_there_says_so_and_no_more(visit, fresh):
+    visit.allow("404")
+    visit.go("objects", "nobucket")
+    visit.page.locator("main .problem").wait_for()
+    assert "null" not in visit.page.locator("main").inner_text()
+    assert not visit.button("Show more").is_visible()
 
 
 def test_a_preset_is_armed_strikes_and_is_disarmed(visit, fresh):
