@@ -155,7 +155,7 @@ export async function open(view, body, [id], asked) {
     const kept = table(t('sink.kept'), [
       { name: t('column.time'), cell: (it) => time(it.at, now()) },
       { name: t('column.method'), cell: (it) => it.method },
-      { name: t('callbacks.body'), cell: (it) => (it.body ? h('details', {}, h('summary', {}, String(it.body).slice(0, 90)), bodyOf(String(it.body), t('callbacks.body')), json(it.headers ?? {}, t('callbacks.headers'))) : it.query ?? it.path ?? '') },
+      { name: t('callbacks.body'), cell: (it) => (it.body ? h('details', {}, h('summary', {}, String(it.body).slice(0, 90)), bodyOf(String(it.body), t('callbacks.body')), json(it.headers ?? {}, t('callbacks.headers'))) : h('span', { class: 'long' }, it.query ?? it.path ?? '')) },
     ], { key: (it) => it.number });
     kept.set([...answer.requests].reverse());
     parts.show(h('h2', {}, t('sink.title')), h('p', {}, t('sink.text')), code(sinkUrl(SINK), 'URL'),

@@ -33,7 +33,7 @@ export async function open(view, body, [bucket, ...path], asked) {
     { name: t('column.size'), class: 'number', cell: (it) => (it.prefix ? '' : bytes(it.size)) },
     { name: t('column.modified'), cell: (it) => (it.prefix ? '' : time(it.last_modified, now())) },
     { name: 'ACL', cell: (it) => (it.prefix ? '' : it.acl) },
-    { name: t('column.type'), cell: (it) => it.content_type ?? '' },
+    { name: t('column.type'), cell: (it) => h('span', { class: 'long' }, it.content_type ?? '') },
   ], { key: (it) => it.prefix ?? it.key });
   let rows = [];
   let cursor = null;
@@ -109,7 +109,7 @@ async function buckets(view, body) {
     { name: t('column.name'), cell: (it) => h('a', { href: link(['objects', it.name]) }, it.name) },
     { name: 'ACL', cell: (it) => (it.acl ? badge(it.acl, it.acl === 'private' ? '' : 'open') : '') },
     { name: t('column.created'), cell: (it) => (it.created_at ? time(it.created_at, now()) : '') },
-    { name: 'CORS', cell: (it) => (it.cors?.length ? it.cors.flatMap((rule) => rule.origins).join(', ') : '') },
+    { name: 'CORS', cell: (it) => (it.cors?.length ? h('span', { class: 'long' }, it.cors.flatMap((rule) => rule.origins).join(', ')) : '') },
   ], { key: (it) => it.name });
   body.append(list.node, none);
   await view.live(['object', 'file', 'call'], async () => {

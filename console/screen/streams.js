@@ -77,7 +77,7 @@ export async function open(view, body, parts, asked) {
     { name: t('column.stream'), cell: ({ stream }) => h('div', {}, h('a', { href: link(['streams', stream.domain, stream.app, stream.stream]) }, name(stream)), h('div', { class: 'muted' }, stream.ingest_domain === stream.domain ? stream.client : `${stream.ingest_domain} → ${stream.domain} · ${stream.client}`)) },
     { name: t('column.media'), cell: ({ stream }) => media(stream.media) },
     { name: t('column.rate'), cell: ({ stream, points }) => h('div', {}, h('div', {}, kbps(points.at(-1) ?? stream.bitrate_kbps)), spark(points, t('column.rate')), h('div', { class: 'muted' }, bytes(stream.bytes))) },
-    { name: t('column.for'), cell: ({ stream }) => span((now() - instant(stream.since)) / 1000) },
+    { name: t('column.for'), class: 'short', cell: ({ stream }) => span((now() - instant(stream.since)) / 1000) },
     { name: t('column.recorder'), cell: ({ stream, why }) => h('div', {}, recorderState(stream), why ? verdict(why, stream) : null) },
     { name: '', aria: t('column.actions'), cell: ({ stream }) => controls(stream) },
   ], { key: ({ stream }) => name(stream) });
@@ -85,7 +85,7 @@ export async function open(view, body, parts, asked) {
     { name: t('column.stream'), cell: (it) => h('a', { href: link(['streams', it.domain, it.app, it.stream]) }, name(it)) },
     { name: t('column.sessions'), class: 'number', cell: (it) => count(it.sessions) },
     { name: t('column.last'), cell: (it) => time(it.stop, now()) },
-    { name: t('column.state'), cell: (it) => word('state', it.state) },
+    { name: t('column.state'), class: 'short', cell: (it) => word('state', it.state) },
   ], { key: name });
 
   async function explain(stream) {

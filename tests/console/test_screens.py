@@ -475,6 +475,37 @@ def test_names_with_markup_are_text(visit, fresh):
     assert visit.page.locator("main img").count() == 0
 
 
+# Texts of cells that stand on more than one line although there is no room in them to break at.
+BROKEN = """() => [...document.querySelectorAll('main td')].filter((cell) => {
+  const lines = document.createRange();
+  lines.selectNodeContents(cell);
+  const tops = new Set([...lines.getClientRects()].map((box) => Math.round(box.top)));
+  return tops.size > 1 && /^[\\w:.]{1,20}$/.test(cell.textContent);
+}).map((cell) => cell.textContent)"""
+
+
+def test_a_long_name_leaves_times_and_states_whole(browser, fresh):
+    long = "long-" + "x" * 180
+    recorded(fresh, long)
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": long})
+    control(fresh, "POST", "clock/advance", {"seconds": 700})
+    for width in (1440, 1000, 700):
+        visit = browser.visit(fresh, width=width)
+        visit.go("streams")
+        visit.page.locator("main section tbody tr, main tbody tr").first.wait_for()
+        assert visit.page.evaluate(BROKEN) == [], width
+        assert visit.page.evaluate("document.querySelector('td.short').textContent.includes(':')")
+        visit.check()
+        visit.page.context.close()
+    control(fresh, "DELETE", f"streams/{DOMAIN}/live/{long}")
+    control(fresh, "POST", "clock/advance", {"seconds": 200})
+    visit = browser.visit(fresh)
+    visit.go("streams")
+    visit.page.locator("main section tbody tr", has_text="ended").first.wait_for()
+    assert visit.page.evaluate(BROKEN) == []
+    visit.page.context.close()
+
+
 def test_by_keyboard_alone(visit, fresh):
     page = visit.page
     visit.go("now")
