@@ -17,7 +17,7 @@ import { player } from '../part/player.js';
 import { recorderState, verdict } from '../part/recorder.js';
 import { facts } from '../part/table.js';
 import { timeline } from '../part/timeline.js';
-import { controls, media } from './streams.js';
+import { controls, media, pictureOf } from './streams.js';
 
 const POLL_MS = 3000;
 const PAINT_MS = 250;
@@ -146,7 +146,7 @@ export async function open(view, body, [domain, app, stream]) {
   let playing = null;
   const watch = button(t('streams.watch'), () => {
     playing?.stop();
-    playing = playing ? null : player(livePath(it), name(it), { live: true });
+    playing = playing ? null : player(livePath(it), name(it), { live: true, codec: pictureOf(heardOf?.live) });
     empty(watching, playing);
     watch.textContent = t(playing ? 'streams.unwatch' : 'streams.watch');
   });

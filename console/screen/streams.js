@@ -44,6 +44,9 @@ function rate(stream) {
   return known.points;
 }
 
+// The codec of the picture; null where it is known that there is none.
+export const pictureOf = (stream) => (stream?.media?.video_codec ?? (stream?.media?.audio_codec ? null : undefined));
+
 export function media(facts) {
   if (!facts) return '';
   const picture = facts.video_codec ? `${facts.video_codec.toUpperCase()} ${facts.width || '?'}×${facts.height || '?'}${facts.frame_rate ? ` ${Math.round(facts.frame_rate)} fps` : ''}` : t('streams.no_picture');
@@ -57,7 +60,7 @@ export async function end(stream) {
 }
 
 export function watch(stream) {
-  const shown = player(livePath(stream), name(stream), { live: true });
+  const shown = player(livePath(stream), name(stream), { live: true, codec: pictureOf(stream) });
   dialog(t('streams.watching', { name: name(stream) }), shown).addEventListener('close', () => shown.stop());
 }
 

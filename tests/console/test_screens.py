@@ -590,6 +590,36 @@ def test_another_address_closes_what_is_open_over_the_page(visit, fresh, name, w
         assert page.evaluate("!window.video.currentSrc || window.video.paused || window.video.readyState === 0")
 
 
+@pytest.mark.parametrize(("clip", "wanted"), [("hevc_enhanced", "cannot decode the picture (H265)"), ("audio_only", "sound and no picture"), ("h264_aac", None)])
+@pytest.mark.parametrize("place", ["streams", "stream"])
+def test_a_player_says_why_there_is_no_picture_and_that_the_stream_has_ended(visit, fresh, place, clip, wanted):
+    """A browser that has H.265 shows it; then nothing is said."""
+    page = visit.page
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "seen", "clip": clip})
+    visit.go("streams", *([DOMAIN, "live", "seen"] if place == "stream" else []))
+    page.locator("main", has_text="AAC").wait_for()
+    visit.press("Watch")
+    until(page, "document.querySelector('video')?.currentTime > 1")
+    picture = page.evaluate("document.querySelector('video').videoWidth > 0")
+    if wanted and not picture:
+        page.locator(".player", has_text=wanted).wait_for()
+    else:
+        assert picture and page.locator(".player").inner_text() == ""
+    control(fresh, "DELETE", f"streams/{DOMAIN}/live/seen")
+    page.locator(".player", has_text="The stream has ended.").wait_for()
+
+
+def test_a_recording_without_a_picture_says_so(visit, fresh):
+    page = visit.page
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "heard", "clip": "audio_only", "seconds": 10, "speed": 0, "wait": True})
+    control(fresh, "POST", "clock/advance", {"seconds": 200})
+    visit.go("recordings")
+    page.locator(".rows a").first.click()
+    visit.press("Play")
+    page.locator(".player", has_text="There is sound alone").wait_for()
+
+
 def test_the_timeline_is_zoomed_moved_and_read_as_a_list(visit, fresh):
     page = visit.page
     recorded(fresh, "axis", 40)
