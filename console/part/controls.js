@@ -35,8 +35,10 @@ export async function copy(text) {
   say(t('copied'));
 }
 
-export const copyButton = (text, what) =>
-  h('button', { type: 'button', class: 'copy', title: t('copy'), 'aria-label': t('copy.what', { what: what ?? text }), onclick: () => copy(typeof text === 'function' ? text() : text) }, t('copy'));
+// `label`: what the button itself says, where nothing beside it says what is copied; `of` is what that belongs to.
+export const copyButton = (text, what, { label = t('copy'), of } = {}) =>
+  h('button', { type: 'button', class: 'copy', title: label, 'aria-label': of ? `${label}: ${of}` : t('copy.what', { what: what ?? text }), onclick: () => copy(typeof text === 'function' ? text() : text) }, label);
+export const copyAddressButton = (url, of) => copyButton(url, null, { label: t('copy.address'), of });
 
 let number = 0;
 

@@ -8,6 +8,8 @@ import { now } from '../lib/service.js';
 import { badge } from './controls.js';
 
 export const KINDS = ['call', 'publish', 'unpublish', 'record', 'slice', 'file', 'callback', 'play', 'snapshot', 'fault', 'clock', 'object'];
+// A callback is tried so often by itself; whoever sends it again makes more of it.
+const TRIES = 6;
 // Whether it is something to look at.
 export function isWrong(event) {
   switch (event.kind) {
@@ -46,7 +48,7 @@ const DETAILS = {
   record: (it) => [whyOf(it), said(it.words?.cure, it.cure), rule(it), (it.formats ?? []).join(' ')],
   slice: (it) => [it.format, `#${it.sequence}`, seconds(it), bytes(it.size)],
   file: (it) => [it.format, seconds(it), bytes(it.size), it.object],
-  callback: (it) => [word('event', it.callback), `${it.attempt}/6`, it.error ?? it.status, word('state', it.state)],
+  callback: (it) => [word('event', it.callback), it.attempt > TRIES ? t('callbacks.try', { n: it.attempt }) : `${it.attempt}/${TRIES}`, it.error ?? it.status, word('state', it.state)],
   fault: (it) => [it.point, it.code, it.delay_ms ? `${it.delay_ms} ms` : '', it.struck === undefined ? '' : `×${it.struck}`],
   clock: (it) => [it.by_ms === undefined ? '' : `+${span(it.by_ms / 1000)}`],
   object: (it) => [it.size === undefined || it.size === null ? '' : bytes(it.size)],

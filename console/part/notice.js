@@ -8,6 +8,8 @@ const SHOWN_MS = 6000;
 export function say(text, kind = 'done') {
   const place = document.getElementById(kind === 'wrong' ? 'alerts' : 'status');
   const note = h('div', { class: `note ${kind}` }, h('span', {}, text), h('button', { class: 'plain', 'aria-label': t('close'), onclick: () => note.remove() }, '×'));
+  // The same once more is one message.
+  for (const before of [...place.children]) if (before.firstChild.textContent === text) before.remove();
   place.append(note);
   setTimeout(() => note.remove(), kind === 'wrong' ? SHOWN_MS * 2 : SHOWN_MS);
 }

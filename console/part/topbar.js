@@ -29,7 +29,8 @@ export function nav(node, chosen) {
 async function advance(body) {
   const clock = await api.post('clock/advance', body);
   await readClock(clock);
-  say(clock.settled === false ? t('clock.unsettled') : t('clock.moved', { now: clock.now }));
+  if (body.next && clock.advanced_ms === 0) say(t('clock.nothing', { now: clock.now }));
+  else say(clock.settled === false ? t('clock.unsettled') : t('clock.moved', { now: clock.now }));
 }
 
 function clockPart() {

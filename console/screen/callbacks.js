@@ -96,11 +96,17 @@ export async function open(view, body, [id], asked) {
     show();
   }
 
+  // By its id: the first one before the id behind it.
+  async function one(id) {
+    const { callbacks } = await get(`callbacks${query({ limit: 1, cursor: Number(id) + 1 })}`);
+    return callbacks.find((it) => String(it.id) === String(id));
+  }
+
   async function show() {
     if (chosen === 'sink') return sink();
     let it = pages.rows.find((one) => String(one.id) === chosen);
-    // One that lies further back than what is listed: the first one before the id behind it.
-    if (!it && /^\d+$/.test(chosen ?? '')) it = (await get(`callbacks${query({ limit: 1, cursor: Number(chosen) + 1 })}`)).callbacks.find((one) => String(one.id) === chosen);
+    // One that lies further back than what is listed.
+    if (!it && /^\d+$/.test(chosen ?? '')) it = await one(chosen);
     const print = JSON.stringify(it ?? chosen);
     if (print === current) return null;
     current = print;
@@ -114,8 +120,7 @@ export async function open(view, body, [id], asked) {
       h('h2', {}, word('event', it.kind), ' ', badge(word('state', it.state), stateKind(it.state))),
       h('div', { class: 'actions' },
         button(t('callbacks.resend'), async () => {
-          await post(`callbacks/${it.id}/replay`);
-          say(t('callbacks.resent'));
+          await tried((await post(`callbacks/${it.id}/replay`)).replayed, attempts.length);
           await load();
         }, { class: 'main' }),
         button(t('callbacks.edit'), () => edit(it))),
@@ -130,13 +135,23 @@ export async function open(view, body, [id], asked) {
     ];
   }
 
+  // How the try went that was just made.
+  async function tried(id, before) {
+    const it = await one(id);
+    const attempts = it?.attempts ?? [];
+    const last = attempts.at(-1);
+    if (!it || attempts.length <= before) say(t('callbacks.waits'));
+    else if (last.status === 200) say(t('callbacks.resent'));
+    else say(t('callbacks.not_taken', { why: last.error ?? last.status ?? t('callbacks.no_answer') }), 'wrong');
+  }
+
   function edit(it) {
     const url = field('URL', { value: it.url, required: true, type: 'url' });
     const content = field(t('callbacks.body'), { type: 'textarea', rows: '10', value: it.body });
     const window = dialog(t('callbacks.edit'), form({}, async () => {
       const sent = await post(`callbacks/${it.id}/replay`, it.method === 'GET' ? { url: url.value } : { url: url.value, body: content.input.value });
       window.close();
-      say(t('callbacks.resent'));
+      await tried(sent.replayed, 0);
       await load();
       if (sent.replayed !== undefined) go(['callbacks', String(sent.replayed)]);
     }, url.node, h('p', {}, button(t('callbacks.to_sink'), () => { url.input.value = sinkUrl(SINK); })), it.method === 'GET' ? null : content.node, h('footer', {}, h('button', { class: 'main' }, t('callbacks.send')))));

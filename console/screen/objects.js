@@ -8,7 +8,7 @@ import { objectPath, playPath } from '../lib/media.js';
 import { mediaUrl } from '../lib/api.js';
 import { link } from '../lib/router.js';
 import { now } from '../lib/service.js';
-import { badge, button, copyButton, field } from '../part/controls.js';
+import { badge, button, copyAddressButton, field } from '../part/controls.js';
 import { code } from '../part/code.js';
 import { download } from '../part/download.js';
 import { guide } from '../part/guide.js';
@@ -57,7 +57,7 @@ export async function open(view, body, [bucket, ...path], asked) {
     view.sources.set('object', { method: 'GET', path: `object${query({ bucket, key })}`, value: it });
     const look = h('div', {});
     empty(detail, h('h2', { class: 'key' }, key), facts([t('column.size'), bytes(it.size)], [t('column.type'), it.content_type], [t('column.modified'), time(it.last_modified, now())], ['ACL', it.acl], ['ETag', h('code', {}, it.etag)], ['CRC64', it.crc64 ? h('code', {}, String(it.crc64)) : null]),
-      h('div', { class: 'actions' }, it.signed_url ? copyButton(it.signed_url, t('objects.signed')) : null, download(objectPath(bucket, key), key)),
+      h('div', { class: 'actions' }, it.signed_url ? copyAddressButton(it.signed_url, key) : null, download(objectPath(bucket, key), key)),
       it.signed_url ? code(it.signed_url, t('objects.signed')) : null, look);
     await preview(look, it, key);
   }

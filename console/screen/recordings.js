@@ -9,7 +9,7 @@ import { keyOf, slicesOf } from '../lib/playlist.js';
 import { namesIn, Pages } from '../lib/pages.js';
 import { link, requery } from '../lib/router.js';
 import { now } from '../lib/service.js';
-import { badge, button, copyButton, field, form, line } from '../part/controls.js';
+import { badge, button, copyAddressButton, field, form, line } from '../part/controls.js';
 import { json } from '../part/code.js';
 import { foot, nothingFits } from '../part/foot.js';
 import { guide } from '../part/guide.js';
@@ -129,7 +129,7 @@ export async function open(view, body, [session], asked) {
     h('div', { class: 'key' }, h('a', { href: link(['objects', one.bucket], { key: one.object }) }, `${one.bucket}/${one.object}`)),
     h('div', { class: 'actions' }, button(t('recordings.play'), () => play(one), { class: 'main' }),
       ['m3u8', 'cmaf'].includes(one.format) ? button(t('recordings.slices'), () => slices(one)) : null,
-      one.signed_url ? copyButton(one.signed_url, t('recordings.address')) : null,
+      one.signed_url ? copyAddressButton(one.signed_url, one.object) : null,
       download(objectPath(one.bucket, one.object), one.object), button(t('recordings.row'), () => ask(it, one))));
 
   async function load() {

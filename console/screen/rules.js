@@ -21,13 +21,14 @@ function ruleForm(after) {
   const stream = field('StreamName', { value: '*', hint: t('rules.any_hint') });
   const bucket = field('OssBucket', { value: 'recordings', required: true });
   const format = field(t('column.format'), { type: 'select', value: 'mp4', options: choice(['mp4', 'm3u8', 'flv', 'cmaf']) });
-  const cycle = field(t('rules.cycle'), { type: 'number', value: '900', min: '1' });
-  const second = field(t('rules.second'), { type: 'select', value: '', options: choice(['', 'mp4', 'm3u8', 'flv', 'cmaf'], ['—']) });
+  const cycle = field(t('rules.cycle'), { type: 'number', value: '', min: '1', hint: t('rules.cycle_hint') });
+  const more = [t('rules.second'), t('rules.third')].map((label) => field(label, { type: 'select', value: '', options: choice(['', 'mp4', 'm3u8', 'flv', 'cmaf'], ['—']) }));
   const demand = field('OnDemand', { type: 'select', value: '0', options: choice(['0', '1', '2', '7'], ['0', '1', '2', '7'].map((code) => `${code}: ${t(`demand.${code}`)}`)) });
   const delay = field(t('rules.delay'), { type: 'number', value: '', placeholder: '180', min: '15', max: '21600' });
   const endpoint = field('OssEndpoint', { value: 'oss-cn-shanghai.aliyuncs.com', required: true });
-  const secondCycle = { node: null, get value() { return second.value ? cycle.value : ''; } };
-  return callForm('AddLiveAppRecordConfig', [['DomainName', domain], ['AppName', app], ['StreamName', stream], ['OssBucket', bucket], ['OssEndpoint', endpoint], ['RecordFormat.1.Format', format], ['RecordFormat.1.CycleDuration', cycle], ['RecordFormat.2.Format', second], ['RecordFormat.2.CycleDuration', secondCycle], ['OnDemand', demand], ['DelayTime', delay]], { submit: t('rules.add'), done: after });
+  // One cycle for all of them.
+  const also = more.flatMap((one, at) => [[`RecordFormat.${at + 2}.Format`, one], [`RecordFormat.${at + 2}.CycleDuration`, { node: null, get value() { return one.value ? cycle.value : ''; } }]]);
+  return callForm('AddLiveAppRecordConfig', [['DomainName', domain], ['AppName', app], ['StreamName', stream], ['OssBucket', bucket], ['OssEndpoint', endpoint], ['RecordFormat.1.Format', format], ['RecordFormat.1.CycleDuration', cycle], ...also, ['OnDemand', demand], ['DelayTime', delay]], { submit: t('rules.add'), done: after });
 }
 
 function notifyForm(after) {

@@ -183,7 +183,10 @@ def test_the_clock_of_the_top_bar(visit, fresh):
     visit.press("Let it run")
     visit.button("Freeze").wait_for()
     assert control(fresh, "GET", "clock")[1]["frozen"] is False
-    # To the next due time: the end of DelayTime.
+    # To the next due time where nothing is due.
+    visit.press("to next due")
+    visit.sees("Nothing is due", page)
+    # The end of DelayTime.
     call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
     control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "due", "seconds": 5, "speed": 0, "wait": True})
     for _ in range(6):
@@ -231,9 +234,15 @@ def test_a_callback_is_read_resent_and_sent_edited_to_the_sink(visit, fresh):
     box.fill("aKeyOfCallbacks16")
     visit.sees("The signature is made with this key.")
     visit.press("Send again")
-    visit.sees("Sent.", page)
+    page.locator("#alerts", has_text="Sent, and not taken: ").wait_for()
+    assert page.locator("#status .note").count() == 0
     control(fresh, "POST", "clock/advance", {"seconds": 20})
     until(page, "document.querySelectorAll('.attempts > li').length === 12")
+    visit.go("now", query="?kinds=callback")
+    visit.sees("try 12")
+    assert "/6" in page.locator(".happenings").inner_text() and "12/6" not in page.locator(".happenings").inner_text()
+    page.go_back()
+    page.locator(".attempts > li").first.wait_for()
     # Edited, to the sink.
     visit.press("Edit and send")
     window = page.locator("dialog")
@@ -242,6 +251,7 @@ def test_a_callback_is_read_resent_and_sent_edited_to_the_sink(visit, fresh):
     window.locator("textarea").fill('{"edited": true}')
     visit.press("Send", window)
     page.wait_for_url(re.compile(r"#/callbacks/\d+$"))
+    visit.sees("Sent.", page)
     page.locator(".detail h2 .badge", has_text="delivered").wait_for()
     visit.press("Built-in sink") if visit.button("Built-in sink").count() else page.get_by_role("link", name="Built-in sink").click()
     visit.sees('"edited": true')
@@ -420,7 +430,10 @@ def test_snapshots_are_saved_compared_loaded_and_everything_reset(visit, fresh):
     recorded(fresh)
     visit.go("state")
     page.get_by_label("Name", exact=True).fill("before")
-    visit.press("Save")
+    for _ in range(2):
+        visit.press("Save")
+        page.locator("#status .note", has_text="before is saved.").wait_for()
+    assert page.locator("#status .note").count() == 1
     row = page.locator("tbody tr", has_text="before")
     row.wait_for()
     call(fresh, "DeleteLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*")
@@ -879,6 +892,13 @@ def test_the_call_of_a_form_in_each_notation(visit, fresh):
     for name, wanted in (("curl", "curl -X POST"), ("JSON", '"action": "AddLiveAppRecordConfig"'), ("localyun", "localyun call AddLiveAppRecordConfig")):
         visit.press(name, window)
         assert wanted in window.locator("pre").first.inner_text()
+    # As the API has it: the documented cycle where none is given, and three formats.
+    for name, value in (("Format", "mp4"), ("Second format", "m3u8"), ("Third format", "flv")):
+        window.get_by_label(name, exact=True).select_option(value)
+    visit.press("Add", window)
+    window.get_by_text("200", exact=True).wait_for()
+    [domain] = control(fresh, "GET", "rules")[1]["domains"]
+    assert [(it["format"], it["cycle_s"]) for it in domain["rules"][0]["formats"]] == [("mp4", 3600), ("m3u8", 21600), ("flv", 3600)]
     visit.press("Close", window)
     visit.go("state")
     visit.press("Reset everything")
@@ -900,6 +920,8 @@ def test_a_recordings_file_is_saved_and_its_address_copied(visit, fresh):
     with page.expect_download() as saved:
         visit.press("Download", file)
     assert saved.value.path().read_bytes()[4:8] == b"ftyp"
+    assert file.locator("button.copy").inner_text() == "Copy signed address"
+    assert ".mp4" in (file.locator("button.copy").get_attribute("aria-label") or "")
     file.locator("button.copy").click()
     visit.sees("Copied.", page)
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(page.evaluate("navigator.clipboard.readText()"), timeout=20) as answer:
