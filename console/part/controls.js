@@ -60,7 +60,18 @@ export function field(label, props = {}) {
   const node = type === 'checkbox'
     ? h('div', { class: 'check' }, input, h('label', { for: id }, label), about)
     : h('div', { class: 'field' }, h('label', { for: id }, label), input, about);
-  return { node, input, get value() { return type === 'checkbox' ? input.checked : input.value.trim(); } };
+  const property = type === 'checkbox' ? 'checked' : 'value';
+  return {
+    node,
+    input,
+    get value() { return type === 'checkbox' ? input.checked : input.value.trim(); },
+    // Whether it was another one before.
+    set(value) {
+      if (value === this.value || (!value && !this.value)) return false;
+      input[property] = value ?? '';
+      return true;
+    },
+  };
 }
 
 // One of several words, as buttons that stay pressed.

@@ -3,6 +3,7 @@
 import { add, h } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 
+// `backTo()`: the address of the list alone.
 export function split(backTo) {
   const list = h('div', { class: 'list' });
   const detail = h('section', { class: 'detail', 'aria-label': t('details') });
@@ -14,7 +15,7 @@ export function split(backTo) {
       node.classList.toggle('chosen', children.length > 0);
       detail.replaceChildren();
       if (children.length === 0) return;
-      add(detail, [h('a', { class: 'back', href: backTo }, `← ${t('back')}`), children]);
+      add(detail, [h('a', { class: 'back', href: backTo() }, `← ${t('back')}`), children]);
     },
   };
 }

@@ -47,7 +47,8 @@ function signatureBox(callback, attempt) {
 export async function open(view, body, [id], asked) {
   let chosen = id ?? null;
   let current = null;
-  const parts = split(link(['callbacks']));
+  const filters = () => ({ text: text.value, state: state.value });
+  const parts = split(() => link(['callbacks'], filters()));
   const list = h('ul', { class: 'rows', 'aria-label': t('nav.callbacks') });
   const none = h('div', {});
   const sinkPart = h('div', {});
@@ -82,7 +83,7 @@ export async function open(view, body, [id], asked) {
 
   function draw() {
     const { shown } = pages;
-    fill(list, shown.map((it) => ({ it, here: String(it.id) === chosen })), ({ it }) => it.id, ({ it, here }) => h('li', {}, h('a', { href: link(['callbacks', String(it.id)]), 'aria-current': here ? 'true' : null },
+    fill(list, shown.map((it) => ({ it, here: String(it.id) === chosen, asked: filters() })), ({ it }) => it.id, ({ it, here, asked: of }) => h('li', {}, h('a', { href: link(['callbacks', String(it.id)], of), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, word('event', it.kind)), badge(word('state', it.state), stateKind(it.state))),
       line(time(it.created_at, now()), name(it), t('callbacks.tries', { n: it.attempts?.length ?? 0 })))));
     below.draw();
@@ -188,7 +189,7 @@ export async function open(view, body, [id], asked) {
     await pages.load();
   }
 
-  const remember = () => requery({ text: text.value, state: state.value });
+  const remember = () => requery(filters());
   text.input.addEventListener('input', () => {
     remember();
     pages.search().catch(wrong);
@@ -202,9 +203,12 @@ export async function open(view, body, [id], asked) {
   // One that waits is there before its first try: with what it is about.
   await view.live(['callback', 'publish', 'unpublish', 'record', 'file'], load);
   if (chosen === 'sink') parts.node.classList.remove('nothing');
-  return ([next]) => {
+  return ([next], query) => {
     chosen = next ?? null;
     current = null;
     draw();
+    const [otherState, other] = [state.set(query.state), text.set(query.text)];
+    if (otherState) pages.restart().catch(wrong);
+    else if (other) pages.search().catch(wrong);
   };
 }

@@ -23,7 +23,8 @@ export async function open(view, body, [id], asked) {
   let chosen = id ?? null;
   let current = null;
   const specs = new Map();
-  const parts = split(link(['calls']));
+  const filters = () => ({ text: text.value, problems: problems.value ? '1' : '' });
+  const parts = split(() => link(['calls'], filters()));
   const list = h('ul', { class: 'rows', 'aria-label': t('nav.calls') });
   const none = h('div', {});
   const text = field(t('filter.text'), { type: 'search', value: asked.text ?? '', placeholder: t('calls.text_hint') });
@@ -42,7 +43,7 @@ export async function open(view, body, [id], asked) {
 
   function draw() {
     const { shown } = pages;
-    fill(list, shown.map((it) => ({ it: { ...it, again: null }, here: it.request_id === chosen })), ({ it }) => it.request_id, ({ it, here }) => h('li', {}, h('a', { href: link(['calls', it.request_id]), 'aria-current': here ? 'true' : null },
+    fill(list, shown.map((it) => ({ it: { ...it, again: null }, here: it.request_id === chosen, asked: filters() })), ({ it }) => it.request_id, ({ it, here, asked: of }) => h('li', {}, h('a', { href: link(['calls', it.request_id], of), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, it.action || t('calls.no_action')), badge(it.status, wrong(it) ? 'wrong' : 'good')),
       line(time(it.at, now()), it.caller ?? t('calls.nobody'), it.scheme, micros(it.took_us), it.fault ? badge(t('kind.fault'), 'wrong') : null),
       it.code ? h('span', { class: 'line wrong' }, it.code) : null)));
@@ -124,7 +125,7 @@ export async function open(view, body, [id], asked) {
     await pages.load();
   }
 
-  const remember = () => requery({ text: text.value, problems: problems.value ? '1' : '' });
+  const remember = () => requery(filters());
   text.input.addEventListener('input', () => {
     remember();
     pages.search().catch(report);
@@ -136,8 +137,11 @@ export async function open(view, body, [id], asked) {
   parts.list.append(list, below.node);
   body.append(h('div', { class: 'bar' }, text.node, problems.node, h('div', { class: 'push' }, h('a', { class: 'button', href: link(['calls', 'new']) }, t('call.open')))), none, parts.node);
   await view.live(['call'], load);
-  return ([next]) => {
+  return ([next], query) => {
     chosen = next ?? null;
     draw();
+    const [otherProblems, other] = [problems.set(query.problems === '1'), text.set(query.text)];
+    if (otherProblems) pages.restart().catch(report);
+    else if (other) pages.search().catch(report);
   };
 }

@@ -25,7 +25,8 @@ const lengthOf = (it) => ((it.state === 'recording' ? now() : instant(it.stop_ti
 
 export async function open(view, body, [session], asked) {
   let chosen = session ?? null;
-  const parts = split(link(['recordings']));
+  const filters = () => ({ stream: stream.value, format: format.value, day: day.value });
+  const parts = split(() => link(['recordings'], filters()));
   const list = h('ul', { class: 'rows', 'aria-label': t('nav.recordings') });
   const none = h('div', {});
   const stream = field(t('filter.stream'), { type: 'search', value: asked.stream ?? '', placeholder: 'domain/app/stream' });
@@ -62,7 +63,7 @@ export async function open(view, body, [session], asked) {
 
   function draw() {
     const { shown } = pages;
-    fill(list, shown.map((it) => ({ it, here: it.session === chosen })), ({ it }) => it.session, ({ it, here }) => h('li', {}, h('a', { href: link(['recordings', it.session]), 'aria-current': here ? 'true' : null },
+    fill(list, shown.map((it) => ({ it, here: it.session === chosen, asked: filters() })), ({ it }) => it.session, ({ it, here, asked: of }) => h('li', {}, h('a', { href: link(['recordings', it.session], of), 'aria-current': here ? 'true' : null },
       h('span', { class: 'line' }, h('strong', {}, name(it)), badge(word('state', it.state), it.state === 'recording' ? 'good' : it.state === 'failed' ? 'wrong' : '')),
       line(time(it.start_time, now()), span(lengthOf(it)), it.files.map((file) => file.format).join(' ')))));
     below.draw();
@@ -138,7 +139,7 @@ export async function open(view, body, [session], asked) {
     draw();
   }
 
-  const remember = () => requery({ stream: stream.value, format: format.value, day: day.value });
+  const remember = () => requery(filters());
   const filtered = () => {
     remember();
     return pages.search().catch(wrong);
@@ -151,8 +152,11 @@ export async function open(view, body, [session], asked) {
   parts.list.append(list, below.node);
   body.append(form({ class: 'bar', role: 'search' }, filtered, stream.node, format.node, day.node), none, parts.node);
   await view.live(['record', 'file', 'slice', 'publish', 'unpublish'], load);
-  return async ([next]) => {
+  return async ([next], query) => {
     chosen = next ?? null;
+    const otherDay = day.set(query.day);
+    const other = [stream.set(query.stream), format.set(query.format)].includes(true);
+    await (otherDay ? pages.restart() : other ? pages.search() : null)?.catch(wrong);
     await find().catch(wrong);
     draw();
   };

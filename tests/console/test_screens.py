@@ -837,6 +837,28 @@ def test_streams_that_were_are_counted_found_and_shown_to_the_last(browser, many
     page.context.close()
 
 
+@pytest.mark.parametrize(("screen", "query", "field"), [("recordings", "stream=s7", "Stream"), ("callbacks", "text=s7", "Search"), ("calls", "text=Notify", "Search")])
+def test_a_filter_is_a_part_of_the_address(browser, many, screen, query, field):
+    """It stays when a row is chosen, and is followed when the address changes on the same screen."""
+    visit = browser.visit(many)
+    page, rows = visit.page, "main .rows li"
+    visit.go(screen, query=f"?{query}")
+    until(page, f"document.querySelectorAll('{rows}').length > 0 && document.querySelectorAll('{rows}').length < 100")
+    few = rows_of(page, rows)
+    page.locator(f"{rows} a").last.click()
+    page.locator(".split.chosen .detail h2").wait_for()
+    assert query in page.url and re.search(rf"#/{screen}/[^?]+\?", page.url)
+    assert rows_of(page, rows) == few
+    page.evaluate(f"location.hash = '#/{screen}'")
+    until(page, f"document.querySelectorAll('{rows}').length === 100")
+    assert page.get_by_label(field, exact=True).input_value() == ""
+    page.go_back()
+    until(page, f"document.querySelectorAll('{rows}').length === {few}")
+    assert page.get_by_label(field, exact=True).input_value() == query.split("=")[1]
+    visit.check()
+    page.context.close()
+
+
 def test_a_search_stops_at_a_bound_says_so_and_goes_on_by_a_button(visit, fresh):
     """More callbacks than a search looks through: the page says how far it came, and a name that is whole is found by the route."""
     page, asked = visit.page, []
