@@ -431,8 +431,10 @@ def test_snapshots_are_saved_compared_loaded_and_everything_reset(visit, fresh):
     visit.go("state")
     page.get_by_label("Name", exact=True).fill("before")
     for _ in range(2):
-        visit.press("Save")
+        with page.expect_response(re.compile("/_localyun/snapshot$")):
+            visit.press("Save")
         page.locator("#status .note", has_text="before is saved.").wait_for()
+        visit.settle()
     assert page.locator("#status .note").count() == 1
     row = page.locator("tbody tr", has_text="before")
     row.wait_for()
