@@ -1,11 +1,10 @@
 //! The listening sockets and the HTTP servers on them.
 
 use std::net::{SocketAddr, TcpListener};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::{HttpService, Request, Response};
+use actix_http::{Extensions, HttpService, Request, Response};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt as _, map_config};
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Server, ServerHandle, Service, ServiceFactory, fn_service};
@@ -16,7 +15,7 @@ use tokio::net::TcpStream;
 use crate::app::App;
 use crate::certificates::ByName;
 use crate::config::{Cluster, Config, ConfigError};
-use crate::connection::{Line, Wire};
+use crate::connection::Wire;
 use crate::faults::{Boundary, Faults, Strike};
 use crate::identity::KeyRing;
 use crate::live::play::{MOST_VIEWERS, PlayDoor, SEND_BUFFER};
@@ -24,7 +23,7 @@ use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, ServeState};
 use crate::tls;
 use crate::web::api;
-use crate::web::play::handover::{Desk, Handover};
+use crate::web::play::handover::Handover;
 use crate::web::play::{self, PlayState};
 
 /// Threads of each web server.
@@ -186,7 +185,7 @@ pub(super) fn serve_play(
         secure: false,
         tls_port,
     };
-    let server = wired::<Handover, _, _, _>(listener, PLAYERS_A_WORKER, move || {
+    let server = wired::<Wire<Handover>, _, _, _>(listener, PLAYERS_A_WORKER, move || {
         WebApp::new().configure(play::configure(state.clone()))
     })
     .map_err(|e| ConfigError::new("--play-addr", e))?;
@@ -273,34 +272,29 @@ pub(super) fn serve_objects(
 
 /// What the web framework reads from and writes to where it is no plain socket.
 trait Connection: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// By what the handler of a request speaks with its connection.
-    type Word: Clone + 'static;
-
     fn around(socket: TcpStream) -> Self;
-    fn word(&self) -> Self::Word;
+    /// Leaves by what the handler of a request speaks with its connection.
+    fn introduce(&self, data: &mut Extensions);
 }
 
 impl Connection for Wire<TcpStream> {
-    type Word = Rc<Line>;
-
     fn around(socket: TcpStream) -> Self {
         Self::new(socket)
     }
 
-    fn word(&self) -> Rc<Line> {
-        self.line()
+    fn introduce(&self, data: &mut Extensions) {
+        data.insert(self.line());
     }
 }
 
-impl Connection for Handover {
-    type Word = Rc<Desk>;
-
+impl Connection for Wire<Handover> {
     fn around(socket: TcpStream) -> Self {
-        Self::new(socket)
+        Self::new(Handover::new(socket))
     }
 
-    fn word(&self) -> Rc<Desk> {
-        self.desk()
+    fn introduce(&self, data: &mut Extensions) {
+        data.insert(self.line());
+        data.insert(self.io().desk());
     }
 }
 
@@ -333,9 +327,7 @@ where
             .client_request_timeout(HEAD_PATIENCE)
             .keep_alive(IDLE_PATIENCE)
             .client_disconnect_timeout(Duration::from_secs(1))
-            .on_connect_ext(|connection: &C, data| {
-                data.insert(connection.word());
-            })
+            .on_connect_ext(C::introduce)
             .h1(map_config(
                 app()
                     .into_factory()

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
+use crate::connection::Line;
 use crate::live::fanout::hls;
 use crate::live::fanout::tape::{Coding, Form, TapeReader};
 use crate::live::play::sending::{Deaf, Sending};
@@ -153,6 +154,8 @@ struct Live {
 }
 
 async fn serve(state: web::Data<PlayState>, request: HttpRequest) -> HttpResponse {
+    // Until the head of its answer is known, the next request waits.
+    let _working = request.conn_data::<Rc<Line>>().map(Line::work);
     let mut response = answer(&state, &request).await;
     open_to_all(response.headers_mut());
     response
@@ -235,6 +238,9 @@ async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
                 head.headers_mut().insert(TRANSFER_ENCODING, chunked);
             }
             let runtime = state.runtime.clone();
+            if let Some(line) = request.conn_data::<Rc<Line>>() {
+                line.close();
+            }
             desk.hand_over(move |socket| send(&runtime, socket, viewer, reader));
             response
         }

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+import requests
 from harness.server import Server
 from harness.wait import wait_for
 
@@ -225,6 +226,55 @@ def test_a_body_is_asked_for_when_the_head_is_good(stage):
         status, body, seconds = refused
         assert (status >= 400, code in body) == (True, True), refused
         assert seconds < 4, "it waited for a body that nobody asked for"
+
+
+def answers(methods: str, address: tuple[str, int], heads: list[bytes]) -> list[tuple[int, bytes]]:
+    """Status and body of the answers to requests that leave in one packet; `methods` says for each whether it is a HEAD."""
+    got = []
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"".join(heads))
+        stream = connection.makefile("rb")
+        for method in methods.split():
+            top = b""
+            while not top.endswith(b"\r\n\r\n"):
+                line = stream.readline()
+                assert line, (got, top)
+                top += line
+            length = re.search(rb"(?i)content-length: (\d+)", top)
+            got.append((int(top.split()[1]), stream.read(int(length[1])) if length and method != "HEAD" else b""))
+        connection.shutdown(socket.SHUT_WR)
+        assert stream.read() == b"", "more than was asked for"
+    return got
+
+
+@pytest.mark.parametrize("methods", ["GET HEAD", "HEAD GET", "GET GET HEAD", "HEAD GET HEAD GET GET", "GET HEAD GET HEAD"])
+@pytest.mark.parametrize("size", [0, 50, 300_000])
+def test_each_of_several_requests_in_one_packet_has_its_own_answer(stage, methods, size):
+    """Whether an answer has a body is for its own request to say, not for one that came behind it."""
+    body = os.urandom(size)
+    stage.s3.put_object(Bucket=stage.bucket.name, Key="one", Body=body)
+    heads = {}
+    for method, operation in (("GET", "get_object"), ("HEAD", "head_object")):
+        host, port, target = signed(stage, operation, "one")
+        heads[method] = head(method, target, host, port)
+    got = answers(methods, (host, port), [heads[method] for method in methods.split()])
+    assert got == [(200, body if method == "GET" else b"") for method in methods.split()]
+
+
+def test_a_put_and_reads_behind_it_in_one_packet(stage):
+    host, port, target = signed(stage, "put_object", "new")
+    put = head("PUT", target, host, port, "Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n"
+    reads = [head("HEAD", signed(stage, "head_object", "new")[2], host, port), head("GET", signed(stage, "get_object", "new")[2], host, port)]
+    assert answers("PUT HEAD GET", (host, port), [put, *reads]) == [(200, b""), (200, b""), (200, b"hello")]
+
+
+def test_the_play_port_keeps_answers_apart(stage):
+    """The same where streams are played: answers to HEAD have no body, those to GET have theirs."""
+    at = urlsplit(stage.server.play)
+    heads = [head(method, "/live/nothing.flv", at.hostname, at.port) for method in ("HEAD", "GET", "HEAD")]
+    got = answers("HEAD GET HEAD", (at.hostname, at.port), heads)
+    assert [status for status, _ in got] == [404, 404, 404]
+    assert [bool(body) for _, body in got] == [False, True, False]
 
 
 def test_an_api_call_that_came_whole_is_done_though_its_caller_is_gone(stage):

@@ -254,3 +254,32 @@ def test_the_play_command_says_why_nothing_came(stage):
         assert done.returncode == 1 and "is not live" in done.stderr and not done.stdout, (form, done)
     assert play("http://127.0.0.1:9/live/s.flv").returncode == 1
     assert play("nonsense").returncode == 2
+
+
+def begun(url: str, behind: bytes, half: bool) -> bytes:
+    """What comes of a live answer to a request with other bytes behind it in the same packet, or with nothing more to come."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode() + behind)
+        if half:
+            connection.shutdown(socket.SHUT_WR)
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+    return found
+
+
+def test_a_live_answer_is_the_last_one_of_its_connection(stage):
+    """No answer to what came behind it stands among its chunks, and a client that closes its own side is sent the stream."""
+    push = Push(stage.server, stage.domain).run(4)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    url = address(stage.server, "flv", stage.domain)
+    for behind, half in ((b"GET /live/nope.flv HTTP/1.1\r\nHost: h\r\n\r\n", False), (b"GET /live/nope.flv HTTP/1.1\r\nHost: h\r\n\r\n", True), (b"", True)):
+        found = begun(url, behind, half)
+        assert found.count(b"HTTP/1.1 ") == 1, found[:400]
+        assert found.startswith(b"HTTP/1.1 200 ") and found.endswith(b"0\r\n\r\n"), (behind, half, found[-40:])
+        assert len(found) > 20_000
+        push.join()
+        push = Push(stage.server, stage.domain).run(4)
+        wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live again")
+    push.stop()

@@ -27,22 +27,32 @@ pub enum Next {
     /// Bytes of a body of known length.
     Body(u64),
     Chunks(Chunk),
+    /// No chunk, where one had to come: nothing behind it can be told apart.
+    Broken,
     /// Not HTTP as it is known here, or another protocol from here on.
     Anything,
 }
 
-/// The place inside a chunked body.
+/// The place inside a chunked body, as strict as the framework is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chunk {
     /// The hexadecimal digits so far, and their value.
     Size(u8, u64),
+    /// Blanks behind the size.
+    Blanks(u64),
     /// An extension, up to the end of its line.
     Extension(u64),
+    /// The last byte of the size's line.
+    EndOfSize(u64),
     Data(u64),
-    /// The end of the line behind the data.
-    AfterData,
-    /// A line of the trailer, and whether anything stands on it.
-    Trailer(bool),
+    /// The end of the line behind the data, and whether it has begun.
+    AfterData(bool),
+    /// At the beginning of a line of the trailer.
+    Trailer,
+    /// Within a line that is not empty.
+    Field,
+    /// The last byte of a line, and whether it is an empty one.
+    EndOfLine(bool),
 }
 
 /// Follows one connection.
@@ -70,7 +80,7 @@ impl Framing {
     /// Takes bytes of a body and says how many of them are; what is left begins the next request.
     pub fn pass(&mut self, bytes: &[u8]) -> usize {
         match self.next {
-            Next::Head => 0,
+            Next::Head | Next::Broken => 0,
             Next::Anything => bytes.len(),
             Next::Body(left) => {
                 let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
@@ -94,24 +104,24 @@ impl Framing {
                 let taken = left.min(here);
                 at += usize::try_from(taken).unwrap_or(usize::MAX);
                 chunk = if taken == left {
-                    Chunk::AfterData
+                    Chunk::AfterData(false)
                 } else {
                     Chunk::Data(left - taken)
                 };
                 continue;
             }
-            at += 1;
             match chunk.step(*byte) {
                 Step::To(next) => chunk = next,
                 Step::End => {
                     self.next = Next::Head;
+                    return at + 1;
+                }
+                Step::Broken => {
+                    self.next = Next::Broken;
                     return at;
                 }
-                Step::Lost => {
-                    self.next = Next::Anything;
-                    return bytes.len();
-                }
             }
+            at += 1;
         }
         self.next = Next::Chunks(chunk);
         at
@@ -129,52 +139,41 @@ impl Framing {
 enum Step {
     To(Chunk),
     End,
-    Lost,
+    Broken,
 }
 
 impl Chunk {
     fn step(self, byte: u8) -> Step {
-        match self {
-            Self::Size(digits, value) => match (char::from(byte).to_digit(16), byte) {
-                (Some(digit), _) if digits < 16 => {
-                    Step::To(Self::Size(digits + 1, value << 4 | u64::from(digit)))
-                }
-                (None, b'\n') if digits > 0 => Step::To(Self::data(value)),
-                (None, b'\r' | b' ' | b'\t' | b';') if digits > 0 => {
-                    Step::To(Self::Extension(value))
-                }
-                _ => Step::Lost,
-            },
-            Self::Extension(value) if byte == b'\n' => Step::To(Self::data(value)),
-            Self::Extension(_) => Step::To(self),
-            // Never asked: the data is passed as a whole.
-            Self::Data(_) => Step::Lost,
-            Self::AfterData => match byte {
-                b'\r' => Step::To(self),
-                b'\n' => Step::To(Self::Size(0, 0)),
-                _ => Step::Lost,
-            },
-            Self::Trailer(something) => match (byte, something) {
-                (b'\n', false) => Step::End,
-                (b'\n', true) => Step::To(Self::Trailer(false)),
-                (b'\r', _) => Step::To(self),
-                _ => Step::To(Self::Trailer(true)),
-            },
-        }
-    }
-
-    fn data(size: u64) -> Self {
-        if size == 0 {
-            Self::Trailer(false)
-        } else {
-            Self::Data(size)
-        }
+        Step::To(match (self, byte) {
+            (Self::Size(digits, value), _) if byte.is_ascii_hexdigit() && digits < 16 => {
+                let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                Self::Size(digits + 1, value << 4 | u64::from(digit))
+            }
+            (Self::Size(1.., value) | Self::Blanks(value), b' ' | b'\t') => Self::Blanks(value),
+            (Self::Size(1.., value) | Self::Blanks(value), b';') => Self::Extension(value),
+            (Self::Size(1.., value) | Self::Blanks(value) | Self::Extension(value), b'\r') => {
+                Self::EndOfSize(value)
+            }
+            (Self::Extension(_), b'\t' | b' '..=0x7e | 0x80..) => self,
+            (Self::EndOfSize(0), b'\n') => Self::Trailer,
+            (Self::EndOfSize(size), b'\n') => Self::Data(size),
+            (Self::AfterData(false), b'\r') => Self::AfterData(true),
+            (Self::AfterData(true), b'\n') => Self::Size(0, 0),
+            (Self::Trailer, b'\r') => Self::EndOfLine(true),
+            (Self::Field, b'\r') => Self::EndOfLine(false),
+            (Self::Trailer | Self::Field, _) => Self::Field,
+            (Self::EndOfLine(true), b'\n') => return Step::End,
+            (Self::EndOfLine(false), b'\n') => Self::Trailer,
+            // Data is passed as a whole, so nobody asks for it here.
+            _ => return Step::Broken,
+        })
     }
 }
 
-/// Behind the first empty line that follows another.
+/// Behind the first empty line that follows another. Empty lines may stand before a request: they are part of its head.
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let mut from = bytes.iter().position(|byte| !is_end(byte))?;
     while let Some(line) = bytes.get(from..)?.iter().position(|byte| *byte == b'\n') {
         let behind = from + line + 1;
         match bytes.get(behind..)? {
@@ -186,70 +185,97 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// What the header fields of a request say of what follows them.
+#[derive(Default)]
+struct Facts {
+    length: Option<u64>,
+    /// Whether the body comes in chunks, where a coding is named at all.
+    chunked: Option<bool>,
+    upgrade: bool,
+}
+
+impl Facts {
+    fn take(&mut self, name: &[u8], value: &[u8]) {
+        if name.eq_ignore_ascii_case(CONTENT_LENGTH.0.as_bytes()) {
+            let text = std::str::from_utf8(value).unwrap_or_default();
+            self.length = text.parse().ok().or(self.length);
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            // The second is the framework's to refuse.
+            self.chunked = Some(self.chunked.is_none() && value.eq_ignore_ascii_case(b"chunked"));
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.upgrade |= value.eq_ignore_ascii_case(b"websocket");
+        }
+    }
+}
+
 /// What the body of a head's request is; renames headers.
 fn read_head(head: &mut [u8]) -> Next {
-    let mut lines = Vec::new();
-    let mut from = 0;
-    for (at, _) in head.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
-        lines.push(from..at);
-        from = at + 1;
-    }
-    let text = |range: &std::ops::Range<usize>, head: &[u8]| {
-        let line = head.get(range.clone()).unwrap_or_default();
-        String::from_utf8_lossy(line).trim_end().to_owned()
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let start = head.iter().position(|byte| !is_end(byte));
+    let start = start.unwrap_or_default();
+    let request_line = line_at(head, start);
+    let first = head.get(request_line.clone()).unwrap_or_default();
+    let modern = first.trim_ascii_end().ends_with(b"HTTP/1.1");
+    let mut facts = Facts {
+        upgrade: first.starts_with(b"CONNECT "),
+        ..Facts::default()
     };
-    // Empty lines may stand before a request.
-    let mut lines = lines
-        .into_iter()
-        .skip_while(|line| text(line, head).is_empty());
-    let Some(first) = lines.next() else {
-        return Next::Head;
-    };
-    let request_line = text(&first, head);
-    let modern = request_line.ends_with("HTTP/1.1");
-    let (mut length, mut coding, mut upgrade) = (None, None, request_line.starts_with("CONNECT "));
-    let (mut lengths, mut expects) = (Vec::new(), Vec::new());
-    for line in lines {
-        let whole = text(&line, head);
-        let Some((name, value)) = whole.split_once(':') else {
-            continue;
-        };
-        let value = value.trim();
-        let at = line.start..line.start + name.len();
-        if name.eq_ignore_ascii_case(CONTENT_LENGTH.0) {
-            length = value.parse().ok().or(length);
-            lengths.push(at);
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            // The second is the framework's to refuse.
-            coding = Some(match coding {
-                None => value.eq_ignore_ascii_case("chunked"),
-                Some(_) => false,
+    let fields = request_line.end + 1;
+    each_field(head, fields, |name, value| {
+        if modern && is_expectation(name, value) {
+            name.copy_from_slice(EXPECT.1.as_bytes());
+        } else {
+            facts.take(name, value);
+        }
+    });
+    match facts {
+        Facts {
+            chunked: Some(true),
+            ..
+        } if modern => {
+            each_field(head, fields, |name, _| {
+                if name.eq_ignore_ascii_case(CONTENT_LENGTH.0.as_bytes()) {
+                    name.copy_from_slice(CONTENT_LENGTH.1.as_bytes());
+                }
             });
-        } else if name.eq_ignore_ascii_case("upgrade") {
-            upgrade |= value.eq_ignore_ascii_case("websocket");
-        } else if name.eq_ignore_ascii_case(EXPECT.0) && value.eq_ignore_ascii_case("100-continue")
-        {
-            expects.push(at);
-        }
-    }
-    let mut rename = |places: &[std::ops::Range<usize>], name: &str| {
-        for place in places {
-            if let Some(held) = head.get_mut(place.clone()) {
-                held.copy_from_slice(name.as_bytes());
-            }
-        }
-    };
-    if modern {
-        rename(&expects, EXPECT.1);
-    }
-    match (coding, upgrade, length) {
-        (Some(true), _, _) if modern => {
-            rename(&lengths, CONTENT_LENGTH.1);
             Next::Chunks(Chunk::Size(0, 0))
         }
-        (Some(_), ..) | (None, true, _) => Next::Anything,
-        (None, false, None | Some(0)) => Next::Head,
-        (None, false, Some(length)) => Next::Body(length),
+        Facts {
+            chunked: Some(_), ..
+        }
+        | Facts { upgrade: true, .. } => Next::Anything,
+        Facts {
+            length: None | Some(0),
+            ..
+        } => Next::Head,
+        Facts {
+            length: Some(length),
+            ..
+        } => Next::Body(length),
+    }
+}
+
+fn is_expectation(name: &[u8], value: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(EXPECT.0.as_bytes()) && value.eq_ignore_ascii_case(b"100-continue")
+}
+
+/// The line that begins at a place, without its end.
+fn line_at(head: &[u8], from: usize) -> std::ops::Range<usize> {
+    let rest = head.get(from..).unwrap_or_default();
+    let length = rest.iter().position(|byte| *byte == b'\n');
+    from..from + length.unwrap_or(rest.len())
+}
+
+/// Shows the name and the value of each header field from a place on.
+fn each_field(head: &mut [u8], mut from: usize, mut show: impl FnMut(&mut [u8], &[u8])) {
+    while from < head.len() {
+        let line = line_at(head, from);
+        from = line.end + 1;
+        let line = head.get_mut(line).unwrap_or_default();
+        if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+            let (name, value) = line.split_at_mut(colon);
+            show(name, value.get(1..).unwrap_or_default().trim_ascii());
+        }
     }
 }
 
@@ -320,7 +346,6 @@ mod tests {
             "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nhello",
             "GET /a HTTP/1.1\r\nUpgrade: websocket\r\n\r\nPUT / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n",
             "CONNECT a:1 HTTP/1.1\r\n\r\nPUT / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n",
-            "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\nPUT / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n",
             "\u{16}\u{3}\u{1}\u{2}",
             "\r\n\r\n",
             "nonsense\n\n",
@@ -328,6 +353,34 @@ mod tests {
             for piece in [1, 5, odd.len()] {
                 let (_, out) = cut(odd.as_bytes(), piece);
                 assert_eq!(String::from_utf8_lossy(&out), odd);
+            }
+        }
+    }
+
+    #[test]
+    fn no_byte_behind_a_broken_chunk_is_passed_on() {
+        let head = "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (good, broken) in [
+            ("4\r\nabcd\r\n", "zz\r\n"),
+            ("", "-1\r\n"),
+            ("0", "x4\r\nabcd\r\n"),
+            ("4\r\nabcd", "4\r\nabcd\r\n"),
+            ("4\r\nabcd\r", "\r\n"),
+            ("4", "\nabcd\n"),
+            ("FFFFFFFFFFFFFFFF", "F\r\n"),
+            ("0\r\n\r", "x"),
+        ] {
+            let mut framing = Framing::default();
+            let mut bytes = [head, good, broken].concat().into_bytes();
+            assert_eq!(framing.head(&mut bytes), Some(head.len()));
+            for piece in [good.len() + broken.len(), 1] {
+                let mut framing = Framing {
+                    next: framing.next(),
+                };
+                let body = bytes.get(head.len()..).unwrap_or_default();
+                let passed: usize = body.chunks(piece).map(|piece| framing.pass(piece)).sum();
+                assert_eq!(passed, good.len(), "{good}{broken}");
+                assert_eq!(framing.next(), Next::Broken, "{good}{broken}");
             }
         }
     }

@@ -33,6 +33,11 @@ pub trait Ears: Send {
     /// Why it has to go.
     fn hear(&mut self, said: &[u8]) -> Result<Bytes, String>;
 
+    /// Whether a player that says nothing more may still be there.
+    fn may_be_silent(&self) -> bool {
+        false
+    }
+
     /// The stream is over: what it is told last, beside the end of its tape.
     fn farewell(&mut self) -> Bytes;
 }
@@ -41,6 +46,11 @@ pub trait Ears: Send {
 pub struct Deaf;
 
 impl Ears for Deaf {
+    /// An HTTP client may close its side behind its request. One that is gone is noticed when it is sent something.
+    fn may_be_silent(&self) -> bool {
+        true
+    }
+
     fn hear(&mut self, _: &[u8]) -> Result<Bytes, String> {
         Ok(Bytes::new())
     }
@@ -57,6 +67,8 @@ pub struct Sending<E> {
     reader: TapeReader,
     outgoing: Outgoing,
     ears: E,
+    /// The player has closed its side.
+    is_silent: bool,
     /// The tape was read to its end.
     has_ended: bool,
     stalled: Option<Box<Stalled>>,
@@ -102,6 +114,7 @@ impl<E: Ears> Sending<E> {
             reader,
             outgoing: Outgoing::default(),
             ears,
+            is_silent: false,
             has_ended: false,
             stalled: None,
         }
@@ -109,12 +122,19 @@ impl<E: Ears> Sending<E> {
 
     /// Works off what the player says; ready when it has gone.
     fn poll_hear(&mut self, context: &mut Context<'_>) -> Poll<String> {
+        if self.is_silent {
+            return Poll::Pending;
+        }
         let mut block = [0; READ];
         loop {
             if let Err(error) = ready!(self.socket.poll_read_ready(context)) {
                 return Poll::Ready(error.to_string());
             }
             let said = match self.socket.try_read(&mut block) {
+                Ok(0) if self.ears.may_be_silent() => {
+                    self.is_silent = true;
+                    return Poll::Pending;
+                }
                 Ok(0) => return Poll::Ready("the player has gone".to_owned()),
                 Ok(count) => block.get(..count).unwrap_or_default(),
                 Err(error) if is_passing(&error) => continue,
