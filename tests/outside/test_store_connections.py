@@ -277,6 +277,18 @@ def test_the_play_port_keeps_answers_apart(stage):
     assert [bool(body) for _, body in got] == [False, True, False]
 
 
+def test_an_answer_with_the_length_of_an_object_and_no_body_is_for_head_alone(stage):
+    """`?objectMeta` by GET announced bytes that never came, so the connection was closed over it without an answer."""
+    at = urlsplit(stage.server.oss)
+    stage.s3.put_bucket_acl(Bucket=stage.bucket.name, ACL="public-read")
+    for size in (0, 1, 5000):
+        stage.s3.put_object(Bucket=stage.bucket.name, Key="meta", Body=os.urandom(size))
+        request = head("GET", f"/{stage.bucket.name}/meta?objectMeta", at.hostname, at.port)
+        assert answers("GET GET", (at.hostname, at.port), [request, request]) == [(200, b""), (200, b"")]
+        told = requests.head(f"{stage.server.oss}/{stage.bucket.name}/meta?objectMeta", timeout=20)
+        assert (told.status_code, told.headers["Content-Length"]) == (200, str(size))
+
+
 def test_an_api_call_that_came_whole_is_done_though_its_caller_is_gone(stage):
     """The same at the API: every rule whose call was sent whole is there."""
     count = 60

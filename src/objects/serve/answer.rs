@@ -36,7 +36,7 @@ enum Body {
     Object(ObjectReader),
     /// A small part of an object, which leaves with the head of the answer in one piece.
     Small(Bytes),
-    /// What HEAD tells of a body that does not come.
+    /// What HEAD tells of a body that comes to nobody.
     Absent(u64),
 }
 
@@ -163,7 +163,9 @@ impl Answer {
             Body::Empty => response.finish(),
             Body::Text(text) if head => response.body(Silence(text.len() as u64)),
             Body::Text(text) => response.body(text),
-            Body::Absent(length) => response.body(Silence(length)),
+            Body::Absent(length) if head => response.body(Silence(length)),
+            // Whoever reads by its length what GET announces would wait for it.
+            Body::Absent(_) => response.finish(),
             Body::Small(bytes) if head => response.body(Silence(bytes.len() as u64)),
             Body::Small(bytes) => response.body(bytes),
             Body::Object(reader) if head => response.body(Silence(reader.length())),
