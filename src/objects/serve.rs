@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::ConnectionType;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 mod access;
@@ -169,6 +169,11 @@ async fn entry(
     };
     let held_back = renamed("expect");
     let mut payload = Body::new(payload, line.clone(), held_back);
+    // Another protocol is not spoken here, but the web framework hands out what follows as a body without an end.
+    let offers_more = http.head().upgrade() || http.method() == Method::CONNECT;
+    if offers_more && !carries_body(&http) {
+        payload.leave();
+    }
     let mut meant = None;
     let (request, dialect, result) = match Request::new(http.method().as_str(), target, headers) {
         Ok(request) => {
@@ -189,7 +194,7 @@ async fn entry(
                 .and_then(|request| request.header("host"))
                 .unwrap_or_default();
             let document = dialect.error_document(&error, &id, host, http.uri().path());
-            let head = http.method() == actix_web::http::Method::HEAD;
+            let head = http.method() == Method::HEAD;
             Answer::error(&error, document, dialect, head)
         }
     };
@@ -199,12 +204,8 @@ async fn entry(
     if !state.strict {
         answer = answer.header("x-localyun-auth", "off");
     }
-    let mut response = answer.into_response(
-        &id,
-        dialect,
-        http.method() == actix_web::http::Method::HEAD,
-        (state.clock)(),
-    );
+    let mut response =
+        answer.into_response(&id, dialect, http.method() == Method::HEAD, (state.clock)());
     if renamed("content-length") {
         // RFC 9112 section 6.3: whoever is in between may have counted otherwise.
         response
@@ -212,7 +213,7 @@ async fn entry(
             .set_connection_type(ConnectionType::Close);
     }
     match payload.into_unread() {
-        Some(unread) if carries_body(&http) => close_after(response, unread),
+        Some(unread) if offers_more || carries_body(&http) => close_after(response, unread),
         _ => response,
     }
 }

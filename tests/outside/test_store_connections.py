@@ -289,6 +289,31 @@ def test_an_answer_with_the_length_of_an_object_and_no_body_is_for_head_alone(st
         assert (told.status_code, told.headers["Content-Length"]) == (200, str(size))
 
 
+@pytest.mark.parametrize("broken", ["4\r\nabcd\r\nzz\r\n", "-1\r\n", "0x4\r\nabcd\r\n", "FFFFFFFFFFFFFFFFF\r\n", "4\r\nabcd4\r\nabcd\r\n0\r\n\r\n"])
+def test_a_body_in_broken_chunks_is_refused_with_a_document(stage, broken):
+    host, port, target = signed(stage, "put_object", "broken")
+    with socket.create_connection((host, port), timeout=10) as connection:
+        connection.sendall(head("PUT", target, host, port, "Transfer-Encoding: chunked") + broken.encode())
+        status, document = answer(connection)
+        assert (status, b"<Code>IncompleteBody</Code>" in document) == (400, True), document
+        assert connection.recv(1) == b"", "the connection goes on behind bytes that nobody can tell apart"
+    assert "Contents" not in stage.s3.list_objects_v2(Bucket=stage.bucket.name, Prefix="broken")
+
+
+@pytest.mark.parametrize("more", [("CONNECT", "h:80"), ("GET", "/", "Connection: upgrade", "Upgrade: websocket")])
+def test_another_protocol_is_not_waited_for(stage, more):
+    """Behind `CONNECT` and `Upgrade` comes no body, and no end of one."""
+    at = urlsplit(stage.server.oss)
+    method, target, *fields = more
+    with socket.create_connection((at.hostname, at.port), timeout=10) as connection:
+        began = time.perf_counter()
+        connection.sendall(head(method, target, at.hostname, at.port, *fields))
+        status, document = answer(connection)
+        assert status in (403, 405), document
+        assert time.perf_counter() - began < 3
+        assert connection.recv(1) == b""
+
+
 def test_an_api_call_that_came_whole_is_done_though_its_caller_is_gone(stage):
     """The same at the API: every rule whose call was sent whole is there."""
     count = 60

@@ -44,6 +44,8 @@ pub struct Body {
     line: Option<Rc<Line>>,
     /// The client waits to be asked.
     held_back: bool,
+    /// No body was announced: what follows is another protocol's (`CONNECT`, `Upgrade`), and has no end.
+    unannounced: bool,
     began: Instant,
     read: u64,
     ended: bool,
@@ -58,12 +60,18 @@ impl Body {
             payload,
             line,
             held_back,
+            unannounced: false,
             began: monotonic(),
             read: 0,
             ended: false,
             timed_out: false,
             pace: None,
         }
+    }
+
+    /// Nothing of what follows the head is read.
+    pub fn leave(&mut self) {
+        self.unannounced = true;
     }
 
     /// From now on no faster than this.
@@ -89,6 +97,9 @@ impl Body {
 
     /// The next bytes, none at the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, ServeError>> {
+        if self.unannounced {
+            return None;
+        }
         let due = FIRST_PATIENCE + Duration::from_secs(self.read / LEAST_RATE);
         let patience = PAUSE.min(due.saturating_sub(self.began.elapsed()));
         match machine_timeout(patience, poll_fn(|cx| self.poll(cx))).await {
@@ -101,7 +112,11 @@ impl Body {
             }
             Some(Some(Err(error))) => Some(Err(ServeError::new(
                 Code::IncompleteBody,
-                format!("The request body broke off: {error}."),
+                if self.line.as_ref().is_some_and(|line| line.is_broken()) {
+                    "The request body is not in chunks as RFC 9112 section 7.1 has them.".to_owned()
+                } else {
+                    format!("The request body broke off: {error}.")
+                },
             ))),
             Some(None) => {
                 self.ended = true;
@@ -116,7 +131,7 @@ impl Body {
 
     /// Reads and drops what is left, within bounds. Whoever was not asked for a body has sent none.
     pub async fn drain(&mut self) {
-        if self.timed_out || self.held_back {
+        if self.timed_out || self.held_back || self.unannounced {
             return;
         }
         let reading = async {
