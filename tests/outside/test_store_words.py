@@ -279,3 +279,37 @@ def test_small_words(stage, s3, name):
     fresh.put_bucket_acl("public-read")
     assert fresh.get_bucket_acl().acl == "public-read"
     fresh.delete_bucket()
+
+
+def plain(method: str, stage, name: str, target: str, body: bytes = b"", **headers: str) -> int:
+    """The status of a request that nobody signed."""
+    headers = {word.replace("_", "-"): value for word, value in headers.items()}
+    return requests.request(method, f"{stage.server.oss}/{name}/{target}", data=body, headers=headers, timeout=20).status_code
+
+
+@pytest.mark.parametrize("bucket", ["private", "public-read", "public-read-write"])
+@pytest.mark.parametrize("own", ["private", "public-read", "public-read-write", "default"])
+def test_an_objects_own_list_holds_for_writes_too(stage, s3, name, bucket, own):
+    """Whoever may write to the bucket may not therefore replace, extend or delete an object that its owner keeps, nor the reverse."""
+    s3.put_bucket_acl(Bucket=name, ACL=bucket)
+    held = own if own != "default" else bucket
+    for key in ("put", "form", "part", "gone"):
+        s3.put_object(Bucket=name, Key=key, Body=b"owner's", **({} if own == "default" else {"ACL": own}))
+    forms = {"key": (None, "form"), "file": b"stranger's"}
+    wanted = (200, 200, 200, 204) if held == "public-read-write" else (403,) * 4
+    got = (
+        plain("PUT", stage, name, "put", b"stranger's"),
+        plain("POST", stage, name, "part?uploads"),
+        requests.post(f"{stage.server.oss}/{name}", files=forms, timeout=20).status_code,
+        plain("DELETE", stage, name, "gone"),
+    )
+    assert tuple(200 if status == 204 and at == 2 else status for at, status in enumerate(got)) == wanted
+    kept = [s3.get_object(Bucket=name, Key=key)["Body"].read() == b"owner's" for key in ("put", "form")]
+    assert kept == [held != "public-read-write"] * 2
+    if held == "private":
+        assert plain("GET", stage, name, "put") == 403
+    # Where there is no object, the bucket's list holds.
+    assert plain("PUT", stage, name, "new", b"x") == (200 if bucket == "public-read-write" else 403)
+    assert plain("POST", stage, name, "log?append&position=0", b"a", x_oss_object_acl="private") == (200 if bucket == "public-read-write" else 403)
+    if bucket == "public-read-write":
+        assert plain("POST", stage, name, "log?append&position=1", b"b") == 403

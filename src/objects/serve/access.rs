@@ -4,7 +4,6 @@ use super::acl::{self, refused};
 use super::error::ServeError;
 use super::route::Operation;
 use super::{Context, cors};
-use crate::folder::Acl;
 use crate::site;
 
 /// Refuses an anonymous request that no list allows. Signed callers are the account's owner.
@@ -37,7 +36,7 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
         | Operation::CompleteMultipartUpload
         | Operation::AbortMultipartUpload
         | Operation::ListParts
-        | Operation::DeleteObject => write(context).await,
+        | Operation::DeleteObject => write(context, context.key()).await,
         // A form brings its signature in its fields, a preflight has none by nature.
         Operation::PostObject | Operation::OptionObject => Ok(()),
         _ => {
@@ -75,10 +74,9 @@ async fn page(context: &Context<'_>, operation: Operation) -> Result<(), ServeEr
     }
 }
 
-/// Whether everybody may write to the bucket.
-pub async fn write(context: &Context<'_>) -> Result<(), ServeError> {
-    let acl = context.store().bucket(context.bucket()).await?.acl;
-    if acl == Acl::PublicReadWrite {
+/// Refuses what not everybody may write.
+pub async fn write(context: &Context<'_>, key: &str) -> Result<(), ServeError> {
+    if acl::is_writable(context, key).await? {
         Ok(())
     } else {
         Err(refused())

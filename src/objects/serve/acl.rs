@@ -114,14 +114,22 @@ pub fn canned_acl(
         })
 }
 
-/// Whether anybody may read an object of the bucket: its own list wins over the bucket's. Whether a key exists is told only to those who may
-/// list or read it.
-pub async fn is_readable(context: &Context<'_>, key: &str) -> Result<bool, ServeError> {
+/// The list that holds for a key: that of the object there wins over the bucket's. Whether a key exists is told only to those who may list
+/// or read it.
+async fn of_key(context: &Context<'_>, key: &str) -> Result<Acl, ServeError> {
     let bucket = context.store().bucket(context.bucket()).await?;
     let own = context.store().acl(context.bucket(), key).await?;
-    let own = own.unwrap_or_default();
-    let acl = if own == Acl::Default { bucket.acl } else { own };
-    Ok(acl.lets_anyone_read())
+    Ok(own.filter(|own| *own != Acl::Default).unwrap_or(bucket.acl))
+}
+
+/// Whether anybody may read the object of a key.
+pub async fn is_readable(context: &Context<'_>, key: &str) -> Result<bool, ServeError> {
+    Ok(of_key(context, key).await?.lets_anyone_read())
+}
+
+/// Whether anybody may make, replace or delete the object of a key.
+pub async fn is_writable(context: &Context<'_>, key: &str) -> Result<bool, ServeError> {
+    Ok(of_key(context, key).await? == Acl::PublicReadWrite)
 }
 
 /// The refusal of a caller whom no list lets in.

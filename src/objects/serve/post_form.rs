@@ -255,7 +255,7 @@ pub async fn post_object(
         post_policy::check(&fields, acting, context.state.keys.as_ref(), now)?
     } else {
         if context.state.strict {
-            access::write(context).await?;
+            access::write(context, &key).await?;
         }
         (0, u64::MAX)
     };
