@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import oss2
 import pytest
@@ -93,6 +93,37 @@ def test_words_that_an_sdk_moved_into_a_signed_address_count(private):
     assert answer.status_code == 200, answer.text
     assert public(private, "moved")
     assert private.s3.head_object(Bucket=private.bucket.name, Key="moved")["Metadata"] == {"who": "me"}
+
+
+def dated(stage, kind: str, at: datetime) -> str:
+    """An address of version 4 for reading `private`, signed at a moment."""
+    oss = kind == "oss"
+    prefix, key, service = ("x-oss-", b"aliyun_v4testsecret", "oss") if oss else ("X-Amz-", b"AWS4testsecret", "s3")
+    name = (lambda word: prefix + word.lower()) if oss else (lambda word: prefix + word)
+    terminator = "aliyun_v4_request" if oss else "aws4_request"
+    algorithm = "OSS4-HMAC-SHA256" if oss else "AWS4-HMAC-SHA256"
+    moment, host = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(stage.server.oss).netloc
+    scope = f"{moment[:8]}/cn-shanghai/{service}/{terminator}"
+    words = {name("Credential"): f"testid/{scope}", name("Date"): moment, name("Expires"): "60"}
+    words |= {"x-oss-signature-version": algorithm} if oss else {"X-Amz-Algorithm": algorithm, "X-Amz-SignedHeaders": "host"}
+    path = f"/{stage.bucket.name}/private"
+    query = "&".join(f"{quote(word, safe='')}={quote(words[word], safe='')}" for word in sorted(words))
+    signed = ["", "", "UNSIGNED-PAYLOAD"] if oss else [f"host:{host}", "", "host", "UNSIGNED-PAYLOAD"]
+    canonical = "\n".join(["GET", path, query, *signed])
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    text = "\n".join([algorithm, moment, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    return f"http://{host}{path}?{query}&{name('Signature')}={hmac.digest(key, text.encode(), 'sha256').hex()}"
+
+
+@pytest.mark.parametrize("kind", ["oss", "s3"])
+def test_an_address_is_good_from_its_date_on(private, kind):
+    """One that is dated later than both clocks show, and more than clocks differ, is kept for later by whoever holds it."""
+    now = datetime.now(UTC)
+    for minutes, status in ((0, 200), (14, 200), (16, 403), (24 * 60, 403)):
+        answer = requests.get(dated(private, kind, now + timedelta(minutes=minutes)), timeout=10)
+        assert answer.status_code == status, (minutes, answer.text)
+        assert status == 200 or "<Message>Request is not valid yet.</Message>" in answer.text
 
 
 @pytest.mark.parametrize("style", ["path", "virtual"])

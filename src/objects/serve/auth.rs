@@ -265,7 +265,10 @@ fn check_times(claim: &Claim, now: Now<'_>) -> Result<(), ServeError> {
             now.check_date(date)
         }
         Claim::V4(claim) => match claim.expires_ms() {
-            Some(expires) => now.check_expiry(Some(claim.date_ms), expires),
+            Some(expires) => {
+                now.check_begun(claim.date_ms)?;
+                now.check_expiry(Some(claim.date_ms), expires)
+            }
             None => now.check_date(claim.date_ms),
         },
     }

@@ -33,6 +33,7 @@ codes! {
 // Who asks, and may they?
 AccessDenied = "AccessDenied", 403, "0003-00000001", "You have no right to access this object.";
 RequestExpired = "AccessDenied", 403, "0002-00000069", "Request has expired.";
+RequestNotYetValid = "AccessDenied", 403, "", "Request is not valid yet.";
 AuthorizationHeaderMalformed = "AuthorizationHeaderMalformed", 400, "", "The authorization header is malformed.";
 InvalidAccessKeyId = "InvalidAccessKeyId", 403, "0002-00000902", "The OSS Access Key Id you provided does not exist in our records.";
 AccessKeyDisabled = "InvalidAccessKeyId", 403, "", "The OSS Access Key Id you provided is disabled.";

@@ -58,6 +58,17 @@ impl Now<'_> {
             .with("ServerTime", timestamp(self.service_ms)))
     }
 
+    /// Refuses a signed URL whose date both clocks have still to reach.
+    pub fn check_begun(&self, signed_ms: i64) -> Result<(), ServeError> {
+        let latest = self.service_ms.max(self.machine_ms);
+        if signed_ms <= latest.saturating_add(MAX_SKEW_MS) {
+            return Ok(());
+        }
+        Err(ServeError::of(Code::RequestNotYetValid)
+            .with("X-Amz-Date", timestamp(signed_ms))
+            .with("ServerTime", timestamp(self.service_ms)))
+    }
+
     /// Refuses a signed URL that ended.
     pub fn check_expiry(&self, signed_ms: Option<i64>, expires_ms: i64) -> Result<(), ServeError> {
         if !self.ended(signed_ms, expires_ms) {
@@ -104,17 +115,23 @@ pub fn http_date(unix_ms: i64) -> String {
     moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// A date of a header in the form of RFC 9110, in Unix milliseconds.
+/// A date of a header in one of the three forms of RFC 9110 section 5.6.7, in Unix milliseconds.
 pub fn parse_http_date(text: &str) -> Option<i64> {
     jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(text)
         .ok()
         .map(|moment| moment.as_millisecond())
+        .or_else(|| parse_utc("%A, %d-%b-%y %H:%M:%S GMT", text))
+        .or_else(|| parse_utc("%a %b %d %H:%M:%S %Y", text))
 }
 
 /// `20261122T151056Z` in Unix milliseconds.
 pub fn parse_basic_date(text: &str) -> Option<i64> {
-    let moment = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+    parse_utc("%Y%m%dT%H%M%SZ", text)
+}
+
+fn parse_utc(form: &str, text: &str) -> Option<i64> {
+    let moment = jiff::civil::DateTime::strptime(form, text).ok()?;
     Some(
         moment
             .to_zoned(jiff::tz::TimeZone::UTC)
@@ -205,6 +222,17 @@ mod tests {
             parse_http_date("Sun, 22 Nov 2026 15:10:56 GMT"),
             Some(1_795_360_256_000)
         );
+        for obsolete in ["Sunday, 22-Nov-26 15:10:56 GMT", "Sun Nov 22 15:10:56 2026"] {
+            assert_eq!(
+                parse_http_date(obsolete),
+                Some(1_795_360_256_000),
+                "{obsolete}"
+            );
+        }
+        assert_eq!(
+            parse_http_date("Sun Nov  6 08:49:37 1994"),
+            Some(784_111_777_000)
+        );
         assert_eq!(
             parse_basic_date("20261122T151056Z"),
             Some(1_795_360_256_000)
@@ -227,6 +255,25 @@ mod tests {
             assert_eq!(
                 now.check_date(bad).expect_err("far").code,
                 "RequestTimeTooSkewed"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_future_is_not_valid_yet() {
+        let day = 24 * 60 * MINUTE;
+        for (service_ms, machine_ms) in [(0, -day), (-day, 0)] {
+            let now = Now {
+                service_ms,
+                machine_ms,
+                offset_at: &|_| 0,
+            };
+            for good in [0, 15 * MINUTE, -day] {
+                assert!(now.check_begun(good).is_ok(), "{good}");
+            }
+            assert_eq!(
+                now.check_begun(15 * MINUTE + 1).expect_err("early").code,
+                Code::RequestNotYetValid
             );
         }
     }
