@@ -1,7 +1,9 @@
 """Words of S3 and OSS that the object store either means or refuses: none is taken and forgotten."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import oss2
 import pytest
@@ -313,3 +315,46 @@ def test_an_objects_own_list_holds_for_writes_too(stage, s3, name, bucket, own):
     assert plain("POST", stage, name, "log?append&position=0", b"a", x_oss_object_acl="private") == (200 if bucket == "public-read-write" else 403)
     if bucket == "public-read-write":
         assert plain("POST", stage, name, "log?append&position=1", b"b") == 403
+
+
+def test_conditions_in_every_form_of_http(stage, s3, name):
+    """Fields of one name are one list; dates come in three forms; a weak tag is no strong one (RFC 9110)."""
+    s3.put_bucket_acl(Bucket=name, ACL="public-read")
+    etag = s3.put_object(Bucket=name, Key="k", Body=b"x")["ETag"]
+    at = urlsplit(stage.server.oss)
+
+    def status(*fields: str) -> int:
+        request = "\r\n".join([f"GET /{name}/k HTTP/1.1", f"Host: {at.netloc}", *fields, "Connection: close", "", ""])
+        with socket.create_connection((at.hostname, at.port), timeout=10) as connection:
+            connection.sendall(request.encode())
+            return int(connection.makefile("rb").readline().split()[1])
+
+    other = '"00000000000000000000000000000000"'
+    assert status(f"If-Match: {other}", f"If-Match: {etag}") == 200
+    assert status(f"If-Match: {other}", f"If-Match: {other}") == 412
+    assert status(f"If-None-Match: {other}", f"If-None-Match: {etag}") == 304
+    assert status(f"If-Match: W/{etag}") == 412
+    assert status(f"If-None-Match: W/{etag}") == 304
+    for late in ("Thu, 31 Dec 2037 10:00:00 GMT", "Thursday, 31-Dec-37 10:00:00 GMT", "Thu Dec 31 10:00:00 2037"):
+        assert status(f"If-Modified-Since: {late}") == 304, late
+        assert status(f"If-Unmodified-Since: {late}") == 200, late
+    for early in ("Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"):
+        assert status(f"If-Modified-Since: {early}") == 200, early
+        assert status(f"If-Unmodified-Since: {early}") == 412, early
+
+
+def test_a_form_as_rfc_2046_lets_it_be_written(stage, s3, name):
+    """Words of a media type have no case, parameters stand in any order, and text may stand before the first part."""
+    s3.put_bucket_acl(Bucket=name, ACL="public-read-write")
+    part = '--BB\r\nContent-Disposition: form-data; name="key"\r\n\r\nform\r\n--BB\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nbody\r\n--BB--\r\n'
+    for kind in ("multipart/form-data; boundary=BB", "MULTIPART/FORM-DATA; charset=utf8; BOUNDARY=BB", 'Multipart/Form-Data;boundary="BB"'):
+        for before in ("", "This is a preamble.\r\n", "x" * 5000 + "\r\n"):
+            assert plain("POST", stage, name, "", (before + part).encode(), Content_Type=kind) == 204, (kind, before[:20])
+            assert s3.get_object(Bucket=name, Key="form")["Body"].read() == b"body"
+    assert plain("POST", stage, name, "", part.encode(), Content_Type="multipart/form-data-x; boundary=BB") == 400
+
+
+@pytest.mark.parametrize(("origin", "header"), [("https://a*b*c", "x"), ("*", "**"), ("https://a", "x-*-y-*")])
+def test_a_cross_origin_pattern_has_one_wildcard(s3, name, origin, header):
+    rule = {"AllowedOrigins": [origin], "AllowedMethods": ["GET"], "AllowedHeaders": [header]}
+    assert refused(s3.put_bucket_cors, Bucket=name, CORSConfiguration={"CORSRules": [rule]}) == (400, "InvalidArgument")

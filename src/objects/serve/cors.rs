@@ -65,6 +65,17 @@ pub async fn put_bucket_cors(
                 "A rule needs an origin and methods of HTTP.",
             ));
         }
+        let patterns = rule.origins.iter().chain(&rule.headers);
+        if let Some(pattern) = patterns
+            .into_iter()
+            .find(|pattern| pattern.matches('*').count() > 1)
+        {
+            return Err(ServeError::argument(
+                "CORSRule",
+                pattern,
+                "AllowedOrigin and AllowedHeader can not have more than one wildcard.",
+            ));
+        }
         rules.push(CorsRule {
             origins: rule.origins,
             methods: rule.methods,

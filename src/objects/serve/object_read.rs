@@ -75,21 +75,23 @@ impl Conditions {
         };
         let names_it = |list: &str| {
             list.split(',')
-                .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'))
+                .map(|tag| tag.trim().trim_matches('"'))
                 .any(|tag| tag == "*" || tag.eq_ignore_ascii_case(&info.etag))
         };
         let modified = info.last_modified_ms / 1000;
         let failed = |condition: &str| Err(ServeError::precondition(condition));
-        match request.header(self.if_match) {
-            Some(list) if !names_it(list) => return failed("If-Match"),
+        // A weak tag is like no other here (RFC 9110 section 13.1.1) ...
+        match request.list(self.if_match) {
+            Some(list) if !names_it(&list) => return failed("If-Match"),
             Some(_) => {}
             None if seconds(self.if_unmodified).is_some_and(|limit| modified > limit) => {
                 return failed("If-Unmodified-Since");
             }
             None => {}
         }
-        let unchanged = match request.header(self.if_none_match) {
-            Some(list) => names_it(list),
+        // ... and like the strong one there (section 13.1.2).
+        let unchanged = match request.list(self.if_none_match) {
+            Some(list) => names_it(&list.replace("W/", "")),
             None => seconds(self.if_modified).is_some_and(|since| modified <= since),
         };
         if unchanged && matches!(self.unchanged, Unchanged::Refused) {

@@ -126,10 +126,10 @@ fn condition(context: &Context<'_>) -> Condition {
     if context.dialect() == Dialect::Oss {
         return Condition::default();
     }
-    let tags = |name: &str| context.request.header(name).map(tags);
+    let list = |name: &str| context.request.list(name);
     Condition {
-        matches: tags("if-match"),
-        none_matches: tags("if-none-match"),
+        matches: list("if-match").map(|list| tags(&list)),
+        none_matches: list("if-none-match").map(|list| tags(&list.replace("W/", ""))),
         ..Condition::default()
     }
 }

@@ -46,11 +46,7 @@ fn malformed(what: &str) -> ServeError {
 
 impl<'a> Form<'a> {
     fn new(content_type: &str, payload: &'a mut body::Body) -> Result<Self, ServeError> {
-        let boundary = content_type
-            .split(';')
-            .filter_map(|part| part.trim().split_once('='))
-            .find(|(name, _)| name.eq_ignore_ascii_case("boundary"))
-            .map(|(_, value)| value.trim_matches('"'))
+        let boundary = parameter(content_type, "boundary")
             .filter(|boundary| (1..=70).contains(&boundary.len()))
             .ok_or_else(|| malformed("it has no boundary"))?;
         // The first delimiter has no line end before it; this one makes it look like the others.
@@ -156,7 +152,7 @@ impl<'a> Form<'a> {
     }
 }
 
-/// A parameter of a Content-Disposition. A value in quotes may hold what would end one without; `\"` and `\\` stand for the character
+/// A parameter of a Content-Disposition or Content-Type. A value in quotes may hold what would end one without; `\"` and `\\` stand for the character
 /// behind, and any other backslash for itself, since browsers write the paths of Windows so.
 fn parameter(text: &str, wanted: &str) -> Option<String> {
     let mut rest = text.split_once(';')?.1;
@@ -206,12 +202,17 @@ pub async fn post_object(
 ) -> Result<Answer, ServeError> {
     context.store().bucket(context.bucket()).await?;
     let content_type = context.request.header("content-type").unwrap_or_default();
-    if !content_type.starts_with("multipart/form-data") {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    if !media_type
+        .trim()
+        .eq_ignore_ascii_case("multipart/form-data")
+    {
         return Err(malformed("it is not multipart/form-data"));
     }
     let mut form = Form::new(content_type, payload)?;
     let delimiter = form.delimiter.clone();
-    form.until(&delimiter, 0).await?;
+    // What stands before the first part is nobody's (RFC 2046 section 5.1.1).
+    form.until(&delimiter, MAX_FIELDS_BYTES).await?;
     let mut fields = Fields::new();
     let mut room = MAX_FIELDS_BYTES;
     let file = loop {

@@ -1,5 +1,7 @@
 //! A request as the dialects see it: decoded path and query, headers by lower-case name.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use super::code::Code;
@@ -78,6 +80,16 @@ impl Request {
             .iter()
             .find(|(held, _)| held == name)
             .map(|(_, value)| value.trim())
+    }
+
+    /// A header that is a list: the fields of one name in one (RFC 9110 section 5.3).
+    pub fn list(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values = self
+            .headers()
+            .filter(|(held, _)| *held == name)
+            .map(|(_, value)| value);
+        let first = Cow::Borrowed(values.next()?);
+        Some(values.fold(first, |list, value| Cow::Owned(format!("{list}, {value}"))))
     }
 
     /// All headers, names in lower case.
