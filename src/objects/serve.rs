@@ -68,6 +68,7 @@ use crate::connection::unread::close_after;
 use crate::folder::FolderStore;
 use crate::identity::KeyRing;
 use crate::secrets;
+use crate::site::OwnNames;
 
 /// An answer that a test armed in place of the real one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +97,8 @@ pub struct ServeState {
     pub strict: bool,
     /// The name under which clients reach this machine; buckets may stand before it.
     pub public_host: Option<String>,
+    /// All names that mean this machine and no stranger's.
+    pub own_names: OwnNames,
 }
 
 /// Marks an answer that a test armed.

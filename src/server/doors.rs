@@ -21,6 +21,7 @@ use crate::identity::KeyRing;
 use crate::live::play::{MOST_VIEWERS, PlayDoor, SEND_BUFFER};
 use crate::objects::folder::FolderStore;
 use crate::objects::serve::{self, ServeState};
+use crate::site::OwnNames;
 use crate::tls;
 use crate::web::api;
 use crate::web::play::handover::Handover;
@@ -243,11 +244,19 @@ pub(super) fn serve_objects(
     listener: TcpListener,
     tasks: &mut Tasks,
 ) -> Result<ServerHandle, ConfigError> {
+    let bound = listener
+        .local_addr()
+        .map(|at| at.to_string())
+        .unwrap_or_default();
     let service_clock = app.services.clock.clone();
     let history = service_clock.clone();
     let state = ServeState {
         strict: app.config.auth == crate::config::Auth::Strict,
         public_host: app.config.public_host.clone(),
+        own_names: OwnNames::new(
+            app.config.public_host.as_deref(),
+            [app.config.oss_addr.as_str(), &bound],
+        ),
         store: folder,
         keys,
         clock: Arc::new(move || service_clock.now()),

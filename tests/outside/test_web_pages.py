@@ -204,3 +204,38 @@ def test_where_nobody_signs_a_page_changes_a_bucket_only_by_its_rules(own_stage)
     assert requests.put(base + "/y", data=b"y", headers={"Origin": stage.server.oss}, timeout=20).status_code == 200
     assert requests.delete(base + "/x", headers=ours, timeout=20).status_code == 403
     assert requests.post(base + "/?delete", data=document, headers=plain | ours, timeout=20).status_code in (200, 400)
+
+
+def test_where_nobody_signs_a_strangers_name_that_leads_to_the_store_opens_no_bucket(own_stage):
+    """Its pages and the store are one site to the browser (DNS rebinding); and not every page that changes something tells its Origin."""
+    stage = own_stage("--auth", "off")
+    stage.s3.put_object(Bucket=stage.bucket.name, Key="x", Body=b"whole")
+    base = f"{stage.server.oss}/{stage.bucket.name}"
+    port = stage.server.oss.rsplit(":", 1)[1]
+
+    def status(method: str, target: str, host: str, **headers: str) -> int:
+        headers = {word.replace("_", "-"): value for word, value in headers.items()} | {"Host": host}
+        return requests.request(method, f"{base}/{target}", data=b"", headers=headers, timeout=20).status_code
+
+    calls = (("GET", "x"), ("PUT", "y"), ("POST", "z?append&position=0"), ("DELETE", "x"))
+    for host in ("evil.example:1", f"evil.example:{port}", "evil.example"):
+        origin = {"Origin": f"http://{host}"}
+        for method, target in calls:
+            assert status(method, target, host, **origin, Sec_Fetch_Site="same-origin") == 403, (host, method)
+            assert status(method, target, host, **origin) == 403, (host, method)
+            assert status(method, target, host, Sec_Fetch_Site="same-origin") == 403, (host, method)
+    for method, target in calls[1:]:
+        for site in ("cross-site", "same-site"):
+            assert status(method, target, f"127.0.0.1:{port}", Sec_Fetch_Site=site) == 403, (method, site)
+    assert status("GET", "x", f"127.0.0.1:{port}", Sec_Fetch_Site="cross-site") == 200
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"{stage.bucket.name}.localhost:{port}"):
+        own = {"Origin": f"http://{host}", "Sec_Fetch_Site": "same-origin"}
+        assert status("PUT", "y", host, **own) == 200, host
+        assert status("PUT", "y", host, Sec_Fetch_Site="none") == 200, host
+    assert status("PUT", "y", "files.example:9000") == 200, "no page at all"
+    stage.s3.put_bucket_cors(
+        Bucket=stage.bucket.name,
+        CORSConfiguration={"CORSRules": [{"AllowedOrigins": ["http://files.example:9000"], "AllowedMethods": ["GET", "PUT"], "AllowedHeaders": ["*"]}]},
+    )
+    own = {"Origin": "http://files.example:9000", "Sec_Fetch_Site": "same-origin"}
+    assert (status("PUT", "y", "files.example:9000", **own), status("DELETE", "y", "files.example:9000", **own)) == (200, 403)

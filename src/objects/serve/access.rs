@@ -3,8 +3,8 @@
 use super::acl::{self, refused};
 use super::error::ServeError;
 use super::route::Operation;
-use super::{Context, cors};
-use crate::site;
+use super::{Context, base, cors};
+use crate::site::{self, Authority};
 
 /// Refuses an anonymous request that no list allows. Signed callers are the account's owner.
 pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), ServeError> {
@@ -49,29 +49,66 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
 }
 
 /// Where nobody has to sign, the page of another site could change what it likes through the browser of whoever looks at it: some requests
-/// go out without a preflight. So the bucket's rules must allow it, as they must where the browser asks first. A form is what a page may
-/// always send.
+/// go out without a preflight. So the bucket's rules must allow it, as they must where the browser asks first. A page whose own name was
+/// made to lead here is no stranger to its browser, which shows it every answer: it may not even read without them. A form is what a page
+/// may always send.
 async fn page(context: &Context<'_>, operation: Operation) -> Result<(), ServeError> {
+    if matches!(operation, Operation::PostObject | Operation::OptionObject) {
+        return Ok(());
+    }
     let request = context.request;
-    let changes = !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-    let Some(origin) = request.header("origin").filter(|_| changes) else {
-        return Ok(());
+    let changes = !matches!(request.method.as_str(), "GET" | "HEAD");
+    let host = request.header("host").unwrap_or_default();
+    let said = |wanted: &'static str| {
+        let headers = request.headers();
+        headers.filter(move |(name, _)| *name == wanted)
     };
-    if operation == Operation::PostObject
-        || site::is_origin_of(origin, request.header("host").unwrap_or_default())
-    {
-        return Ok(());
+    let mut origins = said("origin").peekable();
+    if origins.peek().is_none() {
+        let harmless = said("sec-fetch-site").all(|(_, site)| match site {
+            "same-origin" => means_this_machine(context, host),
+            "cross-site" | "same-site" => !changes,
+            _ => true,
+        });
+        return if harmless { Ok(()) } else { Err(foreign()) };
     }
-    let rules = match context.store().bucket(context.bucket()).await {
-        Ok(bucket) => bucket.cors,
-        Err(_) => Vec::new(),
+    for (_, origin) in origins {
+        let harmless = if site::is_origin_of(origin, host) {
+            means_this_machine(context, host)
+        } else {
+            !changes
+        };
+        if !harmless && !allowed(context, origin).await {
+            return Err(foreign());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a host is one of this machine's names, or a bucket before one.
+fn means_this_machine(context: &Context<'_>, host: &str) -> bool {
+    let state = context.state;
+    let Some(authority) = Authority::read(host) else {
+        return false;
     };
-    match cors::find(&rules, origin, request.method.as_str(), "") {
-        Some(_) => Ok(()),
-        None => Err(ServeError::denied(
-            "The page of another site may change a bucket only as its CORS rules say.",
-        )),
+    state.own_names.include(&authority.host)
+        || base::bucket_before(context.request.host(), state.public_host.as_deref()).is_some()
+}
+
+/// Whether the bucket's rules allow the pages of an origin to do this.
+async fn allowed(context: &Context<'_>, origin: &str) -> bool {
+    match context.store().bucket(context.bucket()).await {
+        Ok(bucket) => {
+            cors::find(&bucket.cors, origin, context.request.method.as_str(), "").is_some()
+        }
+        Err(_) => false,
     }
+}
+
+fn foreign() -> ServeError {
+    ServeError::denied(
+        "The page of another site, or of a name that this machine does not have (setting --public-host), may use a bucket only as its CORS rules say.",
+    )
 }
 
 /// Refuses what not everybody may write.

@@ -272,6 +272,7 @@ fn drive(world: &World, data: &[u8]) {
             faults: Arc::new(|_| None),
             strict: false,
             public_host: None,
+            own_names: Default::default(),
         };
         let port = Port { state: &state };
         let mut input = Input::new(data);
