@@ -22,6 +22,8 @@ pub use super::flv::TagKind;
 pub struct Limits {
     /// Largest message; a key frame of a 4K stream must fit.
     pub message_bytes: usize,
+    /// Largest message, and largest sum of those under way, of a peer that has not been let publish.
+    pub stranger_bytes: usize,
     /// Largest sum of the messages that are under way in several chunks at the same time.
     pub assembly_bytes: usize,
     /// Most chunk streams.
@@ -34,10 +36,22 @@ pub struct Limits {
     pub output_bytes: usize,
 }
 
+impl Limits {
+    /// The bounds before a publish: whoever may send media must hold more than commands are.
+    fn of_a_stranger(self) -> Self {
+        Self {
+            message_bytes: self.message_bytes.min(self.stranger_bytes),
+            assembly_bytes: self.assembly_bytes.min(self.stranger_bytes),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             message_bytes: 8 * 1024 * 1024,
+            stranger_bytes: 64 * 1024,
             assembly_bytes: 16 * 1024 * 1024,
             chunk_streams: 64,
             command_bytes: 64 * 1024,

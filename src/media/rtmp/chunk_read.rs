@@ -84,6 +84,11 @@ impl ChunkReader {
         }
     }
 
+    /// Sets other bounds for what begins from now on.
+    pub(super) fn allow(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Follows a Set Chunk Size message.
     pub(super) fn set_chunk_size(&mut self, size: usize) {
         self.chunk_size = size.clamp(1, MAX_CHUNK_SIZE);

@@ -163,7 +163,7 @@ impl ServerSession {
         Self {
             limits,
             handshake: Handshake::new(seed),
-            reader: ChunkReader::new(limits),
+            reader: ChunkReader::new(limits.of_a_stranger()),
             writer: ChunkWriter::new(),
             output: BytesMut::new(),
             events: VecDeque::new(),
@@ -220,6 +220,7 @@ impl ServerSession {
         if let Publish::Asked { stream_id, name } = &mut self.publish {
             let (stream_id, name) = (*stream_id, std::mem::take(name));
             self.publish = Publish::Accepted { stream_id };
+            self.reader.allow(self.limits);
             self.answer_publish(stream_id, &name);
         }
     }

@@ -160,3 +160,23 @@ fn answers_that_nobody_takes_are_bounded() {
     assert_eq!(failure, Some(RtmpError::Output(4_000)));
     assert!(peer.session.take_output().len() <= 4_018);
 }
+
+#[test]
+fn a_message_as_large_as_media_is_for_publishers() {
+    let large = vec![0; Limits::default().stranger_bytes + 1];
+    for mut stranger in [Peer::new(Limits::default()), Peer::connected()] {
+        assert_eq!(
+            stranger.message(TagKind::Video.number(), 0, &large),
+            Err(RtmpError::MessageSize {
+                size: large.len(),
+                limit: large.len() - 1
+            })
+        );
+    }
+    let mut publisher = Peer::publishing();
+    assert_eq!(
+        publisher.message(TagKind::Video.number(), 0, &large),
+        Ok(())
+    );
+    assert_eq!(publisher.events().len(), 1);
+}
