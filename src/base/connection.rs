@@ -124,6 +124,8 @@ pub struct Wire<T> {
     /// How many of them may be.
     free: usize,
     ended: bool,
+    /// The end is told when it comes.
+    is_plain: bool,
     /// Nothing that is written arrives any more.
     deaf: bool,
     /// What is still to be sent of the interim answer.
@@ -139,8 +141,18 @@ impl<T> Wire<T> {
             held: BytesMut::new(),
             free: 0,
             ended: false,
+            is_plain: false,
             deaf: false,
             interim: &[],
+        }
+    }
+
+    /// One that only makes each request wait for the answer to the one before it.
+    pub fn plain(io: T) -> Self {
+        Self {
+            framing: Framing::plain(),
+            is_plain: true,
+            ..Self::new(io)
         }
     }
 
@@ -265,10 +277,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
             if this.framing.next() == Next::Broken && !this.line.is_broken() {
                 this.give_up(cx);
             }
-            if this.ended && this.line.may_end() {
+            let is_held_up = !this.held.is_empty() && !this.line.may_begin();
+            let may_end = this.line.may_end() || (this.is_plain && !is_held_up);
+            if this.ended && may_end {
                 return Poll::Ready(Ok(()));
             }
-            let is_held_up = !this.held.is_empty() && !this.line.may_begin();
             if this.ended || is_held_up {
                 this.line.keep(cx);
                 return Poll::Pending;
@@ -281,6 +294,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
             match ready!(read) {
                 Ok(()) if buffer.filled().len() > before => return Poll::Ready(Ok(())),
                 Ok(()) => {}
+                Err(error) if this.is_plain => return Poll::Ready(Err(error)),
                 // The framework would drop everything at once; an end lets it work off what came.
                 Err(error) => {
                     tracing::trace!(target: "localyun::connection", %error, "a connection broke");
@@ -295,7 +309,7 @@ impl<T: AsyncWrite + Unpin> Wire<T> {
     /// What is written while a request is worked on must not end the work.
     fn forgive(&mut self, error: io::Error) -> io::Result<()> {
         self.deaf = true;
-        if self.line.working.get() > 0 {
+        if self.line.working.get() > 0 && !self.is_plain {
             Ok(())
         } else {
             Err(error)
@@ -398,6 +412,24 @@ mod tests {
             }
             assert_eq!(now(&mut wire).await, Some(String::new()));
         }
+    }
+
+    #[tokio::test]
+    async fn a_plain_one_tells_the_end_behind_the_last_request() {
+        let (mut peer, socket) = tokio::io::duplex(64 * 1024);
+        let mut wire = Wire::plain(socket);
+        let line = wire.line();
+        peer.write_all([FIRST, FIRST].concat().as_bytes())
+            .await
+            .unwrap();
+        peer.shutdown().await.unwrap();
+        assert_eq!(now(&mut wire).await.as_deref(), Some(FIRST));
+        let working = line.work();
+        assert_eq!(now(&mut wire).await, None);
+        drop(working);
+        assert_eq!(now(&mut wire).await.as_deref(), Some(FIRST));
+        let _working = line.work();
+        assert_eq!(now(&mut wire).await, Some(String::new()));
     }
 
     #[tokio::test]

@@ -148,10 +148,10 @@ pub(super) fn serve_api(
     tasks: &mut Tasks,
 ) -> Result<ServerHandle, ConfigError> {
     let shared = app.clone();
-    let server = web_server!(api::configure(shared.clone()))
-        .listen(listener)
-        .map_err(|e| ConfigError::new("--api-addr", e))?
-        .run();
+    let server = wired(listener, CLIENTS_A_WORKER, Wire::plain, move || {
+        WebApp::new().configure(api::configure(shared.clone()))
+    })
+    .map_err(|e| ConfigError::new("--api-addr", e))?;
     Ok(keep(server, tasks))
 }
 
@@ -171,7 +171,7 @@ pub(super) fn serve_between(
 /// Connections of one of the web server's threads; players that wait count too.
 const PLAYERS_A_WORKER: usize = MOST_VIEWERS;
 /// The web server's own default.
-const STORE_CLIENTS_A_WORKER: usize = 25_600;
+const CLIENTS_A_WORKER: usize = 25_600;
 
 pub(super) fn serve_play(
     door: &Arc<PlayDoor>,
@@ -186,9 +186,12 @@ pub(super) fn serve_play(
         secure: false,
         tls_port,
     };
-    let server = wired::<Wire<Handover>, _, _, _>(listener, PLAYERS_A_WORKER, move || {
-        WebApp::new().configure(play::configure(state.clone()))
-    })
+    let server = wired(
+        listener,
+        PLAYERS_A_WORKER,
+        |socket| Wire::new(Handover::new(socket)),
+        move || WebApp::new().configure(play::configure(state.clone())),
+    )
     .map_err(|e| ConfigError::new("--play-addr", e))?;
     Ok(keep(server, tasks))
 }
@@ -272,7 +275,7 @@ pub(super) fn serve_objects(
                 .map(injected)
         }),
     };
-    let server = wired::<Wire<TcpStream>, _, _, _>(listener, STORE_CLIENTS_A_WORKER, move || {
+    let server = wired(listener, CLIENTS_A_WORKER, Wire::new, move || {
         WebApp::new().configure(serve::configure(state.clone()))
     })
     .map_err(|e| ConfigError::new("--oss-addr", e))?;
@@ -281,26 +284,17 @@ pub(super) fn serve_objects(
 
 /// What the web framework reads from and writes to where it is no plain socket.
 trait Connection: AsyncRead + AsyncWrite + Unpin + 'static {
-    fn around(socket: TcpStream) -> Self;
     /// Leaves by what the handler of a request speaks with its connection.
     fn introduce(&self, data: &mut Extensions);
 }
 
 impl Connection for Wire<TcpStream> {
-    fn around(socket: TcpStream) -> Self {
-        Self::new(socket)
-    }
-
     fn introduce(&self, data: &mut Extensions) {
         data.insert(self.line());
     }
 }
 
 impl Connection for Wire<Handover> {
-    fn around(socket: TcpStream) -> Self {
-        Self::new(Handover::new(socket))
-    }
-
     fn introduce(&self, data: &mut Extensions) {
         data.insert(self.line());
         data.insert(self.io().desk());
@@ -308,7 +302,12 @@ impl Connection for Wire<Handover> {
 }
 
 /// As [`web_server`], with a connection of our own under it.
-fn wired<C, F, A, B>(listener: TcpListener, most_a_worker: usize, app: F) -> std::io::Result<Server>
+fn wired<C, F, A, B>(
+    listener: TcpListener,
+    most_a_worker: usize,
+    around: fn(TcpStream) -> C,
+    app: F,
+) -> std::io::Result<Server>
 where
     C: Connection,
     F: Fn() -> A + Clone + Send + 'static,
@@ -343,11 +342,11 @@ where
                     .map_err(|error| error.into().error_response()),
                 |()| AppConfig::default(),
             ));
-        fn_service(|stream: TcpStream| async move {
+        fn_service(move |stream: TcpStream| async move {
             // As in `web_server`.
             let _ = stream.set_nodelay(true);
             let peer = stream.peer_addr().ok();
-            Ok((C::around(stream), peer))
+            Ok((around(stream), peer))
         })
         .and_then(http)
     };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::clock::machine_timeout;
 use crate::config::Auth;
-use crate::connection::unread;
+use crate::connection::{Line, unread};
 use crate::control;
 use crate::rpc;
 use crate::wire::http_parts::HttpParts;
@@ -87,6 +88,8 @@ async fn serve(
     request: HttpRequest,
     mut payload: web::Payload,
 ) -> HttpResponse {
+    // Until the head of its answer is known, the next request waits.
+    let _working = request.conn_data::<Rc<Line>>().map(Line::work);
     let of_control = control::is_control(request.path());
     let marked = |mut response: HttpResponse| {
         if app.config.auth == Auth::Off && !of_control {

@@ -277,6 +277,16 @@ def test_the_play_port_keeps_answers_apart(stage):
     assert [bool(body) for _, body in got] == [False, True, False]
 
 
+@pytest.mark.parametrize("target", ["/_localyun/live", "/_localyun/streams", "/?Action=Nothing"])
+def test_the_api_keeps_answers_apart(stage, target):
+    """The same at the API, the control plane included, though most of its answers are there before the next request is read."""
+    at = urlsplit(stage.server.api)
+    for methods in ("GET GET HEAD", "HEAD GET GET HEAD", "GET HEAD GET"):
+        got = answers(methods, (at.hostname, at.port), [head(method, target, at.hostname, at.port) for method in methods.split()])
+        assert len({status for status, _ in got}) == 1
+        assert [bool(body) for _, body in got] == [method == "GET" for method in methods.split()], methods
+
+
 def test_an_answer_with_the_length_of_an_object_and_no_body_is_for_head_alone(stage):
     """`?objectMeta` by GET announced bytes that never came, so the connection was closed over it without an answer."""
     at = urlsplit(stage.server.oss)

@@ -59,15 +59,28 @@ pub enum Chunk {
 #[derive(Debug)]
 pub struct Framing {
     next: Next,
+    /// Whether headers are renamed, and what makes no sense is kept from the framework.
+    is_strict: bool,
 }
 
 impl Default for Framing {
     fn default() -> Self {
-        Self { next: Next::Head }
+        Self {
+            next: Next::Head,
+            is_strict: true,
+        }
     }
 }
 
 impl Framing {
+    /// Only tells the requests apart.
+    pub fn plain() -> Self {
+        Self {
+            is_strict: false,
+            ..Self::default()
+        }
+    }
+
     pub fn next(&self) -> Next {
         self.next
     }
@@ -116,9 +129,13 @@ impl Framing {
                     self.next = Next::Head;
                     return at + 1;
                 }
-                Step::Broken => {
+                Step::Broken if self.is_strict => {
                     self.next = Next::Broken;
                     return at;
+                }
+                Step::Broken => {
+                    self.next = Next::Anything;
+                    return bytes.len();
                 }
             }
             at += 1;
@@ -131,7 +148,7 @@ impl Framing {
     pub fn head(&mut self, bytes: &mut [u8]) -> Option<usize> {
         let end = end_of_head(bytes)?;
         let (head, _) = bytes.split_at_mut(end);
-        self.next = read_head(head);
+        self.next = read_head(head, self.is_strict);
         Some(end)
     }
 }
@@ -208,8 +225,8 @@ impl Facts {
     }
 }
 
-/// What the body of a head's request is; renames headers.
-fn read_head(head: &mut [u8]) -> Next {
+/// What the body of a head's request is; renames headers where it may.
+fn read_head(head: &mut [u8], renames: bool) -> Next {
     let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let start = head.iter().position(|byte| !is_end(byte));
     let start = start.unwrap_or_default();
@@ -222,7 +239,7 @@ fn read_head(head: &mut [u8]) -> Next {
     };
     let fields = request_line.end + 1;
     each_field(head, fields, |name, value| {
-        if modern && is_expectation(name, value) {
+        if modern && renames && is_expectation(name, value) {
             name.copy_from_slice(EXPECT.1.as_bytes());
         } else {
             facts.take(name, value);
@@ -233,11 +250,13 @@ fn read_head(head: &mut [u8]) -> Next {
             chunked: Some(true),
             ..
         } if modern => {
-            each_field(head, fields, |name, _| {
-                if name.eq_ignore_ascii_case(CONTENT_LENGTH.0.as_bytes()) {
-                    name.copy_from_slice(CONTENT_LENGTH.1.as_bytes());
-                }
-            });
+            if renames {
+                each_field(head, fields, |name, _| {
+                    if name.eq_ignore_ascii_case(CONTENT_LENGTH.0.as_bytes()) {
+                        name.copy_from_slice(CONTENT_LENGTH.1.as_bytes());
+                    }
+                });
+            }
             Next::Chunks(Chunk::Size(0, 0))
         }
         Facts {
@@ -358,6 +377,23 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_one_changes_and_keeps_nothing() {
+        let mut framing = Framing::plain();
+        let mut bytes = CHUNKED.as_bytes().to_vec();
+        let head = framing.head(&mut bytes).unwrap_or_default();
+        assert_eq!(bytes, CHUNKED.as_bytes());
+        assert_eq!(framing.pass(&bytes[head..]), bytes.len() - head);
+        assert_eq!(framing.next(), Next::Head);
+        let mut expecting = PLAIN.as_bytes().to_vec();
+        framing.head(&mut expecting);
+        assert_eq!(expecting, PLAIN.as_bytes());
+        let mut framing = Framing::plain();
+        framing.head(&mut bytes);
+        assert_eq!(framing.pass(b"zz\r\n"), 4);
+        assert_eq!(framing.next(), Next::Anything);
+    }
+
+    #[test]
     fn no_byte_behind_a_broken_chunk_is_passed_on() {
         let head = "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         for (good, broken) in [
@@ -376,6 +412,7 @@ mod tests {
             for piece in [good.len() + broken.len(), 1] {
                 let mut framing = Framing {
                     next: framing.next(),
+                    ..Framing::default()
                 };
                 let body = bytes.get(head.len()..).unwrap_or_default();
                 let passed: usize = body.chunks(piece).map(|piece| framing.pass(piece)).sum();
