@@ -170,7 +170,10 @@ fn refusal(app: &App, parts: &HttpParts, who: Who) -> Option<Refused> {
 /// Whether a request brings the control token.
 fn is_told(token: &str, parts: &HttpParts) -> bool {
     let header = parts.header("authorization");
-    let given = header.and_then(|header| header.strip_prefix("Bearer "));
-    let given = given.unwrap_or_default();
+    // The name of a scheme has no case (RFC 9110 section 11.1).
+    let given = header
+        .and_then(|header| header.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map_or("", |(_, given)| given.trim_start_matches(' '));
     token.as_bytes().ct_eq(given.as_bytes()).into()
 }

@@ -17,7 +17,7 @@ use crate::upstream::settings::Settings as UpstreamSettings;
 
 pub use crate::identity::AccessKey;
 pub use keys::KEYS;
-pub use raw::Raw;
+pub use raw::{NO_TOKEN, Raw, is_token};
 pub use resolve::{load, strange_variables};
 
 /// Whether callers must sign.

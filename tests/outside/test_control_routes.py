@@ -225,6 +225,12 @@ def test_the_token_is_for_the_metrics_too(own_stage):
     assert answer.text.endswith("# EOF\n")
 
 
+def test_the_name_of_a_scheme_has_no_case(own_stage):
+    server = own_stage("--control-token", "word").server
+    for value, status in (("bearer word", 200), ("BEARER  word", 200), ("Bearer wor", 401), ("Bearer", 401), ("Basic word", 401), ("word", 401), ("Bearerword", 401)):
+        assert requests.get(server.api + "/_localyun/config", headers={"Authorization": value}).status_code == status, value
+
+
 def test_a_wrong_method_learns_the_right_ones(server):
     answer = requests.post(server.api + "/_localyun/snapshot")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT")

@@ -45,6 +45,23 @@ def replaced(free: list[str], flag: str, value: str) -> list[str]:
     return free[: at + 1] + [value] + free[at + 2 :]
 
 
+@pytest.mark.parametrize("token", ["", "a\nb", "a b", "geheim\u00e4"])
+@pytest.mark.parametrize("flag", ["--control-token", "--cluster-token", "--bearer-tokens"])
+def test_a_token_that_everybody_knows_or_no_header_carries(free, flag, token):
+    refused(*free, flag, token, names=flag)
+
+
+def test_an_empty_token_of_the_config_file(free, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('control_token = ""\n')
+    refused(*free, "--config", str(config), names="control_token in")
+
+
+def test_a_tool_names_the_token_that_no_header_carries():
+    for tool in (["reset"], ["wait", "file"], ["tail"], ["snapshot", "save", "-"]):
+        refused(*tool, names="LOCALYUN_CONTROL_TOKEN", environment={"LOCALYUN_CONTROL_TOKEN": "a\nb"})
+
+
 def test_unknown_flag(free):
     done = subprocess.run([str(binary()), *free, "--no-such-flag"], capture_output=True, text=True, timeout=30, env=clean_environment())
     assert done.returncode == 2 and "--no-such-flag" in done.stderr and done.stdout == ""

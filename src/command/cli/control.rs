@@ -9,11 +9,15 @@ use url::Url;
 use super::http::{brief, failure, fetch, place};
 use super::{CliError, variable};
 use crate::clock::machine_timeout;
+use crate::config::{NO_TOKEN, is_token};
 
 /// Long enough for a server that is there.
 const LISTENER_PATIENCE: Duration = Duration::from_secs(2);
 /// Longer than anybody waits.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Where the token comes from.
+const TOKEN_VARIABLE: &str = "LOCALYUN_CONTROL_TOKEN";
 
 fn no_json(path: &str, error: &serde_json::Error) -> CliError {
     CliError::failed(format!("/_localyun/{path} answers no JSON: {error}"))
@@ -33,7 +37,7 @@ impl<'a> Control<'a> {
         Self {
             client,
             endpoint,
-            token: variable("LOCALYUN_CONTROL_TOKEN"),
+            token: variable(TOKEN_VARIABLE),
         }
     }
 
@@ -60,7 +64,7 @@ impl<'a> Control<'a> {
         patience: Duration,
     ) -> Result<(u16, Value), CliError> {
         let request = self.client.get(self.asked(path, names)?).timeout(patience);
-        let answer = fetch(self.with_token(request)).await?;
+        let answer = fetch(self.with_token(request)?).await?;
         if !answer.is_success() && !matches!(answer.status, 400 | 408) {
             return Err(self.refused(path, answer.status, &answer.text()));
         }
@@ -88,7 +92,7 @@ impl<'a> Control<'a> {
     }
 
     async fn streamed(&self, path: &str, request: RequestBuilder) -> Result<Response, CliError> {
-        let request = self.with_token(request.timeout(FOR_EVER));
+        let request = self.with_token(request.timeout(FOR_EVER))?;
         let response = request.send().await.map_err(|error| failure(&error))?;
         let status = response.status().as_u16();
         if (200..300).contains(&status) {
@@ -98,10 +102,13 @@ impl<'a> Control<'a> {
         Err(self.refused(path, status, &told))
     }
 
-    fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+    fn with_token(&self, request: RequestBuilder) -> Result<RequestBuilder, CliError> {
         match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
+            Some(token) if !is_token(token) => {
+                Err(CliError::usage(format!("{TOKEN_VARIABLE}: {NO_TOKEN}")))
+            }
+            Some(token) => Ok(request.bearer_auth(token)),
+            None => Ok(request),
         }
     }
 
@@ -145,7 +152,7 @@ impl<'a> Control<'a> {
     }
 
     async fn send(&self, path: &str, request: RequestBuilder) -> Result<Value, CliError> {
-        let answer = fetch(self.with_token(request)).await?;
+        let answer = fetch(self.with_token(request)?).await?;
         if !answer.is_success() {
             return Err(self.refused(path, answer.status, &answer.text()));
         }

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::arguments::TargetArgs;
 use super::{CliError, variable};
-use crate::config::DEFAULT_ENDPOINT;
+use crate::config::{DEFAULT_ENDPOINT, is_token};
 
 const DEFAULT_KEY: &str = "testid:testsecret";
 
@@ -71,12 +71,12 @@ impl Key {
             Some((secret, token)) => (secret, Some(token)),
             None => (rest, None),
         };
-        (!id.is_empty() && !secret.is_empty()).then(|| Self {
+        // As `serve` takes them: the id and the token travel in headers.
+        let fits = is_token(id) && !secret.trim().is_empty() && token.is_none_or(is_token);
+        fits.then(|| Self {
             id: id.to_owned(),
             secret: secret.to_owned(),
-            token: token
-                .filter(|t| !t.is_empty() && *t != "disabled")
-                .map(str::to_owned),
+            token: token.filter(|t| *t != "disabled").map(str::to_owned),
         })
     }
 }
@@ -145,5 +145,11 @@ mod tests {
         assert!(told(None, None, some("http://"), None).starts_with("LOCALYUN_ENDPOINT: "));
         assert!(told(None, some("nocolon"), None, None).starts_with("--access-key: "));
         assert!(told(None, None, None, some("nocolon")).starts_with("LOCALYUN_ACCESS_KEYS: "));
+        for bad in ["a:", ":b", "a: ", "a:b:", "a\n:b", "a:b:t\nu"] {
+            assert!(
+                told(None, some(bad), None, None).starts_with("--access-key: "),
+                "{bad:?}"
+            );
+        }
     }
 }

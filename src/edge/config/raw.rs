@@ -52,7 +52,38 @@ pub(super) fn choice<T: Copy>(
         })
 }
 
-/// `ID:SECRET`, `ID:SECRET:TOKEN` or `ID:SECRET:disabled`.
+/// Whether a token can travel in a header, which is where all of ours do. An empty one would be known to everybody.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// What is wrong with a token that is none.
+pub const NO_TOKEN: &str =
+    "must not be empty, and hold letters, digits and signs of ASCII alone: it travels in a header";
+
+/// A token, where one is written.
+pub(super) fn token(raw: &Raw, name: &str) -> Result<Option<String>, ConfigError> {
+    match raw.get(name) {
+        Some(text) if !is_token(text) => Err(raw.wrong(name, NO_TOKEN)),
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
+/// Tokens with commas between them, where any is written.
+pub(super) fn tokens(raw: &Raw, name: &str) -> Result<Vec<String>, ConfigError> {
+    let Some(text) = raw.get(name) else {
+        return Ok(Vec::new());
+    };
+    let parts = text.split(',').map(str::trim);
+    let tokens: Vec<String> = parts.map(str::to_owned).collect();
+    if tokens.iter().all(|token| is_token(token)) {
+        return Ok(tokens);
+    }
+    Err(raw.wrong(name, format!("each {NO_TOKEN}")))
+}
+
+/// `ID:SECRET`, `ID:SECRET:TOKEN` or `ID:SECRET:disabled`. The id and the token travel in headers.
 pub(super) fn access_key(raw: &Raw, name: &str, text: &str) -> Result<AccessKey, ConfigError> {
     let mut parts = text.splitn(3, ':');
     let (id, secret, rest) = (
@@ -60,7 +91,7 @@ pub(super) fn access_key(raw: &Raw, name: &str, text: &str) -> Result<AccessKey,
         parts.next().unwrap_or_default(),
         parts.next(),
     );
-    if id.is_empty() || secret.is_empty() {
+    if !is_token(id) || secret.trim().is_empty() || !rest.is_none_or(is_token) {
         return Err(raw.wrong(name, "must be ID:SECRET, or ID:SECRET:TOKEN"));
     }
     let disabled = rest == Some("disabled");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::{KEYS, Key, find};
-use super::raw::{Raw, access_key, choice};
+use super::raw::{Raw, access_key, choice, token, tokens};
 use super::{
     AccessKey, Auth, Buckets, ClockMode, Cluster, Config, ConfigError, Domains, Limits,
     OutsideStore, Shown,
@@ -198,7 +198,6 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         written.then(|| address(raw, name)).transpose()
     };
     let tls_addr = optional("tls-addr")?;
-    let control_token = text("control-token");
     let api_addr = address(raw, "api-addr")?;
     let cluster = cluster(raw, &database_url, outside_store.is_some())?;
     let config = Config {
@@ -232,14 +231,7 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         public_host: named_host(raw, "public-host", host::host)?,
         seed: text("seed").map(PathBuf::from),
         default_domain: named_host(raw, "default-domain", host::domain)?,
-        bearer_tokens: raw
-            .get("bearer-tokens")
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|token| !token.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        bearer_tokens: tokens(raw, "bearer-tokens")?,
         upstream: super::upstream::read(raw)?,
         log: text("log").unwrap_or_else(|| "info".to_owned()),
         shown: shown(raw, &data_dir),
@@ -251,7 +243,7 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         clock_start,
         outside_store,
         oss_public_url,
-        control_token,
+        control_token: token(raw, "control-token")?,
     };
     Ok(config)
 }
@@ -301,14 +293,7 @@ fn cluster(
         _ => Some(duration(raw, "spool-mirror", 100, 60_000)?),
     };
     let addr = address(raw, "cluster-addr")?;
-    let token = raw.get("cluster-token").map(str::to_owned);
-    let is_token = |token: &String| token.chars().all(|c| c.is_ascii_graphic());
-    if !token.as_ref().is_none_or(is_token) {
-        return Err(raw.wrong(
-            "cluster-token",
-            "must be letters, digits and signs of ASCII: it travels in a header",
-        ));
-    }
+    let token = token(raw, "cluster-token")?;
     let node_id = raw.get("node-id").map(str::to_owned);
     let is_name = |name: &String| {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -537,6 +522,58 @@ mod tests {
             unknown.contains("api_adr in ") && unknown.contains("did you mean api_addr?"),
             "{unknown}"
         );
+    }
+
+    #[test]
+    fn a_secret_that_everybody_knows_or_no_header_carries_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        let store = ("oss-endpoint", "http://h");
+        let upstream = ("upstream", "http://h");
+        for (name, values) in [
+            (
+                "control-token",
+                &["", " ", "a\nb", "a b", "geheim\u{e4}"][..],
+            ),
+            ("cluster-token", &["", "a\nb", "geheim\u{e4}"]),
+            ("bearer-tokens", &["", ",", "a,,b", "a,b\nc"]),
+            (
+                "access-keys",
+                &[
+                    "", ":", "a:", ":b", "a: ", "a:b:", "a:b,c:", "a\nx:b", "a:b:t\nu",
+                ],
+            ),
+            ("oss-access-key", &["", "a:", ":b", "a: ", "a:b:"]),
+            ("upstream-access-key", &["", "a:", ":b", "a:b:"]),
+        ] {
+            for value in values {
+                let told = with(
+                    &[store, ("oss-access-key", "a:b"), upstream, (name, value)],
+                    &[],
+                );
+                let told = told.unwrap_err().to_string();
+                assert!(
+                    told.starts_with(&format!("--{name}: ")),
+                    "{name} {value:?}: {told}"
+                );
+                assert!(!told.contains("geheim"), "{told}");
+            }
+            let named = name.replace('-', "_");
+            std::fs::write(&file, format!("{named} = \"\"")).unwrap();
+            let told = with(&[("config", file.to_str().unwrap())], &[]);
+            let told = told.unwrap_err().to_string();
+            assert!(told.starts_with(&format!("{named} in ")), "{told}");
+        }
+        let unset = with(
+            &[],
+            &[
+                ("LOCALYUN_CONTROL_TOKEN", ""),
+                ("LOCALYUN_CLUSTER_TOKEN", ""),
+            ],
+        );
+        assert_eq!(unset.unwrap().control_token, None);
+        let set = with(&[("control-token", "a-b_c=~!")], &[]).unwrap();
+        assert_eq!(set.control_token.as_deref(), Some("a-b_c=~!"));
     }
 
     #[test]
