@@ -60,6 +60,17 @@ def test_a_refusal_is_told_by_its_sentence_alone(tool):
     assert refused.returncode == 1 and refused.stderr.rstrip().endswith("the clock only goes forward") and "{" not in refused.stderr, refused.stderr
 
 
+def test_parameters_do_not_overrule_what_says_which_call_it_is(stage, tool):
+    stage.rule("mp4")
+    for words in (("call",), ("call", "--v1"), ("call", "--v1", "--force"), ("sign",), ("sign", "--acs3")):
+        for given in ("Action=DeleteLiveAppRecordConfig", "Version=5", "Timestamp=x", "Signature=a", "AccessKeyId=o", "SignatureNonce=n"):
+            done = tool(*words, "DescribeLiveRecordConfig", f"DomainName={stage.domain}", given)
+            assert (done.returncode, done.stdout) == (2, ""), done
+            assert given.split("=")[0] in done.stderr
+    assert stage.api.call("DescribeLiveRecordConfig", DomainName=stage.domain)["TotalNum"] == 1
+    assert "<TotalNum>1<" in tool("call", "DescribeLiveRecordConfig", f"DomainName={stage.domain}", "Format=XML", "--v1").stdout
+
+
 def test_explain_for_people_and_programs(stage, tool):
     stage.rule("mp4", DelayTime=15)
     told = tool("explain", stage.domain, "live", "s1")

@@ -4,6 +4,24 @@ use super::check::is_system;
 use super::model::{ActionSpec, Kind, Param};
 use crate::likeness;
 
+/// Parameters that say which call it is and prove who makes it: whoever makes the call sets them, and nobody beside.
+const OF_THE_CALL: [&str; 8] = [
+    "AccessKeyId",
+    "Action",
+    "Signature",
+    "SignatureMethod",
+    "SignatureNonce",
+    "SignatureVersion",
+    "Timestamp",
+    "Version",
+];
+
+/// Whether a parameter is set by whoever signs, so that another one of its name would overrule it, or be dropped.
+#[must_use]
+pub fn is_of_the_call(name: &str) -> bool {
+    OF_THE_CALL.contains(&name)
+}
+
 /// Walks a full name down the action's parameters.
 ///
 /// # Errors

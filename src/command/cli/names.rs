@@ -10,6 +10,11 @@ pub(super) fn parameters(args: &RequestArgs) -> Result<Vec<(String, String)>, Cl
     let mut pairs = Vec::with_capacity(args.parameters.len());
     for text in &args.parameters {
         match text.split_once('=') {
+            Some((name, _)) if names::is_of_the_call(name) => {
+                return Err(CliError::Usage(format!(
+                    "{name} is set by localyun itself, and cannot be given as a parameter"
+                )));
+            }
             Some((name, value)) if !name.is_empty() => {
                 pairs.push((name.to_owned(), value.to_owned()));
             }
@@ -117,8 +122,15 @@ mod tests {
                 ca_file: None,
             },
         };
-        for bad in ["DomainName", "=x"] {
+        for bad in [
+            "DomainName",
+            "=x",
+            "Action=DeleteLiveDomain",
+            "Version=1",
+            "Signature=a",
+        ] {
             assert!(parameters(&args(bad, true)).is_err(), "{bad}");
+            assert!(parameters(&args(bad, false)).is_err(), "{bad}");
         }
         assert!(parameters(&args("Nonsense=1", false)).is_err());
         assert_eq!(

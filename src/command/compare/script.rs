@@ -605,6 +605,12 @@ impl Reader {
                 ));
             };
             for (key, value) in given {
+                // What the script may do was judged by the action that it names.
+                if names::is_of_the_call(&key.name) {
+                    let name = &key.name;
+                    let problem = format!("`{name}` is set by localyun itself");
+                    return Err(ScriptError::at(key.line, problem));
+                }
                 if let (Some(spec), false) = (spec, force) {
                     documented(spec, key)?;
                 }
@@ -966,6 +972,10 @@ cleanup:
             (
                 step("call: AddLiveDomain\n    with:\n      DomainNam: x"),
                 "line 5: unknown parameter of AddLiveDomain: `DomainNam`; did you mean `DomainName`? (force: true sends it all the same)",
+            ),
+            (
+                step("call: DescribeLiveDomainDetail\n    with:\n      Action: DeleteLiveDomain"),
+                "line 5: `Action` is set by localyun itself",
             ),
             (
                 step("call: AddLiveDomain\n    with:\n      DomainName:"),
