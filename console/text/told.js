@@ -81,6 +81,7 @@ export default {
   "StreamIsNotLive": "{stream} 没有在直播",
   "NotPublished": "{stream} 没有在推流",
   "PublishFailed": "推流失败：{why}",
+  "BadStreamDomain": "{name} 不是域名；请不要带协议、端口和路径",
   "FaultsAreNoList": "faults 必须是列表",
   "TooManyFaults": "最多 {most} 个故障",
   "NoSuchAction": "没有接口 {action}",

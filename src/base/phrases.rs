@@ -126,6 +126,7 @@ phrases! {
     StreamIsNotLive: "{stream} is not live",
     NotPublished: "{stream} is not being published",
     PublishFailed: "{why}",
+    BadStreamDomain: "{name} is no domain name; write it without scheme, port and path",
     FaultsAreNoList: "faults must be a list",
     TooManyFaults: "at most {most} faults",
     NoSuchAction: "there is no action {action}",

@@ -253,6 +253,11 @@ pub(super) fn decoded(text: &str) -> String {
 }
 
 #[cfg(test)]
+/// A name that a caller made up, as a refusal shows it: quoted, and no longer than a sentence bears.
+pub(super) fn shown_name(name: &str) -> String {
+    format!("{:?}", name.chars().take(100).collect::<String>())
+}
+
 mod tests {
     use super::*;
 

@@ -9,11 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{Ask, Outcome, Refused, answer};
+use super::ask::{Ask, Outcome, Refused, answer, shown_name};
 use super::listing::Listing;
 use super::peer;
 use crate::clock;
 use crate::live::hub::{Live, LiveOf, Publisher};
+use crate::live::ingest::admission;
+use crate::model::domain_name;
 use crate::model::event;
 use crate::model::stream_key::StreamKey;
 use crate::phrases::Phrase;
@@ -244,6 +246,18 @@ fn failed(why: impl std::fmt::Display) -> Refused {
     Refused::bad(Phrase::PublishFailed.with([("why", &why)]))
 }
 
+/// The stream that a push to a domain becomes: that of the streaming domain where the domain is an ingest domain.
+async fn published_as(
+    ask: &Ask,
+    domain: &str,
+    app: &str,
+    stream: &str,
+) -> Result<StreamKey, Refused> {
+    let published_to = admission::domain_of_push(&ask.app.services, domain).await;
+    let published_to = published_to.map_err(Refused::broken)?;
+    Ok(StreamKey::new(&published_to, app, stream))
+}
+
 /// Publishes a clip through the RTMP port, as any client would.
 pub(super) async fn publish(ask: Ask) -> Outcome {
     let wanted: Publish = ask.fields()?;
@@ -274,11 +288,15 @@ pub(super) async fn publish(ask: Ask) -> Outcome {
         )),
         given => given,
     };
-    let key = StreamKey::new(
-        &wanted.domain.to_ascii_lowercase(),
-        &wanted.app,
-        &wanted.stream,
-    );
+    let asked = wanted.domain.trim_end_matches('.').to_ascii_lowercase();
+    // The RTMP port would take another domain for one that is none.
+    if !domain_name::is_valid(&asked) {
+        let name = shown_name(&wanted.domain);
+        return Err(Refused::bad(
+            Phrase::BadStreamDomain.with([("name", &name)]),
+        ));
+    }
+    let key = published_as(&ask, &asked, &wanted.app, &wanted.stream).await?;
     if app.hub.find(&key).is_some() {
         return Err(Refused::new(
             409,
@@ -291,7 +309,7 @@ pub(super) async fn publish(ask: Ask) -> Outcome {
             .rtmp
             .trim_start_matches("rtmp://")
             .to_owned(),
-        domain: wanted.domain,
+        domain: asked,
         app: wanted.app,
         stream: wanted.stream,
         query: wanted.query,
@@ -330,9 +348,12 @@ pub(super) async fn publish(ask: Ask) -> Outcome {
 pub(super) async fn end(ask: Ask) -> Outcome {
     let app = &ask.app;
     let domain = ask.part(0).to_ascii_lowercase();
-    let key = StreamKey::new(&domain, ask.part(1), ask.part(2));
+    let mut key = StreamKey::new(&domain, ask.part(1), ask.part(2));
     // What it has sent so far counts.
     app.hub.drain().await;
+    if app.hub.find(&key).is_none() {
+        key = published_as(&ask, &domain, ask.part(1), ask.part(2)).await?;
+    }
     match app.hub.find(&key) {
         Some(publisher) => {
             publisher.kick();

@@ -1,7 +1,10 @@
 """The control plane of the contract: each route, with what it is for."""
 
 import json
+import signal
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,6 +12,7 @@ import requests
 
 from harness.api import Api, ApiError, escape
 from harness.publisher import Refused
+from harness.server import Server, binary, clean_environment
 from harness.stage import wire
 from harness.wait import wait_for
 
@@ -229,6 +233,24 @@ def test_the_name_of_a_scheme_has_no_case(own_stage):
     server = own_stage("--control-token", "word").server
     for value, status in (("bearer word", 200), ("BEARER  word", 200), ("Bearer wor", 401), ("Bearer", 401), ("Basic word", 401), ("word", 401), ("Bearerword", 401)):
         assert requests.get(server.api + "/_localyun/config", headers={"Authorization": value}).status_code == status, value
+
+
+def test_a_clip_for_an_ingest_domain_is_published_to_the_domain_that_it_is_mapped_to(own_stage):
+    stage = own_stage()
+    push = "push-" + stage.domain
+    stage.api.call("AddLiveDomainMapping", PullDomain=stage.domain, PushDomain=push)
+    began = time.monotonic()
+    status, told = stage.server.control("POST", "/_localyun/streams", {"domain": push.upper(), "stream": "s1", "clip": "h264_aac"})
+    assert (status, told) == (200, {"publishing": f"{stage.domain}/live/s1"}) and time.monotonic() - began < 8
+    (live,) = stage.server.get("/_localyun/streams")["streams"]
+    assert (live["domain"], live["ingest_domain"]) == (stage.domain, push)
+    again = stage.server.control("POST", "/_localyun/streams", {"domain": push, "stream": "s1"})
+    assert again[0] == 409 and f"{stage.domain}/live/s1" in again[1]["error"]
+    status, told = stage.server.control("DELETE", f"/_localyun/streams/{push}/live/s1")
+    assert (status, told) == (200, {"ended": f"{stage.domain}/live/s1"})
+    for name in ("play.example.com:80", "rtmp://play.example.com", "a b", ""):
+        status, told = stage.server.control("POST", "/_localyun/streams", {"domain": name, "stream": "s2", "seconds": 1})
+        assert status == 400 and "no domain name" in told["error"], (name, told)
 
 
 def test_a_wrong_method_learns_the_right_ones(server):

@@ -131,13 +131,7 @@ pub async fn resolve(
     let chosen = chosen
         .filter(|domain| domain_name::is_valid(domain))
         .ok_or(AccessError::NoDomain)?;
-    let declared: Option<Domain> = services
-        .store
-        .find_document(documents::Kind::Domain, &chosen)
-        .await?;
-    let domain = declared
-        .and_then(|d| d.play_domain)
-        .unwrap_or_else(|| chosen.clone());
+    let domain = domain_of_push(services, &chosen).await?;
     // Whatever else the URL names decides nothing: neither who may push, nor who is told of it.
     let push = Push {
         key: StreamKey::new(&domain, app_name, stream),
@@ -174,6 +168,16 @@ pub async fn check_kept_out(
         }
     }
     Ok(())
+}
+
+/// The domain that a push to a domain is published under: where an ingest domain is mapped to, else itself.
+pub async fn domain_of_push(services: &Services, domain: &str) -> Result<String, StoreError> {
+    let declared: Option<Domain> = services
+        .store
+        .find_document(documents::Kind::Domain, domain)
+        .await?;
+    let mapped = declared.and_then(|declared| declared.play_domain);
+    Ok(mapped.unwrap_or_else(|| domain.to_owned()))
 }
 
 /// Whether a domain was stopped.
