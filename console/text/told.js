@@ -74,6 +74,7 @@ export default {
   "DelayTooLong": "delay_ms 不能超过 {most}",
   "SinkAnswerTooLong": "body 不能超过 {most} 字节",
   "BadSinkContentType": "content_type 必须是 1 到 200 个可见的 ASCII 字符",
+  "SinkStatusHasNoBody": "状态码为 {status} 的应答没有正文；请去掉 body，或换一个状态码",
   "SinksAreFull": "接收器已满：{why}",
   "BadClip": "片段有误：{why}",
   "BadPace": "speed 必须在 0 到 1000 之间，seconds 必须在 0 到 604800 之间",

@@ -119,6 +119,7 @@ phrases! {
     DelayTooLong: "delay_ms must be at most {most}",
     SinkAnswerTooLong: "body must have at most {most} bytes",
     BadSinkContentType: "content_type must be 1 to 200 visible ASCII characters",
+    SinkStatusHasNoBody: "an answer of status {status} has no body; leave body out, or set another status",
     SinksAreFull: "{why}",
     BadClip: "clip: {why}",
     BadPace: "speed must be 0 to 1000 and seconds 0 to 604800",

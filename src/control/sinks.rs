@@ -186,6 +186,12 @@ pub(super) async fn tell(ask: Ask) -> Outcome {
         Some(Value::String(text)) => text,
         Some(value) => value.to_string(),
     };
+    // Written all the same, it would be taken for the beginning of the next answer (RFC 9110 section 6.4.1).
+    if matches!(status, 204 | 205 | 304) && !body.is_empty() {
+        return Err(Refused::bad(
+            Phrase::SinkStatusHasNoBody.with([("status", &status)]),
+        ));
+    }
     if body.len() > MAX_ANSWER {
         return Err(Refused::bad(
             Phrase::SinkAnswerTooLong.with([("most", &MAX_ANSWER)]),

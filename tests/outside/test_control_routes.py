@@ -253,6 +253,17 @@ def test_a_clip_for_an_ingest_domain_is_published_to_the_domain_that_it_is_mappe
         assert status == 400 and "no domain name" in told["error"], (name, told)
 
 
+def test_a_sink_sends_no_body_where_the_status_has_none(server):
+    for status in (204, 205, 304):
+        refused = server.control("PUT", "/_localyun/sinks/bare", {"status": status, "body": "x"})
+        assert refused[0] == 400 and f"status {status} has no body" in refused[1]["error"], refused
+        assert server.control("PUT", "/_localyun/sinks/bare", {"status": status})[0] == 200
+        with requests.Session() as session:
+            for _ in range(2):
+                assert session.post(server.api + "/_localyun/sink/bare", data=b"x").status_code == status
+    assert server.control("DELETE", "/_localyun/sinks/bare")[0] == 200
+
+
 def test_a_wrong_method_learns_the_right_ones(server):
     answer = requests.post(server.api + "/_localyun/snapshot")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT")
