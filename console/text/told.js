@@ -62,6 +62,7 @@ export default {
   "TooFewEvents": "{seconds} 秒内只发生了 {found} 个此类事件，需要 {count} 个",
   "BadCallbackState": "state 必须是 pending、success 或 failed",
   "BadCallbackId": "回调编号必须是数字",
+  "ServiceStoppedTooSoon": "服务正在停止；此类事件发生了 {found} 个，需要 {count} 个",
   "NoSuchCallback": "没有编号为 {id} 的回调",
   "CallbackIsBeingSent": "回调 {id} 仍在发送",
   "BadReceiver": "url 必须是不超过 {most} 字节的 http 或 https 地址",

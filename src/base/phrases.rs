@@ -107,6 +107,7 @@ phrases! {
     TooFewEvents: "{found} of {count} such events have happened within {seconds} s",
     BadCallbackState: "state must be pending, success or failed",
     BadCallbackId: "the callback's id is a number",
+    ServiceStoppedTooSoon: "the service stops; {found} of {count} such events have happened",
     NoSuchCallback: "there is no callback {id}",
     CallbackIsBeingSent: "callback {id} is still being sent",
     BadReceiver: "url must be an http or https address of at most {most} bytes",

@@ -236,6 +236,10 @@ pub(super) async fn wait(ask: Ask) -> Outcome {
     if in_time == Some(true) {
         return answer(&told);
     }
+    if in_time == Some(false) {
+        let said = Phrase::ServiceStoppedTooSoon.with([("found", &found.len()), ("count", &count)]);
+        return Err(Refused::new(503, said).with(told));
+    }
     let said = Phrase::TooFewEvents.with([
         ("found", &found.len()),
         ("count", &count),

@@ -318,7 +318,7 @@ pub static ROUTES: &[Route] = &[
             )
             .needed(),
         ]),
-        "answers when so many events have happened since the start or the last reset; 408 with what there was otherwise",
+        "answers when so many events have happened since the start or the last reset; 408 with what there was otherwise, 503 where the service stops before",
         by!(happenings::wait),
     ),
     row(

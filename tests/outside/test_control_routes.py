@@ -264,6 +264,19 @@ def test_a_sink_sends_no_body_where_the_status_has_none(server):
     assert server.control("DELETE", "/_localyun/sinks/bare")[0] == 200
 
 
+def test_a_wait_that_the_end_of_the_service_cuts_short_says_so():
+    with Server() as server, ThreadPoolExecutor() as pool:
+        asked = pool.submit(requests.get, server.api + "/_localyun/wait?kind=file&timeout_s=60", timeout=70)
+        tool = subprocess.Popen([binary(), "wait", "file", "--timeout", "60"], stderr=subprocess.PIPE, text=True, env=clean_environment() | {"LOCALYUN_ENDPOINT": server.api})
+        time.sleep(1)
+        server.process.send_signal(signal.SIGTERM)
+        answer = asked.result()
+        assert answer.status_code == 503 and answer.json()["error"] == "the service stops; 0 of 1 such events have happened"
+        assert answer.json()["count"] == 0
+        _, told = tool.communicate(timeout=30)
+        assert tool.returncode == 1 and "the service stops" in told and "60 s" not in told, told
+
+
 def test_a_wrong_method_learns_the_right_ones(server):
     answer = requests.post(server.api + "/_localyun/snapshot")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT")

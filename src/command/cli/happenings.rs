@@ -114,8 +114,7 @@ pub(super) async fn wait(args: WaitArgs) -> Outcome {
     }
     match status {
         200 => Ok(ExitCode::SUCCESS),
-        408 => Err(CliError::failed(text(&answer, "error"))),
-        _ => Err(CliError::usage(text(&answer, "error"))),
+        _ => Err(CliError::failed(text(&answer, "error"))),
     }
 }
 
