@@ -224,6 +224,21 @@ def test_exec_runs_a_command_beside_a_server(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_exec_leads_its_command_to_its_own_server_alone(tmp_path):
+    """Whatever variables lead to another server, which the caller has beside it."""
+    other = {name: "127.0.0.1:9" for name in ("LOCALYUN_API_ADDR", "LOCALYUN_RTMP_ADDR", "LOCALYUN_PLAY_ADDR", "LOCALYUN_OSS_ADDR")}
+    other |= {"LOCALYUN_DATA_DIR": "/nothing", "LOCALYUN_CA_FILE": "/nothing", "AWS_SESSION_TOKEN": "gone", "ALIBABA_CLOUD_SECURITY_TOKEN": "gone"}
+    environment = clean_environment() | {"TMPDIR": str(tmp_path)} | other
+    script = f'"{binary()}" reset && "{binary()}" publish --domain a.example.com --stream s --speed 0 --seconds 1 && env'
+    done = subprocess.run([binary(), "exec", "--control-token", "tok", "--", "sh", "-c", script], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "LOCALYUN_CONTROL_TOKEN=tok\n" in done.stdout
+    assert not [name for name in other if f"\n{name}=" in done.stdout]
+    inherited = environment | {"LOCALYUN_CONTROL_TOKEN": "tok2"}
+    done = subprocess.run([binary(), "exec", "--", "sh", "-c", f'"{binary()}" reset && env'], capture_output=True, text=True, timeout=60, env=inherited)
+    assert done.returncode == 0 and "LOCALYUN_CONTROL_TOKEN=tok2\n" in done.stdout, done.stderr
+
+
 def test_doctor(stage, tool):
     well = tool("doctor")
     assert well.returncode == 0, well.stdout

@@ -17,6 +17,20 @@ use crate::signals::Signals;
 
 const LOG: &str = "warn";
 
+/// Variables that lead to a server which the caller has beside this one: its listeners, its folder, what it asks for and what it gave.
+const OF_ANOTHER_SERVER: [&str; 10] = [
+    "LOCALYUN_API_ADDR",
+    "LOCALYUN_RTMP_ADDR",
+    "LOCALYUN_PLAY_ADDR",
+    "LOCALYUN_OSS_ADDR",
+    "LOCALYUN_DATA_DIR",
+    "LOCALYUN_CONTROL_TOKEN",
+    "LOCALYUN_CA_FILE",
+    "ALIBABA_CLOUD_SECURITY_TOKEN",
+    "OSS_SESSION_TOKEN",
+    "AWS_SESSION_TOKEN",
+];
+
 /// Exit statuses as shells have them: there is no such command; it is none that can be run.
 const ABSENT: u8 = 127;
 const NO_PROGRAM: u8 = 126;
@@ -52,6 +66,7 @@ pub(super) async fn run(program: &dyn Program, mut flags: Raw, command: &[OsStri
             token: key.token.clone(),
         })
         .ok_or_else(|| CliError::usage("--access-keys: every key is disabled"))?;
+    let token = config.control_token.clone();
     let certificate = std::path::absolute(config.data_dir.join("tls/cert.pem"));
     let started = program.start(config, &mut signals).await;
     let Some(server) = started.map_err(CliError::usage)? else {
@@ -65,6 +80,7 @@ pub(super) async fn run(program: &dyn Program, mut flags: Raw, command: &[OsStri
     let pair = format!("{}:{}", target.key.id, target.key.secret);
     let mut variables = env::variables_of(&target, &here.rtmp, &here.play, &here.oss);
     variables.push(("LOCALYUN_ACCESS_KEYS", pair));
+    variables.extend(token.map(|token| ("LOCALYUN_CONTROL_TOKEN", token)));
     // Who speaks https has to trust what was made a moment ago.
     if let (Some(_), Ok(certificate)) = (&here.tls, certificate) {
         variables.push(("LOCALYUN_CA_FILE", certificate.display().to_string()));
@@ -83,11 +99,12 @@ async fn beside(
     let Some((program, arguments)) = command.split_first() else {
         return Err(CliError::usage("write a command behind --"));
     };
-    let begun = Command::new(program)
-        .args(arguments)
-        .envs(variables)
-        .spawn();
-    let mut child = match begun {
+    let mut run = Command::new(program);
+    run.args(arguments);
+    for name in OF_ANOTHER_SERVER {
+        run.env_remove(name);
+    }
+    let mut child = match run.envs(variables).spawn() {
         Ok(child) => child,
         Err(error) => {
             complain(format!(
