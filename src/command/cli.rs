@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::config::strange_variables;
+use crate::config::{strange_variables, unreadable_variable};
 use crate::signals::Signals;
 use arguments::Chosen;
 use printed::say;
@@ -103,6 +103,10 @@ fn run(program: &dyn Program, chosen: Chosen) -> Outcome {
     // A shell takes what completions print at each of its starts.
     if !matches!(chosen, Chosen::Completions(_) | Chosen::Doctor(_)) {
         tell_strange_variables();
+        // Passed over, it would leave a default in the place of what was meant.
+        if let Some(error) = unreadable_variable(std::env::vars_os()) {
+            return Err(CliError::usage(error));
+        }
     }
     // One TLS provider for every client and server of the process; a second call would find it there and do no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();

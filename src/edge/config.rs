@@ -18,7 +18,7 @@ use crate::upstream::settings::Settings as UpstreamSettings;
 pub use crate::identity::AccessKey;
 pub use keys::KEYS;
 pub use raw::{NO_TOKEN, Raw, is_token};
-pub use resolve::{load, strange_variables};
+pub use resolve::{load, strange_variables, unreadable_variable};
 
 /// Whether callers must sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

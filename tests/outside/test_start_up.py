@@ -62,6 +62,11 @@ def test_a_tool_names_the_token_that_no_header_carries():
         refused(*tool, names="LOCALYUN_CONTROL_TOKEN", environment={"LOCALYUN_CONTROL_TOKEN": "a\nb"})
 
 
+def test_a_variable_that_is_no_text(free):
+    for tool, name in ((free[:1] + free[3:], "LOCALYUN_DATA_DIR"), (["reset"], "LOCALYUN_ENDPOINT"), (["tail"], "LOCALYUN_CONTROL_TOKEN")):
+        refused(*tool, names=name, environment={name: os.fsdecode(b"/x/\xff")})
+
+
 def test_unknown_flag(free):
     done = subprocess.run([str(binary()), *free, "--no-such-flag"], capture_output=True, text=True, timeout=30, env=clean_environment())
     assert done.returncode == 2 and "--no-such-flag" in done.stderr and done.stdout == ""

@@ -13,7 +13,7 @@ use super::paper::{Colour, coloured, is_watched, text};
 use super::target::{Key, Target};
 use super::{Outcome, http, known_key, say, variable};
 use crate::clock::{machine_now, machine_timeout};
-use crate::config::{self, Raw, strange_variables};
+use crate::config::{self, Raw, strange_variables, unreadable_variable};
 
 /// A server that has not answered by then is not there.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -118,7 +118,11 @@ fn variables(findings: &mut Findings) {
         };
         findings.add("variables", State::Wrong, told);
     }
-    if strange.is_empty() {
+    let unreadable = unreadable_variable(std::env::vars_os());
+    if let Some(error) = &unreadable {
+        findings.add("variables", State::Wrong, error.to_string());
+    }
+    if strange.is_empty() && unreadable.is_none() {
         findings.add(
             "variables",
             State::Fine,

@@ -1,5 +1,6 @@
 //! From what was written to typed settings.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -412,12 +413,28 @@ pub fn strange_variables(
     let mut strange: Vec<_> = names
         .filter(|name| name.starts_with("LOCALYUN_") && !known().any(|known| known == name))
         .map(|name| {
-            let near = likeness::closest(known(), &name);
+            // The prefix alone is like every name.
+            let is_cut = name == "LOCALYUN_";
+            let near = likeness::closest(known().filter(|_| !is_cut), &name);
             (name, near)
         })
         .collect();
     strange.sort();
     strange
+}
+
+/// A variable that a setting or a tool of ours reads, and that holds no text.
+#[must_use]
+pub fn unreadable_variable(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Option<ConfigError> {
+    let known = |name: &OsString| {
+        let mut names = KEYS.iter().map(|key| key.env).chain(OF_TOOLS);
+        names.find(|known| name == known)
+    };
+    let mut unreadable = variables.filter(|(_, value)| value.to_str().is_none());
+    let name = unreadable.find_map(|(name, _)| known(&name))?;
+    Some(ConfigError::new(name, "holds bytes that are no UTF-8 text"))
 }
 
 /// What is shown of the settings; the data folder as it is in force, since that of an ephemeral run is nobody's choice.
@@ -625,14 +642,31 @@ mod tests {
             "LOCALYUN_ENDPOINT",
             "LOCALYUN_AUTH",
             "LOCALYUN_XYZZY",
+            "LOCALYUN_",
         ];
         let strange = strange_variables(names.into_iter().map(str::to_owned));
         let told: Vec<_> = strange
             .iter()
             .map(|(name, near)| (name.as_str(), *near))
             .collect();
-        assert_eq!(told[0], ("LOCALYUN_API_ADRR", Some("LOCALYUN_API_ADDR")));
-        assert_eq!((told[1].0, told.len()), ("LOCALYUN_XYZZY", 2));
+        assert_eq!(told[0], ("LOCALYUN_", None));
+        assert_eq!(told[1], ("LOCALYUN_API_ADRR", Some("LOCALYUN_API_ADDR")));
+        assert_eq!((told[2].0, told.len()), ("LOCALYUN_XYZZY", 3));
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let told = |name: &str, value: &[u8]| {
+            let variable = (OsString::from(name), OsString::from_vec(value.to_vec()));
+            unreadable_variable([variable].into_iter()).map(|error| error.to_string())
+        };
+        for name in ["LOCALYUN_DATA_DIR", "LOCALYUN_ENDPOINT"] {
+            let named = told(name, b"/x/\xff").unwrap();
+            assert!(named.starts_with(&format!("{name}: ")), "{named}");
+            assert_eq!(told(name, b"/x"), None);
+        }
+        assert_eq!(told("PATH", b"/x/\xff"), None);
     }
 
     #[test]
