@@ -37,7 +37,7 @@ use crate::wire::outgoing::Outgoing;
 use ask::{Ask, Refused};
 use table::{Found, check_query, find};
 
-pub use ask::Incoming;
+pub use ask::{BODY_PATIENCE, Incoming, LEAST_RATE};
 pub use peer::answer as answer_node;
 pub use routes::ROUTES;
 pub use snapshot::apply_seed;

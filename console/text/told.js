@@ -52,6 +52,7 @@ export default {
   "NameIsTooLong": "{what} 超过 {most} 字节",
   "NameHoldsBadCharacter": "{what} 含有不允许的字符",
   "BodyBrokeOff": "请求体中断：{why}",
+  "BodyTooSlow": "请求体到达得太慢：最初 {seconds} 秒之后平均每秒不足 {rate} 字节，或这么久没有任何数据",
   "ServiceStops": "服务正在停止",
   "NodeIsSilent": "有节点没有应答：{why}",
   "PartIsAway": "服务的一部分没有应答",

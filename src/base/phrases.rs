@@ -95,6 +95,7 @@ phrases! {
     NameIsTooLong: "{what} is longer than {most} bytes",
     NameHoldsBadCharacter: "{what} holds a character that no name may hold",
     BodyBrokeOff: "the body broke off: {why}",
+    BodyTooSlow: "the body comes too slowly: less than {rate} bytes a second after the first {seconds} s, or nothing for that long",
 
     // Of one route or a few.
     ServiceStops: "the service stops",

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -123,6 +124,12 @@ fn json_answer(status: u16, value: &impl Serialize) -> Outgoing {
 pub(super) fn text(content_type: &'static str, text: impl Into<Bytes>) -> Outcome {
     Ok(Outgoing::new(200, content_type, Body::Bytes(text.into())))
 }
+
+/// How long a body may take, so that a client that sends a byte at a time does not hold its connection for ever; one that is taken as it
+/// comes, its next bytes.
+pub const BODY_PATIENCE: Duration = Duration::from_secs(20);
+/// A body that is taken as it comes may be long, but must come: beyond that time at so many bytes a second on average.
+pub const LEAST_RATE: u64 = 1024;
 
 /// The body of a request, as its route takes it.
 pub enum Incoming {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::ask::{Ask, Incoming, Outcome, Refused, answer, fields};
+use super::ask::{Ask, BODY_PATIENCE, Incoming, LEAST_RATE, Outcome, Refused, answer, fields};
 use crate::actions::record::config::check_room;
 use crate::actions::record::target::bucket_for;
 use crate::app::App;
@@ -145,6 +145,16 @@ async fn gather(store: &Store, buckets: Vec<BucketPart>) -> Result<Snapshot, Sto
     })
 }
 
+/// Why a body that was taken as it came did not come whole.
+fn broke_off(error: &io::Error) -> Refused {
+    if error.kind() == io::ErrorKind::TimedOut {
+        let (rate, seconds) = (LEAST_RATE, BODY_PATIENCE.as_secs());
+        let said = Phrase::BodyTooSlow.with([("rate", &rate), ("seconds", &seconds)]);
+        return Refused::new(408, said);
+    }
+    Refused::bad(Phrase::BodyBrokeOff.with([("why", error)]))
+}
+
 /// Takes a body to disk, where it has room: the file has no name, and is gone with its handle.
 async fn spooled(ask: &mut Ask) -> Result<std::fs::File, Refused> {
     let folder = ask.app.config.data_dir.clone();
@@ -162,8 +172,7 @@ async fn spooled(ask: &mut Ask) -> Result<std::fs::File, Refused> {
     match &mut ask.body {
         Incoming::Stream(pieces) => {
             while let Some(piece) = pieces.recv().await {
-                let piece =
-                    piece.map_err(|e| Refused::bad(Phrase::BodyBrokeOff.with([("why", &e)])))?;
+                let piece = piece.map_err(|error| broke_off(&error))?;
                 file.write_all(&piece).await.map_err(full)?;
             }
         }
@@ -456,8 +465,7 @@ pub(super) async fn seed(mut ask: Ask) -> Outcome {
     match &mut ask.body {
         Incoming::Stream(pieces) => {
             while let Some(piece) = pieces.recv().await {
-                let piece =
-                    piece.map_err(|e| Refused::bad(Phrase::BodyBrokeOff.with([("why", &e)])))?;
+                let piece = piece.map_err(|error| broke_off(&error))?;
                 if text.len() + piece.len() > SEED_LIMIT {
                     return Err(Refused::new(413, Phrase::SeedTooLong));
                 }

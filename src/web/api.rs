@@ -18,10 +18,10 @@ use futures_util::future::{Either, select};
 use tokio::sync::mpsc;
 
 use crate::app::App;
-use crate::clock::machine_timeout;
+use crate::clock::{machine_timeout, monotonic};
 use crate::config::Auth;
 use crate::connection::{Line, unread};
-use crate::control;
+use crate::control::{self, BODY_PATIENCE, LEAST_RATE};
 use crate::rpc;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::{Body, Outgoing};
@@ -31,8 +31,6 @@ use crate::wire::render::{self, Reply};
 const BODY_LIMIT: usize = 1 << 20;
 /// Bytes of a body that are read at all, so that a client can see why it was refused.
 const BODY_READ: usize = 64 << 20;
-/// How long that may take, so that a client that sends a byte at a time does not hold its connection for ever.
-const BODY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Pieces of a body that are read before they are taken.
 const PIECES_AHEAD: usize = 4;
@@ -142,9 +140,19 @@ async fn streamed(
     let answering = on_runtime(app, move |app| control::answer(app, parts, body));
     let payload_read = &mut payload;
     let reading = async move {
+        // Time that passes while we take what came is none of the client's.
+        let (mut waited, mut read) = (Duration::ZERO, 0_u64);
         loop {
-            let piece = match machine_timeout(BODY_PATIENCE, payload_read.next()).await {
-                Some(Some(Ok(piece))) => Ok(piece),
+            let due = BODY_PATIENCE + Duration::from_secs(read / LEAST_RATE);
+            let patience = BODY_PATIENCE.min(due.saturating_sub(waited));
+            let began = monotonic();
+            let next = machine_timeout(patience, payload_read.next()).await;
+            waited += began.elapsed();
+            let piece = match next {
+                Some(Some(Ok(piece))) => {
+                    read += piece.len() as u64;
+                    Ok(piece)
+                }
                 Some(Some(Err(error))) => Err(io::Error::other(error.to_string())),
                 Some(None) => return true,
                 None => Err(io::ErrorKind::TimedOut.into()),

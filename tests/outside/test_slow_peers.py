@@ -65,6 +65,23 @@ def gather(crowd: Crowd, stage: Stage) -> None:
     crowd.join("rtmp message", rtmp, shaken(*rtmp) + b"\x03" + bytes(3) + b"\x7f\xff\xff\x14" + bytes(4), b"x", count=EACH)
 
 
+def test_a_snapshot_that_hardly_comes_is_cut_off(stage):
+    """It may be long, so its time has no bound: but it must come."""
+    host, port = address(stage.server.api)
+    for method, path in (("PUT", "snapshot"), ("POST", "seed")):
+        with socket.create_connection((host, port), timeout=LONGEST_SECONDS) as peer:
+            peer.sendall(f"{method} /_localyun/{path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 100000\r\n\r\n".encode())
+            peer.settimeout(0.5)
+            began, answer = time.monotonic(), b""
+            while not answer and time.monotonic() - began < LONGEST_SECONDS:
+                peer.sendall(b" ")
+                try:
+                    answer = peer.recv(4096)
+                except TimeoutError:
+                    continue
+            assert answer.startswith(b"HTTP/1.1 408 ") and b"too slowly" in answer, answer
+
+
 def prompt(work) -> float:
     """Does something that must not take long, and gives the seconds."""
     began = time.monotonic()
