@@ -35,7 +35,7 @@ use crate::site;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::Outgoing;
 use ask::{Ask, Refused};
-use table::{Found, check_query, find};
+use table::{Found, check_body, check_query, find};
 
 pub use ask::{BODY_PATIENCE, Incoming, LEAST_RATE};
 pub use peer::answer as answer_node;
@@ -103,6 +103,7 @@ async fn route(app: Arc<App>, parts: HttpParts, body: Incoming) -> ask::Outcome 
         .into_owned()
         .collect();
     check_query(route, &query)?;
+    check_body(route, &body)?;
     let ask = Ask {
         app,
         parts,

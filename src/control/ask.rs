@@ -253,6 +253,11 @@ pub(super) fn instant(name: &str, text: &str) -> Result<UnixMs, Refused> {
         .ok_or_else(|| Refused::bad(Phrase::NotAnInstant.with([("name", &name)])))
 }
 
+/// A name that a caller made up, as a refusal shows it: quoted, and no longer than a sentence bears.
+pub(super) fn shown_name(name: &str) -> String {
+    format!("{:?}", name.chars().take(100).collect::<String>())
+}
+
 /// A part of a path as it was meant.
 pub(super) fn decoded(text: &str) -> String {
     let decoded: Cow<'_, str> = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
@@ -260,11 +265,6 @@ pub(super) fn decoded(text: &str) -> String {
 }
 
 #[cfg(test)]
-/// A name that a caller made up, as a refusal shows it: quoted, and no longer than a sentence bears.
-pub(super) fn shown_name(name: &str) -> String {
-    format!("{:?}", name.chars().take(100).collect::<String>())
-}
-
 mod tests {
     use super::*;
 

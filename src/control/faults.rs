@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Outcome, Refused, answer, fields};
+use super::ask::{Ask, Outcome, Refused, answer, fields, shown_name};
 use super::call::no_such_action;
 use crate::app::App;
 use crate::faults::{Fault, LIMIT, MAX_DELAY_MS, Point};
@@ -13,10 +13,17 @@ pub(super) async fn arm(ask: Ask) -> Outcome {
     let app = &ask.app;
     let list = match ask.json()? {
         Value::Array(list) => Some(list),
-        Value::Object(mut map) if map.contains_key("faults") => match map.remove("faults") {
-            Some(Value::Array(list)) => Some(list),
-            _ => return Err(Refused::bad(Phrase::FaultsAreNoList)),
-        },
+        Value::Object(mut map) if map.contains_key("faults") => {
+            if let Some(name) = map.keys().find(|name| *name != "faults") {
+                return Err(Refused::bad(
+                    Phrase::NotBesideFaults.with([("name", &shown_name(name))]),
+                ));
+            }
+            match map.remove("faults") {
+                Some(Value::Array(list)) => Some(list),
+                _ => return Err(Refused::bad(Phrase::FaultsAreNoList)),
+            }
+        }
         single => {
             let fault = checked(app, single)?;
             if app.services.faults.list().len() >= LIMIT {

@@ -1,8 +1,9 @@
 //! What the table of routes is made of, and how a request finds its route.
 
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 
-use super::ask::{Ask, Outcome, Refused, decoded};
+use super::ask::{Ask, Incoming, Outcome, Refused, decoded, shown_name};
 use crate::likeness;
 use crate::phrases::Phrase;
 
@@ -224,7 +225,7 @@ pub(super) fn check_query(route: &Route, query: &[(String, String)]) -> Result<(
         }
         let names: Vec<&str> = known().collect();
         let near = likeness::closest(known(), name);
-        let shown = format!("{:?}", name.chars().take(100).collect::<String>());
+        let shown = shown_name(name);
         let place = format!("{} {}", route.method, route.path);
         return Err(Refused::bad(match (near, names.as_slice()) {
             (Some(near), _) => Phrase::QueryNameButNear.with([
@@ -241,6 +242,22 @@ pub(super) fn check_query(route: &Route, query: &[(String, String)]) -> Result<(
         }));
     }
     Ok(())
+}
+
+/// Refuses a body at a route that takes none: whoever sends one asks for something that would not be done.
+pub(super) fn check_body(route: &Route, body: &Incoming) -> Result<(), Refused> {
+    let (Shape::None, Incoming::Kept(body)) = (route.body, body) else {
+        return Ok(());
+    };
+    let body = body.trim_ascii();
+    // Clients that send JSON always send this where they have nothing to say.
+    let is_empty =
+        || serde_json::from_slice(body).is_ok_and(|it: Map<String, Value>| it.is_empty());
+    if body.is_empty() || is_empty() {
+        return Ok(());
+    }
+    let place = format!("{} {}", route.method, route.path);
+    Err(Refused::bad(Phrase::BodyNotTaken.with([("route", &place)])))
 }
 
 #[cfg(test)]
@@ -317,6 +334,24 @@ mod tests {
                 route.path
             );
         }
+    }
+
+    #[test]
+    fn a_body_that_a_route_does_not_take_is_refused() {
+        let mut bare = 0;
+        for route in ROUTES.iter().filter(|it| matches!(it.body, Shape::None)) {
+            bare += 1;
+            let told = |body: &'static str| check_body(route, &Incoming::Kept(body.into()));
+            for none in ["", "{}", " {} \r\n"] {
+                assert!(told(none).is_ok(), "{} {none:?}", route.path);
+            }
+            for body in [r#"{"domain":"d"}"#, "junk", "[]", "null", "{"] {
+                let refused = told(body).unwrap_err();
+                let names_it = refused.message.contains(route.path);
+                assert!(refused.status == 400 && names_it, "{}", refused.message);
+            }
+        }
+        assert!(bare > 20, "{bare}");
     }
 
     #[test]

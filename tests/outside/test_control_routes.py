@@ -277,6 +277,26 @@ def test_a_wait_that_the_end_of_the_service_cuts_short_says_so():
         assert tool.returncode == 1 and "the service stops" in told and "60 s" not in told, told
 
 
+def test_a_body_that_a_route_does_not_take_changes_nothing(server):
+    armed = server.control("PUT", "/_localyun/faults", {"at": "store", "delay_ms": 1})[1]["faults"]
+    for body in (b'{"domain": "zzz.com"}', b"junk", b"[]"):
+        for method, path in (("POST", "/_localyun/reset"), ("DELETE", "/_localyun/faults")):
+            answer = requests.request(method, server.api + path, data=body)
+            assert answer.status_code == 400 and f"{method} {path} takes no body" in answer.json()["error"], answer.text
+    assert server.get("/_localyun/faults")["faults"] == armed
+    for body in (b"", b"{}", b" {}\n"):
+        assert requests.request("DELETE", server.api + "/_localyun/faults", data=body).status_code == 200
+
+
+def test_names_beside_a_list_of_faults_are_refused(server):
+    armed = server.control("PUT", "/_localyun/faults", {"at": "store", "delay_ms": 1})[1]["faults"]
+    for beside in ({"nonsense": 1}, {"at": "store", "code": "X"}):
+        status, told = server.control("PUT", "/_localyun/faults", {"faults": []} | beside)
+        assert status == 400 and f'"{next(iter(beside))}"' in told["error"], told
+    assert server.get("/_localyun/faults")["faults"] == armed
+    assert server.control("DELETE", "/_localyun/faults")[0] == 200
+
+
 def test_a_wrong_method_learns_the_right_ones(server):
     answer = requests.post(server.api + "/_localyun/snapshot")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT")
