@@ -156,6 +156,16 @@ impl ConfigError {
         });
         if let Some(written) = written {
             self.setting.clone_from(&written.source);
+        } else if self.setting == "--database-url" {
+            // Nobody wrote a URL: the database is the file in the data folder.
+            let folder = shown.iter().find(|shown| shown.name == "data-dir");
+            let written = folder.filter(|folder| folder.source != "default");
+            let path = folder.and_then(|folder| folder.value.as_deref());
+            let path = PathBuf::from(path.unwrap_or_default()).join("localyun.db");
+            self.setting = written
+                .map_or("--data-dir", |folder| &folder.source)
+                .to_owned();
+            self.problem = format!("{}: {}", path.display(), self.problem);
         }
         self
     }

@@ -67,6 +67,15 @@ def test_a_variable_that_is_no_text(free):
         refused(*tool, names=name, environment={name: os.fsdecode(b"/x/\xff")})
 
 
+def test_a_damaged_database_of_the_data_folder(free, tmp_path):
+    """Nobody wrote a URL of a database, so the file is named, and the setting that leads to it."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    database = tmp_path / "data" / "localyun.db"
+    database.write_bytes(b"no database" * 1000)
+    refused(*free, names=f"--data-dir: {database}: ")
+    refused(*free, "--database-url", f"sqlite://{database}", names="--database-url: ")
+
+
 def test_unknown_flag(free):
     done = subprocess.run([str(binary()), *free, "--no-such-flag"], capture_output=True, text=True, timeout=30, env=clean_environment())
     assert done.returncode == 2 and "--no-such-flag" in done.stderr and done.stdout == ""
