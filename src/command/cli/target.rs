@@ -54,7 +54,7 @@ impl Target {
         Ok(Self {
             endpoint: endpoint_url(&endpoint).ok_or_else(|| {
                 CliError::Usage(format!(
-                    "{source}: {endpoint:?} is no http:// or https:// URL"
+                    "{source}: {endpoint:?} is no http:// or https:// URL without path and query"
                 ))
             })?,
             key: Key::parse(&key)
@@ -97,12 +97,11 @@ fn endpoint_url(text: &str) -> Option<Url> {
     } else {
         format!("http://{text}")
     };
-    let mut url = Url::parse(&full).ok()?;
-    let fits = matches!(url.scheme(), "http" | "https") && url.host().is_some();
-    url.set_path("/");
-    url.set_query(None);
-    url.set_fragment(None);
-    fits.then_some(url)
+    let url = Url::parse(&full).ok()?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.host().is_some();
+    // The API is at the root of its host: what was meant by more would not be asked.
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    (is_web && is_bare).then_some(url)
 }
 
 #[cfg(test)]
@@ -121,8 +120,7 @@ mod tests {
             (target.key.id.as_str(), target.key.secret.as_str()),
             ("testid", "testsecret")
         );
-        let target =
-            Target::choose(None, None, some("https://h:1/x?y"), some(" a:b:t, c:d")).unwrap();
+        let target = Target::choose(None, None, some("https://h:1/"), some(" a:b:t, c:d")).unwrap();
         assert_eq!(target.endpoint.as_str(), "https://h:1/");
         assert_eq!(
             target.key,
@@ -142,6 +140,12 @@ mod tests {
     fn a_mistake_names_where_it_was_made() {
         let told = |a, b, c, d| Target::choose(a, b, c, d).unwrap_err().to_string();
         assert!(told(some("ftp://h"), None, None, None).starts_with("--endpoint: "));
+        for bad in ["http://h/x", "http://h/?x", "h:1/x", "http://h/#x"] {
+            assert!(
+                told(some(bad), None, None, None).starts_with("--endpoint: "),
+                "{bad}"
+            );
+        }
         assert!(told(None, None, some("http://"), None).starts_with("LOCALYUN_ENDPOINT: "));
         assert!(told(None, some("nocolon"), None, None).starts_with("--access-key: "));
         assert!(told(None, None, None, some("nocolon")).starts_with("LOCALYUN_ACCESS_KEYS: "));
