@@ -71,6 +71,13 @@ def test_parameters_do_not_overrule_what_says_which_call_it_is(stage, tool):
     assert "<TotalNum>1<" in tool("call", "DescribeLiveRecordConfig", f"DomainName={stage.domain}", "Format=XML", "--v1").stdout
 
 
+def test_a_file_that_cannot_be_written_is_to_blame_alone(stage, tool):
+    live = stage.publisher(stream="s3")
+    done = tool("play", "--domain", stage.domain, "--stream", "s3", "--seconds", "1", "-o", "/nonexist/x")
+    assert done.returncode == 1 and "localyun: /nonexist/x: " in done.stderr, done.stderr
+    del live
+
+
 def test_explain_for_people_and_programs(stage, tool):
     stage.rule("mp4", DelayTime=15)
     told = tool("explain", stage.domain, "live", "s1")

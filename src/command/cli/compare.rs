@@ -159,16 +159,24 @@ fn left_out(loaded: &Loaded, missing: &[&str]) -> outcome::Outcome {
 async fn sides(args: &CompareArgs) -> Result<[Side; 2], CliError> {
     let scheme = if args.v1 { Scheme::V1 } else { Scheme::Acs3 };
     let target = Target::of(&args.target)?;
-    let wanted = |flag: &Option<String>, name: &str, option: &str| {
+    let wanted = |flag: &Option<String>, name: &str, option: &str, what: &str| {
         let found = flag.clone().or_else(|| variable(name));
-        found.ok_or_else(|| CliError::Usage(format!("{option} or {name} names the upstream's")))
+        found.ok_or_else(|| {
+            CliError::Usage(format!("{option} or {name} names the upstream's {what}"))
+        })
     };
     let upstream = Target::of(&TargetArgs {
-        endpoint: Some(wanted(&args.upstream, "LOCALYUN_UPSTREAM", "--upstream")?),
+        endpoint: Some(wanted(
+            &args.upstream,
+            "LOCALYUN_UPSTREAM",
+            "--upstream",
+            "address",
+        )?),
         access_key: Some(wanted(
             &args.upstream_access_key,
             "LOCALYUN_UPSTREAM_ACCESS_KEY",
             "--upstream-access-key",
+            "access key",
         )?),
         ca_file: None,
     })

@@ -78,6 +78,8 @@ pub(super) async fn run(mut args: PlayArgs) -> Outcome {
         Err(error @ WatchError::Connect { .. }) => Err(CliError::failed(format!(
             "{error}; is `localyun serve` running there?"
         ))),
+        // The file is to blame, and not the stream.
+        Err(error @ WatchError::Output { .. }) => Err(CliError::failed(error)),
         Err(error) => Err(CliError::failed(format!("{shown}: {error}"))),
         Ok(_) if tally.frames() == 0 => {
             Err(CliError::failed(format!("{shown}: no frame of it came")))
