@@ -235,6 +235,26 @@ def test_the_name_of_a_scheme_has_no_case(own_stage):
         assert requests.get(server.api + "/_localyun/config", headers={"Authorization": value}).status_code == status, value
 
 
+def test_a_body_that_a_route_does_not_take_changes_nothing(server):
+    armed = server.control("PUT", "/_localyun/faults", {"at": "store", "delay_ms": 1})[1]["faults"]
+    for body in (b'{"domain": "zzz.com"}', b"junk", b"[]"):
+        for method, path in (("POST", "/_localyun/reset"), ("DELETE", "/_localyun/faults")):
+            answer = requests.request(method, server.api + path, data=body)
+            assert answer.status_code == 400 and f"{method} {path} takes no body" in answer.json()["error"], answer.text
+    assert server.get("/_localyun/faults")["faults"] == armed
+    for body in (b"", b"{}", b" {}\n"):
+        assert requests.request("DELETE", server.api + "/_localyun/faults", data=body).status_code == 200
+
+
+def test_names_beside_a_list_of_faults_are_refused(server):
+    armed = server.control("PUT", "/_localyun/faults", {"at": "store", "delay_ms": 1})[1]["faults"]
+    for beside in ({"nonsense": 1}, {"at": "store", "code": "X"}):
+        status, told = server.control("PUT", "/_localyun/faults", {"faults": []} | beside)
+        assert status == 400 and f'"{next(iter(beside))}"' in told["error"], told
+    assert server.get("/_localyun/faults")["faults"] == armed
+    assert server.control("DELETE", "/_localyun/faults")[0] == 200
+
+
 def test_a_clip_for_an_ingest_domain_is_published_to_the_domain_that_it_is_mapped_to(own_stage):
     stage = own_stage()
     push = "push-" + stage.domain
@@ -275,26 +295,6 @@ def test_a_wait_that_the_end_of_the_service_cuts_short_says_so():
         assert answer.json()["count"] == 0
         _, told = tool.communicate(timeout=30)
         assert tool.returncode == 1 and "the service stops" in told and "60 s" not in told, told
-
-
-def test_a_body_that_a_route_does_not_take_changes_nothing(server):
-    armed = server.control("PUT", "/_localyun/faults", {"at": "store", "delay_ms": 1})[1]["faults"]
-    for body in (b'{"domain": "zzz.com"}', b"junk", b"[]"):
-        for method, path in (("POST", "/_localyun/reset"), ("DELETE", "/_localyun/faults")):
-            answer = requests.request(method, server.api + path, data=body)
-            assert answer.status_code == 400 and f"{method} {path} takes no body" in answer.json()["error"], answer.text
-    assert server.get("/_localyun/faults")["faults"] == armed
-    for body in (b"", b"{}", b" {}\n"):
-        assert requests.request("DELETE", server.api + "/_localyun/faults", data=body).status_code == 200
-
-
-def test_names_beside_a_list_of_faults_are_refused(server):
-    armed = server.control("PUT", "/_localyun/faults", {"at": "store", "delay_ms": 1})[1]["faults"]
-    for beside in ({"nonsense": 1}, {"at": "store", "code": "X"}):
-        status, told = server.control("PUT", "/_localyun/faults", {"faults": []} | beside)
-        assert status == 400 and f'"{next(iter(beside))}"' in told["error"], told
-    assert server.get("/_localyun/faults")["faults"] == armed
-    assert server.control("DELETE", "/_localyun/faults")[0] == 200
 
 
 def test_a_wrong_method_learns_the_right_ones(server):

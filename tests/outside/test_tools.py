@@ -57,7 +57,35 @@ def test_publish_and_play_find_the_ports_of_the_server_that_is_named(stage, tool
 
 def test_a_refusal_is_told_by_its_sentence_alone(tool):
     refused = tool("advance", "until", "2020-01-01T00:00:00Z")
-    assert refused.returncode == 1 and refused.stderr.rstrip().endswith("the clock only goes forward") and "{" not in refused.stderr, refused.stderr
+    assert refused.returncode == 2 and refused.stderr.rstrip().endswith("the clock only goes forward") and "{" not in refused.stderr, refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("recordings", "--limit", "0"),
+        ("callbacks", "--limit", "99999"),
+        ("recordings", "--cursor", "x"),
+        ("callbacks", "--since", "x"),
+        ("advance", "1e300"),
+        ("advance", "until", "x"),
+        ("tail", "--kind", "foo"),
+        ("tail", "--kind", "foo", "--since", "0"),
+        ("tail", "--kind", ""),
+        ("wait", ""),
+        ("wait", "foo"),
+        ("explain", "", "", ""),
+        ("snapshot", "diff", "/nothing", "/nothing"),
+        ("snapshot", "diff", "-", "-"),
+        ("compare", "/nothing"),
+        ("serve", "--id-seed", "-1"),
+        ("reset", "--endpoint", "http://127.0.0.1:9/path"),
+    ],
+)
+def test_what_is_asked_for_wrongly_has_status_2(tool, words):
+    done = tool(*words)
+    assert (done.returncode, done.stdout) == (2, "") and len(done.stderr.splitlines()) == 1, done.stderr
+    assert "unknown option" not in done.stderr and not done.stderr.endswith("upstream's\n"), done.stderr
 
 
 def test_parameters_do_not_overrule_what_says_which_call_it_is(stage, tool):
@@ -212,6 +240,12 @@ def test_a_snapshot_is_saved_compared_and_loaded(own_stage, tmp_path):
     same = tool("diff", first, third)
     assert (same.returncode, same.stdout) == (0, "")
     assert tool("load", str(tmp_path / "nothing")).returncode == 1
+    with open(first) as saved:
+        piped = subprocess.run([binary(), "snapshot", "load", "-"], stdin=saved, capture_output=True, text=True, timeout=60, env=environment)
+    assert (piped.returncode, piped.stdout) == (0, "1 rules\n"), piped.stderr
+    with open(second) as saved:
+        piped = subprocess.run([binary(), "snapshot", "diff", first, "-"], stdin=saved, capture_output=True, text=True, timeout=60, env=environment)
+    assert piped.returncode == 1 and piped.stdout == apart.stdout
 
 
 def test_exec_runs_a_command_beside_a_server(tmp_path):

@@ -217,12 +217,21 @@ pub(super) struct ViewArgs {
     pub(super) target: TargetArgs,
 }
 
+/// Kinds of events; none at all would mean every one to the server.
+fn kinds(text: &str) -> Result<String, String> {
+    let mut names = text.split(',').map(str::trim);
+    if names.any(|name| !name.is_empty()) {
+        return Ok(text.to_owned());
+    }
+    Err("name a kind, such as file".to_owned())
+}
+
 #[derive(Debug, Args)]
 pub(super) struct TailArgs {
     #[command(flatten)]
     pub(super) names: NamesArgs,
     /// Only these kinds: call, publish, unpublish, record, slice, file, callback, play, snapshot, fault, clock, object
-    #[arg(long, value_name = "KIND,...")]
+    #[arg(long, value_name = "KIND,...", value_parser = kinds)]
     pub(super) kind: Option<String>,
     /// Begin behind the event of that id
     #[arg(long, value_name = "ID")]
@@ -237,6 +246,7 @@ pub(super) struct TailArgs {
 #[derive(Debug, Args)]
 pub(super) struct WaitArgs {
     /// What is waited for: file, callback, publish, … or several, separated by commas
+    #[arg(value_parser = kinds)]
     pub(super) kind: String,
     #[command(flatten)]
     pub(super) names: NamesArgs,
@@ -290,7 +300,7 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "INSTANT")]
     pub(super) since: Option<String>,
     /// Rows at most, 1 to 1000
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub(super) limit: Option<u64>,
     /// Go on behind an earlier page
     #[arg(long)]
@@ -331,13 +341,13 @@ pub(super) enum SnapshotTool {
         #[command(flatten)]
         target: TargetArgs,
     },
-    /// Put a file's state in the place of all that there is
+    /// Put a file's state in the place of all that there is (`-`: from standard input)
     Load {
         file: std::path::PathBuf,
         #[command(flatten)]
         target: TargetArgs,
     },
-    /// Say what two files have apart; status 1 where it is something
+    /// Say what two files have apart (`-`: standard input); status 1 where it is something
     Diff {
         a: std::path::PathBuf,
         b: std::path::PathBuf,
@@ -591,6 +601,7 @@ fn with_settings(command: Command, own: fn(&str) -> Option<&'static str>) -> Com
         };
         let mut flag = Arg::new(key.name)
             .long(key.name)
+            .allow_negative_numbers(true)
             .value_name(key.value)
             .action(ArgAction::Set)
             .help(help);

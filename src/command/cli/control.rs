@@ -89,7 +89,9 @@ impl<'a> Control<'a> {
     pub(super) async fn put_stream(&self, path: &str, body: Body) -> Result<Value, CliError> {
         let request = self.client.put(self.url(path)?).body(body);
         let request = request.header("content-type", "application/json");
-        let response = self.streamed(path, request).await?;
+        // What is wrong with the body is wrong with a file, and not with how it was asked.
+        let response = self.streamed(path, request).await;
+        let response = response.map_err(CliError::failed)?;
         let body = response.bytes().await.map_err(CliError::failed)?;
         serde_json::from_slice(&body).map_err(|error| no_json(path, &error))
     }
@@ -124,9 +126,13 @@ impl<'a> Control<'a> {
             ));
         };
         let error = answer.get("error").and_then(Value::as_str).unwrap_or(told);
-        CliError::failed(format!(
-            "{place} answers {status} to /_localyun/{path}: {error}"
-        ))
+        let told = format!("{place} answers {status} to /_localyun/{path}: {error}");
+        // What the server finds wrong in a request the caller has written.
+        if status == 400 {
+            CliError::Usage(told)
+        } else {
+            CliError::Failed(told)
+        }
     }
 
     fn asked(&self, path: &str, names: &[(&str, Option<String>)]) -> Result<Url, CliError> {

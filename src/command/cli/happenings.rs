@@ -44,6 +44,8 @@ async fn followed(args: TailArgs) -> Outcome {
             Ok(()) => failed = 0,
             // The first time it is a mistake of the caller's.
             Err(error) if failed >= TRIES || last.is_none() => return Err(error),
+            // It would be one each time.
+            Err(error @ CliError::Usage(_)) => return Err(error),
             Err(_) => failed += 1,
         }
         machine_sleep(Duration::from_millis(500)).await;

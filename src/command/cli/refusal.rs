@@ -156,6 +156,13 @@ mod tests {
                 "localyun wait file --timeout x",
                 "'--timeout <S>': that is no number",
             ),
+            ("localyun recordings --limit 0", "0 is not in 1..=1000"),
+            (
+                "localyun callbacks --limit 99999",
+                "99999 is not in 1..=1000",
+            ),
+            ("localyun wait ,", "name a kind, such as file"),
+            ("localyun tail --kind ,", "name a kind, such as file"),
             ("localyun sign X --method PUT", "PUT"),
             ("localyun call", "<ACTION>"),
         ] {

@@ -1,6 +1,8 @@
 //! `snapshot`: the control state as a file, back again, and what two files have apart.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -41,6 +43,11 @@ pub(super) async fn run(tool: SnapshotTool) -> Outcome {
     }
 }
 
+/// Standard input in the place of a file.
+const STDIN: &str = "-";
+/// Bytes of a file that are read at a time.
+const AT_ONCE: usize = 64 * 1024;
+
 fn of(path: &Path) -> impl Fn(std::io::Error) -> CliError {
     move |error| CliError::failed(format!("{}: {error}", path.display()))
 }
@@ -80,8 +87,14 @@ async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome
 }
 
 async fn load(control: &Control<'_>, file: &Path) -> Outcome {
-    let opened = std::fs::File::open(file).map_err(of(file))?;
-    let body = ReaderStream::with_capacity(tokio::fs::File::from_std(opened), 64 * 1024);
+    let opened = if file == Path::new(STDIN) {
+        let handle = std::io::stdin().as_fd().try_clone_to_owned();
+        handle.map(File::from)
+    } else {
+        File::open(file)
+    };
+    let opened = tokio::fs::File::from_std(opened.map_err(of(file))?);
+    let body = ReaderStream::with_capacity(opened, AT_ONCE);
     let loading = control.put_stream("snapshot", Body::wrap_stream(body));
     let answer = progress::beside(loading, |elapsed| {
         format!("loading {}, {} s", file.display(), elapsed.as_secs())
@@ -100,13 +113,23 @@ async fn load(control: &Control<'_>, file: &Path) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A snapshot to compare. Status 1 says that two differ, so what cannot be read is asked for wrongly.
 fn read(path: &Path) -> Result<Value, CliError> {
-    let file = std::fs::File::open(path).map_err(of(path))?;
-    serde_json::from_reader(std::io::BufReader::new(file))
-        .map_err(|error| CliError::failed(format!("{} is no JSON: {error}", path.display())))
+    let read = if path == Path::new(STDIN) {
+        serde_json::from_reader(std::io::stdin().lock())
+    } else {
+        let file = File::open(path).map_err(|error| CliError::usage(of(path)(error)))?;
+        serde_json::from_reader(std::io::BufReader::new(file))
+    };
+    read.map_err(|error| CliError::usage(format!("{} is no JSON: {error}", path.display())))
 }
 
 fn diff(a: &Path, b: &Path) -> Outcome {
+    if a == b && a == Path::new(STDIN) {
+        return Err(CliError::usage(
+            "one of the two snapshots may be -, standard input",
+        ));
+    }
     let lines = differences(&read(a)?, &read(b)?);
     if lines.is_empty() {
         return Ok(ExitCode::SUCCESS);
