@@ -45,14 +45,17 @@ export function publishForm(preset = {}, after) {
   const notify = field(t('publish.notify'), { type: 'checkbox', checked: true, hint: t('publish.notify_hint') });
   const send = button(t('publish.send'), () => submit(), { class: 'main', type: 'submit' });
   async function submit() {
-    if (record.value) made(await addRule({ domain: domain.value, app: app.value }), 'ConfigAlreadyExists');
-    if (notify.value) made(await api.call('AddLiveRecordNotifyConfig', { DomainName: domain.value, NotifyUrl: sinkUrl(SINK), NeedStatusNotify: 'true' }), 'ConfigAlreadyExists');
-    const body = { domain: domain.value, app: app.value, stream: stream.value, clip: clip.value, speed: Number(speed.value) };
+    const named = { domain: domain.value, app: app.value, stream: stream.value };
+    // Rules and callbacks are the streaming domain's, also where one that is pushed to is named.
+    const { streaming_domain: played } = await api.get(`explain${api.query(named)}`);
+    if (record.value) made(await addRule({ domain: played, app: app.value }), 'ConfigAlreadyExists');
+    if (notify.value) made(await api.call('AddLiveRecordNotifyConfig', { DomainName: played, NotifyUrl: sinkUrl(SINK), NeedStatusNotify: 'true' }), 'ConfigAlreadyExists');
+    const body = { ...named, clip: clip.value, speed: Number(speed.value) };
     if (seconds.value) body.seconds = Number(seconds.value);
     await api.post('streams', body);
-    say(t('publish.done', { name: `${domain.value}/${app.value}/${stream.value}` }));
+    say(t('publish.done', { name: `${played}/${app.value}/${stream.value}` }));
     after?.();
-    go(['streams', domain.value.toLowerCase(), app.value, stream.value]);
+    go(['streams', played.toLowerCase(), app.value, stream.value]);
   }
   return form({ class: 'publish' }, () => {}, h('div', { class: 'fields' }, domain.node, app.node, stream.node, clip.node, seconds.node, speed.node), record.node, notify.node, h('footer', {}, send));
 }

@@ -676,6 +676,18 @@ def test_an_empty_screen_publishes_a_first_stream(visit, fresh, screen):
     assert [it["stream"] for it in control(fresh, "GET", "streams")[1]["streams"]] == ["first"]
 
 
+def test_a_clip_for_an_ingest_domain_is_recorded_by_the_play_domain(visit, fresh):
+    call(fresh, "AddLiveDomainMapping", PullDomain=DOMAIN, PushDomain="push.example.com")
+    visit.go("streams")
+    form = visit.page.locator("main form.publish").first
+    form.get_by_label("Domain", exact=True).fill("push.example.com")
+    form.get_by_label("Stream", exact=True).fill("first")
+    visit.press("Publish", form)
+    visit.page.wait_for_url(re.compile(rf"#/streams/{re.escape(DOMAIN)}/live/first$"))
+    explained = control(fresh, "GET", "explain?domain=push.example.com&app=live&stream=first")[1]
+    assert explained["records"] is True and explained["streaming_domain"] == DOMAIN
+
+
 @pytest.mark.parametrize("screen", ["streams", "stream", "rules"])
 @pytest.mark.parametrize("mapped", [True, False])
 def test_what_is_not_recorded_is_cured_by_a_button(visit, fresh, screen, mapped):
