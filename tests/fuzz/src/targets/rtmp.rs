@@ -123,6 +123,7 @@ fn bytes_mode(flags: u8, seed: u8, data: &[u8]) {
     } else {
         Limits {
             message_bytes: 4096,
+            stranger_bytes: 2048,
             assembly_bytes: 8192,
             chunk_streams: 4,
             command_bytes: 1024,
