@@ -2,7 +2,7 @@
 //!
 //! Two ways lead a stranger's web page to a server on the developer's own machine. It sends requests across sites, and the browser says so
 //! (`Origin`, `Sec-Fetch-Site`). Or the name of its own site is made to lead to 127.0.0.1 (DNS rebinding): then the browser takes both for
-//! one site, and only `Host` still shows the stranger's name. Pure functions; who asks decides what follows.
+//! one site, says neither where it reads, and only `Host` still shows the stranger's name. Pure functions; who asks decides what follows.
 
 pub mod addresses;
 pub mod host;
@@ -145,10 +145,19 @@ pub fn is_foreign_page(parts: &HttpParts) -> bool {
         .any(|site| matches!(site, "cross-site" | "same-site"))
 }
 
-/// Whether a page sent a request at all.
+/// Whether a page sent a request at all; `header` gives the first header of a name, which is in lower case. A page's GET to its own site
+/// has no `Origin`, and what goes to a name without TLS no `Sec-Fetch-Site`. So what browsers add by themselves counts too: one of its words
+/// stays, whatever a page sets or leaves out.
 #[must_use]
-pub fn is_page(parts: &HttpParts) -> bool {
-    parts.header("origin").is_some() || parts.header("sec-fetch-site").is_some()
+pub fn is_page<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> bool {
+    let has = |name| header(name).is_some();
+    // Node's fetch sends every language and a Sec-Fetch-Mode. No page can set that one, and a browser that tells it tells the site as well.
+    let of_node = |languages: &str| languages == "*" && has("sec-fetch-mode");
+    has("origin")
+        || has("sec-fetch-site")
+        || has("referer")
+        || header("user-agent").is_some_and(|agent| agent.starts_with("Mozilla/"))
+        || header("accept-language").is_some_and(|languages| !of_node(languages))
 }
 
 fn is_own_origin(parts: &HttpParts, origin: &str) -> bool {
@@ -278,6 +287,46 @@ mod tests {
         }
         let six = OwnNames::new(Some("2001:db8::1"), []);
         assert!(six.are_named_by(&parts(&[("host", "[2001:db8::1]:8080")])));
+    }
+
+    #[test]
+    fn a_page_is_known_by_what_its_browser_adds() {
+        let sent = |headers: &[(&str, &str)]| {
+            let parts = parts(headers);
+            is_page(|name| parts.header(name))
+        };
+        for page in [
+            ("origin", "http://evil.example"),
+            ("sec-fetch-site", "none"),
+            ("referer", "http://evil.example/"),
+            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)"),
+            ("accept-language", "en-US,en;q=0.5"),
+            // What a page can make of it by itself.
+            ("accept-language", "*"),
+            ("accept-language", ""),
+        ] {
+            assert!(sent(&[("host", "evil.example"), page]), "{page:?}");
+        }
+        let node = [
+            ("user-agent", "node"),
+            ("accept-language", "*"),
+            ("sec-fetch-mode", "cors"),
+        ];
+        for client in [
+            vec![],
+            vec![("user-agent", "AlibabaCloud (linux; amd64) Python/3.12")],
+            vec![("user-agent", "curl/8.5.0"), ("accept", "*/*")],
+            node.to_vec(),
+        ] {
+            assert!(!sent(&client), "{client:?}");
+        }
+        for more in [
+            ("sec-fetch-site", "same-origin"),
+            ("user-agent", "Mozilla/5.0"),
+            ("referer", "http://evil.example/"),
+        ] {
+            assert!(sent(&[node[1], node[2], more]), "{more:?}");
+        }
     }
 
     #[test]

@@ -230,7 +230,7 @@ impl Inner {
         if loaded.record.etag.is_some() && loaded.record.crc64.is_some() {
             return self.info_locked(bucket, key, loaded);
         }
-        let (etag, crc64) = digest_of(loaded)?;
+        let (etag, crc64) = digest_of(&loaded.file, loaded.record.stamp.size)?;
         let _key = self.locks.key(bucket, key);
         self.keep_digest(bucket, key, loaded, &etag, crc64)?;
         Ok(described(key, loaded, etag, crc64))
@@ -246,7 +246,7 @@ impl Inner {
         let (etag, crc64) = match (&loaded.record.etag, loaded.record.crc64) {
             (Some(etag), Some(crc64)) => (etag.clone(), crc64),
             _ => {
-                let (etag, crc64) = digest_of(loaded)?;
+                let (etag, crc64) = digest_of(&loaded.file, loaded.record.stamp.size)?;
                 self.keep_digest(bucket, key, loaded, &etag, crc64)?;
                 (etag, crc64)
             }
@@ -285,31 +285,39 @@ impl Inner {
         record: record::Record,
         durable: bool,
     ) -> Result<(), FolderError> {
-        let temp = draft::TempFile::new(self.layout.fresh_tmp());
         let sidecar = record::Sidecar {
             current: record,
             previous: None,
         };
-        record::write_json(temp.path(), &sidecar, durable)?;
-        let path = self.layout.meta_of(bucket, place);
+        self.store_sidecar(bucket, place, &sidecar, durable)
+    }
+
+    /// As `store_record`, for a change of bytes that has begun.
+    fn store_sidecar(
+        &self,
+        bucket: &str,
+        place: &std::path::Path,
+        sidecar: &record::Sidecar,
+        durable: bool,
+    ) -> Result<(), FolderError> {
+        let temp = draft::TempFile::new(self.layout.fresh_tmp());
+        record::write_json(temp.path(), sidecar, durable)?;
         let _names = self.locks.names(bucket);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-            fs::rename(temp.path(), &path)?;
-            if durable {
-                layout::sync_folder(parent)?;
-            }
+        let path = self.layout.put_meta(bucket, place, temp.path())?;
+        temp.moved();
+        match path.parent() {
+            Some(parent) if durable => Ok(layout::sync_folder(parent)?),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// Reads an object's bytes once for their digests.
-fn digest_of(loaded: &Loaded) -> Result<(String, u64), FolderError> {
+/// Reads the first `size` bytes of a file once for their digests.
+fn digest_of(file: &File, size: u64) -> Result<(String, u64), FolderError> {
     use std::io::{Read, Seek};
-    let mut file = loaded.file.try_clone()?;
+    let mut file = file.try_clone()?;
     file.rewind()?;
-    let mut limited = file.take(loaded.record.stamp.size);
+    let mut limited = file.take(size);
     let mut digests = digest::Digests::default();
     let mut block = vec![0; 128 * 1024];
     loop {

@@ -161,13 +161,13 @@ impl Objects {
         match &self.store {
             Store::Embedded(store) => {
                 let _turn = TURNS.acquire().await;
-                let adopted = store.adopt_file(
-                    upload.bucket,
-                    upload.key,
-                    file,
-                    described(upload),
-                    folder::Replace::Never,
-                );
+                let adopted = async {
+                    let described = described(store, upload).await?;
+                    let never = folder::Replace::Never;
+                    store
+                        .adopt_file(upload.bucket, upload.key, file, described, never)
+                        .await
+                };
                 match adopted.await {
                     Ok(_) => Ok(()),
                     Err(FolderError::AlreadyExists(_)) => self.same_or_taken(upload).await,
@@ -338,18 +338,21 @@ async fn written(
     let mut draft = store.draft().await?;
     draft.write(text.into()).await?;
     let finished = draft.finish().await?;
-    let described = described(upload);
+    let described = described(store, upload).await?;
     store
         .commit(upload.bucket, upload.key, finished, described, replace)
         .await
 }
 
-fn described(upload: &Upload<'_>) -> NewObject {
-    NewObject {
+/// What is kept of a recording's object besides its bytes. Nobody names a storage class for it, so it has its bucket's.
+async fn described(store: &FolderStore, upload: &Upload<'_>) -> Result<NewObject, FolderError> {
+    let bucket = store.bucket(upload.bucket).await?;
+    Ok(NewObject {
         content_type: Some(upload.content_type.to_owned()),
         user_metadata: BTreeMap::from([(TAG.to_owned(), upload.tag.to_owned())]),
+        storage_class: bucket.storage_class.of_objects(),
         ..NewObject::default()
-    }
+    })
 }
 
 fn put_error(error: FolderError) -> PutError {
@@ -359,5 +362,58 @@ fn put_error(error: FolderError) -> PutError {
         FolderError::InvalidKey(_) | FolderError::KeyTooLong => PutError::Name(error.to_string()),
         FolderError::AlreadyExists(_) => PutError::Taken,
         other => PutError::Failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use folder::{BucketClass, Redundancy, StorageClass};
+
+    #[tokio::test]
+    async fn a_recordings_objects_are_of_their_buckets_class() {
+        let place = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(place.path().join("oss")).unwrap();
+        let class = BucketClass::InfrequentAccess;
+        store
+            .create_bucket_of("liverec", Acl::Private, class, Redundancy::default())
+            .await
+            .unwrap();
+        let objects = Objects::new(Store::Embedded(store.clone()), Arc::default());
+        let upload = |key: &'static str| Upload {
+            bucket: "liverec",
+            key,
+            content_type: "video/mp2t",
+            tag: "t",
+            epoch: 0,
+        };
+        let text = "#EXTM3U".to_owned();
+        objects
+            .put_text(&upload("put"), text.clone())
+            .await
+            .unwrap();
+        objects
+            .replace_text(&upload("replaced"), text)
+            .await
+            .unwrap();
+        let path = place.path().join("finished.ts");
+        std::fs::write(&path, b"hello").unwrap();
+        let file = Adopted {
+            path: &path,
+            crc64: 0x40f0_22f7_ff49_57f6,
+        };
+        objects.put_file(&upload("moved"), file).await.unwrap();
+        for key in ["put", "replaced", "moved"] {
+            let kept = store.head("liverec", key).await.unwrap().unwrap();
+            assert_eq!(
+                (kept.meta.storage_class, kept.content_type.as_str()),
+                (StorageClass::InfrequentAccess, "video/mp2t"),
+                "{key}"
+            );
+        }
+        let mut nowhere = upload("k");
+        nowhere.bucket = "absent";
+        let refused = objects.put_file(&nowhere, file).await;
+        assert!(matches!(refused, Err(PutError::NoSuchBucket)));
     }
 }

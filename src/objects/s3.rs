@@ -57,6 +57,13 @@ fn carrying(bytes: u64) -> aws_sdk_s3::config::Builder {
 /// The metadata name that tells under which epoch an object was put.
 const EPOCH: &str = "localyun-epoch";
 
+/// What is put.
+enum Content<'a> {
+    /// A file, and how many bytes it has.
+    File(&'a Path, u64),
+    Text(Bytes),
+}
+
 /// What a name in the store is to an upload.
 enum Room {
     Free,
@@ -157,30 +164,9 @@ impl Client {
         tag: &str,
         path: &Path,
     ) -> Result<(), PutError> {
-        let size = tokio::fs::metadata(path)
-            .await
-            .map_err(|e| PutError::Failed(e.to_string()))?
-            .len();
-        for again in [true, false] {
-            let room = self.look_for_room(upload, tag).await?;
-            if matches!(room, Room::Same) {
-                return Ok(());
-            }
-            let put = if size > PART * 2 {
-                self.put_parts(upload, tag, path, size, &room).await
-            } else {
-                let body = ByteStream::from_path(path)
-                    .await
-                    .map_err(|e| PutError::Failed(e.to_string()))?;
-                self.put(upload, tag, body, size, &room).await
-            };
-            match put {
-                // Another owner of the stream came between.
-                Err(PutError::Taken) if again && upload.epoch > 0 => {}
-                done => return done,
-            }
-        }
-        Err(PutError::Taken)
+        let found = tokio::fs::metadata(path).await;
+        let size = found.map_err(|e| PutError::Failed(e.to_string()))?.len();
+        self.put_once(upload, tag, &Content::File(path, size)).await
     }
 
     pub async fn put_text(
@@ -189,13 +175,44 @@ impl Client {
         tag: &str,
         text: String,
     ) -> Result<(), PutError> {
-        let room = self.look_for_room(upload, tag).await?;
-        if matches!(room, Room::Same) {
-            return Ok(());
+        let text = Content::Text(text.into());
+        self.put_once(upload, tag, &text).await
+    }
+
+    /// Puts an object where it is not there yet. Who comes between may be another owner of the stream, whose object then counts: it is looked for once more.
+    async fn put_once(
+        &self,
+        upload: &Upload<'_>,
+        tag: &str,
+        content: &Content<'_>,
+    ) -> Result<(), PutError> {
+        for again in [true, false] {
+            let room = self.look_for_room(upload, tag).await?;
+            if matches!(room, Room::Same) {
+                return Ok(());
+            }
+            let put = match content {
+                Content::File(path, size) if *size > PART * 2 => {
+                    self.put_parts(upload, tag, path, *size, &room).await
+                }
+                Content::File(path, size) => {
+                    let body = ByteStream::from_path(path)
+                        .await
+                        .map_err(|e| PutError::Failed(e.to_string()))?;
+                    self.put(upload, tag, body, *size, &room).await
+                }
+                Content::Text(text) => {
+                    let size = text.len() as u64;
+                    self.put(upload, tag, text.clone().into(), size, &room)
+                        .await
+                }
+            };
+            match put {
+                Err(PutError::Taken) if again && upload.epoch > 0 => {}
+                done => return done,
+            }
         }
-        let size = text.len() as u64;
-        self.put(upload, tag, text.into_bytes().into(), size, &room)
-            .await
+        Err(PutError::Taken)
     }
 
     /// Puts a text in place of an earlier one of the same tag.

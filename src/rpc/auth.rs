@@ -6,6 +6,7 @@ use subtle::ConstantTimeEq;
 
 use super::caller::{Caller, Scheme};
 use super::gateway::Gateway;
+use super::temporary;
 use crate::clock;
 use crate::config::{AccessKey, Auth};
 use crate::error::{ApiError, Code};
@@ -42,13 +43,18 @@ fn bearer_token<'a>(parts: &'a HttpParts, pairs: &'a Pairs<'_>) -> Option<&'a st
 }
 
 /// Lets a caller in or says why not. `pairs` are the request's own: those of its query, and of its body where that is a form.
-pub fn check(gateway: &Gateway, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
+pub async fn check(
+    gateway: &Gateway,
+    parts: &HttpParts,
+    pairs: &Pairs<'_>,
+) -> Result<Caller, ApiError> {
     if site::is_foreign_page(parts) {
         return Err(refused_page("a page of another site"));
     }
-    let caller = signed_by(gateway, parts, pairs)?;
+    let caller = signed_by(gateway, parts, pairs).await?;
     // A page whose own name was made to lead here is no stranger to its browser, and what everybody may say proves nothing.
-    if caller.is_anybody() && site::is_page(parts) && !gateway.own_names.are_named_by(parts) {
+    let is_page = site::is_page(|name| parts.header(name));
+    if caller.is_anybody() && is_page && !gateway.own_names.are_named_by(parts) {
         return Err(refused_page(
             "a page under a name that this machine does not have (setting --public-host)",
         ));
@@ -63,7 +69,11 @@ fn refused_page(whose: &str) -> ApiError {
         .with_message(format!("The API takes no calls from {whose}."))
 }
 
-fn signed_by(gateway: &Gateway, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
+async fn signed_by(
+    gateway: &Gateway,
+    parts: &HttpParts,
+    pairs: &Pairs<'_>,
+) -> Result<Caller, ApiError> {
     if gateway.config().auth == Auth::Off {
         return Ok(Caller::Anyone);
     }
@@ -71,8 +81,10 @@ fn signed_by(gateway: &Gateway, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<
         return check_bearer(gateway, token);
     }
     match parts.header("authorization") {
-        Some(header) if Authorization::is_acs3(header) => check_v3(gateway, parts, pairs, header),
-        _ => check_v1(gateway, parts, pairs),
+        Some(header) if Authorization::is_acs3(header) => {
+            check_v3(gateway, parts, pairs, header).await
+        }
+        _ => check_v1(gateway, parts, pairs).await,
     }
 }
 
@@ -99,8 +111,15 @@ fn check_time(gateway: &Gateway, text: &str) -> Result<(), ApiError> {
     Err(ApiError::coded(Code::InvalidTimeStampExpired))
 }
 
-fn find_key(gateway: &Gateway, id: &str) -> Result<Found, ApiError> {
-    gateway.keys.known(id).map_err(|fault| match fault {
+async fn find_key(gateway: &Gateway, id: &str) -> Result<Found, ApiError> {
+    let known = match gateway.keys.known(id) {
+        Err(KeyFault::Unknown) => {
+            let issued = temporary::of_another_node(gateway, id).await?;
+            issued.ok_or(KeyFault::Unknown)
+        }
+        known => known,
+    };
+    known.map_err(|fault| match fault {
         KeyFault::Disabled => ApiError::coded(Code::InvalidAccessKeyIdInactive),
         KeyFault::Unknown if identity::looks_real(id) => {
             tracing::warn!(
@@ -126,7 +145,11 @@ fn check_token(gateway: &Gateway, found: &Found, token: Option<&str>) -> Result<
     })
 }
 
-fn check_v1(gateway: &Gateway, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<Caller, ApiError> {
+async fn check_v1(
+    gateway: &Gateway,
+    parts: &HttpParts,
+    pairs: &Pairs<'_>,
+) -> Result<Caller, ApiError> {
     let needed = |name: &'static str| {
         pairs
             .get(name)
@@ -140,13 +163,13 @@ fn check_v1(gateway: &Gateway, parts: &HttpParts, pairs: &Pairs<'_>) -> Result<C
         .ok_or_else(|| ApiError::missing("SignatureNonce"))?;
     needed("Signature")?;
     check_time(gateway, timestamp)?;
-    let found = find_key(gateway, id)?;
+    let found = find_key(gateway, id).await?;
     check_token(gateway, &found, pairs.get("SecurityToken"))?;
     signature_v1::verify(&parts.method, pairs, &found.key.secret)?;
     accept(gateway, found.key, nonce, Scheme::V1)
 }
 
-fn check_v3(
+async fn check_v3(
     gateway: &Gateway,
     parts: &HttpParts,
     pairs: &Pairs<'_>,
@@ -166,7 +189,7 @@ fn check_v3(
     let date = needed("x-acs-date", "Timestamp")?;
     let nonce = parts.header("x-acs-signature-nonce");
     check_time(gateway, date)?;
-    let found = find_key(gateway, id)?;
+    let found = find_key(gateway, id).await?;
     check_token(gateway, &found, parts.header("x-acs-security-token"))?;
     // A form's pairs are signed by the hash of the body.
     let without_form = parts.is_form().then(|| parse_pairs(&parts.query, None));

@@ -157,6 +157,10 @@ def test_append(bucket):
     with pytest.raises(oss2.exceptions.PositionNotEqualToLength) as refused:
         bucket.append_object("log", 3, b"x")
     assert refused.value.next_position == 9
+    bucket.copy_object(bucket.bucket_name, "log", "copy")
+    copy, md5 = bucket.head_object("copy"), hashlib.md5(b"123456789")
+    assert (copy.object_type, copy.etag) == ("Normal", md5.hexdigest().upper())
+    assert copy.headers["Content-MD5"] == base64.b64encode(md5.digest()).decode()
     bucket.put_object("plain", b"x")
     with pytest.raises(oss2.exceptions.ObjectNotAppendable):
         bucket.append_object("plain", 1, b"x")

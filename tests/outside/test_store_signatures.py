@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
 
 import oss2
@@ -154,6 +155,10 @@ def test_addresses_of_version_2_are_taken(private, style):
     assert get(local.replace("a%20b", "a%20c")).status_code == 403
     assert get(local, **{"x-oss-object-acl": "public-read"}).status_code == 403
     assert get(local, **{"x-amz-acl": "public-read"}).status_code == 403
+    # What this version does not sign of OSS's words makes no other operation of an address.
+    for word in ("objectMeta", "symlink", "x-oss-process=hls/sign"):
+        answer = get(f"{local}&{word}")
+        assert answer.status_code == 403 and word.split("=")[0] in answer.text, (word, answer.text)
     if style == "path":
         assert s3.get_object(Bucket=private.bucket.name, Key=key)["Body"].read() == SECRET
 
@@ -186,6 +191,34 @@ def test_a_list_that_the_policy_allows_counts(stage):
         answer = form(stage, conditions, {"key": f"user/{dialect}", name: "public-read"}, ("a.txt", b"x"), dialect)
         assert answer.status_code == 204, answer.text
         assert public(stage, f"user/{dialect}")
+
+
+def test_a_policy_of_s3_stays_s3s_under_the_name_of_an_oss_key(stage):
+    """The two older signatures of a policy are the same bytes; a field that it does not name is refused as S3 refuses it."""
+    conditions = [{"bucket": stage.bucket.name}, ["starts-with", "$key", "user/"], {"acl": "private"}]
+    fields = {"key": "user/a", "acl": "private"}
+    for more in ({"x-oss-meta-a": "1"}, {"Content-Type": "text/html"}, {"success_action_redirect": "http://evil.example/"}):
+        answer = form(stage, conditions, fields | more, ("a.txt", b"x"))
+        assert answer.status_code == 403 and "Extra input fields" in answer.text, (more, answer.text)
+
+
+def test_a_form_is_held_to_what_other_writers_are(stage):
+    """OSS's rule for names, the bound of metadata, the class of the bucket."""
+    conditions = [{"bucket": stage.bucket.name}]
+    for key, code in (("/a", "InvalidObjectName"), ("\\a", "InvalidObjectName"), ("x" * 1024, "InvalidObjectName"), ("a", None)):
+        answer = form(stage, conditions, {"key": key}, ("a.txt", b"x"))
+        assert (answer.status_code, code is None or code in answer.text) == (400 if code else 204, True), (key[:9], answer.text)
+    answer = form(stage, conditions, {"key": "a", "x-oss-meta-a": "m" * 8192}, ("a.txt", b"x"))
+    assert answer.status_code == 400 and "MetadataTooLarge" in answer.text, answer.text
+    rare = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, f"{stage.bucket.name}-rare")
+    rare.create_bucket(oss2.BUCKET_ACL_PRIVATE, oss2.models.BucketCreateConfig(oss2.BUCKET_STORAGE_CLASS_IA))
+    other = SimpleNamespace(server=stage.server, bucket=SimpleNamespace(name=rare.bucket_name))
+    for fields, storage_class in (({}, "IA"), ({"x-oss-storage-class": "Standard"}, "Standard")):
+        answer = form(other, [{"bucket": rare.bucket_name}], {"key": "a", **fields}, ("a.txt", b"x"))
+        assert answer.status_code == 204, answer.text
+        assert rare.head_object("a").headers["x-oss-storage-class"] == storage_class
+    rare.delete_object("a")
+    rare.delete_bucket()
 
 
 def test_all_bounds_of_the_length_hold(stage):

@@ -169,6 +169,37 @@ def test_a_strangers_name_that_leads_here_calls_no_action_as_everybody(own_stage
     assert ask(own, "/?" + query, *evil)[0] == 200
 
 
+# What a browser adds by itself where it tells no Origin and no Sec-Fetch-Site: a GET of a page's own site, to a name without TLS.
+BROWSER = [
+    {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"},
+    {"Referer": "http://evil.example/"},
+    {"Accept-Language": "en-US,en;q=0.5"},
+    # As far as a page can take it back.
+    {"User-Agent": "node", "Accept-Language": "*"},
+]
+NODE = {"User-Agent": "node", "Accept": "*/*", "Accept-Language": "*", "Sec-Fetch-Mode": "cors"}
+
+
+def lines(headers: dict[str, str]) -> list[str]:
+    return [f"{name}: {value}" for name, value in headers.items()]
+
+
+@pytest.mark.parametrize("headers", BROWSER, ids=lambda headers: next(iter(headers)))
+def test_a_strangers_name_that_leads_here_calls_no_action_by_a_plain_get(server, port, own_stage, headers):
+    """Rebinding, as browsers speak of it: nothing says so but that a browser speaks, and under whose name."""
+    told = lines(headers)
+    for host in ("evil.example", f"evil.example:{port}", "live.aliyuncs.com"):
+        status, body = ask(server, "/?" + signed(server), f"Host: {host}", *told)
+        assert (status, "public-host" in body) == (403, True), (host, body)
+        assert ask(server, "/?" + signed(server), f"Host: {host}", *lines(NODE))[0] == 200, "no page can send a Sec-Fetch-Mode alone"
+    assert ask(server, "/?" + signed(server), f"Host: localhost:{port}", *told)[0] == 200
+    named = own_stage("--auth", "off", "--public-host", "live.example.com").server
+    call = "/?Action=DescribeLiveUserDomains&Version=2016-11-01&Format=JSON"
+    assert ask(named, call, "Host: evil.example", *told)[0] == 403
+    assert ask(named, call, "Host: live.example.com:8080", *told)[0] == 200
+    assert ask(named, call, "Host: evil.example")[0] == 200, "no page at all"
+
+
 def test_a_path_that_only_begins_like_the_control_plane_is_not_it(server, port):
     host = f"Host: 127.0.0.1:{port}"
     for path in ("/_localyunclock", "/_localyunrequests", "/_localyun.", "/_localyun%2Fclock"):
@@ -218,12 +249,17 @@ def test_where_nobody_signs_a_strangers_name_that_leads_to_the_store_opens_no_bu
         return requests.request(method, f"{base}/{target}", data=b"", headers=headers, timeout=20).status_code
 
     calls = (("GET", "x"), ("PUT", "y"), ("POST", "z?append&position=0"), ("DELETE", "x"))
-    for host in ("evil.example:1", f"evil.example:{port}", "evil.example"):
+    name = stage.bucket.name
+    for host in ("evil.example:1", f"evil.example:{port}", "evil.example", f"{name}.oss-x.evil.example:{port}", f"{name}.localhost.evil.example"):
         origin = {"Origin": f"http://{host}"}
         for method, target in calls:
             assert status(method, target, host, **origin, Sec_Fetch_Site="same-origin") == 403, (host, method)
             assert status(method, target, host, **origin) == 403, (host, method)
             assert status(method, target, host, Sec_Fetch_Site="same-origin") == 403, (host, method)
+        for headers in BROWSER:
+            assert status("GET", "x", host, **headers) == 403, (host, headers)
+        assert status("GET", "?list-type=2", host, **BROWSER[0]) == 403, host
+        assert status("GET", "x", host, **NODE) in (200, 404), "no page can send a Sec-Fetch-Mode alone"
     for method, target in calls[1:]:
         for site in ("cross-site", "same-site"):
             assert status(method, target, f"127.0.0.1:{port}", Sec_Fetch_Site=site) == 403, (method, site)
@@ -232,6 +268,10 @@ def test_where_nobody_signs_a_strangers_name_that_leads_to_the_store_opens_no_bu
         own = {"Origin": f"http://{host}", "Sec_Fetch_Site": "same-origin"}
         assert status("PUT", "y", host, **own) == 200, host
         assert status("PUT", "y", host, Sec_Fetch_Site="none") == 200, host
+    # A name before a base that is this machine's, and an address, which no name server leads here. The bucket in the host stands before the path.
+    for host, target in ((f"127.0.0.1:{port}", "x"), ("192.0.2.7:9000", "x"), (f"s3.localhost:{port}", "x"), ("oss-cn-shanghai.aliyuncs.com", "x")):
+        for headers in BROWSER:
+            assert status("GET", target, host, **headers) == 200, (host, headers)
     assert status("PUT", "y", "files.example:9000") == 200, "no page at all"
     stage.s3.put_bucket_cors(
         Bucket=stage.bucket.name,
@@ -239,3 +279,24 @@ def test_where_nobody_signs_a_strangers_name_that_leads_to_the_store_opens_no_bu
     )
     own = {"Origin": "http://files.example:9000", "Sec_Fetch_Site": "same-origin"}
     assert (status("PUT", "y", "files.example:9000", **own), status("DELETE", "y", "files.example:9000", **own)) == (200, 403)
+    assert status("GET", "y", "files.example:9000", **BROWSER[0]) == 200, "its name is in the rules"
+
+
+def test_a_browser_shows_objects_under_the_name_that_was_chosen(own_stage):
+    """A link, a player and a signed address, opened by whoever looks at them, where nobody has to sign and where one has to."""
+    browser = BROWSER[0] | BROWSER[2]
+    for words in (("--auth", "off"), ()):
+        stage = own_stage("--public-host", "live.example.com", *words)
+        bucket = stage.bucket.name
+        stage.s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+        stage.s3.put_object(Bucket=bucket, Key="x", Body=b"whole")
+        signed_address = stage.s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "x"}).removeprefix(stage.server.oss)
+        own = stage.server.oss.removeprefix("http://")
+        for host, target in (
+            ("live.example.com:9000", f"/{bucket}/x"),
+            (f"{bucket}.live.example.com", "/x"),
+            (own, f"/{bucket}/x"),
+            (own, signed_address),
+        ):
+            answer = requests.get(stage.server.oss + target, headers=browser | {"Host": host}, timeout=20)
+            assert (answer.status_code, answer.content) == (200, b"whole"), (words, host, answer.text)

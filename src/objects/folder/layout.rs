@@ -120,8 +120,8 @@ impl Layout {
         Ok(Some(base.join(place)))
     }
 
-    /// Path, below the bucket, where a key's file goes; makes the folders on the way there, for data. Those for metadata are made by the
-    /// writer when it finds none.
+    /// Path, below the bucket, where a key's file goes; makes the folders on the way there, for data. Those for metadata are made by
+    /// [`Layout::put_meta`].
     /// The caller holds the bucket's name lock.
     pub fn place(&self, bucket: &str, key: &EncodedKey) -> Result<PathBuf, FolderError> {
         let base = self.data(bucket);
@@ -182,22 +182,57 @@ impl Layout {
         }
     }
 
-    /// Removes the metadata of the file at `place`, not through links.
-    pub fn remove_meta(&self, bucket: &str, place: &Path) -> Result<(), FolderError> {
+    /// The folder that holds the metadata of the file at `place`; where some level on the way is no folder, that level and what it is. What
+    /// changes metadata asks here first: behind a link lies somebody else's.
+    fn meta_folder(&self, bucket: &str, place: &Path) -> Result<(PathBuf, Found), FolderError> {
         let mut folder = self.meta(bucket);
         let above = place.parent().into_iter().flat_map(Path::iter);
         for level in std::iter::once(None).chain(above.map(Some)) {
             folder.extend(level);
-            if found(&folder)? != Found::Folder {
-                return Ok(());
+            let there = found(&folder)?;
+            if there != Found::Folder {
+                return Ok((folder, there));
             }
         }
-        Ok(remove_file(&self.meta_of(bucket, place))?)
+        Ok((folder, Found::Folder))
     }
 
-    /// Removes the folders of `place` that became empty, inside out. The caller holds the bucket's name lock.
+    /// Renames a finished file into the place of the metadata that belongs to the file at `place`, and makes the folders on the way, not
+    /// through links; gives its path. The caller holds the bucket's name lock.
+    pub fn put_meta(
+        &self,
+        bucket: &str,
+        place: &Path,
+        file: &Path,
+    ) -> Result<PathBuf, FolderError> {
+        let path = self.meta_of(bucket, place);
+        match self.meta_folder(bucket, place)? {
+            (_, Found::Folder) => {}
+            (_, Found::Nothing) => {
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+            }
+            (level, Found::File | Found::Other) => return Err(not_own(&level).into()),
+        }
+        fs::rename(file, &path)?;
+        Ok(path)
+    }
+
+    /// Removes the metadata of the file at `place`, not through links.
+    pub fn remove_meta(&self, bucket: &str, place: &Path) -> Result<(), FolderError> {
+        match self.meta_folder(bucket, place)? {
+            (_, Found::Folder) => Ok(remove_file(&self.meta_of(bucket, place))?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the folders of `place` that became empty, inside out, not through links. The caller holds the bucket's name lock and has
+    /// found `place` under the bucket.
     pub fn prune(&self, bucket: &str, place: &Path) {
-        for base in [self.data(bucket), self.meta(bucket)] {
+        let own_meta = matches!(self.meta_folder(bucket, place), Ok((_, Found::Folder)));
+        let meta = own_meta.then(|| self.meta(bucket));
+        for base in std::iter::once(self.data(bucket)).chain(meta) {
             let mut folder = place.parent();
             while let Some(inner) = folder.filter(|inner| !inner.as_os_str().is_empty()) {
                 if fs::remove_dir(base.join(inner)).is_err() {

@@ -1,6 +1,6 @@
 //! Single objects once they are there: head, read, delete, append, and changes of metadata.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -10,9 +10,9 @@ use super::draft::Finished;
 use super::error::FolderError;
 use super::model::{Acl, NewObject, ObjectInfo, ObjectKind};
 use super::read::ObjectReader;
-use super::record::{Record, Sidecar, Stamp, write_json};
-use super::write::Replace;
-use super::{FolderStore, Inner, Loaded, draft, key, layout};
+use super::record::{Record, Sidecar, Stamp};
+use super::write::{Replace, Source};
+use super::{FolderStore, Inner, Loaded, key, layout};
 use crate::disk::held::no_follow;
 
 impl FolderStore {
@@ -41,18 +41,11 @@ impl FolderStore {
         R: FnOnce(&ObjectInfo) -> Result<(u64, u64), E>,
         E: From<FolderError>,
     {
-        let (bucket, key) = (bucket.to_owned(), key.to_owned());
-        let (info, file) = self
-            .blocking(move |store| {
-                let loaded = store.expect(&bucket, &key)?;
-                let info = store.info(&bucket, &key, &loaded)?;
-                Ok((info, loaded.file))
-            })
-            .await?;
+        let Source { info, loaded } = self.source(bucket, key).await?;
         let (start, length) = range(&info)?;
         let start = start.min(info.size);
         let length = length.min(info.size - start);
-        Ok((info, ObjectReader::new(file, start, length)))
+        Ok((info, ObjectReader::new(loaded.file, start, length)))
     }
 
     /// Removes an object; tells whether there was one.
@@ -236,17 +229,11 @@ impl Inner {
             },
             ..old.clone()
         };
-        let sidecar = Sidecar {
+        let mut sidecar = Sidecar {
             current: record,
             previous: Some(old),
         };
-        let side = draft::TempFile::new(self.layout.fresh_tmp());
-        write_json(side.path(), &sidecar, true)?;
-        let side_path = self.layout.meta_of(bucket, &loaded.place);
-        fs::rename(side.path(), &side_path)?;
-        if let Some(parent) = side_path.parent() {
-            layout::sync_folder(parent)?;
-        }
+        self.store_sidecar(bucket, &loaded.place, &sidecar, true)?;
         let mut file = File::options()
             .write(true)
             .custom_flags(no_follow())
@@ -257,6 +244,10 @@ impl Inner {
         io::copy(&mut File::open(finished.temp.path())?, &mut file)?;
         stamp.put_back_on(&file)?;
         file.sync_all()?;
+        // The bytes are whole: whatever becomes of the file from here on is no append that was cut short. A process that dies before this
+        // leaves the record above, which tells the same of the file as it is now. The old record stays for who opened the old bytes.
+        sidecar.current.append_from = None;
+        self.store_sidecar(bucket, &loaded.place, &sidecar, true)?;
         let loaded = self.expect(bucket, key)?;
         self.info(bucket, key, &loaded)
     }

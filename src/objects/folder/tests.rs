@@ -72,6 +72,19 @@ impl Bench {
         }
     }
 
+    async fn append(
+        &self,
+        key: &str,
+        position: u64,
+        bytes: &[u8],
+    ) -> Result<ObjectInfo, FolderError> {
+        let finished = self.draft(bytes.to_vec()).await;
+        let meta = NewObject::default();
+        self.store
+            .append("liverec", key, position, finished, meta, None)
+            .await
+    }
+
     async fn draft(&self, bytes: Vec<u8>) -> Finished {
         let mut draft = self.store.draft().await.expect("draft");
         draft.write(Bytes::from(bytes)).await.expect("write");

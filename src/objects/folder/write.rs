@@ -14,7 +14,7 @@ use super::draft::{Finished, TempFile};
 use super::error::FolderError;
 use super::model::{NewObject, ObjectInfo, ObjectKind};
 use super::record::{Record, Sidecar, Stamp, write_json};
-use super::{FolderStore, Inner, key, layout};
+use super::{FolderStore, Inner, Loaded, digest_of, key, layout};
 
 /// Files moved in at a time. The disk has no use for more, and each takes a thread with memory of its own.
 static ADOPTING: Semaphore = Semaphore::const_new(4);
@@ -36,6 +36,12 @@ pub struct Adopted<'a> {
     pub path: &'a Path,
     /// CRC-64 of its bytes.
     pub crc64: u64,
+}
+
+/// One version of an object, held open: what is decided by `info` holds for the bytes and the metadata that are taken of it.
+pub struct Source {
+    pub info: ObjectInfo,
+    pub(super) loaded: Loaded,
 }
 
 impl FolderStore {
@@ -116,26 +122,43 @@ impl FolderStore {
             .await
     }
 
-    /// Copies an object; `meta` replaces the source's metadata, none keeps it. The ACL is never taken over.
+    /// Opens the object that a key names now.
+    pub async fn source(&self, bucket: &str, key: &str) -> Result<Source, FolderError> {
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        self.blocking(move |store| {
+            let loaded = store.expect(&bucket, &key)?;
+            let info = store.info(&bucket, &key, &loaded)?;
+            Ok(Source { info, loaded })
+        })
+        .await
+    }
+
+    /// Copies a version of an object; `meta` replaces its metadata, none keeps it. The ACL is never taken over.
     pub async fn copy(
         &self,
-        from: (&str, &str),
+        source: Source,
         to: (&str, &str),
         meta: Option<NewObject>,
         replace: Replace,
     ) -> Result<ObjectInfo, FolderError> {
-        let own = |(bucket, key): (&str, &str)| (bucket.to_owned(), key.to_owned());
-        let (from, to) = (own(from), own(to));
+        let to = (to.0.to_owned(), to.1.to_owned());
         self.blocking(move |store| {
             store.layout.check_bucket(&to.0)?;
             key::encode(&to.1)?;
-            let source = store.expect(&from.0, &from.1)?;
-            let info = store.info(&from.0, &from.1, &source)?;
+            let Source { info, loaded } = source;
             let temp = TempFile::new(store.layout.fresh_tmp());
             let mut file = File::create_new(temp.path())?;
-            store.copy_range(&source, 0, source.record.stamp.size, &mut file)?;
+            store.copy_range(&loaded, 0, info.size, &mut file)?;
             let stamp = Stamp::put_on(&file)?;
             file.sync_all()?;
+            let (kind, etag) = match info.kind {
+                // A copy is an object like one that was put, whose ETag is a digest; that of its source is none.
+                ObjectKind::Appendable => {
+                    let (md5, _) = digest_of(&File::open(temp.path())?, info.size)?;
+                    (ObjectKind::Normal, md5)
+                }
+                kind => (kind, info.etag),
+            };
             let kept = |mut meta: NewObject| {
                 meta.acl = super::Acl::Default;
                 meta
@@ -143,13 +166,9 @@ impl FolderStore {
             let record = Record {
                 stamp,
                 last_modified_ms: store.now(),
-                etag: Some(info.etag),
+                etag: Some(etag),
                 crc64: Some(info.crc64),
-                kind: if info.kind == ObjectKind::Appendable {
-                    ObjectKind::Normal
-                } else {
-                    info.kind
-                },
+                kind,
                 meta: meta.unwrap_or_else(|| kept(info.meta)),
                 append_from: None,
                 upload: None,
@@ -267,13 +286,10 @@ impl Inner {
             let _names = self.locks.names(bucket);
             self.layout.check_bucket(bucket)?;
             let place = self.layout.place(bucket, &encoded)?;
-            let paths = (
-                self.layout.data(bucket).join(&place),
-                self.layout.meta_of(bucket, &place),
-            );
-            rename_into(side.path(), &paths.1)?;
-            fs::rename(temp, &paths.0)?;
-            paths
+            let meta = self.layout.put_meta(bucket, &place, side.path())?;
+            let data = self.layout.data(bucket).join(&place);
+            fs::rename(temp, &data)?;
+            (data, meta)
         };
         side.moved();
         sync_parent(&meta)?;
@@ -299,7 +315,7 @@ impl Inner {
     /// Copies bytes of a loaded object to the end of `target`, inside the kernel where it can.
     pub(super) fn copy_range(
         &self,
-        source: &super::Loaded,
+        source: &Loaded,
         start: u64,
         length: u64,
         target: &mut File,
@@ -311,19 +327,6 @@ impl Inner {
             return Err(FolderError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
         Ok(())
-    }
-}
-
-/// Renames, and makes the folders on the way when there are none: as a rule there are.
-fn rename_into(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if layout::is_absent(&error) => {
-            if let Some(parent) = to.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::rename(from, to)
-        }
-        other => other,
     }
 }
 

@@ -4,7 +4,7 @@ use super::acl::{self, refused};
 use super::error::ServeError;
 use super::route::Operation;
 use super::{Context, base, cors};
-use crate::site::{self, Authority};
+use crate::site::{self, Authority, Host};
 
 /// Refuses an anonymous request that no list allows. Signed callers are the account's owner.
 pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), ServeError> {
@@ -50,8 +50,8 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
 
 /// Where nobody has to sign, the page of another site could change what it likes through the browser of whoever looks at it: some requests
 /// go out without a preflight. So the bucket's rules must allow it, as they must where the browser asks first. A page whose own name was
-/// made to lead here is no stranger to its browser, which shows it every answer: it may not even read without them. A form is what a page
-/// may always send.
+/// made to lead here is no stranger to its browser, which shows it every answer: it may not even read without them, and its browser says
+/// neither `Origin` nor `Sec-Fetch-Site` then. A form is what a page may always send.
 async fn page(context: &Context<'_>, operation: Operation) -> Result<(), ServeError> {
     if matches!(operation, Operation::PostObject | Operation::OptionObject) {
         return Ok(());
@@ -65,11 +65,18 @@ async fn page(context: &Context<'_>, operation: Operation) -> Result<(), ServeEr
     };
     let mut origins = said("origin").peekable();
     if origins.peek().is_none() {
-        let harmless = said("sec-fetch-site").all(|(_, site)| match site {
-            "same-origin" => means_this_machine(context, host),
-            "cross-site" | "same-site" => !changes,
-            _ => true,
-        });
+        let harmless = if request.header("sec-fetch-site").is_some() {
+            said("sec-fetch-site").all(|(_, site)| match site {
+                "same-origin" => means_this_machine(context, host),
+                "cross-site" | "same-site" => !changes,
+                _ => true,
+            })
+        } else {
+            // Its origin, were it told: over TLS the browser would have told the site.
+            !site::is_page(|name| request.header(name))
+                || means_this_machine(context, host)
+                || allowed(context, &format!("http://{host}")).await
+        };
         return if harmless { Ok(()) } else { Err(foreign()) };
     }
     for (_, origin) in origins {
@@ -85,14 +92,15 @@ async fn page(context: &Context<'_>, operation: Operation) -> Result<(), ServeEr
     Ok(())
 }
 
-/// Whether a host is one of this machine's names, or a bucket before one.
+/// Whether a host is one of this machine's names, or a bucket before one. An address is nobody's name: no name server leads it elsewhere.
 fn means_this_machine(context: &Context<'_>, host: &str) -> bool {
     let state = context.state;
     let Some(authority) = Authority::read(host) else {
         return false;
     };
-    state.own_names.include(&authority.host)
-        || base::bucket_before(context.request.host(), state.public_host.as_deref()).is_some()
+    matches!(authority.host, Host::Address(_))
+        || state.own_names.include(&authority.host)
+        || base::is_below_own_base(context.request.host(), state.public_host.as_deref())
 }
 
 /// Whether the bucket's rules allow the pages of an origin to do this.

@@ -11,9 +11,6 @@ use super::sign::{Now, aws_v2, oss_v1, parse_http_date, v4};
 use crate::folder::FolderError;
 use crate::identity::{AccessKey, KeyRing};
 
-/// Buckets whose names are tried for a request that names none (CNAME).
-const MAX_CNAME_BUCKETS: usize = 100;
-
 /// A request whose caller is settled.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -116,15 +113,13 @@ pub fn authenticate(
     let entry = &found.key;
     check_times(&claim, now)?;
     keys::check_token(&found, token(request), now.service_ms)?;
-    if dialect == Dialect::Oss {
-        let whole = buckets
-            .iter()
-            .take(MAX_CNAME_BUCKETS)
-            .map(|bucket| Reading::whole_path(request, bucket));
-        choices.extend(whole);
-    }
+    // A CNAME may mean any of them. The store bounds how many there are, and to try them all takes some milliseconds.
+    let of_cname = buckets
+        .iter()
+        .filter(|_| dialect == Dialect::Oss)
+        .map(|bucket| Reading::whole_path(request, bucket));
     let mut refusal = None;
-    for reading in choices {
+    for reading in choices.into_iter().chain(of_cname) {
         let checked = match &claim {
             Claim::V1(claim) => oss_v1::verify(request, claim, &reading, &entry.secret),
             Claim::V2(claim) => aws_v2::verify(request, claim, &reading, &entry.secret),
@@ -322,6 +317,7 @@ fn payload(
 
 #[cfg(test)]
 mod tests {
+    use super::super::sign::encode;
     use super::*;
 
     fn bucket_of(headers: &[(&str, &str)], host_bucket: Option<&str>) -> String {
@@ -343,6 +339,39 @@ mod tests {
         )
         .unwrap();
         caller.reading.bucket().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_signature_finds_its_bucket_among_all_that_a_store_may_hold() {
+        let buckets: Vec<_> = (0..1000).map(|number| format!("b-{number:04}")).collect();
+        let keys = KeyRing::new(vec![AccessKey {
+            id: "testid".to_owned(),
+            secret: "testsecret".to_owned(),
+            token: None,
+            disabled: false,
+        }]);
+        let now = Now {
+            service_ms: 0,
+            machine_ms: 0,
+            offset_at: &|_| 0,
+        };
+        let signed_by = |signature: &str| {
+            let target = format!(
+                "/live/a.ts?OSSAccessKeyId=testid&Expires=60&Signature={}",
+                encode(signature)
+            );
+            let host = [("host", b"files.example:9000".as_slice())];
+            Request::new("GET", &target, host.into_iter()).unwrap()
+        };
+        let unsigned = signed_by("x");
+        let claim = oss_v1::claim_in_url(&unsigned).unwrap();
+        for bucket in ["b-0000", "b-0100", "b-0999"] {
+            let meant = Reading::whole_path(&unsigned, bucket);
+            let request = signed_by(&oss_v1::signature(&unsigned, &claim, &meant, "testsecret"));
+            let caller = authenticate(&request, &keys, now, true, &buckets, None).unwrap();
+            assert_eq!(caller.reading, meant);
+        }
+        assert!(authenticate(&unsigned, &keys, now, true, &buckets, None).is_err());
     }
 
     #[test]

@@ -2,11 +2,28 @@
 
 /// Names of the service itself before `.localhost` and the like, where no bucket is meant.
 const SERVICES: [&str; 2] = ["oss", "s3"];
+/// Bases below which no stranger can make a name lead to this machine.
+const CLOSED: [&str; 3] = ["localhost", "amazonaws.com", "aliyuncs.com"];
+
+/// Whether a host lies below a base that is no stranger's: one of [`CLOSED`], or this machine's public name. An endpoint `oss-…` of another
+/// suffix names a bucket ([`bucket_before`]) and proves nothing: anybody may have a name of that form.
+pub fn is_below_own_base(host: &str, public_host: Option<&str>) -> bool {
+    let host = plain(host);
+    let own = public_host.map(str::to_ascii_lowercase);
+    let before = |base: &str| host.strip_suffix(base)?.strip_suffix('.');
+    let mut bases = CLOSED.into_iter().chain(own.as_deref());
+    bases.any(|base| before(base).is_some())
+}
+
+/// A host in lower case, without the dot of the root.
+fn plain(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
 
 /// The bucket that a host names before a known base, in lower case. `None`: the host is an address, a base itself, or of no known base,
 /// and the bucket may stand anywhere.
 pub fn bucket_before(host: &str, public_host: Option<&str>) -> Option<String> {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let host = plain(host);
     let own = public_host.map(str::to_ascii_lowercase);
     if own.as_deref() == Some(host.as_str()) {
         return None;
@@ -91,6 +108,29 @@ mod tests {
         ] {
             let found = bucket_before(host, Some("Live.example.com"));
             assert_eq!(found.as_deref(), bucket, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_anybody_may_have_is_below_no_own_base() {
+        for (host, own) in [
+            ("rec.localhost", true),
+            ("oss.LocalHost.", true),
+            ("rec.live.example.com", true),
+            ("oss-cn-shanghai.aliyuncs.com", true),
+            ("rec.s3.amazonaws.com", true),
+            ("rec.oss-x.evil.example", false),
+            ("rec.live.example.com.evil.example", false),
+            ("evillive.example.com", false),
+            ("evillocalhost", false),
+            ("aliyuncs.com.evil.example", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                is_below_own_base(host, Some("Live.example.com")),
+                own,
+                "{host}"
+            );
         }
     }
 }

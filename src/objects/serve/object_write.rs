@@ -26,7 +26,7 @@ const MAX_USER_METADATA: usize = 8 * 1024;
 /// Keys of one `DeleteMultipleObjects`.
 const MAX_DELETED: usize = 1000;
 /// Standard headers that are kept with an object.
-pub const KEPT_HEADERS: &[&str] = &[
+const KEPT_HEADERS: &[&str] = &[
     "cache-control",
     "content-disposition",
     "content-encoding",
@@ -34,13 +34,15 @@ pub const KEPT_HEADERS: &[&str] = &[
     "expires",
 ];
 
-/// What a request says of the object it makes, besides the bytes.
-pub fn new_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
-    let request = context.request;
-    let prefix = format!("{}meta-", context.dialect().prefix());
+/// User metadata and kept headers of an object, among the names and values of a request's headers or of a form's fields.
+pub fn kept<'a>(
+    dialect: Dialect,
+    words: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<NewObject, ServeError> {
+    let prefix = format!("{}meta-", dialect.prefix());
     let mut user_metadata = BTreeMap::new();
     let mut headers = BTreeMap::new();
-    for (name, value) in request.headers() {
+    for (name, value) in words {
         if let Some(name) = name.strip_prefix(&prefix) {
             user_metadata.insert(name.to_owned(), value.to_owned());
         } else if name == "content-encoding" {
@@ -64,48 +66,52 @@ pub fn new_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
     if size > MAX_USER_METADATA {
         return Err(ServeError::of(Code::MetadataTooLarge));
     }
+    Ok(NewObject {
+        user_metadata,
+        headers,
+        ..NewObject::default()
+    })
+}
+
+/// What a request says of the object it makes, besides the bytes.
+async fn new_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
+    let (request, dialect) = (context.request, context.dialect());
     let content_type = request
         .header("content-type")
         .filter(|text| !text.is_empty());
     Ok(NewObject {
         content_type: content_type.map(str::to_owned),
-        user_metadata,
-        headers,
         acl: acl::in_headers(context, Target::Object)?.unwrap_or_default(),
         tags: context
             .own_header("tagging")
-            .map_or(Ok(Vec::new()), |text| {
-                tags_in_header(context.dialect(), text)
-            })?,
-        storage_class: context
-            .own_header("storage-class")
-            .map_or(Ok(StorageClass::default()), |word| {
-                context.dialect().read_storage_class(word)
-            })?,
-        symlink_target: None,
+            .map_or(Ok(Vec::new()), |text| tags_in_header(dialect, text))?,
+        storage_class: class(context, dialect, context.own_header("storage-class")).await?,
+        ..kept(dialect, request.headers())?
     })
 }
 
 /// The same for an object that is made of the request alone.
 pub async fn typed_object(context: &Context<'_>) -> Result<NewObject, ServeError> {
-    let mut object = new_object(context)?;
-    object.storage_class = class(context, object.storage_class).await?;
+    let mut object = new_object(context).await?;
     let plain = || context.dialect().plain_type().to_owned();
     object.content_type.get_or_insert_with(plain);
     Ok(object)
 }
 
-/// The storage class that a request names, or else its bucket's, which OSS has.
-async fn class(context: &Context<'_>, named: StorageClass) -> Result<StorageClass, ServeError> {
-    if context.dialect() == Dialect::S3 || context.own_header("storage-class").is_some() {
-        return Ok(named);
+/// The storage class that a writer names, or else the bucket's, which OSS has.
+pub async fn class(
+    context: &Context<'_>,
+    dialect: Dialect,
+    named: Option<&str>,
+) -> Result<StorageClass, ServeError> {
+    match (named, dialect) {
+        (Some(word), _) => dialect.read_storage_class(word),
+        (None, Dialect::S3) => Ok(StorageClass::default()),
+        (None, Dialect::Oss) => {
+            let bucket = context.store().bucket(context.bucket()).await?;
+            Ok(bucket.storage_class.of_objects())
+        }
     }
-    Ok(context
-        .store()
-        .bucket(context.bucket())
-        .await?
-        .storage_class
-        .of_objects())
 }
 
 /// Whether the request may replace an object.
@@ -267,11 +273,9 @@ pub fn copy_source(context: &Context<'_>) -> Result<(String, String), ServeError
 pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
     check_target(context).await?;
     let (bucket, key) = copy_source(context)?;
-    let source = context
-        .store()
-        .head(&bucket, &key)
-        .await?
-        .ok_or_else(|| ServeError::from(FolderError::NoSuchKey(key.clone())))?;
+    // Held open: the conditions are those on the very version that is copied.
+    let opened = context.store().source(&bucket, &key).await?;
+    let source = opened.info.clone();
     of_copy_source(context.dialect()).check(context.request, &source, context.dialect())?;
     let replaces = |name: &str| match context
         .own_header(name)
@@ -286,8 +290,7 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
             format!("The {name} must be COPY or REPLACE."),
         )),
     };
-    let mut said = new_object(context)?;
-    said.storage_class = class(context, said.storage_class).await?;
+    let said = new_object(context).await?;
     let replaced = replaces("metadata-directive")?;
     let unchanged = !replaced && said.storage_class == source.meta.storage_class;
     if context.dialect() == Dialect::S3
@@ -331,7 +334,7 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
     let target = (context.bucket(), context.key());
     let info = context
         .store()
-        .copy((&bucket, &key), target, Some(meta), replace(context))
+        .copy(opened, target, Some(meta), replace(context))
         .await?;
     let mut xml = context.dialect().document("CopyObjectResult");
     xml.text("LastModified", timestamp(info.last_modified_ms))

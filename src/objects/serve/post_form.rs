@@ -9,7 +9,8 @@ use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
 use super::metadata::{tags_in_document, tags_in_header};
-use super::object_write::KEPT_HEADERS;
+use super::name;
+use super::object_write::{class, kept};
 use super::post_policy::{self, Acting, Fields};
 use super::sign::Now;
 use super::unsupported::is_unsupported;
@@ -260,8 +261,11 @@ pub async fn post_object(
         }
         (0, u64::MAX)
     };
+    if dialect == Dialect::Oss {
+        name::check(&key)?;
+    }
     let field = |name: &str| fields.get(name).map(String::as_str);
-    let meta = new_object(&fields, file.content_type, dialect)?;
+    let meta = new_object(context, &fields, file.content_type, dialect).await?;
     let never = field("x-oss-forbid-overwrite") == Some("true");
     if let (Dialect::Oss, Some(text)) = (dialect, field(pace::NAME)) {
         form.payload.keep_pace(Some(pace::Pace::parse(text)?));
@@ -318,11 +322,16 @@ pub async fn post_object(
 }
 
 /// What the form says of the object; only words of its own dialect count, which are those that its policy speaks of.
-fn new_object(
+async fn new_object(
+    context: &Context<'_>,
     fields: &Fields,
     file_type: Option<String>,
     dialect: Dialect,
 ) -> Result<NewObject, ServeError> {
+    let words = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let named_class = fields.get(&format!("{}storage-class", dialect.prefix()));
     let mut meta = NewObject {
         content_type: Some(
             fields
@@ -331,25 +340,15 @@ fn new_object(
                 .or(file_type)
                 .unwrap_or_else(|| dialect.plain_type().to_owned()),
         ),
-        ..NewObject::default()
+        storage_class: class(context, dialect, named_class.map(String::as_str)).await?,
+        ..kept(dialect, words)?
     };
-    let metadata = format!("{}meta-", dialect.prefix());
-    for (name, value) in fields {
-        if let Some(own) = name.strip_prefix(&metadata) {
-            meta.user_metadata.insert(own.to_owned(), value.clone());
-        } else if KEPT_HEADERS.contains(&name.as_str()) {
-            meta.headers.insert(name.clone(), value.clone());
-        }
-    }
     let (acl, tags) = match dialect {
         Dialect::Oss => ("x-oss-object-acl", fields.get("x-oss-tagging")),
         Dialect::S3 => ("acl", None),
     };
     if let Some(word) = fields.get(acl) {
         meta.acl = canned_acl(dialect, Target::Object, acl, word)?;
-    }
-    if let Some(word) = fields.get(&format!("{}storage-class", dialect.prefix())) {
-        meta.storage_class = dialect.read_storage_class(word)?;
     }
     if let Some(text) = tags {
         meta.tags = tags_in_header(dialect, text)?;

@@ -69,6 +69,11 @@ fn opens(name: &str) -> bool {
     name == "acl" || name.ends_with("-acl") || name.contains("-grant-")
 }
 
+/// Whether a name is one that only S3's forms have.
+fn is_of_s3(name: &str) -> bool {
+    name == "acl" || name.starts_with("x-amz-")
+}
+
 /// Fields that no condition needs to name.
 fn is_exempt(name: &str) -> bool {
     matches!(
@@ -215,8 +220,9 @@ fn conditions(
             )));
         }
     }
-    // In S3 a field that the policy does not speak of is refused; in OSS it passes, but here none that opens the object to others.
-    let of_s3 = dialect(fields) == Dialect::S3;
+    // In S3 a field that the policy does not speak of is refused; in OSS it passes, but here none that opens the object to others. The older
+    // signatures of the two are the same bytes, so that a policy in S3's words is S3's, by whatever name its key comes.
+    let of_s3 = dialect(fields) == Dialect::S3 || named.iter().any(|name| is_of_s3(name));
     let unbound = |name: &&String| {
         !is_exempt(name) && (of_s3 || opens(name)) && !named.iter().any(|named| named == *name)
     };
@@ -344,7 +350,7 @@ mod tests {
             let refused = check(&open, IN_B, &one(), NOW).expect_err(name);
             assert!(refused.message.contains(name), "{refused}");
             let bound = format!(
-                r#"{{"expiration":"2026-11-22T16:00:00Z","conditions":[{{"bucket":"b"}},["eq","${name}","public-read"]]}}"#
+                r#"{{"expiration":"2026-11-22T16:00:00Z","conditions":[{{"bucket":"b"}},["starts-with","$key",""],["eq","${name}","public-read"]]}}"#
             );
             let bound = form(&bound, &[(name, "public-read")]);
             assert!(check(&bound, IN_B, &one(), NOW).is_ok(), "{name}");
@@ -365,6 +371,19 @@ mod tests {
         for name in ["content-type", "x-amz-meta-a", "success_action_status"] {
             let refused = as_s3(&[(name, "1")]).expect_err(name);
             assert!(refused.message.contains(name), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_policy_in_the_words_of_s3_is_s3s_by_whatever_name_its_key_comes() {
+        for word in ["acl", "x-amz-meta-a", "x-amz-storage-class"] {
+            let policy = format!(
+                r#"{{"expiration":"2026-11-22T16:00:00Z","conditions":[{{"bucket":"b"}},["starts-with","$key","user/"],["eq","${word}","x"]]}}"#
+            );
+            assert!(check(&form(&policy, &[(word, "x")]), IN_B, &one(), NOW).is_ok());
+            let more = form(&policy, &[(word, "x"), ("content-type", "text/html")]);
+            let refused = check(&more, IN_B, &one(), NOW).expect_err(word);
+            assert!(refused.message.contains("content-type"), "{refused}");
         }
     }
 

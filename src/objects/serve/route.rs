@@ -7,9 +7,11 @@
 use super::address::Reading;
 use super::auth::Caller;
 use super::code::Code;
+use super::dialect::Scheme;
 use super::error::ServeError;
 use super::playlist::PROCESS;
 use super::request::Request;
+use super::sign::aws_v2;
 
 /// An operation, by the product's name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,7 +278,17 @@ pub fn operation(request: &Request, caller: &Caller) -> Result<Operation, ServeE
         Reading::Bucket { key, .. } if key.is_empty() => OF_BUCKET,
         Reading::Bucket { .. } => OF_OBJECT,
     };
+    let of_version_2 = matches!(
+        Scheme::of(request),
+        Some(Scheme::AwsV2Header | Scheme::AwsV2Url)
+    );
     for (name, value) in &request.query {
+        // Whoever holds an address could make another operation of it.
+        if of_version_2 && is_sub_resource(name) && !aws_v2::signs(name) {
+            return Err(ServeError::denied(format!(
+                "S3's signature of version 2 does not cover the parameter {name}."
+            )));
+        }
         if let Some(refusal) = unknown(table, method, name, value) {
             return Err(refusal);
         }
@@ -322,13 +334,19 @@ fn unknown(table: &[Row], method: &str, name: &str, value: &str) -> Option<Serve
         return Some(ServeError::not_implemented(&named(method, thing)));
     }
     // Clients add names of their own with a value (`?v=3` past a cache), and numbers without one.
-    let means_nothing = !value.is_empty() && !name.starts_with("x-oss-")
-        || !name.starts_with(|first: char| first.is_ascii_alphabetic());
+    let clients_own = !value.is_empty() && !name.starts_with("x-oss-") && !is_sub_resource(name);
+    let means_nothing = clients_own || !name.starts_with(|first: char| first.is_ascii_alphabetic());
     if means_nothing || ours("") {
         return None;
     }
     let name: String = name.chars().take(64).collect();
     Some(ServeError::not_implemented(&name))
+}
+
+/// Whether a name stands for an operation of buckets or of objects. On the other of the two it means nothing that is here.
+fn is_sub_resource(name: &str) -> bool {
+    let mut rows = OF_BUCKET.iter().chain(OF_OBJECT);
+    rows.any(|(own, ..)| *own == name)
 }
 
 /// An operation's name, as the product makes it of a method and a thing.
@@ -371,6 +389,7 @@ fn plain(request: &Request, reading: &Reading, method: &str) -> Option<Operation
 mod tests {
     use super::super::auth::Payload;
     use super::super::dialect::Dialect;
+    use super::super::sign::oss_v1;
     use super::*;
 
     fn route(method: &str, target: &str, reading: Reading) -> Result<Operation, ServeError> {
@@ -440,12 +459,56 @@ mod tests {
             ("DELETE", "tagging", "", "DeleteBucketTags"),
             ("PUT", "live", "channel", "PutLiveChannel"),
             ("POST", "select", "a", "SelectObject"),
+            // Those of objects on a bucket, and the reverse, with a value as without one.
+            ("DELETE", "uploadId", "", "uploadId"),
+            ("DELETE", "uploadId=ID", "", "uploadId"),
+            ("PUT", "uploadId=ID&partNumber=1", "", "uploadId"),
+            ("PUT", "append=1&position=0", "", "append"),
+            ("GET", "objectMeta=1", "", "objectMeta"),
+            ("DELETE", "cors=1", "a", "cors"),
+            ("GET", "location=1", "a", "location"),
+            ("PUT", "versions=1", "a", "versions"),
         ] {
             let refused = route(method, &format!("/?{query}"), at(key)).expect_err("not there");
             assert!(
                 refused.message.contains(name),
                 "{method} ?{query}: {refused}"
             );
+        }
+    }
+
+    #[test]
+    fn what_an_older_signature_does_not_cover_is_no_other_operation() {
+        let signed = "AWSAccessKeyId=a&Expires=1&Signature=s";
+        for (method, query, key) in [
+            ("POST", "append&position=0", "a"),
+            ("HEAD", "objectMeta", "a"),
+            ("GET", "symlink", "a"),
+            ("GET", "x-oss-process=hls/sign", "a"),
+            ("GET", "bucketInfo", ""),
+            ("GET", "stat", ""),
+            ("GET", "live", ""),
+        ] {
+            let refused = route(method, &format!("/?{signed}&{query}"), at(key));
+            let refused = refused.expect_err("not signed");
+            assert_eq!(refused.code, Code::AccessDenied, "{method} ?{query}");
+            let name = query.split(['=', '&']).next().unwrap_or_default();
+            assert!(refused.message.contains(name), "{refused}");
+        }
+        for query in ["acl", "uploads", "versioning"] {
+            let target = format!("/?{signed}&{query}");
+            assert!(route("GET", &target, at("")).is_ok(), "{query}");
+        }
+        let claim = oss_v1::Claim {
+            key_id: String::new(),
+            signature: String::new(),
+            date: String::new(),
+            in_url: true,
+        };
+        for (name, ..) in OF_BUCKET.iter().chain(OF_OBJECT) {
+            let request = Request::new("GET", &format!("/a?{name}"), std::iter::empty());
+            let signed = oss_v1::string_to_sign(&request.expect("valid"), &claim, &at("a"));
+            assert!(signed.ends_with(&format!("/rec/a?{name}")), "{signed}");
         }
     }
 

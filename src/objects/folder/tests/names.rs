@@ -131,6 +131,43 @@ async fn links_are_not_followed() {
 }
 
 #[tokio::test]
+async fn links_among_the_metadata_are_not_followed() {
+    let bench = bench().await;
+    bench.put("in/a", b"a").await;
+    let outside = tempfile::tempdir().expect("outside");
+    fs::create_dir(outside.path().join("deep")).expect("an empty folder");
+    let metadata = bench.folder.path().join(".localyun/meta/liverec/in");
+    fs::remove_dir_all(&metadata).expect("the store's own");
+    std::os::unix::fs::symlink(outside.path(), &metadata).expect("link");
+
+    let body = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"b"))]);
+    let put = bench
+        .store
+        .put_stream("liverec", "in/b", NewObject::default(), body)
+        .await;
+    let listed = bench
+        .store
+        .set_acl("liverec", "in/a", Acl::PublicRead)
+        .await;
+    for refused in [put.map(drop), listed] {
+        let error = refused.expect_err("behind the link");
+        assert!(error.to_string().contains("in is a link"), "{error}");
+    }
+    let data = bench.folder.path().join("liverec/in");
+    assert!(!data.join("b").exists());
+    fs::create_dir(data.join("deep")).expect("folder");
+    fs::write(data.join("deep/c"), b"by hand").expect("file");
+    let deleted = bench.store.delete("liverec", "in/deep/c").await;
+    assert!(deleted.expect("delete"));
+    assert!(!data.join("deep").exists());
+    let left: Vec<_> = fs::read_dir(outside.path())
+        .expect("outside")
+        .map(|entry| entry.expect("entry").file_name())
+        .collect();
+    assert_eq!(left, ["deep"]);
+}
+
+#[tokio::test]
 async fn listing_follows_utf8_order_across_folders() {
     let bench = bench().await;
     let mut keys = vec![

@@ -316,14 +316,10 @@ async fn copies_keep_or_replace_metadata_but_never_the_acl() {
         .set_acl("liverec", "from", Acl::PublicRead)
         .await
         .expect("acl");
+    let source = bench.store.source("liverec", "from").await.expect("there");
     let copy = bench
         .store
-        .copy(
-            ("liverec", "from"),
-            ("liverec", "to"),
-            None,
-            Replace::Always,
-        )
+        .copy(source, ("liverec", "to"), None, Replace::Always)
         .await
         .expect("copy");
     assert_eq!(
@@ -331,16 +327,81 @@ async fn copies_keep_or_replace_metadata_but_never_the_acl() {
         ("5d41402abc4b2a76b9719d911017c592", Acl::Default)
     );
     assert_eq!(bench.get("to").await, b"hello");
-    let missing = bench
-        .store
-        .copy(
-            ("liverec", "absent"),
-            ("liverec", "to"),
-            None,
-            Replace::Always,
-        )
-        .await;
+    let missing = bench.store.source("liverec", "absent").await;
     assert!(matches!(missing, Err(FolderError::NoSuchKey(_))));
+}
+
+#[tokio::test]
+async fn a_copy_is_of_the_version_that_was_opened() {
+    let bench = bench().await;
+    bench.put("from", b"first").await;
+    let source = bench.store.source("liverec", "from").await.expect("there");
+    let decided_on = source.info.clone();
+    bench.put("from", b"second version").await;
+    let copy = bench
+        .store
+        .copy(source, ("liverec", "to"), None, Replace::Always)
+        .await
+        .expect("copy");
+    assert_eq!((copy.size, &copy.etag), (5, &decided_on.etag));
+    assert_eq!(bench.get("to").await, b"first");
+}
+
+#[tokio::test]
+async fn a_copy_of_an_appended_object_has_the_digest_of_its_bytes() {
+    let bench = bench().await;
+    bench.append("log", 0, b"1234").await.expect("first");
+    let appended = bench.append("log", 4, b"56789").await.expect("second");
+    let source = bench.store.source("liverec", "log").await.expect("there");
+    let copy = bench
+        .store
+        .copy(source, ("liverec", "to"), None, Replace::Always)
+        .await
+        .expect("copy");
+    assert_eq!(
+        (copy.kind, copy.etag.as_str(), copy.crc64),
+        (
+            ObjectKind::Normal,
+            "25f9e794323b453885f5181f1b624d0b",
+            appended.crc64
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_appended_object_that_is_edited_by_hand_is_what_the_hand_wrote() {
+    let bench = bench().await;
+    let path = bench.folder.path().join("liverec/log");
+    bench.append("log", 0, b"12345").await.expect("first");
+    bench.append("log", 5, b"6789").await.expect("second");
+    fs::write(&path, b"123456789 and by hand").expect("edited");
+    assert_eq!(bench.get("log").await, b"123456789 and by hand");
+    let refused = bench.append("log", 5, b"x").await;
+    assert!(matches!(refused, Err(FolderError::ObjectNotAppendable)));
+    assert_eq!(
+        fs::read(&path).expect("read"),
+        b"123456789 and by hand",
+        "nothing is cut off"
+    );
+}
+
+#[tokio::test]
+async fn a_crash_behind_the_bytes_of_an_append_leaves_the_new_object() {
+    let bench = bench().await;
+    bench.append("log", 0, b"12345").await.expect("first");
+    let side_path = bench.folder.path().join(".localyun/meta/liverec/log%meta");
+    bench.append("log", 5, b"6789").await.expect("second");
+    let side = record::Sidecar::read(&side_path).expect("read");
+    let mut side = side.expect("there");
+    assert_eq!(side.current.append_from, None);
+    // What is on disk when the process dies before the record is written once more.
+    side.current.append_from = Some(5);
+    fs::remove_file(&side_path).expect("last record");
+    record::write_json(&side_path, &side, true).expect("record");
+    assert_eq!(bench.get("log").await, b"123456789");
+    let third = bench.append("log", 9, b"0").await.expect("third");
+    assert_eq!(third.size, 10);
+    assert_eq!(bench.get("log").await, b"1234567890");
 }
 
 #[tokio::test]

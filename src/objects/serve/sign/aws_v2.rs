@@ -53,6 +53,11 @@ const SUB_RESOURCES: &[&str] = &[
     "website",
 ];
 
+/// Whether the signature covers a parameter of the query.
+pub fn signs(name: &str) -> bool {
+    SUB_RESOURCES.contains(&name)
+}
+
 /// The claim of an `Authorization: AWS ...` header.
 pub fn claim_in_header(request: &Request, value: &str) -> Result<Claim, ServeError> {
     let (key_id, signature) = value.trim().split_once(':').ok_or_else(|| {
