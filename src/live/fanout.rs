@@ -24,7 +24,7 @@ use tokio::runtime::Handle;
 use crate::clock;
 use crate::disk::laid::Laid;
 use crate::media::frame::{AudioConfig, VideoConfig};
-use crate::media::rtmp::Message;
+use crate::media::rtmp::{Message, TagKind};
 use flat::Flat;
 use fmp4::Fragments;
 use hls::Hls;
@@ -60,6 +60,13 @@ pub struct Unit {
     pub message: Message,
     /// Of the first message of a group: what a player must have before it.
     pub headers: Option<Arc<Headers>>,
+}
+
+impl Unit {
+    /// Whether sound begins a group here, since there are no pictures (yet, or any more).
+    fn is_sound_that_begins(&self) -> bool {
+        self.headers.is_some() && self.message.kind == TagKind::Audio
+    }
 }
 
 /// The headers in force, as they were pushed.
@@ -308,11 +315,13 @@ impl Fanout {
         tape
     }
 
-    /// The HLS slices, made when nobody watches them yet.
+    /// The HLS slices, made when nobody watches them yet, and anew where they ended before the publish: what was kept could not be read back.
     #[must_use]
     pub fn hls(self: &Arc<Self>) -> Arc<Hls> {
         let mut hls = self.hls.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hls) = hls.upgrade() {
+        if let Some(hls) = hls.upgrade()
+            && (!hls.has_ended() || self.is_over())
+        {
             return hls;
         }
         let made = hls::make(self, &self.runtime);
@@ -361,7 +370,6 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::flv::TagKind;
     use crate::media::frame::{AudioCodec, VideoCodec};
 
     fn message(kind: TagKind, timestamp: u32) -> Message {
@@ -497,5 +505,20 @@ mod tests {
         let empty = Fanout::new(budget());
         empty.close();
         assert!(!empty.tracks_known().await);
+    }
+
+    #[tokio::test]
+    async fn slices_that_ended_before_the_publish_are_made_anew() {
+        let fanout = Fanout::new(budget());
+        let first = fanout.hls();
+        assert!(Arc::ptr_eq(&first, &fanout.hls()));
+        // As where the spool does not give back what was kept.
+        first.end();
+        let second = fanout.hls();
+        assert!(!Arc::ptr_eq(&first, &second) && !second.has_ended());
+        assert!(Arc::ptr_eq(&second, &fanout.hls()));
+        fanout.close();
+        second.end();
+        assert!(Arc::ptr_eq(&second, &fanout.hls()));
     }
 }

@@ -28,6 +28,7 @@ use crate::store::documents;
 use sessions::Sessions;
 
 pub use crate::model::figures::Player;
+pub use access::referer_host;
 
 /// Viewers at a time, of all streams and forms together.
 pub const MOST_VIEWERS: usize = 10_000;

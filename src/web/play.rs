@@ -25,7 +25,7 @@ use crate::live::fanout::hls;
 use crate::live::fanout::tape::{Coding, Form, TapeReader};
 use crate::live::play::sending::{Deaf, Sending};
 use crate::live::play::sessions::{Known, Session};
-use crate::live::play::{Asked, Granted, PlayDoor, Player, Refusal, Viewer};
+use crate::live::play::{Asked, Granted, PlayDoor, Player, Refusal, Viewer, referer_host};
 use crate::model::stream_key::PushArgs;
 use body::{Nothing, Playing};
 use handover::Desk;
@@ -107,6 +107,7 @@ impl Ask {
             address: self.address,
             agent: self.agent.clone(),
             url: format!("{}{}?{}", self.host, self.path, self.query),
+            page: self.referer.as_deref().and_then(referer_host),
         }
     }
 }

@@ -159,12 +159,19 @@ def test_lists_of_addresses_and_referers(live):
     set_functions(live, ("referer_white_list_set", {"refer_domain_allow_list": "good.example,*.fine.example", "allow_empty": "off"}))
     for referer, want in (("https://good.example/x", 200), ("https://a.fine.example/", 200), ("https://evil.example/", 403), (None, 403)):
         assert ask(url, headers={"Referer": referer} if referer else {})[0] == want, referer
+    # A page that is kept out is not let in by another one of the same browser.
+    playlist = address(live.server, "m3u8", live.domain)
+    for referer, want in (("https://good.example/x", 200), ("https://good.example/y", 200), ("https://evil.example/", 403), (None, 403)):
+        assert ask(playlist, headers={"Referer": referer} if referer else {})[0] == want, referer
+    # RTMP has no Referer.
+    rtmp = ["--domain", live.domain, "--stream", "s1", "--format", "rtmp", "--rtmp-addr", live.server.ready["rtmp"], "--seconds", "1"]
+    assert play(*rtmp).returncode == 0
     live.api.call("BatchDeleteLiveDomainConfigs", DomainNames=live.domain, FunctionNames="referer_white_list_set")
     set_functions(live, ("ip_black_list_set", {"ip_list": "127.0.0.0/8"}))
     status, _, body = ask(url)
     assert status == 403 and b"ip_black_list_set" in body
-    rtmp = play("--domain", live.domain, "--stream", "s1", "--format", "rtmp", "--rtmp-addr", live.server.ready["rtmp"], "--seconds", "1")
-    assert rtmp.returncode == 1 and "ip_black_list_set" in rtmp.stderr
+    refused = play(*rtmp)
+    assert refused.returncode == 1 and "ip_black_list_set" in refused.stderr
     live.api.call("BatchDeleteLiveDomainConfigs", DomainNames=live.domain, FunctionNames="ip_black_list_set")
     set_functions(live, ("set_resp_header", {"key": "X-Own", "value": "yes"}), ("set_resp_header", {"key": "Cache-Control", "value": "null"}))
     status, headers, _ = ask(url)

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
-from harness.clip import VIDEO, Tag, is_key, load, read_tags
+from harness.clip import AUDIO, VIDEO, Tag, is_key, load, read_tags
 from harness.wait import wait_for
 from players import FORMS, Elementary, Ffmpeg, Gstreamer, Live, Push, address, ask, elementary, fetch, frames, is_frame, play, play_in_background, tracks
 
@@ -107,6 +110,33 @@ def test_a_configuration_whose_first_picture_is_yet_to_come_keeps_nobody_out(sta
     assert status == 200 and b"avc1" in body, (status, body[:100])
 
 
+def test_the_sound_goes_on_where_the_picture_stopped(stage):
+    """The camera goes off: who watches an MP4 hears on, and who comes then is given the sound in every form."""
+    publisher = stage.publisher("s1")
+    publisher.push(3)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    parts = urlsplit(address(stage.server, "mp4", stage.domain))
+    sounds = tuple(tag for tag in publisher.clip.frames if tag.kind == AUDIO)
+    publisher.clip = replace(publisher.clip, frames=sounds)
+    # More than the pictures that there were.
+    twenty_seconds = 20_000 * sum(len(tag.body) - 2 for tag in sounds) // publisher.clip.period
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as viewer:
+        viewer.sendall(f"GET {parts.path}?{parts.query} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        goes_on = threading.Thread(target=publisher.push, args=(40, 5))
+        goes_on.start()
+        try:
+            came = 0
+            while came < twenty_seconds:
+                piece = len(viewer.recv(65536))
+                assert piece, "the answer ended"
+                came += piece
+            for form, head in (("m3u8", b"#EXTM3U"), ("flv", b"FLV"), ("mp4", b"moov")):
+                status, _, body = ask(address(stage.server, form, stage.domain))
+                assert status == 200 and head in body, (form, status, body[:100])
+        finally:
+            goes_on.join()
+
+
 def unchunked(body: bytes) -> bytes:
     """A chunked body, which must be whole."""
     whole = b""
@@ -193,6 +223,21 @@ def test_a_playlist_slides_over_whole_groups(stage):
     wait_for(lambda: "#EXT-X-ENDLIST" in fetch(url).decode(), 5, "the end of the playlist")
     # Who comes now is too late.
     assert ask(url, headers={"User-Agent": "another"})[0] == 404
+
+
+def test_a_player_that_asks_twice_at_once_is_one(stage):
+    """Both answers come with the first slice, and the slices of both are there."""
+    push = Push(stage.server, stage.domain).run(8)
+    wait_for(lambda: stage.server.is_live(stage.domain, "live", "s1"), 5, "the stream to be live")
+    url = address(stage.server, "m3u8", stage.domain)
+    with ThreadPoolExecutor(4) as pool:
+        texts = [text.decode() for text in pool.map(fetch, [url] * 4)]
+    for text in texts:
+        (first, *_) = [line for line in text.splitlines() if line and not line.startswith("#")]
+        assert ask(f"{stage.server.play}/live/{first}")[0] == 200, texts
+    watched_by = [row["viewers"] for row in stage.server.streams() if row["domain"] == stage.domain]
+    assert watched_by == [1]
+    push.stop()
 
 
 def test_a_playlist_goes_on_where_the_publisher_comes_back(stage):

@@ -15,7 +15,7 @@ use super::{Fanout, Headers, Unit};
 use crate::clock;
 use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
 use crate::media::hls::{self, Segment};
-use crate::media::mpegts::{Continuity, TsMuxer};
+use crate::media::mpegts::{Continuity, TsMuxer, can_carry};
 
 /// A slice is cut at the first key frame at or after this length.
 const TARGET_MS: i64 = 2_000;
@@ -191,7 +191,7 @@ impl Hls {
         self.changed.notify_waiters();
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.lock().has_ended = true;
         self.changed.notify_waiters();
     }
@@ -242,8 +242,12 @@ struct Slicer {
     muxer: Option<TsMuxer>,
     open: BytesMut,
     began_ms: Option<i64>,
-    /// Decoding time of the newest frame, and how long the one before it lasted.
-    newest: Option<(i64, i64)>,
+    /// Decoding time of the newest picture, and how long the one before it lasted.
+    newest_picture: Option<(i64, i64)>,
+    /// The same of sound.
+    newest_sound: Option<(i64, i64)>,
+    /// Where there are no pictures, a slice can begin with the next sound.
+    sound_begins: bool,
     /// The next slice does not follow the one before.
     discontinuity: bool,
 }
@@ -258,7 +262,9 @@ impl Slicer {
             muxer: None,
             open: BytesMut::new(),
             began_ms: None,
-            newest: None,
+            newest_picture: None,
+            newest_sound: None,
+            sound_begins: false,
             discontinuity: false,
         }
     }
@@ -268,6 +274,7 @@ impl Slicer {
             self.end(hls);
             self.discontinuity = self.muxer.is_some();
         }
+        self.sound_begins = unit.is_sound_that_begins();
         self.frames.take(unit, jumped, &mut self.steps);
         self.work_off(hls);
     }
@@ -275,10 +282,14 @@ impl Slicer {
     fn end(&mut self, hls: &Hls) {
         self.frames.end(&mut self.steps);
         self.work_off(hls);
-        let lasts = self.newest.map_or(0, |(_, step)| step);
-        if let Some((newest, _)) = self.newest {
-            self.cut(newest + lasts, hls);
-        }
+        self.cut(self.end_ms(), hls);
+    }
+
+    /// Where what came so far ends: one track may have stopped, and the other one goes on.
+    fn end_ms(&self) -> i64 {
+        let newest = [self.newest_picture, self.newest_sound];
+        let ends = newest.into_iter().flatten().map(|(at, lasts)| at + lasts);
+        ends.max().unwrap_or(0)
     }
 
     fn work_off(&mut self, hls: &Hls) {
@@ -321,10 +332,8 @@ impl Slicer {
 
     /// A decoder has to begin anew with the next slice.
     fn change(&mut self, hls: &Hls) {
-        if self.muxer.is_some()
-            && let Some((newest, step)) = self.newest
-        {
-            self.cut(newest + step, hls);
+        if self.muxer.is_some() {
+            self.cut(self.end_ms(), hls);
             self.discontinuity = true;
         }
     }
@@ -335,7 +344,7 @@ impl Slicer {
             let length = at - began;
             let may_begin = match frame.track {
                 Track::Video => frame.key,
-                Track::Audio => self.video.is_none(),
+                Track::Audio => self.video.is_none() || self.sound_begins,
             };
             if (may_begin && length >= TARGET_MS - ROUNDING_MS)
                 || length >= LONGEST_MS
@@ -345,11 +354,9 @@ impl Slicer {
             }
         }
         if self.muxer.is_none() {
-            let muxer = TsMuxer::new(
-                self.video.as_ref(),
-                self.audio.as_ref(),
-                Continuity::default(),
-            );
+            // Sound that has no form in MPEG-TS is left out, then and when it comes later.
+            let audio = self.audio.as_ref().filter(|audio| can_carry(audio));
+            let muxer = TsMuxer::new(self.video.as_ref(), audio, Continuity::default());
             match muxer {
                 Ok(muxer) => self.muxer = Some(muxer),
                 Err(error) => {
@@ -366,12 +373,12 @@ impl Slicer {
         if let Err(error) = muxer.write(frame, &mut self.open) {
             tracing::debug!(%error, "a frame is left out of MPEG-TS");
         }
-        if frame.track == Track::Video || self.video.is_none() {
-            let step = self.newest.map_or(40, |(before, _)| at - before);
-            self.newest = Some((at, step.clamp(0, TARGET_MS)));
-        } else if self.newest.is_none() {
-            self.newest = Some((at, 0));
-        }
+        let (newest, usual_ms) = match frame.track {
+            Track::Video => (&mut self.newest_picture, 40),
+            Track::Audio => (&mut self.newest_sound, 23),
+        };
+        let step = newest.map_or(usual_ms, |(before, _)| at - before);
+        *newest = Some((at, step.clamp(0, TARGET_MS)));
     }
 
     /// The open slice ends where the next one begins.
@@ -389,6 +396,40 @@ impl Slicer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::fanout::frames::pushed::{picture, sound};
+    use crate::media::frame::{AudioCodec, VideoCodec};
+    use crate::media::mpegts::read::{Found, TsReader};
+
+    /// How long each slice is that is made of units.
+    fn lengths(units: impl Iterator<Item = Unit>) -> Vec<u64> {
+        let made = Hls::default();
+        let mut slicer = Slicer::new(&Headers::default());
+        for (number, unit) in units.enumerate() {
+            slicer.take(&unit, number == 0, &made);
+        }
+        slicer.end(&made);
+        let slices = &made.lock().slices;
+        slices.iter().map(|slice| slice.duration_ms).collect()
+    }
+
+    #[test]
+    fn the_last_slice_ends_with_the_track_that_goes_on() {
+        let sounds = (0..1_750).map(|n| sound(n * 20, false));
+        let slices = lengths(std::iter::once(picture(0, true)).chain(sounds));
+        assert_eq!(slices, [30_000, 5_000]);
+        let pictures = (0..100).map(|n| picture(n * 40, n == 0));
+        let slices = lengths(std::iter::once(sound(0, true)).chain(pictures));
+        assert_eq!(slices, [4_000]);
+    }
+
+    #[test]
+    fn sound_without_pictures_is_sliced_where_it_begins_groups() {
+        let sounds = (0..400).map(|n| sound(n * 20, n % 50 == 0));
+        assert_eq!(lengths(sounds), [2_000; 4]);
+        let stopped = (1..501).map(|n| sound(n * 20, n > 400 && n % 50 == 0));
+        let slices = lengths(std::iter::once(picture(0, true)).chain(stopped));
+        assert_eq!(slices.len(), 2, "{slices:?}");
+    }
 
     fn publish(slices: u64, breaks_at: u64) -> Hls {
         let made = Hls::default();
@@ -417,6 +458,52 @@ mod tests {
             of("#EXT-X-DISCONTINUITY-SEQUENCE:"),
             breaks,
         )
+    }
+
+    #[test]
+    fn sound_that_has_no_form_in_a_transport_stream_is_left_out() {
+        let mut slicer = Slicer::new(&Headers {
+            video_config: Some(VideoConfig {
+                codec: VideoCodec::H264,
+                record: Bytes::from_static(
+                    b"\x01\x4d\0\x1e\xff\xe1\0\x04\x67\x4d\0\x1e\x01\0\x02\x68\xee",
+                ),
+                width: 320,
+                height: 180,
+            }),
+            // Enhanced low delay.
+            audio_config: Some(AudioConfig {
+                codec: AudioCodec::Aac,
+                record: Bytes::from_static(&[0xF8, 0xE8, 0x50]),
+                sample_rate: 44_100,
+                channels: 2,
+            }),
+            ..Headers::default()
+        });
+        let made = Hls::default();
+        for dts_ms in (0..2_100).step_by(40) {
+            for track in [Track::Video, Track::Audio] {
+                let frame = Frame {
+                    track,
+                    dts_ms,
+                    cts_ms: 0,
+                    key: track == Track::Video && dts_ms % 2_000 == 0,
+                    data: Bytes::from_static(&[0, 0, 0, 2, 0x65, 0x88]),
+                };
+                slicer.frame(&frame, &made);
+            }
+        }
+        let slice = made.slice(0).unwrap();
+        let mut tracks = Vec::new();
+        let mut note = |found| match found {
+            Found::Tracks { video, audio } => tracks.push((video, audio)),
+            Found::Frame(frame) => assert_eq!(frame.track, Track::Video),
+            Found::Video(_) | Found::Audio(_) => {}
+        };
+        let mut reader = TsReader::new();
+        reader.feed(&slice.bytes, &mut note).unwrap();
+        reader.finish(&mut note);
+        assert_eq!(tracks, [(true, false)]);
     }
 
     #[test]

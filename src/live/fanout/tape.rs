@@ -66,7 +66,7 @@ pub struct Tape {
 pub struct Over;
 
 impl Tape {
-    fn new(coding: Coding) -> Arc<Self> {
+    pub(super) fn new(coding: Coding) -> Arc<Self> {
         Arc::new(Self {
             log: Log::new(KEPT, None),
             coding,

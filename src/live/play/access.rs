@@ -11,11 +11,10 @@ use crate::wire_time::unix_seconds;
 /// Refuses a player that a function keeps out.
 pub(super) fn check(functions: &[Function], asked: &Asked<'_>, now: UnixMs) -> Result<(), Refusal> {
     let forbidden = |why: String| Err(Refusal::Forbidden(why));
+    let is_http = asked.player != Player::Rtmp;
     for function in functions {
         match function.name.as_str() {
-            "https_force"
-                if is_on(function, "enable") && !asked.secure && asked.player != Player::Rtmp =>
-            {
+            "https_force" if is_http && is_on(function, "enable") && !asked.secure => {
                 return Err(Refusal::OverHttps);
             }
             "ip_black_list_set" if lists(function, "ip_list", asked.address) => {
@@ -33,14 +32,16 @@ pub(super) fn check(functions: &[Function], asked: &Asked<'_>, now: UnixMs) -> R
                 ));
             }
             "referer_white_list_set"
-                if !is_referer_among(function, "refer_domain_allow_list", asked.referer) =>
+                if is_http
+                    && !is_referer_among(function, "refer_domain_allow_list", asked.referer) =>
             {
                 return forbidden(
                     "the Referer is not on the domain's referer_white_list_set".to_owned(),
                 );
             }
             "referer_black_list_set"
-                if is_referer_kept_out(function, "refer_domain_deny_list", asked.referer) =>
+                if is_http
+                    && is_referer_kept_out(function, "refer_domain_deny_list", asked.referer) =>
             {
                 return forbidden(
                     "the Referer is on the domain's referer_black_list_set".to_owned(),
@@ -123,21 +124,22 @@ fn is_in(network: &str, address: IpAddr) -> bool {
 
 /// A player without a Referer is let in unless `allow_empty` is off.
 fn is_referer_among(function: &Function, list: &str, referer: Option<&str>) -> bool {
-    match referer.and_then(host) {
+    match referer.and_then(referer_host) {
         Some(host) => entries(function, list).any(|entry| is_of(entry, &host)),
         None => function.arg("allow_empty") != Some("off"),
     }
 }
 
 fn is_referer_kept_out(function: &Function, list: &str, referer: Option<&str>) -> bool {
-    match referer.and_then(host) {
+    match referer.and_then(referer_host) {
         Some(host) => entries(function, list).any(|entry| is_of(entry, &host)),
         None => function.arg("allow_empty") == Some("off"),
     }
 }
 
 /// The host of a Referer, in lower case.
-fn host(referer: &str) -> Option<String> {
+#[must_use]
+pub fn referer_host(referer: &str) -> Option<String> {
     let url = url::Url::parse(referer).ok()?;
     url.host_str().map(str::to_ascii_lowercase)
 }
@@ -282,6 +284,19 @@ mod tests {
             let kept_out = Player::ALL
                 .map(|player| told_to(player, &alilive, None, "::1", "").contains("alilive"));
             assert_eq!(kept_out, told, "{switch} {rtmp} {hls}");
+        }
+        // RTMP has no Referer.
+        let off = ("allow_empty", "off");
+        for list in [
+            function("referer_white_list_set", &[off]),
+            function("referer_black_list_set", &[off]),
+        ] {
+            let name = list.name.clone();
+            let lists = [list];
+            let let_in =
+                Player::ALL.map(|player| told_to(player, &lists, None, "::1", "").is_empty());
+            let over_rtmp = Player::ALL.map(|player| player == Player::Rtmp);
+            assert_eq!(let_in, over_rtmp, "{name}");
         }
     }
 

@@ -24,6 +24,8 @@ const TURN: usize = 256 << 10;
 const READ: usize = 4 << 10;
 /// Segments that one call to the kernel may bring.
 const SLICES: usize = 64;
+/// Bytes of answers that a player may leave unread. Then it is not heard until it has taken them: who asks and does not read would take memory.
+const MOST_ANSWERS: usize = 64 << 10;
 
 /// What a player's protocol makes of what it says.
 pub trait Ears: Send {
@@ -67,6 +69,8 @@ pub struct Sending<E> {
     reader: TapeReader,
     outgoing: Outgoing,
     ears: E,
+    /// Bytes of answers that came to what is to be sent since it last was empty.
+    answers: usize,
     /// The player has closed its side.
     is_silent: bool,
     /// The tape was read to its end.
@@ -114,26 +118,24 @@ impl<E: Ears> Sending<E> {
             reader,
             outgoing: Outgoing::default(),
             ears,
+            answers: 0,
             is_silent: false,
             has_ended: false,
             stalled: None,
         }
     }
 
-    /// Works off what the player says; ready when it has gone.
+    /// Works off what the player says, as long as it takes the answers; ready when it has gone.
     fn poll_hear(&mut self, context: &mut Context<'_>) -> Poll<String> {
-        if self.is_silent {
-            return Poll::Pending;
-        }
         let mut block = [0; READ];
-        loop {
+        while !self.is_silent && self.answers < MOST_ANSWERS {
             if let Err(error) = ready!(self.socket.poll_read_ready(context)) {
                 return Poll::Ready(error.to_string());
             }
             let said = match self.socket.try_read(&mut block) {
                 Ok(0) if self.ears.may_be_silent() => {
                     self.is_silent = true;
-                    return Poll::Pending;
+                    continue;
                 }
                 Ok(0) => return Poll::Ready("the player has gone".to_owned()),
                 Ok(count) => block.get(..count).unwrap_or_default(),
@@ -141,10 +143,14 @@ impl<E: Ears> Sending<E> {
                 Err(error) => return Poll::Ready(error.to_string()),
             };
             match self.ears.hear(said) {
-                Ok(answer) => self.outgoing.push_bytes(answer),
+                Ok(answer) => {
+                    self.answers += answer.len();
+                    self.outgoing.push_bytes(answer);
+                }
                 Err(why) => return Poll::Ready(why),
             }
         }
+        Poll::Pending
     }
 
     /// Takes more off the tape; the error says why there is nothing more to send.
@@ -200,10 +206,14 @@ impl<E: Ears> Sending<E> {
             return Poll::Ready(why);
         }
         loop {
-            let step = if self.outgoing.is_empty() {
-                self.poll_fill(context)
-            } else {
+            let step = if !self.outgoing.is_empty() {
                 self.poll_send(context)
+            } else if std::mem::take(&mut self.answers) < MOST_ANSWERS {
+                self.poll_fill(context)
+            } else if let Poll::Ready(why) = self.poll_hear(context) {
+                return Poll::Ready(why);
+            } else {
+                continue;
             };
             if let Err(why) = ready!(step) {
                 return Poll::Ready(why);

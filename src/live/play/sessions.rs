@@ -21,6 +21,8 @@ pub struct Known {
     pub agent: String,
     /// Host, path and query.
     pub url: String,
+    /// Host of the page that it plays in: the lists of referers let pages in, and not browsers.
+    pub page: Option<String>,
 }
 
 /// One player of a playlist.
@@ -39,6 +41,11 @@ pub struct Session {
 impl Session {
     fn touch(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = clock::monotonic();
+    }
+
+    /// Whether it is what another one of the same player would be.
+    fn goes_on_for(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.hls, &other.hls) && !self.viewer.is_cut()
     }
 
     fn is_idle(&self) -> bool {
@@ -78,7 +85,7 @@ impl Sessions {
         (!found.viewer.is_cut()).then_some(found)
     }
 
-    /// A player's first playlist, or its first one of a new publish.
+    /// A player's first playlist, or its first one of a new publish. A player that asked several times at once has one session.
     #[must_use]
     pub fn begin(
         &self,
@@ -97,11 +104,19 @@ impl Sessions {
             last: Mutex::new(clock::monotonic()),
         });
         let mut inner = self.lock();
+        let there = inner.by_known.get(&known).cloned();
+        if let Some(there) = there.filter(|there| there.goes_on_for(&session)) {
+            there.touch();
+            drop(inner);
+            return there;
+        }
         inner.by_id.insert(session.id.clone(), session.clone());
         let replaced = inner.by_known.insert(known, session.clone());
-        if let Some(replaced) = replaced {
+        if let Some(replaced) = &replaced {
             inner.by_id.remove(&replaced.id);
         }
+        // The viewer of who is replaced, as of who comes too late, is told to be gone outside of the lock.
+        drop(inner);
         session
     }
 
