@@ -79,6 +79,20 @@ func TestSettingsAndTokensAreUsed(t *testing.T) {
 	sink.Wait(1, Object{"a": 1})
 }
 
+func TestAListOfTenIsSigned(t *testing.T) {
+	t.Parallel()
+	cloud := Start(t)
+	wanted := map[string]string{"ResourceType": "DOMAIN", "Tag.1.Key": "env"}
+	for number := 1; number <= 10; number++ {
+		wanted[fmt.Sprintf("ResourceId.%d", number)] = fmt.Sprintf("d%d.example.com", number)
+	}
+	cloud.Call("TagLiveResources", wanted)
+	told := cloud.Call("ListLiveTagResources", map[string]string{"ResourceType": "DOMAIN"})
+	if rows := fmt.Sprint(told["TagResources"]); strings.Count(rows, "example.com") != 10 {
+		t.Error(rows)
+	}
+}
+
 func TestVariablesAreThoseOfLocalyunEnv(t *testing.T) {
 	t.Parallel()
 	cloud := Start(t)

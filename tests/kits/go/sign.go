@@ -23,11 +23,16 @@ func sign(action string, parameters map[string]string, keyID, keySecret string) 
 	for name, value := range parameters {
 		form[name] = value
 	}
-	pairs := make([]string, 0, len(form))
-	for name, value := range form {
-		pairs = append(pairs, escaped(name)+"="+escaped(value))
+	names := make([]string, 0, len(form))
+	for name := range form {
+		names = append(names, name)
 	}
-	sort.Strings(pairs)
+	// By their names alone: ResourceId.1 stands before ResourceId.10, though "=" stands behind "0".
+	sort.Strings(names)
+	pairs := make([]string, 0, len(form))
+	for _, name := range names {
+		pairs = append(pairs, escaped(name)+"="+escaped(form[name]))
+	}
 	words := strings.Join(pairs, "&")
 	mac := hmac.New(sha1.New, []byte(keySecret+"&"))
 	mac.Write([]byte("POST&%2F&" + escaped(words)))
