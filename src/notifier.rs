@@ -33,9 +33,9 @@ pub enum News {
     Replay(i64),
     /// A stream became this node's: what waits of it is to be sent.
     Taken(String),
-    /// A stream's queue ran empty, and its sender has ended.
+    /// A stream's sender has had nothing to do for a while.
     Drained(StreamKey),
-    /// Everything queued is to be forgotten.
+    /// Everything queued is to be forgotten, and what stands still is to go on.
     Reset,
 }
 
@@ -81,7 +81,7 @@ impl Notifier {
         self.tell(busy, News::Taken(stream));
     }
 
-    /// A stream's queue ran empty.
+    /// A stream's sender has had nothing to do for a while.
     pub(super) fn drained(&self, busy: Busy, stream: StreamKey) {
         self.tell(busy, News::Drained(stream));
     }
@@ -109,9 +109,8 @@ impl Notifier {
         clock.busy()
     }
 
-    /// Forgets what is queued; the rows are the caller's matter.
+    /// Forgets what is queued, what rests between two tries among it, and lets deliveries go on; the rows are the caller's matter.
     pub fn reset(&self, busy: Busy) {
-        self.pause(false);
         self.tell(busy, News::Reset);
     }
 }

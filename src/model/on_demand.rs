@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::media::frame::VideoCodec;
+use crate::model::notify::with_query;
 use crate::model::rule::{Format, FormatRule};
 use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::phrases::Phrase;
@@ -28,18 +29,7 @@ pub fn question_url(url: &str, key: &StreamKey, kbps: u32, codec: Option<VideoCo
         .append_pair("vbitrate", &kbps.to_string())
         .append_pair("codec", codec)
         .finish();
-    let (url, fragment) = url
-        .split_once('#')
-        .map_or((url, None), |(u, f)| (u, Some(f)));
-    let joint = match url.rfind('?') {
-        None => "?",
-        Some(_) if url.ends_with(['?', '&']) => "",
-        Some(_) => "&",
-    };
-    match fragment {
-        Some(fragment) => format!("{url}{joint}{query}#{fragment}"),
-        None => format!("{url}{joint}{query}"),
-    }
+    with_query(url, &query)
 }
 
 /// What the receiver decided.

@@ -1,9 +1,11 @@
 //! Sending one callback: at most six requests, 5 s each, a second apart, every attempt on record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
+use super::asking::{rest, until_answered};
 use super::receiver::{read_limited, within};
 use super::sign;
 use crate::clock::{Busy, UnixMs};
@@ -13,6 +15,7 @@ use crate::model::event::Delivery;
 use crate::secrets;
 use crate::services::Services;
 use crate::store::callbacks::{Attempt, Row};
+use crate::store::{Store, StoreError};
 use crate::wire_time::{to_api, unix_seconds};
 
 /// Requests that are made for one callback at most: the first and five more.
@@ -24,49 +27,75 @@ pub const RETRY_MS: i64 = 1_000;
 /// Bytes of an answer that are kept on record.
 const RESPONSE_KEPT: usize = 1024;
 
+/// How long a callback of another node's stream is left to that node before it is looked at again, in machine time.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// What a stream's sender has to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Errand {
+    /// The callback that is to be sent.
+    pub id: i64,
+    /// It is sent once more where it has ended.
+    pub again: bool,
+}
+
 /// Delivers a callback to its end: success, or failure after the last attempt. Gives the guard back for the next one.
-pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy {
-    let row = match services.store.find_callback(id).await {
-        Ok(Some(row)) => row,
-        Ok(None) => return busy,
-        Err(error) => {
-            tracing::error!(%error, id, "a callback cannot be read");
+pub async fn deliver(services: &Arc<Services>, mut busy: Busy, errand: Errand) -> Busy {
+    let Errand { id, mut again } = errand;
+    // Nobody else sends one that had ended, whoever owns its stream.
+    let mut had_ended = false;
+    // Requests that are left; none while it is not known.
+    let mut left = None;
+    loop {
+        busy = services.notifier.turn(&services.clock, busy).await;
+        let (found, held) =
+            until_answered(&services.clock, busy, || look(&services.store, id)).await;
+        busy = held;
+        let (row, is_others) = match found {
+            Ok(Some(found)) => found,
+            // All was forgotten.
+            Ok(None) => return busy,
+            Err(error) => {
+                tracing::error!(%error, id, "a callback cannot be read");
+                return busy;
+            }
+        };
+        let has_ended = row.state != Delivery::Pending;
+        had_ended |= has_ended && again;
+        again = false;
+        if has_ended && (left.is_some() || !had_ended) {
+            // By another node, which had its stream meanwhile.
             return busy;
         }
-    };
-    let mut attempts: Vec<Attempt> = serde_json::from_str(&row.attempts).unwrap_or_default();
-    // A replay of an ended callback gets all its tries again.
-    let mut left = if row.state == Delivery::Pending {
-        ATTEMPTS.saturating_sub(attempts.len())
-    } else {
-        ATTEMPTS
-    };
-    while left > 0 {
-        left -= 1;
-        match services.store.is_others(&row.owner).await {
-            Ok(false) => {}
-            // Its owner sends it.
-            Ok(true) => return busy,
-            Err(error) => tracing::debug!(%error, id, "it is not known whose callback it is"),
+        if is_others && !had_ended {
+            // Its owner sends it. Those behind wait too: the stream may come back before it has ended, and all of them go on in their order then.
+            left = None;
+            busy = rest(&services.clock, busy, LOOK_AGAIN).await;
+            continue;
         }
-        busy = services.notifier.turn(&services.clock, busy).await;
+        let mut attempts: Vec<Attempt> = serde_json::from_str(&row.attempts).unwrap_or_default();
+        let still = left
+            .unwrap_or_else(|| tries(attempts.len(), had_ended))
+            .saturating_sub(1);
+        left = Some(still);
         let (attempt, held) = attempt(services, &row, busy).await;
-        busy = held;
         let success = attempt.status == Some(200);
         let made_at = attempt.at;
         attempts.push(attempt);
         services.metrics.callback(success);
         let now = services.clock.now();
-        let (state, next_at, done_at) = match (success, left) {
+        let (state, next_at, done_at) = match (success, still) {
             (true, _) => (Delivery::Success, 0, now),
             (false, 0) => (Delivery::Failed, 0, now),
             (false, _) => (Delivery::Pending, now.max(made_at) + RETRY_MS, 0),
         };
-        if let Err(error) = services
-            .store
-            .update_callback(id, state, &attempts, next_at, done_at)
-            .await
-        {
+        let write = || {
+            let store = &services.store;
+            store.update_callback(&row, state, &attempts, next_at, done_at)
+        };
+        let (written, held) = until_answered(&services.clock, held, write).await;
+        busy = held;
+        if let Err(error) = written {
             tracing::error!(%error, id, "a callback's outcome cannot be written");
         }
         tell(services, &row, &attempts, state, next_at);
@@ -78,7 +107,24 @@ pub async fn deliver(services: &Arc<Services>, mut busy: Busy, id: i64) -> Busy 
         }
         busy = services.clock.rest_until(busy, next_at).await;
     }
-    busy
+}
+
+/// The callback as it is now, and whether its stream is another node's.
+async fn look(store: &Store, id: i64) -> Result<Option<(Row, bool)>, StoreError> {
+    let Some(row) = store.find_callback(id).await? else {
+        return Ok(None);
+    };
+    let is_others = store.is_others(&row.owner).await?;
+    Ok(Some((row, is_others)))
+}
+
+/// How many requests are made for a callback for which so many were made.
+fn tries(made: usize, had_ended: bool) -> usize {
+    if had_ended {
+        return ATTEMPTS;
+    }
+    // One that waits after all of them was being sent once more when the process ended.
+    ATTEMPTS.saturating_sub(made).max(1)
 }
 
 /// Says how the newest try went.

@@ -2,7 +2,7 @@
 
 use super::sign;
 use crate::model::event::Kind;
-use crate::model::notify::{RecordNotify, StreamNotify};
+use crate::model::notify::{RecordNotify, StreamNotify, with_query};
 use crate::model::stream_key::StreamKey;
 use crate::services::Services;
 use crate::store::StoreError;
@@ -78,7 +78,6 @@ pub async fn ingest(
     let Some(url) = config.notify_url.filter(|url| !url.is_empty()) else {
         return Ok(None);
     };
-    let joint = if url.contains('?') { '&' } else { '?' };
     let signed = config.notify_req_auth && !config.notify_auth_key.is_empty();
     Ok(Some(NewCallback {
         dedupe,
@@ -96,7 +95,7 @@ pub async fn ingest(
         } else {
             String::new()
         },
-        url: format!("{url}{joint}{query}"),
+        url: with_query(&url, query),
         body: String::new(),
     }))
 }

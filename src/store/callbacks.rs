@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,14 @@ pub type Row = callback::Model;
 
 /// Rows that [`Store::pending_callbacks`] answers with at most.
 pub const PAGE: u64 = 500;
+
+/// A callback that has not ended, as the outbox's sender takes it up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub id: i64,
+    /// Whose callbacks it keeps its order with.
+    pub key: StreamKey,
+}
 
 /// A callback to be sent.
 #[derive(Debug, Clone)]
@@ -119,6 +127,34 @@ pub(super) async fn enqueue_on(
     Ok(true)
 }
 
+/// Callbacks not yet ended, after a number.
+fn waiting_after(id: i64) -> Select<callback::Entity> {
+    callback::Entity::find()
+        .filter(callback::Column::State.eq(Delivery::Pending))
+        .filter(callback::Column::Id.gt(id))
+}
+
+/// The first page of some, oldest first. What each says is left out: those that wait are looked at with each one that comes.
+async fn page(
+    rows: Select<callback::Entity>,
+    db: &impl ConnectionTrait,
+) -> Result<Vec<Waiting>, DbErr> {
+    use callback::Column;
+    let rows: Vec<(i64, String, String, String)> = rows
+        .select_only()
+        .columns([Column::Id, Column::Domain, Column::App, Column::Stream])
+        .order_by_asc(Column::Id)
+        .limit(PAGE)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let waiting = |(id, domain, app, stream): (i64, String, String, String)| Waiting {
+        id,
+        key: StreamKey::new(&domain, &app, &stream),
+    };
+    Ok(rows.into_iter().map(waiting).collect())
+}
+
 impl Store {
     /// Puts a callback into the outbox; false when the same event is there already.
     pub async fn enqueue_callback(
@@ -141,10 +177,8 @@ impl Store {
     }
 
     /// Callbacks not yet ended, oldest first, after `after_id`: on several nodes, those of the streams that this one owns.
-    pub async fn pending_callbacks(&self, after_id: i64) -> Result<Vec<Row>, StoreError> {
-        let mut pending = callback::Entity::find()
-            .filter(callback::Column::State.eq(Delivery::Pending))
-            .filter(callback::Column::Id.gt(after_id));
+    pub async fn pending_callbacks(&self, after_id: i64) -> Result<Vec<Waiting>, StoreError> {
+        let mut pending = waiting_after(after_id);
         if let Some(member) = self.member() {
             let incarnation = member.incarnation();
             pending = pending.filter(Expr::cust_with_values(
@@ -152,11 +186,7 @@ impl Store {
                 [incarnation.as_ref()],
             ));
         }
-        Ok(pending
-            .order_by_asc(callback::Column::Id)
-            .limit(PAGE)
-            .all(&self.write)
-            .await?)
+        Ok(page(pending, &self.write).await?)
     }
 
     /// Callbacks not yet ended of streams that no node owns, and of none, oldest first.
@@ -178,15 +208,9 @@ impl Store {
         &self,
         hash: &str,
         after_id: i64,
-    ) -> Result<Vec<Row>, StoreError> {
-        Ok(callback::Entity::find()
-            .filter(callback::Column::State.eq(Delivery::Pending))
-            .filter(callback::Column::Owner.eq(hash))
-            .filter(callback::Column::Id.gt(after_id))
-            .order_by_asc(callback::Column::Id)
-            .limit(PAGE)
-            .all(&self.write)
-            .await?)
+    ) -> Result<Vec<Waiting>, StoreError> {
+        let of_stream = waiting_after(after_id).filter(callback::Column::Owner.eq(hash));
+        Ok(page(of_stream, &self.write).await?)
     }
 
     pub async fn find_callback(&self, id: i64) -> Result<Option<Row>, StoreError> {
@@ -228,17 +252,16 @@ impl Store {
         Ok(Some(done.map_err(StoreError::from_insert)?.last_insert_id))
     }
 
-    /// Writes what an attempt brought.
+    /// Writes what an attempt brought, unless the callback's state is another one than the attempt found: then another node has ended it meanwhile.
     pub async fn update_callback(
         &self,
-        id: i64,
+        found: &Row,
         state: Delivery,
         attempts: &[Attempt],
         next_at: UnixMs,
         done_at: UnixMs,
     ) -> Result<(), StoreError> {
         let row = callback::ActiveModel {
-            id: Set(id),
             state: Set(state),
             attempts: Set(serde_json::to_string(attempts)?),
             next_at: Set(next_at),
@@ -247,7 +270,8 @@ impl Store {
         };
         callback::Entity::update_many()
             .set(row)
-            .filter(callback::Column::Id.eq(id))
+            .filter(callback::Column::Id.eq(found.id))
+            .filter(callback::Column::State.eq(found.state))
             .exec(&self.write)
             .await?;
         Ok(())
@@ -295,7 +319,7 @@ impl Store {
             .order_by_asc(callback::Column::Id);
         let total = query.clone().count(&self.read).await?;
         let rows = query
-            .offset(page.saturating_sub(1) * size)
+            .offset(page.saturating_sub(1).saturating_mul(size))
             .limit(size)
             .all(&self.read)
             .await?;

@@ -535,9 +535,19 @@ impl Store {
         Ok(())
     }
 
-    /// Notes which version of the documents other nodes have made; whether it is a new one.
-    pub fn note_documents(&self, version: i64) -> bool {
-        self.domains.keep_if(version)
+    /// Notes which version of the documents other nodes have made.
+    pub fn note_documents(&self, version: i64) {
+        self.domains.keep_if(version);
+    }
+
+    /// The newest version of the documents that is known here, where other nodes change them too: what was read before another one was known
+    /// may be old.
+    #[must_use]
+    pub fn documents_version(&self) -> i64 {
+        match self.member {
+            Some(_) => self.domains.remembered().version,
+            None => 0,
+        }
     }
 
     /// Forgets what is remembered of documents: another node has put others in their place.
@@ -723,6 +733,52 @@ async fn write_documents(
     Ok(())
 }
 
+/// Settings that take the place of all there was: see [`Store::replace_all`].
+#[derive(Default)]
+pub struct Settings {
+    rules: Vec<Rule>,
+    documents: DocumentChanges,
+}
+
+impl Settings {
+    /// Rules, in order of creation, no two of them with the same names.
+    #[must_use]
+    pub fn of_rules(rules: Vec<Rule>) -> Self {
+        Self {
+            rules,
+            documents: DocumentChanges::default(),
+        }
+    }
+
+    /// And a document.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn put(&mut self, kind: Kind, name: &str, body: &impl Serialize) -> Result<(), StoreError> {
+        let body = serde_json::to_string(body)?;
+        self.documents.put.push((kind, name.to_owned(), body));
+        Ok(())
+    }
+
+    /// Writes them where nothing is.
+    pub(super) async fn write(&self, db: &impl ConnectionTrait) -> Result<(), StoreError> {
+        let rules = self.rules.iter().cloned().enumerate();
+        let added = rules.map(|(added, rule)| rules::Edited {
+            triple: Triple::of(&rule),
+            stored: false,
+            rule: Some(rule),
+            removed: false,
+            added,
+        });
+        write_rules(db, &rules::Changes::of(added)?).await?;
+        Ok(write_documents(db, &self.documents).await?)
+    }
+
+    pub(super) fn into_rules(self) -> Vec<Rule> {
+        self.rules
+    }
+}
+
 /// Declared domains, remembered: every change looks at one, and they seldom change.
 #[derive(Clone, Default)]
 pub(super) struct Domains(Arc<Mutex<Remembered>>);
@@ -747,15 +803,13 @@ impl Domains {
         self.remembered().of.clear();
     }
 
-    /// Forgets what is of another version than this; whether it was.
-    fn keep_if(&self, version: i64) -> bool {
+    /// Forgets what is of another version than this.
+    fn keep_if(&self, version: i64) {
         let mut remembered = self.remembered();
-        let is_new = remembered.version != version;
-        if is_new {
+        if remembered.version != version {
             remembered.of.clear();
             remembered.version = version;
         }
-        is_new
     }
 
     /// The body of a domain's document, or that there is none, where it is known.

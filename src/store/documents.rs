@@ -1,5 +1,7 @@
 //! Settings that hang on a name, one JSON document each: notify configurations, push authentication, declared domains.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     sea_query::OnConflict,
@@ -8,7 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::entity::document;
-use super::{Store, StoreError};
+use super::names::by_bytes;
+use super::{ROWS, Store, StoreError};
 
 /// What a document is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +108,27 @@ impl Store {
         Ok(row.map(|row| serde_json::from_str(&row.body)).transpose()?)
     }
 
+    /// Those documents of a kind that there are, of these names.
+    pub async fn find_documents<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        names: &BTreeSet<String>,
+    ) -> Result<HashMap<String, T>, StoreError> {
+        let mut found = HashMap::new();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for names in names.chunks(ROWS) {
+            let rows = document::Entity::find()
+                .filter(document::Column::Kind.eq(kind.as_str()))
+                .filter(document::Column::Name.is_in(names.iter().copied()))
+                .all(&self.read)
+                .await?;
+            for row in rows {
+                found.insert(row.name, serde_json::from_str(&row.body)?);
+            }
+        }
+        Ok(found)
+    }
+
     /// Every document of a kind with its name, ordered by name.
     pub async fn list_documents<T: DeserializeOwned>(
         &self,
@@ -119,9 +143,10 @@ pub(super) async fn list_on<T: DeserializeOwned>(
     db: &impl ConnectionTrait,
     kind: Kind,
 ) -> Result<Vec<(String, T)>, StoreError> {
+    let by_name = by_bytes(db.get_database_backend(), document::Column::Name);
     let rows = document::Entity::find()
         .filter(document::Column::Kind.eq(kind.as_str()))
-        .order_by_asc(document::Column::Name)
+        .order_by_asc(by_name)
         .all(db)
         .await?;
     rows.into_iter()

@@ -8,8 +8,8 @@ use sea_orm::{DbErr, RuntimeErr, sqlx};
 /// The kinds of errors that callers tell apart.
 ///
 /// # What to do
-/// Each kind says it: a `Conflict` is tried again, a `ReadOnly` or `Gone` one on another connection, `Data` not at all. An error of the
-/// library itself (`DbErr`) says nothing before [`of`] has sorted it.
+/// Each kind says it: a `Conflict` is tried again, a `ReadOnly` or `Gone` one on another connection, an `Unable` one later, `Data` not at all. An
+/// error of the library itself (`DbErr`) says nothing before [`of`] has sorted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// Two transactions were in each other's way and this one was taken back whole: it may be tried again.
@@ -18,6 +18,8 @@ pub enum Failure {
     ReadOnly,
     /// The connection ended or was given up: whether the statement was carried out is not known.
     Gone,
+    /// The server is not able to at the moment: it lacks room or memory, or its disk fails.
+    Unable,
     /// The statement or its data.
     Data,
 }
@@ -69,6 +71,8 @@ fn of_postgres(code: &str) -> Failure {
         // idle_in_transaction_session_timeout, too_many_connections.
         "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "53300" => Failure::Gone,
         code if code.starts_with("08") => Failure::Gone,
+        // Insufficient resources; errors of the system below.
+        code if code.starts_with("53") || code.starts_with("58") => Failure::Unable,
         _ => Failure::Data,
     }
 }
@@ -83,6 +87,8 @@ fn of_mysql(number: u16) -> Failure {
         1205 | 1213 | 1020 => Failure::Conflict,
         // Too many connections, shutdown in progress, broken packets, connection killed, disconnected for idleness.
         1040 | 1053 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => Failure::Gone,
+        // A full disk, an error of writing, three of memory, a full table.
+        1021 | 1026 | 1037 | 1038 | 1041 | 1114 => Failure::Unable,
         _ => Failure::Data,
     }
 }
@@ -92,6 +98,8 @@ fn of_sqlite(code: &str) -> Failure {
     match code.parse::<u32>().map(|code| code & 0xff) {
         // SQLITE_BUSY, SQLITE_LOCKED.
         Ok(5 | 6) => Failure::Conflict,
+        // SQLITE_NOMEM, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN.
+        Ok(7 | 10 | 13 | 14) => Failure::Unable,
         _ => Failure::Data,
     }
 }
@@ -121,6 +129,19 @@ mod tests {
         assert_eq!(of_postgres("23505"), Failure::Data);
         assert_eq!(of_mysql(1406), Failure::Data);
         assert_eq!(of_sqlite("1555"), Failure::Data);
+    }
+
+    #[test]
+    fn a_server_without_room_is_able_to_later() {
+        for code in ["53100", "53200", "58030"] {
+            assert_eq!(of_postgres(code), Failure::Unable, "{code}");
+        }
+        assert_eq!(of_postgres("53300"), Failure::Gone);
+        assert_eq!(of_mysql(1021), Failure::Unable);
+        // SQLITE_FULL, SQLITE_IOERR_WRITE.
+        for code in ["13", "778"] {
+            assert_eq!(of_sqlite(code), Failure::Unable, "{code}");
+        }
     }
 
     #[test]

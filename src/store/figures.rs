@@ -11,6 +11,7 @@ use sea_orm::{
 use sha2::{Digest, Sha256};
 
 use super::entity::{hour_visitor, minute_answer, minute_inflow, minute_outflow};
+use super::names::by_bytes;
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
 use crate::model::figures::{
@@ -177,6 +178,7 @@ impl Store {
         limit: u64,
     ) -> Result<(Vec<BroughtByStream>, u64), StoreError> {
         use minute_inflow::Column;
+        let backend = self.read.get_database_backend();
         let query = minute_inflow::Entity::find()
             .select_only()
             .columns([Column::Minute, Column::App, Column::Stream])
@@ -186,8 +188,8 @@ impl Store {
             .group_by(Column::App)
             .group_by(Column::Stream)
             .order_by_asc(Column::Minute)
-            .order_by_asc(Column::App)
-            .order_by_asc(Column::Stream);
+            .order_by_asc(by_bytes(backend, Column::App))
+            .order_by_asc(by_bytes(backend, Column::Stream));
         let total = query.clone().count(&self.read).await?;
         let query = query.offset(offset).limit(limit);
         let rows: Vec<(i64, String, String, i64)> = query.into_tuple().all(&self.read).await?;
@@ -281,6 +283,7 @@ impl Store {
         limit: u64,
     ) -> Result<(Vec<SentOfStream>, u64), StoreError> {
         use minute_outflow::Column;
+        let backend = self.read.get_database_backend();
         let mut query = minute_outflow::Entity::find()
             .select_only()
             .columns([Column::Minute, Column::App, Column::Stream])
@@ -290,8 +293,8 @@ impl Store {
             .group_by(Column::App)
             .group_by(Column::Stream)
             .order_by_asc(Column::Minute)
-            .order_by_asc(Column::App)
-            .order_by_asc(Column::Stream);
+            .order_by_asc(by_bytes(backend, Column::App))
+            .order_by_asc(by_bytes(backend, Column::Stream));
         for player in Player::ALL {
             let name = player.as_str();
             query = query

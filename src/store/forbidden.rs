@@ -1,21 +1,24 @@
 //! Streams that may not be published: documents under the hash of their names.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::change::Looks;
 use super::documents::Kind;
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
 use crate::model::forbidden::Forbidden;
-use crate::model::stream_key::StreamKey;
 
 impl Store {
-    /// What keeps a stream out at `now`, where something does.
+    /// What keeps streams out at `now`, of these hashes of names.
     pub async fn find_forbidden(
         &self,
-        key: &StreamKey,
+        hashes: &BTreeSet<String>,
         now: UnixMs,
-    ) -> Result<Option<Forbidden>, StoreError> {
-        let found: Option<Forbidden> = self.find_document(Kind::Forbidden, &key.hash()).await?;
-        Ok(found.filter(|forbidden| forbidden.counts_at(now)))
+    ) -> Result<HashMap<String, Forbidden>, StoreError> {
+        let mut found: HashMap<String, Forbidden> =
+            self.find_documents(Kind::Forbidden, hashes).await?;
+        found.retain(|_, forbidden| forbidden.counts_at(now));
+        Ok(found)
     }
 
     /// Forgets what keeps nobody out any more.

@@ -16,6 +16,8 @@ mod m0005_streams_told;
 mod m0006_nodes;
 mod m0007_between_nodes;
 mod m0008_names_of_streams;
+mod m0009_issued_keys;
+mod m0010_whole_texts;
 mod schema;
 
 use std::future::Future;
@@ -37,7 +39,7 @@ struct Step {
     take: for<'a> fn(&'a Schema<'a>) -> Taking<'a>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "m0001_init",
         take: |schema| Box::pin(m0001_init::up(schema)),
@@ -69,6 +71,14 @@ const STEPS: [Step; 8] = [
     Step {
         name: "m0008_names_of_streams",
         take: |schema| Box::pin(m0008_names_of_streams::up(schema)),
+    },
+    Step {
+        name: "m0009_issued_keys",
+        take: |schema| Box::pin(m0009_issued_keys::up(schema)),
+    },
+    Step {
+        name: "m0010_whole_texts",
+        take: |schema| Box::pin(m0010_whole_texts::up(schema)),
     },
 ];
 

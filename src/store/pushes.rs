@@ -2,11 +2,13 @@
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, OnConflict};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel,
+    IntoSimpleExpr, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::entity::publish_session;
+use super::names::by_bytes;
+use super::streams::Fence;
 use super::{Store, StoreError};
 use crate::clock::UnixMs;
 use crate::model::stream_key::StreamKey;
@@ -119,6 +121,12 @@ impl Store {
         Ok(())
     }
 
+    /// Puts a push of a snapshot that is not there yet.
+    pub async fn add_push(&self, row: PushRow) -> Result<(), StoreError> {
+        self.insert_once(row.into_active_model(), &Fence::NONE)
+            .await
+    }
+
     /// Ends the pushes that an earlier run left open.
     pub async fn end_pushes(&self, at: UnixMs) -> Result<u64, StoreError> {
         let done = publish_session::Entity::update_many()
@@ -151,16 +159,17 @@ impl Store {
         size: u64,
     ) -> Result<(Vec<PushRow>, u64), StoreError> {
         use publish_session::Column;
-        let (column, direction) = match order {
-            PushOrder::TimeAscending => (Column::PublishedAt, Order::Asc),
-            PushOrder::TimeDescending => (Column::PublishedAt, Order::Desc),
-            PushOrder::NameAscending => (Column::Stream, Order::Asc),
-            PushOrder::NameDescending => (Column::Stream, Order::Desc),
+        let backend = self.read.get_database_backend();
+        let (by, direction) = match order {
+            PushOrder::TimeAscending => (Column::PublishedAt.into_simple_expr(), Order::Asc),
+            PushOrder::TimeDescending => (Column::PublishedAt.into_simple_expr(), Order::Desc),
+            PushOrder::NameAscending => (by_bytes(backend, Column::Stream), Order::Asc),
+            PushOrder::NameDescending => (by_bytes(backend, Column::Stream), Order::Desc),
         };
-        let condition = filter.condition(self.read.get_database_backend());
+        let condition = filter.condition(backend);
         let query = publish_session::Entity::find()
             .filter(condition)
-            .order_by(column, direction.clone())
+            .order_by(by, direction.clone())
             .order_by(Column::Id, direction);
         let total = query.clone().count(&self.read).await?;
         let rows = query
@@ -279,6 +288,8 @@ mod tests {
         store.put_push(push("a", "s1", 10, 15)).await.unwrap();
         // The beginning once more, late: the end stays.
         store.put_push(push("a", "s1", 10, 0)).await.unwrap();
+        // A seed changes nothing of what is there.
+        store.add_push(push("a", "s1", 10, 90)).await.unwrap();
         assert_eq!(listed(&store, None, 16, 25).await, ["b"]);
         assert_eq!(listed(&store, None, 15, 100).await, ["a", "b", "c"]);
         let with = |part: &str| Some(Named::With(part.to_owned()));

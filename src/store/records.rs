@@ -141,13 +141,7 @@ impl Store {
 
     /// Records an uploaded slice; the same slice twice is one row.
     pub async fn put_slice(&self, row: SliceRow, fence: &Fence) -> Result<(), StoreError> {
-        match self
-            .insert_fenced(row.into_active_model(), None, fence)
-            .await
-        {
-            Err(StoreError::Duplicate) => Ok(()),
-            other => other,
-        }
+        self.insert_once(row.into_active_model(), fence).await
     }
 
     pub async fn find_slice(&self, id: &str) -> Result<Option<SliceRow>, StoreError> {
@@ -156,10 +150,16 @@ impl Store {
             .await?)
     }
 
-    /// Slices of a session in order.
-    pub async fn slices_of_session(&self, session: &str) -> Result<Vec<SliceRow>, StoreError> {
+    /// Slices of a session by their numbers, the first and the last, in order; of all its formats.
+    pub async fn slices_of_session(
+        &self,
+        session: &str,
+        (first, last): (u64, u64),
+    ) -> Result<Vec<SliceRow>, StoreError> {
+        let number = |sequence| i64::try_from(sequence).unwrap_or(i64::MAX);
         Ok(record_slice::Entity::find()
             .filter(record_slice::Column::SessionId.eq(session))
+            .filter(record_slice::Column::Sequence.between(number(first), number(last)))
             .order_by_asc(record_slice::Column::Sequence)
             .all(&self.read)
             .await?)
@@ -320,7 +320,7 @@ impl Store {
             .order_by(record_file::Column::Id, order);
         let total = query.clone().count(&self.read).await?;
         let rows = query
-            .offset(page.saturating_sub(1) * size)
+            .offset(page.saturating_sub(1).saturating_mul(size))
             .limit(size)
             .all(&self.read)
             .await?;
@@ -460,7 +460,7 @@ impl Store {
         }
     }
 
-    /// Puts rows of a snapshot back.
+    /// Puts rows of a snapshot that are not there yet.
     pub async fn import_records(
         &self,
         sessions: Vec<SessionRow>,
@@ -468,7 +468,8 @@ impl Store {
         files: Vec<FileRow>,
     ) -> Result<(), StoreError> {
         for row in sessions {
-            self.put_session(row, &Fence::NONE).await?;
+            self.insert_once(row.into_active_model(), &Fence::NONE)
+                .await?;
         }
         for row in slices {
             self.put_slice(row, &Fence::NONE).await?;
@@ -482,5 +483,54 @@ impl Store {
     /// Numbers for metrics.
     pub async fn count_files(&self) -> Result<u64, StoreError> {
         Ok(record_file::Entity::find().count(&self.read).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(session: &str, lane: usize, sequence: i64) -> SliceRow {
+        SliceRow {
+            id: format!("{session}:{lane}:{sequence}"),
+            stream_hash: "h".into(),
+            session_id: session.into(),
+            sequence,
+            bucket: "b".into(),
+            endpoint: "e".into(),
+            object: "o".into(),
+            started_at: 0,
+            ended_at: 1,
+            duration_ms: 1,
+            uploaded_at: 1,
+            discontinuity: false,
+            width: 0,
+            height: 0,
+        }
+    }
+
+    /// A day's recording has tens of thousands of slices, and a playlist lists some hundred.
+    #[tokio::test]
+    async fn a_playlist_reads_its_own_slices() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
+        let store = Store::open(&url).await.unwrap();
+        for sequence in [4, 3, 2, 1, 0] {
+            for (session, lane) in [("a", 0), ("a", 3), ("b", 0)] {
+                let row = slice(session, lane, sequence);
+                store.put_slice(row, &Fence::NONE).await.unwrap();
+            }
+        }
+        let read = async |session: &str, range: (u64, u64)| {
+            let rows = store.slices_of_session(session, range).await.unwrap();
+            let mut ids: Vec<String> = rows.into_iter().map(|row| row.id).collect();
+            // Those of one number come in any order.
+            ids.sort();
+            ids
+        };
+        assert_eq!(read("b", (1, 3)).await, ["b:0:1", "b:0:2", "b:0:3"]);
+        assert_eq!(read("a", (2, 2)).await, ["a:0:2", "a:3:2"]);
+        assert_eq!(read("a", (4, u64::MAX)).await, ["a:0:4", "a:3:4"]);
+        assert!(read("a", (1, 0)).await.is_empty());
     }
 }

@@ -3,9 +3,7 @@
 import os
 import subprocess
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,28 +12,8 @@ from harness.api import ApiError
 from harness.server import Server, binary, clean_environment
 from harness.stage import Stage
 from harness.wait import wait_for
-from proxy import Proxy
 
 pytestmark = pytest.mark.skipif("LOCALYUN_TEST_DATABASE" not in os.environ, reason="SQLite has no network")
-
-
-@pytest.fixture
-def proxy():
-    """A relay to the database under test."""
-    at = urlsplit(os.environ["LOCALYUN_TEST_DATABASE"])
-    proxy = Proxy(at.hostname, at.port)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture
-def settings(proxy) -> dict[str, str]:
-    """The setting of a fresh database behind the relay."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    subprocess.run([os.environ["LOCALYUN_TEST_DATABASE_CREATE"], name], check=True, timeout=60)
-    at = urlsplit(os.environ["LOCALYUN_TEST_DATABASE"])
-    user = at.netloc.rsplit("@", 1)[0]
-    return {"LOCALYUN_DATABASE_URL": f"{at.scheme}://{user}@127.0.0.1:{proxy.port}/{name}"}
 
 
 def test_recordings_outlive_the_database(proxy, settings, receiver, tmp_path):

@@ -17,7 +17,7 @@ impl<'a> Schema<'a> {
     }
 
     /// A table to be made unless it is there. On MySQL every name is compared byte by byte, as the other databases do, and may hold
-    /// any character, whatever the database was created with.
+    /// any character, whatever the database was created with. Blanks at its end count where a later step says so, as `m0010_whole_texts` does.
     pub fn table(&self, name: &str) -> TableCreateStatement {
         let mut table = Table::create();
         table.table(Alias::new(name)).if_not_exists();
@@ -113,6 +113,7 @@ pub(super) fn string_len(name: &str, length: u32) -> ColumnDef {
         .take()
 }
 
+/// A column of text that is never null: of any length, but of 65,535 bytes at most on MySQL, until a step as `m0010_whole_texts` makes it longer.
 pub(super) fn text(name: &str) -> ColumnDef {
     ColumnDef::new(col(name)).text().not_null().take()
 }
