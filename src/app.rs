@@ -275,12 +275,12 @@ impl App {
         Ok(())
     }
 
-    /// Ends what is live here, so that nothing is written any more.
+    /// Ends what is live here, so that nothing is written any more: what was begun is dropped, and its spools are.
     pub async fn come_to_rest(&self) {
         self.hub.forget_all();
         self.hub.drain().await;
         self.services.notifier.reset(self.services.clock.busy());
-        // What the recorders hand over now goes to a store that is about to be cleared.
+        // What is being written at this moment goes to a store that is about to be cleared.
         self.services.clock.settle().await;
     }
 

@@ -10,14 +10,17 @@ mod column;
 pub mod controls;
 pub mod documents;
 mod entity;
+mod era;
 mod failure;
 pub mod figures;
 mod forbidden;
 mod hold;
+mod issued_keys;
 pub mod lease;
 pub mod lists;
 pub mod member;
 mod migration;
+mod names;
 mod owned;
 mod patience;
 pub mod pushes;
@@ -38,6 +41,8 @@ use sea_orm::{
     DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter, SqlErr,
 };
 
+use change::Settings;
+use failure::Failure;
 use lease::{Lease, Me};
 use member::{Joining, Member};
 use patience::{Dead, Patient};
@@ -48,7 +53,7 @@ use patience::{Dead, Patient};
 /// `Duplicate` is an answer, and the caller's to give. The API answers all others with `InternalError`; a worker tries again. What was
 /// written is not known after `Database` and `Interrupted`, so whoever tries again writes under the same name. `Schema` and `Held` come
 /// from opening alone, and end the program with their text; `TakenOver` ends it too, since another process writes now. `Unseen` is a
-/// mistake in our own code: a change has to name what it looks at.
+/// mistake in our own code: a change has to name what it looks at. `Forgotten` is nobody's trouble: whoever meets it drops what it has begun.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database refused: {0}")]
@@ -71,6 +76,9 @@ pub enum StoreError {
     /// The stream is another node's by now: what this one made of it counts for nothing.
     #[error("another node has taken the stream over")]
     Fenced,
+    /// It was begun before everything was forgotten.
+    #[error("all was forgotten meanwhile")]
+    Forgotten,
 }
 
 impl StoreError {
@@ -86,6 +94,17 @@ impl StoreError {
             Self::Held(who) => Self::Held(who.clone()),
             Self::TakenOver => Self::TakenOver,
             Self::Fenced => Self::Fenced,
+            Self::Forgotten => Self::Forgotten,
+        }
+    }
+
+    /// Whether the same may go through later: nothing is wrong with what was asked.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) => failure::of(error) != Failure::Data,
+            Self::Interrupted => true,
+            _ => false,
         }
     }
 
@@ -117,6 +136,7 @@ pub struct Store {
     holder: lease::Holder,
     /// This process as a node of a cluster.
     member: Option<Arc<Member>>,
+    era: era::Era,
     /// Comes when another node has answered a command.
     answered: Arc<tokio::sync::Notify>,
 }
@@ -186,6 +206,7 @@ impl Store {
             turn: Arc::default(),
             holder: lease::Holder(held),
             member,
+            era: era::Era::default(),
             answered: Arc::default(),
         };
         store.fill_rules().await?;
@@ -230,15 +251,24 @@ impl Store {
 
     /// Forgets everything but the clock, which goes on: all of it or nothing.
     pub async fn clear(&self) -> Result<(), StoreError> {
+        self.replace_all(Settings::default()).await
+    }
+
+    /// As [`Store::clear`], and puts settings in the place of what was there.
+    ///
+    /// # Errors
+    /// The database does not answer, or refuses them: then all is as it was.
+    pub async fn replace_all(&self, settings: Settings) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         let locked = self.lock().await?;
         forget_all(&locked.tx).await?;
+        settings.write(&locked.tx).await?;
         let version = locked.commit(true, true).await.inspect_err(|_| {
             self.rules.doubt();
             self.reread_if_doubtful();
         })?;
         self.domains.forget();
-        self.rules.fill(Vec::new(), version.0);
+        self.rules.fill(settings.into_rules(), version.0);
         Ok(())
     }
 
@@ -333,6 +363,34 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::rule::tests::rule;
+    use documents::Kind;
+
+    #[tokio::test]
+    async fn settings_that_are_refused_leave_all_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
+        let store = Store::open(&url).await.unwrap();
+        store.insert_rule(rule("old", "*")).await.unwrap();
+        store.put_document(Kind::Tags, "old", &1).await.unwrap();
+        let held = async |store: &Store| {
+            let rules = store.rules_of("d");
+            let mut held: Vec<String> = rules.iter().map(|rule| rule.app.clone()).collect();
+            let tags: Vec<(String, u8)> = store.list_documents(Kind::Tags).await.unwrap();
+            held.extend(tags.into_iter().map(|(name, _)| name));
+            held
+        };
+        let twice = Settings::of_rules(vec![rule("new", "*"), rule("new", "*")]);
+        assert!(store.replace_all(twice).await.is_err());
+        assert_eq!(held(&store).await, ["old", "old"]);
+        let mut settings = Settings::of_rules(vec![rule("b", "*"), rule("a", "*")]);
+        settings.put(Kind::Tags, "new", &1).unwrap();
+        store.replace_all(settings).await.unwrap();
+        assert_eq!(held(&store).await, ["b", "a", "new"]);
+        store.close().await;
+        let again = Store::open(&url).await.unwrap();
+        assert_eq!(held(&again).await, ["b", "a", "new"]);
+    }
 
     #[test]
     fn a_database_that_is_a_file_has_one_name() {

@@ -70,8 +70,18 @@ struct Timers {
 
 struct Sleeper {
     wake: oneshot::Sender<Busy>,
-    /// Housekeeping, which nobody means who asks for the next due time.
-    quiet: bool,
+    sleep: Sleep,
+}
+
+/// How somebody sleeps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    /// Until the due time.
+    Sound,
+    /// The same, for housekeeping, which nobody means who asks for the next due time.
+    Quiet,
+    /// Until the due time, or until all who sleep so are roused.
+    Light,
 }
 
 /// Where an advance has brought the clock.
@@ -347,18 +357,34 @@ impl Clock {
     /// Waits until the service clock shows `due`. The guard that comes back counts the caller's work from the very
     /// instant of waking; keep it until the work is done.
     pub async fn sleep_until(&self, due: UnixMs) -> Busy {
-        self.wait(due, None, false).await
+        self.wait(due, None, Sleep::Sound, || true).await
     }
 
     /// As [`Clock::sleep_until`], for work that rests in between: the guard is given up only once the due time is
     /// registered, so that an `advance` under way cannot miss it.
     pub async fn rest_until(&self, busy: Busy, due: UnixMs) -> Busy {
-        self.wait(due, Some(busy), false).await
+        self.wait(due, Some(busy), Sleep::Sound, || true).await
+    }
+
+    /// As [`Clock::rest_until`], for as long as `goes_on` says so. It is asked here; when it comes to say something else, [`Clock::rouse`] is called.
+    pub async fn rest_while(&self, busy: Busy, due: UnixMs, goes_on: impl Fn() -> bool) -> Busy {
+        self.wait(due, Some(busy), Sleep::Light, goes_on).await
+    }
+
+    /// Wakes whoever rests by [`Clock::rest_while`], to look whether it is to go on. Like work that falls due, theirs counts from here on.
+    pub fn rouse(&self) {
+        let mut timers = self.timers();
+        let light = timers
+            .due
+            .extract_if(.., |_, sleeper| sleeper.sleep == Sleep::Light);
+        for (_, sleeper) in light {
+            let _ = sleeper.wake.send(self.busy());
+        }
     }
 
     /// As [`Clock::rest_until`], for housekeeping: [`Clock::next_due`] does not tell of it.
     pub async fn rest_quietly_until(&self, busy: Busy, due: UnixMs) -> Busy {
-        self.wait(due, Some(busy), true).await
+        self.wait(due, Some(busy), Sleep::Quiet, || true).await
     }
 
     /// Does `work` when the clock shows `due`, as a task of its own, which is counted until the work is done. The due time stands from
@@ -376,7 +402,13 @@ impl Clock {
         tokio::spawn(waiting).abort_handle()
     }
 
-    async fn wait(&self, due: UnixMs, busy: Option<Busy>, quiet: bool) -> Busy {
+    async fn wait(
+        &self,
+        due: UnixMs,
+        busy: Option<Busy>,
+        sleep: Sleep,
+        goes_on: impl Fn() -> bool,
+    ) -> Busy {
         if due <= self.now() {
             return busy.unwrap_or_else(|| self.busy());
         }
@@ -385,12 +417,16 @@ impl Clock {
             let mut timers = self.timers();
             timers.next_id += 1;
             let key = (due, timers.next_id);
-            timers.due.insert(key, Sleeper { wake, quiet });
+            timers.due.insert(key, Sleeper { wake, sleep });
             key
         };
         self.inner.changed.notify_one();
-        drop(busy);
         let _remove = RemoveOnDrop { clock: self, key };
+        // Asked once it can be roused, so that no call comes in between.
+        if !goes_on() {
+            return busy.unwrap_or_else(|| self.busy());
+        }
+        drop(busy);
         match woken.await {
             Ok(busy) => busy,
             // Only a clock that is being torn down drops its senders.
@@ -413,7 +449,10 @@ impl Clock {
     #[must_use]
     pub fn next_due(&self) -> Option<UnixMs> {
         let timers = self.timers();
-        let mut told = timers.due.iter().filter(|(_, sleeper)| !sleeper.quiet);
+        let mut told = timers
+            .due
+            .iter()
+            .filter(|(_, sleeper)| sleeper.sleep != Sleep::Quiet);
         told.next().map(|((due, _), _)| *due)
     }
 
@@ -718,6 +757,33 @@ mod tests {
             assert_eq!(clock.waiting(), 1);
         }
         assert_eq!(clock.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_rests_while_something_holds_is_roused_and_waited_for() {
+        let clock = Clock::stopped(Some(1_000));
+        let holds = Arc::new(AtomicBool::new(true));
+        let roused = Arc::new(AtomicBool::new(false));
+        let sound = clock.clone();
+        let sound = tokio::spawn(async move { drop(sound.sleep_until(2_000).await) });
+        let (resting, held, seen) = (clock.clone(), holds.clone(), roused.clone());
+        tokio::spawn(async move {
+            let goes_on = || held.load(Ordering::Acquire);
+            let busy = resting.rest_while(resting.busy(), 2_000, goes_on).await;
+            machine_sleep(Duration::from_millis(20)).await;
+            seen.store(true, Ordering::Release);
+            drop(busy);
+        });
+        while clock.waiting() < 2 {
+            tokio::task::yield_now().await;
+        }
+        holds.store(false, Ordering::Release);
+        clock.rouse();
+        assert!(clock.settle().await && roused.load(Ordering::Acquire));
+        assert_eq!((clock.waiting(), sound.is_finished()), (1, false));
+        // Who comes after the call does not rest.
+        drop(clock.rest_while(clock.busy(), 2_000, || false).await);
+        assert_eq!(clock.waiting(), 1);
     }
 
     #[tokio::test]

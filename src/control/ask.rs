@@ -70,6 +70,11 @@ impl Refused {
         })
     }
 
+    /// Another node does not answer.
+    pub(super) fn silent(why: impl std::fmt::Display) -> Self {
+        Self::new(503, Phrase::NodeIsSilent.with([("why", &why)]))
+    }
+
     pub(super) fn broken(message: impl std::fmt::Display) -> Self {
         Self::plain(500, message)
     }

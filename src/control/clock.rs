@@ -26,11 +26,6 @@ pub(super) fn shown(app: &App) -> Value {
     })
 }
 
-/// A node does not answer.
-fn not_all(why: &str) -> Refused {
-    Refused::new(503, Phrase::NodeIsSilent.with([("why", &why)]))
-}
-
 pub(super) async fn show(ask: Ask) -> Outcome {
     answer(&shown(&ask.app))
 }
@@ -46,7 +41,7 @@ pub(super) async fn set(ask: Ask) -> Outcome {
     let Set { frozen } = ask
         .fields()
         .map_err(|why| Refused::bad(Phrase::BadClockSetting.with([("why", &why.message)])))?;
-    ask.app.freeze(frozen).await.map_err(|why| not_all(&why))?;
+    ask.app.freeze(frozen).await.map_err(Refused::silent)?;
     answer(&shown(&ask.app))
 }
 
@@ -100,7 +95,7 @@ pub(super) async fn advance(ask: Ask) -> Outcome {
         }
         _ => return Err(Refused::bad(Phrase::ManyAdvances)),
     };
-    let advanced = ask.app.advance(to).await.map_err(|why| not_all(&why))?;
+    let advanced = ask.app.advance(to).await.map_err(Refused::silent)?;
     let mut told = shown(&ask.app);
     if let Value::Object(fields) = &mut told {
         fields.insert("settled".to_owned(), advanced.settled.into());

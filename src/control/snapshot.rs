@@ -34,7 +34,7 @@ use crate::objects::Store as ObjectStore;
 use crate::objects::folder::{Acl, Draft, FolderError, FolderStore, NewObject, Replace};
 use crate::phrases::Phrase;
 use crate::services::Services;
-use crate::store::change::{Looks, View};
+use crate::store::change::{Looks, Settings, View};
 use crate::store::documents::Kind;
 use crate::store::{Store, StoreError};
 use crate::wire::outgoing::{Body, Outgoing};
@@ -238,6 +238,7 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
         let done = nodes.forget(false, Box::pin(putting)).await;
         done.map_err(Refused::broken)?;
     } else {
+        app.come_to_rest().await;
         putting.await?;
     }
     let rules = store.all_rules().len();
@@ -253,7 +254,7 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
     }))
 }
 
-/// Puts a checked snapshot in the place of what is there.
+/// Puts a checked snapshot in the place of what is there: its settings as a whole or not at all, then what was recorded.
 async fn put_all(
     app: &App,
     state: State,
@@ -262,17 +263,21 @@ async fn put_all(
 ) -> Result<(), Refused> {
     let services = &app.services;
     let store = &services.store;
-    services.notifier.reset(services.clock.busy());
-    store.clear().await.map_err(Refused::broken)?;
-    services.meter.forget().await;
+    let (settings, rows) = parted(state).map_err(Refused::broken)?;
+    // Nobody makes sure meanwhile of a bucket that is about to go.
+    let forgetting = app.gateway.context.forgetting.write().await;
+    let replaced = store.replace_all(settings).await;
     app.hub.drop_recorders();
-    let done = put(store, state).await;
+    services.notifier.reset(services.clock.busy());
     app.gateway.context.roles.forget();
     reread_certificates(services).await;
-    done.map_err(Refused::broken)?;
+    replaced.map_err(Refused::broken)?;
+    services.meter.forget().await;
     if brings_objects {
         clear_objects(services).await?;
     }
+    drop(forgetting);
+    put_rows(store, rows).await.map_err(Refused::broken)?;
     put_items(services, file).await
 }
 
@@ -406,55 +411,37 @@ async fn make_bucket(services: &Services, bucket: &Bucket, anew: bool) -> Result
     set.await.map_err(|error| error.to_string())
 }
 
-async fn put(store: &Store, state: State) -> Result<(), StoreError> {
-    for rule in state.rules {
-        store.insert_rule(rule).await?;
-    }
-    for (name, config) in state.record_notify {
-        store
-            .put_document(Kind::RecordNotify, &name, &config)
-            .await?;
-    }
-    for (name, config) in state.stream_notify {
-        store
-            .put_document(Kind::StreamNotify, &name, &config)
-            .await?;
-    }
-    for (name, domain) in state.domains {
-        store.put_document(Kind::Domain, &name, &domain).await?;
-    }
-    for (name, functions) in state.domain_configs {
-        store
-            .put_document(Kind::DomainConfig, &name, &functions)
-            .await?;
-    }
-    for (name, forbidden) in state.forbidden {
-        store
-            .put_document(Kind::Forbidden, &name, &forbidden)
-            .await?;
-    }
-    for (name, tags) in state.tags {
-        store.put_document(Kind::Tags, &name, &tags).await?;
-    }
-    for (name, certificate) in state.certificates {
-        store
-            .put_document(Kind::Certificate, &name, &certificate)
-            .await?;
-    }
-    for (name, in_use) in state.domain_certificates {
-        store
-            .put_document(Kind::DomainCertificate, &name, &in_use)
-            .await?;
-    }
-    put_rows(store, state.rows).await
+/// What was set, and what happened.
+fn parted(state: State) -> Result<(Settings, Rows), StoreError> {
+    let mut settings = Settings::of_rules(state.rules);
+    put_each(&mut settings, Kind::RecordNotify, &state.record_notify)?;
+    put_each(&mut settings, Kind::StreamNotify, &state.stream_notify)?;
+    put_each(&mut settings, Kind::Domain, &state.domains)?;
+    put_each(&mut settings, Kind::DomainConfig, &state.domain_configs)?;
+    put_each(&mut settings, Kind::Forbidden, &state.forbidden)?;
+    put_each(&mut settings, Kind::Tags, &state.tags)?;
+    put_each(&mut settings, Kind::Certificate, &state.certificates)?;
+    let in_use = &state.domain_certificates;
+    put_each(&mut settings, Kind::DomainCertificate, in_use)?;
+    Ok((settings, state.rows))
 }
 
+fn put_each<T: Serialize>(
+    settings: &mut Settings,
+    kind: Kind,
+    list: &[(String, T)],
+) -> Result<(), StoreError> {
+    list.iter()
+        .try_for_each(|(name, config)| settings.put(kind, name, config))
+}
+
+/// What is there already stays, but for the controls: they are put beside what is there.
 async fn put_rows(store: &Store, rows: Rows) -> Result<(), StoreError> {
     store
         .import_records(rows.sessions, rows.slices, rows.files)
         .await?;
     for push in rows.pushes {
-        store.put_push(push).await?;
+        store.add_push(push).await?;
     }
     store.add_controls(rows.controls).await
 }
@@ -516,13 +503,16 @@ pub async fn apply_seed(services: &Services, text: &str) -> Result<(), String> {
     make_buckets(services, &state, false)
         .await
         .map_err(|refused| refused.message)?;
-    let rows = std::mem::take(&mut state.rows);
+    let mut rows = std::mem::take(&mut state.rows);
     let looks = Kind::ALL.into_iter().fold(Looks::default(), Looks::at_all);
     let added = store.change(looks, move |view| add_new(view, &state));
     added.await.map_err(|error| error.to_string())??;
-    put_rows(store, rows)
-        .await
-        .map_err(|error| error.to_string())?;
+    let controls = std::mem::take(&mut rows.controls);
+    let put = async {
+        put_rows(store, rows).await?;
+        store.add_new_controls(controls).await
+    };
+    put.await.map_err(|error| error.to_string())?;
     reread_certificates(services).await;
     Ok(())
 }

@@ -366,8 +366,8 @@ pub(super) async fn end(ask: Ask) -> Outcome {
                 stream: key.stream.clone(),
             };
             let cut = app.hub.cut_everywhere(&of, |live| live.key == key, why);
-            let cut = cut.await;
-            if cut.map_err(Refused::broken)? == 0 {
+            let cut = cut.await.map_err(Refused::broken)?;
+            if cut.of_all().map_err(Refused::silent)? == 0 {
                 return Err(Refused::new(
                     404,
                     Phrase::NotPublished.with([("stream", &key)]),

@@ -10,12 +10,13 @@ mod upload;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use along::Along;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::clock::{Busy, UnixMs};
+use crate::clock::{self, Busy, UnixMs};
 use crate::disk::descriptors;
 use crate::disk::writers::Handed;
 use crate::events;
@@ -46,6 +47,8 @@ const SLICE_LIMIT: u64 = 100 << 20;
 const RETRY_MS: [i64; 6] = [200, 500, 1_000, 2_000, 5_000, 10_000];
 /// Whether the stream is still here is looked at so often meanwhile.
 const REST_STEP_MS: i64 = 1_000;
+/// How long a try waits for the copy of the spool.
+const COPY_PATIENCE: Duration = Duration::from_secs(5);
 /// Tries of what is not likely to pass: two and a half minutes.
 const DOUBTFUL_TRIES: usize = 20;
 /// Names tried beside one that a foreign object holds.
@@ -121,10 +124,12 @@ impl Worker {
     async fn work_off(&mut self, mut busy: Busy, effect: &Effect) -> Busy {
         let mut tries = 0;
         loop {
-            if self.is_fenced {
+            if self.is_fenced || !self.is_wanted(effect) {
                 return busy;
             }
             let done = match self.run_while_owned(effect).await {
+                // All was forgotten meanwhile: what fails then is nobody's trouble.
+                Err(_) if !self.is_wanted(effect) => return busy,
                 // Its spool may have been put aside meanwhile: what fails then is nobody's trouble.
                 Err(_) if !self.services.store.may_hold(&self.fence) => Err(Trouble::Fenced),
                 done => done,
@@ -149,7 +154,7 @@ impl Worker {
                     }
                     tries += 1;
                     self.services.metrics.upload_retry();
-                    busy = self.rest(busy, wait).await;
+                    busy = self.rest(busy, effect, wait).await;
                 }
                 Err(Trouble::Fenced) => {
                     tracing::warn!(stream.key = %self.key, epoch = self.fence.epoch(), "another node has the stream: what was still to be made of it here is that node's to make");
@@ -172,13 +177,21 @@ impl Worker {
         }
     }
 
-    /// Rests between two tries, and no longer than the stream is here.
-    async fn rest(&self, mut busy: Busy, wait_ms: i64) -> Busy {
+    /// Whether something is still to come of an effect. Of what was begun before all was forgotten nothing is, but that its spool goes.
+    fn is_wanted(&self, effect: &Effect) -> bool {
+        matches!(effect, Effect::Forget { .. }) || self.services.store.remembers(&self.fence)
+    }
+
+    /// Rests between two tries, and no longer than the stream is here and something is to come of it.
+    async fn rest(&self, mut busy: Busy, effect: &Effect, wait_ms: i64) -> Busy {
         let clock = &self.services.clock;
-        let until = clock.now() + wait_ms;
-        while clock.now() < until && self.services.store.may_hold(&self.fence) {
-            let step = until.min(clock.now() + REST_STEP_MS);
-            busy = clock.rest_until(busy, step).await;
+        let goes_on = || self.services.store.may_hold(&self.fence) && self.is_wanted(effect);
+        let mut left = wait_ms;
+        // Counted down, since a reset sets the clock back.
+        while left > 0 && goes_on() {
+            let step = left.min(REST_STEP_MS);
+            busy = clock.rest_while(busy, clock.now() + step, goes_on).await;
+            left -= step;
         }
         busy
     }
@@ -194,6 +207,16 @@ impl Worker {
             return Err(Trouble::Passing(why.to_owned()));
         }
         self.run(effect).await
+    }
+
+    /// Another node that takes the stream goes on by what the copy of the spool has. Without a file's end it would go on in a file that is there
+    /// already, and what it recorded in that would be in none.
+    async fn wait_for_copy(&self) -> Result<(), Trouble> {
+        let copied = self.services.disk.copied();
+        let copied = clock::machine_timeout(COPY_PATIENCE, copied).await;
+        copied.ok_or_else(|| {
+            Trouble::Passing("the mirror does not have the file's end yet".to_owned())
+        })
     }
 
     async fn lose(&self, effect: &Effect, why: &str) {
@@ -323,7 +346,10 @@ impl Worker {
                 }
                 match &mut output {
                     Output::Slice(slice) => {
-                        let again = handed.is_none();
+                        // The first one of this worker, too: it may have ended under an earlier owner of the stream, with more in it.
+                        let again = handed.is_none()
+                            || self.carry_of != opening.session
+                            || !self.carry.contains_key(&slice.lane);
                         self.slice(opening, folder, slice, again).await?;
                     }
                     Output::File(file) => {
@@ -331,6 +357,7 @@ impl Worker {
                             let rows = self.slices_of(opening, file).await?;
                             disk_full::fit_to_slices(file, &rows);
                         }
+                        self.wait_for_copy().await?;
                         // A file that a full disk cut short has a range of its own, so no other file is made together with it.
                         let next = next.as_deref().filter(|_| !cut_short);
                         self.file(opening, folder, file, next).await?;

@@ -19,17 +19,13 @@ impl Worker {
         opening: &Opening,
         file: &File,
     ) -> Result<Vec<SliceRow>, Trouble> {
-        let rows = self
-            .services
-            .store
-            .slices_of_session(&opening.session)
-            .await?;
-        let (first, last) = file.slices.unwrap_or((1, 0));
-        Ok(rows
-            .into_iter()
-            .filter(|row| slice_lane(&row.id) == Some(file.lane))
-            .filter(|row| u64::try_from(row.sequence).is_ok_and(|n| (first..=last).contains(&n)))
-            .collect())
+        let Some(range) = file.slices else {
+            return Ok(Vec::new());
+        };
+        let store = &self.services.store;
+        let mut rows = store.slices_of_session(&opening.session, range).await?;
+        rows.retain(|row| slice_lane(&row.id) == Some(file.lane));
+        Ok(rows)
     }
 
     pub(super) async fn put_playlist(
@@ -52,6 +48,7 @@ impl Worker {
             _ => None,
         };
         let mut object = wanted.to_owned();
+        self.check_remembered()?;
         for n in 1..NAMES {
             let text = playlist::text(&rows, &object, &opening.rule.oss_bucket, map.as_deref());
             let size = text.len() as u64;
@@ -101,6 +98,7 @@ impl Worker {
             path: &made.path,
             crc64: made.crc64,
         };
+        self.check_remembered()?;
         let mut object = wanted.to_owned();
         for n in 1..NAMES {
             let upload = Upload {
@@ -122,5 +120,10 @@ impl Worker {
         Err(Trouble::Lost(format!(
             "every name beside {wanted} is taken"
         )))
+    }
+
+    /// What was begun before all was forgotten has no place in what comes then.
+    fn check_remembered(&self) -> Result<(), Trouble> {
+        Ok(self.services.store.check_era(&self.fence)?)
     }
 }
