@@ -50,7 +50,7 @@ pub mod events {
 }
 
 pub mod faults {
-    pub use crate::faults::Faults;
+    pub use crate::faults::{Fault, Faults};
 }
 
 pub mod identity {
@@ -61,6 +61,10 @@ pub mod live {
     pub mod decide {
         pub mod machine {
             pub use crate::live::decide::machine::{Cause, Input, State};
+        }
+
+        pub mod pictures {
+            pub use crate::live::decide::pictures::Pictures;
         }
 
         pub mod segmenter {
@@ -74,10 +78,30 @@ pub mod live {
 
     pub mod fanout {
         pub use crate::live::fanout::outgoing::Outgoing;
+
+        pub mod hls {
+            pub use crate::live::fanout::hls::Told;
+        }
+
+        pub mod tape {
+            pub use crate::live::fanout::tape::{Coding, Form};
+        }
     }
 
     pub mod hub {
         pub use crate::live::hub::{Arriving, Entrance, Hub, PublishError, Publisher};
+    }
+
+    pub mod play {
+        pub use crate::live::play::{Asked, PlayDoor, Player, Viewer};
+
+        pub mod sending {
+            pub use crate::live::play::sending::{Ears, Sending};
+        }
+
+        pub mod sessions {
+            pub use crate::live::play::sessions::Known;
+        }
     }
 
     pub mod recovery {
@@ -172,6 +196,10 @@ pub mod metrics {
 }
 
 pub mod model {
+    pub mod event {
+        pub use crate::model::event::{Delivery, Kind};
+    }
+
     pub mod notify {
         pub use crate::model::notify::RecordNotify;
     }
@@ -246,12 +274,20 @@ pub mod spec {
 pub mod store {
     pub use crate::store::Store;
 
+    pub mod callbacks {
+        pub use crate::store::callbacks::{Attempt, NewCallback, Row};
+    }
+
     pub mod records {
         pub use crate::store::records::{SessionRow, SliceRow};
     }
 
     pub mod documents {
         pub use crate::store::documents::Kind;
+    }
+
+    pub mod streams {
+        pub use crate::store::streams::Fence;
     }
 }
 

@@ -1,11 +1,23 @@
 // What differs between two snapshots: things that came, went, or changed, by what names them.
 
-const NAMES = ['id', 'domain', 'name'];
+const NAMES = ['domain', 'app', 'stream', 'name', 'bucket', 'key'];
 
-function named(part, row) {
-  if (part === 'rules') return `${row.domain}/${row.app}/${row.stream}`;
-  const own = NAMES.find((name) => row[name] !== undefined);
-  return own ? String(row[own]) : JSON.stringify(row);
+/** Several rows may have one name. */
+function named(row) {
+  if (row.id !== undefined) return String(row.id);
+  return NAMES.map((name) => row[name]).filter(Boolean).join('/') || JSON.stringify(row);
+}
+
+/** The rows that are not among the others; a row that comes more often counts so often. */
+function without(rows, others) {
+  const left = new Map();
+  for (const text of others.map((row) => JSON.stringify(row))) left.set(text, (left.get(text) ?? 0) + 1);
+  return rows.filter((row) => {
+    const text = JSON.stringify(row);
+    const count = left.get(text) ?? 0;
+    left.set(text, count - 1);
+    return count <= 0;
+  });
 }
 
 export function differences(before, after) {
@@ -16,15 +28,14 @@ export function differences(before, after) {
       if (JSON.stringify(one) !== JSON.stringify(two)) found.push({ part, name: '', how: 'changed', from: one, to: two });
       continue;
     }
-    const old = new Map((one ?? []).map((row) => [named(part, row), row]));
-    for (const row of two ?? []) {
-      const name = named(part, row);
-      const was = old.get(name);
-      old.delete(name);
-      if (was === undefined) found.push({ part, name, how: 'added', to: row });
-      else if (JSON.stringify(was) !== JSON.stringify(row)) found.push({ part, name, how: 'changed', from: was, to: row });
+    const old = without(one ?? [], two ?? []);
+    for (const row of without(two ?? [], one ?? [])) {
+      const name = named(row);
+      const at = old.findIndex((it) => named(it) === name);
+      if (at < 0) found.push({ part, name, how: 'added', to: row });
+      else found.push({ part, name, how: 'changed', from: old.splice(at, 1)[0], to: row });
     }
-    for (const [name, row] of old) found.push({ part, name, how: 'removed', from: row });
+    for (const row of old) found.push({ part, name: named(row), how: 'removed', from: row });
   }
   return found;
 }

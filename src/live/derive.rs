@@ -130,12 +130,19 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
         let mut muxer = TsMuxer::new(configs.video.as_ref(), configs.audio.as_ref(), start.ts)?;
         muxer.expect_offsets_from(slice.lowest_cts_ms);
         let mut out = Output::create(&path)?;
+        let mut left_out = 0_u32;
         muxer.begin_slice(&mut out.buffer);
         for_each(&folder, slice.span, |record| {
             match record {
                 Record::Frame(mut frame) => {
                     frame.dts_ms -= slice.origin_ms;
-                    muxer.write(&frame, &mut out.buffer)?;
+                    match muxer.write(&frame, &mut out.buffer) {
+                        // The slice is worth more than a frame of sound.
+                        Err(MuxError::FrameTooLarge { .. }) if frame.track == Track::Audio => {
+                            left_out += 1;
+                        }
+                        written => written?,
+                    }
                 }
                 Record::Video(config) => muxer.set_video(&config)?,
                 Record::Audio(config) => muxer.set_audio(&config)?,
@@ -143,6 +150,9 @@ pub async fn ts_slice(folder: PathBuf, slice: Slice, start: Carry) -> Result<Mad
             }
             Ok(out.drain()?)
         })?;
+        if left_out > 0 {
+            tracing::warn!(slice = %path.display(), left_out, "frames of sound are too large for MPEG-TS and left out of a slice");
+        }
         pad(&mut out);
         let written = out.finish()?;
         Ok(Made {
@@ -475,5 +485,77 @@ pub fn sample(frame: &Frame) -> SampleInfo {
         cts_ms: frame.cts_ms,
         key: frame.key,
         size: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::disk::writers::Disk;
+    use crate::live::decide::segmenter::Configs;
+    use crate::live::spool::write::SpoolWriter;
+    use crate::media::frame::AudioCodec;
+    use crate::media::mpegts::read::{Found, TsReader};
+
+    #[tokio::test]
+    async fn a_frame_of_sound_that_is_too_large_does_not_cost_its_slice() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("s");
+        let mut writer = SpoolWriter::create(Disk::start().unwrap(), folder.clone(), 0).unwrap();
+        let configs = Configs {
+            video: None,
+            audio: Some(writer.position()),
+        };
+        writer.audio_config(&AudioConfig {
+            codec: AudioCodec::Aac,
+            record: Bytes::from_static(&[0x12, 0x10]),
+            sample_rate: 44_100,
+            channels: 2,
+        });
+        let from = writer.position();
+        // ADTS tells lengths up to 8,191 bytes, its header of 7 included.
+        for (dts_ms, size) in [(0, 100), (23, 8_185), (46, 8_184), (69, 100)] {
+            writer.frame(&Frame {
+                track: Track::Audio,
+                dts_ms,
+                cts_ms: 0,
+                key: false,
+                data: Bytes::from(vec![0x21; size]),
+            });
+        }
+        writer.flush();
+        writer.handed().written().await;
+        let slice = Slice {
+            lane: 0,
+            sequence: 0,
+            file: 0,
+            span: Span {
+                from,
+                to: writer.position(),
+                configs,
+                ..Span::default()
+            },
+            start_ms: 0,
+            duration_ms: 92,
+            started_at: 0,
+            ended_at: 92,
+            discontinuity: false,
+            lowest_cts_ms: 0,
+            origin_ms: 0,
+        };
+        let made = ts_slice(folder, slice, Carry::default()).await.unwrap();
+        let bytes = std::fs::read(&made.path).unwrap();
+        let mut sizes = Vec::new();
+        let mut note = |found| {
+            if let Found::Frame(frame) = found {
+                sizes.push(frame.data.len());
+            }
+        };
+        let mut reader = TsReader::new();
+        reader.feed(&bytes, &mut note).unwrap();
+        reader.finish(&mut note);
+        assert_eq!(sizes, [100, 8_184, 100]);
     }
 }

@@ -31,7 +31,7 @@ use crate::store::StoreError;
 pub use crate::store::streams::LiveOf;
 use crate::wire_time;
 use audiences::Audiences;
-pub use everywhere::Live;
+pub use everywhere::{Cut, Live, Others};
 pub use facts::Facts;
 
 /// A publisher that sent nothing for this long gives way to one that comes back under the same name.
@@ -224,6 +224,8 @@ pub struct Hub {
     /// Who watches by which domain.
     pub audiences: Audiences,
     entrance: OnceLock<Arc<dyn Entrance>>,
+    /// None where the process is alone.
+    others: OnceLock<Arc<dyn Others>>,
 }
 
 /// For the pushes that are coming in when the gate is to be closed.
@@ -251,12 +253,18 @@ impl Hub {
             room: AtomicUsize::new(MAX_PUBLISHERS),
             audiences: Audiences::default(),
             entrance: OnceLock::new(),
+            others: OnceLock::new(),
         })
     }
 
     /// Lets pushes in through an entrance from now on.
     pub fn guard(&self, entrance: Arc<dyn Entrance>) {
         let _ = self.entrance.set(entrance);
+    }
+
+    /// Is one of several nodes from now on.
+    pub fn join(&self, others: Arc<dyn Others>) {
+        let _ = self.others.set(others);
     }
 
     /// Lets so many streams be published at a time: for a simulation of streams that bring no media.
@@ -305,10 +313,12 @@ impl Hub {
         Ok(recorder)
     }
 
-    /// The recorder that a stream has. One of an earlier ownership is no recorder any more: nothing of what it makes would be committed.
+    /// The recorder that a stream has. One of an earlier ownership, or from before all was forgotten, is no recorder any more: nothing of what it
+    /// makes would be committed.
     fn standing_recorder(&self, key: &StreamKey) -> Option<Arc<Recorder>> {
         let found = self.recorders().get(key).cloned()?;
-        if self.services.store.may_hold(found.fence()) {
+        let store = &self.services.store;
+        if store.may_hold(found.fence()) && store.remembers(found.fence()) {
             return Some(found);
         }
         found.part();
@@ -377,32 +387,17 @@ impl Hub {
             });
         }
         let recorder = self.recorder(&key).await?;
-        let publisher = Arc::new(Publisher {
-            id: self.next_id.fetch_add(1, Ordering::Relaxed),
-            push_id: ids::ordered_id(),
-            key: key.clone(),
-            inflow: self.services.meter.inflow(&key, &ingest_domain),
-            ingest_domain: ingest_domain.clone(),
-            address,
-            args: args.clone(),
-            since: self.services.clock.now(),
-            came_at: clock::monotonic(),
-            recorder: recorder.clone(),
-            fanout: Fanout::new(self.kept.clone()),
-            last_media: AtomicI64::new(clock::machine_now()),
-            bytes: AtomicU64::new(0),
-            frames: AtomicU64::new(0),
-            facts: Mutex::default(),
-            kick: Notify::new(),
-            cut: OnceLock::new(),
-            gone: AtomicBool::new(false),
-            announced: AtomicBool::new(false),
-        });
-        let replaced = {
+        let (publisher, replaced) = {
             let mut streams = self.streams();
             // Whoever stops closes first and looks through the register then: what was let in before that and is not there yet comes too late.
             if self.is_stopping() {
                 return Err(PublishError::Stopping);
+            }
+            // The stream may have become another node's since the push was let in. A node that learns of it looks through the register afterwards.
+            if !self.services.store.may_hold(recorder.fence()) {
+                return Err(PublishError::Elsewhere(
+                    "the stream became another node's meanwhile; push again".to_owned(),
+                ));
             }
             match streams.get(&key) {
                 Some(old) if old.silent_for() < GIVES_WAY_AFTER => {
@@ -411,8 +406,32 @@ impl Hub {
                 None if streams.len() >= self.room.load(Ordering::Relaxed) => {
                     return Err(PublishError::TooMany);
                 }
-                _ => streams.insert(key, publisher.clone()),
+                _ => {}
             }
+            let publisher = Arc::new(Publisher {
+                // Of two publishers of a stream the later one has the higher number: the recorder goes by it.
+                id: self.next_id.fetch_add(1, Ordering::Relaxed),
+                push_id: ids::ordered_id(),
+                key: key.clone(),
+                inflow: self.services.meter.inflow(&key, &ingest_domain),
+                ingest_domain: ingest_domain.clone(),
+                address,
+                args: args.clone(),
+                since: self.services.clock.now(),
+                came_at: clock::monotonic(),
+                recorder: recorder.clone(),
+                fanout: Fanout::new(self.kept.clone()),
+                last_media: AtomicI64::new(clock::machine_now()),
+                bytes: AtomicU64::new(0),
+                frames: AtomicU64::new(0),
+                facts: Mutex::default(),
+                kick: Notify::new(),
+                cut: OnceLock::new(),
+                gone: AtomicBool::new(false),
+                announced: AtomicBool::new(false),
+            });
+            let replaced = streams.insert(key, publisher.clone());
+            (publisher, replaced)
         };
         drop(coming);
         if let Some(old) = replaced {
@@ -427,7 +446,7 @@ impl Hub {
         });
         let events = &self.services.events;
         events.tell(events::Kind::Publish, &publisher.key, &told);
-        recorder.published(args, &ingest_domain);
+        recorder.published(publisher.id, args, &ingest_domain);
         self.announce_later(&publisher);
         pushes::began(&self.services, &publisher).await;
         Ok(publisher)
@@ -464,7 +483,7 @@ impl Hub {
         if publisher.gone.swap(true, Ordering::AcqRel) {
             return;
         }
-        publisher.recorder.lost();
+        publisher.recorder.lost(publisher.id);
         publisher.fanout.close();
         self.services.metrics.publisher_went();
         let told = json!({
@@ -620,8 +639,10 @@ impl Hub {
         }
     }
 
-    /// Ends every publisher and forgets every recorder, for a reset. Recordings are finished into what is about to be cleared.
+    /// Ends every publisher and every recorder, for a reset. Nothing of their recordings is committed from here on, not even what rests between two
+    /// tries, and their spools go: when the clock has settled, that has been done.
     pub fn forget_all(&self) {
+        self.services.store.begin_era();
         for publisher in self.publishers() {
             publisher.kick();
             self.unpublish(&publisher);
@@ -629,6 +650,7 @@ impl Hub {
         for recorder in self.all_recorders() {
             recorder.shutdown();
         }
+        self.services.clock.rouse();
     }
 
     /// Ends a publisher that is silent, so that its stream can be published elsewhere. False: it is not.

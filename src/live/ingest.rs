@@ -5,6 +5,7 @@
 
 pub mod admission;
 mod foreign;
+pub mod kept_out;
 mod player;
 mod socket;
 mod unreadable_track;
@@ -13,12 +14,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::clock::{self, Beat, Busy, Listener};
+use crate::clock::{self, Beat, Busy, Clock, Listener, UnixMs};
 use crate::disk::laid::Laid;
 use crate::faults::Boundary;
 use crate::live::fanout::Held;
@@ -38,7 +39,7 @@ use unreadable_track::Unreadable;
 const TICK: Duration = Duration::from_millis(100);
 /// Bytes that are read before other work of the connection gets its turn.
 const TURN: usize = 1 << 20;
-/// Machine time in which a connection must begin to publish.
+/// Machine time that a connection may last on which nothing is published.
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(15);
 /// A publisher that sends no media for this long, on the service clock, is cut off.
 const SILENT_MS: i64 = 10_000;
@@ -136,6 +137,8 @@ fn start(doors: &Doors, socket: TcpStream, peer: SocketAddr) {
     tokio::spawn(async move {
         let mut connection = Connection {
             id,
+            idle_since: clock::monotonic(),
+            heard: Heard::now(&hub.services().clock),
             session: ServerSession::new(Limits::default(), id),
             reader: TagReader::new(),
             left: Vec::new(),
@@ -174,6 +177,9 @@ fn start(doors: &Doors, socket: TcpStream, peer: SocketAddr) {
 struct Connection {
     /// As the hub knows it.
     id: u64,
+    /// Since when nothing is published; of no meaning while something is.
+    idle_since: Instant,
+    heard: Heard,
     session: ServerSession,
     reader: TagReader,
     /// Bytes that were no whole chunk yet.
@@ -197,6 +203,27 @@ struct Connection {
     ticks: Option<Listener>,
 }
 
+/// When the publisher last brought media, or was let in.
+struct Heard {
+    at: UnixMs,
+    /// The same in machine time.
+    since: Instant,
+}
+
+impl Heard {
+    fn now(clock: &Clock) -> Self {
+        Self {
+            at: clock.now(),
+            since: clock::monotonic(),
+        }
+    }
+
+    /// When it is silent for too long.
+    fn silent_at(&self) -> UnixMs {
+        self.at + SILENT_MS
+    }
+}
+
 /// What one look at the socket brought.
 enum Look {
     /// More may be there.
@@ -209,12 +236,9 @@ enum Look {
 impl Connection {
     /// Until the connection is over, or a player was let in.
     async fn serve(&mut self, mut drain: watch::Receiver<u64>) -> Result<Option<Watching>, String> {
-        let began = clock::monotonic();
         let service_clock = self.hub.services().clock.clone();
-        let mut silence_from = service_clock.now();
         let mut heard = false;
-        let mut last_heard = clock::monotonic();
-        let silent = service_clock.sleep_until(silence_from + SILENT_MS);
+        let silent = service_clock.sleep_until(self.heard.silent_at());
         let mut silent = Box::pin(silent);
         let mut more = false;
         loop {
@@ -225,7 +249,7 @@ impl Connection {
                     None => std::future::pending().await,
                 }
             };
-            let waited_out = PUBLISH_DEADLINE.saturating_sub(began.elapsed());
+            let waited_out = PUBLISH_DEADLINE.saturating_sub(self.idle_since.elapsed());
             let mut request = None;
             let mut fell_due: Option<Busy> = None;
             tokio::select! {
@@ -257,28 +281,30 @@ impl Connection {
                     }
                 }
             };
+            if self.publisher.as_ref().is_some_and(|it| it.is_gone()) {
+                // It was taken off meanwhile, and what came behind that is not recorded: nothing may tell the peer that it arrived.
+                drop(self.session.take_output());
+            }
             self.write().await?;
             if let Some(watching) = self.watching.take() {
                 // It brings no media that a drain would have to wait for.
                 return Ok(Some(watching));
             }
             if std::mem::take(&mut heard) {
-                silence_from = service_clock.now();
-                last_heard = clock::monotonic();
+                self.heard = Heard::now(&service_clock);
             }
             if let Some(busy) = fell_due {
                 if self.publisher.is_some()
-                    && service_clock.now() >= silence_from + SILENT_MS
-                    && !self.shows_itself(last_heard).await?
+                    && service_clock.now() >= self.heard.silent_at()
+                    && !self.shows_itself().await?
                 {
                     drop(busy);
                     return Err("silent for too long".to_owned());
                 }
-                if service_clock.now() >= silence_from + SILENT_MS {
-                    silence_from = service_clock.now();
+                if service_clock.now() >= self.heard.silent_at() {
+                    self.heard = Heard::now(&service_clock);
                 }
-                let due = silence_from + SILENT_MS;
-                silent = Box::pin(service_clock.sleep_until(due));
+                silent = Box::pin(service_clock.sleep_until(self.heard.silent_at()));
                 // Register the new due time before the guard goes.
                 tokio::select! {
                     biased;
@@ -330,7 +356,8 @@ impl Connection {
     }
 
     /// The clock was moved over a publisher's silence: one that is alive shows itself within a moment of machine time.
-    async fn shows_itself(&mut self, last_heard: std::time::Instant) -> Result<bool, String> {
+    async fn shows_itself(&mut self) -> Result<bool, String> {
+        let last_heard = self.heard.since;
         if last_heard.elapsed() >= Duration::from_millis(u64::try_from(SILENT_MS).unwrap_or(0)) {
             return Ok(false);
         }
@@ -525,6 +552,7 @@ impl Connection {
                 self.codec = None;
                 self.unreadable = Unreadable::default();
                 self.publisher = Some(publisher);
+                self.heard = Heard::now(&services.clock);
                 self.session.accept_publish();
             }
             Err(error) => {
@@ -666,6 +694,7 @@ impl Connection {
         if let Some(publisher) = self.publisher.take() {
             tracing::info!(stream.key = %publisher.key, "push ended");
             self.hub.unpublish(&publisher);
+            self.idle_since = clock::monotonic();
         }
     }
 }

@@ -22,15 +22,16 @@ use crate::clock::{self, UnixMs};
 use crate::disk::laid::Laid;
 use crate::disk::writers::Progress;
 use crate::live::decide::machine::{self, Cause, Done, Input, Refusal, State};
+use crate::live::decide::segmenter::Print;
 use crate::live::recorder::effect::{Effect, FaultListener, Job, Stage};
 use crate::live::recorder::keyless::Keyless;
 use crate::live::recorder::session::{Session, Taken};
 use crate::live::spool::put_aside_taken;
 use crate::media::access_unit::{AccessUnits, Arrived, UnitError};
-use crate::media::frame::{AudioCodec, AudioConfig, Track, VideoConfig};
+use crate::media::frame::{AudioConfig, Track, VideoConfig};
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
-use crate::model::rule::{Choice, Format, Rule, choose};
+use crate::model::rule::{Choice, Format, OnDemand, Rule, choose};
 use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::phrases::{Phrase, Said};
 use crate::services::Services;
@@ -38,8 +39,6 @@ use crate::store::streams::Fence;
 
 /// Bytes on their way to disk above which a publisher is held back.
 const BACKLOG_LIMIT: u64 = 8 << 20;
-/// A recording this short, of a stream that turns out to hold what cannot be recorded, is not kept. No slice is as short as this.
-const EDGE_MS: i64 = 5_000;
 /// A stream that stands still for this long is cut where it stands; one that goes on is cut before its next key frame.
 const CUT_PATIENCE_MS: i64 = 2_000;
 /// Milliseconds of media below which a stream counts as standing still, though something came: the newest picture had been held back.
@@ -49,8 +48,6 @@ const STANDS_MS: i64 = 500;
 const HELD: Duration = Duration::from_millis(250);
 /// The same for a publisher that sends pictures in parts, where a stop of the network may lie between two of them.
 const HELD_IN_PARTS: Duration = Duration::from_secs(2);
-/// Why a format is refused.
-const MP3_IN_CMAF: Phrase = Phrase::NoMp3InCmaf;
 
 /// The publisher's side as the recorder knows it.
 #[derive(Default)]
@@ -63,7 +60,8 @@ struct Publisher {
     /// The first frame of the push has not come yet.
     fresh: bool,
     choice: Choice,
-    unsupported_told: bool,
+    /// The push holds something that is not recorded.
+    unsupported: bool,
     units: AccessUnits,
     keyless: Keyless,
 }
@@ -71,6 +69,8 @@ struct Publisher {
 struct Inner {
     state: State,
     publisher: Publisher,
+    /// The publishers up to this one are gone.
+    gone: u64,
     session: Option<Session>,
     next_sequence: u64,
     delay: Option<AbortHandle>,
@@ -134,6 +134,7 @@ impl Recorder {
             inner: Mutex::new(Inner {
                 state: State::Idle,
                 publisher: Publisher::default(),
+                gone: 0,
                 session: None,
                 next_sequence,
                 delay: None,
@@ -197,11 +198,17 @@ impl Recorder {
     // ---- what happens to the stream ----
 
     /// A publisher is there. The rules in force now hold for the whole push. `ingest_domain` is the domain that it names, before mapping.
-    pub fn published(&self, args: PushArgs, ingest_domain: &str) {
+    ///
+    /// Of two publishers the later one has the higher `id`; what is told of them may come in any order.
+    pub fn published(&self, id: u64, args: PushArgs, ingest_domain: &str) {
         let now = self.services.clock.now();
         let rules = self.services.store.rules_of(&self.key.domain);
         let choice = choose(&rules, &self.key.app, &self.key.stream, now);
         let mut inner = self.lock();
+        if id <= inner.gone {
+            return;
+        }
+        self.let_go(&mut inner, id - 1);
         inner.publisher = Publisher {
             present: true,
             args,
@@ -210,32 +217,45 @@ impl Recorder {
             ..Publisher::default()
         };
         self.watch_upcoming(&mut inner);
-        // A session that goes on keeps the rule it began with.
-        let rule = inner
+        // A session that goes on keeps the rule it began with. What waits for an answer has not begun.
+        let going_on = inner
             .session
             .as_ref()
+            .filter(|_| inner.state != State::Asking);
+        let rule = going_on
             .map(|s| s.opening.rule.clone())
             .or_else(|| inner.publisher.choice.winner.clone());
-        if let Some(rule) = rule {
-            let wanted = ingest_parameter_wants(&inner.publisher.args);
-            self.apply(
-                &mut inner,
-                Input::Publish {
-                    mode: rule.on_demand,
-                    wanted,
-                },
-            );
-        }
+        // One that names formats of transcoded streams alone has nothing that could be made here, and nothing would let go of what was kept for it.
+        let rule = rule.filter(|rule| !rule.formats.is_empty());
+        let wanted = ingest_parameter_wants(&inner.publisher.args);
+        self.apply(
+            &mut inner,
+            Input::Publish {
+                // Without a rule nothing begins by itself.
+                mode: rule.map_or(OnDemand::Manual, |rule| rule.on_demand),
+                wanted,
+            },
+        );
         self.tell_if_unrecorded(&inner, ingest_domain);
     }
 
     /// The publisher is gone.
-    pub fn lost(&self) {
-        let mut inner = self.lock();
-        self.settle(&mut inner);
-        inner.publisher.present = false;
-        stop(&mut inner.window);
-        self.apply(&mut inner, Input::Lost);
+    pub fn lost(&self, id: u64) {
+        self.let_go(&mut self.lock(), id);
+    }
+
+    /// The publishers up to this one are gone.
+    fn let_go(&self, inner: &mut Inner, id: u64) {
+        if id <= inner.gone {
+            return;
+        }
+        inner.gone = id;
+        if inner.publisher.present {
+            self.settle(inner);
+            inner.publisher.present = false;
+            stop(&mut inner.window);
+            self.apply(inner, Input::Lost);
+        }
     }
 
     pub fn video_config(&self, config: VideoConfig) {
@@ -259,28 +279,34 @@ impl Recorder {
         self.refuse_formats(&mut inner);
     }
 
-    /// CMAF has no place for MP3 (ISO/IEC 23000-19 has AAC alone of what is recorded), and no browser plays it there. The error is
-    /// told once a recording, and its other formats go on.
+    /// Refuses what a recording cannot hold of a push. It may have been seen before the recording began. Where a format alone has no place
+    /// for the sound (MP3 in CMAF, some kinds of AAC in MPEG-TS), that is told once a recording, and its other formats go on.
     fn refuse_formats(&self, inner: &mut Inner) {
-        let audio = inner.publisher.audio.as_ref();
-        if audio.is_none_or(|audio| audio.codec != AudioCodec::Mp3) {
+        if inner.publisher.unsupported {
+            if inner.session.is_some() {
+                self.fail_unrecordable(inner);
+            }
             return;
         }
+        let Some(sound) = inner.publisher.audio.as_ref().map(Print::of_audio) else {
+            return;
+        };
         let Some(session) = inner.session.as_mut().filter(|session| session.is_open()) else {
             return;
         };
         let formats = &session.opening.formats;
-        let of_cmaf = formats.iter().filter(|f| f.format == Format::Cmaf).count();
-        if of_cmaf == 0 {
+        let barred = || formats.iter().filter(|f| sound.is_barred_from(f.format));
+        let Some(why) = barred().next().map(|barred| refusal(barred.format)) else {
             return;
-        }
-        if of_cmaf == formats.len() {
-            tracing::warn!(stream.key = %self.key, reason = MP3_IN_CMAF.text(), "nothing of the stream can be recorded");
+        };
+        if barred().count() == formats.len() {
+            tracing::warn!(stream.key = %self.key, reason = why.text(), "nothing of the stream can be recorded");
             self.fail_unrecordable(inner);
             return;
         }
-        if !std::mem::replace(&mut session.cmaf_refused, true) {
-            tracing::warn!(stream.key = %self.key, reason = MP3_IN_CMAF.text(), "a format is not recorded, the others are");
+        if !session.refused.contains(&why) {
+            session.refused.push(why);
+            tracing::warn!(stream.key = %self.key, reason = why.text(), "a format is not recorded, the others are");
             let fault = Fault::StreamFormatError;
             self.tell_aside(session, fault);
             inner.last_fault = Some(fault);
@@ -380,10 +406,10 @@ impl Recorder {
         };
         inner.publisher.keyless.found();
         tracing::warn!(stream.key = %self.key, waited_ms, "no key frame (IDR or IRAP picture) among the pictures: the encoder must send one every few seconds");
-        let input = if session.has_pictures() {
-            Input::Failed
-        } else {
+        let input = if session.is_half() {
             Input::Unrecordable
+        } else {
+            Input::Failed
         };
         self.fail_as(inner, Fault::StreamFormatError, input);
     }
@@ -452,22 +478,14 @@ impl Recorder {
     /// The stream holds something that the product does not record: an error event, and no half recording.
     pub fn unsupported(&self) {
         let mut inner = self.lock();
-        if inner.publisher.unsupported_told {
-            return;
+        if !std::mem::replace(&mut inner.publisher.unsupported, true) {
+            self.refuse_formats(&mut inner);
         }
-        inner.publisher.unsupported_told = true;
-        if matches!(inner.state, State::Idle) {
-            return;
-        }
-        self.fail_unrecordable(&mut inner);
     }
 
     fn fail_unrecordable(&self, inner: &mut Inner) {
         // Media that came before the other track was seen is not a recording of the stream: it is the edge of one.
-        let is_edge = inner
-            .session
-            .as_ref()
-            .is_some_and(|s| s.timeline.end_ms() < EDGE_MS);
+        let is_edge = inner.session.as_ref().is_some_and(Session::is_edge);
         let input = if is_edge {
             Input::Unrecordable
         } else {
@@ -580,8 +598,7 @@ impl Recorder {
     pub fn view(&self) -> View {
         let inner = self.lock();
         let session = inner.session.as_ref();
-        let refused = session.filter(|session| session.cmaf_refused);
-        let refused = refused.map(|_| MP3_IN_CMAF);
+        let refused = session.map_or_else(Vec::new, |session| session.refused.clone());
         View {
             state: inner.state,
             session: session.map(|s| s.opening.session.clone()),
@@ -591,9 +608,9 @@ impl Recorder {
             recorded_ms: session.map_or(0, |s| s.timeline.end_ms()),
             timestamp_jumps: session.map_or(0, |s| s.timeline.jumps()),
             last_error: inner.last_fault,
-            refused_formats: refused.map(Phrase::text).into_iter().collect(),
+            refused_formats: refused.iter().map(|why| why.text()).collect(),
             words: Words {
-                refused_formats: refused.map(Said::from).into_iter().collect(),
+                refused_formats: refused.into_iter().map(Said::from).collect(),
             },
         }
     }
@@ -630,5 +647,13 @@ impl FaultListener for Recorder {
 fn stop(task: &mut Option<AbortHandle>) {
     if let Some(task) = task.take() {
         task.abort();
+    }
+}
+
+/// Why a format has no place for sound that is barred from it.
+fn refusal(format: Format) -> Phrase {
+    match format {
+        Format::Cmaf => Phrase::NoMp3InCmaf,
+        Format::M3u8 | Format::Mp4 | Format::Flv => Phrase::NoSuchAacInTs,
     }
 }

@@ -18,6 +18,7 @@ use super::spool::{Position, put_aside, put_aside_taken, segment_name};
 use crate::clock::UnixMs;
 use crate::disk::held::{self, Held};
 use crate::live::decide::machine::Cause;
+use crate::live::decide::pictures::Pictures;
 use crate::live::decide::segmenter::{Output, Print, Segmenter, with_needs};
 use crate::live::decide::timeline::Timeline;
 use crate::live::recorder::effect::{Effect, Stage, Status};
@@ -37,10 +38,10 @@ struct Story {
     effects: Vec<Effect>,
     paused: Option<(UnixMs, Cause)>,
     ended: bool,
+    /// It was thrown away.
+    void: bool,
     end: Position,
-    has_pictures: bool,
-    /// Pictures came, and none could be recorded.
-    keyless: bool,
+    pictures: Pictures,
     /// Outputs of what may turn out to be half a recording.
     held: Vec<Output>,
 }
@@ -247,12 +248,12 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
             effects: Vec::new(),
             paused: None,
             ended: false,
+            void: false,
             end: Position {
                 segment: 0,
                 offset: 0,
             },
-            has_pictures: false,
-            keyless: false,
+            pictures: Pictures::default(),
             held: Vec::new(),
         },
         Mark::Checkpoint(checkpoint) => {
@@ -261,6 +262,7 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
                 segmenter,
                 timeline,
                 statuses,
+                pictures,
             } = *checkpoint;
             return Some(Story {
                 opening,
@@ -270,13 +272,12 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
                 effects: Vec::new(),
                 paused: None,
                 ended: false,
+                void: false,
                 end: Position {
                     segment: 0,
                     offset: 0,
                 },
-                // Segments end at key frames.
-                has_pictures: true,
-                keyless: false,
+                pictures,
                 held: Vec::new(),
             });
         }
@@ -293,7 +294,7 @@ fn begin(mark: Mark, kept: Vec<Kept>, now: UnixMs) -> Option<Story> {
         } = record
         {
             story.timeline.observe(track, dts_ms, cts_ms);
-            story.has_pictures |= track == Track::Video;
+            story.pictures.are_recorded |= track == Track::Video;
         }
         record.feed(&mut story.segmenter, &mut outputs);
     }
@@ -307,7 +308,7 @@ impl Story {
         match record {
             Record::Frame(frame) => {
                 let times = (frame.dts_ms, frame.cts_ms);
-                self.has_pictures |= frame.track == Track::Video;
+                self.pictures.are_recorded |= frame.track == Track::Video;
                 self.timeline
                     .observe(frame.track, frame.dts_ms, frame.cts_ms);
                 self.segmenter
@@ -328,6 +329,7 @@ impl Story {
                     self.segmenter = checkpoint.segmenter;
                     self.timeline = checkpoint.timeline;
                     self.statuses = self.statuses.max(checkpoint.statuses);
+                    self.pictures = checkpoint.pictures;
                     self.paused = None;
                 }
                 Mark::Pause {
@@ -353,23 +355,23 @@ impl Story {
                     self.segmenter.want_cut();
                     self.tell(Kind::RecordStarted, now);
                 }
-                Mark::Keyless => self.keyless = true,
+                Mark::Keyless { late } => {
+                    self.pictures.keyless = true;
+                    self.pictures.late = late;
+                }
                 Mark::End { end_ms } => {
                     self.segmenter.close_files(after, end_ms, &mut outputs);
                     self.ended = true;
                 }
+                Mark::Void => self.void = true,
             },
         }
         self.emit(outputs);
     }
 
-    /// So far it is the sound alone of a stream that has pictures, as the recorder would see it.
-    fn is_half(&self) -> bool {
-        self.keyless && !self.has_pictures
-    }
-
     fn emit(&mut self, mut outputs: Vec<Output>) {
-        if self.is_half() {
+        // As the recorder does.
+        if self.pictures.leave_half() {
             self.held.append(&mut outputs);
             return;
         }
@@ -414,7 +416,6 @@ async fn take_up(
     let folder = held.path().to_owned();
     let recorder = hub.recorder(&story.opening.key).await?;
     let wall_end = story.segmenter.wall(story.timeline.end_ms());
-    let half = story.is_half().then_some(story.held);
     let mut effects = story.effects;
     for effect in &mut effects {
         if let Effect::Output { folder: place, .. } = effect {
@@ -427,6 +428,12 @@ async fn take_up(
         ended_at: wall_end,
         stage,
     };
+    if story.void {
+        tracing::info!(stream.key = %story.opening.key, session = story.opening.session, "a recording that was thrown away is cleared away after a restart");
+        let cleared = vec![stands(Stage::Ended), Effect::Forget { folder }];
+        recorder.replay(cleared, story.opening.first_sequence);
+        return Ok(true);
+    }
     // Its row says that it has ended when all of it is made, and not before: another node takes that word for it, and fetches nothing of such a
     // session.
     effects.insert(0, stands(Stage::Paused));
@@ -462,8 +469,9 @@ async fn take_up(
         segmenter: story.segmenter,
         timeline: story.timeline,
         statuses: story.statuses,
+        pictures: story.pictures,
     };
-    let mut session = Session::recovered(checkpoint, writer, lost_at, half);
+    let mut session = Session::recovered(checkpoint, writer, lost_at, story.held);
     let cut_off = story.paused.is_none();
     if cut_off {
         session.pause(Cause::Lost, lost_at);

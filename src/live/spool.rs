@@ -2,7 +2,7 @@
 //!
 //! A session's folder holds segments (`00000000.spool`, …). Each record carries its length and a checksum, so that a log cut at any
 //! byte ends at its last whole record. Beside frames and codec configurations the log holds marks (JSON) for what came from outside
-//! the media: the session's beginning with its rule, pauses, resumes, cuts and the end. A new segment starts with a checkpoint,
+//! the media: the session's beginning with its rule, pauses, resumes, cuts and the end, or that it was thrown away. A new segment starts with a checkpoint,
 //! so that old ones can go as soon as what was made of them is committed.
 
 pub mod folder;

@@ -169,7 +169,8 @@ impl Fragmenter {
     }
 
     /// `moof` and the header of `mdat` for `samples`, whose payloads follow in this order. `next_picture_ms` is the decoding
-    /// time of the first picture of the next fragment, if there is one: the last picture lasts until then.
+    /// time of the first picture of the next fragment, if there is one: the last picture lasts until then. One that does not lie
+    /// behind the last picture tells nothing.
     ///
     /// # Errors
     /// When there is no sample or too many, a track has no configuration, times go back or before 0, or a value does not
@@ -247,7 +248,9 @@ fn video_samples(
     let mut step_ms = LONE_PICTURE_MS;
     let mut list = Vec::new();
     for picture in pictures() {
-        let next_ms = nexts.next().or(next_picture_ms);
+        let next_ms = nexts
+            .next()
+            .or_else(|| next_picture_ms.filter(|next| *next > picture.dts_ms));
         // Without a successor a picture lasts as long as the one before it.
         step_ms = next_ms.map_or(step_ms, |next| next.saturating_sub(picture.dts_ms));
         list.push(Sample {

@@ -107,6 +107,13 @@ impl Continuity {
     }
 }
 
+/// Whether sound of this configuration has a form in a transport stream: of AAC, ADTS has the object types Main, LC, SSR and LTP, in frames
+/// of 1,024 samples, at the rates of its table.
+#[must_use]
+pub fn can_carry(config: &AudioConfig) -> bool {
+    AudioTrack::new(config).is_ok()
+}
+
 /// Writes frames as transport packets.
 #[derive(Debug)]
 pub struct TsMuxer {
@@ -169,11 +176,15 @@ impl TsMuxer {
     /// Takes a new sound configuration; it holds from the next frame on.
     ///
     /// # Errors
-    /// When the record cannot be used; the old one stays.
+    /// When the record cannot be used. There is no sound then: what comes next is none of the old configuration's.
     pub fn set_audio(&mut self, config: &AudioConfig) -> Result<(), MuxError> {
-        self.audio = Some(AudioTrack::new(config)?);
+        let (audio, outcome) = match AudioTrack::new(config) {
+            Ok(audio) => (Some(audio), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.audio = audio;
         self.note_types();
-        Ok(())
+        outcome
     }
 
     /// Appends one frame, and the clock references due before it.

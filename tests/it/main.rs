@@ -7,6 +7,11 @@
 )]
 
 mod entrance;
+mod forgetting;
+mod outbox;
+mod players;
+mod publishers;
 mod recovery;
 mod sessions;
 mod support;
+mod tracks;

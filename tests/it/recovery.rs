@@ -1,7 +1,10 @@
 //! A process that dies in the middle of a recording: the next one finishes what was on disk.
 
 use std::ops::Range;
+use std::time::Duration;
 
+use localyun::testing::clock::machine_sleep;
+use localyun::testing::live::decide::machine::Input;
 use localyun::testing::model::rule::OnDemand;
 
 use crate::support::Bench;
@@ -86,6 +89,49 @@ async fn a_hole_in_the_spool_costs_what_was_in_it_and_no_more() {
     }
 }
 
+/// The store is down while a recording is thrown away, and the process dies before anything of that is written: the next one makes nothing of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_was_thrown_away_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(folder.path()).await;
+    bench.rule(OnDemand::Automatic, 15).await;
+    let fault = serde_json::json!({"at": "store", "code": "503"});
+    let faults = &bench.services.faults;
+    faults.arm(vec![serde_json::from_value(fault).unwrap()]);
+    let publisher = bench.publish().await;
+    // What is made of an earlier recording waits for the store, and all that follows waits behind it.
+    let earlier = bench.push(&publisher, 11);
+    let recorder = &publisher.recorder;
+    recorder.command(Input::CancelDelay, None).unwrap();
+    recorder.command(Input::Start, None).unwrap();
+    bench.push(&publisher, 2);
+    let thrown_away = recorder.view().session.unwrap();
+    recorder.unsupported();
+    bench.advance(0).await;
+    for _ in 0..250 {
+        if holds(&folder.path().join("spool"), b"\"void\"") {
+            break;
+        }
+        machine_sleep(Duration::from_millis(20)).await;
+    }
+    std::mem::forget(publisher);
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(folder.path(), copy.path());
+    let bench = Bench::open(copy.path()).await;
+    bench.advance(60).await;
+    let expected = earlier.map(|n| (n, 1)).collect();
+    for below in ["Mp4", "Flv", "M3u8-slices", "Cmaf-slices"] {
+        assert_eq!(bench.found(copy.path(), below), expected, "{below}");
+    }
+    let (sessions, _, files) = bench.services.store.export_records().await.unwrap();
+    assert!(sessions.iter().all(|it| it.state.as_str() == "ended"));
+    assert!(files.iter().all(|file| file.session_id != thrown_away));
+    let told = bench.services.store.recent_callbacks(100).await.unwrap();
+    assert!(!told.iter().any(|row| row.dedupe.starts_with(&thrown_away)));
+    let mut left = std::fs::read_dir(copy.path().join("spool")).unwrap();
+    assert!(left.next().is_none(), "no spool is left");
+}
+
 /// The publisher comes back within DelayTime after the restart: one file goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_that_comes_back_after_a_restart_continues_its_file() {
@@ -123,7 +169,16 @@ async fn two_open_recordings_of_a_stream_are_both_finished() {
     assert!(sessions.iter().all(|it| it.state.as_str() == "ended"));
 }
 
-fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
+/// Whether a file of the folders in a folder holds some bytes.
+fn holds(folder: &std::path::Path, bytes: &[u8]) -> bool {
+    let within =
+        |folder: std::path::PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = within(folder.to_owned()).flat_map(|entry| within(entry.path()));
+    let mut contents = files.filter_map(|entry| std::fs::read(entry.path()).ok());
+    contents.any(|content| content.windows(bytes.len()).any(|part| part == bytes))
+}
+
+pub fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

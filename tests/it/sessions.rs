@@ -197,6 +197,37 @@ async fn a_restart_before_anything_came_back_ends_the_files_at_the_pause() {
     run(false, steps.to_vec()).await;
 }
 
+/// Wall times count from the first frame, and the gap of an interruption from the loss of what was being recorded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_that_brought_nothing_moves_no_later_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(folder.path()).await;
+    bench.rule(OnDemand::Automatic, 15).await;
+    let nothing = bench.publish().await;
+    bench.hub.unpublish(&nothing);
+    bench.advance(5).await;
+    let publisher = bench.publish().await;
+    bench.push(&publisher, 5);
+    bench.advance(600).await;
+    bench.hub.unpublish(&publisher);
+    bench.advance(5).await;
+    let publisher = bench.publish().await;
+    bench.push(&publisher, 5);
+    bench.hub.unpublish(&publisher);
+    bench.advance(60).await;
+    let (_, _, files) = bench.services.store.export_records().await.unwrap();
+    let flv: Vec<_> = files
+        .iter()
+        .filter(|f| f.format.as_str() == "flv")
+        .collect();
+    assert_eq!((flv.len(), flv[0].duration_ms), (1, 10_000));
+    let lasted = flv[0].ended_at - flv[0].started_at;
+    assert!(
+        (15_000..60_000).contains(&lasted),
+        "10 s of media and a gap of 5: {lasted}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
     #[test]

@@ -4,15 +4,21 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Callable
+from contextlib import suppress
+from urllib.parse import quote
 
 import pytest
 
 from harness import amf0
 from harness.chunks import Message, pack
+from harness.process import Process
 from harness.publisher import Publisher, Refused
 from harness.wait import wait_for
 
 M3U8 = {"Format": "m3u8", "SliceDuration": 5}
+# Far more than the kernel takes on its way.
+FLOOD_BYTES = 64 << 20
 
 
 @pytest.fixture
@@ -39,6 +45,33 @@ def neighbour(stage):
 def peer(stage) -> socket.socket:
     """A plain connection to the RTMP port."""
     return socket.create_connection((stage.server.rtmp_host, stage.server.rtmp_port), timeout=15)
+
+
+class Returning(Publisher):
+    """A publisher that may wait with its publish, end its stream, and begin anew on the same connection."""
+
+    def __init__(self, stage, stream: str, wait: Callable[[], None] = lambda: None):
+        self.wait = wait
+        self.key = (stage.domain, "live", stream)
+        super().__init__(stage.server.rtmp_host, stage.server.rtmp_port, "live", f"{stream}?vhost={quote(stage.domain)}")
+        stage.publishers.append(self)
+
+    def _send_command(self, name: str, *values: object, stream: int = 0) -> int:
+        if name == "publish":
+            self.wait()
+        return super()._send_command(name, *values, stream=stream)
+
+    def stop(self) -> None:
+        """Ends the stream and keeps the connection."""
+        self._send_command("FCUnpublish", None, self._name)
+
+    def begin(self) -> None:
+        """Publishes once more."""
+        self.statuses.clear()
+        self._headers_due = True
+        self._send_command("publish", None, self._name, "live", stream=self.stream)
+        status = wait_for(self._publish_status, 15, "an answer to publish")
+        assert status["code"] == "NetStream.Publish.Start", status
 
 
 def closed_by_server(connection: socket.socket) -> bool:
@@ -112,8 +145,32 @@ def test_broken_messages(stage, neighbour, data):
     assert stage.server.control("GET", "/_localyun/health")[0] == 200
 
 
+def test_a_player_that_asks_and_does_not_read_takes_no_memory(own_stage):
+    """Pings without end, and nothing is read of the answers: it is not heard after a while, and gone in the end."""
+    stage = own_stage()
+    stage.publisher().push(3)
+    process = Process(stage.server.process.pid)
+    with shaken(stage) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connect = amf0.encode("connect", 1, {"app": "live", "tcUrl": "rtmp://127.0.0.1/live"})
+        for stream, command in ((0, connect), (0, amf0.encode("createStream", 2, None)), (1, amf0.encode("play", 0, None, f"s1?vhost={stage.domain}"))):
+            connection.sendall(pack(3, Message(20, stream, 0, command), 128))
+        wait_for(lambda: [row["viewers"] for row in stage.server.streams()] == [1], what="the player to be let in")
+        before, sent = process.memory(), 0
+        process.forget_peak()
+        pings = pack(2, Message(4, 0, 0, struct.pack(">HI", 6, 0)), 128) * 4096
+        connection.settimeout(5)
+        with suppress(TimeoutError, ConnectionError):
+            while sent < FLOOD_BYTES:
+                sent += connection.send(pings[sent % len(pings) :])
+        grown = process.peak() - before
+        assert sent < FLOOD_BYTES and grown < 24 << 20, (sent, grown)
+    assert stage.server.control("GET", "/_localyun/health")[0] == 200
+
+
 def test_half_open_connections_do_not_last(stage, neighbour):
-    """Connections that say nothing, or stop inside the handshake, are closed in a matter of seconds."""
+    """Connections that say nothing, or stop inside the handshake, are closed in a matter of seconds; one that has published may begin anew."""
+    again = Returning(stage, "again")
     mute, stuck = peer(stage), peer(stage)
     stuck.sendall(b"\x03" + bytes(100))
     for connection in (mute, stuck):
@@ -121,6 +178,7 @@ def test_half_open_connections_do_not_last(stage, neighbour):
 
     def both_closed() -> bool:
         neighbour.push(0.5)
+        again.push(0.5)
         return all(closed_by_server(connection) for connection in (mute, stuck))
 
     try:
@@ -128,6 +186,23 @@ def test_half_open_connections_do_not_last(stage, neighbour):
     finally:
         mute.close()
         stuck.close()
+    # It is older than they became.
+    again.stop()
+    stage.wait_gone(again)
+    again.begin()
+    again.push(2)
+    assert stage.server.is_live(*again.key)
+    stage.end(again)
+
+
+def test_a_publish_after_a_long_wait_has_its_whole_time(stage):
+    """An encoder that connects early is not silent before it publishes."""
+    early = Returning(stage, "early", wait=lambda: stage.advance(9))
+    stage.advance(7)
+    early.push(2)
+    assert stage.server.is_live(*early.key)
+    stage.advance(11)
+    wait_for(early.closed.is_set, what="the server to cut the silent publisher")
 
 
 def test_many_idle_connections(stage, neighbour):

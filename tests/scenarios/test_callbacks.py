@@ -187,6 +187,15 @@ def test_36_publish_callback(stage):
     assert "width" not in done and "height" not in done
 
 
+def test_36_publish_callback_to_an_address_with_a_query_and_a_fragment(stage):
+    stage.api.call("SetLiveStreamsNotifyUrlConfig", DomainName=stage.domain, NotifyUrl=stage.questions.url + "?k=v#top")
+    publisher = stage.publisher()
+    stage.live(publisher, 5, step=1)
+    wait_for(lambda: actions(stage), what="the publish callback")
+    (query,) = actions(stage)
+    assert (query["k"], query["action"], query["id"]) == ("v", "publish", "s1")
+
+
 def test_37_silent_push(stage):
     stage.rule(M3U8, DelayTime=15)
     stage.notify(NeedStatusNotify=True)

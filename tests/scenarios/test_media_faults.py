@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from harness import probe
+from harness.clip import AUDIO, VIDEO, Tag
 from harness.publisher import Refused
 from harness.wait import wait_for
 
@@ -19,6 +21,23 @@ def test_43_unsupported_codec(stage, clip):
     publisher = stage.publisher(clip=clip)
     publisher.push(12)
     wait_for(lambda: "record_error" in stage.inbox.events(), what="record_error")
+    assert stage.server.is_live(stage.domain, "live", "s1") and not publisher.closed.is_set()
+    stage.end(publisher)
+    stage.advance(200)
+    assert stage.inbox.files() == [] and stage.bucket.keys() == []
+    assert stage.inbox.events().count("record_error") == 1
+
+
+def test_43_unsupported_codec_before_a_command(stage):
+    """What the stream has shown before holds for the recording that a command starts: it is no half recording."""
+    stage.rule(M3U8, "mp4", OnDemand=7, DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    publisher = stage.publisher(clip="h264_speex")
+    publisher.push(6)
+    assert stage.inbox.bodies() == []
+    stage.command("start")
+    wait_for(lambda: "record_error" in stage.inbox.events(), what="record_error")
+    publisher.push(12)
     assert stage.server.is_live(stage.domain, "live", "s1") and not publisher.closed.is_set()
     stage.end(publisher)
     stage.advance(200)
@@ -98,6 +117,52 @@ def test_45_sound_of_another_clock(stage, apart):
         assert len(stamps["v"]) == pictures
         assert stamps["a"][0] - min(stamps["v"]) == pytest.approx(apart / 1000, abs=0.1)
         assert max(stamps["v"]) - min(stamps["v"]) < 24
+
+
+@pytest.mark.parametrize("behind", [20, 300])
+def test_45_pictures_that_stop_while_the_sound_lies_behind(stage, behind):
+    """The camera goes off and the sound goes on: the last slice with pictures is there in both formats, and as long as its pictures."""
+    stage.rule(M3U8, {"Format": "cmaf", "SliceDuration": 5}, DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    publisher = stage.publisher()
+    publisher.shift, publisher.sound_shift = 1_000, -behind
+    publisher.push(8)
+    publisher.clip = replace(publisher.clip, frames=tuple(tag for tag in publisher.clip.frames if tag.kind == AUDIO))
+    publisher.push(15)
+    stage.end(publisher)
+    stage.advance(16)
+    files = stage.wait_files(4)
+    assert "record_error" not in stage.inbox.events()
+    playlists = [stage.playlist(event["uri"]) for event in files]
+    of_sound = []
+    for ending in (".ts", ".m4s"):
+        pictures, alone = ([segment.duration for segment in it.segments] for it in playlists if it.keys()[0].endswith(ending))
+        # The first one begins with the sound, which lies before the first picture.
+        assert pictures == pytest.approx([6 + behind / 1000, 2], abs=0.05)
+        assert sum(alone) == pytest.approx(15, abs=0.1)
+        of_sound.append(len(alone))
+        assert len(stage.bucket.keys(ending)) == len(pictures) + len(alone)
+    assert of_sound[0] == of_sound[1]
+
+
+def test_45_more_configurations_than_a_file_holds(stage):
+    """A hundred configurations of pictures: MP4 goes on in further files, and nothing is lost."""
+    stage.rule("mp4", "flv", DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    publisher = stage.publisher()
+    header = next(tag for tag in publisher.clip.headers if tag.kind == VIDEO)
+    for number in range(100):
+        publisher.push(2)
+        # The third byte of the record (profile_compatibility) makes it another one for the same pictures.
+        other = header.body[:7] + bytes([number]) + header.body[8:]
+        publisher.socket.sendall(publisher._chunks(Tag(VIDEO, publisher.position, other)))
+    stage.end(publisher)
+    stage.advance(16)
+    files = stage.wait_files(4)
+    lengths = [event["duration"] for event in files if event["uri"].endswith(".mp4")]
+    assert len(lengths) == 3 and sum(lengths) == pytest.approx(200, abs=0.5)
+    assert [event["duration"] for event in files if event["uri"].endswith(".flv")] == pytest.approx([200], abs=0.5)
+    assert "transformat_error" not in stage.inbox.events()
 
 
 def test_46_bucket_removed(own_stage):

@@ -79,6 +79,22 @@ def test_a_key_frame_that_comes_late(stage):
     assert sum(event["duration"] for event in stage.inbox.files()) == pytest.approx(20, abs=0.5)
 
 
+def test_pictures_that_come_late_and_without_a_key_frame(stage):
+    """Twenty seconds of sound alone are a recording, whatever comes then."""
+    stage.rule(M3U8, "mp4", DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    publisher = stage.publisher(clip="audio_only")
+    publisher.push(20)
+    publisher.turn_to(clips.without_keys(stage.folder))
+    publisher.push(20)
+    wait_for(lambda: "record_error" in stage.inbox.events(), what="record_error while it is live")
+    stage.end(publisher)
+    stage.advance(30)
+    for ending in (".m3u8", ".mp4"):
+        wait_for(lambda: sum(event["duration"] for event in stage.inbox.files(ending)) >= 19.9, what=f"the sound as {ending}")
+    assert stage.inbox.events().count("record_error") == 1
+
+
 def test_further_tracks_are_named(stage):
     """Sound and picture of track 1 beside the default ones, as ffmpeg and OBS send them."""
     stage.rule("mp4", DelayTime=15)

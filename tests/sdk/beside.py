@@ -205,7 +205,7 @@ class Maker:
             ("SignatureMethod", "HMAC-SHA1"), ("SignatureVersion", "1.0"), ("SignatureNonce", f"n{number}"),
             ("Timestamp", stamp()),
         ]
-        text = "&".join(sorted(f"{escaped(k)}={escaped(v)}" for k, v in pairs))
+        text = "&".join(f"{escaped(k)}={escaped(v)}" for k, v in sorted(pairs))
         to_sign = f"{method}&%2F&{escaped(text)}"
         secret = b"testsecret&" if not broken else b"wrong&"
         signature = b64encode(hmac.new(secret, to_sign.encode(), hashlib.sha1).digest()).decode()
@@ -215,7 +215,7 @@ class Maker:
         return method, "/?" + query, {}, b""
 
     def signed_in_headers(self, method, name, pairs, number, broken):
-        query = "&".join(sorted(f"{escaped(k)}={escaped(v)}" for k, v in pairs))
+        query = "&".join(f"{escaped(k)}={escaped(v)}" for k, v in sorted(pairs))
         body_hash = hashlib.sha256(b"").hexdigest()
         headers = {
             "host": "live.example.com", "x-acs-action": name, "x-acs-version": "2016-11-01", "x-acs-date": stamp(),

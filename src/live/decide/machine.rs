@@ -88,10 +88,12 @@ pub struct Done {
 /// Why a command is refused.
 ///
 /// # What to do
-/// Nothing was changed. The API answers a command `TaskAlreadyStarted`, as the product does; no other input is refused.
+/// Nothing was changed. The API answers a command `TaskAlreadyStarted` or `InvalidStream.NotFound`, as the product does; no other input is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     TaskAlreadyStarted,
+    /// Nobody publishes any more: a recording that began now would have nobody whose loss ends it.
+    NotLive,
 }
 
 /// The next state and the steps to it. `live`: a publisher is there.
@@ -112,7 +114,15 @@ pub fn step(state: State, live: bool, input: Input) -> Result<(State, &'static [
             (OnDemand::Manual, _) | (OnDemand::IngestParameter, false) => (state, &[]),
             _ => (Recording, &[S::DisarmDelay, S::Resume]),
         },
-        (Asking | Recording, I::Publish { .. }) => (state, &[]),
+        // The question that is out asks about the push before. Each push is asked about for itself, by the rule that it has.
+        (Asking, I::Publish { mode, wanted }) => match (mode, wanted) {
+            (OnDemand::Automatic, _) | (OnDemand::IngestParameter, true) => {
+                (Recording, &[S::Discard, S::Open])
+            }
+            (OnDemand::HttpCallback, _) => (Asking, &[S::Discard, S::Ask]),
+            (OnDemand::IngestParameter, false) | (OnDemand::Manual, _) => (Idle, &[S::Discard]),
+        },
+        (Recording, I::Publish { .. }) => (state, &[]),
 
         // It goes away.
         (Recording, I::Lost) => (Paused(ByLoss), &[S::Pause, S::ArmDelay]),
@@ -126,6 +136,7 @@ pub fn step(state: State, live: bool, input: Input) -> Result<(State, &'static [
         (_, I::AnswerYes | I::AnswerNo) => (state, &[]),
 
         // RealTimeRecordCommand: restart, stop and cancel_delay are for what was started.
+        (_, I::Start | I::Restart) if !live => return Err(Refusal::NotLive),
         (Recording, I::Start) => return Err(Refusal::TaskAlreadyStarted),
         (Idle, I::Start) => (Recording, &[S::Open]),
         (Asking, I::Start) => (Recording, &[S::Adopt]),
@@ -224,6 +235,47 @@ mod tests {
         );
     }
 
+    /// The publisher may go between the look whether it is there and the command.
+    #[test]
+    fn nothing_begins_where_nobody_publishes() {
+        for state in [State::Idle, State::Asking, State::Paused(Cause::Lost)] {
+            for input in [Input::Start, Input::Restart] {
+                assert_eq!(
+                    step(state, false, input),
+                    Err(Refusal::NotLive),
+                    "{input:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_push_is_asked_about_for_itself() {
+        const ASKED: Input = Input::Publish {
+            mode: OnDemand::HttpCallback,
+            wanted: false,
+        };
+        let (state, steps) = run(&[ASKED, Input::Lost, ASKED, Input::AnswerYes]);
+        assert_eq!(state, State::Recording);
+        assert_eq!(
+            steps,
+            [Step::Ask, Step::Discard, Step::Ask, Step::Adopt],
+            "what came of the first push waits for no answer any more"
+        );
+        // The rule was changed meanwhile.
+        for (push, state, last) in [
+            (AUTO, State::Recording, Step::Open),
+            (MANUAL, State::Idle, Step::Discard),
+        ] {
+            let (then, steps) = run(&[ASKED, Input::Lost, push]);
+            assert_eq!((then, steps.last()), (state, Some(&last)));
+        }
+        // A recording that goes on is not asked about again.
+        let (state, steps) = run(&[ASKED, Input::AnswerYes, Input::Lost, ASKED]);
+        assert_eq!(state, State::Recording);
+        assert_eq!(steps.last(), Some(&Step::Resume));
+    }
+
     #[test]
     fn where_nothing_was_started_only_a_start_does_something() {
         for state in [State::Idle, State::Asking] {
@@ -267,8 +319,6 @@ mod tests {
                 match input {
                     Input::Publish { .. } => live = true,
                     Input::Lost => live = false,
-                    // Commands to a stream that is not live are refused before they get here.
-                    Input::Start | Input::Restart if !live => continue,
                     // The timer only exists while it is armed.
                     Input::DelayElapsed if !armed => continue,
                     _ => {}

@@ -26,6 +26,10 @@ pub use print::Print;
 const ROOM_MS: i64 = 500;
 /// Without a picture for this long, sound alone decides the cuts.
 const PICTURE_LOST_MS: i64 = 10_000;
+/// How long a picture lasts that has none before it.
+const LONE_PICTURE_MS: i64 = 40;
+/// Pictures further apart than this tell nothing of how long one lasts.
+const LONGEST_PICTURE_MS: i64 = 1_000;
 
 /// What a slice or file is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -142,6 +146,9 @@ pub struct Segmenter {
     /// The newest picture; before the first one, since when it is waited for.
     #[serde(default)]
     last_picture_ms: Option<i64>,
+    /// Where the newest picture ends, if it lasts as long as the one before it.
+    #[serde(default)]
+    pictures_end_ms: Option<i64>,
     after_gap: bool,
     cut_wanted: bool,
     configs: Configs,
@@ -241,6 +248,7 @@ impl Segmenter {
             lanes,
             anchor: (0, wall),
             last_picture_ms: None,
+            pictures_end_ms: None,
             after_gap: false,
             cut_wanted: false,
             configs: Configs::default(),
@@ -307,6 +315,18 @@ impl Segmenter {
         }
     }
 
+    /// Whether slices and files may end before the frame that comes next.
+    #[must_use]
+    pub fn cuts_at(&self, track: Track, dts_ms: i64, key: bool) -> bool {
+        let [video, _] = self.in_force;
+        match (track, self.last_picture_ms) {
+            (Track::Video, _) => key,
+            (Track::Audio, Some(last_ms)) => dts_ms - last_ms > PICTURE_LOST_MS,
+            // The first picture is waited for where a configuration tells of one.
+            (Track::Audio, None) => video.codec.is_none(),
+        }
+    }
+
     /// Takes the next frame, which lies at `at` in the spool.
     pub fn frame(
         &mut self,
@@ -317,14 +337,14 @@ impl Segmenter {
         out: &mut Vec<Output>,
     ) {
         let [video, audio] = self.in_force;
-        let (cut_point, print) = match track {
-            Track::Video => (key, video),
+        let cut_point = self.cuts_at(track, dts_ms, key);
+        let print = match track {
+            Track::Video => video,
             Track::Audio => {
-                if self.last_picture_ms.is_none() && video.codec.is_some() {
-                    self.last_picture_ms = Some(dts_ms);
+                if video.codec.is_some() {
+                    self.last_picture_ms.get_or_insert(dts_ms);
                 }
-                let is_lost = |last| dts_ms - last > PICTURE_LOST_MS;
-                (self.last_picture_ms.is_none_or(is_lost), audio)
+                audio
             }
         };
         let here = Place {
@@ -351,6 +371,7 @@ impl Segmenter {
                 anchor: self.anchor,
                 lead: self.lead,
                 key_place: self.key,
+                pictures_end_ms: self.pictures_end_ms,
                 gap: self.gap,
                 cut_wanted: self.cut_wanted,
                 breaks,
@@ -361,6 +382,7 @@ impl Segmenter {
         }
         self.cut_wanted &= !cut_point;
         if track == Track::Video {
+            self.pictures_end_ms = Some(dts_ms + self.picture_lasts_ms(dts_ms));
             self.last_picture_ms = Some(dts_ms);
             (self.lead, self.gap) = (None, None);
             if key {
@@ -369,6 +391,19 @@ impl Segmenter {
         } else if cut_point {
             self.key = None;
         }
+    }
+
+    /// How long a picture lasts whose successor is not known.
+    fn picture_lasts_ms(&self, dts_ms: i64) -> i64 {
+        let before = self.last_picture_ms.zip(self.pictures_end_ms);
+        before.map_or(LONE_PICTURE_MS, |(last_ms, end_ms)| {
+            let step_ms = dts_ms - last_ms;
+            if step_ms <= LONGEST_PICTURE_MS {
+                step_ms
+            } else {
+                end_ms - last_ms
+            }
+        })
     }
 
     /// Asks for new files at the next cut point.

@@ -9,6 +9,7 @@
 //!    A track's first frame of a push may lie as far behind the other track as it may lie ahead.
 //! 5. A jump moves both tracks by the same offset, so that sound and picture stay together, also while the slower track still
 //!    brings frames from before the jump.
+//! 6. A composition offset of more than [`FORWARD_LIMIT_MS`] either way is a jump of that picture alone: it is shown when it is decoded.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ const NOMINAL_MS: [i64; 2] = [40, 23];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed {
     pub dts_ms: i64,
+    /// The composition offset, if that is one a picture can have.
+    pub cts_ms: i32,
     /// The publisher's clock jumped at this frame.
     pub jumped: bool,
 }
@@ -64,7 +67,7 @@ impl Timeline {
             *seen = true;
         }
         self.put(t, dts_ms, false);
-        self.note_picture(track, dts_ms, cts_ms);
+        self.note_picture(track, dts_ms, plausible_offset(cts_ms));
     }
 
     /// The end of the media so far: the last frame of either track and what it lasts.
@@ -81,8 +84,10 @@ impl Timeline {
 
     /// Places a frame with the publisher's timestamp `raw` and its composition offset.
     pub fn place(&mut self, track: Track, raw: u32, cts_ms: i32) -> Placed {
-        let placed = self.place_by_decoding(index(track), raw);
-        self.note_picture(track, placed.dts_ms, cts_ms);
+        let mut placed = self.place_by_decoding(index(track), raw);
+        placed.cts_ms = plausible_offset(cts_ms);
+        self.jumps += u64::from(placed.cts_ms != cts_ms);
+        self.note_picture(track, placed.dts_ms, placed.cts_ms);
         placed
     }
 
@@ -203,8 +208,17 @@ impl Timeline {
         self.end = self.end.max(dts + self.nominal(t));
         Placed {
             dts_ms: dts,
+            cts_ms: 0,
             jumped,
         }
+    }
+}
+
+fn plausible_offset(cts_ms: i32) -> i32 {
+    if i64::from(cts_ms).abs() > FORWARD_LIMIT_MS {
+        0
+    } else {
+        cts_ms
     }
 }
 
@@ -362,6 +376,22 @@ mod tests {
         }
         timeline.begin_push();
         assert_eq!(timeline.place(Video, 0, 40).dts_ms, 160);
+    }
+
+    #[test]
+    fn a_picture_with_a_wild_composition_offset_is_shown_when_it_is_decoded() {
+        for wild in [i32::MIN, -10_001, 10_001, 4_000_000, i32::MAX] {
+            let mut timeline = Timeline::default();
+            let shown = [(0, 80), (40, wild), (80, -80), (120, 10_000)]
+                .map(|(raw, cts)| timeline.place(Video, raw, cts).cts_ms);
+            assert_eq!((shown, timeline.jumps()), ([80, 0, -80, 10_000], 1));
+        }
+        // The next push begins where the pictures end, and not where that one would have been shown.
+        let mut timeline = Timeline::default();
+        timeline.place(Video, 0, 0);
+        timeline.place(Video, 40, 4_000_000);
+        timeline.begin_push();
+        assert_eq!(timeline.place(Video, 0, 0).dts_ms, 80);
     }
 
     #[test]

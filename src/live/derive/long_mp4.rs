@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::output::Output;
 use super::{DeriveError, InBand, Made, Tracks, blocking, file_path, mp4_layout, sample};
 use crate::disk::held;
-use crate::live::decide::segmenter::{File, OpenMp4};
+use crate::live::decide::segmenter::{File, OpenMp4, Span};
 use crate::live::spool::folder::PAYLOAD;
 use crate::live::spool::read::SpoolReader;
 use crate::live::spool::record::{Record, put_audio_config, put_frame_head, put_video_config};
@@ -127,10 +127,17 @@ impl Ahead {
         Ok(())
     }
 
-    /// Takes the rest and puts the index in front. None: the file is too short to have been begun like this, or its pictures
-    /// have more than one configuration and want their parameter sets inside.
+    /// Takes the rest and puts the index in front. None: the file is too short to have been begun like this, its pictures have more
+    /// than one configuration and want their parameter sets inside, or some of what was taken turned out to be the next file's.
     pub async fn finish(mut self, file: File) -> Result<Option<Made>, DeriveError> {
-        if file.several {
+        let Span {
+            to,
+            pictures_to,
+            sound_to,
+            ..
+        } = file.span;
+        let ends = [Some(to), pictures_to, sound_to];
+        if file.several || ends.into_iter().flatten().any(|end| end < self.upto) {
             return Ok(None);
         }
         blocking(move || {
@@ -187,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::disk::writers::Disk;
-    use crate::live::decide::segmenter::{Configs, Span};
+    use crate::live::decide::segmenter::Configs;
     use crate::live::derive;
     use crate::live::spool::record::Mark;
     use crate::live::spool::write::SpoolWriter;
@@ -282,6 +289,35 @@ mod tests {
         assert_eq!((made.size, made.crc64), (plain.size, plain.crc64));
         assert_eq!(made.size, bytes.len() as u64);
         assert!(!folder.join("ahead-0-0").exists());
+    }
+
+    /// Sound that led a push was taken before the picture came that made it the next file's.
+    #[tokio::test]
+    async fn a_file_written_ahead_holds_nothing_of_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("s");
+        let (file, starts) = spool(&folder, &[18, 18, 1]).await;
+        let (cut, taken) = (starts[0], starts[1]);
+        let ends: [fn(&mut Span, Position); 3] = [
+            |span, end| span.to = end,
+            |span, end| span.pictures_to = Some(end),
+            |span, end| span.sound_to = Some(end),
+        ];
+        for (end, is_whole) in [(cut, false), (taken, true)] {
+            for put in ends {
+                let mut file = file.clone();
+                put(&mut file.span, end);
+                let Some(ahead) = begun(&folder, &file).await else {
+                    return;
+                };
+                let ahead = ahead.extend(taken).await.unwrap();
+                let made = ahead.finish(file).await.unwrap();
+                assert_eq!(made.is_some(), is_whole, "{end:?}");
+                if let Some(made) = made {
+                    made.remove();
+                }
+            }
+        }
     }
 
     #[tokio::test]

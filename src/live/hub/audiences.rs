@@ -36,6 +36,16 @@ impl Audiences {
         audience
     }
 
+    /// The domains by which somebody watches.
+    #[must_use]
+    pub fn domains(&self) -> Vec<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = all
+            .iter()
+            .filter(|(_, audience)| audience.strong_count() > 0);
+        watched.map(|(domain, _)| domain.clone()).collect()
+    }
+
     /// Sends the audience of a domain away.
     pub fn cut(&self, domain: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,11 +67,15 @@ mod tests {
             audiences.join("a.example"),
             audiences.join("b.example"),
         );
+        let mut watched = audiences.domains();
+        watched.sort();
+        assert_eq!(watched, ["a.example", "b.example"]);
         audiences.cut("a.example");
         audiences.cut("nobody.example");
         assert!(one.is_cut() && same.is_cut() && !other.is_cut());
         assert!(!audiences.join("a.example").is_cut());
         drop((one, same, other));
+        assert!(audiences.domains().is_empty());
         assert!(!audiences.join("c.example").is_cut());
         assert_eq!(audiences.0.lock().unwrap().len(), 1);
     }

@@ -1,12 +1,16 @@
 //! Who publishes on whatever node: this one's publishers, and those that other nodes told of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use super::{Facts, Hub, Publisher};
 use crate::clock::UnixMs;
 use crate::model::stream_key::StreamKey;
 use crate::services::Services;
 use crate::store::StoreError;
+use crate::store::shared::PATIENCE;
 use crate::store::streams::LiveOf;
 
 /// A publisher, wherever it is.
@@ -27,6 +31,35 @@ pub struct Live {
 pub struct Elsewhere {
     pub node: String,
     pub incarnation: String,
+}
+
+/// The other nodes, as far as what is live is asked of them.
+pub trait Others: Send + Sync {
+    /// How many watch by a play domain at each of them, by stream; a node that does not say so at once is left out.
+    fn watched<'a>(&'a self, domain: &'a str) -> BoxFuture<'a, Vec<(StreamKey, u64)>>;
+}
+
+/// What came of cutting publishers off.
+#[derive(Debug, Default)]
+pub struct Cut {
+    count: usize,
+    /// The nodes that did not answer in time.
+    silent: Vec<String>,
+}
+
+impl Cut {
+    /// How many there were.
+    ///
+    /// # Errors
+    /// A node did not answer: what is live there may go on, and the caller has to say so.
+    pub fn of_all(self) -> Result<usize, String> {
+        match self.silent.first() {
+            None => Ok(self.count),
+            Some(node) => Err(format!(
+                "the node {node} has the stream and does not answer"
+            )),
+        }
+    }
 }
 
 impl Live {
@@ -92,7 +125,24 @@ impl Hub {
         self.live(&LiveOf::Domain(domain.to_owned())).await
     }
 
-    /// Ends the publishers of `of` for which `is_it` says so, on whatever nodes; how many there were. A node that does not answer cuts when it does.
+    /// How many watch by a play domain at this moment, by stream, on all nodes.
+    pub async fn watched(&self, domain: &str) -> BTreeMap<StreamKey, u64> {
+        let mut all = BTreeMap::new();
+        let here = self.services().meter.watched(domain).into_iter();
+        let here = here.map(|watched| (watched.key, watched.viewers));
+        let elsewhere = match self.others.get() {
+            Some(others) => others.watched(domain).await,
+            None => Vec::new(),
+        };
+        for (key, viewers) in here.chain(elsewhere) {
+            let count: &mut u64 = all.entry(key).or_default();
+            *count = count.saturating_add(viewers);
+        }
+        all
+    }
+
+    /// Ends the publishers of `of` for which `is_it` says so, on whatever nodes. One that does not answer in time does not cut by this any
+    /// more; by what is stored it does as soon as it reads that.
     ///
     /// # Errors
     /// As for [`Hub::live`].
@@ -101,15 +151,15 @@ impl Hub {
         of: &LiveOf,
         is_it: impl Fn(&Live) -> bool,
         because: &str,
-    ) -> Result<usize, StoreError> {
-        let mut count = 0;
+    ) -> Result<Cut, StoreError> {
+        let mut cut = Cut::default();
         let mut orders = Vec::new();
         for live in self.live(of).await?.into_iter().filter(is_it) {
-            match &live.elsewhere {
+            match live.elsewhere {
                 None => {
                     if let Some(publisher) = self.find(&live.key) {
                         self.cut(&publisher, because);
-                        count += 1;
+                        cut.count += 1;
                     }
                 }
                 Some(there) => {
@@ -117,18 +167,21 @@ impl Hub {
                     let args = serde_json::json!({
                         "domain": key.domain, "app": key.app, "stream": key.stream, "because": because,
                     });
-                    orders.push((there.incarnation.clone(), args.to_string()));
+                    orders.push((there, args.to_string()));
                 }
             }
         }
         let store = &self.services().store;
         let given = orders
             .iter()
-            .map(|(incarnation, args)| store.command(incarnation, "cut", args));
-        for done in futures_util::future::join_all(given).await {
-            done?;
-            count += 1;
+            .map(|(there, args)| store.command(&there.incarnation, "cut", args, PATIENCE));
+        let done = futures_util::future::join_all(given).await;
+        for ((there, _), done) in orders.into_iter().zip(done) {
+            match done? {
+                Some(_) => cut.count += 1,
+                None => cut.silent.push(there.node),
+            }
         }
-        Ok(count)
+        Ok(cut)
     }
 }

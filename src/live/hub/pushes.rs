@@ -32,14 +32,19 @@ pub(super) async fn began(services: &Services, publisher: &Publisher) {
     }
 }
 
-/// Writes the end, for as long as it takes.
+/// Writes the end, for as long as it takes; no longer than the push is of interest.
 pub(super) fn ended(services: &Arc<Services>, publisher: &Publisher) {
+    let fence = publisher.recorder.fence().clone();
     let row = row(publisher, services.clock.now().max(publisher.since + 1));
     let (services, key) = (services.clone(), publisher.key.clone());
     let busy = services.clock.busy();
     tokio::spawn(async move {
         let mut busy = Some(busy);
         for tries in 1..=TRIES {
+            // By a reset the push itself is forgotten.
+            if !services.store.remembers(&fence) {
+                return;
+            }
             match services.store.put_push(row.clone()).await {
                 Ok(()) => return,
                 Err(error) if tries == 1 || tries == TRIES => {

@@ -3,6 +3,7 @@
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
+use super::kept_out::{KeptOut, Why};
 use crate::model::domain::{Domain, Function};
 use crate::model::domain_name;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name, split_name};
@@ -149,25 +150,15 @@ pub async fn check_kept_out(
     key: &StreamKey,
     ingest_domain: &str,
 ) -> Result<(), AccessError> {
-    let now = services.clock.now();
-    let mut domains = vec![key.domain.as_str()];
-    if ingest_domain != key.domain {
-        domains.push(ingest_domain);
-    }
-    for domain in domains {
-        if is_stopped(services, domain).await? {
-            return Err(AccessError::Stopped(domain.to_owned()));
-        }
-        // A stream that was forbidden before its domain was mapped is the same stream.
-        let named = StreamKey::new(domain, &key.app, &key.stream);
-        if let Some(forbidden) = services.store.find_forbidden(&named, now).await? {
-            return Err(AccessError::Forbidden {
-                stream: named.to_string(),
-                until: to_api(forbidden.until),
-            });
-        }
-    }
-    Ok(())
+    let kept_out = KeptOut::read(services, &[(key, ingest_domain)], &[]).await?;
+    Err(match kept_out.why(key, ingest_domain) {
+        None => return Ok(()),
+        Some(Why::Stopped(domain)) => AccessError::Stopped(domain),
+        Some(Why::Forbidden { named, until }) => AccessError::Forbidden {
+            stream: named.to_string(),
+            until: to_api(until),
+        },
+    })
 }
 
 /// The domain that a push to a domain is published under: where an ingest domain is mapped to, else itself.

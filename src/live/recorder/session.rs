@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::UnixMs;
 use crate::disk::writers::Disk;
 use crate::live::decide::machine::Cause;
+use crate::live::decide::pictures::{EDGE_MS, Pictures};
 use crate::live::decide::segmenter::{Output, Print, Segmenter};
 use crate::live::decide::timeline::Timeline;
 use crate::live::recorder::effect::Grown;
@@ -15,6 +16,7 @@ use crate::live::spool::Position;
 use crate::live::spool::record::{Checkpoint, Mark, Opening};
 use crate::live::spool::write::SpoolWriter;
 use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
+use crate::phrases::Phrase;
 
 /// Whether frames are let into the recording yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,15 +74,12 @@ pub struct Session {
     first_frame_at: Option<UnixMs>,
     /// Events told so far; the next one's number goes into its name.
     pub statuses: u32,
-    /// It was told that the stream's sound has no place in CMAF.
-    pub cmaf_refused: bool,
+    /// Why some of its formats cannot have the stream's sound, as far as it was told.
+    pub refused: Vec<Phrase>,
     /// The service clock when the stream was lost.
     lost_at: Option<UnixMs>,
     resuming: bool,
-    /// A picture is in the recording.
-    has_pictures: bool,
-    /// Pictures came before any key frame.
-    keyless: bool,
+    pictures: Pictures,
     /// The segment is full and no new one could be begun.
     goes_on_long: bool,
     outputs: Vec<Output>,
@@ -123,24 +122,23 @@ impl Session {
             undecided: undecided.then(Vec::new),
             first_frame_at: None,
             statuses: 0,
-            cmaf_refused: false,
+            refused: Vec::new(),
             lost_at: None,
             resuming: false,
-            has_pictures: false,
-            keyless: false,
+            pictures: Pictures::default(),
             goes_on_long: false,
             outputs: Vec::new(),
             grown: Vec::new(),
         })
     }
 
-    /// A session found in a spool after a restart; `half` are the outputs of one that has only the sound of a stream with pictures.
+    /// A session found in a spool after a restart; `held` are the outputs of one that may turn out to be half a recording.
     #[must_use]
     pub fn recovered(
         checkpoint: Checkpoint,
         spool: SpoolWriter,
         lost_at: UnixMs,
-        half: Option<Vec<Output>>,
+        held: Vec<Output>,
     ) -> Self {
         Self {
             opening: checkpoint.opening,
@@ -153,13 +151,12 @@ impl Session {
             undecided: None,
             first_frame_at: None,
             statuses: checkpoint.statuses,
-            cmaf_refused: false,
+            refused: Vec::new(),
             lost_at: Some(lost_at),
             resuming: false,
-            has_pictures: half.is_none(),
-            keyless: half.is_some(),
+            pictures: checkpoint.pictures,
             goes_on_long: false,
-            outputs: half.unwrap_or_default(),
+            outputs: held,
             grown: Vec::new(),
         }
     }
@@ -249,7 +246,7 @@ impl Session {
             }
             if frame.track == Track::Video {
                 self.gate = Gate::Open;
-                self.has_pictures = true;
+                self.pictures.are_recorded = true;
             }
         }
         if self.gate == Gate::Closed {
@@ -257,7 +254,7 @@ impl Session {
         }
         let before = self.timeline.end_ms();
         let placed = self.timeline.place(frame.track, raw, frame.cts_ms);
-        frame.dts_ms = placed.dts_ms;
+        (frame.dts_ms, frame.cts_ms) = (placed.dts_ms, placed.cts_ms);
         let mut taken = Taken::Yes;
         if self.first_frame_at.is_none() {
             self.first_frame_at = Some(now);
@@ -281,7 +278,7 @@ impl Session {
             self.mark_resume(before, now);
             self.write_configs();
         }
-        if frame.key && self.spool.segment_is_full() && self.undecided.is_none() {
+        if self.begins_segment(&frame) {
             self.rotate();
         }
         let at = self.spool.position();
@@ -309,28 +306,44 @@ impl Session {
 
     /// Pictures come, and none of them is a key frame. A restart could not see it: they are not in the spool.
     pub fn note_keyless(&mut self) {
-        let is_news = !std::mem::replace(&mut self.keyless, true);
-        if is_news && self.is_open() && !self.has_pictures {
-            self.spool.mark(&Mark::Keyless);
+        if self.pictures.keyless {
+            return;
+        }
+        self.pictures.keyless = true;
+        self.pictures.late = !self.is_edge();
+        if self.is_open() {
+            self.mark_keyless();
         }
     }
 
+    fn mark_keyless(&mut self) {
+        if self.pictures.are_missing() {
+            let late = self.pictures.late;
+            self.spool.mark(&Mark::Keyless { late });
+        }
+    }
+
+    /// What of the stream's pictures is in it.
     #[must_use]
-    pub fn has_pictures(&self) -> bool {
-        self.has_pictures
+    pub fn pictures(&self) -> Pictures {
+        self.pictures
     }
 
     /// So far it is half a recording: sound alone of a stream that has pictures.
     #[must_use]
     pub fn is_half(&self) -> bool {
-        self.keyless && !self.has_pictures
+        self.pictures.leave_half()
+    }
+
+    /// So far it is so short that nothing is lost with it.
+    #[must_use]
+    pub fn is_edge(&self) -> bool {
+        self.timeline.end_ms() < EDGE_MS
     }
 
     fn open(&mut self) {
         self.spool.mark(&Mark::Open(Box::new(self.opening.clone())));
-        if self.is_half() {
-            self.spool.mark(&Mark::Keyless);
-        }
+        self.mark_keyless();
         self.segmenter = Some(Segmenter::new(
             &self.opening.formats,
             self.opening.first_sequence,
@@ -404,6 +417,15 @@ impl Session {
                 .is_some_and(|kept| kept.len() > KEPT_LIMIT)
     }
 
+    /// A segment of the spool begins where a file could: then those before it can go when what lies in them is made.
+    fn begins_segment(&self, frame: &Frame) -> bool {
+        let could_cut =
+            |segmenter: &Segmenter| segmenter.cuts_at(frame.track, frame.dts_ms, frame.key);
+        self.spool.segment_is_full()
+            && self.undecided.is_none()
+            && self.segmenter.as_ref().is_some_and(could_cut)
+    }
+
     fn rotate(&mut self) {
         let Some(segmenter) = &self.segmenter else {
             return;
@@ -413,9 +435,10 @@ impl Session {
             segmenter: segmenter.clone(),
             timeline: self.timeline.clone(),
             statuses: self.statuses,
+            pictures: self.pictures,
         }));
         if let Err(error) = self.spool.next_segment(&checkpoint) {
-            // It is tried again at each key frame, and the log says it once.
+            // It is tried again at each cut point, and the log says it once.
             if !std::mem::replace(&mut self.goes_on_long, true) {
                 tracing::error!(%error, "a new spool segment cannot be opened; the old one goes on");
             }
@@ -467,7 +490,10 @@ impl Session {
     /// gap counts from the first loss.
     pub fn pause(&mut self, cause: Cause, now: UnixMs) -> bool {
         self.gate = Gate::Closed;
-        self.lost_at.get_or_insert(now);
+        // Before the first frame there is nothing that could be interrupted.
+        if self.is_open() {
+            self.lost_at.get_or_insert(now);
+        }
         if std::mem::take(&mut self.resuming) {
             return false;
         }

@@ -6,10 +6,11 @@ use super::{CUT_PATIENCE_MS, Inner, Recorder, STANDS_MS, stop};
 use crate::clock::UnixMs;
 use crate::ids;
 use crate::live::decide::machine::{self, Cause, Input, State, Step};
+use crate::live::decide::pictures::Pictures;
 use crate::live::recorder::effect::{Effect, Stage, Status};
 use crate::live::recorder::on_demand;
 use crate::live::recorder::session::Session;
-use crate::live::spool::record::Opening;
+use crate::live::spool::record::{Mark, Opening};
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
 use crate::model::rule::{FormatRule, Rule, Window};
@@ -106,6 +107,10 @@ impl Recorder {
         if !self.begin(inner, rule.clone(), true) {
             return;
         }
+        let Some(session) = &inner.session else {
+            return;
+        };
+        let asked_for = session.opening.session.clone();
         let (me, services, key) = (self.me.clone(), self.services.clone(), self.key.clone());
         let busy = self.services.clock.busy();
         let task = tokio::spawn(async move {
@@ -122,14 +127,18 @@ impl Recorder {
             };
             let answer = on_demand::ask(&services, &key, &rule.formats, describe, busy).await;
             if let Some(recorder) = me.upgrade() {
-                recorder.answered(answer.0);
+                recorder.answered(&asked_for, answer.0);
             }
         });
         inner.question = Some(task.abort_handle());
     }
 
-    pub(super) fn answered(&self, formats: Option<Vec<FormatRule>>) {
+    pub(super) fn answered(&self, session: &str, formats: Option<Vec<FormatRule>>) {
         let mut inner = self.lock();
+        let waiting = inner.session.as_ref();
+        if waiting.is_none_or(|waiting| waiting.opening.session != session) {
+            return;
+        }
         match formats {
             Some(formats) if inner.state == State::Asking => {
                 if let Ok((next, steps)) =
@@ -149,7 +158,8 @@ impl Recorder {
     }
 
     pub(super) fn adopt(&self, inner: &mut Inner, formats: Option<Vec<FormatRule>>) {
-        inner.question = None;
+        // A command may have come before the answer.
+        stop(&mut inner.question);
         let Some(session) = &mut inner.session else {
             return;
         };
@@ -164,8 +174,10 @@ impl Recorder {
 
     pub(super) fn discard(&self, inner: &mut Inner) {
         stop(&mut inner.question);
-        if let Some(session) = inner.session.take() {
+        if let Some(mut session) = inner.session.take() {
             if session.is_open() {
+                // The worker may be far behind, and a restart must not take this for a recording that was cut off.
+                session.spool.mark(&Mark::Void);
                 self.tell_session(&session, Stage::Ended);
             }
             self.send(Effect::Forget {
@@ -205,11 +217,12 @@ impl Recorder {
 
     pub(super) fn finalise(&self, inner: &mut Inner) {
         stop(&mut inner.delay);
-        if inner.session.as_ref().is_some_and(Session::is_half) {
-            if inner.last_fault.is_none() {
-                tracing::warn!(stream.key = %self.key, "the push ended without a key frame among its pictures");
-                self.tell_fault(inner, Fault::StreamFormatError);
-            }
+        let pictures = inner.session.as_ref().map(Session::pictures);
+        if pictures.is_some_and(Pictures::are_missing) && inner.last_fault.is_none() {
+            tracing::warn!(stream.key = %self.key, "the push ended without a key frame among its pictures");
+            self.tell_fault(inner, Fault::StreamFormatError);
+        }
+        if pictures.is_some_and(Pictures::leave_half) {
             self.discard(inner);
             return;
         }
@@ -231,7 +244,8 @@ impl Recorder {
     }
 
     pub(super) fn cut_files(&self, inner: &mut Inner) {
-        let Some(session) = &mut inner.session else {
+        // Before its first frame a recording has no files, and has not been told of.
+        let Some(session) = inner.session.as_mut().filter(|session| session.is_open()) else {
             return;
         };
         // Nothing came since the pause: the files end there, and what comes next is told as resumed.
@@ -299,7 +313,7 @@ impl Recorder {
             return;
         };
         inner.window = Some(self.at(opens, |recorder, inner| {
-            if inner.session.is_none() && inner.publisher.present {
+            if inner.session.is_none() && inner.publisher.present && !rule.formats.is_empty() {
                 let mode = rule.on_demand;
                 let wanted = ingest_parameter_wants(&inner.publisher.args);
                 inner.publisher.choice.winner = Some(rule);

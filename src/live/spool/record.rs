@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
 use crate::live::decide::machine::Cause;
+use crate::live::decide::pictures::Pictures;
 use crate::live::decide::segmenter::Segmenter;
 use crate::live::decide::timeline::Timeline;
 use crate::media::frame::{
@@ -60,12 +61,17 @@ pub enum Mark {
         at_once: bool,
         end_ms: i64,
     },
-    /// Pictures come, and no key frame has: sound alone of this stream would be half a recording.
-    Keyless,
+    /// Pictures come, and no key frame has: sound alone of this stream would be half a recording, unless they are late.
+    Keyless {
+        #[serde(default)]
+        late: bool,
+    },
     /// The session is over; nothing follows.
     End {
         end_ms: i64,
     },
+    /// The session was thrown away: nothing is made of it, and nothing follows.
+    Void,
     /// The first record of every segment but the first.
     Checkpoint(Box<Checkpoint>),
 }
@@ -77,6 +83,8 @@ pub struct Checkpoint {
     pub segmenter: Segmenter,
     pub timeline: Timeline,
     pub statuses: u32,
+    #[serde(default = "Pictures::recorded")]
+    pub pictures: Pictures,
 }
 
 /// One record, read back.
@@ -293,6 +301,7 @@ pub fn parse(head: &[u8; HEAD], payload: Bytes) -> Result<Record, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::rule::OnDemand;
 
     fn split(bytes: &[u8]) -> ([u8; HEAD], Bytes) {
         let head: [u8; HEAD] = bytes[..HEAD].try_into().unwrap();
@@ -340,6 +349,48 @@ mod tests {
         assert_eq!(head[..4], 7_u32.to_le_bytes());
         assert_eq!(head[4..8], sum.to_le_bytes());
         assert_eq!(head[8..], fields[..]);
+    }
+
+    #[test]
+    fn the_marks_of_an_older_program_are_read() {
+        let read: Mark = serde_json::from_str(r#"{"mark":"keyless"}"#).unwrap();
+        assert!(matches!(read, Mark::Keyless { late: false }));
+        // Its segments began before key frames alone.
+        let rule = Rule {
+            domain: "play.example.com".to_owned(),
+            app: "live".to_owned(),
+            stream: "*".to_owned(),
+            oss_endpoint: "e".to_owned(),
+            oss_bucket: "b".to_owned(),
+            start_time: None,
+            end_time: None,
+            on_demand: OnDemand::Automatic,
+            delay_s: 15,
+            formats: Vec::new(),
+            transcode_formats: Vec::new(),
+            transcode_templates: Vec::new(),
+            created_at: 0,
+        };
+        let opening = Opening {
+            session: "s".to_owned(),
+            key: StreamKey::new("play.example.com", "live", "s1"),
+            rule,
+            formats: Vec::new(),
+            first_sequence: 0,
+            wall: 0,
+            push_args: Vec::new(),
+        };
+        let checkpoint = Checkpoint {
+            segmenter: Segmenter::new(&opening.formats, 0, 0),
+            opening,
+            timeline: Timeline::default(),
+            statuses: 1,
+            pictures: Pictures::default(),
+        };
+        let mut old = serde_json::to_value(Mark::Checkpoint(Box::new(checkpoint))).unwrap();
+        old.as_object_mut().unwrap().remove("pictures");
+        let read: Mark = serde_json::from_value(old).unwrap();
+        assert!(matches!(read, Mark::Checkpoint(it) if it.pictures == Pictures::recorded()));
     }
 
     #[test]

@@ -24,6 +24,27 @@ fn h264() -> VideoConfig {
     }
 }
 
+const H265_SETS: [&[u8]; 3] = [
+    &[0x40, 0x01, 0x0C],
+    &[0x42, 0x01, 0x01],
+    &[0x44, 0x01, 0xC1],
+];
+
+fn h265() -> VideoConfig {
+    let mut record = vec![1; 21];
+    record.extend_from_slice(&[3, 3]);
+    for (kind, set) in (32..).zip(H265_SETS) {
+        record.extend_from_slice(&[kind, 0, 1, 0, 3]);
+        record.extend_from_slice(set);
+    }
+    VideoConfig {
+        codec: VideoCodec::H265,
+        record: record.into(),
+        width: 320,
+        height: 180,
+    }
+}
+
 fn mpeg4() -> VideoConfig {
     VideoConfig {
         codec: VideoCodec::Mpeg4,
@@ -70,6 +91,14 @@ fn picture(dts_ms: i64, cts_ms: i32, key: bool, size: usize) -> Frame {
         key,
         data: nals(&[&slice]),
     }
+}
+
+/// Units as they lie in the stream.
+fn with_start_codes(units: &[&[u8]]) -> Vec<u8> {
+    units
+        .iter()
+        .flat_map(|unit| [&[0, 0, 0, 1][..], unit].concat())
+        .collect()
 }
 
 fn sound(dts_ms: i64, size: usize) -> Frame {
@@ -245,7 +274,7 @@ fn what_a_picture_brings_itself_is_not_doubled() {
     assert_eq!(read.pes[&0x100][0].bytes, own.concat());
     // Without one of the sets, all are written.
     frame.data = nals(&[&SPS, &[0x65]]);
-    let read = Read::new(&write_all(&mut muxer, &[frame]));
+    let read = Read::new(&write_all(&mut muxer, &[frame.clone()]));
     assert_eq!(
         read.pes[&0x100][0]
             .bytes
@@ -254,6 +283,24 @@ fn what_a_picture_brings_itself_is_not_doubled() {
             .count(),
         2
     );
+    // A delimiter of its own stays the first unit where the sets are ours.
+    for (config, delimiter, slice, sets) in [
+        (h264(), &[9, 0x10][..], &[0x65][..], &[&SPS[..], &PPS][..]),
+        (h265(), &[0x46, 1, 0x10], &[0x26, 1, 0xAF], &H265_SETS),
+    ] {
+        let mut muxer = TsMuxer::new(Some(&config), None, Continuity::default()).unwrap();
+        let mut frame = picture(0, 0, true, 0);
+        frame.data = nals(&[&[], delimiter, &[], slice, slice]);
+        let out = write_all(&mut muxer, &[frame]);
+        let written = &Read::new(&out).pes[&0x100][0].bytes;
+        let units = [&[delimiter][..], sets, &[slice, slice]].concat();
+        assert_eq!(*written, with_start_codes(&units));
+    }
+    // A unit that only looks like a delimiter, since it stands elsewhere, stays where it is.
+    frame.data = nals(&[&[6, 0x80], &[9, 0x10], &[0x65]]);
+    let read = Read::new(&write_all(&mut muxer, &[frame]));
+    let units: [&[u8]; 6] = [&[9, 0xF0], &SPS, &PPS, &[6, 0x80], &[9, 0x10], &[0x65]];
+    assert_eq!(read.pes[&0x100][0].bytes, with_start_codes(&units));
 }
 
 #[test]
@@ -405,6 +452,31 @@ fn a_long_picture_has_no_announced_length_and_a_short_one_has() {
     let video = &read.pes[&0x100];
     assert_eq!(video[0].announced, video[0].bytes.len());
     assert_eq!((video[1].announced, video[1].bytes.len()), (0, 65_528));
+}
+
+#[test]
+fn sound_without_a_form_is_not_written_as_that_before_it() {
+    // Enhanced low delay.
+    let other = AudioConfig {
+        record: Bytes::from_static(&[0xF8, 0xE8, 0x50]),
+        ..aac()
+    };
+    assert!(can_carry(&aac()) && can_carry(&mp3(44_100)) && !can_carry(&other));
+    let mut muxer = TsMuxer::new(Some(&h264()), Some(&aac()), Continuity::default()).unwrap();
+    let mut out = BytesMut::new();
+    muxer.begin_slice(&mut out);
+    muxer.write(&sound(0, 100), &mut out).unwrap();
+    assert!(matches!(
+        muxer.set_audio(&other),
+        Err(MuxError::Adts { .. })
+    ));
+    assert_eq!(
+        muxer.write(&sound(23, 100), &mut out),
+        Err(MuxError::NoConfig(Track::Audio))
+    );
+    muxer.write(&picture(40, 0, true, 8), &mut out).unwrap();
+    muxer.set_audio(&aac()).unwrap();
+    muxer.write(&sound(46, 100), &mut out).unwrap();
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::frame::{AudioCodec, AudioConfig, Frame, VideoCodec, VideoConfig};
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// Access unit delimiters that allow every slice type.
-const H264_DELIMITER: [u8; 6] = [0, 0, 0, 1, 0x09, 0xF0];
-const H265_DELIMITER: [u8; 7] = [0, 0, 0, 1, 0x46, 0x01, 0x50];
+const H264_DELIMITER: [u8; 2] = [0x09, 0xF0];
+const H265_DELIMITER: [u8; 3] = [0x46, 0x01, 0x50];
 /// A PES packet of sound must tell its length, header fields included, in 16 bits.
 const MAX_AUDIO: usize = 0xFFFF - 8;
 
@@ -19,7 +19,8 @@ const MAX_AUDIO: usize = 0xFFFF - 8;
 #[derive(Debug)]
 pub(super) struct Unit<'a> {
     adts: Option<[u8; adts::HEADER]>,
-    delimiter: &'static [u8],
+    /// An access unit delimiter, ours or the picture's own, without a start code. It is first (H.264 and H.265, clause 7.4.1.2.3 and 7.4.2.4.4).
+    delimiter: &'a [u8],
     headers: &'a [u8],
     body: Body<'a>,
     len: usize,
@@ -43,7 +44,10 @@ impl Unit<'_> {
         if let Some(header) = &self.adts {
             sink(header);
         }
-        sink(self.delimiter);
+        if !self.delimiter.is_empty() {
+            sink(&START_CODE);
+            sink(self.delimiter);
+        }
         sink(self.headers);
         match self.body {
             Body::AsIs(bytes) => sink(bytes),
@@ -78,6 +82,13 @@ impl<'a> Iterator for Nals<'a> {
         self.0 = rest;
         Some(Ok(nal))
     }
+}
+
+/// The first unit that holds anything, and what comes behind it.
+fn first_unit(data: &[u8]) -> (&[u8], &[u8]) {
+    let mut units = Nals(data);
+    let first = units.by_ref().flatten().find(|nal| !nal.is_empty());
+    (first.unwrap_or_default(), units.0)
 }
 
 fn nal_length(bytes: [u8; 4]) -> Option<usize> {
@@ -148,17 +159,22 @@ impl VideoTrack {
         } else {
             &[]
         };
-        let delimiter: &'static [u8] = match self.codec {
-            _ if seen.delimiter => &[],
-            VideoCodec::H265 => &H265_DELIMITER,
-            _ => &H264_DELIMITER,
+        let (delimiter, rest) = if seen.delimiter {
+            first_unit(data)
+        } else {
+            let ours: &[u8] = match self.codec {
+                VideoCodec::H265 => &H265_DELIMITER,
+                _ => &H264_DELIMITER,
+            };
+            len += START_CODE.len() + ours.len();
+            (ours, data)
         };
         Ok(Unit {
             adts: None,
             delimiter,
             headers,
-            body: Body::Nals(data),
-            len: delimiter.len() + headers.len() + len,
+            body: Body::Nals(rest),
+            len: headers.len() + len,
         })
     }
 }

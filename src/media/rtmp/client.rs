@@ -199,8 +199,8 @@ impl ClientSession {
                     self.command(&command)?;
                 }
                 Incoming::Window(window) => self.window = Some(window.max(1)),
-                Incoming::Media(message) => self.media(message),
-                Incoming::Aggregate(timestamp, payload) => {
+                Incoming::Media(_, message) => self.media(message),
+                Incoming::Aggregate(_, timestamp, payload) => {
                     message::split_aggregate(timestamp, payload, &mut |message| {
                         self.media(message);
                     })?;

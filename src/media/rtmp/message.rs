@@ -44,10 +44,10 @@ pub(super) enum Incoming {
     Ping(u32),
     /// A command: its stream and its AMF0 values.
     Command(u32, Bytes),
-    /// A media message.
-    Media(Message),
-    /// Several media messages in one.
-    Aggregate(u32, Bytes),
+    /// A media message and its stream.
+    Media(u32, Message),
+    /// Several media messages in one: their stream, the time of the first and the tags.
+    Aggregate(u32, u32, Bytes),
     /// Nothing that matters here.
     Nothing,
 }
@@ -83,24 +83,30 @@ pub(super) fn sort(message: RawMessage) -> Result<Incoming, RtmpError> {
         },
         id::COMMAND_AMF0 => Incoming::Command(stream_id, payload),
         id::COMMAND_AMF3 => Incoming::Command(stream_id, without_amf3_marker(payload)),
-        id::DATA_AMF3 => media(TagKind::Data, timestamp, without_amf3_marker(payload)),
-        id::AGGREGATE => Incoming::Aggregate(timestamp, payload),
+        id::DATA_AMF3 => {
+            let payload = without_amf3_marker(payload);
+            of_stream(stream_id, media(TagKind::Data, timestamp, payload))
+        }
+        id::AGGREGATE => Incoming::Aggregate(stream_id, timestamp, payload),
         _ => match TagKind::from_number(type_id) {
-            Some(kind) => media(kind, timestamp, payload),
+            Some(kind) => of_stream(stream_id, media(kind, timestamp, payload)),
             None => Incoming::Nothing,
         },
     })
 }
 
+fn of_stream(stream_id: u32, message: Option<Message>) -> Incoming {
+    message.map_or(Incoming::Nothing, |message| {
+        Incoming::Media(stream_id, message)
+    })
+}
+
 /// A media message; `@setDataFrame` is an instruction to the server and goes, so that the rest is a script tag.
-fn media(kind: TagKind, timestamp: u32, mut payload: Bytes) -> Incoming {
+fn media(kind: TagKind, timestamp: u32, mut payload: Bytes) -> Option<Message> {
     if kind == TagKind::Data && payload.starts_with(SET_DATA_FRAME) {
         payload.advance(SET_DATA_FRAME.len());
     }
-    if payload.is_empty() {
-        return Incoming::Nothing;
-    }
-    Incoming::Media(Message {
+    (!payload.is_empty()).then_some(Message {
         kind,
         timestamp,
         payload,
@@ -138,7 +144,7 @@ pub(super) fn split_aggregate(
         payload.advance(BACK_POINTER.min(payload.len()));
         let offset = time.wrapping_sub(*first.get_or_insert(time));
         if let Some(kind) = TagKind::from_number(number)
-            && let Incoming::Media(message) = media(kind, timestamp.wrapping_add(offset), body)
+            && let Some(message) = media(kind, timestamp.wrapping_add(offset), body)
         {
             sink(message);
         }

@@ -107,6 +107,9 @@ const fn media_chunk_stream(kind: TagKind) -> u8 {
     }
 }
 
+/// Refused message streams that are remembered: an encoder has one or two.
+const REFUSED_STREAMS: usize = 16;
+
 /// What became of the bytes that were fed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fed {
@@ -146,6 +149,8 @@ pub struct ServerSession {
     /// FCPublish was called: the old encoders that do wait for onFCPublish.
     wants_fc_publish: bool,
     publish: Publish,
+    /// Message streams whose publish was refused, the newest last.
+    refused: VecDeque<u32>,
     /// The message stream of a play that was accepted.
     playing: Option<u32>,
     /// Stream of the last publish or play, to which a refusal goes.
@@ -172,6 +177,7 @@ impl ServerSession {
             next_stream_id: 1,
             wants_fc_publish: false,
             publish: Publish::None,
+            refused: VecDeque::new(),
             playing: None,
             asked_stream: 0,
             received: 0,
@@ -220,6 +226,7 @@ impl ServerSession {
         if let Publish::Asked { stream_id, name } = &mut self.publish {
             let (stream_id, name) = (*stream_id, std::mem::take(name));
             self.publish = Publish::Accepted { stream_id };
+            self.take_back_refusal(stream_id);
             self.reader.allow(self.limits);
             self.answer_publish(stream_id, &name);
         }
@@ -229,6 +236,7 @@ impl ServerSession {
     /// once the output is written.
     pub fn refuse_publish(&mut self, code: &str, description: &str) {
         self.publish = Publish::None;
+        self.refuse_stream(self.asked_stream);
         let status = command::status("error", code, description);
         self.send_status(self.asked_stream, status);
     }
@@ -309,19 +317,37 @@ impl ServerSession {
                 let command = command::parse(&payload, &self.limits)?;
                 self.command(stream_id, command)?;
             }
-            Incoming::Media(message) => self.media(message),
-            Incoming::Aggregate(timestamp, payload) => {
-                message::split_aggregate(timestamp, payload, &mut |message| self.media(message))?;
+            Incoming::Media(stream_id, message) => self.media(stream_id, message),
+            Incoming::Aggregate(stream_id, timestamp, payload) => {
+                let mut sink = |message| self.media(stream_id, message);
+                message::split_aggregate(timestamp, payload, &mut sink)?;
             }
             Incoming::Nothing => {}
         }
         Ok(())
     }
 
-    fn media(&mut self, message: Message) {
-        if let Publish::Accepted { .. } = self.publish {
+    /// Media of a stream that was not refused belongs to the publish, whatever its number: some encoders send 0.
+    fn media(&mut self, stream_id: u32, message: Message) {
+        if matches!(self.publish, Publish::Accepted { .. }) && !self.refused.contains(&stream_id) {
             self.events.push_back(Event::Media(message));
         }
+    }
+
+    /// What comes for this message stream is nobody's, unless it is that of the publish as well.
+    fn refuse_stream(&mut self, stream_id: u32) {
+        if stream_id == 0 || self.publish_stream() == Some(stream_id) {
+            return;
+        }
+        self.take_back_refusal(stream_id);
+        if self.refused.len() == REFUSED_STREAMS {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(stream_id);
+    }
+
+    fn take_back_refusal(&mut self, stream_id: u32) {
+        self.refused.retain(|refused| *refused != stream_id);
     }
 
     fn acknowledge(&mut self) -> Result<(), RtmpError> {

@@ -13,7 +13,7 @@ use localyun::testing::live::hub::{Hub, Publisher};
 use localyun::testing::media::access_unit::Arrived;
 use localyun::testing::media::flv::file::FlvFile;
 use localyun::testing::media::flv::read::{Item, TagReader};
-use localyun::testing::media::frame::{Frame, Track, VideoConfig};
+use localyun::testing::media::frame::{AudioCodec, AudioConfig, Frame, Track, VideoConfig};
 use localyun::testing::meter::Meter;
 use localyun::testing::metrics::Metrics;
 use localyun::testing::model::notify::RecordNotify;
@@ -86,6 +86,13 @@ impl Bench {
     }
 
     pub async fn rule(&self, on_demand: OnDemand, delay_s: i64) {
+        self.rule_of(on_demand, delay_s, [3600, 20, 3600, 3600])
+            .await;
+    }
+
+    /// A rule with these seconds a file of M3U8, MP4, FLV and CMAF.
+    pub async fn rule_of(&self, on_demand: OnDemand, delay_s: i64, cycles_s: [i64; 4]) {
+        let [m3u8_s, mp4_s, flv_s, cmaf_s] = cycles_s;
         let format = |format: Format, cycle_s| FormatRule {
             format,
             object_prefix: format!("{format:?}/{{Sequence}}_{{StartTime}}_{{EndTime}}"),
@@ -104,10 +111,10 @@ impl Bench {
             on_demand,
             delay_s,
             formats: vec![
-                format(Format::M3u8, 3600),
-                format(Format::Mp4, 20),
-                format(Format::Flv, 3600),
-                format(Format::Cmaf, 3600),
+                format(Format::M3u8, m3u8_s),
+                format(Format::Mp4, mp4_s),
+                format(Format::Flv, flv_s),
+                format(Format::Cmaf, cmaf_s),
             ],
             transcode_formats: Vec::new(),
             transcode_templates: Vec::new(),
@@ -129,9 +136,30 @@ impl Bench {
     }
 
     pub async fn publish(&mut self) -> Arc<Publisher> {
+        let publisher = self.enter().await;
+        self.announce_pictures(&publisher);
+        publisher
+    }
+
+    /// A push of sound alone: AAC of this configuration.
+    pub async fn publish_sound(&mut self, record: &'static [u8]) -> Arc<Publisher> {
+        let publisher = self.enter().await;
+        publisher.recorder.audio_config(AudioConfig {
+            codec: AudioCodec::Aac,
+            record: Bytes::from_static(record),
+            sample_rate: 44_100,
+            channels: 2,
+        });
+        publisher
+    }
+
+    pub fn announce_pictures(&self, publisher: &Publisher) {
+        publisher.recorder.video_config(self.config.clone());
+    }
+
+    async fn enter(&mut self) -> Arc<Publisher> {
         self.raw = 0;
-        let publisher = self
-            .hub
+        self.hub
             .publish(
                 self.key.clone(),
                 self.key.domain.clone(),
@@ -139,33 +167,48 @@ impl Bench {
                 PushArgs::default(),
             )
             .await
-            .unwrap();
-        publisher.recorder.video_config(self.config.clone());
-        publisher
+            .unwrap()
     }
 
     /// Pushes whole seconds, each beginning with a key frame; the numbers of the frames pushed.
     pub fn push(&mut self, publisher: &Publisher, seconds: u64) -> std::ops::Range<u64> {
         let first = self.next_frame;
         for n in 0..seconds * RATE {
-            let frame = Frame {
-                track: Track::Video,
-                dts_ms: 0,
-                cts_ms: 0,
-                key: n % RATE == 0,
-                data: numbered(self.next_frame, n % RATE == 0),
-            };
-            let message = Arrived {
-                frame,
-                timestamp: self.raw,
-                at: self.services.clock.now(),
-            };
-            publisher.recorder.message(message).unwrap();
-            self.raw += 40;
-            self.next_frame += 1;
+            self.push_picture(publisher, n % RATE == 0, 0);
         }
         publisher.recorder.tick();
         first..self.next_frame
+    }
+
+    /// Pushes whole seconds of sound, five frames in each.
+    pub fn push_sound(&mut self, publisher: &Publisher, seconds: u64) -> std::ops::Range<u64> {
+        let first = self.next_frame;
+        for _ in 0..seconds * 5 {
+            let data = [&[0x21], &marked(self.next_frame)[..]].concat();
+            self.send(publisher, frame(Track::Audio, data.into()), 200);
+        }
+        publisher.recorder.tick();
+        first..self.next_frame
+    }
+
+    pub fn push_picture(&mut self, publisher: &Publisher, key: bool, cts_ms: i32) {
+        let picture = Frame {
+            key,
+            cts_ms,
+            ..frame(Track::Video, numbered(self.next_frame, key))
+        };
+        self.send(publisher, picture, 40);
+    }
+
+    fn send(&mut self, publisher: &Publisher, frame: Frame, lasts_ms: u32) {
+        let message = Arrived {
+            frame,
+            timestamp: self.raw,
+            at: self.services.clock.now(),
+        };
+        publisher.recorder.message(message).unwrap();
+        self.raw += lasts_ms;
+        self.next_frame += 1;
     }
 
     /// How often each frame number is in the objects below a folder of the bucket.
@@ -193,14 +236,30 @@ impl Bench {
     }
 }
 
+fn frame(track: Track, data: Bytes) -> Frame {
+    Frame {
+        track,
+        dts_ms: 0,
+        cts_ms: 0,
+        key: false,
+        data,
+    }
+}
+
+fn marked(number: u64) -> Bytes {
+    let mut data = BytesMut::new();
+    data.put_slice(MARK);
+    data.put_u64(number);
+    data.put_bytes(0x77, 40);
+    data.freeze()
+}
+
 /// A picture that carries a number: one NAL unit of the kind that its picture needs.
 fn numbered(number: u64, key: bool) -> Bytes {
     let mut nal = BytesMut::new();
     nal.put_u8(if key { 0x65 } else { 0x41 });
     nal.put_u8(0x88); // first_mb_in_slice 0, slice_type 7
-    nal.put_slice(MARK);
-    nal.put_u64(number);
-    nal.put_bytes(0x77, 40);
+    nal.put_slice(&marked(number));
     let mut data = BytesMut::new();
     data.put_u32(u32::try_from(nal.len()).unwrap());
     data.put_slice(&nal);

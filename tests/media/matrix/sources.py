@@ -267,7 +267,8 @@ def picture_lost(_: Path) -> Source:
     """Pictures are away from 6 to 20 s while sound goes on."""
     sent = _long(26)
     media = [item for item in _media(sent) if item.tag.kind == AUDIO or not 6000 <= item.at < 20_000]
-    return Source(tuple(_heads(sent) + media), files={"m3u8": 3, "cmaf": 3})
+    # The last picture before lasts beyond the sound that comes after it, which is the next file's.
+    return Source(tuple(_heads(sent) + media), files={"m3u8": 3, "cmaf": 3}, overlap=0.04)
 
 
 def sound_lost(_: Path) -> Source:

@@ -6,7 +6,9 @@ use super::print::Print;
 use super::{Configs, File, Output, Place, Slice, Span, first_segment};
 use crate::clock::UnixMs;
 use crate::live::decide::position::Position;
+use crate::media::flv::write as flv;
 use crate::media::frame::Track;
+use crate::media::mp4;
 use crate::model::rule::{Format, FormatRule};
 
 /// Timestamps are rounded to milliseconds, so a key frame may come this much before its nominal time.
@@ -16,6 +18,11 @@ const JOIN_MS: i64 = 5_000;
 /// Sound that changes this soon after a key frame came with it, in a whole file. Slices are always cut back: players of playlists enter a file
 /// whose pictures begin first anywhere, and those of FLV one whose sound does.
 const NEAR_MS: i64 = 1_000;
+/// An MP4 file ends at the next cut point when its pictures have had this many configurations beside the first one. The muxer holds more, for changes
+/// in the midst of a group of pictures, where nothing can be cut.
+const MOST_CONFIGS: usize = mp4::MAX_CONFIGS * 3 / 4;
+/// The same for changes from one configuration to another, in FLV too.
+const MOST_CHANGES: u32 = flv::MAX_CONFIG_TAGS / 2;
 /// Sound before the first picture of a push belongs to that picture, up to this much of it.
 const LEAD_MS: i64 = 10_000;
 
@@ -65,6 +72,8 @@ struct OpenFile {
     /// Its pictures have more than one configuration.
     #[serde(default)]
     several: bool,
+    #[serde(default)]
+    changes: Changes,
     /// Sound from here on has a configuration that this file cannot take: it is the next one's.
     #[serde(default)]
     sound_to: Option<Place>,
@@ -72,6 +81,23 @@ struct OpenFile {
     pictures_from: Option<Position>,
     #[serde(default)]
     sound_from: Option<Position>,
+}
+
+/// The configurations that came after the first one of a file's pictures.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Changes {
+    number: u32,
+    /// Those that differ from each other, [`MOST_CONFIGS`] of them.
+    prints: Vec<Print>,
+}
+
+impl Changes {
+    fn note(&mut self, print: Print) {
+        self.number = self.number.saturating_add(1);
+        if self.prints.len() < MOST_CONFIGS && !self.prints.contains(&print) {
+            self.prints.push(print);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -110,6 +136,8 @@ pub(super) struct Moment {
     pub lead: Option<Place>,
     /// The newest key frame, while its pictures go on.
     pub key_place: Option<Place>,
+    /// Where the newest picture ends.
+    pub pictures_end_ms: Option<i64>,
     /// The interruption that no picture has come after.
     pub gap: Option<Gap>,
     /// Files are to end at the next cut point.
@@ -142,6 +170,16 @@ impl Moment {
             end_ms: place.dts_ms,
             ended_at: self.wall(place.dts_ms),
             pictures_to: None,
+        }
+    }
+
+    /// The same, but not before the pictures on this side have ended: sound may lie behind the picture that it comes after.
+    fn end_behind(&self, place: Place, pictures_end_ms: i64) -> End {
+        let end_ms = place.dts_ms.max(pictures_end_ms);
+        End {
+            end_ms,
+            ended_at: self.wall(end_ms),
+            ..self.end_before(place)
         }
     }
 }
@@ -222,6 +260,16 @@ impl OpenFile {
     /// Nothing is told yet that holds for all of it.
     fn is_young(&self, now_ms: i64) -> bool {
         now_ms - self.start_ms < JOIN_MS && self.slices.is_none()
+    }
+
+    /// The container's index takes few more configurations: what still comes of this group of pictures.
+    fn is_full(&self, format: Format) -> bool {
+        let Changes { number, prints } = &self.changes;
+        match format {
+            Format::Mp4 => prints.len() >= MOST_CONFIGS || *number >= MOST_CHANGES,
+            Format::Flv => *number >= MOST_CHANGES,
+            Format::M3u8 | Format::Cmaf => false,
+        }
     }
 
     /// Its first picture is here. Where that is shown before the sound that came first, the file is as long as from there.
@@ -349,9 +397,9 @@ impl Lane {
         self.note(moment);
     }
 
-    /// CMAF has no place for MP3: nothing of such a stream is taken.
+    /// The format has no place for such sound: nothing of the stream is taken meanwhile.
     fn bars(&self, sound: Print) -> bool {
-        self.rule.format == Format::Cmaf && sound.is_mp3()
+        sound.is_barred_from(self.rule.format)
     }
 
     /// What the frame ends.
@@ -374,7 +422,8 @@ impl Lane {
                 true => Turn::Hold,
             };
         }
-        if misfit || file.sound_to.is_some() || self.is_lost(moment) || bars {
+        let ends = misfit || bars || file.is_full(self.rule.format);
+        if ends || file.sound_to.is_some() || self.is_lost(moment) {
             return Turn::File { breaks: true };
         }
         let breaks = fit == Fit::NewSlice;
@@ -472,7 +521,7 @@ impl Lane {
             let end = if goes_beyond {
                 End {
                     pictures_to: Some(key.at),
-                    ..moment.end_before(here)
+                    ..moment.end_behind(here, key.dts_ms)
                 }
             } else {
                 moment.end_before(key)
@@ -508,7 +557,7 @@ impl Lane {
                 ..plain
             },
             None if is_lost => Edge {
-                end: moment.end_before(first),
+                end: moment.end_behind(first, moment.pictures_end_ms.unwrap_or(first.dts_ms)),
                 begin: first,
                 ..plain
             },
@@ -554,6 +603,7 @@ impl Lane {
                 tracks: [has_video.then_some(video), has_sound.then_some(sound)],
                 tracks_known: true,
                 several: false,
+                changes: Changes::default(),
                 sound_to: None,
                 pictures_from,
                 sound_from,
@@ -588,7 +638,10 @@ impl Lane {
             file.begin_track(moment.track, moment.here.configs);
             let known = file.track(moment.track);
             let is_other = known.is_some_and(|known| known.differs(print));
-            file.several |= is_other && moment.track == Track::Video;
+            if is_other && moment.track == Track::Video {
+                file.several = true;
+                file.changes.note(print);
+            }
             if let Some(slot) = file.tracks.get_mut(slot(moment.track)) {
                 *slot = Some(print);
             }
@@ -649,6 +702,7 @@ impl Lane {
             tracks: [None, Some(held.sound())],
             tracks_known: true,
             several: false,
+            changes: Changes::default(),
             sound_to: None,
             pictures_from: Some(end.to),
             sound_from: None,
@@ -749,6 +803,7 @@ impl Lane {
             tracks: [video, None],
             tracks_known: true,
             several: false,
+            changes: Changes::default(),
             sound_to: None,
             pictures_from: slice.pictures_from,
             sound_from: slice.sound_from,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::media::frame::{AudioCodec, AudioConfig, VideoCodec, VideoConfig};
+use crate::media::mpegts;
+use crate::model::rule::Format;
 
 /// The codec of either track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,9 @@ pub enum Codec {
 pub struct Print {
     pub codec: Option<Codec>,
     sum: u32,
+    /// A transport stream cannot carry it.
+    #[serde(default)]
+    without_ts: bool,
 }
 
 impl Print {
@@ -25,6 +30,7 @@ impl Print {
         Self {
             codec: Some(Codec::Video(config.codec)),
             sum: crc32fast::hash(&config.record),
+            without_ts: false,
         }
     }
 
@@ -38,6 +44,18 @@ impl Print {
         Self {
             codec: Some(Codec::Audio(config.codec)),
             sum: sum.finalize(),
+            without_ts: !mpegts::can_carry(config),
+        }
+    }
+
+    /// Whether a format has no place for this sound: CMAF has AAC alone of what is recorded (ISO/IEC 23000-19), and no browser plays MP3
+    /// there; slices have what a transport stream carries.
+    #[must_use]
+    pub fn is_barred_from(self, format: Format) -> bool {
+        match format {
+            Format::Cmaf => self.is_mp3(),
+            Format::M3u8 => self.without_ts,
+            Format::Mp4 | Format::Flv => false,
         }
     }
 

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::media::flv::write as flv;
 use crate::media::frame::{AudioCodec, AudioConfig, VideoCodec, VideoConfig};
+use crate::media::mp4;
 
 fn lane(format: Format, slice_s: i64, cycle_s: i64) -> FormatRule {
     FormatRule {
@@ -32,7 +34,8 @@ fn h264(version: u8) -> Print {
 fn sound(codec: AudioCodec, version: u8) -> Print {
     Print::of_audio(&AudioConfig {
         codec,
-        record: Bytes::from(vec![version]),
+        // AAC-LC, and a byte that says nothing.
+        record: Bytes::from(vec![0x12, 0x10, version]),
         sample_rate: 44_100,
         channels: 2,
     })
@@ -645,6 +648,64 @@ fn pictures_that_are_lost_end_a_playlist_where_they_stopped() {
     }
 }
 
+/// Pictures with a key frame every two seconds, and sound that lies behind them.
+fn lagging(feed: &mut Feed, from_ms: i64, to_ms: i64, lag_ms: i64) {
+    for dts_ms in (from_ms..to_ms).step_by(40) {
+        feed.frame(Track::Video, dts_ms, dts_ms % 2_000 == 0);
+        feed.frame(Track::Audio, dts_ms - lag_ms, false);
+    }
+}
+
+#[test]
+fn a_slice_is_as_long_as_its_pictures_where_sound_that_lies_behind_ends_it() {
+    for lag_ms in [0, 15, 300] {
+        // The pictures are lost.
+        let mut feed = Feed::new(&[Format::M3u8, Format::Cmaf], 5, 3600);
+        feed.config(Track::Video, h264(1));
+        feed.config(Track::Audio, aac(1));
+        lagging(&mut feed, 0, 8_000, lag_ms);
+        feed.sound(8_000 - lag_ms, 25_000 - lag_ms);
+        let (out, _) = feed.finish();
+        assert_eq!(&slices(&out)[..4], [6_000, 6_000, 2_000, 2_000], "{lag_ms}");
+        // The sound changes right after a key frame that began no slice.
+        let mut feed = Feed::new(&[Format::M3u8, Format::Cmaf], 7, 3600);
+        feed.config(Track::Video, h264(1));
+        feed.config(Track::Audio, aac(1));
+        lagging(&mut feed, 0, 10_000, lag_ms);
+        feed.frame(Track::Video, 10_000, true);
+        feed.config(Track::Audio, aac(2));
+        feed.frame(Track::Audio, 10_000 - lag_ms, false);
+        lagging(&mut feed, 10_040, 12_000, lag_ms);
+        let (out, _) = feed.finish();
+        assert_eq!(&slices(&out)[..4], [8_000, 8_000, 2_000, 2_000], "{lag_ms}");
+    }
+}
+
+#[test]
+fn a_picture_after_a_long_pause_lasts_as_long_as_those_before_it() {
+    let mut feed = Feed::new(&[Format::Cmaf], 5, 3600);
+    feed.config(Track::Video, h264(1));
+    feed.config(Track::Audio, aac(1));
+    feed.pictures(0, 6_000, 2_000, true);
+    feed.sound(6_000, 20_000);
+    feed.pictures(20_000, 20_040, 2_000, true);
+    feed.sound(20_040, 40_000);
+    let (out, laid) = feed.finish();
+    let of_pictures: Vec<i64> = out
+        .iter()
+        .filter_map(|output| match output {
+            Output::Slice(slice) => Some(slice),
+            Output::File(_) => None,
+        })
+        .filter(|slice| {
+            let held = within(&laid, slice.span);
+            held.iter().any(|frame| frame.track == Track::Video)
+        })
+        .map(|slice| slice.duration_ms)
+        .collect();
+    assert_eq!(of_pictures, [6_000, 40]);
+}
+
 #[test]
 fn a_slice_without_the_sound_of_those_before_it_begins_a_playlist() {
     let mut feed = Feed::new(&ALL, 5, 3600);
@@ -671,28 +732,86 @@ fn a_slice_without_the_sound_of_those_before_it_begins_a_playlist() {
 }
 
 #[test]
-fn mp3_has_no_place_in_cmaf() {
-    let rules = [Format::Cmaf, Format::M3u8];
-    let mp3 = sound(AudioCodec::Mp3, 0);
-    // From the begin on, and from later on.
-    for (before_ms, of_cmaf) in [(0, 0), (400, 0), (8_000, 1)] {
-        let mut feed = Feed::new(&rules, 5, 3600);
-        feed.config(Track::Video, h264(1));
-        feed.config(Track::Audio, aac(1));
-        feed.pictures(0, before_ms, 2_000, true);
-        feed.config(Track::Audio, mp3);
-        feed.pictures(before_ms, before_ms + 6_000, 2_000, true);
-        let (out, laid) = feed.finish();
-        let found = spans(&out, 0);
-        assert_eq!(found.len(), of_cmaf, "{before_ms}");
-        let is_mp3 = |frame: &Laid| frame.print.is_mp3();
-        assert!(
-            found
-                .iter()
-                .all(|span| !within(&laid, *span).iter().any(is_mp3))
-        );
-        assert!(!spans(&out, 1).is_empty());
+fn sound_that_a_format_has_no_place_for_keeps_the_stream_out_of_it() {
+    let low_delay = Print::of_audio(&AudioConfig {
+        codec: AudioCodec::Aac,
+        record: Bytes::from_static(&[0xF8, 0xE8, 0x50]),
+        sample_rate: 44_100,
+        channels: 2,
+    });
+    let cases = [
+        ([Format::Cmaf, Format::M3u8], sound(AudioCodec::Mp3, 0)),
+        ([Format::M3u8, Format::Mp4], low_delay),
+    ];
+    for (formats, barred) in cases {
+        assert!(barred.is_barred_from(formats[0]) && !barred.is_barred_from(formats[1]));
+        // From the begin on, and from later on.
+        for (before_ms, of_barred) in [(0, 0), (400, 0), (8_000, 1)] {
+            let mut feed = Feed::new(&formats, 5, 3600);
+            feed.config(Track::Video, h264(1));
+            feed.config(Track::Audio, aac(1));
+            feed.pictures(0, before_ms, 2_000, true);
+            feed.config(Track::Audio, barred);
+            feed.pictures(before_ms, before_ms + 6_000, 2_000, true);
+            let (out, laid) = feed.finish();
+            let found = spans(&out, 0);
+            assert_eq!(found.len(), of_barred, "{formats:?} {before_ms}");
+            let is_barred = |frame: &Laid| frame.print == barred;
+            assert!(
+                found
+                    .iter()
+                    .all(|span| !within(&laid, *span).iter().any(is_barred))
+            );
+            assert!(!spans(&out, 1).is_empty());
+        }
     }
+}
+
+/// How many configurations the frames of a span have, and how often they change.
+fn configurations(laid: &[Laid], span: Span) -> (usize, usize) {
+    let held = within(laid, span);
+    let mut distinct: Vec<Print> = Vec::new();
+    for frame in &held {
+        if !distinct.contains(&frame.print) {
+            distinct.push(frame.print);
+        }
+    }
+    let changes = held.windows(2).filter(|two| two[0].print != two[1].print);
+    (distinct.len(), changes.count())
+}
+
+#[test]
+fn a_file_ends_before_its_container_can_tell_of_no_more_configurations() {
+    // So many groups of pictures, so many configurations by turns, and the files that come of it in MP4 and in FLV.
+    for (groups, by_turns, number) in [(100, 2, [1, 1]), (200, 200, [5, 1]), (5_000, 2, [3, 3])] {
+        let mut feed = Feed::new(&[Format::Mp4, Format::Flv], 5, 21_600);
+        for group in 0..groups {
+            feed.config(Track::Video, h264(u8::try_from(group % by_turns).unwrap()));
+            feed.pictures(group * 80, (group + 1) * 80, 80, false);
+        }
+        let (out, laid) = feed.finish();
+        for (lane, number) in number.into_iter().enumerate() {
+            let found = spans(&out, lane);
+            assert_eq!(found.len(), number, "{groups} {by_turns} {lane}");
+            let frames: usize = found.iter().map(|span| within(&laid, *span).len()).sum();
+            assert_eq!(frames, laid.len());
+            for span in found {
+                let (distinct, changes) = configurations(&laid, span);
+                assert!(lane > 0 || distinct <= mp4::MAX_CONFIGS, "{distinct}");
+                assert!(changes <= mp4::MAX_SWITCHES, "{changes}");
+                assert!(changes <= usize::try_from(flv::MAX_CONFIG_TAGS).unwrap());
+            }
+        }
+    }
+    // A file that is full ends before a key frame, though that one has no other configuration.
+    let mut feed = Feed::new(&[Format::Mp4], 5, 21_600);
+    for picture in 0..60_u8 {
+        feed.config(Track::Video, h264(picture));
+        feed.frame(Track::Video, i64::from(picture) * 40, picture == 0);
+    }
+    assert!(feed.out.is_empty(), "inside a group nothing is cut");
+    feed.frame(Track::Video, 2_400, true);
+    assert_eq!(files(&feed.finish().0), [(0, 2_400), (1, 40)]);
 }
 
 #[test]
@@ -723,6 +842,7 @@ fn a_segmenter_of_an_older_program_goes_on() {
             "tracks",
             "tracks_known",
             "several",
+            "changes",
             "sound_to",
             "pictures_from",
         ] {
@@ -898,6 +1018,11 @@ proptest! {
                 if format == Format::Cmaf || !is_file && format == Format::M3u8 {
                     prop_assert!(video.len() <= 1, "{format:?}: {video:?} in one");
                     prop_assert!(format != Format::Cmaf || !audio.iter().any(|print| print.is_mp3()));
+                }
+                let last = held.iter().rev().find(|frame| frame.track == Track::Video);
+                if let (Output::Slice(slice), Some(last)) = (output, last) {
+                    let end_ms = slice.start_ms + slice.duration_ms;
+                    prop_assert!(last.dts_ms < end_ms, "{format:?}: a picture at {} in {slice:?}", last.dts_ms);
                 }
                 if is_file {
                     for frame in &held {

@@ -207,7 +207,7 @@ impl ServerSession {
         self.events.push_back(Event::StopPlay);
     }
 
-    fn publish_stream(&self) -> Option<u32> {
+    pub(super) fn publish_stream(&self) -> Option<u32> {
         match self.publish {
             Publish::None => None,
             Publish::Asked { stream_id, .. } | Publish::Accepted { stream_id } => Some(stream_id),
@@ -226,7 +226,9 @@ impl ServerSession {
         name.len() <= self.limits.name_bytes && !name.chars().any(char::is_control)
     }
 
+    /// Refuses a publish that nobody is asked about.
     fn send_error(&mut self, stream_id: u32, description: &str) {
+        self.refuse_stream(stream_id);
         let status = command::status("error", "NetStream.Publish.BadName", description);
         self.send_status(stream_id, status);
     }

@@ -61,11 +61,21 @@ impl Peer {
     }
 
     fn message(&mut self, type_id: u8, timestamp: u32, payload: &[u8]) -> Result<(), RtmpError> {
+        self.message_on(1, type_id, timestamp, payload)
+    }
+
+    fn message_on(
+        &mut self,
+        stream_id: u32,
+        type_id: u8,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> Result<(), RtmpError> {
         let header = MessageHeader {
             chunk_stream: 4,
             type_id,
             timestamp,
-            stream_id: 1,
+            stream_id,
         };
         self.writer.write(header, payload, &mut self.sent);
         self.go_on()

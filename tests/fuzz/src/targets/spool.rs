@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use localyun::testing::live::decide::machine::Cause;
+use localyun::testing::live::decide::pictures::Pictures;
 use localyun::testing::live::decide::segmenter::Segmenter;
 use localyun::testing::live::decide::timeline::Timeline;
 use localyun::testing::live::recovery::survey;
@@ -232,6 +233,7 @@ fn damaged(folder: &Path, input: &mut Input<'_>) {
                 segmenter: Segmenter::new(&opening.formats, 0, opening.wall),
                 timeline: Timeline::default(),
                 statuses: 1,
+                pictures: Pictures::recorded(),
             };
             put_mark(&mut next, &Mark::Checkpoint(Box::new(checkpoint)));
             segments.push(next);

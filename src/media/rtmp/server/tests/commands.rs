@@ -168,6 +168,49 @@ fn a_refused_publish_gives_no_media() {
 }
 
 #[test]
+fn media_of_a_refused_stream_is_not_that_of_the_accepted_one() {
+    let publish = |name: &str| call_bytes("publish", 4.0, &[Value::Null, name.into()]);
+    let mut peer = Peer::publishing();
+    peer.message_on(2, id::COMMAND_AMF0, 0, &publish("other"))
+        .unwrap();
+    assert_eq!(code(&peer.answers()[0]), "NetStream.Publish.BadName");
+    let aggregate = b"\x08\0\0\x01\0\0\0\0\0\0\0x\0\0\0\x0C";
+    // Some encoders number their media 0, and a second publish on the stream of the first takes nothing from that.
+    peer.message(id::COMMAND_AMF0, 0, &publish("again"))
+        .unwrap();
+    for (stream_id, payload) in [(2, b"other"), (1, b"first"), (0, b"nulls")] {
+        peer.message_on(stream_id, 9, 5, payload).unwrap();
+    }
+    peer.message_on(2, id::AGGREGATE, 6, aggregate).unwrap();
+    peer.message_on(2, id::DATA_AMF3, 7, b"\0data").unwrap();
+    assert_eq!(
+        peer.events(),
+        [
+            media(TagKind::Video, 5, b"first"),
+            media(TagKind::Video, 5, b"nulls")
+        ]
+    );
+    // When the first is over, the second may begin after all.
+    peer.call("deleteStream", 5.0, &[Value::Null, 1.0.into()])
+        .unwrap();
+    peer.message_on(2, id::COMMAND_AMF0, 0, &publish("other"))
+        .unwrap();
+    peer.events();
+    peer.session.accept_publish();
+    peer.message_on(2, 9, 8, b"begun").unwrap();
+    assert_eq!(peer.events(), [media(TagKind::Video, 8, b"begun")]);
+    // Whoever is refused on ever new streams is remembered by the newest ones.
+    for stream_id in 3..1_000 {
+        peer.message_on(stream_id, id::COMMAND_AMF0, 0, &publish("many"))
+            .unwrap();
+        drop(peer.session.take_output());
+    }
+    assert_eq!(peer.session.refused.len(), REFUSED_STREAMS);
+    peer.message_on(999, 9, 9, b"many").unwrap();
+    assert!(peer.events().is_empty());
+}
+
+#[test]
 fn a_kick_ends_media() {
     let mut peer = Peer::publishing();
     peer.session
