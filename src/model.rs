@@ -5,6 +5,7 @@ pub mod domain_name;
 pub mod event;
 pub mod figures;
 pub mod forbidden;
+pub mod issued_key;
 pub mod notify;
 pub mod object_name;
 pub mod on_demand;

@@ -2,6 +2,8 @@
 
 export default {
   "RecordsAutomatically": "该规则自动录制",
+  "TranscodedOnly": "该规则只有转码流的格式（TranscodeRecordFormat），而这里不做转码",
+  "AddRecordFormat": "为该规则设置 RecordFormat（UpdateLiveAppRecordConfig）",
   "WaitsForCommand": "该规则等待 RealTimeRecordCommand 的 start 命令（OnDemand=7）",
   "NoOnDemandUrl": "OnDemand=1，但该域名没有设置 OnDemandUrl（AddLiveRecordNotifyConfig）",
   "ReceiverDecides": "取决于 {url} 的应答是否为 NeedRecord=true",
@@ -17,6 +19,7 @@ export default {
   "ReceiverDeclines": "按需录制的应答为 NeedRecord=false",
   "ReceiverNamesNoFormat": "按需录制的应答所列格式均未配置",
   "NoMp3InCmaf": "cmaf：不能容纳 MP3（AAC 可以），播放器也不支持",
+  "NoSuchAacInTs": "m3u8：MPEG-TS 不能容纳此类 AAC（AAC-LC 和 HE-AAC 可以，每帧 1024 个采样）",
   "ReceiverIsNotUsable": "按需录制地址没有给出可用的应答",
   "StreamForbidden": "{stream} 已被禁播至 {until}（ForbidLiveStream），可用 ResumeLiveStream 恢复",
   "DomainStopped": "域名 {domain} 已停用（StopLiveDomain），可用 StartLiveDomain 重新启用",
@@ -213,6 +216,7 @@ export default {
   "PausedByLoss": "录制已暂停：流已中断",
   "StoppedAlready": "录制已停止",
   "RecordingGoesOn": "录制继续",
+  "NothingIsTranscoded": "这里不做转码，因此没有可录制的转码流",
   "WindowNeedsStream": "仅在给出 StreamName 时有效；若要适用于所有流，请用 StreamName=*",
   "NotForbidden": "该流未被禁播",
   "OneshotKeepsNothingOut": "Oneshot=yes 只断流，不禁播",

@@ -179,12 +179,19 @@ impl Paging {
         }
     }
 
+    /// How many rows lie before the page, at most as many as a database can count.
+    #[must_use]
+    pub fn skipped(self) -> u64 {
+        (self.page - 1)
+            .saturating_mul(self.size)
+            .min(i64::MAX.unsigned_abs())
+    }
+
     /// The page of a list that is at hand as a whole.
     #[must_use]
     pub fn cut<T>(self, all: Vec<T>) -> Vec<T> {
-        let skipped = (self.page - 1).saturating_mul(self.size);
         all.into_iter()
-            .skip(usize::try_from(skipped).unwrap_or(usize::MAX))
+            .skip(usize::try_from(self.skipped()).unwrap_or(usize::MAX))
             .take(usize::try_from(self.size).unwrap_or(usize::MAX))
             .collect()
     }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeStruct, Serializer};
+use serde_json::Value;
 
 macro_rules! phrases {
     ($($name:ident: $text:literal,)*) => {
@@ -41,6 +42,8 @@ macro_rules! phrases {
 phrases! {
     // Why a stream is recorded or not.
     RecordsAutomatically: "the rule records automatically",
+    TranscodedOnly: "the rule names formats of transcoded streams alone (TranscodeRecordFormat), and nothing is transcoded here",
+    AddRecordFormat: "give the rule a RecordFormat (UpdateLiveAppRecordConfig)",
     WaitsForCommand: "the rule waits for RealTimeRecordCommand start (OnDemand=7)",
     NoOnDemandUrl: "OnDemand=1, but the domain has no OnDemandUrl (AddLiveRecordNotifyConfig)",
     ReceiverDecides: "if the answer to {url} says NeedRecord=true",
@@ -56,6 +59,7 @@ phrases! {
     ReceiverDeclines: "the on-demand answer says NeedRecord=false",
     ReceiverNamesNoFormat: "none of the formats that the on-demand answer names is configured",
     NoMp3InCmaf: "cmaf: MP3 has no place in it (AAC has), and players refuse it there",
+    NoSuchAacInTs: "m3u8: this kind of AAC has no place in MPEG-TS (AAC-LC and HE-AAC have, in frames of 1,024 samples)",
     ReceiverIsNotUsable: "the on-demand URL gave no usable answer",
     StreamForbidden: "{stream} is forbidden until {until} (ForbidLiveStream); ResumeLiveStream lets it in again",
     DomainStopped: "the domain {domain} is stopped (StopLiveDomain); StartLiveDomain lets streams in again",
@@ -262,6 +266,7 @@ phrases! {
     PausedByLoss: "the recording is paused already: its stream is lost",
     StoppedAlready: "the recording is stopped already",
     RecordingGoesOn: "the recording goes on",
+    NothingIsTranscoded: "nothing is transcoded here, so there is nothing to record of it",
     WindowNeedsStream: "they count where StreamName is given; for every stream say StreamName=*",
     NotForbidden: "the stream is not forbidden",
     OneshotKeepsNothingOut: "Oneshot=yes cuts the stream off and does not keep it out",
@@ -357,10 +362,40 @@ fn place(text: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
+/// The names of all places of a text.
+fn places(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('{')
+        .filter_map(move |(at, _)| place(text.get(at..)?))
+}
+
 impl Said {
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.phrase.code()
+    }
+
+    /// The sentence that was serialized. None: it is of another version that has sentences of its own.
+    #[must_use]
+    pub fn read(told: &Value) -> Option<Self> {
+        let code = told.get("code")?.as_str()?;
+        let phrase = *Phrase::ALL.iter().find(|phrase| phrase.code() == code)?;
+        let mut said = Self {
+            phrase,
+            values: Vec::new(),
+        };
+        for name in places(phrase.text()) {
+            let value = match told.get("values")?.get(name)? {
+                Value::String(text) => Filling::Text(text.clone()),
+                Value::Array(list) => {
+                    Filling::Sentences(list.iter().map(Self::read).collect::<Option<_>>()?)
+                }
+                _ => return None,
+            };
+            if said.value(name).is_none() {
+                said.values.push((name, value));
+            }
+        }
+        Some(said)
     }
 
     fn value(&self, wanted: &str) -> Option<&Filling> {
@@ -370,11 +405,7 @@ impl Said {
 
     /// Whether its places and its values are the same.
     fn is_whole(&self) -> bool {
-        let text = self.phrase.text();
-        let places = || {
-            text.match_indices('{')
-                .filter_map(|(at, _)| place(text.get(at..)?))
-        };
+        let places = || places(self.phrase.text());
         places().all(|name| self.value(name).is_some())
             && self
                 .values
@@ -462,10 +493,25 @@ mod tests {
         );
         let told = serde_json::to_value(&said).unwrap();
         assert_eq!(told["values"]["at"], "7");
+        let read = Said::read(&told).unwrap();
+        assert_eq!(read.to_string(), said.to_string());
+        assert_eq!(serde_json::to_value(&read).unwrap(), told);
         assert_eq!(
             told["values"]["mistakes"][1]["values"]["how"],
             serde_json::json!([{"code": "NotEncoded", "values": {}}])
         );
+    }
+
+    #[test]
+    fn a_sentence_of_another_version_is_none_of_ours() {
+        for told in [
+            serde_json::json!({"code": "OfALaterVersion", "values": {}}),
+            serde_json::json!({"code": "NoSuchBucket", "values": {}}),
+            serde_json::json!({"code": "NoSuchBucket"}),
+            serde_json::json!("NoSuchBucket"),
+        ] {
+            assert_eq!(Said::read(&told), None, "{told}");
+        }
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub fn reason(of: &Circumstances<'_>) -> Reason {
     let Some(rule) = &of.choice.winner else {
         return no_rule(of);
     };
+    if rule.formats.is_empty() {
+        return Reason::no(Phrase::TranscodedOnly, Phrase::AddRecordFormat);
+    }
     match rule.on_demand {
         OnDemand::Automatic => Reason::yes(Phrase::RecordsAutomatically),
         OnDemand::Manual => Reason::no(
@@ -280,6 +283,13 @@ mod tests {
         };
         let automatic = told(&[with(OnDemand::Automatic)], &[], "d", "", 0);
         assert!(automatic.records && automatic.cure.is_none());
+        let transcoded = Rule {
+            formats: Vec::new(),
+            ..rule("live", "*")
+        };
+        let transcoded = told(&[transcoded], &[], "d", "", 0);
+        assert!(!transcoded.records);
+        assert_eq!(transcoded.why.code(), "TranscodedOnly");
         let manual = told(&[with(OnDemand::Manual)], &[], "d", "", 0);
         assert!(
             manual

@@ -39,9 +39,9 @@ pub struct Request {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {}
 
-/// A certificate to be stored, and under which name.
+/// A certificate to be stored, and under which name; none where the name is ours to make.
 struct Brought {
-    name: String,
+    name: Option<String>,
     chain: String,
     key: String,
 }
@@ -81,57 +81,48 @@ async fn turn_on(ctx: &Context, domain: String, request: Request) -> Result<(), 
     if let Some(name) = &name {
         check_name(name)?;
     }
-    let name_or_new = || name.clone().unwrap_or_else(|| format!("cert-{now}"));
     let (chain, key) = (given(request.ssl_pub), given(request.ssl_pri));
-    let brought = match (kind.as_str(), chain, key, name.as_ref()) {
+    let named = name.clone().unwrap_or_default();
+    let brought = match (kind.as_str(), chain, key, name) {
         ("cas", None, None, Some(_)) => None,
-        ("free", None, None, _) => {
+        ("free", None, None, name) => {
             notes::tell(Note::FilledIn {
                 parameters: vec!["SSLPub", "SSLPri"],
                 from: Phrase::SelfSignedCertificate,
             });
             let (chain, key) = self_signed(&domain).map_err(ApiError::internal)?;
-            Some(Brought {
-                name: name_or_new(),
-                chain,
-                key,
-            })
+            Some(Brought { name, chain, key })
         }
         (_, None, _, _) => return Err(ApiError::coded(Code::SslPubMissingParameter)),
         (_, Some(_), None, _) => return Err(ApiError::coded(Code::SslPriMissingParameter)),
-        (_, Some(chain), Some(key), _) => {
+        (_, Some(chain), Some(key), name) => {
             check_chain(&chain, now)?;
             check_key(&chain, &key)?;
-            Some(Brought {
-                name: name_or_new(),
-                chain,
-                key,
-            })
+            Some(Brought { name, chain, key })
         }
-    };
-    let in_use = DomainCertificate {
-        name: name_or_new(),
-        kind,
-        on: true,
-        updated_at: now,
     };
     let force = request.force_set.as_deref() == Some("1");
     let scope = Scope::domain(&domain).with_all(Kind::Certificate);
     let dry_run = request.dry_run;
     let set = ctx.change(scope, move |view| {
-        let chain = match &brought {
+        let (name, chain) = match &brought {
             Some(brought) => {
-                put(view, brought, force, dry_run, now)?;
-                brought.chain.clone()
+                let name = put(view, brought, force, dry_run, now)?;
+                (name, brought.chain.clone())
             }
             None => {
-                let known: Option<NamedCertificate> =
-                    view.document(Kind::Certificate, &in_use.name)?;
+                let known: Option<NamedCertificate> = view.document(Kind::Certificate, &named)?;
                 let known = known.ok_or_else(|| ApiError::coded(Code::CertificateNotFind))?;
-                known.chain
+                (named.clone(), known.chain)
             }
         };
         if !dry_run {
+            let in_use = DomainCertificate {
+                name,
+                kind: kind.clone(),
+                on: true,
+                updated_at: now,
+            };
             view.put(Kind::DomainCertificate, &domain, &in_use)?;
         }
         Ok((domain.clone(), chain))
@@ -146,29 +137,40 @@ async fn turn_on(ctx: &Context, domain: String, request: Request) -> Result<(), 
     Ok(())
 }
 
-/// Stores a certificate under its name, where that is free, or is its own, or is to be overwritten.
+/// What is looked at of the certificates that are there.
+#[derive(Deserialize)]
+struct Numbered {
+    id: i64,
+}
+
+/// Stores a certificate under its name, where that is free, or is its own, or is to be overwritten. Its name, which is made of its number where it brings none:
+/// no other one has that, however many come in one moment.
 fn put(
     view: &mut View<'_>,
     brought: &Brought,
     force: bool,
     dry_run: bool,
     now: i64,
-) -> Result<(), ApiError> {
-    let known: Option<NamedCertificate> = view.document(Kind::Certificate, &brought.name)?;
+) -> Result<String, ApiError> {
+    let known: Option<NamedCertificate> = match &brought.name {
+        Some(name) => view.document(Kind::Certificate, name)?,
+        None => None,
+    };
     let id = match &known {
         Some(known) if known.chain != brought.chain && !force => {
             return Err(ApiError::coded(Code::CertificateDuplicated));
         }
         Some(known) => known.id,
         None => {
-            let all: Vec<(String, serde::de::IgnoredAny)> = view.documents(Kind::Certificate)?;
+            let all: Vec<(String, Numbered)> = view.documents(Kind::Certificate)?;
             if all.len() >= MOST_CERTIFICATES {
                 return Err(ApiError::coded(Code::ResourceNumberExceed)
                     .with_hint(format!("the account has {MOST_CERTIFICATES} certificates")));
             }
-            now
+            free_number(&all, now)
         }
     };
+    let name = brought.name.clone().unwrap_or_else(|| made_of(id));
     let certificate = NamedCertificate {
         id,
         chain: brought.chain.clone(),
@@ -176,7 +178,22 @@ fn put(
         created_at: now,
     };
     if !dry_run {
-        view.put(Kind::Certificate, &brought.name, &certificate)?;
+        view.put(Kind::Certificate, &name, &certificate)?;
     }
-    Ok(())
+    Ok(name)
+}
+
+/// The name of a certificate that brings none.
+fn made_of(number: i64) -> String {
+    format!("cert-{number}")
+}
+
+/// The first number from `now` on that no certificate has, neither as its own nor in its name.
+fn free_number(all: &[(String, Numbered)], now: i64) -> i64 {
+    let taken = |number: i64| {
+        let name = made_of(number);
+        all.iter()
+            .any(|(known, it)| it.id == number || *known == name)
+    };
+    (now..).find(|number| !taken(*number)).unwrap_or(now)
 }

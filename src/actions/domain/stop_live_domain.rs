@@ -8,6 +8,7 @@ use super::change::change_domain;
 use crate::actions::Context;
 use crate::error::ApiError;
 use crate::live::hub::LiveOf;
+use crate::live::ingest::kept_out::stopped;
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -23,7 +24,7 @@ pub struct Answer {}
 /// Stops the domain.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = change_domain(ctx, &request.domain_name, |domain| domain.stopped = true).await?;
-    let why = format!("the domain {domain} was stopped (StopLiveDomain)");
+    let why = stopped(&domain);
     let of = LiveOf::Domain(domain.clone());
     ctx.hub.cut_everywhere(&of, |_| true, &why).await?;
     ctx.hub.audiences.cut(&domain);

@@ -447,6 +447,25 @@ fn certificate(domain: &str, pair: &(String, String), more: &str) -> String {
 }
 
 #[tokio::test]
+async fn certificates_without_a_name_are_several_even_in_one_moment() {
+    let bed = Testbed::new().await;
+    let domains = ["play.example.com", "other.example.com"];
+    for domain in domains.iter().chain(&domains) {
+        let add = PLAY.replace("play.example.com", domain);
+        let _ = bed.call("AddLiveDomain", &add).await;
+        let query = format!("DomainName={domain}&SSLProtocol=on&CertType=free");
+        bed.ok("SetLiveDomainCertificate", &query).await;
+    }
+    let list = bed.ok("DescribeLiveCertificateList", "").await;
+    let list = list["CertificateListModel"]["CertList"]["Cert"]
+        .as_array()
+        .unwrap();
+    let ids: std::collections::BTreeSet<_> =
+        list.iter().map(|cert| cert["CertId"].as_i64()).collect();
+    assert_eq!((list.len(), ids.len()), (4, 4), "{list:?}");
+}
+
+#[tokio::test]
 async fn a_certificate_is_taken_shown_served_and_put_out_of_use() {
     let bed = Testbed::new().await;
     let set = "SetLiveDomainCertificate";

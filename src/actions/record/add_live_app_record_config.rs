@@ -57,6 +57,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     }
     let _bucket_stays = ctx.forgetting.read().await;
     target::ensure_bucket(ctx, &rule.oss_bucket).await?;
+    let formats = !rule.transcode_formats.is_empty();
+    let templates = !rule.transcode_templates.is_empty();
     let added = ctx.change(Scope::streaming(&rule.domain), move |view| {
         let room = config::check_room(view.rule_count(&rule.domain));
         if !view.add_rule(rule.clone()) {
@@ -65,6 +67,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         room
     });
     added.await?;
+    config::note_transcoded(formats, templates);
     Ok(Answer {})
 }
 

@@ -179,6 +179,20 @@ pub fn templates(list: Vec<String>) -> Result<Vec<String>, ApiError> {
     Ok(list)
 }
 
+/// Tells the caller of what is stored for transcoded streams that it has no effect.
+pub fn note_transcoded(formats: bool, templates: bool) {
+    let parameters: &[_] = match (formats, templates) {
+        (true, true) => &["TranscodeRecordFormat", "TranscodeTemplates"],
+        (true, false) => &["TranscodeRecordFormat"],
+        (false, true) => &["TranscodeTemplates"],
+        (false, false) => return,
+    };
+    notes::tell(Note::WithoutEffect {
+        parameters,
+        because: Phrase::NothingIsTranscoded,
+    });
+}
+
 /// Who decides about recording.
 pub fn on_demand(code: i64) -> Result<OnDemand, ApiError> {
     OnDemand::from_code(code).ok_or_else(|| ApiError::invalid("OnDemand"))

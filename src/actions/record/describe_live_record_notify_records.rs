@@ -78,7 +78,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         stream: given(request.stream_name),
         delivered: request.status.map(|status| status == "success"),
         from: period.from,
-        to: period.to,
+        // EndTime names a second, all of which counts.
+        to: period.to + 999,
         kinds: KINDS.to_vec(),
     };
     // Recordings go to OSS only.

@@ -57,6 +57,13 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         .ok_or_else(|| ApiError::coded(Code::InvalidStreamNotFound))?;
     let rule = rule_in_effect(ctx, &recorder)
         .ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
+    if rule.formats.is_empty() {
+        notes::tell(Note::NothingToDo {
+            command: name(input),
+            because: Phrase::TranscodedOnly,
+        });
+        return Ok(Answer {});
+    }
     match recorder.command(input, Some(rule)) {
         Ok(done) => {
             if let Some(note) = note(input, done) {
@@ -65,6 +72,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             Ok(Answer {})
         }
         Err(Refusal::TaskAlreadyStarted) => Err(ApiError::coded(Code::TaskAlreadyStarted)),
+        Err(Refusal::NotLive) => Err(ApiError::coded(Code::InvalidStreamNotFound)),
     }
 }
 
@@ -78,13 +86,18 @@ fn input(command: &str) -> Result<Input, ApiError> {
     }
 }
 
-/// What the caller has to know beside that it succeeded.
-fn note(input: Input, done: Done) -> Option<Note> {
-    let command = match input {
+/// The value of Command.
+fn name(input: Input) -> &'static str {
+    match input {
+        Input::Start => "start",
         Input::Stop => "stop",
         Input::CancelDelay => "cancel_delay",
         _ => "restart",
-    };
+    }
+}
+
+/// What the caller has to know beside that it succeeded.
+fn note(input: Input, done: Done) -> Option<Note> {
     let because = match done.before {
         State::Recording if input == Input::CancelDelay => {
             return Some(Note::Beyond {
@@ -98,7 +111,10 @@ fn note(input: Input, done: Done) -> Option<Note> {
         State::Paused(Cause::Command) => Phrase::StoppedAlready,
         State::Recording => Phrase::RecordingGoesOn,
     };
-    Some(Note::NothingToDo { command, because })
+    Some(Note::NothingToDo {
+        command: name(input),
+        because,
+    })
 }
 
 fn ends(input: Input) -> bool {

@@ -92,6 +92,7 @@ async fn what_a_rule_may_not_say_is_refused_and_nothing_is_made() {
             "InvalidSliceOssObjectPrefix.Malformed",
         ),
         (rule("&StreamName=s*"), "InvalidStreamName.Malformed"),
+        (rule("&StreamName=s%00"), "InvalidStreamName"),
         (
             rule("").replace("AppName=live", "AppName=a/b"),
             "InvalidAppName.Malformed",

@@ -43,18 +43,22 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let domain = ctx.check_streaming_domain(&request.domain_name).await?;
     let (app, stream) = config::names(&request.app_name, request.stream_name.as_deref())?;
     let now = ctx.now();
-    ctx.change(Scope::streaming(&domain), move |view| {
+    let formats = !request.transcode_record_format.is_empty();
+    let templates = !request.transcode_templates.is_empty();
+    let changed = ctx.change(Scope::streaming(&domain), move |view| {
         let stored = view
             .rule(&domain, &app, &stream)
             .ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
-        view.replace_rule(changed(stored, request.clone(), now)?);
-        Ok(Answer {})
-    })
-    .await
+        view.replace_rule(with_changes(stored, request.clone(), now)?);
+        Ok(())
+    });
+    changed.await?;
+    config::note_transcoded(formats, templates);
+    Ok(Answer {})
 }
 
 /// The rule with what a request changes.
-fn changed(mut rule: Rule, request: Request, now: UnixMs) -> Result<Rule, ApiError> {
+fn with_changes(mut rule: Rule, request: Request, now: UnixMs) -> Result<Rule, ApiError> {
     rule.oss_endpoint = target::endpoint(&request.oss_endpoint)?;
     if let Some(code) = request.on_demand {
         rule.on_demand = config::on_demand(code)?;

@@ -80,8 +80,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let running = minute_of(ctx.now());
     match at.map(minute_of).filter(|minute| *minute < running) {
         None => {
-            for watched in ctx.services.meter.watched(&domain) {
-                note(watched.key.app, watched.key.stream, watched.viewers);
+            for (key, count) in ctx.hub.watched(&domain).await {
+                note(key.app, key.stream, count);
             }
         }
         Some(minute) => {

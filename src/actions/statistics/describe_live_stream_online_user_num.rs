@@ -76,10 +76,9 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let meter = &ctx.services.meter;
     let mut viewers: BTreeMap<(i64, StreamKey), u64> = BTreeMap::new();
     if start.is_none() && end.is_none() {
-        for watched in meter.watched(&domain) {
-            let key = watched.key;
+        for (key, count) in ctx.hub.watched(&domain).await {
             if passes(app.as_deref(), &key.app) && passes(stream.as_deref(), &key.stream) {
-                *viewers.entry((now, key)).or_default() += watched.viewers;
+                *viewers.entry((now, key)).or_default() += count;
             }
         }
     } else {

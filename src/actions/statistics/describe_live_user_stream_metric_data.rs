@@ -60,7 +60,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     if paging.size > metric::MOST_ROWS {
         return Err(malformed("PageSize"));
     }
-    let offset = (paging.page - 1).saturating_mul(paging.size);
+    let offset = paging.skipped();
     let page = metric::page(ctx, &streams, offset, paging.size).await?;
     Ok(Answer {
         domain_name: streams.domain,

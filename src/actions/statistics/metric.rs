@@ -200,7 +200,11 @@ pub fn cut<T>(all: Vec<T>, offset: u64, limit: u64) -> Page<T> {
 pub fn offset(token: Option<&str>) -> Result<u64, ApiError> {
     match token.filter(|token| !token.is_empty()) {
         None => Ok(0),
-        Some(token) => token.parse().map_err(|_| malformed("NextPageToken")),
+        // A database counts rows as an int64.
+        Some(token) => match token.parse::<u64>() {
+            Ok(rows) if i64::try_from(rows).is_ok() => Ok(rows),
+            _ => Err(malformed("NextPageToken")),
+        },
     }
 }
 

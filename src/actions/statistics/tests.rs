@@ -1,8 +1,12 @@
 //! Handlers of the statistics over a real store: known rows and their sums.
 
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::actions::arguments::testbed::{START, Testbed};
+use crate::live::hub::Others;
 use crate::media::frame::Track;
 use crate::meter::Coming;
 use crate::model::figures::{
@@ -252,6 +256,40 @@ async fn rates_are_those_of_the_streams_own_time() {
     assert_eq!(all.as_array().unwrap().len(), 2);
 }
 
+/// Another node that has three viewers of a stream, whatever the domain.
+struct Another;
+
+impl Others for Another {
+    fn watched<'a>(&'a self, domain: &'a str) -> BoxFuture<'a, Vec<(StreamKey, u64)>> {
+        Box::pin(async move { vec![(StreamKey::new(domain, "live", "a"), 3)] })
+    }
+}
+
+#[tokio::test]
+async fn viewers_of_now_are_those_of_all_nodes() {
+    let bed = bed().await;
+    bed.ctx.hub.join(Arc::new(Another));
+    let coming = |stream| Coming {
+        domain: "play.example.com",
+        app: "live",
+        stream,
+        player: Player::Flv,
+        secure: false,
+        address: "10.0.0.9".parse().unwrap(),
+    };
+    let meter = &bed.ctx.services.meter;
+    let _viewers = (meter.viewer(coming("a")), meter.viewer(coming("b")));
+    let domain = "DomainName=play.example.com";
+    let told = bed.ok("DescribeLiveDomainOnlineUserNum", domain).await;
+    assert_eq!(
+        (&told["StreamCount"], &told["UserCount"]),
+        (&json!(2), &json!(5))
+    );
+    let stream = format!("{domain}&AppName=live&StreamName=a");
+    let told = bed.ok("DescribeLiveStreamOnlineUserNum", &stream).await;
+    assert_eq!(told["TotalUserNumber"], 4);
+}
+
 #[tokio::test]
 async fn viewers_are_those_of_now_or_of_a_minute() {
     let bed = bed().await;
@@ -364,6 +402,21 @@ async fn streams_are_listed_by_minute_in_forms_and_pages() {
     let rows = flv["StreamDetailData"]["StreamData"].as_array().unwrap();
     assert_eq!((rows.len(), &rows[0]["Traffic"]), (2, &json!(150_000)));
     assert!(rows[0].get("HlsCount").is_none() && rows[0]["RtsBps"] == 0.0);
+    // What a database cannot count is refused, and a page that lies beyond everything is empty.
+    let far = format!("{query}&NextPageToken={}", u64::MAX);
+    let refused = bed
+        .refused("DescribeLiveStreamMetricDetailData", &far)
+        .await;
+    assert_eq!(refused.0, "InvalidNextPageToken.Malformed");
+    let far = format!("{query}&NextPageToken={}", i64::MAX);
+    bed.ok("DescribeLiveStreamMetricDetailData", &far).await;
+    let far = format!("{query}&PageNumber={}&PageSize=5000", i64::MAX);
+    bed.ok("DescribeLiveUserStreamMetricData", &far).await;
+    for page in ["PageNumber=0", "PageSize=-1"] {
+        let query = format!("{query}&{page}");
+        bed.refused("DescribeLiveUserStreamMetricData", &query)
+            .await;
+    }
     let behind = format!("{query}&NextPageToken=2");
     let last = bed.ok("DescribeLiveStreamMetricDetailData", &behind).await;
     assert_eq!(last["PageSize"], 1);

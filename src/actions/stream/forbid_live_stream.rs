@@ -9,7 +9,8 @@ use super::target::Target;
 use crate::actions::Context;
 use crate::actions::arguments::instant;
 use crate::error::{ApiError, Code};
-use crate::live::hub::{Live, LiveOf};
+use crate::live::hub::{Cut, Live, LiveOf};
+use crate::live::ingest::kept_out::FORBIDDEN;
 use crate::model::forbidden::{Forbidden, MOST_FORBIDDEN, usual_end};
 use crate::notes::{self, Note};
 use crate::phrases::Phrase;
@@ -67,7 +68,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             "the stream was cut off (ForbidLiveStream, Oneshot)",
         )
         .await?;
-        if !cut {
+        // No ban is stored that a silent node would read when it is back.
+        if cut.of_all().map_err(ApiError::internal)? == 0 {
             notes::tell(Note::NothingToDo {
                 command: "ForbidLiveStream",
                 because: Phrase::OneshotOfNothing,
@@ -88,9 +90,17 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             until,
         };
         let names = target.names();
-        ctx.change(target.scope(), move |view| put(view, &names, &forbidden))
-            .await?;
-        cut(ctx, &target, "the stream was forbidden (ForbidLiveStream)").await?;
+        let put = ctx.change(target.scope(), move |view| put(view, &names, &forbidden));
+        let put = put.await;
+        let is_kept_out = match &put {
+            Ok(()) => true,
+            // Whoever forbade it may not have got as far as cutting it off.
+            Err(error) => error.code == Code::ConfigAlreadyExists,
+        };
+        if is_kept_out {
+            cut(ctx, &target, FORBIDDEN).await?;
+        }
+        put?;
     }
     Target::keep(ctx, std::slice::from_ref(&target.key), "forbid").await?;
     Ok(Answer {})
@@ -115,13 +125,13 @@ fn put(view: &mut View<'_>, names: &[String], forbidden: &Forbidden) -> Result<(
     Ok(view.put(Kind::Forbidden, &forbidden.key().hash(), forbidden)?)
 }
 
-/// Ends whoever publishes the stream; false where nobody does.
-async fn cut(ctx: &Context, target: &Target, because: &str) -> Result<bool, ApiError> {
+/// Ends whoever publishes the stream.
+async fn cut(ctx: &Context, target: &Target, because: &str) -> Result<Cut, ApiError> {
     let domains = target.domains();
     let of = LiveOf::Name {
         app: target.key.app.clone(),
         stream: target.key.stream.clone(),
     };
     let is_it = |live: &Live| domains.iter().any(|domain| live.is_of(domain));
-    Ok(ctx.hub.cut_everywhere(&of, is_it, because).await? > 0)
+    Ok(ctx.hub.cut_everywhere(&of, is_it, because).await?)
 }

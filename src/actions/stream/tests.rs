@@ -3,10 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::actions::arguments::testbed::Testbed;
+use crate::live::ingest::kept_out;
 use crate::media::flv::read::Metadata;
+use crate::model::domain::Domain;
 use crate::model::event::{Delivery, Kind};
+use crate::model::forbidden::Forbidden;
 use crate::model::stream_key::{PushArgs, StreamKey};
 use crate::store::callbacks::{Attempt, NewCallback};
+use crate::store::documents::Kind as DocumentKind;
 use crate::store::streams::Fence;
 
 const DOMAIN: &str = "DomainName=push.example.com";
@@ -306,6 +310,87 @@ async fn forbidding_cuts_who_publishes_by_either_domain() {
     }
 }
 
+#[tokio::test]
+async fn forbidding_once_more_cuts_what_is_still_live() {
+    let bed = Testbed::new().await;
+    let forbid = format!("{DOMAIN}&{S1}");
+    bed.ok("ForbidLiveStream", &forbid).await;
+    // As where the call before got no further than the ban.
+    publish(&bed, "live", "s1").await;
+    publish(&bed, "live", "s2").await;
+    assert_eq!(
+        bed.refused("ForbidLiveStream", &forbid).await,
+        ("ConfigAlreadyExists".to_owned(), 400)
+    );
+    let live = bed.ctx.hub.publishers();
+    let names: Vec<&str> = live.iter().map(|it| it.key.stream.as_str()).collect();
+    assert_eq!(names, ["s2"]);
+}
+
+#[tokio::test]
+async fn what_another_node_forbade_or_stopped_is_cut_here() {
+    let bed = Testbed::new().await;
+    let hub = &bed.ctx.hub;
+    for domain in ["play.example.com", "sub.example.com"] {
+        bed.ok(
+            "AddLiveDomain",
+            &format!("DomainName={domain}&LiveDomainType=liveVideo&Region=cn-shanghai"),
+        )
+        .await;
+    }
+    publish(&bed, "live", "s1").await;
+    publish(&bed, "live", "s2").await;
+    let find = |stream: &str| hub.find(&StreamKey::new("play.example.com", "live", stream));
+    let (forbidden, other) = (find("s1").unwrap(), find("s2").unwrap());
+    let viewers = hub.audiences.join("sub.example.com");
+    kept_out::cut(hub).await.unwrap();
+    assert!(!forbidden.is_gone() && !other.is_gone() && !viewers.is_cut());
+    // By the name of its ingest domain, as before that was mapped.
+    let store = &bed.ctx.services.store;
+    let ban = Forbidden {
+        domain: "push.example.com".to_owned(),
+        app: "live".to_owned(),
+        stream: "s1".to_owned(),
+        since: bed.ctx.now(),
+        until: bed.ctx.now() + 60_000,
+    };
+    let name = ban.key().hash();
+    let put = store.put_document(DocumentKind::Forbidden, &name, &ban);
+    put.await.unwrap();
+    stop(&bed, "sub.example.com").await;
+    kept_out::cut(hub).await.unwrap();
+    assert_eq!(forbidden.cut_because(), Some(kept_out::FORBIDDEN));
+    assert!(forbidden.is_gone() && !other.is_gone() && viewers.is_cut());
+    assert!(!hub.audiences.join("sub.example.com").is_cut());
+    stop(&bed, "play.example.com").await;
+    kept_out::cut(hub).await.unwrap();
+    assert_eq!(
+        other.cut_because(),
+        Some("the domain play.example.com was stopped (StopLiveDomain)")
+    );
+    // A ban that is over keeps nobody out.
+    bed.ok("StartLiveDomain", PLAY).await;
+    bed.ctx.services.clock.advance(60_000).await;
+    publish(&bed, "live", "s1").await;
+    kept_out::cut(hub).await.unwrap();
+    assert!(!find("s1").unwrap().is_gone());
+}
+
+/// Stops a domain as another node does: this one learns nothing of it by itself.
+async fn stop(bed: &Testbed, domain: &str) {
+    let store = &bed.ctx.services.store;
+    let found: Option<Domain> = store
+        .find_document(DocumentKind::Domain, domain)
+        .await
+        .unwrap();
+    let stopped = Domain {
+        stopped: true,
+        ..found.unwrap()
+    };
+    let put = store.put_document(DocumentKind::Domain, domain, &stopped);
+    put.await.unwrap();
+}
+
 const DAY: &str = "StartTime=2026-03-01T00:00:00Z&EndTime=2026-03-02T00:00:00Z";
 
 #[tokio::test]
@@ -460,8 +545,9 @@ async fn publish_callbacks_have_a_log() {
         } else {
             Delivery::Failed
         };
+        let row = store.find_callback(n).await.unwrap().unwrap();
         store
-            .update_callback(n, state, &[attempt], now, now)
+            .update_callback(&row, state, &[attempt], now, now)
             .await
             .unwrap();
     }

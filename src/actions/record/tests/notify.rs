@@ -96,7 +96,7 @@ async fn sent(
         .unwrap();
     let row = store.recent_callbacks(1).await.unwrap().remove(0);
     store
-        .update_callback(row.id, state, attempts, 0, 0)
+        .update_callback(&row, state, attempts, 0, 0)
         .await
         .unwrap();
 }
@@ -224,6 +224,26 @@ async fn the_log_shows_what_was_tried_with_its_last_outcome() {
             .await;
         assert_eq!(some["TotalNum"], count, "{more}");
     }
+    // The second that EndTime names counts as a whole.
+    let window = format!("{DOMAIN}&StartTime=2026-03-01T01:59:59Z&EndTime=2026-03-01T02:00:00Z");
+    sent(
+        &bed,
+        "late",
+        Kind::FileCreated,
+        START + 400,
+        Delivery::Success,
+        &[attempt(START + 400, Some(200))],
+    )
+    .await;
+    let in_it = bed.ok("DescribeLiveRecordNotifyRecords", &window).await;
+    let contents = in_it["CallbackList"].as_array().unwrap();
+    assert!(
+        contents
+            .iter()
+            .any(|row| row["NotifyContent"] == "{\"n\":\"late\"}"),
+        "{in_it}"
+    );
+    let window = format!("{DOMAIN}&StartTime=2026-01-01T00:00:00Z&EndTime=2026-03-02T00:00:00Z");
     let page = bed
         .ok(
             "DescribeLiveRecordNotifyRecords",
@@ -235,7 +255,7 @@ async fn the_log_shows_what_was_tried_with_its_last_outcome() {
             page["CallbackList"].as_array().unwrap().len(),
             &page["TotalPage"]
         ),
-        (1, &json!(2))
+        (2, &json!(2))
     );
     let backwards = format!("{DOMAIN}&StartTime=2026-03-02T00:00:00Z&EndTime=2026-03-01T00:00:00Z");
     assert_eq!(

@@ -32,6 +32,8 @@ pub(super) fn is_unset(param: &Param, text: &str) -> bool {
 /// Reads and checks one value.
 pub(super) fn read(param: &Param, text: &str) -> Result<Value, ProblemKind> {
     let value = match param.kind {
+        // Nothing that a client means has one, and not every database keeps it.
+        Kind::String if text.contains('\0') => return Err(ProblemKind::Type(Kind::String)),
         Kind::String => Value::from(text),
         Kind::Int32 => Value::from(integer::<i32>(text).ok_or(ProblemKind::Type(Kind::Int32))?),
         Kind::Int64 => Value::from(integer::<i64>(text).ok_or(ProblemKind::Type(Kind::Int64))?),
