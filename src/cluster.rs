@@ -10,10 +10,11 @@ mod orders;
 mod peers;
 mod relay;
 mod takeover;
+mod viewers;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -25,11 +26,13 @@ use tokio::task::JoinHandle;
 use crate::app::{Answered, App, Middle, Moved, Nodes, To};
 use crate::clock;
 use crate::live::hub::{Arriving, Entrance, PublishError, Publisher};
+use crate::live::ingest::kept_out;
 use crate::live::spool::folder as spool_folder;
 use crate::live::spool::put_aside_taken;
 use crate::model::stream_key::StreamKey;
 use crate::store::Store;
 use crate::store::member::Member;
+use crate::store::shared::PATIENCE;
 use crate::store::streams::{Entry, Owner, Peer, Published};
 use mirror::Mirror;
 use peers::Peers;
@@ -49,6 +52,8 @@ const ENTER_AGAIN: Duration = Duration::from_millis(100);
 const ENTER_PATIENCE: Duration = Duration::from_secs(4);
 /// Milliseconds after which a callback that nobody's stream stands for is sent by whoever has the job.
 const OWNERLESS_MS: i64 = 3_000;
+/// Milliseconds for which a temporary key that has ended is still told to have ended, and is not unknown.
+const KEYS_TOLD_MS: i64 = 24 * 60 * 60 * 1000;
 /// For what publishers have sent when a node stops.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 /// For the last flush of the mirror.
@@ -72,6 +77,32 @@ enum Tried {
     In,
     Others(Owner),
     Again,
+}
+
+/// A push that is being let in. It counts as coming from here on; once it is in, until it is registered, else until this goes.
+struct Trying<'a> {
+    cluster: &'a Cluster,
+    key: &'a StreamKey,
+    is_in: bool,
+}
+
+impl<'a> Trying<'a> {
+    fn new(cluster: &'a Cluster, key: &'a StreamKey) -> Self {
+        *locked(&cluster.coming).entry(key.hash()).or_default() += 1;
+        Self {
+            cluster,
+            key,
+            is_in: false,
+        }
+    }
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        if !self.is_in {
+            self.cluster.settled(self.key);
+        }
+    }
 }
 
 /// The database is asked to make streams this node's. Where no answer comes it may have done so all the same.
@@ -122,6 +153,8 @@ pub struct Cluster {
     over: Mutex<HashSet<String>>,
     /// The database may have made streams this node's without its knowing: an answer was lost.
     unsure: AtomicBool,
+    /// The version of the documents that what is live here goes by. What the store remembers is noted by each call and each change.
+    heeded: AtomicI64,
     /// Callbacks of nobody's streams that were handed to the sender.
     sent: Mutex<HashSet<i64>>,
     peers: Peers,
@@ -165,6 +198,7 @@ impl Cluster {
             idle: Mutex::default(),
             coming: Mutex::default(),
             unsure: AtomicBool::new(false),
+            heeded: AtomicI64::new(0),
             over: Mutex::default(),
             sent: Mutex::default(),
             peers,
@@ -177,6 +211,14 @@ impl Cluster {
         })
     }
 
+    /// The nodes beside this one; none where the database does not answer.
+    async fn other_peers(&self) -> Vec<Peer> {
+        let mine = self.member.incarnation();
+        let mut peers = self.store().peers().await.unwrap_or_default();
+        peers.retain(|peer| peer.incarnation != *mine);
+        peers
+    }
+
     fn store(&self) -> &Store {
         &self.app.services.store
     }
@@ -184,6 +226,7 @@ impl Cluster {
     /// Starts what a node does all the time. `database_url` is where notifications come from.
     pub fn run(self: &Arc<Self>, database_url: &str) -> Vec<JoinHandle<()>> {
         self.app.hub.guard(self.clone());
+        self.app.hub.join(self.clone());
         self.app.join(self.clone());
         let listening = self.store().clone();
         let listening = listening.listen(database_url.to_owned(), self.wake.clone());
@@ -305,18 +348,33 @@ impl Cluster {
             .refresh_to(versions.rules)
             .await
             .map_err(text)?;
-        if self.store().note_documents(versions.documents) {
-            let certificates = &self.app.services.certificates;
-            certificates.reread(self.store()).await.map_err(text)?;
+        if let Err(error) = self.heed_documents(versions.documents).await {
+            tracing::debug!(%error, "what the other nodes changed has no effect yet");
         }
         self.tell_publishers().await.map_err(text)?;
         self.release().await.map_err(text)?;
         self.clear_handed().await.map_err(text)
     }
 
+    /// Has what is live here follow the settings, where any node has changed some: whoever forbade a stream or stopped a domain need not have
+    /// reached this node.
+    async fn heed_documents(&self, version: i64) -> Result<(), crate::store::StoreError> {
+        self.store().note_documents(version);
+        if self.heeded.load(Ordering::Acquire) == version {
+            return Ok(());
+        }
+        kept_out::cut(&self.app.hub).await?;
+        let certificates = &self.app.services.certificates;
+        certificates.reread(self.store()).await?;
+        self.heeded.store(version, Ordering::Release);
+        Ok(())
+    }
+
     /// Tells the others who publishes here. A publisher of a stream that is another node's by now is cut.
     async fn tell_publishers(&self) -> Result<(), crate::store::StoreError> {
         let mut over = std::mem::take(&mut *locked(&self.over));
+        // Before the publishers: whoever is registered in between is among those.
+        let coming: HashSet<String> = locked(&self.coming).keys().cloned().collect();
         let publishers = self.app.hub.publishers();
         let mut here: BTreeMap<String, Arc<Publisher>> = BTreeMap::new();
         for publisher in publishers {
@@ -343,7 +401,9 @@ impl Cluster {
             locked(&self.told).insert(hash.clone(), told);
         }
         over.extend(locked(&self.told).keys().cloned());
-        over.retain(|hash| !here.contains_key(hash) && !self.is_coming(hash));
+        over.retain(|hash| {
+            !here.contains_key(hash) && !coming.contains(hash) && !self.is_coming(hash)
+        });
         let mut over = over.into_iter();
         while let Some(hash) = over.next() {
             if let Some(owned) = self.member.find_owned(&hash) {
@@ -393,8 +453,15 @@ impl Cluster {
                 .collect()
         };
         for (hash, it) in over {
-            let _turn = self.turn_of(&hash).lock().await;
+            // Whoever has the turn may wait for the store: it is not waited for, since all that a node is told waits for this.
+            let Ok(_turn) = self.turn_of(&hash).try_lock() else {
+                continue;
+            };
             if self.is_coming(&hash) {
+                continue;
+            }
+            let publishes = |it: &Arc<Publisher>| it.key.hash() == hash;
+            if !keys.contains_key(&hash) && hub.publishers().iter().any(publishes) {
                 continue;
             }
             if let Some(key) = keys.get(&hash) {
@@ -414,6 +481,12 @@ impl Cluster {
     async fn clear_handed(&self) -> Result<(), crate::store::StoreError> {
         let mut waiting = std::mem::take(&mut *locked(&self.handed)).into_iter();
         while let Some(handed) = waiting.next() {
+            // Not while the stream is being brought back, nor while it is here again: the folder may be the one that goes on.
+            let turn = self.turn_of(&handed.hash).try_lock();
+            if turn.is_err() || self.member.find_owned(&handed.hash).is_some() {
+                locked(&self.handed).push(handed);
+                continue;
+            }
             let needed = self
                 .store()
                 .mirror_is_needed(&handed.hash, &handed.incarnation)
@@ -450,6 +523,8 @@ impl Cluster {
         }
         store.forget_shared().await.map_err(text)?;
         let services = &self.app.services;
+        let ended = services.clock.now() - KEYS_TOLD_MS;
+        store.forget_issued_keys(ended).await.map_err(text)?;
         let before = services.clock.now() - OWNERLESS_MS;
         let rows = store.ownerless_callbacks(before).await.map_err(text)?;
         let ids: HashSet<i64> = rows.iter().map(|row| row.id).collect();
@@ -565,14 +640,23 @@ impl Cluster {
         published: &Published,
     ) -> Result<Tried, PublishError> {
         let _turn = self.turn_of(hash).lock().await;
+        // From before its row says so: whoever looks meanwhile takes the row for that of a push that is over otherwise.
+        let mut trying = Trying::new(self, key);
         if !self.is_itself() {
             return Ok(Tried::Again);
         }
         let here = self.member.find_owned(hash);
-        if here.is_some_and(|owned| owned.is_ready) && self.app.hub.find(key).is_some() {
+        if here.is_some_and(|owned| owned.is_ready)
+            && self.member.holds()
+            && self.app.hub.find(key).is_some()
+        {
             // Whoever publishes it here gives way, or does not.
             self.store().refresh().await?;
-            self.comes(hash);
+            let now = self.member.find_owned(hash);
+            if !now.is_some_and(|owned| owned.is_ready) {
+                return Ok(Tried::Again);
+            }
+            trying.is_in = true;
             return Ok(Tried::In);
         }
         let asked = Asked::of(&self.unsure);
@@ -589,8 +673,6 @@ impl Cluster {
                 rules_version,
             } => (owned, taken, rules_version),
         };
-        // Until it is published the others need not see it.
-        locked(&self.over).insert(hash.to_owned());
         self.store().refresh_to(rules_version).await?;
         if !owned.is_ready {
             self.bring_in_turn(vec![taken]).await.map_err(|why| {
@@ -604,18 +686,13 @@ impl Cluster {
             // Declared dead while it fetched.
             return Ok(Tried::Again);
         }
-        self.comes(hash);
+        trying.is_in = true;
         Ok(Tried::In)
     }
 
     /// Whether what lives here is this incarnation's: a node that was declared dead forgets first what it had.
     fn is_itself(&self) -> bool {
         *locked(&self.lived) == self.member.incarnation()
-    }
-
-    /// A push is let in.
-    fn comes(&self, hash: &str) {
-        *locked(&self.coming).entry(hash.to_owned()).or_default() += 1;
     }
 
     fn is_coming(&self, hash: &str) -> bool {
@@ -627,7 +704,7 @@ impl Cluster {
         let args = json!({"domain": key.domain, "app": key.app, "stream": key.stream}).to_string();
         let answer = self
             .store()
-            .command(&owner.incarnation, orders::YIELD, &args)
+            .command(&owner.incarnation, orders::YIELD, &args, PATIENCE)
             .await?;
         Ok(answer.is_some_and(|answer| answer == orders::HELD))
     }
@@ -641,7 +718,8 @@ impl Cluster {
         let Some(owned) = self.member.find_owned(&hash) else {
             return true;
         };
-        if self.is_coming(&hash) && self.app.hub.find(key).is_none() {
+        // Also where somebody publishes who would give way: he gives way to the one who comes.
+        if self.is_coming(&hash) {
             return false;
         }
         if !owned.is_ready {
@@ -666,10 +744,7 @@ impl Cluster {
                         clock::machine_sleep(ENTER_AGAIN).await;
                     }
                 };
-                if clock::machine_timeout(crate::store::shared::PATIENCE, done)
-                    .await
-                    .is_none()
-                {
+                if clock::machine_timeout(PATIENCE, done).await.is_none() {
                     return false;
                 }
             }
@@ -800,9 +875,7 @@ impl Nodes for Cluster {
 
     fn ask<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Vec<Answered>> {
         Box::pin(async move {
-            let mine = self.member.incarnation();
-            let mut peers = self.store().peers().await.unwrap_or_default();
-            peers.retain(|peer| peer.incarnation != *mine);
+            let peers = self.other_peers().await;
             let asked = peers.iter().map(|peer| self.peers.get(peer, path, ASKED));
             let answers = futures_util::future::join_all(asked).await;
             let answered = |(peer, answer): (&Peer, Result<Value, String>)| {
@@ -819,7 +892,12 @@ impl Nodes for Cluster {
     }
 
     fn obey<'a>(&'a self, verb: &'a str, args: Value) -> BoxFuture<'a, Result<Value, String>> {
-        Box::pin(self.do_together(verb, args))
+        Box::pin(async move {
+            match verb {
+                viewers::VERB => self.viewers_here(args),
+                verb => self.do_together(verb, args).await,
+            }
+        })
     }
 
     fn watched(&self) -> Vec<(StreamKey, usize)> {

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod neighbours;
 pub mod nonce;
 pub mod quota;
+mod temporary;
 
 use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
@@ -200,7 +201,7 @@ async fn run<'a>(
     }
 
     // 4. Who calls, and is the signature good?
-    let caller = auth::check(gateway, parts, &pairs)?;
+    let caller = auth::check(gateway, parts, &pairs).await?;
     trace.scheme = caller.scheme();
     let caller = trace.caller.insert(caller);
     auth::use_up(gateway, parts, &pairs, caller).await?;

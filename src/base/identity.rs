@@ -10,7 +10,7 @@ use crate::clock::UnixMs;
 /// The access key of who sets none: it stands in every document.
 pub const WELL_KNOWN_KEY: &str = "testid:testsecret";
 /// Temporary credentials that are kept at a time.
-const ISSUED_LIMIT: usize = 10_000;
+pub const ISSUED_LIMIT: usize = 10_000;
 
 /// One access key.
 #[derive(Clone, PartialEq, Eq)]

@@ -44,6 +44,8 @@ pub enum Note {
         /// With what.
         from: Phrase,
     },
+    /// What another node noted that ran the call.
+    Elsewhere(Said),
 }
 
 impl Note {
@@ -71,6 +73,7 @@ impl Note {
                 "from",
                 vec![(*from).into()],
             ),
+            Note::Elsewhere(said) => said.clone(),
         }
     }
 }

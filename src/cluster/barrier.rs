@@ -100,15 +100,15 @@ impl Cluster {
             "step" => self.step(read()?).await,
             "let-go" => self.let_go(read()?).await,
             "rest" => {
-                self.rest(args.get("leader").and_then(Value::as_str)).await;
-                self.app.come_to_rest().await;
-                let text = |error: crate::store::StoreError| error.to_string();
-                self.tell_publishers().await.map_err(text)?;
-                let store = self.store();
-                store.forget_streams(&self.member).await.map_err(text)?;
+                self.come_to_rest(args.get("leader").and_then(Value::as_str))
+                    .await?;
                 Ok(json!({}))
             }
             "forget" => {
+                // A node that joined in the middle of it has publishers that nobody has ended.
+                if locked(&self.resting).is_none() {
+                    self.come_to_rest(None).await?;
+                }
                 let rewinds = args.get("rewinds") == Some(&Value::Bool(true));
                 self.store().forget_documents();
                 let refreshed = self.store().refresh().await;
@@ -119,6 +119,16 @@ impl Cluster {
             }
             other => Err(format!("{other} is not known here")),
         }
+    }
+
+    /// Ends what this node has, and has pushes wait.
+    async fn come_to_rest(&self, leader: Option<&str>) -> Result<(), String> {
+        self.rest(leader).await;
+        self.app.come_to_rest().await;
+        let text = |error: crate::store::StoreError| error.to_string();
+        self.tell_publishers().await.map_err(text)?;
+        let store = self.store();
+        store.forget_streams(&self.member).await.map_err(text)
     }
 
     /// Has pushes wait.
@@ -146,12 +156,19 @@ impl Cluster {
         let Some((quiet, leader)) = quiet.filter(|(quiet, _)| *quiet >= QUIET) else {
             return;
         };
-        let leads = match self.store().who_has_job(JOB).await {
-            Ok(now) => now.is_some_and(|now| now == leader),
-            Err(_) => true,
+        let mut resting = match self.store().who_has_job(JOB).await {
+            Ok(now) if now.as_ref() == Some(&leader) => {
+                if let Some(resting) = &mut *locked(&self.resting) {
+                    resting.since = clock::monotonic();
+                }
+                return;
+            }
+            Ok(_) => locked(&self.resting),
+            Err(_) if quiet >= FORSAKEN => locked(&self.resting),
+            Err(_) => return,
         };
-        if !leads || quiet >= FORSAKEN {
-            locked(&self.resting).take();
+        if resting.as_ref().is_some_and(|it| it.leader == leader) {
+            resting.take();
         }
     }
 
@@ -445,13 +462,23 @@ impl Cluster {
 
     pub(super) async fn forget_all(&self, rewinds: bool, middle: Middle<'_>) -> Result<(), String> {
         let leading = self.lead().await?;
-        let done = async {
+        let all = async {
             self.have_all("rest", json!({"leader": *self.member.incarnation()}))
                 .await?;
             middle.await?;
             self.have_all("forget", json!({"rewinds": rewinds})).await
         };
-        let done = done.await;
+        // The middle takes as long as the database needs for all rows. Where nobody were seen to lead any more, the nodes would let pushes in.
+        let keeping = async {
+            loop {
+                clock::machine_sleep(KEEP_LEADING).await;
+                leading.keep().await;
+            }
+        };
+        let done = tokio::select! {
+            done = all => done,
+            () = keeping => Err("the lead was lost".to_owned()),
+        };
         leading.end().await;
         done
     }

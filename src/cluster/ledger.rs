@@ -1,14 +1,19 @@
 //! What of the spools is in the mirror, and which objects of the mirror are needed no more. Pure: whoever asks brings the time.
 //!
-//! Bytes that reached the disk are noted as ranges and taken in portions, an object each. An object that holds a segment from its
-//! beginning (a whole) stands for all earlier objects' ranges of it. An object goes when every range in it is stood for or its segment is gone.
+//! Bytes that reached the disk are noted as ranges and taken in portions, an object each. A segment is seen in pieces of one size; an object that holds
+//! a piece from its beginning (a whole) stands for what earlier objects have of that piece. An object goes when every range in it is stood for or its
+//! segment is gone. In pieces, since a segment ends at a key frame and there may be none for hours: a whole of such a one would be read and put anew each
+//! minute, and be too large to be read back in the end.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::disk::writers::SpoolSegment;
+
+/// Bytes of a piece of a segment, which is put as one object where it is put as a whole.
+pub const PIECE: u64 = 8 << 20;
 
 /// From where to where a segment is meant.
 #[derive(Debug, Clone)]
@@ -26,8 +31,14 @@ type Number = u32;
 struct Stored {
     number: u64,
     at: Instant,
-    /// Each with the end of its range.
-    parts: Vec<(Number, u64)>,
+    parts: Vec<Part>,
+}
+
+/// A range of an object.
+struct Part {
+    segment: Number,
+    from: u64,
+    to: u64,
 }
 
 /// What of a segment is not in the store.
@@ -44,8 +55,9 @@ pub struct Portion {
     oldest: Option<Instant>,
 }
 
-#[derive(Default)]
 pub struct Ledger {
+    /// Bytes of a piece.
+    piece: u64,
     numbers: HashMap<Arc<SpoolSegment>, Number>,
     /// Every segment that is waiting or in the store.
     places: BTreeMap<Number, Arc<SpoolSegment>>,
@@ -55,11 +67,31 @@ pub struct Ledger {
     /// When the oldest was noted of what is on its way into the store.
     under_way: Option<Instant>,
     stored: VecDeque<Stored>,
-    /// The number of a segment's newest whole, and where that ends.
-    wholes: HashMap<Number, (u64, u64)>,
+    /// The number of the newest whole of a piece, and where that ends; pieces are counted within their segment.
+    wholes: BTreeMap<(Number, u64), (u64, u64)>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::with_pieces_of(PIECE)
+    }
 }
 
 impl Ledger {
+    fn with_pieces_of(piece: u64) -> Self {
+        Self {
+            piece: piece.max(1),
+            numbers: HashMap::default(),
+            places: BTreeMap::default(),
+            next: 0,
+            pending: BTreeMap::default(),
+            oldest: None,
+            under_way: None,
+            stored: VecDeque::default(),
+            wholes: BTreeMap::default(),
+        }
+    }
+
     fn number_of(&mut self, place: &SpoolSegment) -> Number {
         if let Some(number) = self.numbers.get(place) {
             return *number;
@@ -148,7 +180,11 @@ impl Ledger {
         self.under_way = None;
         let parts = ranges
             .iter()
-            .map(|range| (self.number_of(&range.place), range.to))
+            .map(|range| Part {
+                segment: self.number_of(&range.place),
+                from: range.from,
+                to: range.to,
+            })
             .collect();
         self.stored.push_back(Stored {
             number,
@@ -157,10 +193,10 @@ impl Ledger {
         });
     }
 
-    /// A segment from its beginning to its range's end is in the store, as the object of that number.
+    /// A piece of a segment from its beginning to the range's end is in the store, as the object of that number.
     pub fn whole(&mut self, number: u64, range: &Range, now: Instant) {
-        let place = self.number_of(&range.place);
-        self.wholes.insert(place, (number, range.to));
+        let piece = (self.number_of(&range.place), range.from / self.piece);
+        self.wholes.insert(piece, (number, range.to));
         self.stored(number, std::slice::from_ref(range), now);
     }
 
@@ -169,9 +205,10 @@ impl Ledger {
         if let Some(number) = self.numbers.remove(place) {
             self.places.remove(&number);
             self.pending.remove(&number);
-            self.wholes.remove(&number);
+            let mut later = self.wholes.split_off(&(number, 0));
+            self.wholes.append(&mut later.split_off(&(number + 1, 0)));
             for object in &mut self.stored {
-                object.parts.retain(|(of, _)| *of != number);
+                object.parts.retain(|part| part.segment != number);
             }
         }
         if self.pending.is_empty() {
@@ -209,36 +246,54 @@ impl Ledger {
         self.places.values().cloned().collect()
     }
 
-    fn is_stood_for(&self, number: u64, (place, to): &(Number, u64)) -> bool {
-        self.wholes
-            .get(place)
-            .is_some_and(|(whole, end)| *whole > number && end >= to)
+    /// The pieces of a part of the object of that number that no newer whole stands for.
+    fn open_pieces(&self, number: u64, part: &Part) -> impl Iterator<Item = (Number, u64)> {
+        let (segment, to) = (part.segment, part.to);
+        let last = to.saturating_sub(1).max(part.from) / self.piece;
+        (part.from / self.piece..=last)
+            .map(move |piece| (segment, piece))
+            .filter(move |at| {
+                let needed = to.min((at.1 + 1) * self.piece);
+                self.wholes
+                    .get(at)
+                    .is_none_or(|(whole, end)| *whole <= number || *end < needed)
+            })
     }
 
-    /// Segments that hold up objects older than `age`: wholes of them let those go.
+    fn is_stood_for(&self, number: u64, part: &Part) -> bool {
+        self.open_pieces(number, part).next().is_none()
+    }
+
+    /// Pieces that hold up objects older than `age`, as ranges from where each begins to where it ends at most: wholes of them let those go.
     #[must_use]
-    pub fn overdue(&self, age: Duration, now: Instant) -> Vec<Arc<SpoolSegment>> {
+    pub fn overdue(&self, age: Duration, now: Instant) -> Vec<Range> {
         let old = self
             .stored
             .iter()
             .filter(|object| now.saturating_duration_since(object.at) >= age);
-        let held_up: HashSet<Number> = old
+        let held_up: BTreeSet<(Number, u64)> = old
             .flat_map(|object| {
-                let open = object.parts.iter().filter(|part| {
-                    // A whole holds up nothing but itself.
-                    !self.is_stood_for(object.number, part)
-                        && self
-                            .wholes
-                            .get(&part.0)
-                            .is_none_or(|(whole, _)| *whole != object.number)
-                });
-                open.map(|(place, _)| *place)
+                let open = object
+                    .parts
+                    .iter()
+                    .flat_map(|part| self.open_pieces(object.number, part));
+                // A whole holds up nothing but itself.
+                open.filter(|at| {
+                    self.wholes
+                        .get(at)
+                        .is_none_or(|(whole, _)| *whole != object.number)
+                })
             })
             .collect();
-        let mut places: Vec<Number> = held_up.into_iter().collect();
-        places.sort_unstable();
-        let place = |number| self.places.get(number).cloned();
-        places.iter().filter_map(place).collect()
+        let range = |(segment, piece): (Number, u64)| {
+            Some(Range {
+                place: self.places.get(&segment)?.clone(),
+                file: Weak::new(),
+                from: piece * self.piece,
+                to: (piece + 1) * self.piece,
+            })
+        };
+        held_up.into_iter().filter_map(range).collect()
     }
 
     /// The objects that may go; they are forgotten here.
@@ -334,12 +389,42 @@ mod tests {
         assert!(ledger.places().is_empty());
     }
 
+    /// A segment that has no end for hours is put in pieces, each of which is read and put again only while something is added to it.
+    #[test]
+    fn a_long_segment_is_put_piece_by_piece() {
+        let now = clock::monotonic();
+        let mut ledger = Ledger::with_pieces_of(100);
+        let part = |from, to| Range {
+            from,
+            ..range(0, to)
+        };
+        ledger.stored(1, &[part(0, 90)], now);
+        ledger.stored(2, &[part(90, 250)], now);
+        let ranges = |ledger: &Ledger| -> Vec<_> {
+            let overdue = ledger.overdue(Duration::ZERO, now);
+            overdue.iter().map(|it| (it.from, it.to)).collect()
+        };
+        assert_eq!(ranges(&ledger), [(0, 100), (100, 200), (200, 300)]);
+        ledger.whole(3, &part(0, 100), now);
+        ledger.whole(4, &part(100, 200), now);
+        assert_eq!(ledger.removable(), [1]);
+        ledger.whole(5, &part(200, 250), now);
+        assert_eq!(ledger.removable(), [2]);
+        assert!(ranges(&ledger).is_empty());
+        ledger.stored(6, &[part(250, 260)], now);
+        assert_eq!(ranges(&ledger), [(200, 300)]);
+        ledger.whole(7, &part(200, 260), now);
+        assert_eq!(ledger.removable(), [5, 6]);
+        ledger.gone(&place(0));
+        assert_eq!(ledger.removable(), [3, 4, 7]);
+    }
+
     #[derive(Debug, Clone)]
     enum Act {
         Write(u32, u64),
         Put(u64),
         Fail(u64),
-        Whole(u32),
+        Whole(u32, u64),
         Gone(u32),
         Sweep,
     }
@@ -349,7 +434,7 @@ mod tests {
             4 => (0..3_u32, 1..50_u64).prop_map(|(n, length)| Act::Write(n, length)),
             2 => (1..80_u64).prop_map(Act::Put),
             1 => (1..80_u64).prop_map(Act::Fail),
-            1 => (0..3_u32).prop_map(Act::Whole),
+            1 => (0..3_u32, 0..4_u64).prop_map(|(n, piece)| Act::Whole(n, piece)),
             1 => (0..3_u32).prop_map(Act::Gone),
             1 => Just(Act::Sweep),
         ]
@@ -360,7 +445,7 @@ mod tests {
         #[test]
         fn what_was_stored_stays_readable(acts in proptest::collection::vec(act(), 0..80)) {
             let now = clock::monotonic();
-            let mut ledger = Ledger::default();
+            let mut ledger = Ledger::with_pieces_of(40);
             let mut written: Map<u32, u64> = Map::new();
             // What the objects hold, and which bytes of a segment must be there.
             let mut objects: Map<u64, Vec<Range>> = Map::new();
@@ -384,11 +469,12 @@ mod tests {
                     Act::Fail(most) => if let Some(portion) = ledger.take(most) {
                         ledger.give_back(portion, now);
                     },
-                    Act::Whole(n) => if let Some(end) = written.get(&n).copied() {
+                    Act::Whole(n, piece) => if let Some(end) = written.get(&n).copied().filter(|end| *end > piece * 40) {
                         number += 1;
-                        needed.entry(n).or_default().extend(0..end);
-                        ledger.whole(number, &range(n, end), now);
-                        objects.insert(number, vec![range(n, end)]);
+                        let whole = Range { from: piece * 40, ..range(n, end.min((piece + 1) * 40)) };
+                        needed.entry(n).or_default().extend(whole.from..whole.to);
+                        ledger.whole(number, &whole, now);
+                        objects.insert(number, vec![whole]);
                     },
                     Act::Gone(n) => {
                         written.remove(&n);

@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 
 use super::batch::{self, Batch};
-use super::ledger::{Ledger, Range};
+use super::ledger::{Ledger, PIECE, Range};
 use crate::clock;
 use crate::disk::held::Held;
 use crate::disk::writers::{SpoolSegment, Tap};
@@ -25,9 +27,9 @@ use crate::live::spool::{segment_name, segment_number, was_taken};
 use crate::objects::Objects;
 use crate::objects::look::LookError;
 
-/// Bytes of an object.
-const OBJECT: u64 = 8 << 20;
-/// After this time a segment that still holds up objects is put as a whole.
+/// Bytes of an object: no fewer than those of a piece, which is put as one.
+const OBJECT: u64 = PIECE;
+/// After this time a piece of a segment that still holds up objects is put as a whole.
 const OLD: Duration = Duration::from_secs(60);
 /// The spool's own delay: bytes lie in memory that long before they reach the disk.
 const SPOOL_DELAY: Duration = Duration::from_millis(350);
@@ -64,11 +66,17 @@ pub struct Mirror {
 
 /// What the disk's threads tell.
 #[derive(Default)]
-pub struct Noted(Mutex<Ledger>);
+pub struct Noted {
+    ledger: Mutex<Ledger>,
+    /// The flush that was begun last.
+    begun: AtomicU64,
+    /// The flush that put all that was noted when it began.
+    done: watch::Sender<u64>,
+}
 
 impl Noted {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,6 +85,15 @@ impl Tap for Noted {
         let range = (offset, offset + length);
         self.ledger()
             .note(place, Arc::downgrade(file), range, clock::monotonic());
+    }
+
+    fn caught_up(&self) -> BoxFuture<'_, ()> {
+        // One that is under way may have taken what there was before the newest was noted.
+        let next = self.begun.load(Ordering::Acquire) + 1;
+        let mut done = self.done.subscribe();
+        Box::pin(async move {
+            let _ = done.wait_for(|done| *done >= next).await;
+        })
     }
 }
 
@@ -172,12 +189,14 @@ impl Mirror {
     /// The store refused, and what was not put waits.
     pub async fn flush(&self, incarnation: &str) -> Result<u64, String> {
         let _turn = self.turn.lock().await;
+        let flush = self.noted.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let mut put = 0;
         loop {
             let Some(portion) = self.noted.ledger().take(OBJECT) else {
                 if put == 0 {
                     drop(self.take_spare());
                 }
+                self.noted.done.send_replace(flush);
                 return Ok(put);
             };
             let (read, ranges) = read_back(portion.ranges.clone(), self.take_spare()).await;
@@ -240,8 +259,8 @@ impl Mirror {
             self.noted.ledger().gone(&place);
         }
         let overdue = self.noted.ledger().overdue(OLD, clock::monotonic());
-        for place in overdue {
-            self.put_whole(incarnation, place).await?;
+        for piece in overdue {
+            self.put_whole(incarnation, piece).await?;
         }
         if may_not() {
             return Ok(());
@@ -259,18 +278,20 @@ impl Mirror {
         Ok(())
     }
 
-    async fn put_whole(&self, incarnation: &str, place: Arc<SpoolSegment>) -> Result<(), String> {
+    /// Puts a piece of a segment as it is by now.
+    async fn put_whole(&self, incarnation: &str, mut piece: Range) -> Result<(), String> {
         let _turn = self.turn.lock().await;
-        let path = place.folder.join(segment_name(place.segment));
+        let SpoolSegment {
+            folder, segment, ..
+        } = &*piece.place;
+        let path = folder.join(segment_name(*segment));
         let length = std::fs::metadata(&path).map_or(0, |found| found.len());
-        let all = Range {
-            place,
-            file: Weak::new(),
-            from: 0,
-            to: length,
-        };
-        let (read, ranges) = read_back(vec![all], BytesMut::new()).await;
-        let Some(range) = ranges.first().filter(|range| range.to == length) else {
+        piece.to = piece.to.min(length);
+        if piece.to <= piece.from {
+            return Ok(());
+        }
+        let (read, ranges) = read_back(vec![piece], BytesMut::new()).await;
+        let Some(range) = ranges.first() else {
             return Ok(());
         };
         let object = read.batch.finish().map_err(|error| error.to_string())?;
@@ -538,6 +559,8 @@ fn read_range(batch: &mut Batch, range: &Range) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::objects::Store;
     use crate::objects::folder::FolderStore;
@@ -613,6 +636,21 @@ mod tests {
         mirror.sweep("i", || true).await.unwrap();
         let places = noted.ledger().places();
         assert!(!places.is_empty() && places.iter().all(|it| it.folder == taken));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_copy_waits_for_a_flush_that_begins_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(folder.path().join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let noted = Arc::new(Noted::default());
+        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        mirror.flush("i").await.unwrap();
+        let mut copied = noted.caught_up();
+        let told = (&mut copied).now_or_never();
+        assert!(told.is_none(), "that flush was before");
+        mirror.flush("i").await.unwrap();
+        assert!(copied.now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -1,10 +1,9 @@
 //! What other nodes have this one do: give a stream away, cut a publisher, run an action whose stream is here.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Cluster;
-use crate::error::{ApiError, Code};
 use crate::model::stream_key::StreamKey;
 use crate::store::shared::Command;
 
@@ -26,13 +25,6 @@ impl Stream {
     fn key(&self) -> StreamKey {
         StreamKey::new(&self.domain, &self.app, &self.stream)
     }
-}
-
-#[derive(Deserialize)]
-struct Call {
-    action: String,
-    params: Value,
-    request_id: String,
 }
 
 impl Cluster {
@@ -61,32 +53,12 @@ impl Cluster {
                 }
                 Err(error) => unknown(error),
             },
-            "action" => match serde_json::from_str::<Call>(&command.args) {
-                Ok(call) => self.call(call).await,
-                Err(error) => unknown(error),
-            },
+            "action" => {
+                let run = self.app.gateway.run_for_another_node(&command.args);
+                run.await.unwrap_or_else(unknown)
+            }
             // A later version's.
             other => json!({"error": format!("{other} is not known here")}).to_string(),
-        }
-    }
-
-    async fn call(&self, call: Call) -> String {
-        let gateway = &self.app.gateway;
-        let outcome = match gateway.registry.get(call.action.as_str()) {
-            Some(def) => {
-                let _busy = self.app.services.clock.busy();
-                (def.run)(&gateway.context, call.params, &call.request_id).await
-            }
-            None => Err(ApiError::coded(Code::InternalError)),
-        };
-        match outcome {
-            Ok(answer) => json!({"answer": String::from_utf8_lossy(&answer)}).to_string(),
-            Err(error) => json!({
-                "code": error.code.as_str(),
-                "message": error.message,
-                "status": error.status,
-            })
-            .to_string(),
         }
     }
 }

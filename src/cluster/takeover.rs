@@ -104,7 +104,9 @@ impl Cluster {
             .unready_streams(&self.member)
             .await
             .map_err(text)?;
-        self.bring(unready).await?;
+        if let Err(error) = self.bring(unready).await {
+            tracing::warn!(%error, "streams of this node's that lie elsewhere cannot be fetched yet");
+        }
         loop {
             let asked = Asked::of(&self.unsure);
             let taken = self

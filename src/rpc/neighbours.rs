@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::auth;
 use super::caller::Caller;
 use super::gateway::Gateway;
+use super::temporary;
 use crate::config::AccessKey;
 use crate::error::{ApiError, Code};
 use crate::ids;
@@ -19,6 +20,13 @@ const STS: &str = "2015-04-01";
 /// The account that everybody here belongs to.
 const ACCOUNT: &str = "1000000000000001";
 
+/// A neighbour's action.
+enum Neighbour {
+    Endpoints,
+    Role,
+    Identity,
+}
+
 /// Answers a neighbour's action and tells who called; `None` when it is none.
 pub async fn answer(
     gateway: &Gateway,
@@ -28,24 +36,36 @@ pub async fn answer(
     version: &str,
     caller: &mut Option<Caller>,
 ) -> Option<Result<Value, ApiError>> {
-    let run: fn(&Gateway, &HttpParts, &Pairs<'_>, &str) -> Result<Value, ApiError> =
-        match (version, action) {
-            (LOCATION, "DescribeEndpoints") => describe_endpoints,
-            (STS, "AssumeRole") => assume_role,
-            (STS, "GetCallerIdentity") => caller_identity,
-            _ => return None,
-        };
-    Some(auth::check(gateway, parts, pairs).and_then(|known| {
-        let id = caller.insert(known).id().unwrap_or_default();
-        run(gateway, parts, pairs, id)
-    }))
+    let call = match (version, action) {
+        (LOCATION, "DescribeEndpoints") => Neighbour::Endpoints,
+        (STS, "AssumeRole") => Neighbour::Role,
+        (STS, "GetCallerIdentity") => Neighbour::Identity,
+        _ => return None,
+    };
+    Some(run(gateway, parts, pairs, call, caller).await)
+}
+
+async fn run(
+    gateway: &Gateway,
+    parts: &HttpParts,
+    pairs: &Pairs<'_>,
+    call: Neighbour,
+    caller: &mut Option<Caller>,
+) -> Result<Value, ApiError> {
+    let known = auth::check(gateway, parts, pairs).await?;
+    let known = caller.insert(known);
+    auth::use_up(gateway, parts, pairs, known).await?;
+    match call {
+        Neighbour::Endpoints => describe_endpoints(gateway, parts, pairs),
+        Neighbour::Role => assume_role(gateway, pairs).await,
+        Neighbour::Identity => Ok(caller_identity(known.id().unwrap_or_default())),
+    }
 }
 
 fn describe_endpoints(
     gateway: &Gateway,
     parts: &HttpParts,
     pairs: &Pairs<'_>,
-    _: &str,
 ) -> Result<Value, ApiError> {
     let region = pairs.get("Id").unwrap_or("cn-shanghai");
     let product = pairs.get("ServiceCode").unwrap_or_default();
@@ -88,12 +108,7 @@ fn session_name<'a>(pairs: &'a Pairs<'_>) -> Result<&'a str, ApiError> {
     }
 }
 
-fn assume_role(
-    gateway: &Gateway,
-    _: &HttpParts,
-    pairs: &Pairs<'_>,
-    _: &str,
-) -> Result<Value, ApiError> {
+async fn assume_role(gateway: &Gateway, pairs: &Pairs<'_>) -> Result<Value, ApiError> {
     let role = pairs
         .get("RoleArn")
         .filter(|v| !v.is_empty())
@@ -114,7 +129,7 @@ fn assume_role(
             .filter(|s| (900..=43_200).contains(s))
             .ok_or_else(|| ApiError::invalid("DurationSeconds"))?,
     };
-    let id = format!("STS.{}", ids::nonce());
+    let id = format!("{}{}", temporary::PREFIX, ids::nonce());
     let secret = hex::encode(Sha256::digest(ids::nonce() + &ids::nonce()));
     let token = format!("{}{}", ids::nonce(), ids::nonce());
     let now = gateway.services().clock.now();
@@ -125,9 +140,7 @@ fn assume_role(
         token: Some(token.clone()),
         disabled: false,
     };
-    if !gateway.keys.issue(key, expires, now) {
-        return Err(ApiError::coded(Code::ThrottlingUser));
-    }
+    temporary::issue(gateway, key, expires, now).await?;
     Ok(json!({
         "AssumedRoleUser": {
             "Arn": format!("acs:ram::{ACCOUNT}:role/{role_name}/{session}"),
@@ -142,13 +155,8 @@ fn assume_role(
     }))
 }
 
-fn caller_identity(
-    _: &Gateway,
-    _: &HttpParts,
-    _: &Pairs<'_>,
-    caller: &str,
-) -> Result<Value, ApiError> {
-    let (kind, arn) = if caller.starts_with("STS.") {
+fn caller_identity(caller: &str) -> Value {
+    let (kind, arn) = if caller.starts_with(temporary::PREFIX) {
         (
             "AssumedRoleUser",
             format!("acs:ram::{ACCOUNT}:assumed-role/localyun/session"),
@@ -156,11 +164,11 @@ fn caller_identity(
     } else {
         ("Account", format!("acs:ram::{ACCOUNT}:root"))
     };
-    Ok(json!({
+    json!({
         "AccountId": ACCOUNT,
         "UserId": ACCOUNT,
         "PrincipalId": ACCOUNT,
         "IdentityType": kind,
         "Arn": arn,
-    }))
+    })
 }

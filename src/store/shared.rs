@@ -15,7 +15,7 @@ use crate::clock;
 
 /// Commands that are taken at a time.
 const AT_ONCE: i64 = 64;
-/// How long who gave a command waits for its answer.
+/// How long who gave a command waits for its answer, as a rule.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two looks for the answer, where nothing hurries them.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -53,12 +53,13 @@ fn command_of(row: &QueryResult) -> Result<Command, DbErr> {
 }
 
 impl Store {
-    /// Has another node do something and waits for what came of it; none where it did not answer in time.
+    /// Has another node do something and waits so long for what came of it; none where it did not answer in time.
     pub async fn command(
         &self,
         incarnation: &str,
         verb: &str,
         args: &str,
+        patience: Duration,
     ) -> Result<Option<String>, StoreError> {
         let began = clock::monotonic();
         let sql = format!(
@@ -69,7 +70,7 @@ impl Store {
         let values = [incarnation.into(), verb.into(), args.into()];
         let row = self.write.query_one_raw(pg(&sql, values)).await?;
         let id: i64 = row.ok_or(StoreError::Interrupted)?.try_get("", "id")?;
-        while began.elapsed() < PATIENCE {
+        while began.elapsed() < patience {
             // From here on no notification is missed.
             let mut answered = std::pin::pin!(self.answered.notified());
             answered.as_mut().enable();
@@ -174,12 +175,14 @@ impl Store {
         })
     }
 
-    /// Brings the rules in memory to what other nodes have made of them; of a single process they always are.
+    /// Brings the rules in memory to what other nodes have made of them, and notes whether they have changed documents; of a single process
+    /// both always are.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         if self.member.is_none() {
             return Ok(());
         }
         let versions = self.versions().await?;
+        self.note_documents(versions.documents);
         self.refresh_to(versions.rules).await
     }
 

@@ -114,9 +114,13 @@ pub struct Source {
     pub is_draining: bool,
 }
 
-/// What has to hold where a stream's owner writes. Of a single process nothing has to.
+/// What has to hold where a stream's owner writes: that all was not forgotten meanwhile, and on several nodes that the stream is still its own.
 #[derive(Clone, Default)]
-pub struct Fence(Option<Arc<Claimed>>);
+pub struct Fence {
+    claimed: Option<Arc<Claimed>>,
+    /// That of what it was made for; none where it may be written in any.
+    era: Option<u64>,
+}
 
 struct Claimed {
     hash: String,
@@ -127,12 +131,19 @@ struct Claimed {
 
 impl Fence {
     /// Nothing has to hold.
-    pub const NONE: Self = Self(None);
+    pub const NONE: Self = Self {
+        claimed: None,
+        era: None,
+    };
 
     /// The epoch; 0 where there is none.
     #[must_use]
     pub fn epoch(&self) -> i64 {
-        self.0.as_ref().map_or(0, |claimed| claimed.epoch)
+        self.claimed.as_ref().map_or(0, |claimed| claimed.epoch)
+    }
+
+    pub(super) fn era(&self) -> Option<u64> {
+        self.era
     }
 }
 
@@ -179,24 +190,28 @@ impl Store {
     /// What has to hold for the commits of a stream's work, as things are now.
     #[must_use]
     pub fn fence(&self, hash: &str) -> Fence {
-        let Some(member) = &self.member else {
-            return Fence::NONE;
-        };
-        let owned = member.find_owned(hash);
-        Fence(Some(Arc::new(Claimed {
-            hash: hash.to_owned(),
-            epoch: owned.map_or(NOBODY, |owned| owned.epoch),
-            life: owned.map_or(0, |owned| owned.life),
-            incarnation: member.incarnation(),
-        })))
+        let claimed = self.member.as_ref().map(|member| {
+            let owned = member.find_owned(hash);
+            Arc::new(Claimed {
+                hash: hash.to_owned(),
+                epoch: owned.map_or(NOBODY, |owned| owned.epoch),
+                life: owned.map_or(0, |owned| owned.life),
+                incarnation: member.incarnation(),
+            })
+        });
+        Fence {
+            claimed,
+            era: Some(self.era.now()),
+        }
     }
 
-    /// Begins a transaction in which the fence holds until its end; none where nothing has to hold.
+    /// Begins a transaction in which the fence holds until its end; none where no node claims the stream.
     pub(super) async fn fenced(
         &self,
         fence: &Fence,
     ) -> Result<Option<Patient<DatabaseTransaction>>, StoreError> {
-        let Some(claimed) = &fence.0 else {
+        self.check_era(fence)?;
+        let Some(claimed) = &fence.claimed else {
             return Ok(None);
         };
         let tx = self.write.begin().await?;
@@ -215,14 +230,15 @@ impl Store {
     /// Inserts a row while the fence holds, in one statement: the stream's row is locked while that lasts.
     ///
     /// # Errors
-    /// `Fenced`: it does not hold. `Duplicate`: the row is there, and `conflict` does not say what becomes of it.
+    /// `Fenced`, `Forgotten`: it does not hold. `Duplicate`: the row is there, and `conflict` does not say what becomes of it.
     pub(super) async fn insert_fenced<A: ActiveModelTrait>(
         &self,
         row: A,
         conflict: Option<OnConflict>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        let mut insert = match &fence.0 {
+        self.check_era(fence)?;
+        let mut insert = match &fence.claimed {
             None => <A::Entity as EntityTrait>::insert(row).into_query(),
             Some(claimed) => insert_held(row, claimed),
         };
@@ -231,10 +247,22 @@ impl Store {
         }
         let done = self.write.execute(&insert).await;
         let done = done.map_err(StoreError::from_insert)?;
-        if fence.0.is_some() && done.rows_affected() == 0 {
+        if fence.claimed.is_some() && done.rows_affected() == 0 {
             return Err(StoreError::Fenced);
         }
         Ok(())
+    }
+
+    /// As [`Store::insert_fenced`], of a row that may be there already: then that one stays.
+    pub(super) async fn insert_once<A: ActiveModelTrait>(
+        &self,
+        row: A,
+        fence: &Fence,
+    ) -> Result<(), StoreError> {
+        match self.insert_fenced(row, None, fence).await {
+            Err(StoreError::Duplicate) => Ok(()),
+            other => other,
+        }
     }
 
     /// Takes the name of a stream where no node has it, in one statement.
@@ -424,10 +452,11 @@ impl Store {
         Ok(())
     }
 
-    /// Whether what a fence asks for holds as far as this process knows, without a word of the database.
+    /// Whether the stream is still its owner's as far as this process knows, without a word of the database.
     #[must_use]
     pub fn may_hold(&self, fence: &Fence) -> bool {
-        let Some((claimed, member)) = fence.0.as_ref().zip(self.member.as_ref()) else {
+        let claimed = fence.claimed.as_ref();
+        let Some((claimed, member)) = claimed.zip(self.member.as_ref()) else {
             return true;
         };
         claimed.incarnation == member.incarnation()

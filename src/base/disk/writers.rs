@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
 
 const THREADS: usize = 2;
@@ -123,6 +124,9 @@ pub struct SpoolSegment {
 pub trait Tap: Send + Sync {
     /// Bytes of a segment are written to its file.
     fn written(&self, segment: &SpoolSegment, file: &Arc<File>, offset: u64, length: u64);
+
+    /// Ends when all that was written by now is copied.
+    fn caught_up(&self) -> BoxFuture<'_, ()>;
 }
 
 /// One write: at an offset that was decided when it was handed over.
@@ -147,7 +151,7 @@ pub struct Disk {
     queues: Arc<[Sender<Order>]>,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
     segment_bytes: u64,
-    is_tapped: bool,
+    tap: Option<Arc<dyn Tap>>,
 }
 
 impl Disk {
@@ -180,14 +184,21 @@ impl Disk {
             queues: queues.into(),
             spare,
             segment_bytes,
-            is_tapped: tap.is_some(),
+            tap: tap.cloned(),
         })
     }
 
     /// Whether somebody copies what is written.
     #[must_use]
     pub fn is_tapped(&self) -> bool {
-        self.is_tapped
+        self.tap.is_some()
+    }
+
+    /// Waits until whoever copies what is written has all that is written by now.
+    pub async fn copied(&self) {
+        if let Some(tap) = &self.tap {
+            tap.caught_up().await;
+        }
     }
 
     #[must_use]
