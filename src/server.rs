@@ -4,13 +4,13 @@ mod data_folder;
 mod doors;
 mod last_run;
 mod retention;
+mod servers;
 
 use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::actions::Context;
@@ -52,6 +52,7 @@ use doors::{
     serve_play, serve_play_tls, serve_tls, url,
 };
 use last_run::LastRun;
+use servers::Servers;
 
 /// Why the service did not start; the setting to blame is in it.
 pub type ServeError = ConfigError;
@@ -71,7 +72,7 @@ pub struct Running {
     pub here: Addresses,
     pub startup_ms: u64,
     app: Arc<App>,
-    servers: Vec<ServerHandle>,
+    servers: Servers,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     /// This process as one of several nodes.
     cluster: Option<Arc<Cluster>>,
@@ -265,22 +266,21 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     tasks.push(tokio::spawn(async move { sessions.sessions.run().await }));
     tasks.push(tokio::spawn(retention::run(services)));
 
-    let mut servers = vec![
-        serve_api(&app, api, &mut tasks)?,
-        serve_objects(&app, folder, keys, faults, oss, &mut tasks)?,
-    ];
+    let mut servers = Servers::default();
+    serve_api(&app, api, &mut servers)?;
+    serve_objects(&app, folder, keys, faults, oss, &mut servers)?;
     if let Some(listener) = between {
-        servers.push(serve_between(&app, listener, &mut tasks)?);
+        serve_between(&app, listener, &mut servers)?;
     }
     if let Some(listener) = tls {
-        servers.push(serve_tls(&app, &config, listener, &mut tasks)?);
+        serve_tls(&app, &config, listener, &mut servers)?;
     }
     let play_tls_port = play_tls
         .as_ref()
         .and_then(|listener| Some(listener.local_addr().ok()?.port()));
-    servers.push(serve_play(&door, &app, play, play_tls_port, &mut tasks)?);
+    serve_play(&door, &app, play, play_tls_port, &mut servers)?;
     if let Some(listener) = play_tls {
-        servers.push(serve_play_tls(&door, &app, &config, listener, &mut tasks)?);
+        serve_play_tls(&door, &app, &config, listener, &mut servers)?;
     }
     Ok(Running {
         here: addresses.map(from_here),
@@ -426,12 +426,11 @@ impl Running {
         for task in self.tasks {
             task.abort();
         }
-        for server in self.servers {
-            server.stop(false).await;
-        }
+        self.servers.cut().await;
     }
 
-    /// Publishers are closed, open recordings are finished and uploaded, queued callbacks are sent or stay in the outbox, ports are freed.
+    /// Publishers are closed, open recordings are finished and uploaded, queued callbacks are sent or stay in the outbox, requests that came are
+    /// answered, ports are freed.
     pub async fn stop(self) {
         let is_node = match &self.cluster {
             Some(cluster) => {
@@ -459,14 +458,7 @@ impl Running {
         for task in self.tasks {
             task.abort();
         }
-        for server in self.servers {
-            if clock::machine_timeout(Duration::from_secs(5), server.stop(true))
-                .await
-                .is_none()
-            {
-                server.stop(false).await;
-            }
-        }
+        self.servers.finish().await;
         let _ =
             clock::machine_timeout(Duration::from_secs(5), self.app.services.meter.flush()).await;
         // A query that hangs must not keep the process; SQLite takes its write-ahead log up at the next start.

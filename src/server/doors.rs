@@ -7,11 +7,12 @@ use std::time::Duration;
 use actix_http::{Extensions, HttpService, Request, Response};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt as _, map_config};
 use actix_web::body::BoxBody;
-use actix_web::dev::{AppConfig, Server, ServerHandle, Service, ServiceFactory, fn_service};
+use actix_web::dev::{AppConfig, Server, Service, ServiceFactory, fn_service};
 use actix_web::{App as WebApp, HttpServer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::servers::{Connections, SHUTDOWN_SECONDS, Servers};
 use crate::app::App;
 use crate::certificates::ByName;
 use crate::config::{Cluster, Config, ConfigError};
@@ -34,8 +35,6 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a connection may be idle between two requests. Clients keep theirs for about as long, and one that is closed while its next request
 /// is on the way is lost to whoever may not send that twice.
 const IDLE_PATIENCE: Duration = Duration::from_secs(75);
-/// How long a stop waits for answers under way.
-const SHUTDOWN_SECONDS: u64 = 3;
 /// How long a peer may leave unread what it was sent.
 #[cfg(target_os = "linux")]
 const READ_PATIENCE: Duration = Duration::from_secs(20);
@@ -117,11 +116,10 @@ pub(super) fn url(scheme: &str, listener: &TcpListener) -> String {
     )
 }
 
-pub(super) type Tasks = Vec<tokio::task::JoinHandle<()>>;
-
 /// What all web servers have in common. A macro, since their type cannot be named.
 macro_rules! web_server {
-    ($routes:expr) => {
+    ($routes:expr, $open:expr) => {{
+        let open: Connections = $open;
         HttpServer::new(move || WebApp::new().configure($routes))
             .workers(WORKERS)
             .disable_signals()
@@ -130,42 +128,38 @@ macro_rules! web_server {
             .client_request_timeout(HEAD_PATIENCE)
             .keep_alive(IDLE_PATIENCE)
             .shutdown_timeout(SHUTDOWN_SECONDS)
-    };
-}
-
-/// Lets a server run until its handle stops it.
-fn keep(server: Server, tasks: &mut Tasks) -> ServerHandle {
-    let handle = server.handle();
-    tasks.push(tokio::spawn(async move {
-        let _ = server.await;
-    }));
-    handle
+            .on_connect(move |_, data| {
+                data.insert(open.one());
+            })
+    }};
 }
 
 pub(super) fn serve_api(
     app: &Arc<App>,
     listener: TcpListener,
-    tasks: &mut Tasks,
-) -> Result<ServerHandle, ConfigError> {
-    let shared = app.clone();
-    let server = wired(listener, CLIENTS_A_WORKER, Wire::plain, move || {
+    servers: &mut Servers,
+) -> Result<(), ConfigError> {
+    let (shared, open) = (app.clone(), servers.connections());
+    let server = wired(listener, CLIENTS_A_WORKER, open, Wire::plain, move || {
         WebApp::new().configure(api::configure(shared.clone()))
     })
     .map_err(|e| ConfigError::new("--api-addr", e))?;
-    Ok(keep(server, tasks))
+    servers.keep(server);
+    Ok(())
 }
 
 pub(super) fn serve_between(
     app: &Arc<App>,
     listener: TcpListener,
-    tasks: &mut Tasks,
-) -> Result<ServerHandle, ConfigError> {
-    let shared = app.clone();
-    let server = web_server!(api::configure_between(shared.clone()))
+    servers: &mut Servers,
+) -> Result<(), ConfigError> {
+    let (shared, open) = (app.clone(), servers.connections());
+    let server = web_server!(api::configure_between(shared.clone()), open)
         .listen(listener)
         .map_err(|e| ConfigError::new("--cluster-addr", e))?
         .run();
-    Ok(keep(server, tasks))
+    servers.keep(server);
+    Ok(())
 }
 
 /// Connections of one of the web server's threads; players that wait count too.
@@ -178,8 +172,8 @@ pub(super) fn serve_play(
     app: &Arc<App>,
     listener: TcpListener,
     tls_port: Option<u16>,
-    tasks: &mut Tasks,
-) -> Result<ServerHandle, ConfigError> {
+    servers: &mut Servers,
+) -> Result<(), ConfigError> {
     let state = PlayState {
         door: door.clone(),
         runtime: app.runtime.clone(),
@@ -189,11 +183,13 @@ pub(super) fn serve_play(
     let server = wired(
         listener,
         PLAYERS_A_WORKER,
+        servers.connections(),
         |socket| Wire::new(Handover::new(socket)),
         move || WebApp::new().configure(play::configure(state.clone())),
     )
     .map_err(|e| ConfigError::new("--play-addr", e))?;
-    Ok(keep(server, tasks))
+    servers.keep(server);
+    Ok(())
 }
 
 pub(super) fn serve_play_tls(
@@ -201,8 +197,8 @@ pub(super) fn serve_play_tls(
     app: &Arc<App>,
     config: &Config,
     listener: TcpListener,
-    tasks: &mut Tasks,
-) -> Result<ServerHandle, ConfigError> {
+    servers: &mut Servers,
+) -> Result<(), ConfigError> {
     let certificate = tls::certificate(&config.data_dir, config.public_host.as_deref())
         .map_err(|e| ConfigError::new("--play-tls-addr", e))?;
     let mut tls = certificate.config;
@@ -214,29 +210,32 @@ pub(super) fn serve_play_tls(
         secure: true,
         tls_port: None,
     };
-    let server = web_server!(play::configure(state.clone()))
+    let open = servers.connections();
+    let server = web_server!(play::configure(state.clone()), open)
         .max_connections(PLAYERS_A_WORKER)
         .listen_rustls_0_23(listener, tls)
         .map_err(|e| ConfigError::new("--play-tls-addr", e))?
         .run();
-    Ok(keep(server, tasks))
+    servers.keep(server);
+    Ok(())
 }
 
 pub(super) fn serve_tls(
     app: &Arc<App>,
     config: &Config,
     listener: TcpListener,
-    tasks: &mut Tasks,
-) -> Result<ServerHandle, ConfigError> {
+    servers: &mut Servers,
+) -> Result<(), ConfigError> {
     let certificate = tls::certificate(&config.data_dir, config.public_host.as_deref())
         .map_err(|e| ConfigError::new("--tls-addr", e))?;
     tracing::info!(path = %certificate.path.display(), "HTTPS with a self-signed certificate; clients must be told to trust it");
-    let shared = app.clone();
-    let server = web_server!(api::configure(shared.clone()))
+    let (shared, open) = (app.clone(), servers.connections());
+    let server = web_server!(api::configure(shared.clone()), open)
         .listen_rustls_0_23(listener, certificate.config)
         .map_err(|e| ConfigError::new("--tls-addr", e))?
         .run();
-    Ok(keep(server, tasks))
+    servers.keep(server);
+    Ok(())
 }
 
 pub(super) fn serve_objects(
@@ -245,8 +244,8 @@ pub(super) fn serve_objects(
     keys: Arc<KeyRing>,
     faults: Arc<Faults>,
     listener: TcpListener,
-    tasks: &mut Tasks,
-) -> Result<ServerHandle, ConfigError> {
+    servers: &mut Servers,
+) -> Result<(), ConfigError> {
     let bound = listener
         .local_addr()
         .map(|at| at.to_string())
@@ -275,11 +274,13 @@ pub(super) fn serve_objects(
                 .map(injected)
         }),
     };
-    let server = wired(listener, CLIENTS_A_WORKER, Wire::new, move || {
+    let open = servers.connections();
+    let server = wired(listener, CLIENTS_A_WORKER, open, Wire::new, move || {
         WebApp::new().configure(serve::configure(state.clone()))
     })
     .map_err(|e| ConfigError::new("--oss-addr", e))?;
-    Ok(keep(server, tasks))
+    servers.keep(server);
+    Ok(())
 }
 
 /// What the web framework reads from and writes to where it is no plain socket.
@@ -305,6 +306,7 @@ impl Connection for Wire<Handover> {
 fn wired<C, F, A, B>(
     listener: TcpListener,
     most_a_worker: usize,
+    open: Connections,
     around: fn(TcpStream) -> C,
     app: F,
 ) -> std::io::Result<Server>
@@ -326,7 +328,7 @@ where
         .shutdown_timeout(SHUTDOWN_SECONDS);
     let stop = builder.graceful_shutdown_signal();
     let connections = move || {
-        let stop = stop.clone();
+        let (stop, open) = (stop.clone(), open.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stop = stop.clone();
@@ -335,7 +337,10 @@ where
             .client_request_timeout(HEAD_PATIENCE)
             .keep_alive(IDLE_PATIENCE)
             .client_disconnect_timeout(Duration::from_secs(1))
-            .on_connect_ext(C::introduce)
+            .on_connect_ext(move |wire: &C, data: &mut Extensions| {
+                wire.introduce(data);
+                data.insert(open.one());
+            })
             .h1(map_config(
                 app()
                     .into_factory()

@@ -351,6 +351,83 @@ def test_snapshot_and_reset(own_stage):
     assert stage.api.call("DescribeLiveRecordNotifyConfig", DomainName=stage.domain)["LiveRecordNotifyConfig"]["NotifyUrl"] == stage.inbox.url
 
 
+def spools(stage) -> list[str]:
+    """The sessions of which something lies on disk."""
+    return [entry.name for entry in (stage.server.data_dir / "spool").iterdir()]
+
+
+@pytest.mark.parametrize("at", ["object-put", "callback"])
+def test_a_reset_forgets_what_rests_between_two_tries(own_stage, at):
+    """An upload and a callback that a fault holds up do not come about in the clean cloud, whatever is set up there."""
+    stage = own_stage("--clock", "frozen")
+
+    def set_up() -> None:
+        stage.bucket.create()
+        stage.rule({"Format": "m3u8", "SliceDuration": 5}, "mp4", DelayTime=15)
+        stage.notify(NotifyUrl=f"{stage.server.api}/_localyun/sink/late", NeedStatusNotify="true")
+
+    set_up()
+    assert stage.server.control("PUT", "/_localyun/faults", {"at": at, "code": "InternalError"})[0] == 200
+    stage.push(12)
+    stage.advance(16)
+    assert bool(spools(stage)) == (at == "object-put")
+    assert stage.server.rows("/_localyun/callbacks", "callbacks")
+    assert stage.server.control("POST", "/_localyun/reset")[0] == 200
+    assert spools(stage) == []
+    set_up()
+    stage.advance(600)
+    assert stage.server.rows("/_localyun/recordings", "recordings") == []
+    assert stage.server.rows("/_localyun/callbacks", "callbacks") == []
+    assert stage.server.control("GET", "/_localyun/wait?kind=file,slice,callback,record&timeout_s=0")[0] == 408
+    assert stage.server.rows("/_localyun/sinks/late", "requests") == []
+    assert (stage.bucket.keys(), spools(stage)) == ([], [])
+    stage.push(6)
+    stage.advance(16)
+    assert len(stage.server.rows("/_localyun/recordings", "recordings")) == 1
+    assert len(stage.bucket.keys(".mp4")) == 1
+
+
+def test_a_snapshot_takes_the_place_of_what_is_within_its_delay(own_stage, tmp_path):
+    stage = own_stage(data_dir=tmp_path / "data")
+    stage.rule("mp4", DelayTime=60)
+    before = stage.server.get("/_localyun/snapshot")
+    stage.push(6)
+    assert len(spools(stage)) == 1
+    assert stage.server.control("PUT", "/_localyun/snapshot", before)[0] == 200
+    assert spools(stage) == []
+    stage.advance(600)
+    assert stage.server.get("/_localyun/snapshot") == before
+    stage.server.process.terminate()
+    stage.server.process.wait(20)
+    with Server(data_dir=tmp_path / "data") as again:
+        assert again.get("/_localyun/snapshot") == before
+        again.advance(600)
+        assert again.get("/_localyun/snapshot") == before
+
+
+def test_a_seed_that_is_put_again_changes_nothing(own_stage, tmp_path):
+    stage = own_stage()
+    stage.rule("mp4", DelayTime=15)
+    stage.push(6)
+    stage.advance(0)
+    stage.api.call("ForbidLiveStream", DomainName=stage.domain, AppName="live", StreamName="s2", LiveStreamType="publisher")
+    early = stage.server.get("/_localyun/snapshot")
+    assert (len(early["controls"]), early["sessions"][0]["state"]) == (1, "paused")
+    stage.advance(16)
+    now = stage.server.get("/_localyun/snapshot")
+    assert (now["controls"], now["sessions"][0]["state"]) == (early["controls"], "ended")
+    for _ in range(2):
+        assert stage.server.control("POST", "/_localyun/seed", early)[0] == 200
+        assert stage.server.get("/_localyun/snapshot") == now
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps(now))
+    for _ in range(2):
+        with Server("--seed", str(seed), data_dir=tmp_path / "seeded") as server:
+            seeded = server.get("/_localyun/snapshot")
+            for part in ("controls", "sessions", "slices", "files", "pushes"):
+                assert seeded[part] == now[part]
+
+
 def test_broken_snapshot_changes_nothing(own_stage):
     stage = own_stage()
     stage.rule("mp4")

@@ -9,12 +9,16 @@ import socket
 import sqlite3
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from harness.api import Api
+from harness.publisher import Publisher
 from harness.server import Server, binary, clean_environment
+from harness.wait import wait_for
 
 READY_MS = 150
 IDLE_KIB = 80 * 1024
@@ -252,6 +256,35 @@ def test_a_folder_of_a_later_release_is_refused_in_one_sentence(free, tmp_path):
     refused(*replaced(free, "--data-dir", str(data)), names="the database was written by a newer localyun")
 
 
+@pytest.mark.parametrize("name", ["a%2Fb?c", "my data:1#x"])
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_the_database_lies_in_the_data_folder_whatever_that_is_called(free, tmp_path, name, is_relative):
+    folder = tmp_path / name
+    words = replaced(free, "--data-dir", name if is_relative else str(folder))
+    process = subprocess.Popen(
+        [binary().resolve(), *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean_environment()
+    )
+    assert json.loads(process.stdout.readline())["event"] == "ready"
+    process.terminate()
+    assert process.wait(20) == 0
+    assert (folder / "localyun.db").is_file() and (folder / "localyun.db.lock").is_file()
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_the_image_can_be_told_to_keep_nothing(free, tmp_path):
+    """An option counts more than a variable, and the image's environment names a folder."""
+    words = [word for word in free if word not in ("--data-dir", str(tmp_path / "data"))]
+    environment = clean_environment() | {"LOCALYUN_DATA_DIR": str(tmp_path / "data"), "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [str(binary()), *words, "--ephemeral"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    )
+    assert json.loads(process.stdout.readline())["event"] == "ready"
+    assert not (tmp_path / "data").exists() and len(os.listdir(tmp_path)) == 1
+    process.terminate()
+    assert process.wait(20) == 0
+    assert os.listdir(tmp_path) == []
+
+
 def started(words: list[str], folder: Path) -> subprocess.Popen:
     """A command that makes a throw-away folder, in a temporary directory of its own."""
     environment = clean_environment() | {"TMPDIR": str(folder)}
@@ -269,6 +302,34 @@ def test_a_signal_right_behind_the_ready_line_is_an_orderly_stop(free, tmp_path)
         log.seek(0)
         assert "stopping: publishers are closed" in log.read(), how
         assert json.loads((tmp_path / "data" / "last-run.json").read_text())["in_order"] is True, how
+
+
+def test_a_stop_answers_what_is_asked_of_it_meanwhile():
+    with Server() as server, ThreadPoolExecutor() as pool:
+        armed = server.control("PUT", "/_localyun/faults", {"at": "api:DescribeLiveRecordConfig", "delay_ms": 1500})
+        assert armed[0] == 200, armed
+        asked = pool.submit(Api(server.api).ask, "DescribeLiveRecordConfig", DomainName="play.example.com")
+        wait_for(lambda: server.rows("/_localyun/faults", "faults")[0]["struck"], what="the call under way")
+        server.process.send_signal(signal.SIGTERM)
+        status, answer = asked.result()
+        assert status == 200 and "LiveAppRecordList" in answer, answer
+        assert server.process.wait(20) == 0
+
+
+def test_who_only_listens_does_not_hold_a_stop():
+    """Idle connections, a follower of events and a viewer."""
+    with Server() as server, requests.Session() as idle:
+        publisher = Publisher(server.rtmp_host, server.rtmp_port, "live", "s1?vhost=play.example.com")
+        publisher.push(4)
+        assert idle.get(server.api + "/_localyun/health", timeout=20).status_code == 200
+        follower = requests.get(server.api + "/_localyun/events", stream=True, timeout=20)
+        viewer = requests.get(server.play + "/live/s1.flv?vhost=play.example.com", stream=True, timeout=20)
+        for listening in (follower, viewer):
+            assert listening.status_code == 200 and next(listening.iter_content(1))
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - began < 1.5
 
 
 @pytest.mark.parametrize("words", [["serve", "--ephemeral"], ["exec", "--", "sleep", "30"], ["demo"]])

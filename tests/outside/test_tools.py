@@ -227,6 +227,8 @@ def test_a_snapshot_is_saved_compared_and_loaded(own_stage, tmp_path):
         return subprocess.run([binary(), "snapshot", *words], capture_output=True, text=True, timeout=60, env=environment)
 
     record(stage)
+    for action in ("ForbidLiveStream", "ResumeLiveStream"):
+        stage.api.call(action, DomainName=stage.domain, AppName="live", StreamName="s9", LiveStreamType="publisher")
     first, second, third = (str(tmp_path / f"{n}.json") for n in range(3))
     assert tool("save", first, "--with-objects").returncode == 0
     stage.rule("flv", stream="s2")
@@ -239,6 +241,15 @@ def test_a_snapshot_is_saved_compared_and_loaded(own_stage, tmp_path):
     assert tool("save", third, "--with-objects").returncode == 0
     same = tool("diff", first, third)
     assert (same.returncode, same.stdout) == (0, "")
+    # Rows that have no id count too.
+    fewer = json.loads((tmp_path / "0.json").read_text())
+    assert len(fewer["controls"]) == 2
+    del fewer["controls"][0]
+    (tmp_path / "fewer.json").write_text(json.dumps(fewer))
+    less = tool("diff", first, str(tmp_path / "fewer.json"))
+    assert (less.returncode, less.stdout) == (1, f"- controls {stage.domain}/live/s9\n")
+    (tmp_path / "list.json").write_text("[]")
+    assert tool("diff", first, str(tmp_path / "list.json")).returncode == 2
     assert tool("load", str(tmp_path / "nothing")).returncode == 1
     with open(first) as saved:
         piped = subprocess.run([binary(), "snapshot", "load", "-"], stdin=saved, capture_output=True, text=True, timeout=60, env=environment)

@@ -1,6 +1,6 @@
 //! `snapshot`: the control state as a file, back again, and what two files have apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -121,7 +121,15 @@ fn read(path: &Path) -> Result<Value, CliError> {
         let file = File::open(path).map_err(|error| CliError::usage(of(path)(error)))?;
         serde_json::from_reader(std::io::BufReader::new(file))
     };
-    read.map_err(|error| CliError::usage(format!("{} is no JSON: {error}", path.display())))
+    let read: Value =
+        read.map_err(|error| CliError::usage(format!("{} is no JSON: {error}", path.display())))?;
+    if !read.is_object() {
+        return Err(CliError::usage(format!(
+            "{} is no snapshot",
+            path.display()
+        )));
+    }
+    Ok(read)
 }
 
 fn diff(a: &Path, b: &Path) -> Outcome {
@@ -138,24 +146,32 @@ fn diff(a: &Path, b: &Path) -> Outcome {
     Ok(ExitCode::FAILURE)
 }
 
-/// The rows of a part by what names them.
-fn rows(snapshot: &Value, part: &str) -> BTreeMap<String, Value> {
-    let rows = snapshot.get(part).and_then(Value::as_array);
-    let named = |row: &Value| {
-        let names = ["id", "domain", "app", "stream", "name", "bucket", "key"];
-        let names = if row.get("id").is_some() {
-            &names[..1]
-        } else {
-            &names[1..]
-        };
-        let given: Vec<&str> = names
-            .iter()
-            .map(|name| text(row, name))
-            .filter(|text| !text.is_empty())
-            .collect();
-        (given.join("/"), row.clone())
+/// What names a row; several may have one name.
+fn name_of(row: &Value) -> String {
+    let names = ["id", "domain", "app", "stream", "name", "bucket", "key"];
+    let names = if row.get("id").is_some() {
+        &names[..1]
+    } else {
+        &names[1..]
     };
-    rows.into_iter().flatten().map(named).collect()
+    let given: Vec<String> = names
+        .iter()
+        .map(|name| shown(row, name))
+        .filter(|text| !text.is_empty())
+        .collect();
+    given.join("/")
+}
+
+/// The rows of a part by name.
+type ByName<'a> = BTreeMap<String, VecDeque<&'a Value>>;
+
+fn rows<'a>(snapshot: &'a Value, part: &str) -> ByName<'a> {
+    let mut named = ByName::new();
+    let rows = snapshot.get(part).and_then(Value::as_array);
+    for row in rows.into_iter().flatten() {
+        named.entry(name_of(row)).or_default().push_back(row);
+    }
+    named
 }
 
 /// What two snapshots have apart, a line each: `+` is in the second alone, `-` in the first alone, `~` differs.
@@ -168,21 +184,43 @@ fn differences(a: &Value, b: &Value) -> Vec<String> {
     parts.extend(members(b).into_iter().filter(|part| a.get(part).is_none()));
     let mut lines = Vec::new();
     for part in &parts {
-        let (left, right) = (rows(a, part), rows(b, part));
-        for name in left.keys().filter(|name| !right.contains_key(*name)) {
-            lines.push(format!("- {part} {name}"));
+        let [old, new] = [a, b].map(|it| it.get(part).filter(|value| !value.is_array()));
+        if old != new {
+            lines.push(format!("~ {part}: {} → {}", said(old), said(new)));
         }
-        for (name, row) in &right {
-            match left.get(name) {
-                None => lines.push(format!("+ {part} {name}")),
-                Some(old) if old != row => {
-                    lines.push(format!("~ {part} {name}: {}", changed(old, row)));
-                }
-                Some(_) => {}
-            }
-        }
+        lines.extend(differences_of_rows(part, rows(a, part), rows(b, part)));
     }
     lines
+}
+
+fn differences_of_rows(part: &str, mut left: ByName<'_>, right: ByName<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, new) in right {
+        let mut old = left.remove(&name).unwrap_or_default();
+        // Equal ones count against each other.
+        let mut apart = Vec::new();
+        for row in new {
+            match old.iter().position(|it| *it == row) {
+                Some(at) => drop(old.remove(at)),
+                None => apart.push(row),
+            }
+        }
+        for row in apart {
+            lines.push(match old.pop_front() {
+                Some(before) => format!("~ {part} {name}: {}", changed(before, row)),
+                None => format!("+ {part} {name}"),
+            });
+        }
+        left.insert(name, old);
+    }
+    let gone = left
+        .iter()
+        .flat_map(|(name, rows)| rows.iter().map(move |_| format!("- {part} {name}")));
+    gone.chain(lines).collect()
+}
+
+fn said(value: Option<&Value>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), Value::to_string)
 }
 
 fn changed(old: &Value, new: &Value) -> String {
@@ -194,7 +232,6 @@ fn changed(old: &Value, new: &Value) -> String {
     let changed = names
         .into_iter()
         .filter(|name| old.get(*name) != new.get(*name));
-    let said = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
     let lines: Vec<String> = changed
         .map(|name| format!("{name} {} → {}", said(old.get(name)), said(new.get(name))))
         .collect();
@@ -221,5 +258,37 @@ mod tests {
             ]
         );
         assert!(differences(&a, &a).is_empty());
+    }
+
+    #[test]
+    fn rows_of_one_name_are_told_by_their_number() {
+        let push = |at: i64| json!({"domain": "d", "app": "live", "stream": "s", "at": at});
+        let of = |pushes: &[i64]| {
+            let pushes: Vec<Value> = pushes.iter().copied().map(push).collect();
+            json!({"localyun": 1, "pushes": pushes})
+        };
+        let apart = |a: &[i64], b: &[i64]| differences(&of(a), &of(b));
+        assert_eq!(apart(&[1, 2, 3], &[3]), ["- pushes d/live/s"; 2]);
+        assert_eq!(apart(&[1], &[1, 1]), ["+ pushes d/live/s"]);
+        assert_eq!(apart(&[], &[1, 2]), ["+ pushes d/live/s"; 2]);
+        assert_eq!(
+            apart(&[1, 2, 3], &[4, 3, 1, 5]),
+            ["~ pushes d/live/s: at 2 → 4", "+ pushes d/live/s"]
+        );
+        assert!(apart(&[1, 2, 2], &[2, 1, 2]).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_list_is_compared_as_it_is() {
+        let a = json!({"localyun": 1, "rules": []});
+        assert_eq!(
+            differences(&a, &json!({"localyun": 2, "rules": []})),
+            ["~ localyun: 1 → 2"]
+        );
+        assert_eq!(differences(&a, &json!({})), ["~ localyun: 1 → nothing"]);
+        assert_eq!(
+            differences(&a, &json!({"localyun": 1, "rules": {}})),
+            ["~ rules: nothing → {}"]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::keys::Key;
 use super::{AccessKey, ConfigError};
 
 /// What was written, with where.
@@ -12,6 +13,14 @@ impl Raw {
     /// Sets a value, as a flag does.
     pub fn set(&mut self, name: &'static str, value: impl Into<String>, source: impl Into<String>) {
         self.0.insert(name, (value.into(), source.into()));
+    }
+
+    /// As if nobody had written the setting.
+    pub(super) fn set_default(&mut self, key: &Key) {
+        match key.default {
+            Some(default) => self.set(key.name, default, "default"),
+            None => drop(self.0.remove(key.name)),
+        }
     }
 
     /// Whether a value is there.

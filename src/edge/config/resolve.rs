@@ -16,6 +16,7 @@ use crate::likeness;
 use crate::objects::s3::Addressing;
 use crate::secrets;
 use crate::site::host;
+use crate::wire::percent;
 use crate::wire_time;
 
 /// Variables that the tools read, or the tests.
@@ -28,13 +29,21 @@ const OF_TOOLS: [&str; 6] = [
     "LOCALYUN_BIN",
 ];
 
+/// What a switch may be.
+const SWITCH: [(&str, bool); 6] = [
+    ("off", false),
+    ("on", true),
+    ("false", false),
+    ("true", true),
+    ("0", false),
+    ("1", true),
+];
+
 /// Merges flags, environment, config file and defaults.
 pub fn load(flags: &Raw, env: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
     let mut raw = Raw::default();
     for key in KEYS {
-        if let Some(default) = key.default {
-            raw.set(key.name, default, "default");
-        }
+        raw.set_default(key);
     }
     let from_env = |key: &'static Key| env(key.env).filter(|value| !value.is_empty());
     let config_file = match flags.0.get("config") {
@@ -44,21 +53,39 @@ pub fn load(flags: &Raw, env: impl Fn(&str) -> Option<String>) -> Result<Config,
             .map(|path| (path, "LOCALYUN_CONFIG".to_owned())),
     };
     if let Some((path, source)) = config_file {
-        read_file(&mut raw, &path, &source)?;
+        lay_over(&mut raw, &read_file(&path, &source)?);
         raw.set("config", path, source);
     }
+    let mut variables = Raw::default();
     for key in KEYS {
         if let Some(value) = from_env(key) {
-            raw.set(key.name, value, key.env);
+            variables.set(key.name, value, key.env);
         }
     }
-    for (name, value) in &flags.0 {
-        raw.0.insert(name, value.clone());
-    }
+    lay_over(&mut raw, &variables);
+    lay_over(&mut raw, flags);
     resolve(&raw)
 }
 
-fn read_file(raw: &mut Raw, path: &str, source: &str) -> Result<(), ConfigError> {
+/// Takes what was written in a place that counts more. A folder that is named there and a throw-away one of a lesser place exclude each other, and
+/// the other way round: the lesser is as if nobody had written it, so that `--ephemeral` works in an image whose environment names a folder.
+fn lay_over(raw: &mut Raw, stronger: &Raw) {
+    let is_thrown_away = choice(stronger, "ephemeral", &SWITCH).is_ok_and(|on| on);
+    let lesser = match (is_thrown_away, stronger.has("data-dir")) {
+        (true, false) => Some("data-dir"),
+        (false, true) => Some("ephemeral"),
+        _ => None,
+    };
+    if let Some(key) = lesser.and_then(find) {
+        raw.set_default(key);
+    }
+    for (name, value) in &stronger.0 {
+        raw.0.insert(name, value.clone());
+    }
+}
+
+fn read_file(path: &str, source: &str) -> Result<Raw, ConfigError> {
+    let mut raw = Raw::default();
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError::new(source, format!("{path} cannot be read: {e}")))?;
     let table: toml::Table = toml::from_str(&text).map_err(|e| {
@@ -93,7 +120,14 @@ fn read_file(raw: &mut Raw, path: &str, source: &str) -> Result<(), ConfigError>
         };
         raw.set(key.name, value, format!("{name} in {path}"));
     }
-    Ok(())
+    Ok(raw)
+}
+
+/// The URL of a database that is a file. Whoever reads it undoes the encoding, and takes what stands behind a question mark for settings.
+fn sqlite_url(file: &Path) -> String {
+    let path = file.display().to_string();
+    let names: Vec<String> = path.split('/').map(percent::encode).collect();
+    format!("sqlite://{}?mode=rwc", names.join("/"))
 }
 
 fn address(raw: &Raw, name: &str) -> Result<String, ConfigError> {
@@ -110,18 +144,7 @@ fn address(raw: &Raw, name: &str) -> Result<String, ConfigError> {
 /// Checks and types every setting.
 pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
     let text = |name: &str| raw.get(name).map(str::to_owned);
-    let ephemeral = choice(
-        raw,
-        "ephemeral",
-        &[
-            ("off", false),
-            ("on", true),
-            ("false", false),
-            ("true", true),
-            ("0", false),
-            ("1", true),
-        ],
-    )?;
+    let ephemeral = choice(raw, "ephemeral", &SWITCH)?;
     let data_dir = if ephemeral {
         if raw.source("data-dir") != "default" {
             return Err(raw.wrong("data-dir", "is of no use with --ephemeral"));
@@ -147,10 +170,7 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
                 "must begin with sqlite://, postgres:// or mysql://",
             ));
         }
-        None => format!(
-            "sqlite://{}?mode=rwc",
-            data_dir.join("localyun.db").display()
-        ),
+        None => sqlite_url(&data_dir.join("localyun.db")),
     };
     let mut access_keys = Vec::new();
     for pair in raw
@@ -306,18 +326,7 @@ fn cluster(
             "must be 1 to 200 letters, digits, dots, dashes and underscores",
         ));
     }
-    if !choice(
-        raw,
-        "cluster",
-        &[
-            ("off", false),
-            ("on", true),
-            ("false", false),
-            ("true", true),
-            ("0", false),
-            ("1", true),
-        ],
-    )? {
+    if !choice(raw, "cluster", &SWITCH)? {
         return Ok(None);
     }
     if !database_url.starts_with("postgres") {
@@ -682,6 +691,64 @@ mod tests {
         );
         let both = with(&[("ephemeral", "on"), ("data-dir", "x")], &[]);
         assert!(both.unwrap_err().to_string().starts_with("--data-dir: "));
+    }
+
+    #[test]
+    fn of_a_named_folder_and_a_throw_away_one_the_stronger_place_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        let config = ("config", file.to_str().unwrap());
+        let named = |config: &Config| {
+            let source = |name: &str| {
+                let shown = config.shown.iter().find(|shown| shown.name == name);
+                shown.unwrap().source.clone()
+            };
+            let dir = (!config.ephemeral).then(|| config.data_dir.display().to_string());
+            (dir, source("data-dir"), source("ephemeral"))
+        };
+        let told = |dir: Option<&str>, data_dir: &str, ephemeral: &str| {
+            (
+                dir.map(str::to_owned),
+                data_dir.to_owned(),
+                ephemeral.to_owned(),
+            )
+        };
+        let thrown_away = ("ephemeral", "on");
+        let env_dir = ("LOCALYUN_DATA_DIR", "/data");
+        // The image names a folder; the option counts more.
+        let found = with(&[thrown_away], &[env_dir]).unwrap();
+        assert_eq!(named(&found), told(None, "default", "--ephemeral"));
+        let found = with(&[("ephemeral", "off")], &[env_dir]).unwrap();
+        assert_eq!(
+            named(&found),
+            told(Some("/data"), "LOCALYUN_DATA_DIR", "--ephemeral")
+        );
+        let found = with(&[("data-dir", "x")], &[("LOCALYUN_EPHEMERAL", "on")]).unwrap();
+        assert_eq!(named(&found), told(Some("x"), "--data-dir", "default"));
+        std::fs::write(&file, "data_dir = \"y\"").unwrap();
+        let found = with(&[config], &[("LOCALYUN_EPHEMERAL", "1")]).unwrap();
+        assert_eq!(named(&found), told(None, "default", "LOCALYUN_EPHEMERAL"));
+        // Written in one place, they contradict each other.
+        let refused = with(&[], &[env_dir, ("LOCALYUN_EPHEMERAL", "on")]);
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.starts_with("LOCALYUN_DATA_DIR: "), "{refused}");
+        std::fs::write(&file, "data_dir = \"y\"\nephemeral = true").unwrap();
+        let refused = with(&[config], &[]).unwrap_err().to_string();
+        assert!(refused.starts_with("data_dir in "), "{refused}");
+    }
+
+    #[test]
+    fn the_database_lies_in_the_data_folder_whatever_that_is_called() {
+        for (dir, encoded) in [
+            ("/x/a%2Fb?c#d", "/x/a%252Fb%3Fc%23d"),
+            ("my data:1", "my%20data%3A1"),
+            ("\u{e4}", "%C3%A4"),
+        ] {
+            let config = with(&[("data-dir", dir)], &[]).unwrap();
+            let url = format!("sqlite://{encoded}/localyun.db?mode=rwc");
+            assert_eq!(config.database_url, url);
+            assert!(url::Url::parse(&url).is_ok(), "{url}");
+        }
     }
 
     #[test]
