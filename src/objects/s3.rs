@@ -442,3 +442,64 @@ where
         _ => PutError::Failed(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers a request each with one of these, in order; how each began.
+    async fn answer(listener: TcpListener, answers: [String; 3]) -> Vec<String> {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(peer.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
+                .unwrap_or(0);
+            peer.read_exact(&mut vec![0; length]).await.unwrap();
+            peer.write_all(answer.as_bytes()).await.unwrap();
+            asked.push(head.split(' ').next().unwrap_or_default().to_owned());
+        }
+        asked
+    }
+
+    /// Another owner of the stream puts the same text between the look and the put: the name is not a stranger's.
+    #[tokio::test]
+    async fn what_another_owner_put_in_between_is_the_same_object() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let with = |head: &str, body: &str| {
+            let length = body.len();
+            format!(
+                "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+        };
+        let refused = "<Error><Code>PreconditionFailed</Code></Error>";
+        let theirs = "200 OK\r\nETag: \"e\"\r\nx-amz-meta-localyun: s:m3u8:0\r\nx-amz-meta-localyun-epoch: 9";
+        let answers = [
+            with("404 Not Found", ""),
+            with("412 Precondition Failed", refused),
+            with(theirs, ""),
+        ];
+        let answering = tokio::spawn(answer(listener, answers));
+        let client = Client::new(&endpoint, "r", "id", "secret", Addressing::Path);
+        let upload = Upload {
+            bucket: "b",
+            key: "a.m3u8",
+            content_type: "application/vnd.apple.mpegurl",
+            tag: "s:m3u8:0",
+            epoch: 8,
+        };
+        let put = client.put_text(&upload, "localyun", "#EXTM3U\n".to_owned());
+        put.await.unwrap();
+        assert_eq!(answering.await.unwrap(), ["HEAD", "PUT", "HEAD"]);
+    }
+}
