@@ -346,10 +346,7 @@ impl Worker {
                 }
                 match &mut output {
                     Output::Slice(slice) => {
-                        // The first one of this worker, too: it may have ended under an earlier owner of the stream, with more in it.
-                        let again = handed.is_none()
-                            || self.carry_of != opening.session
-                            || !self.carry.contains_key(&slice.lane);
+                        let again = handed.is_none();
                         self.slice(opening, folder, slice, again).await?;
                     }
                     Output::File(file) => {
