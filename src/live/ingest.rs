@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -224,6 +225,19 @@ impl Heard {
     }
 }
 
+/// Sleeps until then, and is registered: from here on an advance of the clock stops there.
+async fn sleeping_until(clock: &Clock, due: UnixMs) -> BoxFuture<'_, Busy> {
+    let mut sleeping: BoxFuture<'_, Busy> = Box::pin(clock.sleep_until(due));
+    tokio::select! {
+        biased;
+        over = &mut sleeping => {
+            drop(over);
+            Box::pin(clock.sleep_until(clock.now() + SILENT_MS))
+        }
+        () = std::future::ready(()) => sleeping,
+    }
+}
+
 /// What one look at the socket brought.
 enum Look {
     /// More may be there.
@@ -238,14 +252,20 @@ impl Connection {
     async fn serve(&mut self, mut drain: watch::Receiver<u64>) -> Result<Option<Watching>, String> {
         let service_clock = self.hub.services().clock.clone();
         let mut heard = false;
-        let silent = service_clock.sleep_until(self.heard.silent_at());
-        let mut silent = Box::pin(silent);
+        // While it publishes alone: woken while a publish waits at the gate it would count as work, and whoever closed the gate waits for all work.
+        let mut silent: Option<BoxFuture<'_, Busy>> = None;
         let mut more = false;
         loop {
             let publisher = self.publisher.clone();
             let kicked = async {
                 match &publisher {
                     Some(publisher) => publisher.kicked().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let falls_silent = async {
+                match &mut silent {
+                    Some(silent) => silent.await,
                     None => std::future::pending().await,
                 }
             };
@@ -266,7 +286,7 @@ impl Connection {
                     let _ = self.write().await;
                     return Err("kicked".to_owned());
                 }
-                busy = &mut silent => fell_due = Some(busy),
+                busy = falls_silent => fell_due = Some(busy),
                 ready = self.next_look(more) => ready.map_err(|e| e.to_string())?,
                 () = clock::machine_sleep(waited_out), if publisher.is_none() => {
                     return Err("nothing published in time".to_owned());
@@ -304,14 +324,14 @@ impl Connection {
                 if service_clock.now() >= self.heard.silent_at() {
                     self.heard = Heard::now(&service_clock);
                 }
-                silent = Box::pin(service_clock.sleep_until(self.heard.silent_at()));
-                // Register the new due time before the guard goes.
-                tokio::select! {
-                    biased;
-                    again = &mut silent => silent = { drop(again); Box::pin(service_clock.sleep_until(service_clock.now() + SILENT_MS)) },
-                    () = std::future::ready(()) => {}
-                }
+                // Before the guard goes.
+                silent = Some(sleeping_until(&service_clock, self.heard.silent_at()).await);
                 drop(busy);
+            }
+            if self.publisher.is_none() {
+                silent = None;
+            } else if silent.is_none() {
+                silent = Some(sleeping_until(&service_clock, self.heard.silent_at()).await);
             }
             if self.publisher.is_some() == self.socket.is_watched() {
                 self.change_watch().map_err(|e| e.to_string())?;
