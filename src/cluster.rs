@@ -277,17 +277,21 @@ impl Cluster {
             }
         }));
         if let Some(mirror) = &self.mirror {
+            let (me, kept) = (self.clone(), mirror.clone());
+            tasks.push(tokio::spawn(async move { me.keep_mirror(&kept).await }));
             let (me, mirror) = (self.clone(), mirror.clone());
-            tasks.push(tokio::spawn(async move { me.keep_mirror(&mirror).await }));
+            tasks.push(tokio::spawn(async move { me.tidy_mirror(&mirror).await }));
         }
         tasks
     }
 
     async fn keep_mirror(&self, mirror: &Mirror) {
         let mut is_away = false;
-        let mut swept = clock::monotonic();
+        let mut rest = mirror.beat();
         loop {
-            clock::machine_sleep(mirror.beat()).await;
+            clock::machine_sleep(rest).await;
+            let began = clock::monotonic();
+            rest = mirror.beat();
             let incarnation = locked(&self.lived).clone();
             if incarnation != self.member.incarnation() {
                 // What is noted is of the life before, and about to be forgotten: it has no place in the mirror of this one.
@@ -298,6 +302,7 @@ impl Cluster {
             match flushed {
                 Ok(bytes) => {
                     self.app.services.metrics.mirrored(bytes);
+                    rest = mirror.rest(began.elapsed());
                     if std::mem::take(&mut is_away) {
                         tracing::info!("the mirror has caught up");
                     }
@@ -312,12 +317,18 @@ impl Cluster {
                     clock::machine_sleep(mirror.beat().min(LOOK_EVERY)).await;
                 }
             }
-            if !is_away && swept.elapsed() >= SWEEP_EVERY {
-                swept = clock::monotonic();
-                let may = || self.member.holds() && self.member.incarnation() == incarnation;
-                if let Err(why) = mirror.sweep(&incarnation, may).await {
-                    tracing::debug!(why, "the mirror is not tidied up");
-                }
+        }
+    }
+
+    /// Beside the flushes: a sweep of many streams is a hundred requests one after the other, and what was recorded meanwhile would be older by as much
+    /// when it is in the store.
+    async fn tidy_mirror(&self, mirror: &Mirror) {
+        loop {
+            clock::machine_sleep(SWEEP_EVERY).await;
+            let incarnation = locked(&self.lived).clone();
+            let may = || self.member.holds() && self.member.incarnation() == incarnation;
+            if let Err(why) = mirror.sweep(&incarnation, may).await {
+                tracing::debug!(why, "the mirror is not tidied up");
             }
         }
     }

@@ -178,6 +178,10 @@ impl Ledger {
     /// A portion is in the store, as the object of that number.
     pub fn stored(&mut self, number: u64, ranges: &[Range], now: Instant) {
         self.under_way = None;
+        self.lies_there(number, ranges, now);
+    }
+
+    fn lies_there(&mut self, number: u64, ranges: &[Range], now: Instant) {
         let parts = ranges
             .iter()
             .map(|range| Part {
@@ -197,7 +201,8 @@ impl Ledger {
     pub fn whole(&mut self, number: u64, range: &Range, now: Instant) {
         let piece = (self.number_of(&range.place), range.from / self.piece);
         self.wholes.insert(piece, (number, range.to));
-        self.stored(number, std::slice::from_ref(range), now);
+        // A portion may be on its way meanwhile.
+        self.lies_there(number, std::slice::from_ref(range), now);
     }
 
     /// A segment is needed no more.
@@ -427,6 +432,28 @@ mod tests {
         Whole(u32, u64),
         Gone(u32),
         Sweep,
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_late_whatever_else_is_put_meanwhile() {
+        let mut ledger = Ledger::default();
+        let now = clock::monotonic();
+        let later = now + Duration::from_secs(2);
+        ledger.note(&place(0), Weak::new(), (0, 10), now);
+        ledger.note(&place(1), Weak::new(), (0, 10), now);
+        let portion = ledger.take(10).unwrap();
+        ledger.stored(0, &portion.ranges, now);
+        let portion = ledger.take(10).unwrap();
+        let whole = Range {
+            place: Arc::new(place(0)),
+            file: Weak::new(),
+            from: 0,
+            to: 10,
+        };
+        ledger.whole(1, &whole, now);
+        assert_eq!(ledger.lag(later), Duration::from_secs(2));
+        ledger.stored(2, &portion.ranges, later);
+        assert_eq!(ledger.lag(later), Duration::ZERO);
     }
 
     fn act() -> impl Strategy<Value = Act> {

@@ -33,8 +33,8 @@ const OBJECT: u64 = PIECE;
 const OLD: Duration = Duration::from_secs(60);
 /// The spool's own delay: bytes lie in memory that long before they reach the disk.
 const SPOOL_DELAY: Duration = Duration::from_millis(350);
-/// What putting an object takes as a rule, so that bytes are in the store when they are as old as they may become.
-const UPLOAD: Duration = Duration::from_millis(150);
+/// What a flush takes at least, as far as the beat goes by it.
+const UPLOAD: Duration = Duration::from_millis(125);
 /// Between two objects at least, however young the mirror is to be kept.
 const LEAST_BEAT: Duration = Duration::from_millis(50);
 /// Names of a page of a list.
@@ -58,6 +58,10 @@ pub struct Mirror {
     number: AtomicU64,
     /// One flush at a time.
     turn: tokio::sync::Mutex<()>,
+    /// What the longest flush of the last ones took, in milliseconds: each one lets go a tenth of it.
+    took: AtomicU64,
+    /// How often everything was forgotten.
+    lives: AtomicU64,
     /// Nothing is let go any more.
     retired: AtomicBool,
     /// The memory of the last object, while there are objects.
@@ -115,17 +119,32 @@ impl Mirror {
             noted,
             number: AtomicU64::new(0),
             turn: tokio::sync::Mutex::default(),
+            took: AtomicU64::new(0),
+            lives: AtomicU64::new(0),
             retired: AtomicBool::new(false),
             spare: Mutex::default(),
         }
     }
 
-    /// Between two objects.
+    /// From the beginning of one flush to that of the next. Bytes that one has just missed wait for the next one, and for as long as that takes: a store
+    /// that is slow at the moment has flushes follow sooner, so that they are in it when they are as old as they may become.
     #[must_use]
     pub fn beat(&self) -> Duration {
-        self.age
-            .saturating_sub(SPOOL_DELAY + UPLOAD)
-            .max(LEAST_BEAT)
+        let flush = Duration::from_millis(self.took.load(Ordering::Relaxed)).max(UPLOAD);
+        self.age.saturating_sub(SPOOL_DELAY + flush).max(LEAST_BEAT)
+    }
+
+    /// The rest after a flush that took that long.
+    #[must_use]
+    pub fn rest(&self, took: Duration) -> Duration {
+        self.beat().saturating_sub(took).max(LEAST_BEAT)
+    }
+
+    fn has_taken(&self, took: Duration) {
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let before = self.took.load(Ordering::Relaxed);
+        let before = before - before.div_ceil(10);
+        self.took.store(took.max(before), Ordering::Relaxed);
     }
 
     /// How long the oldest bytes have waited for the store.
@@ -136,7 +155,17 @@ impl Mirror {
 
     /// Forgets everything: this node was declared dead, and what is in the store is its heirs'.
     pub fn forget(&self) {
-        *self.noted.ledger() = Ledger::default();
+        let mut ledger = self.noted.ledger();
+        self.lives.fetch_add(1, Ordering::AcqRel);
+        *ledger = Ledger::default();
+    }
+
+    /// Notes what was put in this life: what was put in an earlier one lies in that one's mirror.
+    fn note_put(&self, life: u64, note: impl FnOnce(&mut Ledger)) {
+        let mut ledger = self.noted.ledger();
+        if self.lives.load(Ordering::Acquire) == life {
+            note(&mut ledger);
+        }
     }
 
     /// Lets nothing go from here on: other nodes go on with what is in the store, and that something is gone from this disk says nothing of them.
@@ -190,12 +219,14 @@ impl Mirror {
     pub async fn flush(&self, incarnation: &str) -> Result<u64, String> {
         let _turn = self.turn.lock().await;
         let flush = self.noted.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        let (life, began) = (self.lives.load(Ordering::Acquire), clock::monotonic());
         let mut put = 0;
         loop {
             let Some(portion) = self.noted.ledger().take(OBJECT) else {
                 if put == 0 {
                     drop(self.take_spare());
                 }
+                self.has_taken(began.elapsed());
                 self.noted.done.send_replace(flush);
                 return Ok(put);
             };
@@ -223,13 +254,15 @@ impl Mirror {
             self.keep_spare(object);
             match done {
                 Ok(()) => {
-                    self.noted
-                        .ledger()
-                        .stored(number, &ranges, clock::monotonic());
+                    self.note_put(life, |ledger| {
+                        ledger.stored(number, &ranges, clock::monotonic());
+                    });
                     put += size;
                 }
                 Err(error) => {
-                    self.noted.ledger().give_back(portion, clock::monotonic());
+                    self.note_put(life, |ledger| {
+                        ledger.give_back(portion, clock::monotonic());
+                    });
                     return Err(error.to_string());
                 }
             }
@@ -278,9 +311,9 @@ impl Mirror {
         Ok(())
     }
 
-    /// Puts a piece of a segment as it is by now.
+    /// Puts a piece of a segment as it is by now. No flush waits for it: what one puts meanwhile says the same of the same places.
     async fn put_whole(&self, incarnation: &str, mut piece: Range) -> Result<(), String> {
-        let _turn = self.turn.lock().await;
+        let life = self.lives.load(Ordering::Acquire);
         let SpoolSegment {
             folder, segment, ..
         } = &*piece.place;
@@ -299,7 +332,9 @@ impl Mirror {
         let name = key(incarnation, number);
         let put = self.objects.put_own(&self.bucket, &name, object).await;
         put.map_err(|error| error.to_string())?;
-        self.noted.ledger().whole(number, range, clock::monotonic());
+        self.note_put(life, |ledger| {
+            ledger.whole(number, range, clock::monotonic());
+        });
         Ok(())
     }
 
@@ -636,6 +671,79 @@ mod tests {
         mirror.sweep("i", || true).await.unwrap();
         let places = noted.ledger().places();
         assert!(!places.is_empty() && places.iter().all(|it| it.folder == taken));
+    }
+
+    #[tokio::test]
+    async fn a_sweep_does_not_wait_for_a_flush() {
+        let data = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(data.path().join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let noted = Arc::new(Noted::default());
+        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let folder = data.path().join(crate::ids::ordered_id());
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(segment_name(0)), b"0123456789").unwrap();
+        let part = |from, to| Range {
+            place: Arc::new(SpoolSegment {
+                folder: folder.clone(),
+                segment: 0,
+                owner: "o".to_owned(),
+            }),
+            file: Weak::new(),
+            from,
+            to,
+        };
+        let long_ago = clock::monotonic().checked_sub(OLD).unwrap();
+        noted.ledger().stored(0, &[part(0, 5)], long_ago);
+        let flush = mirror.turn.lock().await;
+        let swept = clock::machine_timeout(OLD, mirror.sweep("i", || true)).await;
+        drop(flush);
+        let refused = swept.expect("it waits for the flush").unwrap_err();
+        assert!(refused.contains("outside stores"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn what_was_put_in_an_earlier_life_is_not_of_this_one() {
+        let data = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(data.path().join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let noted = Arc::new(Noted::default());
+        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let place = SpoolSegment {
+            folder: data.path().join("s"),
+            segment: 0,
+            owner: "o".to_owned(),
+        };
+        let now = clock::monotonic();
+        noted.ledger().note(&place, Weak::new(), (0, 5), now);
+        let portion = noted.ledger().take(OBJECT).unwrap();
+        mirror.forget();
+        mirror.note_put(0, |ledger| ledger.stored(0, &portion.ranges, now));
+        assert!(noted.ledger().places().is_empty());
+        mirror.note_put(1, |ledger| ledger.stored(0, &portion.ranges, now));
+        assert_eq!(noted.ledger().places().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_slow_store_has_flushes_follow_sooner() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(folder.path().join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let age = Duration::from_secs(1);
+        let mirror = Mirror::new(objects, "b".to_owned(), age, Arc::default());
+        let ms = Duration::from_millis;
+        mirror.has_taken(ms(30));
+        assert_eq!(mirror.beat(), age - SPOOL_DELAY - UPLOAD);
+        assert_eq!(mirror.rest(ms(30)), age - SPOOL_DELAY - UPLOAD - ms(30));
+        mirror.has_taken(ms(300));
+        assert_eq!(mirror.beat(), ms(350));
+        assert_eq!(mirror.rest(ms(340)), LEAST_BEAT);
+        mirror.has_taken(ms(40_000));
+        assert_eq!(mirror.beat(), LEAST_BEAT);
+        for _ in 0..100 {
+            mirror.has_taken(ms(30));
+        }
+        assert_eq!(mirror.beat(), age - SPOOL_DELAY - UPLOAD);
     }
 
     #[tokio::test]

@@ -1,9 +1,12 @@
 """The loss of a node in absolute time, by pictures that have numbers; a rolling restart under load."""
 
 import time
+from contextlib import suppress
 
 from harness.wait import wait_for
 from marked import Encoder, lost_seconds, recorded
+from nodes import host_of
+from proxy import Proxy
 from test_loss import lag
 
 ROUNDS, STREAMS = 4, 4
@@ -45,6 +48,51 @@ def test_what_was_acknowledged_a_second_before_the_end_is_in_one_recording(nodes
     print("media lost, s:", ", ".join(told))
     assert counted >= 1, "this machine never kept its mirror within a second"
     cluster.check_rows_and_objects()
+
+
+class SlowToRemove(Proxy):
+    """A way to the store on which each request to remove an object takes its time."""
+
+    def __init__(self, host: str, port: int):
+        self.removals = 0
+        super().__init__(host, port)
+
+    def _relay(self, source, sink, flows) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if flows is self.there and data.startswith(b"DELETE "):
+                    self.removals += 1
+                    time.sleep(1)
+                sink.sendall(data)
+        self._end(source, sink)
+
+
+def test_tidying_up_the_mirror_holds_nothing_up(nodes):
+    """What is recorded while the objects of a finished recording are removed, one after the other, is in the store as soon as ever."""
+    cluster = nodes(1)
+    way = SlowToRemove(*host_of(cluster.store.oss))
+    try:
+        server = cluster.start("v", store=f"http://127.0.0.1:{way.port}")
+        cluster.rule("a", "flv")
+        finished = cluster.live("s1", "v")
+        finished.push(4)
+        finished.publishers[-1].drop()
+        encoder = Encoder("s2", cluster.domain, lambda: (server.rtmp_host, server.rtmp_port), step=0.1, comes_back=False)
+        encoder.start()
+        wait_for(lambda: way.removals >= 2, 40, "the removal of what the mirror has of a finished recording")
+        behind = []
+        for _ in range(8):
+            behind.append(lag(cluster, "v"))
+            time.sleep(0.2)
+        assert way.removals >= 3 and max(behind) < 1, (way.removals, behind)
+        killed_at = cluster.kill("v")
+        assert encoder.broken.wait(10)
+        cluster.wait_files(2)
+        (held,) = recorded(cluster, "s2")
+        assert len(held) >= encoder.owed(killed_at - 1.0), (lost_seconds(encoder, held, killed_at), behind)
+        cluster.check_rows_and_objects()
+    finally:
+        way.close()
 
 
 def test_a_rolling_restart_under_load_ends_no_recording(nodes):
