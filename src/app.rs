@@ -1,9 +1,12 @@
 //! The running service as the doors see it: settings, shared services, streams and the gateway of the API.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 
 use crate::clock::{self, UnixMs};
@@ -85,6 +88,15 @@ pub trait Nodes: Send + Sync {
     fn watched(&self) -> Vec<(StreamKey, usize)>;
 }
 
+/// A live stream as a browser plays it: pieces of a fragmented MP4 without an end.
+pub type Pieces = BoxStream<'static, io::Result<Bytes>>;
+
+/// Where streams of other nodes are looked at.
+pub trait Watching: Send + Sync {
+    /// A stream from its newest key picture on, for as long as the pieces are kept; none where it is live nowhere.
+    fn watch<'a>(&'a self, key: &'a StreamKey) -> BoxFuture<'a, Result<Option<Pieces>, String>>;
+}
+
 /// A started service.
 pub struct App {
     pub config: Arc<Config>,
@@ -99,6 +111,8 @@ pub struct App {
     moving: Arc<tokio::sync::Mutex<()>>,
     /// The others; none where the process is alone.
     nodes: OnceLock<Arc<dyn Nodes>>,
+    /// Shows their streams.
+    watching: OnceLock<Arc<dyn Watching>>,
 }
 
 impl App {
@@ -114,6 +128,7 @@ impl App {
             runtime: tokio::runtime::Handle::current(),
             moving: Arc::default(),
             nodes: OnceLock::new(),
+            watching: OnceLock::new(),
         })
     }
 
@@ -126,6 +141,22 @@ impl App {
     #[must_use]
     pub fn nodes(&self) -> Option<&Arc<dyn Nodes>> {
         self.nodes.get()
+    }
+
+    /// Streams of other nodes are looked at there from here on.
+    pub fn watch_through(&self, watching: Arc<dyn Watching>) {
+        let _ = self.watching.set(watching);
+    }
+
+    /// A stream of another node; none where it is live nowhere, or the process is alone.
+    ///
+    /// # Errors
+    /// The database does not answer, or too many streams are fetched already; the caller may come again.
+    pub async fn watch_elsewhere(&self, key: &StreamKey) -> Result<Option<Pieces>, String> {
+        match self.watching.get() {
+            Some(watching) => watching.watch(key).await,
+            None => Ok(None),
+        }
     }
 
     /// Nobody else moves the clock meanwhile.

@@ -53,7 +53,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether it is for a domain: a star stands for one label.
+    /// Whether it is for a domain: a star stands for one label. A wildcard domain, which begins with a dot, is all of them.
     #[must_use]
     pub fn covers(&self, domain: &str) -> bool {
         self.names.iter().any(|name| {
@@ -62,7 +62,7 @@ impl Facts {
                 _ if name == domain => true,
                 Some(parent) => domain
                     .split_once('.')
-                    .is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
+                    .is_some_and(|(_, rest)| rest == parent),
                 None => false,
             }
         })
@@ -269,13 +269,14 @@ pub mod tests {
         );
         assert!(facts.not_before < facts.not_after);
         assert_eq!((facts.algorithm, facts.fingerprint.len()), ("ECDSA", 40));
-        for name in ["play.example.com", "a.example.org"] {
+        for name in ["play.example.com", "a.example.org", ".example.org"] {
             assert!(facts.covers(name), "{name}");
         }
         for name in [
             "example.org",
             "a.b.example.org",
-            ".example.org",
+            ".b.example.org",
+            ".example.com",
             "x.example.com",
         ] {
             assert!(!facts.covers(name), "{name}");

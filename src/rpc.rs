@@ -365,6 +365,23 @@ struct Told<'a> {
     upstream: Option<&'a str>,
 }
 
+/// The domains that a call is about, in lower case: `DomainName`, else `DomainNames`, else the play domain of a mapping.
+#[must_use]
+pub fn domains_of(params: &[Pair<'_>]) -> Vec<String> {
+    let given = |wanted: &str| {
+        let found = params.iter().find(|(name, _)| name == wanted);
+        let found = found.filter(|(_, value)| !value.is_empty());
+        found.map(|(_, value)| value.as_ref())
+    };
+    let names = ["DomainName", "DomainNames", "PullDomain"];
+    let named: Option<&str> = names.into_iter().find_map(given);
+    let domains = named.unwrap_or_default().split(',');
+    domains
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
 /// Says what was called, about which stream, and how it went.
 fn tell(
     gateway: &Gateway,
@@ -378,8 +395,13 @@ fn tell(
         let found = trace.params.iter().find(|(name, _)| name == wanted);
         found.map_or("", |(_, value)| value.as_ref())
     };
+    let domains = domains_of(&trace.params);
     let names = Names {
-        domain: param("DomainName"),
+        // An event is about one domain, or about none.
+        domain: match domains.as_slice() {
+            [one] => one.as_str(),
+            _ => "",
+        },
         app: param("AppName"),
         stream: param("StreamName"),
     };

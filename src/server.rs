@@ -261,6 +261,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     )));
     if let Some(cluster) = &cluster {
         door.reach(cluster.clone());
+        app.watch_through(door.clone());
     }
     let sessions = door.clone();
     tasks.push(tokio::spawn(async move { sessions.sessions.run().await }));

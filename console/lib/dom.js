@@ -61,6 +61,13 @@ export function fill(parent, items, keyOf, make, renew = replace) {
   kept.set(parent, after);
 }
 
+// What is in a node is put anew only where it is another (`print` says what it shows), so that nobody's press, focus or selection is lost.
+export function once(node, print, make) {
+  if (node.dataset.shown === print) return;
+  node.dataset.shown = print;
+  empty(node, make());
+}
+
 // Puts a node in the place of another, with the focus where it was.
 export function replace(old, node) {
   const focused = old.contains(document.activeElement) ? [...old.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement) : -1;

@@ -3,7 +3,7 @@
 import { fill, h, replace } from '../lib/dom.js';
 
 // Only the cells that differ are put anew, so that a button stays the one that is being pressed.
-function renew(old, fresh) {
+export function renew(old, fresh) {
   [...fresh.children].forEach((cell, at) => {
     if (!old.children[at].isEqualNode(cell)) replace(old.children[at], cell);
   });

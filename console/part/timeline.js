@@ -1,6 +1,6 @@
 // What happened on one axis, in service time: a lane for each sort of thing.
 
-import { empty, h, svg } from '../lib/dom.js';
+import { empty, h, once, svg } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { button } from './controls.js';
 
@@ -9,6 +9,7 @@ const LANE = 26;
 const AXIS = 24;
 const STEPS_S = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400];
 const SMALLEST_MS = 2000;
+const LISTED = 500;
 
 const clockText = (ms) => new Date(ms).toISOString().slice(11, 19);
 
@@ -90,10 +91,15 @@ export function timeline(label, chosen) {
     if (nowMs > low && nowMs < high) drawing.append(svg('line', { class: 'nowline', x1: x(nowMs), x2: x(nowMs), y1: AXIS - 8, y2: height }));
   }
 
+  let rows = [];
+  // What lasts yet ends later each time: as a list it is the same, and its data are those that came last.
   function write() {
-    const rows = lanes.flatMap((lane) => lane.items.map((item) => ({ lane: lane.name, item }))).sort((a, b) => a.item.from - b.item.from);
-    empty(list, h('summary', {}, t('timeline.list', { n: rows.length })), h('ol', {}, rows.slice(0, 500).map(({ lane, item }) => h('li', {},
-      h('button', { type: 'button', class: 'plain', onclick: () => chosen(item) }, clockText(item.from)), ' ', h('span', {}, lane), ' ', h('span', { class: item.kind.includes('bad') ? 'wrong' : '' }, item.label)))));
+    rows = lanes.flatMap((lane) => lane.items.map((item) => ({ lane: lane.name, item }))).sort((a, b) => a.item.from - b.item.from);
+    const listed = rows.slice(0, LISTED);
+    once(list, JSON.stringify([rows.length, listed.map(({ lane, item }) => [lane, item.from, item.kind, item.label])]), () => [
+      h('summary', {}, t('timeline.list', { n: rows.length })), h('ol', {}, listed.map(({ lane, item }, at) => h('li', {},
+        h('button', { type: 'button', class: 'plain', onclick: () => chosen(rows[at].item) }, clockText(item.from)), ' ', h('span', {}, lane), ' ', h('span', { class: item.kind.includes('bad') ? 'wrong' : '' }, item.label)))),
+    ]);
   }
 
   drawing.addEventListener('wheel', (event) => {
@@ -109,16 +115,13 @@ export function timeline(label, chosen) {
       button(t('timeline.fit'), () => { fitted = true; draw(); })),
     drawing, list);
   new ResizeObserver(() => lanes.length && draw()).observe(node);
-  let print = '';
   return {
     node,
     set(next, now) {
       lanes = next;
       nowMs = now;
       draw();
-      const other = JSON.stringify(next);
-      if (other !== print) write();
-      print = other;
+      write();
     },
   };
 }

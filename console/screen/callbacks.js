@@ -93,8 +93,10 @@ export async function open(view, body, [id], asked) {
       none.dataset.shown = print;
       empty(none, nothing ? [h('p', {}, t('callbacks.none')), guide()] : shown.length ? null : nothingFits(pages));
     }
-    parts.node.classList.toggle('nothing', nothing);
-    show();
+    parts.node.classList.toggle('nothing', nothing && chosen !== 'sink');
+    show().catch((error) => {
+      if (!view.ended) view.failed?.(error);
+    });
   }
 
   // By its id: the first one before the id behind it.
@@ -105,9 +107,11 @@ export async function open(view, body, [id], asked) {
 
   async function show() {
     if (chosen === 'sink') return sink();
-    let it = pages.rows.find((one) => String(one.id) === chosen);
+    const wanted = chosen;
+    let it = pages.rows.find((one) => String(one.id) === wanted);
     // One that lies further back than what is listed.
-    if (!it && /^\d+$/.test(chosen ?? '')) it = await one(chosen);
+    if (!it && /^\d+$/.test(wanted ?? '')) it = await one(wanted);
+    if (view.ended || chosen !== wanted) return null;
     const print = JSON.stringify(it ?? chosen);
     if (print === current) return null;
     current = print;
@@ -149,40 +153,84 @@ export async function open(view, body, [id], asked) {
   function edit(it) {
     const url = field('URL', { value: it.url, required: true, type: 'url' });
     const content = field(t('callbacks.body'), { type: 'textarea', rows: '10', value: it.body });
+    // What is secret in an address is not shown: one that nobody has changed is not sent, and stays the one that the server holds.
+    const shown = url.value;
     const window = dialog(t('callbacks.edit'), form({}, async () => {
-      const sent = await post(`callbacks/${it.id}/replay`, it.method === 'GET' ? { url: url.value } : { url: url.value, body: content.input.value });
+      const change = it.method === 'GET' ? {} : { body: content.input.value };
+      if (url.value !== shown) change.url = url.value;
+      const sent = await post(`callbacks/${it.id}/replay`, change);
       window.close();
-      await tried(sent.replayed, 0);
+      await tried(sent.replayed, sent.replayed === it.id ? (it.attempts?.length ?? 0) : 0);
       await load();
       if (sent.replayed !== undefined) go(['callbacks', String(sent.replayed)]);
     }, url.node, h('p', {}, button(t('callbacks.to_sink'), () => { url.input.value = sinkUrl(SINK); })), it.method === 'GET' ? null : content.node, h('footer', {}, h('button', { class: 'main' }, t('callbacks.send')))));
   }
 
-  // The built-in receiver.
+  // The built-in receiver: its form stays the one that somebody may be typing into, what came is put anew.
+  let receiver = null;
+  let turns = 0;
   async function sink() {
+    if (view.ended) return;
+    turns += 1;
+    const turn = turns;
     const answer = await view.get(`sinks/${SINK}?limit=1000`, 'sink');
-    const print = JSON.stringify(answer);
-    if (print === current) return;
-    current = print;
-    const settings = answer.answer;
-    const status = field(t('sink.status'), { type: 'number', min: '200', max: '599', value: settings.status ?? 200 });
-    const delay = field(t('sink.delay'), { type: 'number', min: '0', max: '60000', value: settings.delay_ms ?? 0 });
-    const content = field(t('sink.body'), { value: settings.body ?? '' });
+    if (view.ended || chosen !== 'sink' || turn !== turns) return;
+    if (current !== 'sink') {
+      current = 'sink';
+      receiver = beginSink(answer.answer);
+      parts.show(...receiver.nodes);
+    }
+    receiver.draw(answer);
+  }
+
+  function beginSink(settings) {
+    let told = settings;
+    const status = field(t('sink.status'), { type: 'number', min: '200', max: '599', value: told.status ?? 200 });
+    const delay = field(t('sink.delay'), { type: 'number', min: '0', max: '60000', value: told.delay_ms ?? 0 });
+    const content = field(t('sink.body'), { type: 'textarea', rows: '2', value: told.body ?? '' });
+    // As the field has it: a browser's lines end otherwise than the server's may.
+    let body = content.input.value;
     const kept = table(t('sink.kept'), [
       { name: t('column.time'), cell: (it) => time(it.at, now()) },
       { name: t('column.method'), cell: (it) => it.method },
       { name: t('callbacks.body'), cell: (it) => (it.body ? h('details', {}, h('summary', {}, String(it.body).slice(0, 90)), bodyOf(String(it.body), t('callbacks.body')), json(it.headers ?? {}, t('callbacks.headers'))) : h('span', { class: 'long' }, it.query ?? it.path ?? '')) },
     ], { key: (it) => it.number });
-    kept.set([...answer.requests].reverse());
-    parts.show(h('h2', {}, t('sink.title')), h('p', {}, t('sink.text')), code(sinkUrl(SINK), 'URL'),
-      form({ class: 'bar' }, async () => {
-        await put(`sinks/${SINK}`, { status: Number(status.value), delay_ms: Number(delay.value), body: content.value });
-        say(t('saved'));
-      }, status.node, delay.node, content.node, h('button', { class: 'main' }, t('sink.save')), button(t('sink.empty'), async () => {
-        await remove(`sinks/${SINK}`);
-        await sink();
-      })),
-      h('h3', {}, t('sink.kept')), answer.requests.length ? kept.node : h('p', { class: 'muted' }, t('sink.none')));
+    const nothing = h('p', { class: 'muted' }, t('sink.none'));
+    // What a script has set meanwhile stands in the fields that nobody has changed.
+    function follow(next) {
+      if (status.value === String(told.status ?? 200)) status.set(String(next.status ?? 200));
+      if (delay.value === String(told.delay_ms ?? 0)) delay.set(String(next.delay_ms ?? 0));
+      if (next.body !== told.body) {
+        const untouched = content.input.value === body;
+        if (untouched) content.input.value = next.body ?? '';
+        body = untouched ? content.input.value : null;
+      }
+      told = next;
+    }
+    return {
+      nodes: [h('h2', {}, t('sink.title')), h('p', {}, t('sink.text')), code(sinkUrl(SINK), 'URL'),
+        form({ class: 'bar' }, async () => {
+          const typed = content.input.value;
+          const sent = { status: Number(status.value), delay_ms: Number(delay.value), body: typed === body ? told.body : typed };
+          // The form has no field for it.
+          if (told.content_type) sent.content_type = told.content_type;
+          told = (await put(`sinks/${SINK}`, sent)).answer;
+          body = typed;
+          say(t('saved'));
+          // An answer that is under way knows nothing of it yet.
+          await sink();
+        }, status.node, delay.node, content.node, h('button', { class: 'main' }, t('sink.save')), button(t('sink.empty'), async () => {
+          await remove(`sinks/${SINK}`);
+          await sink();
+        })),
+        h('h3', {}, t('sink.kept')), kept.node, nothing],
+      draw({ answer: next, requests }) {
+        follow(next);
+        kept.set([...requests].reverse());
+        kept.node.hidden = requests.length === 0;
+        nothing.hidden = requests.length > 0;
+      },
+    };
   }
 
   async function load() {
@@ -202,7 +250,6 @@ export async function open(view, body, [id], asked) {
   body.append(h('div', { class: 'bar' }, text.node, state.node, h('div', { class: 'push' }, pause, h('a', { class: 'button', href: link(['callbacks', 'sink']) }, t('sink.open')))), none, parts.node);
   // One that waits is there before its first try: with what it is about.
   await view.live(['callback', 'publish', 'unpublish', 'record', 'file'], load);
-  if (chosen === 'sink') parts.node.classList.remove('nothing');
   return ([next], query) => {
     chosen = next ?? null;
     current = null;

@@ -19,33 +19,48 @@ const PRESETS = [
   ['flaps', [{ at: 'ingest', code: 'Refused', first: 3 }]],
 ];
 
+// Several may be armed at one place.
+function named(faults) {
+  const seen = new Map();
+  return faults.map((fault) => {
+    const nth = seen.get(fault.at) ?? 0;
+    seen.set(fault.at, nth + 1);
+    return { key: `${fault.at} ${nth}`, fault };
+  });
+}
+
+// What is put begins to count anew: of each the strikes that are left.
+function left(faults) {
+  return faults.filter((it) => it.first === undefined || it.first > it.struck).map(({ struck, ...it }) => (it.first === undefined ? it : { ...it, first: it.first - struck }));
+}
+
 export async function open(view, body) {
   const armed = table(t('faults.armed'), [
-    { name: t('faults.at'), cell: (it) => h('code', {}, it.at) },
-    { name: t('faults.first'), class: 'number', cell: (it) => (it.first ? count(it.first) : t('faults.always')) },
-    { name: t('faults.delay'), class: 'number', cell: (it) => (it.delay_ms ? `${count(it.delay_ms)} ms` : '') },
-    { name: t('faults.code'), cell: (it) => (it.code ? h('code', {}, it.code) : '') },
-    { name: t('faults.struck'), class: 'number', cell: (it) => badge(count(it.struck), it.struck ? 'wrong' : '') },
-    { name: '', aria: t('column.actions'), cell: (it) => button(t('faults.disarm'), () => disarm(it)) },
-  ], { key: (it) => it.number });
+    { name: t('faults.at'), cell: ({ fault }) => h('code', {}, fault.at) },
+    { name: t('faults.first'), class: 'number', cell: ({ fault }) => (fault.first ? count(fault.first) : t('faults.always')) },
+    { name: t('faults.delay'), class: 'number', cell: ({ fault }) => (fault.delay_ms ? `${count(fault.delay_ms)} ms` : '') },
+    { name: t('faults.code'), cell: ({ fault }) => (fault.code ? h('code', {}, fault.code) : '') },
+    { name: t('faults.struck'), class: 'number', cell: ({ fault }) => badge(count(fault.struck), fault.struck ? 'wrong' : '') },
+    { name: '', aria: t('column.actions'), cell: ({ key }) => button(t('faults.disarm'), () => disarm(key)) },
+  ], { key: ({ key }) => key });
   const none = h('p', { class: 'muted' }, t('faults.none'));
-  let list = [];
 
   async function load() {
-    const answer = await view.get('faults', 'faults');
-    list = answer.faults;
-    armed.set(list.map((fault, number) => ({ ...fault, number })));
-    armed.node.hidden = list.length === 0;
-    none.hidden = list.length > 0;
-    clear.hidden = list.length === 0;
+    const { faults } = await view.get('faults', 'faults');
+    armed.set(named(faults));
+    armed.node.hidden = faults.length === 0;
+    none.hidden = faults.length > 0;
+    clear.hidden = faults.length === 0;
   }
-  async function disarm({ number }) {
-    await put('faults', list.filter((_, at) => at !== number));
+  // There is no route for one alone: the others are put as they are now.
+  async function disarm(key) {
+    const { faults } = await get('faults');
+    await put('faults', left(named(faults).filter((it) => it.key !== key).map((it) => it.fault)));
     await load();
   }
+  // Each takes its own place, and leaves what is armed elsewhere alone.
   async function arm(faults) {
-    const answer = await get('faults');
-    await put('faults', [...answer.faults, ...faults]);
+    for (const fault of faults) await put('faults', fault);
     say(t('faults.is_armed'));
     await load();
   }

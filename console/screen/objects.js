@@ -1,6 +1,6 @@
 // Objects: what lies in the store, with a look at it.
 
-import { get, put, query, request } from '../lib/api.js';
+import { put, query, request } from '../lib/api.js';
 import { add, empty, h } from '../lib/dom.js';
 import { bytes, time } from '../lib/format.js';
 import { t } from '../lib/i18n.js';
@@ -18,6 +18,7 @@ import { facts, table } from '../part/table.js';
 
 const ACLS = ['private', 'public-read', 'public-read-write'];
 const PAGE = 200;
+const LARGEST = 1000;
 const TEXT_SHOWN = 64 * 1024;
 
 export async function open(view, body, [bucket, ...path], asked) {
@@ -29,32 +30,24 @@ export async function open(view, body, [bucket, ...path], asked) {
     path.map((part, at) => [' / ', h('a', { href: link(['objects', bucket, ...path.slice(0, at + 1)]) }, part)]));
   const detail = h('section', { class: 'card', hidden: true, 'aria-label': t('details') });
   const list = table(t('objects.in', { bucket }), [
-    { name: t('column.name'), cell: (it) => (it.prefix ? h('a', { href: link(['objects', bucket, ...it.prefix.split('/').filter(Boolean)]) }, `📁 ${it.prefix.slice(prefix.length)}`) : h('a', { href: link(['objects', bucket, ...path], { key: it.key }), onclick: () => show(it.key) }, it.key.slice(prefix.length))) },
+    { name: t('column.name'), cell: (it) => (it.prefix ? h('a', { href: link(['objects', bucket, ...it.prefix.split('/').filter(Boolean)]) }, `📁 ${it.prefix.slice(prefix.length)}`) : h('a', { href: link(['objects', bucket, ...path], { key: it.key }) }, it.key.slice(prefix.length))) },
     { name: t('column.size'), class: 'number', cell: (it) => (it.prefix ? '' : bytes(it.size)) },
     { name: t('column.modified'), cell: (it) => (it.prefix ? '' : time(it.last_modified, now())) },
     { name: 'ACL', cell: (it) => (it.prefix ? '' : it.acl) },
     { name: t('column.type'), cell: (it) => h('span', { class: 'long' }, it.content_type ?? '') },
   ], { key: (it) => it.prefix ?? it.key });
-  let rows = [];
-  let cursor = null;
-  const more = button(t('more'), async () => {
-    rows.push(...(await page(cursor)));
-    list.set(rows);
-    more.hidden = !cursor;
+  let wanted = PAGE;
+  const more = button(t('more'), () => {
+    wanted += PAGE;
+    return load();
   });
-
-  async function page(from) {
-    const answer = await view.get(`objects${query({ bucket, prefix, delimiter: '/', limit: PAGE, cursor: from })}`, 'objects');
-    cursor = answer.next ?? null;
-    return [...answer.prefixes.map((one) => ({ prefix: one })), ...answer.objects];
-  }
 
   async function show(key) {
     playing?.stop();
     playing = null;
     detail.hidden = false;
-    const it = await get(`object${query({ bucket, key })}`);
-    view.sources.set('object', { method: 'GET', path: `object${query({ bucket, key })}`, value: it });
+    const it = await view.get(`object${query({ bucket, key })}`, 'object');
+    if (view.ended) return;
     const look = h('div', {});
     empty(detail, h('h2', { class: 'key' }, key), facts([t('column.size'), bytes(it.size)], [t('column.type'), it.content_type], [t('column.modified'), time(it.last_modified, now())], ['ACL', it.acl], ['ETag', h('code', {}, it.etag)], ['CRC64', it.crc64 ? h('code', {}, String(it.crc64)) : null]),
       h('div', { class: 'actions' }, it.signed_url ? copyAddressButton(it.signed_url, key) : null, download(objectPath(bucket, key), key)),
@@ -66,6 +59,8 @@ export async function open(view, body, [bucket, ...path], asked) {
     const type = it.content_type ?? '';
     if (/mpegurl/.test(type) || /^text\/|json|xml/.test(type)) {
       const text = await request('GET', await mediaUrl(objectPath(bucket, key)));
+      // A player that is made now would play on unseen.
+      if (view.ended) return;
       const whole = typeof text === 'string' ? text : JSON.stringify(text, null, 2);
       look.append(code(whole.length > TEXT_SHOWN ? `${whole.slice(0, TEXT_SHOWN)}…` : whole, key));
     }
@@ -73,21 +68,37 @@ export async function open(view, body, [bucket, ...path], asked) {
       playing = player(playPath(bucket, key), key);
       look.prepend(playing);
     } else if (/^image\/(jpeg|png|gif|webp)/.test(type)) {
-      look.append(h('img', { src: await mediaUrl(objectPath(bucket, key)), alt: key }));
+      const src = await mediaUrl(objectPath(bucket, key));
+      if (!view.ended) look.append(h('img', { src, alt: key }));
     }
   }
 
-  async function load() {
-    const first = await page(null);
-    rows = first;
+  // As much as is shown, from the beginning: what is stored or deleted meanwhile may stand anywhere in it.
+  async function read() {
+    const rows = [];
+    let next = null;
+    do {
+      const answer = await view.get(`objects${query({ bucket, prefix, delimiter: '/', limit: Math.min(LARGEST, wanted - rows.length), cursor: next })}`, 'objects');
+      rows.push(...answer.prefixes.map((one) => ({ prefix: one })), ...answer.objects);
+      next = answer.next ?? null;
+    } while (next !== null && rows.length < wanted);
+    if (view.ended) return;
     list.set(rows);
-    more.hidden = !cursor;
+    more.hidden = next === null;
+  }
+
+  // One after the other, so that none shows less than the one before it.
+  let turn = Promise.resolve();
+  function load() {
+    const done = turn.then(read);
+    turn = done.catch(() => {});
+    return done;
   }
 
   more.hidden = true;
   add(body, [trail, await aclOf(view, bucket), list.node, more, detail]);
   await view.live(['object', 'file'], load);
-  if (asked.key) await show(asked.key).catch((error) => empty(detail, h('p', { class: 'wrong' }, error.message)));
+  if (asked.key && !view.ended) await show(asked.key).catch((error) => empty(detail, h('p', { class: 'wrong' }, error.message)));
   return null;
 }
 

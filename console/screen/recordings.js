@@ -19,6 +19,10 @@ import { download } from '../part/download.js';
 import { split } from '../part/split.js';
 import { facts } from '../part/table.js';
 
+// The API tells of so many files at a time, and it is asked for so many pages.
+const ROWS = 30;
+const PAGES = 20;
+const AROUND_MS = 60_000;
 const FORMATS = ['', 'mp4', 'm3u8', 'flv', 'cmaf'];
 // One that is going on has no end yet: what it says of that is how far its files are.
 const lengthOf = (it) => ((it.state === 'recording' ? now() : instant(it.stop_time)) - instant(it.start_time)) / 1000;
@@ -120,9 +124,16 @@ export async function open(view, body, [session], asked) {
 
   // The row that the cloud's API answers for this file.
   async function ask(it, one) {
-    const answer = await call('DescribeLiveStreamRecordIndexFiles', { DomainName: it.domain, AppName: it.app, StreamName: it.stream, StartTime: stamp(instant(it.start_time) - 60_000), EndTime: stamp(+instant(it.stop_time) + 60_000) });
-    const found = answer.answer?.RecordIndexInfoList?.RecordIndexInfo?.find((info) => info.RecordId === one.id || info.OssObject === one.object);
-    empty(current.row, h('h4', {}, 'DescribeLiveStreamRecordIndexFiles'), json(found ?? answer.answer));
+    const { row } = current;
+    // Of the session there may be more files than a period or a page takes.
+    const params = { DomainName: it.domain, AppName: it.app, StreamName: it.stream, StartTime: stamp(instant(one.start_time) - AROUND_MS), EndTime: stamp(+instant(one.stop_time) + AROUND_MS), PageSize: ROWS };
+    let answer;
+    let found;
+    for (let page = 1; !found && page <= PAGES && (page === 1 || page <= answer.answer?.TotalPage); page += 1) {
+      answer = await call('DescribeLiveStreamRecordIndexFiles', { ...params, PageNum: page });
+      found = answer.answer?.RecordIndexInfoList?.RecordIndexInfo?.find((info) => info.RecordId === one.id || info.OssObject === one.object);
+    }
+    empty(row, h('h4', {}, 'DescribeLiveStreamRecordIndexFiles'), found || answer.status >= 300 ? null : h('p', {}, t('recordings.no_row')), json(found ?? answer.answer));
   }
 
   const file = (it, one) => h('li', { class: 'file' },

@@ -1,7 +1,7 @@
 // Rules and domains: in order of precedence; who wins for a stream, why the others lose; forms that show their calls.
 
 import { query } from '../lib/api.js';
-import { empty, h } from '../lib/dom.js';
+import { fill, h, once } from '../lib/dom.js';
 import { span, stamp, time } from '../lib/format.js';
 import { said, t, word } from '../lib/i18n.js';
 import { requery } from '../lib/router.js';
@@ -47,26 +47,49 @@ function mappingForm(after) {
 
 export async function open(view, body, parts, asked) {
   const groups = h('div', {});
-  const told = h('div', { 'aria-live': 'polite' });
+  const none = h('p', { hidden: true }, t('rules.none'));
   const answered = h('div', {});
+  const notes = h('div', {});
   const domain = field(t('publish.domain'), { value: asked.domain ?? firstDomain(), required: true });
   const app = field(t('publish.app'), { value: asked.app ?? 'live', required: true });
   const stream = field(t('publish.stream'), { value: asked.stream ?? 'demo', required: true });
-  let why = null;
+  const considered = table(t('rules.considered'), [
+    { name: t('column.rule'), cell: (it) => h('strong', {}, `${it.app}/${it.stream}`) },
+    { name: t('column.format'), cell: (it) => it.formats.join(', ') },
+    { name: t('column.window'), cell: (it) => word('window', it.window) },
+    { name: t('column.verdict'), cell: (it) => badge(word('verdict', it.verdict), it.verdict === 'wins' ? 'good' : '') },
+  ], { key: (it) => JSON.stringify([it.app, it.stream]), rowClass: (it) => (it.verdict === 'wins' ? 'wins' : '') });
+  considered.node.hidden = true;
+  const told = h('div', { 'aria-live': 'polite' }, considered.node, notes);
+
+  const typed = () => (domain.value && app.value && stream.value ? { domain: domain.value, app: app.value, stream: stream.value } : null);
+  // What is explained, and again when something has happened: not what somebody is typing meanwhile.
+  let names = typed();
 
   async function explain() {
-    if (!domain.value || !app.value || !stream.value) return;
-    requery({ domain: domain.value, app: app.value, stream: stream.value });
-    why = await view.get(`explain${query({ domain: domain.value, app: app.value, stream: stream.value })}`, 'explain');
-    empty(answered, verdict(why));
-    const list = table(t('rules.considered'), [
-      { name: t('column.rule'), cell: (it) => h('strong', {}, `${it.app}/${it.stream}`) },
-      { name: t('column.format'), cell: (it) => it.formats.join(', ') },
-      { name: t('column.window'), cell: (it) => word('window', it.window) },
-      { name: t('column.verdict'), cell: (it) => badge(word('verdict', it.verdict), it.verdict === 'wins' ? 'good' : '') },
-    ], { key: (it) => `${it.app}/${it.stream}`, rowClass: (it) => (it.verdict === 'wins' ? 'wins' : '') });
-    list.set(why.considered);
-    empty(told, why.considered.length ? list.node : null, (why.notes ?? []).length ? h('ul', {}, why.notes.map((note) => h('li', {}, `${note.action}: ${note.notes.map((text, at) => said(note.words?.notes[at], text)).join(' ')}`))) : null);
+    const wanted = names;
+    if (!wanted) return;
+    const why = await view.get(`explain${query(wanted)}`, 'explain');
+    if (view.ended || wanted !== names) return;
+    // Of what is live it counts by which rule it is recorded; its media say nothing here.
+    once(answered, JSON.stringify({ ...why, considered: null, notes: null, live: why.live && (why.live.recorder?.rule ?? '') }), () => verdict(why));
+    considered.set(why.considered);
+    considered.node.hidden = why.considered.length === 0;
+    once(notes, JSON.stringify(why.notes ?? []), () => ((why.notes ?? []).length ? h('ul', {}, why.notes.map((note) => h('li', {}, `${note.action}: ${note.notes.map((text, at) => said(note.words?.notes[at], text)).join(' ')}`))) : null));
+  }
+
+  async function ask() {
+    const [before, wanted] = [names, typed()];
+    if (!wanted) return;
+    names = wanted;
+    requery(wanted);
+    try {
+      await explain();
+    } catch (error) {
+      if (view.ended) return;
+      if (names === wanted) names = before;
+      throw error;
+    }
   }
 
   function removeRule(rule) {
@@ -84,34 +107,52 @@ export async function open(view, body, parts, asked) {
     return window;
   });
 
+  const sections = new Map();
+  function begin(it) {
+    const about = h('div', {});
+    const rules = table(t('rules.of', { domain: it.domain }), [
+      { name: t('column.precedence'), class: 'number', cell: (rule) => rule.precedence },
+      { name: t('column.rule'), cell: (rule) => h('strong', {}, `${rule.app}/${rule.stream}`) },
+      { name: t('column.format'), cell: (rule) => rule.formats.map((format) => `${format.format} ${span(format.cycle_s)}`).join(', ') },
+      { name: t('column.bucket'), cell: (rule) => rule.oss_bucket },
+      { name: 'OnDemand', cell: (rule) => word('ondemand', rule.on_demand) },
+      { name: 'DelayTime', cell: (rule) => `${rule.delay_s} s` },
+      { name: t('column.window'), cell: (rule) => (rule.start_time || rule.end_time ? `${rule.start_time ? stamp(rule.start_time) : '…'} – ${rule.end_time ? stamp(rule.end_time) : '…'}` : word('window', 'open')) },
+      { name: t('column.created'), cell: (rule) => time(rule.created_at, now()) },
+      { name: '', aria: t('column.actions'), cell: (rule) => button(t('rules.remove'), () => removeRule(rule), { class: 'danger' }) },
+    ], { key: (rule) => JSON.stringify([rule.app, rule.stream]) });
+    const bare = h('p', { class: 'muted' }, t('rules.none_here'));
+    return { node: h('section', {}, h('h3', {}, it.domain), about, rules.node, bare), about, rules, bare };
+  }
+
+  // The part of one domain: the same one for as long as there is the domain.
+  function section(it) {
+    if (!sections.has(it.domain)) sections.set(it.domain, begin(it));
+    const { node, about, rules, bare } = sections.get(it.domain);
+    once(about, JSON.stringify({ ...it, rules: null }), () => [
+      it.ingest?.length ? h('p', {}, t('rules.pushed_at', { domains: it.ingest.join(', ') })) : null, it.play_domain ? h('p', {}, t('rules.plays_at', { domain: it.play_domain })) : null,
+      it.play_domain ? h('p', { class: 'muted' }, t('rules.ingest_here', { domain: it.play_domain })) : null,
+      it.notify ? h('p', {}, t('rules.notifies'), ' ', h('code', {}, it.notify.notify_url ?? '—'), it.notify.on_demand_url ? [' · OnDemandUrl ', h('code', {}, it.notify.on_demand_url)] : null) : null,
+    ]);
+    rules.set(it.rules);
+    rules.node.hidden = it.rules.length === 0;
+    bare.hidden = it.rules.length > 0 || Boolean(it.play_domain);
+    return node;
+  }
+
   async function load() {
-    const answer = await view.get('rules', 'rules');
-    empty(groups, answer.domains.map((it) => {
-      const rules = table(t('rules.of', { domain: it.domain }), [
-        { name: t('column.precedence'), class: 'number', cell: (rule) => rule.precedence },
-        { name: t('column.rule'), cell: (rule) => h('strong', {}, `${rule.app}/${rule.stream}`) },
-        { name: t('column.format'), cell: (rule) => rule.formats.map((format) => `${format.format} ${span(format.cycle_s)}`).join(', ') },
-        { name: t('column.bucket'), cell: (rule) => rule.oss_bucket },
-        { name: 'OnDemand', cell: (rule) => word('ondemand', rule.on_demand) },
-        { name: 'DelayTime', cell: (rule) => `${rule.delay_s} s` },
-        { name: t('column.window'), cell: (rule) => (rule.start_time || rule.end_time ? `${rule.start_time ? stamp(rule.start_time) : '…'} – ${rule.end_time ? stamp(rule.end_time) : '…'}` : word('window', 'open')) },
-        { name: t('column.created'), cell: (rule) => time(rule.created_at, now()) },
-        { name: '', aria: t('column.actions'), cell: (rule) => button(t('rules.remove'), () => removeRule(rule), { class: 'danger' }) },
-      ], { key: (rule) => `${rule.app}/${rule.stream}` });
-      rules.set(it.rules);
-      return h('section', {}, h('h3', {}, it.domain),
-        it.ingest?.length ? h('p', {}, t('rules.pushed_at', { domains: it.ingest.join(', ') })) : null, it.play_domain ? h('p', {}, t('rules.plays_at', { domain: it.play_domain })) : null,
-        it.play_domain ? h('p', { class: 'muted' }, t('rules.ingest_here', { domain: it.play_domain })) : null,
-        it.notify ? h('p', {}, t('rules.notifies'), ' ', h('code', {}, it.notify.notify_url ?? '—'), it.notify.on_demand_url ? [' · OnDemandUrl ', h('code', {}, it.notify.on_demand_url)] : null) : null,
-        it.rules.length ? rules.node : it.play_domain ? null : h('p', { class: 'muted' }, t('rules.none_here')));
-    }), answer.domains.length ? null : h('p', {}, t('rules.none')));
-    if (why) await explain();
+    if (view.ended) return;
+    const { domains } = await view.get('rules', 'rules');
+    if (view.ended) return;
+    fill(groups, domains, (it) => it.domain, section, (old) => old);
+    for (const name of sections.keys()) if (!domains.some((it) => it.domain === name)) sections.delete(name);
+    none.hidden = domains.length > 0;
+    await explain();
   }
 
   body.append(
-    h('section', { class: 'card' }, h('h2', {}, t('rules.who')), form({ class: 'bar' }, explain, domain.node, app.node, stream.node, h('button', { class: 'main' }, t('rules.ask'))), answered, told),
+    h('section', { class: 'card' }, h('h2', {}, t('rules.who')), form({ class: 'bar' }, ask, domain.node, app.node, stream.node, h('button', { class: 'main' }, t('rules.ask'))), answered, told),
     h('div', { class: 'actions' }, add(t('rules.new'), ruleForm), add(t('rules.new_notify'), notifyForm), add(t('rules.new_mapping'), mappingForm)),
-    h('h2', {}, t('rules.all')), h('p', { class: 'muted' }, t('rules.precedence')), groups);
+    h('h2', {}, t('rules.all')), h('p', { class: 'muted' }, t('rules.precedence')), none, groups);
   await view.live(['call', 'snapshot'], load);
-  await explain();
 }

@@ -2,7 +2,7 @@
 
 import * as events from '../lib/events.js';
 import { post, query } from '../lib/api.js';
-import { empty, h } from '../lib/dom.js';
+import { empty, h, once } from '../lib/dom.js';
 import { bytes, instant, kbps, name, span, stamp, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
 import { slicesOf } from '../lib/playlist.js';
@@ -15,18 +15,18 @@ import { publishButton } from '../part/guide.js';
 import { livePath } from '../lib/media.js';
 import { player } from '../part/player.js';
 import { recorderState, verdict } from '../part/recorder.js';
-import { facts } from '../part/table.js';
+import { facts, renew } from '../part/table.js';
 import { timeline } from '../part/timeline.js';
 import { controls, media, pictureOf } from './streams.js';
 
 const POLL_MS = 3000;
 const PAINT_MS = 250;
 const ms = (at) => +instant(at);
-// What has buttons is put anew only when it is another, so that nobody's press or focus is lost.
-function once(node, print, make) {
-  if (node.dataset.shown === print) return;
-  node.dataset.shown = print;
-  empty(node, make());
+// Facts of which some are others each time: the links beside them stay.
+function renewFacts(node, fresh) {
+  const old = node.firstElementChild;
+  if (old?.children.length === fresh.children.length) renew(old, fresh);
+  else empty(node, fresh);
 }
 
 // Playlists that were read, the newest last. One that grows is another one each time.
@@ -177,11 +177,13 @@ export async function open(view, body, [domain, app, stream]) {
     if (view.ended) return;
     heardOf = { live, recordings: sessions, callbacks: callbacks.callbacks.filter(ours), heard, why };
     const drawn = paint();
-    empty(state, live
-      ? [facts([t('column.state'), badge(t('streams.is_live'), 'good')], [t('column.media'), media(live.media)], [t('column.rate'), `${kbps(live.bitrate_kbps)} · ${bytes(live.bytes)}`], [t('column.client'), live.client],
-        [t('streams.ingest'), live.ingest_domain === domain ? null : `${live.ingest_domain} → ${domain}`], [t('column.for'), span((now() - ms(live.since)) / 1000)], [t('column.recorder'), recorderState(live)])]
+    renewFacts(state, live
+      ? facts([t('column.state'), badge(t('streams.is_live'), 'good')], [t('column.media'), media(live.media)], [t('column.rate'), `${kbps(live.bitrate_kbps)} · ${bytes(live.bytes)}`], [t('column.client'), live.client],
+        [t('streams.ingest'), live.ingest_domain === domain ? null : `${live.ingest_domain} → ${domain}`], [t('column.for'), span((now() - ms(live.since)) / 1000)], [t('column.recorder'), recorderState(live)])
       : facts([t('column.state'), sessions.length ? word('state', sessions[0].state) : t('streams.not_live')], [t('column.last'), sessions.length ? time(sessions[0].stop_time, now()) : null]));
-    once(recorded, JSON.stringify([why, Boolean(live), live?.recorder?.rule]), () => verdict(why, live));
+    // Of what is live it counts by which rule it is recorded; how far it is, is another thing each time.
+    const pushed = live ?? why.live;
+    once(recorded, JSON.stringify([{ ...why, live: null }, Boolean(pushed), pushed?.recorder?.rule]), () => verdict(why, pushed));
     once(actions, String(Boolean(live)), () => (live ? [watch, [...controls(it).children].slice(1)] : publishButton(it)));
     const at = drawn.closes && drawn.closes > now() ? stamp(drawn.closes) : '';
     once(closing, at, () => at && h('p', {}, t('timeline.closes_at', { at }), ' ', button(t('timeline.advance'), async () => readClock(await post('clock/advance', { seconds: Math.max(1, Math.ceil((drawn.closes - now()) / 1000) + 1) })))));

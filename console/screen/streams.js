@@ -97,7 +97,6 @@ export async function open(view, body, parts, asked) {
       whys.delete(name(stream));
       return;
     }
-    if (whys.size > EXPLAINED && !whys.has(name(stream))) return;
     const path = `explain${query({ domain: stream.ingest_domain, app: stream.app, stream: stream.stream })}`;
     whys.set(name(stream), await view.get(path, `explain ${name(stream)}`));
   }
@@ -145,9 +144,13 @@ export async function open(view, body, parts, asked) {
     const found = await chosenOnes();
     const { chosen } = found;
     total = found.total;
-    await Promise.all(chosen.slice(0, EXPLAINED).map(explain));
+    const explained = chosen.slice(0, EXPLAINED);
+    await Promise.all(explained.map(explain));
     streaming = new Set(chosen.map(name));
     for (const key of rates.keys()) if (!streaming.has(key)) rates.delete(key);
+    // A reason that is not asked for any more may not hold any more.
+    const told = new Set(explained.map(name));
+    for (const key of whys.keys()) if (!told.has(key)) whys.delete(key);
     live.set(chosen.map((stream) => ({ stream, points: [...rate(stream)], why: whys.get(name(stream)) })));
     summary.textContent = t('streams.count', { n: count(total), shown: count(chosen.length) });
     live.node.hidden = chosen.length === 0;

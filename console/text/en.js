@@ -196,6 +196,7 @@ export default {
   "recordings.slices": "Slices",
   "recordings.slice": "Slice {n}, {s} s",
   "recordings.row": "As the API answers it",
+  "recordings.no_row": "The API does not tell of this file (it forgets recordings after some time); this is what it answered last.",
   "recordings.gone": "There is no such recording among those shown.",
   "recordings.no_files": "No file yet: they are written when a cycle ends or the recording closes.",
   "player.aborted": "Playing was stopped.",

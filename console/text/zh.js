@@ -196,6 +196,7 @@ export default {
   "recordings.slices": "切片",
   "recordings.slice": "第 {n} 个切片，{s} 秒",
   "recordings.row": "API 返回的记录",
+  "recordings.no_row": "API 没有返回这个文件（录制记录只保留一段时间）；以下是它最后一次的应答。",
   "recordings.gone": "列表中没有这个录制。",
   "recordings.no_files": "还没有文件：周期结束或录制关闭时才会生成。",
   "player.aborted": "播放已中止。",

@@ -239,6 +239,11 @@ impl Model {
         }
     }
 
+    fn is_led_to(&self, d: usize) -> bool {
+        let mut all = self.domains.values();
+        all.any(|declared| declared.leads_to == Some(d))
+    }
+
     fn apply(&mut self, op: &Op) -> Told {
         const GONE: &str = "InvalidConfig.NotFound";
         match op {
@@ -301,6 +306,9 @@ impl Model {
                 if self.domains.contains_key(d) {
                     return Err("AlreadyExist");
                 }
+                if *push && self.is_led_to(*d) {
+                    return Err("DomainType.Malformed");
+                }
                 let declared = Declared {
                     push: *push,
                     leads_to: None,
@@ -313,7 +321,7 @@ impl Model {
                 self.known(*pull)?;
                 self.typed(*push, true)?;
                 self.typed(*pull, false)?;
-                if push == pull {
+                if push == pull || self.is_led_to(*push) {
                     return Err("DomainType.Malformed");
                 }
                 let declared = self.domains.entry(*push).or_insert(Declared {

@@ -5,6 +5,17 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// What the process was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP: the terminal is closed.
+    Hangup,
+}
+
 /// A watch over the signals that mean "stop".
 #[derive(Debug)]
 pub struct Signals {
@@ -32,6 +43,11 @@ impl Signals {
 
     /// Comes back when the process is told to stop, at once where it has been told already.
     pub async fn told(&mut self) {
+        self.which().await;
+    }
+
+    /// As [`Self::told`], and says by which of the signals: for whoever hands it on.
+    pub async fn which(&mut self) -> Told {
         let Self {
             interrupt,
             terminate,
@@ -44,9 +60,9 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hung_up => {}
+            _ = interrupt.recv() => Told::Interrupt,
+            _ = terminate.recv() => Told::Terminate,
+            _ = hung_up => Told::Hangup,
         }
     }
 }
@@ -76,7 +92,9 @@ mod tests {
     async fn a_signal_counts_that_comes_before_it_is_waited_for() {
         let mut signals = Signals::watch().unwrap();
         kill_process(getpid(), Signal::INT).unwrap();
-        signals.told().await;
+        assert_eq!(signals.which().await, Told::Interrupt);
+        kill_process(getpid(), Signal::TERM).unwrap();
+        assert_eq!(signals.which().await, Told::Terminate);
         kill_process(getpid(), Signal::TERM).unwrap();
         signals.told().await;
     }

@@ -314,6 +314,8 @@ impl Mirror {
     /// Puts a piece of a segment as it is by now. No flush waits for it: what one puts meanwhile says the same of the same places.
     async fn put_whole(&self, incarnation: &str, mut piece: Range) -> Result<(), String> {
         let life = self.lives.load(Ordering::Acquire);
+        // Before it is read: what takes the place of the segment's file afterwards is put under a later number, which this does not stand for.
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
         let SpoolSegment {
             folder, segment, ..
         } = &*piece.place;
@@ -328,7 +330,6 @@ impl Mirror {
             return Ok(());
         };
         let object = read.batch.finish().map_err(|error| error.to_string())?;
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
         let name = key(incarnation, number);
         let put = self.objects.put_own(&self.bucket, &name, object).await;
         put.map_err(|error| error.to_string())?;

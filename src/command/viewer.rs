@@ -5,8 +5,8 @@ mod hls;
 mod rtmp;
 mod tally;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -177,51 +177,73 @@ pub async fn watch(
 
 /// Where the file goes, if one is wanted.
 struct Sink {
-    file: Option<(String, Box<dyn Write + Send>)>,
+    path: Option<PathBuf>,
+    /// Open from the first byte on: a stream that does not come leaves the file of an earlier one as it was.
+    file: Option<Box<dyn Write + Send>>,
     /// Whoever reads standard output watches it now.
     is_live: bool,
 }
 
 impl Sink {
     fn open(plan: &WatchPlan) -> Result<Self, WatchError> {
-        let open = |path: &PathBuf| -> Result<(String, Box<dyn Write + Send>), WatchError> {
-            let shown = path.display().to_string();
-            if plan.writes_to_stdout() {
-                return Ok((shown, Box::new(std::io::stdout())));
-            }
-            match File::create(path) {
-                Ok(file) => Ok((shown, Box::new(BufWriter::new(file)))),
-                Err(source) => Err(WatchError::Output {
-                    path: shown,
-                    source,
-                }),
-            }
-        };
+        let is_live = plan.writes_to_stdout();
+        if let Some(path) = plan.output.as_deref().filter(|_| !is_live) {
+            tried(path).map_err(|source| failed(path, source))?;
+        }
         Ok(Self {
-            file: plan.output.as_ref().map(open).transpose()?,
-            is_live: plan.writes_to_stdout(),
+            path: plan.output.clone(),
+            file: None,
+            is_live,
         })
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), WatchError> {
-        let Some((path, file)) = &mut self.file else {
+        let Some(path) = &self.path else {
             return Ok(());
+        };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None if self.is_live => self.file.insert(Box::new(io::stdout())),
+            None => {
+                let file = File::create(path).map_err(|source| failed(path, source))?;
+                self.file.insert(Box::new(BufWriter::new(file)))
+            }
         };
         file.write_all(bytes)
             .and_then(|()| if self.is_live { file.flush() } else { Ok(()) })
-            .map_err(|source| WatchError::Output {
-                path: path.clone(),
-                source,
-            })
+            .map_err(|source| failed(path, source))
     }
 
     fn finish(&mut self) -> Result<(), WatchError> {
-        match &mut self.file {
-            Some((path, file)) => file.flush().map_err(|source| WatchError::Output {
-                path: path.clone(),
-                source,
-            }),
-            None => Ok(()),
+        match (&self.path, &mut self.file) {
+            (Some(path), Some(file)) => file.flush().map_err(|source| failed(path, source)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> WatchError {
+    WatchError::Output {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
+/// Whether a file can probably be written, found out without a change to it, so that a mistake is told before anything is asked for.
+fn tried(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        Ok(there) if there.is_file() => OpenOptions::new().write(true).open(path).map(drop),
+        // A pipe or a device is opened once: to open a pipe and leave it would end it for its reader.
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")))?;
+            if folder.is_dir() {
+                Ok(())
+            } else {
+                Err(ErrorKind::NotADirectory.into())
+            }
         }
     }
 }
@@ -276,6 +298,56 @@ async fn chunk(response: &mut reqwest::Response) -> Result<Option<bytes::Bytes>,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn plan(output: &Path) -> WatchPlan {
+        WatchPlan {
+            source: Source::read("rtmp://h/live/s").unwrap(),
+            seconds: None,
+            output: Some(output.to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_file_is_touched_by_the_first_byte_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+        std::fs::write(&old, "an earlier recording").unwrap();
+        for path in [&old, &new] {
+            Sink::open(&plan(path)).unwrap().finish().unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&old).unwrap(),
+            "an earlier recording"
+        );
+        assert!(!new.exists());
+        for path in [&old, &new] {
+            let mut sink = Sink::open(&plan(path)).unwrap();
+            sink.put(b"a").unwrap();
+            sink.put(b"b").unwrap();
+            sink.finish().unwrap();
+            assert_eq!(std::fs::read(path).unwrap(), b"ab");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for wrong in [
+            folder.path().to_owned(),
+            folder.path().join("no/such"),
+            file.join("below"),
+        ] {
+            let told = Sink::open(&plan(&wrong)).map(|_| ()).unwrap_err();
+            assert!(
+                told.to_string().starts_with(&wrong.display().to_string()),
+                "{told}"
+            );
+        }
+        assert!(Sink::open(&plan(Path::new("/dev/null"))).is_ok());
+        assert!(Sink::open(&plan(Path::new("-"))).is_ok());
+    }
 
     #[test]
     fn an_address_tells_how_a_stream_is_watched() {

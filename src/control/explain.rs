@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ask::{Ask, Outcome, Refused, answer};
+use super::peer;
 use crate::app::App;
 use crate::live::ingest::admission::{self, AccessError};
 use crate::live::recorder::unrecorded::domains_with_rules;
@@ -11,6 +12,7 @@ use crate::model::reason::{Circumstances, Reason, call, reason};
 use crate::model::rule::{ANY, Window, choose, verdicts};
 use crate::model::stream_key::{PushArgs, StreamKey, check_name};
 use crate::phrases::{Phrase, Said};
+use crate::rpc::domains_of;
 use crate::rpc::journal::Entry;
 use crate::secrets;
 use crate::store::documents::Kind;
@@ -26,11 +28,9 @@ fn notes(app: &App, domains: &[&str], app_name: &str, stream: &str) -> Vec<Value
             let found = entry.params.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| value.as_ref()).unwrap_or_default()
         };
-        let named = given("DomainNames").split(',').chain([given("DomainName")]);
         let fits = |given: &str, asked: &str| given.is_empty() || given == ANY || given == asked;
-        named
-            .map(|name| name.trim().to_ascii_lowercase())
-            .any(|name| domains.contains(&name.as_str()))
+        let named = domains_of(&entry.params);
+        named.iter().any(|name| domains.contains(&name.as_str()))
             && fits(given("AppName"), app_name)
             && fits(given("StreamName"), stream)
     };
@@ -79,6 +79,16 @@ async fn kept_out(app: &App, key: &StreamKey, asked: &str) -> Result<Option<Reas
         // The other reasons lie in what a push brings with it.
         _ => Err(Refused::broken(error)),
     }
+}
+
+/// What the node that has a stream says of it: `live`, `note`, and the words of that.
+async fn live_elsewhere(ask: &Ask) -> [Value; 3] {
+    let query = ask.parts.query.as_str();
+    let (said, _) = peer::others(ask, &format!("/_localyun/explain?{query}")).await;
+    let mut answers = said.into_iter().map(|(_, answer)| answer);
+    let there = answers.find(|answer| answer.get("live").is_some_and(Value::is_object));
+    let member = |path| there.as_ref().and_then(|answer| answer.pointer(path));
+    ["/live", "/note", "/words/note"].map(|path| member(path).cloned().unwrap_or_default())
 }
 
 pub(super) async fn explain(ask: Ask) -> Outcome {
@@ -135,6 +145,18 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         let in_force = p.recorder.rule_in_force();
         (in_force != choice.winner).then(|| Said::from(Phrase::RulesOfThePush))
     });
+    let [live, note, note_words] = match publisher {
+        Some(p) => [
+            json!({
+                "since": wire_time::to_api(p.since),
+                "recorder": p.recorder.view(),
+                "media": p.facts(),
+            }),
+            json!(live_note.as_ref().map(ToString::to_string)),
+            json!(live_note),
+        ],
+        None => live_elsewhere(&ask).await,
+    };
     answer(&json!({
         "domain": asked,
         "streaming_domain": domain,
@@ -143,7 +165,7 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         "records": told.records,
         "why": told.why.to_string(),
         "cure": told.cure.as_ref().map(ToString::to_string),
-        "words": {"why": told.why, "cure": told.cure, "note": live_note},
+        "words": {"why": told.why, "cure": told.cure, "note": note_words},
         "kept_out": kept_out.as_ref().map(|reason| json!({
             "why": reason.why.to_string(),
             "cure": reason.cure.as_ref().map(ToString::to_string),
@@ -164,8 +186,8 @@ pub(super) async fn explain(ask: Ask) -> Outcome {
         })).collect::<Vec<_>>(),
         "bucket": bucket,
         "callbacks": notify.map(|n| json!({"notify_url": n.notify_url.as_deref().map(secrets::url), "on_demand_url": n.on_demand_url.as_deref().map(secrets::url), "status_events": n.need_status_notify})),
-        "live": publisher.map(|p| json!({"since": wire_time::to_api(p.since), "recorder": p.recorder.view(), "media": p.facts()})),
-        "note": live_note.as_ref().map(ToString::to_string),
+        "live": live,
+        "note": note,
         "notes": notes(app, &[&asked, &domain], &app_name, &stream),
     }))
 }

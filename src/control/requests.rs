@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::config::DEFAULT_ENDPOINT;
 use crate::diagnosis;
 use crate::evidence::Evidence;
+use crate::rpc::domains_of;
 use crate::rpc::journal::{Entry, Kept, replay};
 use crate::wire_time;
 
@@ -76,8 +77,10 @@ pub(super) async fn list(ask: Ask) -> Outcome {
             let found = entry.params.iter().find(|(name, _)| name == wanted);
             found.map_or("", |(_, value)| value.as_ref())
         };
-        let domain = param("DomainName").to_ascii_lowercase();
-        listing.takes(&domain, param("AppName"), param("StreamName"))
+        let is_of = |domain: &str| listing.takes(domain, param("AppName"), param("StreamName"));
+        let domains = domains_of(&entry.params);
+        // A call that names no domain is found where none is asked for.
+        (domains.iter().any(|domain| is_of(domain)) || (domains.is_empty() && is_of("")))
             && listing.since.is_none_or(|since| entry.at >= since)
             && action.is_none_or(|action| entry.action == action)
             && id.is_none_or(|id| entry.request_id == id)

@@ -460,7 +460,7 @@ pub static ROUTES: &[Route] = &[
             )
             .needed()]),
         ),
-        "sends a callback once more and waits for it; 409 while it is still being tried. With `url` or `body` a changed copy is sent",
+        "sends a callback once more and waits for it; 409 while it is still being tried. With `url` or `body` a changed copy is sent; a `url` as lists show it, with `***` for secrets, is the callback's own, any other one with `***` is refused (400)",
         by!(resend::replay),
     ),
     open_to(
@@ -945,7 +945,7 @@ pub static ROUTES: &[Route] = &[
                 Shape::None,
                 Shape::Stream("video/mp4", "a fragmented MP4 without an end"),
             ),
-            "a live stream as a browser plays it, for the console; it counts as no viewer",
+            "a live stream as a browser plays it, for the console, whichever node has it; it counts as no viewer, but that a list has it among the `viewers` of another node's stream",
             by!(watch::live),
         ),
     ),

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::ask::{Ask, Outcome, Refused};
 use super::ticket;
-use crate::app::App;
+use crate::app::{App, Pieces, Watching};
+use crate::live::fanout::Fanout;
 use crate::live::fanout::log::Taken;
 use crate::live::fanout::outgoing::Outgoing as Sending;
 use crate::live::fanout::tape::{Coding, Form};
+use crate::live::play::{PlayDoor, Refusal};
 use crate::media::hls::read::{Entry, entries as listed_in, resolve};
 use crate::media::playable::{Container, Playable};
 use crate::model::stream_key::StreamKey;
@@ -345,23 +348,41 @@ pub(super) async fn play(ask: Ask) -> Outcome {
     )))
 }
 
-/// A live stream as a fragmented MP4, from the newest key picture on. Whoever looks at the console is no viewer: no rule of playback holds for
-/// it, and no count is made of it.
-pub(super) async fn live(ask: Ask) -> Outcome {
-    ticket::admit(&ask)?;
-    let needed = |name: &str| ask.query(name).ok_or_else(|| Refused::missing(name));
-    let domain = needed("domain")?.to_ascii_lowercase();
-    let key = StreamKey::new(&domain, needed("app")?, needed("stream")?);
-    let publisher = ask.app.hub.find(&key);
-    let publisher = publisher
-        .ok_or_else(|| Refused::new(404, Phrase::StreamIsNotLive.with([("stream", &key)])))?;
-    let turn = WATCHING.try_acquire();
-    let turn = turn.map_err(|_| Refused::new(503, Phrase::TooManyWatch))?;
-    let mut reader = publisher.fanout.tape(Form::Mp4, Coding::Plain).read();
+/// Keeps a stream here that another node has: it is fetched only while somebody watches it.
+struct Fetched(Arc<Fanout>);
+
+impl Fetched {
+    fn keep(fanout: &Arc<Fanout>) -> Self {
+        fanout.viewer_came();
+        Self(fanout.clone())
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        self.0.viewer_went();
+    }
+}
+
+impl Watching for PlayDoor {
+    fn watch<'a>(&'a self, key: &'a StreamKey) -> BoxFuture<'a, Result<Option<Pieces>, String>> {
+        Box::pin(async move {
+            match self.find(key).await {
+                Ok(fanout) => Ok(Some(pieces(&fanout, Fetched::keep(&fanout)))),
+                Err(Refusal::NotLive(_)) => Ok(None),
+                Err(refusal) => Err(refusal.to_string()),
+            }
+        })
+    }
+}
+
+/// What a stream shows from its newest key picture on. What is to be held meanwhile is given up with the pieces.
+fn pieces(fanout: &Arc<Fanout>, held: impl Send + 'static) -> Pieces {
+    let mut reader = fanout.tape(Form::Mp4, Coding::Plain).read();
     let mut out = Sending::default();
-    let made = stream::poll_fn(move |context| {
-        // Held until the stream is dropped.
-        let _turn = &turn;
+    Box::pin(stream::poll_fn(move |context| {
+        // Until the stream is dropped.
+        let _held = &held;
         loop {
             if let Some(bytes) = out.take(AT_ONCE) {
                 return Poll::Ready(Some(Ok::<Bytes, io::Error>(bytes)));
@@ -370,10 +391,30 @@ pub(super) async fn live(ask: Ask) -> Outcome {
                 return Poll::Ready(None);
             }
         }
-    });
-    Ok(guarded(Outgoing::new(
-        200,
-        "video/mp4",
-        Body::Stream(Box::pin(made)),
-    )))
+    }))
+}
+
+/// A live stream as a fragmented MP4, from the newest key picture on, whichever node has it. Whoever looks at the console is no viewer: no rule
+/// of playback holds for it, and no count is made of it, but for that of the stream here which another node has.
+pub(super) async fn live(ask: Ask) -> Outcome {
+    ticket::admit(&ask)?;
+    let needed = |name: &str| ask.query(name).ok_or_else(|| Refused::missing(name));
+    let domain = needed("domain")?.to_ascii_lowercase();
+    let key = StreamKey::new(&domain, needed("app")?, needed("stream")?);
+    let turn = WATCHING.try_acquire();
+    let turn = turn.map_err(|_| Refused::new(503, Phrase::TooManyWatch))?;
+    let made: Pieces = if let Some(publisher) = ask.app.hub.find(&key) {
+        pieces(&publisher.fanout, turn)
+    } else {
+        let gone = || Refused::new(404, Phrase::StreamIsNotLive.with([("stream", &key)]));
+        let fetched = ask.app.watch_elsewhere(&key).await;
+        let fetched = fetched.map_err(Refused::broken)?.ok_or_else(gone)?;
+        Box::pin(fetched.map(move |piece| {
+            // Held until the stream is dropped.
+            let _turn = &turn;
+            piece
+        }))
+    };
+    let answer = Outgoing::new(200, "video/mp4", Body::Stream(made));
+    Ok(guarded(answer))
 }

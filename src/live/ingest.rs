@@ -13,7 +13,7 @@ mod unreadable_track;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -52,6 +52,8 @@ const READ_PATIENCE: Duration = Duration::from_secs(5);
 const DENIED: &str = "NetStream.Publish.Denied";
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 12_000;
+/// When it was told last that a connection broke a rule while it published nothing, in milliseconds of machine time.
+static BREACH_TOLD: AtomicI64 = AtomicI64::new(i64::MIN);
 
 /// Accepts connections for ever.
 pub async fn run(
@@ -453,6 +455,8 @@ impl Connection {
                     .write_all(answer.as_bytes(), READ_PATIENCE)
                     .await;
             }
+        } else if foreign::is_due(&BREACH_TOLD) {
+            tracing::warn!(peer = %self.peer, %error, "a connection that publishes nothing breaks the rules of RTMP; it is closed");
         }
         error.to_string()
     }

@@ -199,6 +199,23 @@ impl PlayDoor {
         }
     }
 
+    /// Headers that the domain sets on what a player is told who gets nothing: of its session, else of the domain that it names.
+    pub async fn headers_for(&self, asked: &Asked<'_>) -> Vec<(String, Option<String>)> {
+        let session = asked.argument("session");
+        if let Some(session) = session.and_then(|id| self.sessions.find(id)) {
+            return session.headers.clone();
+        }
+        let Ok(domain) = self.domain(asked) else {
+            return Vec::new();
+        };
+        let store = &self.services().store;
+        let functions: Result<Option<Vec<Function>>, StoreError> = store
+            .find_document(documents::Kind::DomainConfig, &domain)
+            .await;
+        let functions = functions.ok().flatten().unwrap_or_default();
+        access::response_headers(&functions)
+    }
+
     /// Streams of other nodes come from there from now on.
     pub fn reach(&self, elsewhere: Arc<dyn Elsewhere>) {
         let _ = self.elsewhere.set(elsewhere);

@@ -368,7 +368,12 @@ impl Recorder {
         let Some(session) = &mut inner.session else {
             return;
         };
+        let track = arrived.frame.track;
         let taken = session.frame(arrived.frame, arrived.timestamp, arrived.at);
+        if track == Track::Audio && matches!(taken, Taken::First | Taken::Resumed) {
+            // The stream may be one of sound alone: pictures that come later have their own time to show a key frame.
+            inner.publisher.keyless.found();
+        }
         match taken {
             Taken::No | Taken::Yes => {}
             Taken::First => {

@@ -11,7 +11,7 @@
 //!
 //! Whether a picture is a key frame is read from it as well (`codec::unit::is_key`). Since only the next picture shows that one is whole, the
 //! newest is held, and with it the sound behind it, so that the order stays that of arrival. The caller ends the wait with
-//! [`AccessUnits::settle`]. A picture of one message is passed on as it came, without a copy or an allocation.
+//! [`AccessUnits::settle`]. A picture of one message is passed on as it came, without a copy or an allocation, unless its delimiter is out of place.
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
@@ -219,7 +219,7 @@ impl AccessUnits {
 
     fn begin(&mut self, mut part: Arrived, sink: &mut impl FnMut(Arrived)) {
         self.settle(sink);
-        if !self.ahead.is_empty() {
+        if !self.ahead.is_empty() || self.has_late_delimiter(&part.frame.data) {
             part.frame.data = self.with_ahead(&part.frame.data);
             self.ahead.clear();
         }
@@ -234,6 +234,19 @@ impl AccessUnits {
             joined: None,
             is_pair: false,
         });
+    }
+
+    /// Whether a delimiter stands behind other units that open the picture. No access unit may have one there, and muxers look for it
+    /// at the beginning alone.
+    fn has_late_delimiter(&self, data: &[u8]) -> bool {
+        let codec = match self.codec {
+            Some(codec) if codec != VideoCodec::Mpeg4 => codec,
+            _ => return false,
+        };
+        units(data)
+            .take_while(|(_, unit)| unit::kind(codec, unit) != Kind::Begins)
+            .skip(1)
+            .any(|(_, unit)| unit::is_delimiter(codec, unit))
     }
 
     /// A picture with what waited for it. An access unit has one delimiter at most, at its beginning.

@@ -1,7 +1,7 @@
 //! AMF0, the value format of RTMP commands and of script tags in FLV (Adobe's Action Message Format AMF 0).
 //!
 //! Values come from strangers: nesting, number of values and length are bounded, strings must be UTF-8 unless the
-//! caller asks for the lossy form (metadata of encoders that write another encoding).
+//! caller asks for the lossy form (metadata and commands of encoders that write another encoding).
 
 use std::borrow::Cow;
 
@@ -141,6 +141,20 @@ pub fn decode_all(input: &[u8]) -> Result<Vec<Value>, Amf0Error> {
 /// See [`Amf0Error`]; never [`Amf0Error::NotUtf8`].
 pub fn decode_all_lossy(input: &[u8]) -> Result<Vec<Value>, Amf0Error> {
     Decoder::new(input, true).all()
+}
+
+/// As [`decode_all_lossy`], but a value that cannot be read ends the message and is told beside those before it.
+#[must_use]
+pub fn decode_readable(input: &[u8]) -> (Vec<Value>, Option<Amf0Error>) {
+    let mut decoder = Decoder::new(input, true);
+    let mut values = Vec::new();
+    while !decoder.input.is_empty() {
+        match decoder.value(0) {
+            Ok(value) => values.push(value),
+            Err(error) => return (values, Some(error)),
+        }
+    }
+    (values, None)
 }
 
 struct Decoder<'a> {

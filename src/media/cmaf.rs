@@ -22,7 +22,7 @@ pub use crate::mp4::MuxError;
 use crate::mp4::{
     AUDIO_TRACK, AudioClock, AudioTiming, Brands, TrackHeader, VIDEO_TICKS_PER_MS, VIDEO_TIMESCALE,
     VIDEO_TRACK, put_audio_entry, put_box, put_brands, put_full_box, put_movie_header, put_stsd,
-    put_trak, put_video_entry,
+    put_trak, put_video_entry, shown_size,
 };
 use fragment::{Sample, TrackRuns};
 
@@ -32,9 +32,15 @@ pub const MAX_FRAGMENT_SAMPLES: usize = 100_000;
 /// How long a picture lasts whose successor is not known and that has no predecessor.
 const LONE_PICTURE_MS: i64 = 40;
 
-const INIT_BRANDS: Brands = Brands {
+/// Of a header with one track, as CMAF has it.
+const CMAF_BRANDS: Brands = Brands {
     major: b"iso6",
     compatible: &[b"iso6", b"cmfc", b"mp41"],
+};
+/// A header with picture and sound is no CMAF header (ISO/IEC 23000-19 has one track in it), so it does not call itself one.
+const BOTH_BRANDS: Brands = Brands {
+    major: b"iso6",
+    compatible: &[b"iso6", b"mp41"],
 };
 
 /// The init segment of a recording: what decoders need before the first fragment.
@@ -49,11 +55,13 @@ pub fn init_segment(
         return Err(MuxError::Empty);
     }
     let mut out = BytesMut::new();
-    put_brands(&mut out, INIT_BRANDS)?;
+    let has_both = video.is_some() && audio.is_some();
+    let brands = if has_both { BOTH_BRANDS } else { CMAF_BRANDS };
+    put_brands(&mut out, brands)?;
     put_box(&mut out, b"moov", |out| {
         put_movie_header(out, 0)?;
         if let Some(config) = video {
-            let size = (config.width, config.height);
+            let size = shown_size(config);
             let header = track_header(VIDEO_TRACK, Some(size), VIDEO_TIMESCALE);
             put_trak(out, &header, |out| {
                 put_stsd(out, 1, |out| put_video_entry(out, config, VIDEO_TRACK))?;

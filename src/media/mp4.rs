@@ -22,7 +22,7 @@ use crate::codec::CodecError;
 use crate::frame::Track;
 
 pub(crate) use boxes::{put_box, put_full_box};
-pub(crate) use entry::{put_audio_entry, put_stsd, put_video_entry};
+pub(crate) use entry::{put_audio_entry, put_stsd, put_video_entry, shown_size};
 pub(crate) use header::{Brands, TrackHeader, put_brands, put_movie_header, put_trak};
 pub use layout::{HEAD_BLOCK, Layout};
 pub(crate) use timing::{AudioClock, AudioTiming};

@@ -95,6 +95,8 @@ pub struct Continuity {
     audio_type: Option<u8>,
     /// Milliseconds by which decoding times are written ahead, because a picture had a negative composition offset.
     decode_shift_ms: u16,
+    /// Decoding time of the newest picture in milliseconds: its own, and as it was written.
+    video_dts_ms: Option<(i64, i64)>,
 }
 
 impl Continuity {
@@ -121,7 +123,7 @@ pub struct TsMuxer {
     audio: Option<AudioTrack>,
     state: Continuity,
     last_pcr_ms: Option<i64>,
-    /// Decoding time last written for a picture, in milliseconds.
+    /// Decoding time last written for a picture of this muxer, in milliseconds.
     last_video_dts_ms: Option<i64>,
     /// A stream type changed since the PMT was written.
     psi_due: bool,
@@ -334,13 +336,17 @@ fn pes_times(state: &mut Continuity, last_dts: &mut Option<i64>, frame: &Frame) 
         return PesTimes { pts, dts: pts };
     }
     state.shift_for(frame.cts_ms);
+    // The shift may have grown at the edge of a slice. Where a slice begins earlier than the last one ended, its times go back as they are.
+    let last_slice = state.video_dts_ms.filter(|(own, _)| *own < frame.dts_ms);
+    let before = last_dts.or(last_slice.map(|(_, written)| written));
     let pts_ms = frame.dts_ms.wrapping_add(i64::from(frame.cts_ms));
     let dts_ms = frame
         .dts_ms
         .wrapping_sub(i64::from(state.decode_shift_ms))
-        .max(last_dts.unwrap_or(i64::MIN)) // holds still for a moment when the shift has just grown
+        .max(before.unwrap_or(i64::MIN)) // holds still for a moment when the shift has just grown
         .min(pts_ms);
     *last_dts = Some(dts_ms);
+    state.video_dts_ms = Some((frame.dts_ms, dts_ms));
     PesTimes {
         pts: ticks(pts_ms),
         dts: ticks(dts_ms),

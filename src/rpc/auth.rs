@@ -243,7 +243,8 @@ fn accept(
     nonce: &str,
     scheme: Scheme,
 ) -> Result<Caller, ApiError> {
-    if nonce.is_empty() || !gateway.nonces.use_once(&key.id, nonce) {
+    let now = gateway.services().clock.now();
+    if nonce.is_empty() || !gateway.nonces.use_once(&key.id, nonce, now) {
         return Err(ApiError::coded(Code::SignatureNonceUsed));
     }
     Ok(Caller::Key { key, scheme })

@@ -1,7 +1,8 @@
 //! Nonces that were used: a request is taken once, before and after a restart.
 //!
 //! Requests are valid by the service clock or the machine's, so a nonce must be remembered for as long as either might still
-//! accept its timestamp: by machine time, for one to two windows. Only hashes are kept, in two generations, each in a file of its own:
+//! accept its timestamp: for one to two windows of machine time, and on while the service clock, which may stand still, is within a window
+//! of when it was used. Only hashes are kept, in two generations, each in a file of its own:
 //! a head, then one hash after the other, in the order in which they came. A hash is written before the request is answered and never
 //! synced: a killed process forgets none, a machine without power forgets what its kernel still held.
 
@@ -44,8 +45,10 @@ pub fn shared_hash(access_key_id: &str, nonce: &str) -> String {
 struct Generations {
     now: HashSet<u64>,
     before: HashSet<u64>,
-    /// When `now` is over.
+    /// When `now` is over by machine time.
     due: Instant,
+    /// The service clock when `before` was closed; none: it was before this process began, and the first time that is heard counts.
+    closed: Option<UnixMs>,
     log: Option<Log>,
 }
 
@@ -68,6 +71,7 @@ impl Default for Nonces {
             now: HashSet::new(),
             before: HashSet::new(),
             due: clock::monotonic() + WINDOW,
+            closed: None,
             log: None,
         }))
     }
@@ -119,18 +123,20 @@ impl Nonces {
         };
         Ok(Self(Mutex::new(Generations {
             due: clock::monotonic() + left,
+            closed: None,
             now,
             before,
             log: Some(log),
         })))
     }
 
-    /// Remembers a nonce; false when it was used before.
-    pub fn use_once(&self, access_key_id: &str, nonce: &str) -> bool {
+    /// Remembers a nonce; false when it was used before. `service_ms` is what the service clock shows.
+    pub fn use_once(&self, access_key_id: &str, nonce: &str, service_ms: UnixMs) -> bool {
         let hash = hash(access_key_id, nonce);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if clock::monotonic() >= seen.due || seen.now.len() >= LIMIT {
-            seen.turn();
+        let is_over = clock::monotonic() >= seen.due && seen.may_forget(service_ms);
+        if is_over || seen.now.len() >= LIMIT {
+            seen.turn(service_ms);
         }
         let new = !seen.before.contains(&hash) && seen.now.insert(hash);
         if new {
@@ -141,9 +147,16 @@ impl Nonces {
 }
 
 impl Generations {
-    fn turn(&mut self) {
+    /// Whether the service clock takes nothing any more of what `before` holds. One that stands still, or was set back a little, does.
+    fn may_forget(&mut self, service_ms: UnixMs) -> bool {
+        let closed = *self.closed.get_or_insert(service_ms);
+        self.before.is_empty() || service_ms.abs_diff(closed) >= window_ms()
+    }
+
+    fn turn(&mut self, service_ms: UnixMs) {
         self.before = std::mem::take(&mut self.now);
         self.due = clock::monotonic() + WINDOW;
+        self.closed = Some(service_ms);
         let begun = self
             .log
             .take()
@@ -157,6 +170,10 @@ impl Generations {
             self.log = None;
         }
     }
+}
+
+fn window_ms() -> u64 {
+    u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn lost(error: &io::Error) {
@@ -242,6 +259,8 @@ mod tests {
     use super::*;
 
     const MINUTE: i64 = 60_000;
+    /// What the service clock shows, where it does not matter.
+    const NOW: UnixMs = 1_772_330_400_000;
 
     fn open(folder: &tempfile::TempDir, at: UnixMs) -> Nonces {
         Nonces::open_at(Held::open(folder.path()).unwrap(), at).unwrap()
@@ -250,18 +269,18 @@ mod tests {
     #[test]
     fn a_nonce_counts_once_for_each_key() {
         let nonces = Nonces::default();
-        assert!(nonces.use_once("a", "n"));
-        assert!(!nonces.use_once("a", "n"));
-        assert!(nonces.use_once("b", "n"));
-        assert!(nonces.use_once("ab", "c") && nonces.use_once("a", "bc"));
+        assert!(nonces.use_once("a", "n", NOW));
+        assert!(!nonces.use_once("a", "n", NOW));
+        assert!(nonces.use_once("b", "n", NOW));
+        assert!(nonces.use_once("ab", "c", NOW) && nonces.use_once("a", "bc", NOW));
     }
 
     #[test]
     fn a_nonce_is_remembered_over_restarts_for_its_window() {
         let folder = tempfile::tempdir().unwrap();
         let start = clock::machine_now();
-        assert!(open(&folder, start).use_once("a", "first"));
-        assert!(open(&folder, start + MINUTE).use_once("a", "second"));
+        assert!(open(&folder, start).use_once("a", "first", NOW));
+        assert!(open(&folder, start + MINUTE).use_once("a", "second", NOW));
         for (minutes, first) in [
             (2, false),
             (29, false),
@@ -275,12 +294,12 @@ mod tests {
             }
             let nonces = open(&copy, start + minutes * MINUTE);
             assert_eq!(
-                nonces.use_once("a", "first"),
+                nonces.use_once("a", "first", NOW),
                 first,
                 "after {minutes} minutes"
             );
-            assert!(nonces.use_once("a", "new"));
-            assert!(!open(&copy, start + (minutes + 1) * MINUTE).use_once("a", "new"));
+            assert!(nonces.use_once("a", "new", NOW));
+            assert!(!open(&copy, start + (minutes + 1) * MINUTE).use_once("a", "new", NOW));
         }
     }
 
@@ -291,11 +310,11 @@ mod tests {
         let count = usize::try_from(GROWTH / 8).unwrap() + 100;
         let nonces = open(&folder, start);
         for n in 0..count {
-            assert!(nonces.use_once("a", &n.to_string()));
+            assert!(nonces.use_once("a", &n.to_string(), NOW));
         }
         drop(nonces);
         let nonces = open(&folder, start);
-        assert!((0..count).all(|n| !nonces.use_once("a", &n.to_string())));
+        assert!((0..count).all(|n| !nonces.use_once("a", &n.to_string(), NOW)));
         drop(nonces);
         let path = folder.path().join(FILES[0]);
         let whole = std::fs::read(&path).unwrap();
@@ -304,13 +323,34 @@ mod tests {
             let nonces = open(&folder, start);
             let kept = cut.saturating_sub(16) / 8;
             assert!(
-                (0..kept).all(|n| !nonces.use_once("a", &n.to_string())),
+                (0..kept).all(|n| !nonces.use_once("a", &n.to_string(), NOW)),
                 "cut at {cut}"
             );
-            assert!(nonces.use_once("a", "another"));
+            assert!(nonces.use_once("a", "another", NOW));
         }
         std::fs::write(&path, b"something else entirely").unwrap();
-        assert!(open(&folder, start).use_once("a", "0"));
+        assert!(open(&folder, start).use_once("a", "0", NOW));
+    }
+
+    #[test]
+    fn nothing_is_forgotten_while_the_service_clock_stands_still() {
+        let nonces = Nonces::default();
+        let turn = |service_ms: UnixMs, nonce: &str| {
+            // A window of machine time has gone by.
+            nonces.0.lock().unwrap().due = clock::monotonic();
+            nonces.use_once("a", nonce, service_ms)
+        };
+        assert!(turn(NOW, "first"));
+        for _ in 0..4 {
+            assert!(!turn(NOW, "first"));
+            // Nor where it goes on a little.
+            assert!(!turn(NOW + 14 * MINUTE, "first"));
+        }
+        // Its timestamp is too old for both clocks.
+        let later = NOW + 2 * 30 * MINUTE;
+        assert!(turn(later, "second"));
+        assert!(turn(later + 30 * MINUTE, "first"));
+        assert!(!turn(later + 30 * MINUTE, "second"));
     }
 
     #[test]
@@ -319,7 +359,7 @@ mod tests {
         let mut seen = nonces.0.lock().unwrap();
         seen.now = (1..=LIMIT as u64).collect();
         drop(seen);
-        assert!(nonces.use_once("a", "n"));
+        assert!(nonces.use_once("a", "n", NOW));
         let seen = nonces.0.lock().unwrap();
         assert_eq!((seen.now.len(), seen.before.len()), (1, LIMIT));
     }

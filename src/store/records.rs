@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Order,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, Iterable, Order,
     PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 
@@ -182,19 +182,19 @@ impl Store {
         Ok(counts.into_iter().collect())
     }
 
-    /// Slices of a stream uploaded after `from`, in order, at most `limit`.
-    pub async fn slices_uploaded_after(
+    /// TS slices of a stream uploaded after `from`, in order, at most `limit`.
+    pub async fn ts_slices_uploaded_after(
         &self,
         hash: &str,
         from: UnixMs,
         limit: u64,
     ) -> Result<Vec<SliceRow>, StoreError> {
-        self.slices_uploaded_between(hash, from, UnixMs::MAX, limit)
+        self.ts_slices_uploaded_between(hash, from, UnixMs::MAX, limit)
             .await
     }
 
-    /// Slices of a stream uploaded after `from` and before `to`, in order, at most `limit`.
-    pub async fn slices_uploaded_between(
+    /// TS slices of a stream uploaded after `from` and before `to`, in order, at most `limit`: the fragments of CMAF take no room in it.
+    pub async fn ts_slices_uploaded_between(
         &self,
         hash: &str,
         from: UnixMs,
@@ -205,6 +205,7 @@ impl Store {
             .filter(record_slice::Column::StreamHash.eq(hash))
             .filter(record_slice::Column::UploadedAt.gt(from))
             .filter(record_slice::Column::UploadedAt.lt(to))
+            .filter(record_slice::Column::Object.ends_with(".ts"))
             .order_by_asc(record_slice::Column::UploadedAt)
             .order_by_asc(record_slice::Column::Sequence)
             .limit(limit)
@@ -261,19 +262,16 @@ impl Store {
         Ok(known == 0)
     }
 
-    /// Records a file in place of the one of the same `dedupe` name.
+    /// Records a file in place of the one of the same `dedupe` name. It is one statement: where two nodes do so at once, neither finds the
+    /// other one's row in its way.
     pub async fn replace_file(&self, row: FileRow) -> Result<(), StoreError> {
-        let tx = self.write.begin().await?;
-        record_file::Entity::delete_many()
-            .filter(record_file::Column::Dedupe.eq(&row.dedupe))
-            .exec(&tx)
-            .await?;
-        record_file::Entity::insert(row.into_active_model())
-            .exec_without_returning(&tx)
+        let all = record_file::Column::iter();
+        let changed = all.filter(|column| !matches!(column, record_file::Column::Dedupe));
+        let conflict = OnConflict::column(record_file::Column::Dedupe)
+            .update_columns(changed)
+            .to_owned();
+        self.insert_fenced(row.into_active_model(), Some(conflict), &Fence::NONE)
             .await
-            .map_err(StoreError::from_insert)?;
-        tx.commit().await?;
-        Ok(())
     }
 
     pub async fn find_file_by_dedupe(&self, dedupe: &str) -> Result<Option<FileRow>, StoreError> {
@@ -489,6 +487,8 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::recorded::Origin;
+    use crate::model::rule::Format;
 
     fn slice(session: &str, lane: usize, sequence: i64) -> SliceRow {
         SliceRow {
@@ -532,5 +532,63 @@ mod tests {
         assert_eq!(read("a", (2, 2)).await, ["a:0:2", "a:3:2"]);
         assert_eq!(read("a", (4, u64::MAX)).await, ["a:0:4", "a:3:4"]);
         assert!(read("a", (1, 0)).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn fragments_take_no_room_among_the_slices_of_a_period() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
+        let store = Store::open(&url).await.unwrap();
+        for sequence in 0..6 {
+            for (lane, suffix) in [(0, "m4s"), (1, "ts")] {
+                let row = SliceRow {
+                    object: format!("r/{sequence}.{suffix}"),
+                    uploaded_at: sequence,
+                    ..slice("a", lane, sequence)
+                };
+                store.put_slice(row, &Fence::NONE).await.unwrap();
+            }
+        }
+        let rows = store.ts_slices_uploaded_between("h", 0, 9, 3).await;
+        let rows = rows.unwrap().into_iter();
+        let found: Vec<String> = rows.map(|row| row.object).collect();
+        assert_eq!(found, ["r/1.ts", "r/2.ts", "r/3.ts"]);
+        let next = store.ts_slices_uploaded_after("h", 4, 1).await.unwrap();
+        assert_eq!(next[0].object, "r/5.ts");
+    }
+
+    #[tokio::test]
+    async fn a_file_takes_the_place_of_the_one_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
+        let store = Store::open(&url).await.unwrap();
+        let file = |id: &str, dedupe: &str, size: i64| FileRow {
+            id: id.to_owned(),
+            dedupe: dedupe.to_owned(),
+            stream_hash: "h".into(),
+            domain: "d".into(),
+            app: "a".into(),
+            stream: "s".into(),
+            session_id: "session".into(),
+            origin: Origin::Index,
+            format: Format::M3u8,
+            bucket: "b".into(),
+            endpoint: "e".into(),
+            object: "o".into(),
+            started_at: 0,
+            ended_at: 1,
+            duration_ms: 1,
+            size,
+            width: 0,
+            height: 0,
+            created_at: size,
+        };
+        for (id, dedupe, size) in [("first", "x", 1), ("other", "y", 2), ("second", "x", 3)] {
+            store.replace_file(file(id, dedupe, size)).await.unwrap();
+        }
+        let found = store.find_file_by_dedupe("x").await.unwrap();
+        assert_eq!(found, Some(file("second", "x", 3)));
+        assert!(store.find_file("first").await.unwrap().is_none());
+        assert_eq!(store.count_files().await.unwrap(), 2);
     }
 }

@@ -117,6 +117,8 @@ struct Told {
     status: StatusCode,
     text: String,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the domain sets, where one is known.
+    set: Headers,
 }
 
 impl Told {
@@ -125,6 +127,7 @@ impl Told {
             status,
             text: format!("{text}\n"),
             headers: Vec::new(),
+            set: Headers::new(),
         }
     }
 
@@ -132,9 +135,11 @@ impl Told {
         let mut response = HttpResponse::build(self.status)
             .content_type("text/plain; charset=utf-8")
             .body(self.text);
+        let headers = response.headers_mut();
         for (name, value) in self.headers {
-            response.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
+        open_to_all(headers, self.set);
         response
     }
 }
@@ -157,13 +162,11 @@ struct Live {
 async fn serve(state: web::Data<PlayState>, request: HttpRequest) -> HttpResponse {
     // Until the head of its answer is known, the next request waits.
     let _working = request.conn_data::<Rc<Line>>().map(Line::work);
-    let mut response = answer(&state, &request).await;
-    open_to_all(response.headers_mut());
-    response
+    answer(&state, &request).await
 }
 
-/// Pages of every site may play, as on the product.
-fn open_to_all(headers: &mut HeaderMap) {
+/// Pages of every site may play, as on the product, unless the domain sets something else.
+fn open_to_all(headers: &mut HeaderMap, set: Headers) {
     let fixed = [
         ("access-control-allow-origin", "*"),
         ("access-control-allow-methods", "GET, HEAD, OPTIONS"),
@@ -174,18 +177,53 @@ fn open_to_all(headers: &mut HeaderMap) {
     ];
     for (name, value) in fixed {
         let name = HeaderName::from_static(name);
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in set {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+            continue;
+        };
+        if FRAMING.contains(&name.as_str()) {
+            continue;
+        }
+        match value.map(|value| HeaderValue::from_str(&value)) {
+            Some(Ok(value)) => {
+                headers.insert(name, value);
+            }
+            Some(Err(_)) => {}
+            None => {
+                headers.remove(&name);
+            }
         }
     }
+}
+
+/// What may be asked, and by which pages.
+async fn options(state: &PlayState, request: &HttpRequest) -> HttpResponse {
+    let set = match ask(state, request, Coding::Plain) {
+        Ok(ask) => {
+            let door = state.door.clone();
+            // The store's connections belong to the service's runtime.
+            let work = state.runtime.spawn(async move {
+                let args = [PushArgs::parse(&ask.query)];
+                door.headers_for(&ask.asked(&args)).await
+            });
+            work.await.unwrap_or_default()
+        }
+        // The address is that of no stream.
+        Err(_) => Headers::new(),
+    };
+    let mut response = HttpResponse::NoContent().finish();
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, METHODS);
+    open_to_all(headers, set);
+    response
 }
 
 async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
     let method = request.method();
     if method == Method::OPTIONS {
-        let mut response = HttpResponse::NoContent().finish();
-        response.headers_mut().insert(ALLOW, METHODS);
-        return response;
+        return options(state, request).await;
     }
     if method != Method::GET && method != Method::HEAD {
         let mut told = Told::new(
@@ -210,12 +248,16 @@ async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
     let tls_port = state.tls_port;
     // The store's connections belong to the service's runtime.
     let work = state.runtime.spawn(async move {
-        let found = find(&door, &ask, is_head, tls_port).await;
+        let mut found = find(&door, &ask, is_head, tls_port).await;
         let status = found
             .as_ref()
             .map_or_else(|told| told.status, |_| StatusCode::OK);
         let args = [PushArgs::parse(&ask.query)];
-        door.answered(&ask.asked(&args), status.as_u16());
+        let asked = ask.asked(&args);
+        door.answered(&asked, status.as_u16());
+        if let Err(told) = &mut found {
+            told.set = door.headers_for(&asked).await;
+        }
         found
     });
     match work.await {
@@ -248,7 +290,9 @@ async fn answer(state: &PlayState, request: &HttpRequest) -> HttpResponse {
         Ok(Err(told)) => told.into_response(),
         Err(error) => {
             tracing::error!(%error, "a player's request broke off");
-            HttpResponse::InternalServerError().finish()
+            let mut response = HttpResponse::InternalServerError().finish();
+            open_to_all(response.headers_mut(), Headers::new());
+            response
         }
     }
 }
@@ -408,9 +452,8 @@ fn slice(
         ));
     };
     let slice = session
-        .before
-        .own(number)
-        .and_then(|number| session.hls.slice(number))
+        .hls
+        .slice(&session.before, number)
         .ok_or_else(|| Told::new(StatusCode::NOT_FOUND, "this slice is not kept (any more)"))?;
     session.viewer.sent(slice.bytes.len() as u64);
     Ok((Found::Slice(slice.bytes.clone()), session.headers.clone()))
@@ -470,22 +513,6 @@ fn to_response(found: Found, set: Headers) -> (HttpResponse, Option<Box<Live>>) 
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     // A live stream has no place that a range could name: the whole of it is the answer (RFC 9110 section 14.2).
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
-    for (name, value) in set {
-        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-            continue;
-        };
-        if FRAMING.contains(&name.as_str()) {
-            continue;
-        }
-        match value.map(|value| HeaderValue::from_str(&value)) {
-            Some(Ok(value)) => {
-                headers.insert(name, value);
-            }
-            Some(Err(_)) => {}
-            None => {
-                headers.remove(&name);
-            }
-        }
-    }
+    open_to_all(headers, set);
     (response, live)
 }

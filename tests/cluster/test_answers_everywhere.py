@@ -1,11 +1,13 @@
 """What one node answers holds at the others: bans and stops, what domains are for, temporary keys, notes, numbers of viewers."""
 
+import http.client
 import json
 import signal
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from harness.api import Api, ApiError, escape
 from harness.notes import explained, noted
@@ -202,6 +204,32 @@ def test_a_call_that_a_slow_store_holds_up_at_the_streams_node_is_waited_for(nod
         cluster.store.control("DELETE", "/_localyun/faults")
     assert status == 200, body
     assert took > 3, f"the store was not slow: {took:.1f} s"
+
+
+def test_the_console_sees_a_stream_of_another_node(nodes):
+    """Its picture goes on for as long as somebody looks at it, and `explain` says that it is live."""
+    cluster = nodes(2)
+    pushing(cluster, "s1", "b")
+    stream = f"domain={cluster.domain}&app=live&stream"
+    here, there = (cluster.servers[node].get(f"/_localyun/explain?{stream}=s1") for node in "ba")
+    assert here["live"]["media"] and there["live"]["since"] == here["live"]["since"], (here, there)
+    assert (there["note"], there["words"]["note"]) == (here["note"], here["words"]["note"])
+    for node in "ab":
+        assert cluster.servers[node].get(f"/_localyun/explain?{stream}=nobody")["live"] is None
+        at = urlsplit(cluster.servers[node].api)
+        connection = http.client.HTTPConnection(at.hostname, at.port, timeout=10)
+        connection.request("GET", f"/_localyun/ui/live?{stream}=s1")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("content-type")) == (200, "video/mp4"), node
+        began, got = time.monotonic(), b""
+        # A stream that nobody watches is fetched for 5 s.
+        while time.monotonic() - began < 8:
+            piece = answer.read1(65536)
+            assert piece, f"the picture ends at {node}"
+            got += piece
+        assert b"moov" in got and b"moof" in got, node
+        connection.close()
+        assert cluster.servers[node].control("GET", f"/_localyun/ui/live?{stream}=nobody")[0] == 404, node
 
 
 def test_viewers_are_counted_on_all_nodes(nodes):

@@ -264,6 +264,65 @@ def test_a_callback_is_read_resent_and_sent_edited_to_the_sink(visit, fresh):
     visit.sees("Nothing came yet.")
 
 
+def test_an_edited_callback_keeps_the_secret_of_its_address(visit, fresh):
+    page = visit.page
+    recorded(fresh, notify=f"{fresh.api}/_localyun/sink/console?token=s3cret")
+    visit.go("callbacks")
+    page.locator(".rows a", has_text="file recorded").first.click()
+    page.locator(".attempts > li").first.wait_for()
+    visit.press("Edit and send")
+    window = page.locator("dialog")
+    assert "***" in window.get_by_label("URL").input_value()
+    window.locator("textarea").fill('{"edited": 1}')
+    visit.press("Send", window)
+    page.locator("#status .note", has_text="Sent.").wait_for()
+    newest = control(fresh, "GET", "sinks/console?limit=1000")[1]["requests"][-1]
+    assert (newest["body"], newest["query"]) == ('{"edited": 1}', "token=s3cret")
+    page.locator(".detail pre", has_text='"edited": 1').wait_for()
+    # One that was changed is sent as it stands.
+    visit.press("Edit and send")
+    window.get_by_label("URL").fill(f"{fresh.api}/_localyun/sink/other?token=another")
+    window.locator("textarea").fill('{"edited": 2}')
+    visit.press("Send", window)
+    window.wait_for(state="detached")
+    for _ in range(200):
+        if others := control(fresh, "GET", "sinks/other")[1]["requests"]:
+            break
+        page.wait_for_timeout(100)
+    assert [(it["body"], it["query"]) for it in others] == [('{"edited": 2}', "token=another")]
+
+
+def test_the_sink_is_there_before_any_callback_and_its_form_keeps_what_is_typed(visit, fresh):
+    page = visit.page
+    xml = "<answer>\n  <code>0</code>\n</answer>\n"
+    visit.go("callbacks")
+    visit.sees("No callback has been made yet.")
+    page.get_by_role("link", name="Built-in sink").click()
+    status, delay = page.get_by_label("Answers with status"), page.get_by_label("After (ms)")
+    status.wait_for(state="visible")
+    visit.sees("Nothing came yet.")
+    assert control(fresh, "PUT", "sinks/console", {"body": xml, "content_type": "application/xml", "status": 201})[0] == 200
+    delay.fill("7")
+    recorded(fresh, notify=f"{fresh.api}/_localyun/sink/console")
+    page.locator(".detail tbody tr").first.wait_for()
+    assert page.locator(".detail").get_by_text("Nothing came yet.").is_hidden()
+    assert delay.input_value() == "7" and delay.evaluate("(node) => node === document.activeElement")
+    # What a script has set since stands in the fields that nobody has touched.
+    until(page, "[...document.querySelectorAll('.detail input')].some((it) => it.value === '201')")
+    visit.press("Set")
+    visit.sees("Saved.", page)
+    assert control(fresh, "GET", "sinks/console")[1]["answer"] == {"status": 201, "content_type": "application/xml", "body": xml, "delay_ms": 7}
+    # And so do several lines that are typed.
+    page.get_by_label("Answer's body").fill("one\ntwo\n")
+    visit.press("Set")
+    for _ in range(200):
+        told = control(fresh, "GET", "sinks/console")[1]["answer"]
+        if told["body"] != xml:
+            break
+        page.wait_for_timeout(100)
+    assert told == {"status": 201, "content_type": "application/xml", "body": "one\ntwo\n", "delay_ms": 7}
+
+
 def test_deliveries_pause_and_go_on(visit, fresh):
     visit.go("callbacks")
     visit.press("Pause deliveries")
@@ -346,6 +405,109 @@ def test_rules_in_order_and_who_wins(visit, fresh):
     until(page, "![...document.querySelectorAll('h3 ~ .scroll td')].some((it) => it.textContent === 'other/*')")
 
 
+def asked_for(visit, path: str) -> list[str]:
+    """What the page has asked a route for."""
+    return [url for url in visit.asked if urllib.parse.urlsplit(url).path == f"/_localyun/{path}"]
+
+
+def until_asked(visit, path: str, times: int) -> None:
+    for _ in range(200):
+        if len(asked_for(visit, path)) >= times:
+            return
+        visit.page.wait_for_timeout(100)
+    raise AssertionError(f"{path} was asked for {len(asked_for(visit, path))} times, and not {times}")
+
+
+def test_rules_stay_under_the_hand_and_what_was_asked_is_explained(visit, fresh):
+    page = visit.page
+
+    def add(app: str) -> None:
+        call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName=app, StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+
+    for app in ("live", "other"):
+        add(app)
+    visit.go("rules", query=f"?domain={DOMAIN}&app=live&stream=s1")
+    rows = page.locator("h3 ~ .scroll tbody tr")
+    page.locator("section.card tbody tr", has_text="other/*").wait_for()
+    visit.button("Delete", rows.filter(has_text="other/*")).focus()
+    page.evaluate("window.kept = [document.activeElement, document.querySelector('section.card tbody tr'), document.querySelector('.verdict')]")
+    add("third")
+    rows.filter(has_text="third/*").wait_for()
+    page.locator("section.card tbody tr", has_text="third/*").wait_for()
+    assert page.evaluate("document.activeElement === window.kept[0] && window.kept.every((it) => it?.isConnected)")
+    # Half a name is nobody's question yet.
+    page.get_by_label("Stream", exact=True).first.fill("half")
+    before = len(asked_for(visit, "explain"))
+    add("fourth")
+    until_asked(visit, "explain", before + 1)
+    page.locator("section.card tbody tr", has_text="fourth/*").wait_for()
+    assert all("stream=s1" in url for url in asked_for(visit, "explain"))
+    assert "stream=s1" in page.evaluate("location.hash")
+    assert page.get_by_label("Stream", exact=True).first.input_value() == "half"
+    with page.expect_request(lambda request: "/_localyun/explain" in request.url and "stream=half" in request.url):
+        visit.press("Explain")
+    until(page, "location.hash.includes('stream=half')")
+
+
+def test_a_screen_that_was_left_while_it_loaded_does_not_write_the_address(visit, fresh):
+    page, held = visit.page, []
+    page.route(re.compile(r"/_localyun/rules$"), lambda route: held.append(route))
+    visit.go("rules")
+    until_asked(visit, "rules", 1)
+    page.evaluate("location.hash = '#/faults'")
+    page.locator("h1", has_text="Faults").wait_for()
+    visit.settle()
+    assert page.evaluate("location.hash") == "#/faults"
+
+
+def test_an_object_is_played_once_and_not_behind_another_screen(visit, fresh):
+    page, held = visit.page, []
+    page.add_init_script("""(() => {
+      window.videos = 0;
+      const make = document.createElement.bind(document);
+      document.createElement = (name, ...more) => {
+        if (name === 'video') window.videos += 1;
+        return make(name, ...more);
+      };
+    })()""")
+    recorded(fresh)
+    visit.go("objects", "recordings", "record", "live", "s1")
+    page.locator("tbody a", has_text=".mp4").first.click()
+    page.locator("main video").wait_for()
+    visit.settle()
+    assert len(asked_for(visit, "object")) == 1 and page.evaluate("window.videos") == 1
+    # One whose text comes after the screen was left.
+    page.route(re.compile(r"/_localyun/ui/object\?.*m3u8"), lambda route: held.append(route))
+    page.locator("tbody a", has_text=".m3u8").first.click()
+    for _ in range(200):
+        if held:
+            break
+        page.wait_for_timeout(100)
+    page.evaluate("location.hash = '#/faults'")
+    page.locator("h1", has_text="Faults").wait_for()
+    with page.expect_response(lambda response: "/ui/object" in response.url and "m3u8" in response.url) as answered:
+        held[0].continue_()
+    answered.value.finished()
+    visit.settle()
+    assert page.evaluate("window.videos") == 1 and page.locator("video").count() == 0
+
+
+def test_more_of_a_folder_stays_when_an_object_is_stored(visit, fresh):
+    page, rows = visit.page, "document.querySelectorAll('main tbody tr').length"
+    store = boto3.client("s3", endpoint_url=fresh.oss, aws_access_key_id="testid", aws_secret_access_key="testsecret", region_name="us-east-1", config=Config(s3={"addressing_style": "path"}))
+    store.create_bucket(Bucket="many")
+    for number in range(205):
+        store.put_object(Bucket="many", Key=f"{number:03}.txt", Body=b"x")
+    visit.go("objects", "many")
+    until(page, f"{rows} === 200")
+    visit.press("Show more")
+    until(page, f"{rows} === 205")
+    store.put_object(Bucket="many", Key="000-new.txt", Body=b"x")
+    page.locator("tbody a", has_text="000-new").wait_for()
+    until(page, f"{rows} === 206")
+    assert not visit.button("Show more").is_visible()
+
+
 def test_objects_folders_access_preview_and_signed_address(visit, fresh):
     page = visit.page
     recorded(fresh)
@@ -399,7 +561,29 @@ def test_a_preset_is_armed_strikes_and_is_disarmed(visit, fresh):
     page.locator("tbody tr", has_text="object-put").wait_for()
     for preset in ("Receiver down", "Bucket gone", "Slow store", "Publisher flaps"):
         visit.button(f"Arm: {preset}").click()
-    until(page, "document.querySelectorAll('tbody tr').length >= 6")
+    # Each has its own place: the slow store takes that of the bucket that is gone.
+    until(page, "document.querySelectorAll('tbody tr').length === 4")
+    assert sorted(it["at"] for it in control(fresh, "GET", "faults")[1]["faults"]) == ["callback", "ingest", "object-put", "store"]
+    control(fresh, "DELETE", "faults")
+
+
+def test_presets_and_disarming_leave_what_else_is_armed(visit, fresh):
+    page = visit.page
+    spent, partly = "api:DescribeLiveRecordConfig", "api:DescribeLiveStreamsOnlineList"
+    for at, first in ((spent, 1), (partly, 3)):
+        assert control(fresh, "PUT", "faults", {"at": at, "first": first, "code": "Throttling.User"})[0] == 200
+        assert control(fresh, "POST", "call", {"action": at.removeprefix("api:"), "params": {"DomainName": DOMAIN}})[1]["status"] >= 400
+    visit.go("faults")
+    visit.button("Arm: Bucket gone").click()
+    row = page.locator("tbody tr", has_text="object-put")
+    row.wait_for()
+    armed = {it["at"]: (it.get("first"), it["struck"]) for it in control(fresh, "GET", "faults")[1]["faults"]}
+    assert armed == {spent: (1, 1), partly: (3, 1), "object-put": (None, 0)}
+    # What is spent stays spent, and of the other what is left.
+    visit.press("Disarm", row)
+    row.wait_for(state="detached")
+    assert [(it["at"], it["first"], it["struck"]) for it in control(fresh, "GET", "faults")[1]["faults"]] == [(partly, 2, 0)]
+    call(fresh, "DescribeLiveRecordConfig", DomainName=DOMAIN)
     control(fresh, "DELETE", "faults")
 
 
@@ -551,6 +735,39 @@ def until_recorder(visit, server, stream: str, wanted) -> None:
             return
         visit.page.wait_for_timeout(100)
     raise AssertionError(f"the recorder is {recorder(server, stream)!r} and not {wanted!r}")
+
+
+def test_streams_that_come_later_say_why_too(visit, fresh):
+    page = visit.page
+    visit.go("streams")
+    for batch, many in enumerate((15, 15, 1)):
+        names = [f"b{batch}-{number}" for number in range(many)]
+        for name in names:
+            assert control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": name, "clip": "one_per_second"})[0] == 200
+        until(page, f"document.querySelectorAll('tbody .verdict').length === {many}")
+        for name in names:
+            assert control(fresh, "DELETE", f"streams/{DOMAIN}/live/{name}")[0] == 200
+        until(page, "document.querySelectorAll('tbody .verdict').length === 0")
+
+
+def test_what_can_be_pressed_beside_a_live_stream_stays(visit, fresh):
+    """The recorder's rule and the timeline as a list, while the numbers beside them go on."""
+    page = visit.page
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4")
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "goes-on"})
+    visit.go("streams", DOMAIN, "live", "goes-on")
+    page.locator(".recorder .badge", has_text=re.compile("^recording$")).wait_for()
+    page.locator("svg.lanes rect.record").first.wait_for()
+    page.locator(".aslist summary").click()
+    until_asked(visit, "callbacks", len(asked_for(visit, "callbacks")) + 2)
+    page.locator(".aslist li button").first.focus()
+    page.evaluate("window.kept = [document.activeElement, document.querySelector('.recorder a'), document.querySelector('.verdict')]")
+    numbers = page.locator(".facts").first.inner_text()
+    until_asked(visit, "callbacks", len(asked_for(visit, "callbacks")) + 3)
+    assert page.locator(".facts").first.inner_text() != numbers
+    assert page.evaluate("document.activeElement === window.kept[0] && window.kept.every((it) => it?.isConnected)")
+    page.locator(".aslist li button").first.click()
+    page.locator("main pre", has_text="goes-on").first.wait_for()
 
 
 @pytest.mark.parametrize("place", ["streams", "stream"])
@@ -962,3 +1179,46 @@ def test_a_recordings_file_is_saved_and_its_address_copied(visit, fresh):
     visit.sees("Copied.", page)
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(page.evaluate("navigator.clipboard.readText()"), timeout=20) as answer:
         assert answer.status == 200 and answer.read(12)[4:8] == b"ftyp"
+
+
+def test_the_row_of_a_late_file_is_found(visit, fresh):
+    """A session has more files than a page of the API's answer."""
+    page = visit.page
+    call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com",
+         RecordFormat__1__Format="mp4", RecordFormat__1__CycleDuration="900", RecordFormat__2__Format="m3u8", RecordFormat__2__CycleDuration="900", RecordFormat__3__Format="flv", RecordFormat__3__CycleDuration="900")
+    control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": "long", "clip": "one_per_second", "seconds": 4000, "speed": 0, "wait": True})
+    control(fresh, "POST", "clock/advance", {"seconds": 200})
+    [session] = control(fresh, "GET", f"recordings?domain={DOMAIN}&stream=long")[1]["recordings"]
+    files = session["files"]
+    assert len(files) > 10
+    visit.go("recordings", session["session"])
+    shown = page.locator("li.file")
+    shown.last.wait_for()
+    assert shown.count() == len(files)
+    for at in (len(files) - 1, 0):
+        visit.press("As the API answers it", shown.nth(at))
+        page.locator(".detail pre", has_text=f'"RecordId": "{files[at]["id"]}"').wait_for()
+    assert page.locator(".detail").get_by_text("The API does not tell of this file").count() == 0
+
+
+def test_the_row_of_a_file_is_looked_for_page_by_page(visit, fresh):
+    page, asked = visit.page, []
+    recorded(fresh)
+    [session] = control(fresh, "GET", "recordings")[1]["recordings"]
+    files = session["files"]
+
+    def answer(route) -> None:
+        params = route.request.post_data_json["params"]
+        asked.append(params)
+        rows = [{"RecordId": files[0]["id"], "OssObject": files[0]["object"]}] if params["PageNum"] == 2 else []
+        route.fulfill(json={"status": 200, "answer": {"RecordIndexInfoList": {"RecordIndexInfo": rows}, "TotalPage": 3}})
+
+    page.route(re.compile(r"/_localyun/call$"), answer)
+    visit.go("recordings", session["session"])
+    visit.press("As the API answers it", page.locator("li.file", has=page.locator(".badge", has_text=files[0]["format"])))
+    page.locator(".detail pre", has_text=files[0]["id"]).wait_for()
+    assert [(it["PageNum"], it["PageSize"]) for it in asked] == [(1, 30), (2, 30)]
+    # One that no page has.
+    visit.press("As the API answers it", page.locator("li.file", has=page.locator(".badge", has_text=files[1]["format"])))
+    visit.sees("The API does not tell of this file")
+    assert [it["PageNum"] for it in asked[2:]] == [1, 2, 3]

@@ -108,9 +108,17 @@ def lines_of_compose() -> None:
 
 def of_ci() -> tuple[Run, dict[str, str]]:
     """The page's service of a CI job, and the variables of the job. It is reached by its name and publishes nothing."""
-    recipe = yaml.safe_load(page_blocks("services:").text)
+    recipe = yaml.safe_load(page_blocks("alias:").text)
     (service,) = recipe["services"]
     return Run(service["variables"]), {**recipe["variables"], "ALIAS": service["alias"]}
+
+
+def of_github() -> tuple[Run, dict[str, str]]:
+    """The same of GitHub: the job is on the runner, where the service's ports are published."""
+    job = yaml.safe_load(page_blocks("runs-on:").text)["jobs"]["test"]
+    (service,) = job["services"].values()
+    ports = dict(tuple(map(int, port.split(":"))) for port in service["ports"])
+    return Run(service["env"], ports), job["env"]
 
 
 def forward(outer: int, inner: int) -> None:
@@ -280,6 +288,34 @@ def whole_page(run: Run, how: str) -> None:
         check(f"{how}: no address that it hands out is 0.0.0.0", "0.0.0.0" not in told, [line for line in told.splitlines() if "0.0.0.0" in line])
 
 
+#: What a program does that reaches other ports than those inside, as Testcontainers publishes them: the sink is told its inner address, a signed
+#: address gets the outer authority of the store (LocalyunContainer of the Java kit does both).
+MAPPED = """
+asked() { curl -sf -H "Authorization: Bearer $LOCALYUN_CONTROL_TOKEN" "$@"; }
+localyun call AddLiveAppRecordConfig DomainName=play.example.com AppName=live StreamName='*' \
+  OssBucket=recordings OssEndpoint=oss-cn-shanghai.aliyuncs.com RecordFormat.1.Format=mp4
+localyun call AddLiveRecordNotifyConfig DomainName=play.example.com NotifyUrl=http://127.0.0.1:8080/_localyun/sink/mine
+asked -d '{"domain": "play.example.com", "app": "live", "stream": "s1", "seconds": 5, "speed": 0, "wait": true}' "$LOCALYUN_ENDPOINT/_localyun/streams"
+localyun advance 181
+localyun wait file
+localyun wait callback
+asked "$LOCALYUN_ENDPOINT/_localyun/sinks/mine" >sink.json
+url=$(localyun recordings --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["recordings"][0]["files"][0]["signed_url"])')
+echo "signed: $url"
+curl -sf -o made.mp4 "$(printf %s "$url" | sed 's/:9000/:29000/')"
+python3 -c 'assert open("made.mp4", "rb").read()[4:8] == b"ftyp"'
+python3 -c 'import json; assert any("uri" in (request["json"] or {}) for request in json.load(open("sink.json"))["requests"])'
+"""
+
+
+def mapped() -> None:
+    """The container's ports are published under other numbers, which nothing inside knows."""
+    with container(Run({"LOCALYUN_CONTROL_TOKEN": "mapped"}, {28080: 8080, 29000: 9000})) as desk:
+        told = shell(desk, MAPPED, LOCALYUN_ENDPOINT="http://localhost:28080", LOCALYUN_CONTROL_TOKEN="mapped")
+        check("other ports outside: a sink is told by the inner address", True)
+        check("other ports outside: a signed address plays at the store's outer port", "signed: http://localhost:9000/" in told, told)
+
+
 def without_settings(told: str) -> str:
     """What was set is told as it was set, in the list of settings alone."""
     return re.sub(r'\{\s*"name": "[\w-]+-addr",\s*"value": "0\.0\.0\.0:\d+",\s*"source": "\w+"\s*\}', "", told)
@@ -297,12 +333,17 @@ def main() -> None:
     page = of_the_page()
     forgetful = Run({name: value for name, value in page.settings.items() if name != "LOCALYUN_PUBLIC_HOST"}, page.ports, page.hosts)
     whole_page(forgetful, "without a public host")
+    mapped()
     run, variables = of_ci()
     alias = variables.pop("ALIAS")
     with container(run, {alias: INSIDE}) as desk:
         told = shell(desk, FIRST_RECORDING + ANSWERS, **variables, RECEIVER="http://127.0.0.1:8080/_localyun/sink/mine")
         check("CI: a job reaches the service by its name, and a recording plays", f"http://{alias}:9000/" in told)
         check("CI: no address that it hands out is 0.0.0.0", "0.0.0.0" not in without_settings(told))
+    run, variables = of_github()
+    with container(run) as desk:
+        told = shell(desk, FIRST_RECORDING + ANSWERS, **variables, RECEIVER="http://127.0.0.1:8080/_localyun/sink/mine")
+        check("CI: a job of GitHub reaches the published ports, and a recording plays", "http://localhost:9000/" in told)
 
 
 if __name__ == "__main__":

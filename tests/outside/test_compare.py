@@ -1,7 +1,10 @@
 """`compare` and `coverage --against`: every script against a second localyun, differences on purpose, reports, refusals."""
 
 import json
+import signal
 import subprocess
+import threading
+import time
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,6 +235,47 @@ cleanup:
     for server in pair:
         # Others use the pair too.
         assert [rule for rule in server.get("/_localyun/snapshot")["rules"] if rule["app"] == "cleaned"] == []
+
+
+def test_a_second_interrupt_ends_the_cleanup_too(pair, tmp_path):
+    here, there = pair
+    script = tmp_path / "stuck.yaml"
+    script.write_text(
+        """script: stuck
+steps:
+  - call: DescribeLiveRecordConfig
+    with: {DomainName: d.example.com}
+cleanup:
+  - call: DeleteLiveAppRecordConfig
+    with: {DomainName: d.example.com, AppName: stuck}
+"""
+    )
+    arrived, release = threading.Event(), threading.Event()
+
+    def alter(action, query, answer):
+        if action == "DeleteLiveAppRecordConfig":
+            arrived.set()
+            release.wait(50)
+        return answer
+
+    with Altering(there.api, alter) as proxy:
+        words = [binary(), "compare", str(script), "--allow", "delete", "--json", "--server", here.api, "--upstream", proxy.url, "--upstream-access-key", KEY]
+        running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment())
+        try:
+            assert arrived.wait(30)
+            running.send_signal(signal.SIGINT)
+            time.sleep(1)
+            # What was set up is taken away, however long that takes.
+            assert running.poll() is None
+            running.send_signal(signal.SIGINT)
+            out, complaints = running.communicate(timeout=10)
+        finally:
+            release.set()
+            running.kill()
+            running.wait()
+    assert running.returncode == 2 and "interrupted again" in complaints, complaints
+    left = json.loads(out)["steps"][-1]
+    assert (left["action"], left["verdict"]) == ("DeleteLiveAppRecordConfig", "failed") and "not cleaned up" in left["why"]
 
 
 # ---- coverage --against

@@ -66,6 +66,27 @@ def test_a_recording_is_followed_from_its_push_to_its_callback(stage):
     assert files[0]["object"].endswith(".mp4") and files[0]["size"] > 0
 
 
+def test_a_call_is_found_by_its_domain_however_that_was_given(stage):
+    """In whatever case, under the names of those calls that take several, and as the play domain of a mapping."""
+    domain = stage.domain
+    functions = json.dumps([{"functionName": "set_resp_header", "functionArgs": [{"argName": "key", "argValue": "X-A"}, {"argName": "value", "argValue": "1"}]}])
+    calls = [
+        ("DescribeLiveRecordConfig", {"DomainName": domain.upper()}),
+        ("BatchSetLiveDomainConfigs", {"DomainNames": domain, "Functions": functions}),
+        ("BatchDeleteLiveDomainConfigs", {"DomainNames": f"other.example.com,{domain.upper()}", "FunctionNames": "set_resp_header"}),
+        ("AddLiveDomainMapping", {"PushDomain": f"push-{domain}", "PullDomain": domain}),
+    ]
+    for action, given in calls:
+        stage.api.ask(action, **given)
+    asked = domain.title()
+    for action in ("DescribeLiveRecordConfig", "BatchSetLiveDomainConfigs", "AddLiveDomainMapping"):
+        events = stage.server.get(f"/_localyun/wait?kind=call&domain={asked}&count=3&timeout_s=5")["events"]
+        assert [event["domain"] for event in events if event["action"] == action] == [domain], (action, events)
+    listed = stage.server.rows(f"/_localyun/requests?domain={asked}&limit=100", "requests")
+    assert [row["action"] for row in reversed(listed)] == [action for action, _ in calls], listed
+    assert stage.server.rows("/_localyun/requests?domain=no.example.com", "requests") == []
+
+
 def test_the_end_of_a_push_tells_all_that_came(stage):
     """As fast as it goes the last media and the end come in one piece."""
     for number in range(5):

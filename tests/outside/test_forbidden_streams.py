@@ -110,6 +110,22 @@ def test_the_receiver_of_the_publish_callback_forbids_what_it_does_not_know(stag
     assert all(row["NotifyResult"] == "success" for row in rows)
 
 
+def test_a_ban_from_before_the_mapping_is_one_of_the_same_stream(stage, sdk):
+    push = stage.domain.replace("play", "push")
+    sdk.call("ForbidLiveStream", **named(push))
+    stage.api.call("AddLiveDomainMapping", PullDomain=stage.domain, PushDomain=push)
+    for domain in (push, stage.domain):
+        with pytest.raises(Refused) as refused:
+            stage.publisher(vhost=domain)
+        assert refused.value.code == DENIED
+        assert blocked(sdk, domain) == [f"{push}/live/s1"]
+    sdk.call("ResumeLiveStream", **named(stage.domain))
+    for domain in (push, stage.domain):
+        assert blocked(sdk, domain) == []
+        assert history(sdk, stage, domain) == [("forbid", f"{push}/live/s1"), ("resume", f"{push}/live/s1")]
+    stage.publisher().push(1)
+
+
 def test_oneshot_cuts_off_and_keeps_nothing_out(stage, sdk):
     publisher = stage.publisher()
     publisher.push(1)

@@ -64,6 +64,19 @@ def test_rates_are_by_machine_time(own_stage):
     assert rate() > stood / 10
 
 
+def test_a_period_that_begins_now_has_no_interval_yet(own_stage):
+    stage = own_stage("--clock", "frozen", "--clock-start", "2026-03-01T02:04:58Z")
+    stage.publisher().push(1)
+    stage.server.advance(2)
+    # The clock stands on a mark of five minutes.
+    period = {"StartTime": "2026-03-01T02:05:00Z", "EndTime": "2026-03-01T02:30:00Z"}
+    total = stage.api.call("DescribeLiveStreamsTotalCount", DomainName=stage.domain, **period)
+    assert total["StreamCountList"]["StreamCountInfos"] == []
+    period["StartTime"] = "2026-03-01T02:00:00Z"
+    total = stage.api.call("DescribeLiveStreamsTotalCount", DomainName=stage.domain, **period)
+    assert total["StreamCountList"]["StreamCountInfos"] == [{"Timestamp": "2026-03-01T02:00:00Z", "Count": 1}]
+
+
 def one_run() -> tuple:
     """Names, ids and bytes of one run of the same calls."""
     with Server(*FROZEN) as server:

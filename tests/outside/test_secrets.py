@@ -8,6 +8,7 @@ import pytest
 from harness.api import ApiError
 from harness.server import Server
 from harness.stage import Stage
+from harness.wait import wait_for
 
 WORDS = ("hush-user", "hush-pass", "hush-token", "hush-sign", "hushkey0123456789")
 
@@ -93,6 +94,29 @@ def test_a_snapshot_without_secrets_is_taken_elsewhere_and_says_what_is_missing(
     config = other.api.call("DescribeLiveRecordNotifyConfig", DomainName=told.domain)["LiveRecordNotifyConfig"]
     assert config["NotifyUrl"] == told.inbox.url + "?token=&b=c&sign="
     assert "***" not in json.dumps(config["NotifyUrl"])
+
+
+def test_a_callback_goes_again_to_the_address_whose_secrets_are_hidden(told):
+    """Who changes the body alone sends the address as it was shown."""
+    stage = told
+    stage.rule("mp4", DelayTime=15)
+    stage.push(4)
+    stage.advance(60)
+    rows = stage.server.rows("/_localyun/callbacks?limit=100", "callbacks")
+    row = next(row for row in rows if row["method"] == "POST" and "?token=***&b=c&sign=***" in row["url"])
+    replay = f"/_localyun/callbacks/{row['id']}/replay"
+    copies = lambda: [request for request in list(stage.inbox.requests) if request.body == b'{"again": true}']
+    status, told_of = stage.server.control("POST", replay, {"url": row["url"], "body": '{"again": true}'})
+    assert status == 200 and told_of["replayed"] != row["id"], told_of
+    wait_for(copies, 10, "the copy")
+    (copy,) = copies()
+    assert "token=hush-token&b=c&sign=hush-sign" in copy.query, copy
+    # What was hidden is not known of any other address.
+    came = len(stage.inbox.requests)
+    for url in (row["url"].replace("b=c", "b=d"), row["url"].replace("http://***@", "http://"), f"{stage.inbox.url}?other=***"):
+        status, refused = stage.server.control("POST", replay, {"url": url})
+        assert status == 400 and "***" in refused["error"], (url, refused)
+    assert len(stage.inbox.requests) == came
 
 
 def test_a_setting_that_is_refused_is_told_without_its_password(tmp_path):

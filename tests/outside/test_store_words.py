@@ -1,13 +1,18 @@
 """Words of S3 and OSS that the object store either means or refuses: none is taken and forgotten."""
 
+import base64
+import os
 import socket
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import oss2
 import pytest
 import requests
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 PART = 5 * 1024 * 1024
@@ -358,3 +363,125 @@ def test_a_form_as_rfc_2046_lets_it_be_written(stage, s3, name):
 def test_a_cross_origin_pattern_has_one_wildcard(s3, name, origin, header):
     rule = {"AllowedOrigins": [origin], "AllowedMethods": ["GET"], "AllowedHeaders": [header]}
     assert refused(s3.put_bucket_cors, Bucket=name, CORSConfiguration={"CORSRules": [rule]}) == (400, "InvalidArgument")
+
+
+def crc32(body: bytes) -> str:
+    """As the headers tell it."""
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+def test_checksums_of_a_completion_are_those_of_the_object(s3, name):
+    """The digest that a client announces of the whole is none of the document that completes it; the bytes together are counted."""
+    whole = PART * b"a" + b"b"
+    upload = s3.create_multipart_upload(Bucket=name, Key="k", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")["UploadId"]
+    part = {"Bucket": name, "Key": "k", "UploadId": upload}
+    bodies = (whole[:PART], whole[PART:])
+    etags = [s3.upload_part(**part, PartNumber=number, Body=body)["ETag"] for number, body in enumerate(bodies, 1)]
+    parts = {"Parts": [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]}
+    done = part | {"MultipartUpload": parts, "ChecksumCRC32": crc32(whole), "ChecksumType": "FULL_OBJECT"}
+    assert refused(s3.complete_multipart_upload, **done, MpuObjectSize=len(whole) + 1) == (400, "InvalidRequest")
+    s3.complete_multipart_upload(**done, MpuObjectSize=len(whole))
+    assert s3.get_object(Bucket=name, Key="k")["Body"].read() == whole
+
+
+def test_a_file_in_parts_is_sent_with_its_own_digest(s3, name, tmp_path):
+    """As `upload_file` sends it."""
+    file = tmp_path / "f"
+    file.write_bytes(os.urandom(2 * PART))
+    config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
+    s3.upload_file(str(file), name, "f", ExtraArgs={"ChecksumCRC32": crc32(file.read_bytes())}, Config=config)
+    assert s3.get_object(Bucket=name, Key="f")["Body"].read() == file.read_bytes()
+
+
+def test_pages_of_parts_and_uploads_in_the_words_of_s3(s3, name):
+    """More than a page gives is cut; the class is the upload's own."""
+    for key, words in (("cold", {"StorageClass": "STANDARD_IA"}), ("plain", {})):
+        upload = s3.create_multipart_upload(Bucket=name, Key=key, **words)["UploadId"]
+        s3.upload_part(Bucket=name, Key=key, UploadId=upload, PartNumber=1, Body=b"x")
+        listed = s3.list_parts(Bucket=name, Key=key, UploadId=upload, MaxParts=5000)
+        assert (listed["MaxParts"], [part["Size"] for part in listed["Parts"]]) == (1000, [1])
+        assert listed["StorageClass"] == words.get("StorageClass", "STANDARD")
+        assert listed["Owner"]["ID"] == listed["Initiator"]["ID"] == s3.list_buckets()["Owner"]["ID"]
+    listed = s3.list_multipart_uploads(Bucket=name, MaxUploads=5000)
+    assert listed["MaxUploads"] == 1000
+    assert {upload["Key"]: upload["StorageClass"] for upload in listed["Uploads"]} == {"cold": "STANDARD_IA", "plain": "STANDARD"}
+
+
+def test_an_upload_over_an_object_that_must_stay_is_not_begun(stage, name):
+    bucket = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, name)
+    keep = {"x-oss-forbid-overwrite": "true"}
+    bucket.put_object("k", b"kept")
+    with pytest.raises(oss2.exceptions.ServerError) as error:
+        bucket.init_multipart_upload("k", headers=keep)
+    assert (error.value.status, error.value.code) == (409, "FileAlreadyExists")
+    bucket.abort_multipart_upload("new", bucket.init_multipart_upload("new", headers=keep).upload_id)
+    bucket.abort_multipart_upload("k", bucket.init_multipart_upload("k").upload_id)
+
+
+def test_a_link_is_followed_by_whoever_reads_its_bytes(stage, name):
+    """A signed playlist, and the source of a copied part."""
+    bucket = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, name)
+    bucket.put_object("live/a.m3u8", b"#EXTM3U\n0.ts\n")
+    bucket.put_symlink("live/a.m3u8", "live/now.m3u8")
+    url = bucket.sign_url("GET", "live/now.m3u8", 60, params={"x-oss-process": "hls/sign"}, slash_safe=True)
+    answer = requests.get(url, timeout=10)
+    assert (answer.status_code, "0.ts?OSSAccessKeyId=" in answer.text) == (200, True), answer.text
+    upload = bucket.init_multipart_upload("copy").upload_id
+    copied = bucket.upload_part_copy(name, "live/now.m3u8", (0, 6), "copy", upload, 1)
+    bucket.complete_multipart_upload("copy", upload, [oss2.models.PartInfo(1, copied.etag)])
+    assert bucket.get_object("copy").read() == b"#EXTM3U"
+    bucket.put_symlink("gone", "dangling")
+    url = bucket.sign_url("GET", "dangling", 60, params={"x-oss-process": "hls/sign"}, slash_safe=True)
+    assert requests.get(url, timeout=10).status_code == 404
+    bucket.put_symlink("live/now.m3u8", "twice")
+    url = bucket.sign_url("GET", "twice", 60, params={"x-oss-process": "hls/sign"}, slash_safe=True)
+    assert "<Code>InvalidTargetType</Code>" in requests.get(url, timeout=10).text
+
+
+def test_a_header_that_nobody_reads_may_hold_what_it_likes(stage, s3, name):
+    """Proxies and browsers add bytes that are no UTF-8; where a header counts, they are refused."""
+    s3.put_object(Bucket=name, Key="k", Body=b"x")
+    target = s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "k"})
+    at = urlsplit(target)
+
+    def status(field: bytes) -> int:
+        head = f"GET {at.path}?{at.query} HTTP/1.1\r\nHost: {at.netloc}\r\nConnection: close\r\n".encode()
+        with socket.create_connection((at.hostname, at.port), timeout=10) as connection:
+            connection.sendall(head + field + b"\r\n\r\n")
+            return int(connection.makefile("rb").readline().split()[1])
+
+    for name_of_field in (b"User-Agent", b"Referer", b"Cookie", b"X-Forwarded-For"):
+        assert status(name_of_field + b": caf\xe9") == 200, name_of_field
+    for name_of_field in (b"Range", b"If-Match", b"x-amz-meta-a"):
+        assert status(name_of_field + b": caf\xe9") == 400, name_of_field
+
+
+def test_what_is_wrong_in_a_signed_address_has_a_code_of_its_own(s3, name):
+    good = s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "k"}, ExpiresIn=600)
+    for old, new in [
+        ("X-Amz-Expires=600", "X-Amz-Expires=604801"),
+        ("X-Amz-Date=", "X-Not-Date="),
+        ("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders="),
+        ("aws4_request", "aws5_request"),
+    ]:
+        assert old in good
+        answer = requests.get(good.replace(old, new), timeout=10)
+        assert (answer.status_code, "<Code>AuthorizationQueryParametersError</Code>" in answer.text) == (400, True), answer.text
+
+
+def test_a_file_that_is_no_object_keeps_its_bucket(stage, s3, name):
+    """Whoever put it there by hand may have nothing else of it; the log names it."""
+    bucket = f"{name}-hand"
+    s3.create_bucket(Bucket=bucket)
+    file = Path(stage.server.data_dir) / "oss" / bucket / "a" / "100%.mp4"
+    file.parent.mkdir()
+    file.write_bytes(b"only here")
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    assert refused(s3.delete_bucket, Bucket=bucket) == (409, "BucketNotEmpty")
+    assert file.read_bytes() == b"only here"
+    assert "100%.mp4" in stage.server.log_tail()
+    file.rename(file.with_name("100%25.mp4"))
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["a/100%.mp4"]
+    s3.delete_object(Bucket=bucket, Key="a/100%.mp4")
+    s3.delete_bucket(Bucket=bucket)
+    assert not file.parent.parent.exists()

@@ -4,7 +4,9 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -291,6 +293,125 @@ def test_exec_leads_its_command_to_its_own_server_alone(tmp_path):
     assert done.returncode == 0 and "LOCALYUN_CONTROL_TOKEN=tok2\n" in done.stdout, done.stderr
 
 
+def test_exec_has_nothing_of_the_store_and_the_cluster_of_another_server(tmp_path):
+    """Variables that a service of the caller's has: not even its ports may be asked for."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        other = {
+            "LOCALYUN_DATABASE_URL": f"postgres://nobody:nothing@{address}/other",
+            "LOCALYUN_OSS_ENDPOINT": f"http://{address}",
+            "LOCALYUN_OSS_ACCESS_KEY": "other:word",
+            "LOCALYUN_OSS_REGION": "elsewhere",
+            "LOCALYUN_OSS_PUBLIC_URL": f"http://{address}",
+            "LOCALYUN_CLUSTER": "on",
+            "LOCALYUN_CLUSTER_ADDR": address,
+            "LOCALYUN_CLUSTER_TOKEN": "other",
+            "LOCALYUN_NODE_ID": "other",
+            "LOCALYUN_NODE_LEASE": "2s",
+            "LOCALYUN_SPOOL_MIRROR": "off",
+            "LOCALYUN_TLS_ADDR": address,
+            "LOCALYUN_PLAY_TLS_ADDR": address,
+        }
+        environment = clean_environment() | {"TMPDIR": str(tmp_path)} | other
+        done = subprocess.run([binary(), "exec", "--", "sh", "-c", f'"{binary()}" reset && env'], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert not [name for name in other if f"\n{name}=" in done.stdout]
+    assert "elsewhere" not in done.stdout and address not in done.stdout
+    # What is asked for is there, on a port of its own.
+    assert "\nLOCALYUN_CA_FILE=" in done.stdout
+
+
+def test_exec_leads_to_the_store_outside_that_its_server_has(tmp_path):
+    environment = clean_environment() | {"TMPDIR": str(tmp_path)}
+    outside = ("--oss-endpoint", "http://127.0.0.1:9/", "--oss-access-key", "theirs:word", "--oss-region", "eu")
+    for public, address in (((), "http://127.0.0.1:9"), (("--oss-public-url", "http://store.test:9"), "http://store.test:9")):
+        done = subprocess.run([binary(), "exec", *outside, *public, "--", "env"], capture_output=True, text=True, timeout=60, env=environment)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        for line in (
+            f"OSS_ENDPOINT={address}",
+            f"AWS_ENDPOINT_URL_S3={address}",
+            "OSS_ACCESS_KEY_ID=theirs",
+            "OSS_ACCESS_KEY_SECRET=word",
+            "AWS_ACCESS_KEY_ID=theirs",
+            "AWS_SECRET_ACCESS_KEY=word",
+            "AWS_REGION=eu",
+            "ALIBABA_CLOUD_ACCESS_KEY_ID=testid",
+        ):
+            assert line in lines, line
+
+
+def test_exec_hands_the_token_of_its_key_on(tmp_path):
+    environment = clean_environment() | {"TMPDIR": str(tmp_path)}
+    call = (binary(), "call", "DescribeLiveRecordConfig", "DomainName=a.example.com")
+    done = subprocess.run([binary(), "exec", "--access-keys", "me:word:token", "--", *call], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 0 and '"TotalNum": 0' in done.stdout, done.stdout + done.stderr
+
+
+# Says which signals came until a second after the first one.
+TELLS_SIGNALS = """
+import signal, time
+seen = []
+for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(one, lambda number, _: seen.append(signal.Signals(number).name))
+print("here", flush=True)
+until = time.monotonic() + 30
+while not seen and time.monotonic() < until:
+    time.sleep(0.02)
+time.sleep(1)
+print("seen", *seen, flush=True)
+"""
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_exec_hands_a_signal_on_as_what_it_is(tmp_path, which):
+    environment = clean_environment() | {"TMPDIR": str(tmp_path)}
+    ends = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # Under nohup it would not look at SIGHUP.
+    started = subprocess.Popen(
+        [binary(), "exec", "--", sys.executable, "-c", TELLS_SIGNALS], text=True, env=environment, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL), **ends
+    )
+    with started as running:
+        assert running.stdout.readline() == "here\n"
+        running.send_signal(which)
+        told, complaints = running.communicate(timeout=30)
+    assert (running.returncode, told) == (0, f"seen {which.name}\n"), complaints
+    assert os.listdir(tmp_path) == []
+
+
+def test_at_a_terminal_the_command_of_exec_has_ctrl_c_once(tmp_path):
+    environment = clean_environment() | {"TMPDIR": str(tmp_path)}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(binary(), [str(binary()), "exec", "--", sys.executable, "-c", TELLS_SIGNALS], environment)
+    seen, is_asked = b"", False
+    try:
+        while part := os.read(terminal, 65536):
+            seen += part
+            if b"here" in seen and not is_asked:
+                os.write(terminal, b"\x03")
+                is_asked = True
+    except OSError:
+        # So a terminal ends whose other side is closed.
+        pass
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert seen.decode().split("seen ")[1].split() == ["SIGINT"], seen
+
+
+def test_a_play_of_nothing_leaves_the_file_as_it_was(stage, tool, tmp_path):
+    kept, absent = tmp_path / "kept", tmp_path / "absent"
+    kept.write_bytes(b"an earlier recording")
+    for how in ("flv", "hls"):
+        for path in (kept, absent):
+            done = tool("play", "--domain", stage.domain, "--stream", "nobody", "--format", how, "--seconds", "2", "-o", str(path))
+            assert done.returncode == 1, done
+    assert kept.read_bytes() == b"an earlier recording" and not absent.exists()
+    told = tool("play", "--domain", stage.domain, "--stream", "nobody", "-o", str(tmp_path / "no" / "file")).stderr
+    assert str(tmp_path / "no" / "file") in told, told
+
+
 def test_doctor(stage, tool):
     well = tool("doctor")
     assert well.returncode == 0, well.stdout
@@ -300,6 +421,9 @@ def test_doctor(stage, tool):
     assert "did you mean LOCALYUN_ACCESS_KEYS?" in ill.stdout and "NO_PROXY" in ill.stdout
     findings = json.loads(tool("doctor", "--json").stdout)["findings"]
     assert {finding["what"] for finding in findings} >= {"version", "variables", "proxies", "server", "clocks", "ffmpeg"}
+    spared = tool("doctor", "--json", HTTP_PROXY="http://proxy.example.com:3128", NO_PROXY="127.0.0.1,localhost")
+    (found,) = [finding for finding in json.loads(spared.stdout)["findings"] if finding["what"] == "proxies"]
+    assert found["state"] == "look" and "unset HTTP_PROXY" in found["told"], found
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell", "PowerShell"])

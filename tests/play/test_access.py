@@ -48,6 +48,27 @@ def test_answers_are_open_to_every_page(live, form):
     assert "GET" in allowed["access-control-allow-methods"]
 
 
+def test_a_domain_may_close_what_is_open_to_every_page(live):
+    """For answers, refusals and what a browser asks beforehand; what the domain does not name stays as it is."""
+    slices = lambda: [line for line in fetch(address(live.server, "m3u8", live.domain)).decode().splitlines() if line.startswith("s1-")]
+    set_functions(
+        live,
+        ("set_resp_header", {"key": "Access-Control-Allow-Origin", "value": "https://page.example"}),
+        ("set_resp_header", {"key": "Timing-Allow-Origin", "value": "null"}),
+    )
+    asked = [("GET", f"{live.server.play}/live/{slices()[0]}", 200), ("GET", f"{live.server.play}/live/{slices()[0].replace('s1-0.ts', 's1-999.ts')}", 404)]
+    for form in ("flv", "mp4", "m3u8"):
+        here, nobody = address(live.server, form, live.domain), address(live.server, form, live.domain, "nobody")
+        asked += [("GET", here, 200), ("HEAD", here, 200), ("OPTIONS", here, 204), ("GET", nobody, 404)]
+    for method, url, status in asked:
+        got, headers, body = ask(url, method, {"Origin": "https://other.example"})
+        assert got == status, (method, url, got, body)
+        assert headers["access-control-allow-origin"] == "https://page.example", (method, url, headers)
+        assert "timing-allow-origin" not in headers and headers["access-control-allow-headers"] == "*", (method, url, headers)
+    # Another domain has nothing of that.
+    assert ask(address(live.server, "flv", f"other-{live.domain}"))[1]["access-control-allow-origin"] == "*"
+
+
 def test_path_tricks_are_refused(live):
     for path in (
         "/live/../live/s1.flv",

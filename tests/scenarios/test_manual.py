@@ -1,7 +1,10 @@
 """RealTimeRecordCommand: scenarios 27 to 31."""
 
+from dataclasses import replace
+
 import pytest
 
+from harness import clip as clips, probe
 from harness.api import ApiError
 from harness.wait import wait_for
 
@@ -48,6 +51,34 @@ def test_27_what_a_command_refuses(stage):
     assert refused(stage, "start", app="other") in NO_CONFIG
     status, code = refused(stage, "dance")
     assert status == 400 and "Command" in code
+
+
+def test_27_start_while_the_camera_is_off(stage):
+    """The stream has pictures and shows none: after ten seconds its sound is recorded alone, and the pictures join when they are back."""
+    stage.rule("mp4", OnDemand=7, DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    publisher = stage.publisher()
+    publisher.push(3)
+    whole = publisher.clip
+    publisher.clip = replace(whole, frames=tuple(tag for tag in whole.frames if tag.kind == clips.AUDIO))
+    publisher.push(1)
+    publisher.round_trip()
+    stage.command("start")
+    publisher.push(9)
+    publisher.round_trip()
+    assert stage.inbox.events() == []
+    publisher.push(16)
+    wait_for(lambda: stage.inbox.events() == ["record_started"], what="record_started")
+    publisher.clip = whole
+    publisher.push(8)
+    stage.end(publisher)
+    stage.advance(16)
+    alone, both = stage.wait_files(2)
+    assert "record_error" not in stage.inbox.events()
+    assert alone["duration"] + both["duration"] == pytest.approx(15 + 8, abs=0.3)
+    assert alone["duration"] == pytest.approx(16, abs=1.5)
+    assert probe.tracks(stage.fetch(alone["uri"])) == ["audio:aac"]
+    assert probe.tracks(stage.fetch(both["uri"])) == ["audio:aac", "video:h264"]
 
 
 def test_28_manual_and_drop(stage):

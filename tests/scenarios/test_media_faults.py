@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -143,6 +144,38 @@ def test_45_pictures_that_stop_while_the_sound_lies_behind(stage, behind):
         of_sound.append(len(alone))
         assert len(stage.bucket.keys(ending)) == len(pictures) + len(alone)
     assert of_sound[0] == of_sound[1]
+
+
+def at_its_showing(tag: Tag) -> Tag:
+    """A picture whose time stamp is when it is shown, with no composition offset; anything else as it is."""
+    if tag.kind != VIDEO:
+        return tag
+    offset = int.from_bytes(tag.body[2:5], "big", signed=True)
+    return Tag(VIDEO, tag.timestamp + offset, tag.body[:2] + bytes(3) + tag.body[5:])
+
+
+def test_45_pictures_with_the_times_of_their_showing(stage):
+    """A publisher that knows no decoding times sends reordered pictures with time stamps that go back: each is shown when it says."""
+    stage.rule(M3U8, "mp4", DelayTime=15)
+    stage.notify(NeedStatusNotify=True)
+    publisher = stage.publisher(clip="h264_bframes_aac")
+    publisher.clip = replace(publisher.clip, frames=tuple(at_its_showing(tag) for tag in publisher.clip.frames))
+    publisher.push(8)
+    stage.end(publisher)
+    stage.advance(16)
+    pictures = len([tag for tag in publisher.sent if tag.kind == VIDEO]) - 1
+    for event in stage.wait_files(2):
+        file = stage.folder / "whole.ts"
+        if event["uri"].endswith(".mp4"):
+            file = stage.fetch(event["uri"])
+        else:
+            file.write_bytes(b"".join(stage.bucket.get(key) for key in stage.playlist(event["uri"]).keys()))
+        packets = probe.packets(file, "v")
+        times = [float(packet["pts_time"]) for packet in packets]
+        assert len(times) == pictures and times != sorted(times)
+        assert [after - before for before, after in pairwise(sorted(times))] == pytest.approx([0.04] * (pictures - 1), abs=0.002)
+        decoded = [float(packet["dts_time"]) for packet in packets]
+        assert decoded == sorted(decoded) and all(dts <= pts + 0.001 for dts, pts in zip(decoded, times))
 
 
 def test_45_more_configurations_than_a_file_holds(stage):

@@ -143,6 +143,30 @@ def test_other_protocols_at_the_rtmp_port(stage, first, texts):
     one_warning(stage, "no RTMP comes to the RTMP port", *texts)
 
 
+def test_a_rule_of_rtmp_that_is_broken_before_a_publish(own_stage):
+    """The first one is told with the peer and the reason, those of the next seconds are not; who only comes and goes breaks none."""
+    stage = own_stage()
+
+    def say(said: bytes) -> str:
+        """Says it, waits for the end of the connection, and gives our own address."""
+        with socket.create_connection((stage.server.rtmp_host, stage.server.rtmp_port), timeout=10) as connection:
+            host, port = connection.getsockname()
+            connection.sendall(said)
+            try:
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+            except OSError:
+                pass
+        return f"{host}:{port}"
+
+    greeting = b"\x03" + bytes(2 * 1536)
+    silent = [say(b""), say(greeting[:700]), say(greeting)]
+    told, again = [say(greeting + b"\xc9" + bytes(128)) for _ in range(2)]
+    one_warning(stage, "breaks the rules of RTMP", told, "chunk stream 9 starts with a chunk of type 3")
+    assert [peer for peer in (*silent, again) if warnings(stage, peer)] == []
+
+
 @pytest.mark.parametrize("app", ["play.example.com/live", "live/room"])
 def test_a_slash_in_the_push_url(stage, app):
     with pytest.raises(Refused, match="slash.*rtmp://HOST/APP/STREAM.*vhost="):

@@ -1,10 +1,12 @@
 //! AddLiveDomain: declares a streaming or an ingest domain, which is online at once.
 //!
-//! The product checks who owns the name and wants a CNAME record afterwards; neither makes sense on one machine.
+//! The product checks who owns the name and wants a CNAME record afterwards; neither makes sense on one machine. A domain that others are
+//! mapped to already is a streaming domain: declared as anything else it is DomainType.Malformed.
 
 use serde::{Deserialize, Serialize};
 
 use super::change_live_domain_resource_group::LONGEST_GROUP;
+use super::kind;
 use super::tags::{self, Member};
 use crate::actions::Context;
 use crate::actions::arguments::{domain_name, malformed};
@@ -41,13 +43,23 @@ pub struct Answer {}
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let tags = tags::read(&request.tag)?;
     let (name, domain) = domain(request, ctx.now())?;
-    let looks = Looks::default()
-        .at(Kind::Domain, &name)
-        .at(Kind::Tags, &name);
+    let is_streaming = domain.kind == DomainKind::Streaming;
+    let looks = Looks::default().at(Kind::Tags, &name);
+    let looks = if is_streaming {
+        looks.at(Kind::Domain, &name)
+    } else {
+        looks.at_all(Kind::Domain)
+    };
     let added = ctx.services.store.change(looks, move |view| {
         let known: Option<Domain> = view.document(Kind::Domain, &name)?;
         if known.is_some() {
             return Err(ApiError::coded(Code::DomainAlreadyExist));
+        }
+        if !is_streaming {
+            let declared: Vec<(String, Domain)> = view.documents(Kind::Domain)?;
+            if kind::is_led_to(&declared, &name) {
+                return Err(ApiError::coded(Code::DomainTypeMalformed));
+            }
         }
         if !tags.is_empty() {
             view.put(Kind::Tags, &name, &tags)?;

@@ -2,6 +2,7 @@
 //!
 //! A push to the ingest domain is recorded by the rules of the streaming domain. An ingest domain leads to one streaming domain;
 //! a second mapping of it is ConfigAlreadyExists. With any domain taken as the caller's, an undeclared ingest domain is declared by this.
+//! Mappings make no chain: a streaming domain that leads on, or an ingest domain that others lead to, is DomainType.Malformed.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,13 +33,16 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     ctx.check_declared(&push).await?;
     ctx.check_declared(&pull).await?;
     let now = ctx.now();
-    let scope = Scope::domains(&[push.clone(), pull.clone()]);
+    let scope = Scope::domains(&[push.clone(), pull.clone()]).with_all(Kind::Domain);
     let mapped = ctx.change(scope, move |view| {
         let streaming: Option<Domain> = view.document(Kind::Domain, &pull)?;
         let ingest: Option<Domain> = view.document(Kind::Domain, &push)?;
         kind::check(ingest.as_ref(), DomainKind::Ingest)?;
         kind::check(streaming.as_ref(), DomainKind::Streaming)?;
-        if push == pull {
+        let declared: Vec<(String, Domain)> = view.documents(Kind::Domain)?;
+        // Whoever looks where a domain leads looks once.
+        let leads_on = streaming.is_some_and(|domain| domain.leads_to().is_some());
+        if push == pull || leads_on || kind::is_led_to(&declared, &push) {
             return Err(ApiError::coded(Code::DomainTypeMalformed));
         }
         let mut ingest = ingest.unwrap_or_else(|| Domain {
@@ -50,6 +54,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         }
         ingest.kind = DomainKind::Ingest;
         ingest.play_domain = Some(pull.clone());
+        ingest.modified_at = now;
         Ok(view.put(Kind::Domain, &push, &ingest)?)
     });
     mapped.await?;

@@ -42,12 +42,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         let (main_domain, sub_domain) = (of(&main), of(&sub));
         kind::check(main_domain.map(|(_, domain)| domain), DomainKind::Streaming)?;
         kind::check(sub_domain.map(|(_, domain)| domain), DomainKind::Streaming)?;
-        let is_main = |name: &String| {
-            let mut others = declared.iter();
-            others.any(|(_, other)| other.leads_to() == Some(name.as_str()))
-        };
-        let leads_on = main_domain.is_some_and(|(_, domain)| domain.main_domain.is_some());
-        if main == sub || leads_on || is_main(&sub) {
+        let leads_on = main_domain.is_some_and(|(_, domain)| domain.leads_to().is_some());
+        if main == sub || leads_on || kind::is_led_to(&declared, &sub) {
             return Err(ApiError::coded(Code::DomainTypeMalformed));
         }
         let mut domain = sub_domain.map_or_else(

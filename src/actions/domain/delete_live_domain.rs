@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions::Context;
 use crate::actions::arguments::domain_name;
+use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
 use crate::model::domain::Domain;
 use crate::model::forbidden::Forbidden;
@@ -28,6 +29,7 @@ pub struct Answer {}
 /// Removes the domain.
 pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError> {
     let domain = domain_name("DomainName", &request.domain_name)?;
+    let now = ctx.now();
     let looks = SETTINGS
         .into_iter()
         .fold(Looks::default(), |looks, kind| looks.at(kind, &domain))
@@ -37,7 +39,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         .services
         .store
         .change(looks, move |view| {
-            if forget(view, &domain)? {
+            if forget(view, &domain, now)? {
                 Ok(Answer {})
             } else {
                 Err(ApiError::coded(Code::InvalidDomainNotFound))
@@ -61,7 +63,7 @@ const SETTINGS: [Kind; 6] = [
 ];
 
 /// False when nothing of the domain was known.
-fn forget(view: &mut View<'_>, domain: &str) -> Result<bool, StoreError> {
+fn forget(view: &mut View<'_>, domain: &str, now: UnixMs) -> Result<bool, StoreError> {
     let mut known = view.remove_rules(domain);
     for kind in SETTINGS {
         known |= view.remove(kind, domain)?;
@@ -70,6 +72,7 @@ fn forget(view: &mut View<'_>, domain: &str) -> Result<bool, StoreError> {
         if other.leads_to() == Some(domain) {
             other.play_domain = None;
             other.main_domain = None;
+            other.modified_at = now;
             view.put(Kind::Domain, &name, &other)?;
             known = true;
         }

@@ -28,6 +28,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let pull = domain_name("PullDomain", &request.pull_domain)?;
     ctx.check_declared(&push).await?;
     ctx.check_declared(&pull).await?;
+    let now = ctx.now();
     let scope = Scope::domains(&[push.clone(), pull.clone()]);
     let removed = ctx.change(scope, move |view| {
         let ingest: Option<Domain> = view.document(Kind::Domain, &push)?;
@@ -37,6 +38,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         let mapped = ingest.filter(|domain| domain.play_domain.as_ref() == Some(&pull));
         let mut ingest = mapped.ok_or_else(|| ApiError::coded(Code::InvalidConfigNotFound))?;
         ingest.play_domain = None;
+        ingest.modified_at = now;
         Ok(view.put(Kind::Domain, &push, &ingest)?)
     });
     removed.await?;

@@ -20,6 +20,13 @@ pub fn status(stopped: bool) -> &'static str {
     if stopped { "offline" } else { "online" }
 }
 
+/// Whether other domains lead to a domain, which is then their streaming domain, declared or not.
+#[must_use]
+pub fn is_led_to(declared: &[(String, Domain)], name: &str) -> bool {
+    let mut others = declared.iter();
+    others.any(|(_, other)| other.leads_to() == Some(name))
+}
+
 /// A declared domain, or none.
 pub async fn declared(ctx: &Context, domain: &str) -> Result<Option<Domain>, ApiError> {
     Ok(ctx

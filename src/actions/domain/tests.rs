@@ -120,6 +120,62 @@ async fn a_mapping_joins_one_ingest_domain_to_one_streaming_domain() {
 }
 
 #[tokio::test]
+async fn mappings_make_no_chain() {
+    let bed = Testbed::new().await;
+    let add = "AddLiveDomainMapping";
+    bed.ok(add, MAPPING).await;
+    let sub = "PullDomain=play.example.com&PlayDomain=sub.example.com";
+    bed.ok("AddLiveDomainPlayMapping", sub).await;
+    let malformed = ("DomainType.Malformed".to_owned(), 400);
+    // A sub play domain leads on, and to a streaming domain others lead, even where nobody declared it.
+    for wrong in [
+        "PushDomain=edge.example.com&PullDomain=sub.example.com",
+        "PushDomain=play.example.com&PullDomain=other.example.com",
+    ] {
+        assert_eq!(bed.refused(add, wrong).await, malformed, "{wrong}");
+    }
+    let edge = PLAY.replace("liveVideo", "liveEdge");
+    assert_eq!(bed.refused("AddLiveDomain", &edge).await, malformed);
+    bed.ok("AddLiveDomain", PLAY).await;
+    bed.ok(add, &MAPPING.replace("push", "edge")).await;
+    assert_eq!(
+        models(&bed, "play.example.com").await,
+        json!([
+            {"DomainName": "play.example.com", "Type": "vhost"},
+            {"DomainName": "edge.example.com", "Type": "publish"},
+            {"DomainName": "push.example.com", "Type": "publish"},
+            {"DomainName": "sub.example.com", "Type": "play"},
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_mapping_is_a_change_of_the_ingest_domain() {
+    let bed = Testbed::new().await;
+    let clock = &bed.ctx.services.clock;
+    clock.stop().await;
+    bed.ok("AddLiveDomain", PUSH).await;
+    bed.ok("AddLiveDomain", PLAY).await;
+    for (action, query, at) in [
+        ("AddLiveDomainMapping", MAPPING, "2026-03-01T02:00:05Z"),
+        ("DeleteLiveDomainMapping", MAPPING, "2026-03-01T02:00:10Z"),
+        ("AddLiveDomainMapping", MAPPING, "2026-03-01T02:00:15Z"),
+        (
+            "DeleteLiveDomain",
+            "DomainName=play.example.com",
+            "2026-03-01T02:00:20Z",
+        ),
+    ] {
+        clock.advance(5_000).await;
+        bed.ok(action, query).await;
+        let shown = bed
+            .ok("DescribeLiveDomainDetail", "DomainName=push.example.com")
+            .await;
+        assert_eq!(shown["DomainDetail"]["GmtModified"], at, "{action}");
+    }
+}
+
+#[tokio::test]
 async fn functions_are_set_shown_and_removed_for_several_domains() {
     let bed = Testbed::new().await;
     let aliauth = r#"[{"functionName":"aliauth","functionArgs":[{"argName":"auth_type","argValue":"type_a"},{"argName":"auth_key1","argValue":"k1"}]}]"#;

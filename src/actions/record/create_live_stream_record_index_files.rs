@@ -1,7 +1,8 @@
 //! CreateLiveStreamRecordIndexFiles: a playlist over slices that are in the bucket already; nothing is copied or cut.
 //!
-//! A slice belongs when it was uploaded after StartTime and before EndTime; EndTimeIncluded adds the next one. The answer's StartTime and
-//! EndTime are those of the slices. Variables of OssObject are filled with StartTime in UTC+8, which the product leaves open.
+//! A slice belongs when it was uploaded after StartTime and before EndTime; EndTimeIncluded adds the next one, where that begins before
+//! EndTime: it is there to cover the period. The answer's StartTime and EndTime are those of the slices. Variables of OssObject are
+//! filled with StartTime in UTC+8, which the product leaves open.
 //! The manual's own sample names neither bucket nor object: they are then those of the rule that recorded, under a name by its prefix.
 //! An object that is there already is replaced only when an index call for the same stream made it; any other one is kept, and
 //! the call refused with InvalidOssObject.Malformed.
@@ -32,8 +33,6 @@ const MOST_SLICES: u64 = 100_000;
 const LONGEST_OBJECT: usize = 1_023;
 /// Names that are tried beside one that is taken.
 const MOST_BESIDE: u32 = 100;
-/// Slices looked at for the one that EndTimeIncluded adds.
-const NEXT_SLICES: u64 = 16;
 
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -201,7 +200,7 @@ fn object_name(template: &str, key: &StreamKey, start: UnixMs) -> Result<String,
     Ok(object)
 }
 
-/// The slices that the playlist lists.
+/// The slices that the playlist lists: of TS, since fragments of CMAF need a header that a plain playlist does not name.
 async fn select(
     ctx: &Context,
     key: &StreamKey,
@@ -213,7 +212,7 @@ async fn select(
     let known = period.since(ctx.now() - SLICES.ms());
     let mut slices = if known.from < known.to {
         store
-            .slices_uploaded_between(&hash, known.from, known.to, MOST_SLICES + 1)
+            .ts_slices_uploaded_between(&hash, known.from, known.to, MOST_SLICES + 1)
             .await?
     } else {
         Vec::new()
@@ -222,27 +221,24 @@ async fn select(
         return Err(ApiError::coded(Code::InvalidEndTimeMismatch)
             .with_hint(format!("more than {MOST_SLICES} slices lie between")));
     }
-    slices.retain(is_ts);
-    let Some(first) = slices.first() else {
+    let next = if with_next {
+        let not_before = period.to.max(known.from);
+        let later = store.ts_slices_uploaded_after(&hash, not_before - 1, 1);
+        let mut later = later.await?.into_iter();
+        later.find(|slice| slice.started_at < period.to)
+    } else {
+        None
+    };
+    // A period shorter than a slice may have none of its own, and be covered by the next one.
+    let Some(first) = slices.first().or(next.as_ref()) else {
         return Err(ApiError::coded(Code::NoRecordContent));
     };
     let bucket = first.bucket.clone();
     if slices.iter().any(|slice| slice.bucket != bucket) {
         return Err(ApiError::coded(Code::InvalidConfigChanged));
     }
-    if with_next {
-        let later = store
-            .slices_uploaded_after(&hash, period.to - 1, NEXT_SLICES)
-            .await?;
-        let next = later.into_iter().find(is_ts);
-        slices.extend(next.filter(|slice| slice.bucket == bucket));
-    }
+    slices.extend(next.filter(|slice| slice.bucket == bucket));
     Ok(slices)
-}
-
-/// Fragments of CMAF need a header that a plain playlist does not name.
-fn is_ts(slice: &SliceRow) -> bool {
-    slice.object.ends_with(".ts")
 }
 
 /// Puts the playlist and tells under which name, and how long it is.

@@ -1,6 +1,6 @@
 //! DescribeLiveDomainOnlineUserNum: how many watch each stream of a domain, now or at a time.
 //!
-//! Of a minute that is over it is the most that watched at a time.
+//! Of a minute that is over it is the most that watched at a time. A minute that is to come has none.
 
 use std::collections::BTreeMap;
 
@@ -78,13 +78,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         *viewers.entry((app, stream)).or_default() += count;
     };
     let running = minute_of(ctx.now());
-    match at.map(minute_of).filter(|minute| *minute < running) {
-        None => {
-            for (key, count) in ctx.hub.watched(&domain).await {
-                note(key.app, key.stream, count);
-            }
-        }
-        Some(minute) => {
+    match at.map(minute_of) {
+        // Nobody has watched in it.
+        Some(minute) if minute > running => {}
+        Some(minute) if minute < running => {
             let asked = Asked {
                 domains: vec![domain],
                 from: minute,
@@ -93,6 +90,11 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
             };
             for row in ctx.services.meter.outflow(&asked).await? {
                 note(row.key.app, row.key.stream, row.viewers);
+            }
+        }
+        _ => {
+            for (key, count) in ctx.hub.watched(&domain).await {
+                note(key.app, key.stream, count);
             }
         }
     }

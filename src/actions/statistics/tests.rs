@@ -319,6 +319,13 @@ async fn viewers_are_those_of_now_or_of_a_minute() {
     };
     let viewer = bed.ctx.services.meter.viewer(coming);
     assert_eq!(bed.ok(online, domain).await["UserCount"], 1);
+    let ahead = to_api(at(125)).replace(':', "%3A");
+    let query = format!("{domain}&QueryTime={ahead}");
+    let told = bed.ok(online, &query).await;
+    assert_eq!(
+        (&told["StreamCount"], &told["UserCount"]),
+        (&json!(0), &json!(0))
+    );
     drop(viewer);
     assert_eq!(bed.ok(online, domain).await["UserCount"], 0);
     let query = format!("{domain}&AppName=live&StreamName=a&{}", period(0, 8));

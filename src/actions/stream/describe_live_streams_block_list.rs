@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::actions::Context;
 use crate::actions::arguments::{Paging, length};
 use crate::error::ApiError;
-use crate::live::ingest::admission::streaming_domain;
-use crate::model::domain::Domain;
+use crate::live::ingest::admission::{domains_of, streaming_domain};
 use crate::model::forbidden::Forbidden;
 use crate::store::documents::Kind;
 
@@ -43,20 +42,13 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let asked = ctx.check_domain(&request.domain_name).await?;
     let streaming = streaming_domain(&ctx.services, &asked).await?;
     // A stream that was forbidden before its domain was mapped stands under that domain.
-    let declared: Vec<(String, Domain)> = ctx.services.store.list_documents(Kind::Domain).await?;
-    let belongs = |domain: &str| {
-        domain == asked
-            || domain == streaming
-            || declared
-                .iter()
-                .any(|(name, other)| name == domain && other.leads_to() == Some(&streaming))
-    };
+    let domains = domains_of(&ctx.services, &streaming).await?;
     let now = ctx.now();
     let stored: Vec<(String, Forbidden)> =
         ctx.services.store.list_documents(Kind::Forbidden).await?;
     let mut found: Vec<String> = stored
         .into_iter()
-        .filter(|(_, forbidden)| forbidden.counts_at(now) && belongs(&forbidden.domain))
+        .filter(|(_, forbidden)| forbidden.counts_at(now) && domains.contains(&forbidden.domain))
         .map(|(_, forbidden)| forbidden.key().to_string())
         .collect();
     found.sort_unstable();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::actions::Context;
 use crate::actions::arguments::{Period, given};
 use crate::error::ApiError;
-use crate::live::ingest::admission::streaming_domain;
+use crate::live::ingest::admission::{domains_of, streaming_domain};
 use crate::model::retention::{CONTROLS, DAY_MS};
 use crate::model::stream_key::StreamKey;
 use crate::store::controls::Control;
@@ -63,7 +63,8 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let streaming = streaming_domain(&ctx.services, &asked).await?;
     let app = given(request.app_name);
     // EndTime names a second, all of which counts.
-    let (domains, until) = ([asked, streaming], period.to + 999);
+    let until = period.to + 999;
+    let domains = domains_of(&ctx.services, &streaming).await?;
     let store = &ctx.services.store;
     let found = store.controls_between(&domains, app.as_deref(), period.from, until);
     Ok(Answer {

@@ -86,6 +86,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
 
 /// A row for each interval that begins in the period.
 fn count(spans: Vec<Span>, from: UnixMs, to: UnixMs) -> Vec<Info> {
+    // A period that begins at this moment, or later, has no interval yet.
+    if to <= from {
+        return Vec::new();
+    }
     let first = from.div_euclid(INTERVAL_MS);
     let last = (to - 1).div_euclid(INTERVAL_MS);
     let Ok(intervals) = usize::try_from(last - first + 1) else {
@@ -162,6 +166,11 @@ mod tests {
         assert_eq!(counts(vec![span("s", -10, 0), span("t", 6, 9)], 5, 10), [2]);
         assert_eq!(counts(vec![span("s", 20, 0)], 0, 10), [0, 0]);
         assert!(counts(vec![span("s", 1, 2)], 10, 5).is_empty());
+        // It ends where it begins, on a mark and beside one, or within the interval before its beginning.
+        for (from, to) in [(10, 10), (7, 7), (10, 9), (11, 6)] {
+            let live = vec![span("s", 1, 0), span("t", 1, 20)];
+            assert!(counts(live, from, to).is_empty(), "{from} {to}");
+        }
         assert_eq!(
             count(vec![], 0, 60_000)[0].timestamp,
             "1970-01-01T00:00:00Z"

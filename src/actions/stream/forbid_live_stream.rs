@@ -127,11 +127,10 @@ fn put(view: &mut View<'_>, names: &[String], forbidden: &Forbidden) -> Result<(
 
 /// Ends whoever publishes the stream.
 async fn cut(ctx: &Context, target: &Target, because: &str) -> Result<Cut, ApiError> {
-    let domains = target.domains();
     let of = LiveOf::Name {
         app: target.key.app.clone(),
         stream: target.key.stream.clone(),
     };
-    let is_it = |live: &Live| domains.iter().any(|domain| live.is_of(domain));
+    let is_it = |live: &Live| target.domains.iter().any(|domain| live.is_of(domain));
     Ok(ctx.hub.cut_everywhere(&of, is_it, because).await?)
 }

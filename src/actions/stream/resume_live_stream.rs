@@ -42,7 +42,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         true,
     )
     .await?;
-    let (domains, key, now) = (target.domains(), target.key.clone(), ctx.now());
+    let (domains, key, now) = (target.domains.clone(), target.key.clone(), ctx.now());
     let freed = ctx.change(target.scope(), move |view| {
         let mut freed = Vec::new();
         for (name, known) in view.documents::<Forbidden>(Kind::Forbidden)? {

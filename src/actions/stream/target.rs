@@ -4,7 +4,7 @@ use crate::actions::Context;
 use crate::actions::arguments::malformed;
 use crate::actions::scope::Scope;
 use crate::error::ApiError;
-use crate::live::ingest::admission::streaming_domain;
+use crate::live::ingest::admission::{domains_of, streaming_domain};
 use crate::model::rule::ANY;
 use crate::model::stream_key::{StreamKey, check_name};
 use crate::peer;
@@ -18,6 +18,8 @@ pub struct Target {
     pub asked: String,
     /// The stream under its streaming domain.
     pub key: StreamKey,
+    /// The domains under which the stream may be kept out: it was named before its domain was mapped, or after.
+    pub domains: Vec<String>,
 }
 
 impl Target {
@@ -39,18 +41,9 @@ impl Target {
         let domain = streaming_domain(&ctx.services, &asked).await?;
         Ok(Self {
             asked,
+            domains: domains_of(&ctx.services, &domain).await?,
             key: StreamKey::new(&domain, app, stream),
         })
-    }
-
-    /// The domains under which the stream may be kept out: it was named before its domain was mapped, or after.
-    #[must_use]
-    pub fn domains(&self) -> Vec<String> {
-        let mut domains = vec![self.key.domain.clone()];
-        if self.asked != self.key.domain {
-            domains.push(self.asked.clone());
-        }
-        domains
     }
 
     /// The names of the documents that keep the stream out.
@@ -58,7 +51,7 @@ impl Target {
     pub fn names(&self) -> Vec<String> {
         let named =
             |domain: &String| StreamKey::new(domain, &self.key.app, &self.key.stream).hash();
-        self.domains().iter().map(named).collect()
+        self.domains.iter().map(named).collect()
     }
 
     /// What a change of it looks at: its own documents and, where the change is about several applications, or counts, all of them.

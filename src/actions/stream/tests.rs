@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::actions::arguments::testbed::Testbed;
+use crate::live::ingest::admission::{AccessError, check_kept_out};
 use crate::live::ingest::kept_out;
 use crate::media::flv::read::Metadata;
 use crate::model::domain::Domain;
@@ -220,6 +221,53 @@ async fn a_forbidden_stream_is_listed_until_it_is_let_in_again() {
     assert_eq!(actions, ["forbid", "forbid", "resume"]);
     assert_eq!(told[0]["StreamName"], "play.example.com/live/s1");
     assert_eq!(told[0]["TimeStamp"], "2026-03-01T02:00:00Z");
+}
+
+#[tokio::test]
+async fn a_ban_from_before_the_mapping_is_one_of_the_same_stream() {
+    let bed = Testbed::new().await;
+    let forbid = |domain: &str| format!("{domain}&{S1}");
+    bed.ok("ForbidLiveStream", &forbid(DOMAIN)).await;
+    for push in ["push", "edge"] {
+        let mapping = format!("PushDomain={push}.example.com&PullDomain=play.example.com");
+        bed.ok("AddLiveDomainMapping", &mapping).await;
+    }
+    let key = StreamKey::new("play.example.com", "live", "s1");
+    let domains = ["play.example.com", "push.example.com", "edge.example.com"];
+    for domain in domains {
+        let named = format!("DomainName={domain}");
+        assert_eq!(
+            blocked(&bed, &named).await,
+            json!(["push.example.com/live/s1"])
+        );
+        let again = bed.refused("ForbidLiveStream", &forbid(&named)).await;
+        assert_eq!(again.0, "ConfigAlreadyExists", "{domain}");
+        let pushed = check_kept_out(&bed.ctx.services, &key, domain).await;
+        assert!(
+            matches!(pushed, Err(AccessError::Forbidden { .. })),
+            "{domain}"
+        );
+    }
+    bed.ok("ResumeLiveStream", &forbid(PLAY)).await;
+    for domain in domains {
+        let named = format!("DomainName={domain}");
+        assert_eq!(blocked(&bed, &named).await, json!([]));
+        let pushed = check_kept_out(&bed.ctx.services, &key, domain).await;
+        assert!(pushed.is_ok(), "{domain}");
+        let history = bed
+            .ok(
+                "DescribeLiveStreamsControlHistory",
+                &format!("{named}&{DAY}"),
+            )
+            .await;
+        let rows = &history["ControlInfo"]["LiveStreamControlInfo"];
+        let told = (&rows[0]["Action"], &rows[1]["Action"], &rows[2]);
+        assert_eq!(
+            told,
+            (&json!("forbid"), &json!("resume"), &Value::Null),
+            "{domain}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -550,13 +550,41 @@ const COMMAND: &str = "command";
 /// The listeners to which `exec` gives a free port unless an option says otherwise.
 pub(super) const LISTENERS: [&str; 4] = ["api-addr", "rtmp-addr", "play-addr", "oss-addr"];
 
-/// What a setting is in `exec` where no option says it, for those that are not as in `serve`: variables of the environment do not count for them.
+/// The listeners of TLS, which `exec` has where they are asked for. A port that a variable names is one of another server.
+pub(super) const TLS_LISTENERS: [&str; 2] = ["tls-addr", "play-tls-addr"];
+
+/// Where a server keeps things, and as which of several it runs. A variable of the environment means another server, which the caller has beside
+/// that of `exec`: it must neither write into that one's database and store nor join its cluster.
+pub(super) const OF_ANOTHER_SERVER: [&str; 13] = [
+    "data-dir",
+    "database-url",
+    "oss-endpoint",
+    "oss-access-key",
+    "oss-addressing",
+    "oss-public-url",
+    "oss-region",
+    "cluster",
+    "cluster-addr",
+    "cluster-token",
+    "node-id",
+    "node-lease",
+    "spool-mirror",
+];
+
+/// What a setting is in `exec` where no option says it, for those that are not as in `serve`.
 fn default_of_exec(name: &str) -> Option<&'static str> {
     match name {
         "data-dir" => Some("a throw-away folder"),
         "ephemeral" => Some("on, unless --data-dir is written"),
+        "tls-addr" => Some("none; a free port where LOCALYUN_TLS_ADDR is set"),
+        "play-tls-addr" => Some("none; a free port where LOCALYUN_PLAY_TLS_ADDR is set"),
         name => LISTENERS.contains(&name).then_some("a free port"),
     }
+}
+
+/// Whether `exec` takes a setting from the environment as `serve` does.
+fn counts_in_exec(name: &str) -> bool {
+    default_of_exec(name).is_none() && !OF_ANOTHER_SERVER.contains(&name)
 }
 
 /// The whole command with `serve` in front, and `exec`, which takes the same options.
@@ -565,10 +593,11 @@ pub(super) fn command() -> Command {
         Command::new("serve")
             .about("Start every service in the foreground, until SIGTERM or Ctrl-C"),
         |_| None,
+        |_| true,
     );
     let exec = with_settings(Command::new("exec").about(
         "Run a command beside a server of its own, on free ports and a throw-away folder, with the variables of env set",
-    ), default_of_exec);
+    ), default_of_exec, counts_in_exec);
     let exec = exec.arg(
         Arg::new(COMMAND)
             .value_name("COMMAND")
@@ -589,16 +618,20 @@ pub(super) fn command() -> Command {
     }
 }
 
-/// The settings as options. `own` are the defaults that a subcommand has in the place of `serve`'s.
-fn with_settings(command: Command, own: fn(&str) -> Option<&'static str>) -> Command {
+/// The settings as options. `own` are the defaults that a subcommand has in the place of `serve`'s; `reads_variable` says whose variable counts.
+fn with_settings(
+    command: Command,
+    own: fn(&str) -> Option<&'static str>,
+    reads_variable: fn(&str) -> bool,
+) -> Command {
     KEYS.iter().fold(command, |command, key| {
-        let help = match (own(key.name), key.default) {
-            (Some(own), _) => format!("{} [default: {own}]", key.help),
-            (None, Some(default)) => {
-                format!("{} [env: {}] [default: {default}]", key.help, key.env)
-            }
-            (None, None) => format!("{} [env: {}]", key.help, key.env),
-        };
+        let mut help = key.help.to_owned();
+        if reads_variable(key.name) {
+            help.push_str(&format!(" [env: {}]", key.env));
+        }
+        if let Some(default) = own(key.name).or(key.default) {
+            help.push_str(&format!(" [default: {default}]"));
+        }
         let mut flag = Arg::new(key.name)
             .long(key.name)
             .allow_negative_numbers(true)
@@ -667,6 +700,12 @@ mod tests {
         }
         assert!(!help.contains("127.0.0.1:8080") && !help.contains("LOCALYUN_DATA_DIR"));
         assert!(help.contains("[env: LOCALYUN_AUTH] [default: strict]"));
+        // Those of another server do not count.
+        for name in OF_ANOTHER_SERVER {
+            let key = KEYS.iter().find(|key| key.name == name).unwrap();
+            assert!(!help.contains(key.env), "{}", key.env);
+        }
+        assert!(help.contains("[default: none; a free port where LOCALYUN_TLS_ADDR is set]"));
     }
 
     #[test]
@@ -707,6 +746,25 @@ mod tests {
             crate::config::Auth::Off
         );
         assert!(parsed("localyun exec --auth off").is_err());
+    }
+
+    #[test]
+    fn what_stands_behind_two_dashes_is_no_option() {
+        let line = "localyun call --endpoint http://h:1 -- Describe --endpoint=http://evil A=1";
+        let Ok(Chosen::Call(call)) = parsed(line) else {
+            panic!("this is a call")
+        };
+        assert_eq!(call.request.action, "Describe");
+        assert_eq!(call.request.parameters, ["--endpoint=http://evil", "A=1"]);
+        assert_eq!(call.request.target.endpoint.as_deref(), Some("http://h:1"));
+        let line = "localyun sign --method POST -- -V --force";
+        let Ok(Chosen::Sign(sign)) = parsed(line) else {
+            panic!("this is a signature")
+        };
+        assert_eq!(
+            (sign.request.action.as_str(), sign.request.force),
+            ("-V", false)
+        );
     }
 
     #[test]

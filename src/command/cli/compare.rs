@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::arguments::{CompareArgs, TargetArgs};
 use super::paper::is_watched;
 use super::signed::Scheme;
@@ -21,7 +19,7 @@ use super::{CliError, Outcome, complain, http, say, signals, variable};
 use crate::compare::junit;
 use crate::compare::mask::Masker;
 use crate::compare::outcome::{self, Run, Verdict};
-use crate::compare::script::{GIVEN, MAX_BYTES, Need, Script};
+use crate::compare::script::{GIVEN, MAX_BYTES, Need, Script, What};
 use crate::compare::words;
 use crate::ids;
 use crate::likeness;
@@ -58,15 +56,19 @@ pub(super) async fn run(mut args: CompareArgs) -> Outcome {
     let scripts = load(&args.scripts, &known)?;
 
     let mut signals = signals()?;
-    let stop = CancellationToken::new();
+    let stop = runner::Stops::default();
     let watching = stop.clone();
     let watcher = tokio::spawn(async move {
         signals.told().await;
-        watching.cancel();
+        watching.soon.cancel();
+        // Whoever asks once more does not wait for what is cleaned up.
+        signals.told().await;
+        watching.at_once.cancel();
     });
     let mut run = Run::default();
+    let mut masker = Masker::default();
     for (number, loaded) in scripts.iter().enumerate() {
-        if stop.is_cancelled() {
+        if stop.soon.is_cancelled() {
             break;
         }
         let missing: Vec<&str> = loaded
@@ -84,6 +86,9 @@ pub(super) async fn run(mut args: CompareArgs) -> Outcome {
             values(&loaded.script, &tag, &both, &Pairs::new())?,
             values(&loaded.script, &tag, &both, &only_there)?,
         ];
+        for values in &values {
+            learn_pushes(&mut masker, &loaded.script, values);
+        }
         let given = Given {
             script: &loaded.script,
             file: &loaded.file,
@@ -99,15 +104,36 @@ pub(super) async fn run(mut args: CompareArgs) -> Outcome {
         run.outcomes.extend(part.outcomes);
     }
     watcher.abort();
-    write(&args, &run, [&here, &there])?;
-    if stop.is_cancelled() {
+    write(&args, &run, [&here, &there], &mut masker)?;
+    if stop.at_once.is_cancelled() {
+        return Err(CliError::Usage(
+            "interrupted again: what a script had made may be there still; the steps of its cleanup that were left out are told above".to_owned(),
+        ));
+    }
+    if stop.soon.is_cancelled() {
         return Err(CliError::Usage("interrupted".to_owned()));
     }
     Ok(ExitCode::from(run.status()))
 }
 
-/// Prints the run and writes the files that were asked for.
-fn write(args: &CompareArgs, run: &Run, sides: [&Side; 2]) -> Result<(), CliError> {
+/// Teaches the domains that a script pushes to: they stand in no call, and an error may tell them. What an earlier answer gives is not known yet.
+fn learn_pushes(masker: &mut Masker, script: &Script, values: &Pairs) {
+    for step in script.all_steps() {
+        if let What::Push(push) = &step.what
+            && let Ok(domain) = push.domain.filled(values, 0)
+        {
+            masker.learn("Domain", &domain);
+        }
+    }
+}
+
+/// Prints the run and writes the files that were asked for. The masker of the report has learnt what the scripts say.
+fn write(
+    args: &CompareArgs,
+    run: &Run,
+    sides: [&Side; 2],
+    masker: &mut Masker,
+) -> Result<(), CliError> {
     let watched = is_watched();
     if args.json {
         say(format!("{:#}", run.to_json(None)));
@@ -127,15 +153,17 @@ fn write(args: &CompareArgs, run: &Run, sides: [&Side; 2]) -> Result<(), CliErro
         written(path, junit::document(run))?;
     }
     if let Some(path) = &args.report {
-        let mut masker = Masker::default();
         for side in sides {
             masker.learn_key(&side.target.key.id, &side.target.key.secret);
             if let Some(token) = &side.target.key.token {
                 masker.learn_key("", token);
             }
             masker.learn("Host", side.target.endpoint.host_str().unwrap_or_default());
+            let push_addr = side.push_addr.as_deref().unwrap_or_default();
+            let host = push_addr.rsplit_once(':').map(|(host, _)| host);
+            masker.learn("Host", host.unwrap_or_default());
         }
-        written(path, format!("{:#}\n", run.to_json(Some(&mut masker))))?;
+        written(path, format!("{:#}\n", run.to_json(Some(masker))))?;
     }
     Ok(())
 }
@@ -418,6 +446,19 @@ mod tests {
         for bad in ["app", "=x", "App=x"] {
             assert!(pairs(&[bad.to_owned()], "--var").is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_report_knows_the_domains_that_are_pushed_to() {
+        let text = "script: x\nsteps:\n  - push: {domain: \"${push_domain}\", app: a, stream: s}\n";
+        let known: Vec<String> = defaults("").into_keys().collect();
+        let script = Script::read(text, &known).unwrap();
+        let mut masker = Masker::default();
+        learn_pushes(&mut masker, &script, &defaults("t1"));
+        assert_eq!(
+            masker.text("no way to push-t1.example.com:1935"),
+            "no way to <domain 1>:1935"
+        );
     }
 
     #[test]

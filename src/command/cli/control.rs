@@ -14,7 +14,7 @@ use crate::config::{NO_TOKEN, is_token};
 /// Long enough for a server that is there.
 const LISTENER_PATIENCE: Duration = Duration::from_secs(2);
 /// Longer than anybody waits.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(super) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Where the token comes from.
 const TOKEN_VARIABLE: &str = "LOCALYUN_CONTROL_TOKEN";

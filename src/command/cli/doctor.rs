@@ -157,17 +157,30 @@ fn proxies(findings: &mut Findings) {
             .split(',')
             .any(|name| matches!(name.trim(), "*") || name.trim() == host)
     };
-    if spares("127.0.0.1") && spares("localhost") {
+    let is_spared = spares("127.0.0.1") && spares("localhost");
+    // The Python SDK gives these to its HTTP library itself, which then does not look at NO_PROXY.
+    let python: Vec<&str> = set
+        .iter()
+        .copied()
+        .filter(|name| name.eq_ignore_ascii_case("http_proxy"))
+        .collect();
+    if is_spared && python.is_empty() {
         findings.add(
             "proxies",
             State::Fine,
             format!("{} is set, NO_PROXY spares this machine", set.join(", ")),
         );
+    } else if is_spared {
+        findings.add(
+            "proxies",
+            State::Odd,
+            format!("{} is set, NO_PROXY spares this machine; the Python SDK does not read NO_PROXY: unset {} for it", set.join(", "), python.join(" ")),
+        );
     } else {
         findings.add(
             "proxies",
             State::Wrong,
-            format!("{} is set: SDKs send requests for 127.0.0.1 there; export NO_PROXY=127.0.0.1,localhost", set.join(", ")),
+            format!("{} is set: SDKs send requests for 127.0.0.1 there; export NO_PROXY=127.0.0.1,localhost; the Python SDK does not read NO_PROXY: unset HTTP_PROXY and http_proxy for it", set.join(", ")),
         );
     }
 }

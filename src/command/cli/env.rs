@@ -123,22 +123,24 @@ fn lines(
     out.join("\n")
 }
 
-/// What a program needs to reach a server of this process.
+/// What a program needs to reach a server of this process; `outside` are the key and the region of a store that is not its own.
 pub(super) fn variables_of(
     target: &Target,
     rtmp: &str,
     play: &str,
     oss: &str,
+    outside: Option<(&Key, &str)>,
 ) -> Vec<(&'static str, String)> {
     let addresses = Addresses {
         rtmp: rtmp.to_owned(),
         play: play.to_owned(),
         oss: oss.to_owned(),
-        oss_region: None,
+        oss_region: outside.map(|(_, region)| region.to_owned()),
         note: String::new(),
         answered: true,
     };
-    variables(target, &addresses, Some(&target.key), &Given::default())
+    let store_key = outside.map_or(&target.key, |(key, _)| key);
+    variables(target, &addresses, Some(store_key), &Given::default())
 }
 
 fn variables(
@@ -246,6 +248,33 @@ mod tests {
         let key = Key::parse("a:b").unwrap();
         let text = lines(Shell::Bash, &target, &told, Some(&key), &Given::default());
         assert!(text.contains("export AWS_SECRET_ACCESS_KEY='b'"));
+    }
+
+    #[test]
+    fn a_server_of_this_process_leads_to_its_store_outside() {
+        let key = Key::parse("a:b").unwrap();
+        let of = |outside| {
+            let target = target();
+            let all = variables_of(&target, "rtmp://h:1", "http://h:2", "http://s3:1", outside);
+            let value = |name: &str| {
+                let found = all.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| value.clone())
+            };
+            [
+                "OSS_ENDPOINT",
+                "AWS_REGION",
+                "OSS_ACCESS_KEY_ID",
+                "AWS_SECRET_ACCESS_KEY",
+                "AWS_SESSION_TOKEN",
+            ]
+            .map(value)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let theirs = ["http://s3:1", "eu", "a", "b"].map(some);
+        let [endpoint, region, id, secret, token] = of(Some((&key, "eu")));
+        assert_eq!(([endpoint, region, id, secret], token), (theirs, None));
+        let ours = ["http://s3:1", "us-east-1", "id", "it's", "t"].map(some);
+        assert_eq!(of(None), ours);
     }
 
     #[test]

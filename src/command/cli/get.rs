@@ -2,17 +2,21 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::arguments::GetArgs;
-use super::control::Control;
+use super::control::{Control, FOR_EVER};
 use super::output::Output;
 use super::paper::text;
 use super::progress::{self, Transfer};
 use super::target::Target;
 use super::{CliError, Outcome, complain, http, say, signals, unless_told};
+use crate::clock::machine_timeout;
 
 /// Characters of a refusal that are shown.
 const LONGEST: usize = 300;
+/// How long the store may take for its first word, and then for each further part. An object may be large, so the whole has no limit.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(args: GetArgs) -> Outcome {
     let (bucket, key) = args
@@ -35,14 +39,10 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
         say(url);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut response = client
-        .get(url)
-        .send()
-        .await
-        .map_err(|error| http::failure(&error))?;
+    let mut response = in_time(client.get(url).timeout(FOR_EVER).send()).await?;
     let status = response.status().as_u16();
     if status != 200 {
-        let told = response.text().await.unwrap_or_default();
+        let told = in_time(response.text()).await.unwrap_or_default();
         let cure = if status == 404 {
             "; `localyun recordings` lists what was recorded"
         } else {
@@ -58,13 +58,9 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
     let to_a_person = out.is_stdout() && std::io::stdout().is_terminal();
     let transfer = Transfer::of(response.content_length());
     let copying = async {
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| http::failure(&error))?
-        {
-            // No text holds such a byte, and a terminal takes others for commands.
-            if to_a_person && chunk.contains(&0) {
+        let mut last = 0;
+        while let Some(chunk) = in_time(response.chunk()).await? {
+            if to_a_person && has_commands(&mut last, &chunk) {
                 return Err(CliError::usage(
                     "that is no text for a terminal; -o FILE writes it to a file, --url prints an address of it",
                 ));
@@ -94,6 +90,30 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Waits for a part of the answer. A store that went away without a word would keep us for ever.
+async fn in_time<T>(part: impl Future<Output = reqwest::Result<T>>) -> Result<T, CliError> {
+    match machine_timeout(PATIENCE, part).await {
+        Some(came) => came.map_err(|error| http::failure(&error)),
+        None => Err(CliError::failed(format!(
+            "nothing came from the object store for {} s",
+            PATIENCE.as_secs()
+        ))),
+    }
+}
+
+/// Whether a terminal could take something in these bytes for a command: a control character other than those that text has for its lines.
+/// `last` is the byte that came before them, since the control characters beyond ASCII have two bytes.
+fn has_commands(last: &mut u8, bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| {
+        let before = std::mem::replace(last, *byte);
+        match *byte {
+            b'\n' | b'\r' | b'\t' => false,
+            0x80..=0x9f => before == 0xc2,
+            other => other.is_ascii_control(),
+        }
+    })
+}
+
 /// An answer that refuses, in a line: the code and the message of the store's own form, else the beginning of whatever came.
 fn in_a_line(body: &str) -> String {
     let element = |name: &str| {
@@ -119,5 +139,22 @@ mod tests {
         assert_eq!(in_a_line(form), "NoSuchKey: The key does not exist");
         assert_eq!(in_a_line("bad\n gateway"), "bad gateway");
         assert_eq!(in_a_line(&"é".repeat(1000)).chars().count(), LONGEST);
+    }
+
+    #[test]
+    fn a_terminal_is_given_text_alone() {
+        let has = |parts: &[&[u8]]| {
+            let mut last = 0;
+            parts.iter().any(|part| has_commands(&mut last, part))
+        };
+        for text in ["#EXTM3U\r\n\tx\n", "中文 é \u{a0} À", ""] {
+            assert!(!has(&[text.as_bytes()]), "{text:?}");
+        }
+        for commands in ["\0", "a\u{1b}[2J", "\u{7}", "\u{7f}", "\u{9b}2J"] {
+            assert!(has(&[commands.as_bytes()]), "{commands:?}");
+        }
+        // A character may come in two parts.
+        assert!(has(&[b"a\xc2", b"\x9b2J"]));
+        assert!(!has(&[b"\xc3", b"\x9b"]));
     }
 }

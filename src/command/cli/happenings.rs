@@ -128,17 +128,25 @@ fn told(event: &Value, watched: bool) -> String {
     let time = at.get(11..19).unwrap_or(at);
     let (what, colour) = said(kind, event);
     let stream = place(event);
-    let line = if watched {
+    // Names are whatever a stranger called them. They are made plain before they are coloured, so that the escape sequences of the line are ours
+    // alone, and so are its tabs.
+    let [kind, at, time, stream, what] =
+        [kind, at, time, stream.as_str(), what.as_str()].map(plain);
+    if watched {
         format!(
             "{} {} {stream}{}{what}",
-            coloured(time, Colour::Grey, watched),
+            coloured(&time, Colour::Grey, watched),
             coloured(&format!("{kind:<9}"), colour, watched),
             if stream.is_empty() { "" } else { "  " },
         )
     } else {
         format!("{at}\t{kind}\t{stream}\t{what}")
-    };
-    line.replace(|c: char| c.is_control() && c != '\t' && c != '\u{1b}', "?")
+    }
+}
+
+/// A text without control characters, which a terminal would take for commands.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, "?")
 }
 
 /// What an event tells, and in which colour its kind is shown.
@@ -246,5 +254,28 @@ mod tests {
             told(&event, false),
             "2026-03-01T02:00:00Z\trecord\td/live/s?1\tnot recorded: no rule; add one"
         );
+    }
+
+    #[test]
+    fn a_stranger_gets_no_command_to_the_terminal() {
+        let event = json!({
+            "kind": "call\u{1b}[0m", "at": "2026-03-01T02:\u{1b}c:00Z", "domain": "d\u{9b}2J", "app": "a\tb", "stream": "s\u{7f}",
+            "what": "\u{1b}]0;title\u{7}\t",
+        });
+        for watched in [false, true] {
+            let mut line = told(&event, watched);
+            if watched {
+                // The colours are the only escape sequences.
+                for own in ["\u{1b}[90m", "\u{1b}[0m"] {
+                    line = line.replace(own, "");
+                }
+            } else {
+                assert_eq!(line.matches('\t').count(), 3, "{line:?}");
+                line = line.replace('\t', "");
+            }
+            assert!(!line.contains(char::is_control), "{line:?}");
+            assert!(line.contains("d?2J/a?b/s?"), "{line:?}");
+            assert!(line.contains("?]0;title??"), "{line:?}");
+        }
     }
 }

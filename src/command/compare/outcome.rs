@@ -1,5 +1,8 @@
 //! How a run went: a verdict for each step, the counts, and the forms in which programs read them.
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::diff::Differences;
@@ -168,19 +171,26 @@ pub fn brief(at: &str, value: Option<&Value>) -> String {
 
 impl Outcome {
     fn to_json(&self, mut masker: Option<&mut Masker>) -> Value {
+        // A path says who ran it and where; a report needs the script alone.
+        let file = match Path::new(&self.file).file_name() {
+            Some(name) if masker.is_some() => name.to_string_lossy(),
+            _ => Cow::Borrowed(self.file.as_str()),
+        };
         let mut value = |name: &str, value: &Value| match masker.as_deref_mut() {
             Some(masker) => masker.value(name, value),
             None => shown(name, value),
         };
+        let [file, here, there] =
+            [&*file, &*self.here, &*self.there].map(|text| value("", &Value::from(text)));
         let mut out = json!({
             "script": self.script,
-            "file": self.file,
+            "file": file,
             "line": self.line,
             "step": self.step,
             "action": self.action,
             "verdict": self.verdict.word(),
-            "here": self.here,
-            "there": self.there,
+            "here": here,
+            "there": there,
             "took_ms": self.took_ms,
         });
         let parameters = self.parameters.iter().map(|(name, text)| {
@@ -289,5 +299,33 @@ pub(super) mod tests {
         assert_eq!(first["differences"][1]["here"], "<domain 1>");
         assert_eq!(first["differences"][1]["there"], "<domain 2>");
         assert_eq!(brief("/A/0/NotifyAuthKey", Some(&json!("k"))), "\"***\"");
+    }
+
+    #[test]
+    fn how_a_side_ended_and_where_a_script_lies_is_masked_too() {
+        let mut one = outcome("s", Verdict::Same);
+        one.file = "/home/somebody/play.customer.com/a.yaml".to_owned();
+        one.here = "200".to_owned();
+        one.there = "the upstream: no way to push.customer.com:1935 (203.0.113.9)".to_owned();
+        let run = Run {
+            outcomes: vec![one],
+        };
+        let open = run.to_json(None);
+        assert_eq!(
+            open["steps"][0]["file"],
+            "/home/somebody/play.customer.com/a.yaml"
+        );
+        let mut masker = Masker::default();
+        masker.learn("Domain", "push.customer.com");
+        let report = run.to_json(Some(&mut masker));
+        let first = &report["steps"][0];
+        assert_eq!(
+            [&first["file"], &first["here"], &first["there"]],
+            [
+                "a.yaml",
+                "200",
+                "the upstream: no way to <domain 1>:1935 (<address 1>)"
+            ]
+        );
     }
 }

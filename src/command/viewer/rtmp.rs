@@ -35,6 +35,7 @@ pub(super) async fn read(
     let mut session = ClientSession::player(&source.app, &tc_url, &source.name);
     let mut input = BytesMut::new();
     let mut has_begun = false;
+    let mut has_come = false;
     loop {
         let output = session.take_output();
         socket.write_all(&output).await.map_err(broken)?;
@@ -54,11 +55,13 @@ pub(super) async fn read(
         session.feed(&mut input)?;
         while let Some(event) = session.poll() {
             match event {
-                Event::Ready => {
-                    has_begun = true;
-                    sink.put(&stream::file_header(true, true))?;
-                }
+                Event::Ready => has_begun = true,
                 Event::Media(message) => {
+                    // A server may let a play begin before there is a stream.
+                    if !has_come {
+                        has_come = true;
+                        sink.put(&stream::file_header(true, true))?;
+                    }
                     tally.bytes(message.payload.len());
                     let mut tag = BytesMut::new();
                     stream::put_tag(message.kind, message.timestamp, &message.payload, &mut tag);

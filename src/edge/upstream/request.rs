@@ -200,9 +200,11 @@ fn by_headers(
     stamp: &Stamp,
 ) -> Result<Signed, SignatureError> {
     let parts = call.parts;
-    let query = without(&parts.query, &[&CREDENTIALS]);
+    // What belongs to the other signature would say something else of ours: a SignatureType that is a bearer token's, say.
+    let gone = [&CREDENTIALS[..], &OF_V1[..]];
+    let query = without(&parts.query, &gone);
     let body = match form(parts) {
-        Some(text) => match without(text, &[&CREDENTIALS]) {
+        Some(text) => match without(text, &gone) {
             Cow::Borrowed(_) => parts.body.clone(),
             Cow::Owned(text) => Bytes::from(text),
         },
@@ -434,6 +436,24 @@ mod tests {
         for there in ["cn-shanghai", "sdk/1", "application/json"] {
             assert!(shown.contains(there), "{there}: {shown}");
         }
+        check_acs3(&signed, "POST");
+    }
+
+    #[test]
+    fn nothing_of_another_signature_stays_beside_that_of_the_headers() {
+        let of_v1 = "SignatureType=BEARERTOKEN&SignatureMethod=HMAC-SHA1&SignatureVersion=1.0&SignatureNonce=n&Timestamp=t";
+        let mut parts = parts(
+            "POST",
+            &format!("DomainName=a%2eb&{of_v1}&BearerToken=tell-nobody"),
+            Some(&format!("A=1&{of_v1}")),
+        );
+        let authorization = "ACS3-HMAC-SHA256 Credential=testid,…";
+        let authorization = ("authorization".to_owned(), authorization.to_owned());
+        parts.headers.push(authorization);
+        let pairs = pairs_of(&parts);
+        let signed = signed(call(&parts, &pairs, true), &endpoint(), &key(), &stamp()).unwrap();
+        assert_eq!(signed.url.query(), Some("DomainName=a%2eb"));
+        assert_eq!(&signed.body[..], b"A=1");
         check_acs3(&signed, "POST");
     }
 

@@ -24,8 +24,8 @@ pub use print::Print;
 
 /// What containers have room for before the first frame that came.
 const ROOM_MS: i64 = 500;
-/// Without a picture for this long, sound alone decides the cuts.
-const PICTURE_LOST_MS: i64 = 10_000;
+/// Without a picture for this long, sound alone decides the cuts, and is recorded alone.
+pub const PICTURE_LOST_MS: i64 = 10_000;
 /// How long a picture lasts that has none before it.
 const LONE_PICTURE_MS: i64 = 40;
 /// Pictures further apart than this tell nothing of how long one lasts.

@@ -6,7 +6,8 @@
 //! 3. A step of up to [`FORWARD_LIMIT_MS`] forward is a pause and is kept; a longer one is a jump and is closed up, unless the other track
 //!    went on meanwhile and is near: then it is the track that was silent, not the clock that jumped.
 //! 4. A step back of up to [`BACKWARD_LIMIT_MS`] is disorder: the frame is put 1 ms after its predecessor on the track; a longer one is a jump.
-//!    A track's first frame of a push may lie as far behind the other track as it may lie ahead.
+//!    A picture is shown all the same when its sender said, up to [`MOST_EARLY_MS`] before it is decoded: some senders give pictures the time
+//!    at which they are shown. A track's first frame of a push may lie as far behind the other track as it may lie ahead.
 //! 5. A jump moves both tracks by the same offset, so that sound and picture stay together, also while the slower track still
 //!    brings frames from before the jump.
 //! 6. A composition offset of more than [`FORWARD_LIMIT_MS`] either way is a jump of that picture alone: it is shown when it is decoded.
@@ -19,6 +20,9 @@ use crate::media::frame::Track;
 pub const FORWARD_LIMIT_MS: i64 = 10_000;
 /// Longer steps back are jumps.
 pub const BACKWARD_LIMIT_MS: i64 = 1_000;
+/// Most milliseconds by which a picture is shown before it is decoded because it was put behind its predecessor. Transport streams carry
+/// no more than that.
+const MOST_EARLY_MS: i32 = 500;
 /// What a frame lasts until its track has shown a step of its own.
 const NOMINAL_MS: [i64; 2] = [40, 23];
 
@@ -49,6 +53,9 @@ pub struct Timeline {
     /// How long after its decoding the first picture is shown.
     #[serde(default)]
     lead: Option<i64>,
+    /// The latest time of a picture of this push as it was sent.
+    #[serde(default)]
+    latest_sent: Option<i64>,
 }
 
 impl Timeline {
@@ -58,6 +65,7 @@ impl Timeline {
         self.offset = None;
         self.previous_offset = None;
         self.in_push = [false; 2];
+        self.latest_sent = None;
     }
 
     /// Takes note of a frame that was placed before a restart.
@@ -85,8 +93,9 @@ impl Timeline {
     /// Places a frame with the publisher's timestamp `raw` and its composition offset.
     pub fn place(&mut self, track: Track, raw: u32, cts_ms: i32) -> Placed {
         let mut placed = self.place_by_decoding(index(track), raw);
-        placed.cts_ms = plausible_offset(cts_ms);
-        self.jumps += u64::from(placed.cts_ms != cts_ms);
+        let sent = plausible_offset(cts_ms);
+        self.jumps += u64::from(sent != cts_ms);
+        placed.cts_ms = (sent + placed.cts_ms).max(sent.min(-MOST_EARLY_MS));
         self.note_picture(track, placed.dts_ms, placed.cts_ms);
         placed
     }
@@ -206,10 +215,27 @@ impl Timeline {
             *seen = true;
         }
         self.end = self.end.max(dts + self.nominal(t));
+        let cts_ms = if t == index(Track::Video) {
+            self.shown_early(wanted, dts)
+        } else {
+            0
+        };
         Placed {
             dts_ms: dts,
-            cts_ms: 0,
+            cts_ms,
             jumped,
+        }
+    }
+
+    /// The offset of a picture that was sent with an earlier time than one before it: it is shown then. One that repeats a time goes on after
+    /// its predecessor.
+    fn shown_early(&mut self, wanted: i64, dts: i64) -> i32 {
+        let latest = self.latest_sent.unwrap_or(wanted);
+        self.latest_sent = Some(latest.max(wanted));
+        if wanted < latest {
+            i32::try_from(wanted - dts).unwrap_or(0)
+        } else {
+            0
         }
     }
 }
@@ -326,6 +352,47 @@ mod tests {
             ),
             [0, 1, 2]
         );
+    }
+
+    #[test]
+    fn pictures_that_are_sent_with_the_times_of_their_showing_are_shown_then() {
+        let mut timeline = Timeline::default();
+        let sent = [0, 120, 40, 80, 240, 160, 200];
+        let placed = sent.map(|raw| timeline.place(Video, raw, 0));
+        let shown = placed.map(|it| it.dts_ms + i64::from(it.cts_ms));
+        assert_eq!(
+            placed.map(|it| it.dts_ms),
+            [0, 120, 121, 122, 240, 241, 242]
+        );
+        assert_eq!(shown, sent.map(i64::from));
+        assert_eq!(timeline.jumps(), 0);
+        // The next push knows nothing of it: it begins behind what there is.
+        timeline.begin_push();
+        let next = timeline.place(Video, 0, 0);
+        assert!(next.dts_ms > 242 && next.cts_ms == 0, "{next:?}");
+    }
+
+    #[test]
+    fn only_pictures_that_go_back_are_shown_before_they_are_decoded() {
+        let offsets = |sent: &[(Track, u32, i32)]| {
+            let mut timeline = Timeline::default();
+            let mut found = Vec::new();
+            for (track, raw, cts_ms) in sent {
+                found.push(timeline.place(*track, *raw, *cts_ms).cts_ms);
+            }
+            found
+        };
+        let repeated = [(Video, 5, 0), (Video, 5, 0), (Video, 5, 0), (Video, 6, 0)];
+        assert_eq!(offsets(&repeated), [0; 4]);
+        let sound = [(Audio, 0, 0), (Audio, 46, 0), (Audio, 23, 0)];
+        assert_eq!(offsets(&sound), [0; 3]);
+        // What was sent with it counts as well, and no container is asked for more than all can carry.
+        let late = [(Video, 2_000, 0), (Video, 1_960, 80), (Video, 1_100, 0)];
+        assert_eq!(offsets(&late), [0, 39, -500]);
+        let low = [(Video, 2_000, 0), (Video, 1_900, -700)];
+        assert_eq!(offsets(&low), [0, -700]);
+        let jump = [(Video, 60_000, 0), (Video, 0, 0), (Video, 40, 0)];
+        assert_eq!(offsets(&jump), [0; 3]);
     }
 
     #[test]

@@ -14,19 +14,23 @@ pub fn text(rows: &[SliceRow], object: &str, bucket: &str, map: Option<&str>) ->
         None => Container::MpegTs,
     };
     let mut playlist = MediaPlaylist::new(container);
-    let mut session: Option<&str> = None;
+    let mut before: Option<&SliceRow> = None;
     for row in rows {
         let uri = if row.bucket == bucket {
             relative_uri(object, &row.object)
         } else {
             public_url(&row.bucket, &row.endpoint, &encode_uri_path(&row.object))
         };
-        let other_session = session.is_some_and(|s| s != row.session_id);
-        session = Some(&row.session_id);
+        // Within a session the slices of a format are numbered without a gap: one that could not be made has no row.
+        let goes_on = before.is_none_or(|before| {
+            before.session_id == row.session_id
+                && before.sequence.checked_add(1) == Some(row.sequence)
+        });
+        before = Some(row);
         playlist.push(Segment {
             uri,
             duration_ms: u64::try_from(row.duration_ms).unwrap_or(0),
-            discontinuity: row.discontinuity || other_session,
+            discontinuity: row.discontinuity || !goes_on,
         });
     }
     playlist.to_text()
@@ -69,5 +73,30 @@ mod tests {
             other.contains("\nhttp://rec.oss-cn-shanghai.aliyuncs.com/record/live/s1/1_0.ts\n"),
             "{other}"
         );
+    }
+
+    #[test]
+    fn a_slice_that_could_not_be_made_leaves_a_discontinuity() {
+        let numbered = |session: &str, sequence: i64| SliceRow {
+            sequence,
+            ..row(session, &format!("r/{session}{sequence}.ts"), "rec")
+        };
+        let rows = [
+            numbered("a", 7),
+            numbered("a", 8),
+            numbered("a", 10),
+            numbered("a", 11),
+            numbered("b", 12),
+            numbered("b", 13),
+        ];
+        let playlist = text(&rows, "r/x.m3u8", "rec", None);
+        let mut breaks = Vec::new();
+        let mut lines = playlist.lines();
+        while let Some(line) = lines.next() {
+            if line == "#EXT-X-DISCONTINUITY" {
+                breaks.extend(lines.by_ref().find(|line| !line.starts_with('#')));
+            }
+        }
+        assert_eq!(breaks, ["a10.ts", "b12.ts"], "{playlist}");
     }
 }

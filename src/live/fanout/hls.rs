@@ -43,19 +43,35 @@ pub struct Slice {
     discontinuity: bool,
 }
 
+/// A slice as a player knows it.
+#[derive(Debug, Clone)]
+struct Offered {
+    /// The player's number of it.
+    number: u64,
+    /// It does not follow the one before.
+    breaks: bool,
+    slice: Arc<Slice>,
+}
+
 /// What a player was told of earlier publishes of the stream: its playlist goes on from there, since the numbers of slices never fall.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub struct Told {
     slices: u64,
     discontinuities: u64,
     longest_ms: u64,
+    /// The last slices of them, which the player may not have fetched yet. They go as this publish has slices of its own.
+    tail: Mutex<Vec<Offered>>,
 }
 
 impl Told {
-    /// This publish's number of what the player knows as slice `number`.
+    /// Whether the player knows slices of earlier publishes.
     #[must_use]
-    pub fn own(&self, number: u64) -> Option<u64> {
-        number.checked_sub(self.slices)
+    pub fn has_slices(&self) -> bool {
+        self.slices > 0
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Vec<Offered>> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn breaks_at(&self, slice: &Slice) -> bool {
@@ -80,6 +96,33 @@ impl Inner {
         let kept = self.slices.iter().filter(|it| it.discontinuity).count() as u64;
         let between = u64::from(before.slices > 0 && self.next > 0);
         before.discontinuities + self.discontinuities + kept + between
+    }
+
+    /// What a player is offered: the slices of this publish, and those of earlier ones that go before its first. They have no hole among them,
+    /// and are no more than one publish keeps.
+    fn offered(&self, before: &Told) -> Vec<Offered> {
+        let mut tail = before.tail();
+        // Where the first slice of this publish is gone, those before it do not adjoin any more.
+        let adjoins = self.slices.front().is_none_or(|it| it.number == 0);
+        let room = if adjoins {
+            KEPT.saturating_sub(self.slices.len())
+        } else {
+            0
+        };
+        let mut bytes = self.bytes;
+        let fits = |it: &&Offered| {
+            bytes += it.slice.bytes.len();
+            bytes <= MOST_BYTES
+        };
+        let fitting = tail.iter().rev().take(room).take_while(fits).count();
+        let gone = tail.len() - fitting;
+        tail.drain(..gone);
+        let own = self.slices.iter().map(|slice| Offered {
+            number: before.slices + slice.number,
+            breaks: before.breaks_at(slice),
+            slice: slice.clone(),
+        });
+        tail.iter().cloned().chain(own).collect()
     }
 }
 
@@ -123,32 +166,39 @@ impl Hls {
         self.lock().has_ended
     }
 
+    /// What a player knows as slice `number`, of this publish or of an earlier one.
     #[must_use]
-    pub fn slice(&self, number: u64) -> Option<Arc<Slice>> {
+    pub fn slice(&self, before: &Told, number: u64) -> Option<Arc<Slice>> {
+        let Some(own) = number.checked_sub(before.slices) else {
+            let tail = before.tail();
+            let found = tail.iter().find(|it| it.number == number);
+            return found.map(|it| it.slice.clone());
+        };
         let inner = self.lock();
-        inner.slices.iter().find(|s| s.number == number).cloned()
+        inner.slices.iter().find(|s| s.number == own).cloned()
     }
 
-    /// The playlist now, for a player that was told something before; `uri` names a slice.
+    /// The playlist now, for a player that was told something before; `uri` names a slice. Until this publish has enough slices, the last ones of
+    /// earlier publishes stay listed before them: a playlist loses entries from its beginning one by one (RFC 8216 section 6.2.2).
     #[must_use]
     pub fn playlist(&self, before: &Told, uri: impl Fn(u64) -> String) -> String {
         let inner = self.lock();
-        let hidden = inner.slices.len().saturating_sub(LISTED);
-        let listed: Vec<Segment> = inner
-            .slices
+        let offered = inner.offered(before);
+        let hidden = offered.len().saturating_sub(LISTED);
+        let listed: Vec<Segment> = offered
             .iter()
             .skip(hidden)
-            .map(|slice| Segment {
-                uri: uri(before.slices + slice.number),
-                duration_ms: slice.duration_ms,
-                discontinuity: before.breaks_at(slice),
+            .map(|it| Segment {
+                uri: uri(it.number),
+                duration_ms: it.slice.duration_ms,
+                discontinuity: it.breaks,
             })
             .collect();
-        let first = inner.slices.get(hidden).map_or(inner.next, |s| s.number);
+        let first = offered.get(hidden).map(|it| it.number);
         let all = inner.discontinuities_for(before);
         let shown = listed.iter().filter(|it| it.discontinuity).count() as u64;
         let window = hls::Window {
-            first: before.slices + first,
+            first: first.unwrap_or(before.slices + inner.next),
             discontinuities: all - shown,
             longest_ms: inner.longest_ms.max(before.longest_ms),
             has_ended: inner.has_ended,
@@ -156,7 +206,7 @@ impl Hls {
         hls::sliding(&window, &listed)
     }
 
-    /// What a player has been told by the end of this publish.
+    /// What a player has been told by the end of this publish, with what it may not have fetched of it.
     #[must_use]
     pub fn told(&self, before: &Told) -> Told {
         let inner = self.lock();
@@ -164,6 +214,7 @@ impl Hls {
             slices: before.slices + inner.next,
             discontinuities: inner.discontinuities_for(before),
             longest_ms: inner.longest_ms.max(before.longest_ms),
+            tail: Mutex::new(inner.offered(before)),
         }
     }
 
@@ -493,7 +544,7 @@ mod tests {
                 slicer.frame(&frame, &made);
             }
         }
-        let slice = made.slice(0).unwrap();
+        let slice = made.slice(&Told::default(), 0).unwrap();
         let mut tracks = Vec::new();
         let mut note = |found| match found {
             Found::Tracks { video, audio } => tracks.push((video, audio)),
@@ -514,10 +565,13 @@ mod tests {
         let second = publish(3, 1);
         assert_eq!(
             seen(&second, &before),
-            (10, 1, vec!["10".to_owned(), "11".to_owned()])
+            (7, 1, vec!["10".to_owned(), "11".to_owned()])
         );
-        assert_eq!(before.own(12), Some(2));
-        assert_eq!(before.own(9), None, "it was the first publish's");
+        let own = second.slice(&before, 12).unwrap();
+        assert_eq!(own.number, 2);
+        let earlier = second.slice(&before, 9).unwrap();
+        assert!(Arc::ptr_eq(&earlier, &first.slice(&none, 9).unwrap()));
+        assert!(second.slice(&before, 13).is_none());
         // What has left the list is counted.
         let longer = publish(8, 1);
         assert_eq!(seen(&longer, &before), (12, 3, vec![]));
@@ -525,6 +579,37 @@ mod tests {
         // Another one after that.
         let third = publish(1, 9);
         let before = longer.told(&before);
-        assert_eq!(seen(&third, &before), (18, 3, vec!["18".to_owned()]));
+        assert_eq!(seen(&third, &before), (13, 3, vec!["18".to_owned()]));
+    }
+
+    #[test]
+    fn what_a_player_has_not_fetched_stays_until_there_is_enough_of_the_new_publish() {
+        let none = Told::default();
+        let first = publish(10, 8);
+        let before = first.told(&none);
+        drop(first);
+        let broken = |at: &[u64]| at.iter().map(u64::to_string).collect::<Vec<_>>();
+        let second = publish(1, 9);
+        assert_eq!(seen(&second, &before), (5, 0, broken(&[8, 10])));
+        let kept = |made: &Hls, before: &Told| {
+            let kept = (0..40).filter(|number| made.slice(before, *number).is_some());
+            kept.collect::<Vec<u64>>()
+        };
+        assert_eq!(kept(&second, &before), (1..11).collect::<Vec<_>>());
+        // It breaks off as well: what is left of both is no more than one publish keeps.
+        let again = second.told(&before);
+        let third = publish(2, 9);
+        assert_eq!(seen(&third, &again), (7, 0, broken(&[8, 10, 11])));
+        assert_eq!(kept(&third, &again), (3..13).collect::<Vec<_>>());
+        // One that has lost its own beginning has nothing of before.
+        let long = publish(12, 99);
+        assert_eq!(seen(&long, &before), (16, 2, vec![]));
+        assert_eq!(kept(&long, &before), (12..22).collect::<Vec<_>>());
+        // Nor has one that takes all the room there is.
+        let before = second.told(&none);
+        let large = Hls::default();
+        large.push(Bytes::from(vec![0; MOST_BYTES]), 2_000, false);
+        assert_eq!(seen(&large, &before), (1, 0, vec!["1".to_owned()]));
+        assert_eq!(kept(&large, &before), [1]);
     }
 }

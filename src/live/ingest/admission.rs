@@ -1,11 +1,14 @@
 //! Which stream a push is, and whether it may be published: domain choice, domain mapping, push authentication.
 
+use std::collections::BTreeSet;
+
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
 use super::kept_out::{KeptOut, Why};
 use crate::model::domain::{Domain, Function};
 use crate::model::domain_name;
+use crate::model::forbidden::Forbidden;
 use crate::model::stream_key::{NameError, PushArgs, StreamKey, check_name, split_name};
 use crate::phrases::Phrase;
 use crate::services::Services;
@@ -144,21 +147,43 @@ pub async fn resolve(
     Ok(push)
 }
 
-/// Refuses a stream that was forbidden, by either of its domains, and one of a domain that was stopped.
+/// Refuses a stream that was forbidden, by whatever domain of it, and one of a domain that was stopped.
 pub async fn check_kept_out(
     services: &Services,
     key: &StreamKey,
     ingest_domain: &str,
 ) -> Result<(), AccessError> {
     let kept_out = KeptOut::read(services, &[(key, ingest_domain)], &[]).await?;
-    Err(match kept_out.why(key, ingest_domain) {
-        None => return Ok(()),
-        Some(Why::Stopped(domain)) => AccessError::Stopped(domain),
-        Some(Why::Forbidden { named, until }) => AccessError::Forbidden {
-            stream: named.to_string(),
-            until: to_api(until),
+    let (named, until) = match kept_out.why(key, ingest_domain) {
+        Some(Why::Stopped(domain)) => return Err(AccessError::Stopped(domain)),
+        Some(Why::Forbidden { named, until }) => (named, until),
+        None => match ban_by_another_domain(services, key, ingest_domain).await? {
+            Some(ban) => (ban.key(), ban.until),
+            None => return Ok(()),
         },
+    };
+    Err(AccessError::Forbidden {
+        stream: named.to_string(),
+        until: to_api(until),
     })
+}
+
+/// What keeps a stream out by the name of a domain that it is not pushed to: that domain leads to its streaming domain too, and was mapped
+/// after the stream was forbidden.
+async fn ban_by_another_domain(
+    services: &Services,
+    key: &StreamKey,
+    ingest_domain: &str,
+) -> Result<Option<Forbidden>, StoreError> {
+    let mut domains = domains_of(services, &key.domain).await?;
+    domains.retain(|domain| *domain != key.domain && domain != ingest_domain);
+    let hashes: BTreeSet<String> = domains
+        .iter()
+        .map(|domain| StreamKey::new(domain, &key.app, &key.stream).hash())
+        .collect();
+    let now = services.clock.now();
+    let bans = services.store.find_forbidden(&hashes, now).await?;
+    Ok(bans.into_values().max_by_key(|ban| ban.until))
 }
 
 /// The domain that a push to a domain is published under: where an ingest domain is mapped to, else itself.
@@ -188,6 +213,22 @@ pub async fn streaming_domain(services: &Services, domain: &str) -> Result<Strin
         .await?;
     let leads_to = declared.and_then(|declared| declared.leads_to().map(str::to_owned));
     Ok(leads_to.unwrap_or_else(|| domain.to_owned()))
+}
+
+/// The domains by which the streams of a streaming domain are named: that domain, and those that lead to it. What was said of a stream
+/// before its domain was mapped stands under that domain, and is about the same stream.
+pub async fn domains_of(services: &Services, streaming: &str) -> Result<Vec<String>, StoreError> {
+    let declared: Vec<(String, Domain)> = services
+        .store
+        .list_documents(documents::Kind::Domain)
+        .await?;
+    let mut domains = vec![streaming.to_owned()];
+    for (name, domain) in declared {
+        if domain.leads_to() == Some(streaming) {
+            domains.push(name);
+        }
+    }
+    Ok(domains)
 }
 
 /// The domain that the stream is published to decides, however the push named it.

@@ -7,6 +7,16 @@ use crate::clock;
 /// The same cause is told this often at most, in milliseconds of machine time: somebody may scan the port all day.
 const AGAIN_MS: i64 = 10_000;
 
+/// Whether it is time to tell something (again) that was told then.
+pub fn is_due(told: &AtomicI64) -> bool {
+    let now = clock::machine_now();
+    let before = told.load(Ordering::Relaxed);
+    let due = now.saturating_sub(before) >= AGAIN_MS;
+    due && told
+        .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+        .is_ok()
+}
+
 /// A cause, and its cure.
 #[derive(Debug)]
 pub struct Foreign {
@@ -106,13 +116,7 @@ pub fn name(first: &[u8]) -> Foreign {
 impl Foreign {
     /// Whether it is time to tell it (again).
     pub fn is_due(&self) -> bool {
-        let now = clock::machine_now();
-        let told = self.told.load(Ordering::Relaxed);
-        let due = now.saturating_sub(told) >= AGAIN_MS;
-        due && self
-            .told
-            .compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        is_due(self.told)
     }
 
     /// An answer that an HTTP client shows to its user.

@@ -44,8 +44,8 @@ impl Session {
     }
 
     /// Whether it is what another one of the same player would be.
-    fn goes_on_for(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.hls, &other.hls) && !self.viewer.is_cut()
+    fn is_of(&self, hls: &Arc<Hls>) -> bool {
+        Arc::ptr_eq(&self.hls, hls) && !self.viewer.is_cut()
     }
 
     fn is_idle(&self) -> bool {
@@ -94,8 +94,20 @@ impl Sessions {
         viewer: Viewer,
         headers: Vec<(String, Option<String>)>,
     ) -> Arc<Session> {
+        let mut inner = self.lock();
+        let there = inner.by_known.get(&known).cloned();
+        if let Some(there) = there.as_ref().filter(|there| there.is_of(&hls)) {
+            there.touch();
+            drop(inner);
+            return there.clone();
+        }
+        // Where its playlist goes on, the player keeps its id: it holds addresses of slices that it has not fetched, and what a playlist has
+        // listed is not listed under another address.
+        let goes_on = there
+            .as_ref()
+            .filter(|there| before.has_slices() && !there.viewer.is_cut());
         let session = Arc::new(Session {
-            id: ids::nonce(),
+            id: goes_on.map_or_else(ids::nonce, |there| there.id.clone()),
             hls,
             before,
             viewer,
@@ -103,18 +115,11 @@ impl Sessions {
             known: known.clone(),
             last: Mutex::new(clock::monotonic()),
         });
-        let mut inner = self.lock();
-        let there = inner.by_known.get(&known).cloned();
-        if let Some(there) = there.filter(|there| there.goes_on_for(&session)) {
-            there.touch();
-            drop(inner);
-            return there;
-        }
-        inner.by_id.insert(session.id.clone(), session.clone());
-        let replaced = inner.by_known.insert(known, session.clone());
-        if let Some(replaced) = &replaced {
+        if let Some(replaced) = &there {
             inner.by_id.remove(&replaced.id);
         }
+        inner.by_id.insert(session.id.clone(), session.clone());
+        inner.by_known.insert(known, session.clone());
         // The viewer of who is replaced, as of who comes too late, is told to be gone outside of the lock.
         drop(inner);
         session

@@ -9,7 +9,7 @@ use crate::clock::UnixMs;
 use crate::disk::writers::Disk;
 use crate::live::decide::machine::Cause;
 use crate::live::decide::pictures::{EDGE_MS, Pictures};
-use crate::live::decide::segmenter::{Output, Print, Segmenter};
+use crate::live::decide::segmenter::{Output, PICTURE_LOST_MS, Print, Segmenter};
 use crate::live::decide::timeline::Timeline;
 use crate::live::recorder::effect::Grown;
 use crate::live::spool::Position;
@@ -22,7 +22,7 @@ use crate::phrases::Phrase;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gate {
     Closed,
-    /// Waiting for a key frame; sound passes already when the push begins here.
+    /// Waiting for a key frame; sound passes already (`fresh`) when the push begins here, or when it has come alone for long.
     Waiting {
         fresh: bool,
     },
@@ -67,6 +67,8 @@ pub struct Session {
     /// There from the first frame on, once it is decided that this is a recording.
     segmenter: Option<Segmenter>,
     gate: Gate,
+    /// The publisher's timestamp of the first sound since the newest picture that is waited for in vain.
+    sound_since: Option<u32>,
     video: Option<VideoConfig>,
     audio: Option<AudioConfig>,
     /// Frames that wait for the on-demand answer.
@@ -117,6 +119,7 @@ impl Session {
             timeline: Timeline::default(),
             segmenter: None,
             gate: Gate::Closed,
+            sound_since: None,
             video: None,
             audio: None,
             undecided: undecided.then(Vec::new),
@@ -146,6 +149,7 @@ impl Session {
             timeline: checkpoint.timeline,
             segmenter: Some(checkpoint.segmenter),
             gate: Gate::Closed,
+            sound_since: None,
             video: None,
             audio: None,
             undecided: None,
@@ -200,6 +204,7 @@ impl Session {
     ) {
         self.timeline.begin_push();
         self.gate = Gate::Waiting { fresh };
+        self.sound_since = None;
         self.video = None;
         self.audio = None;
         if let Some(video) = video {
@@ -238,10 +243,13 @@ impl Session {
     pub fn frame(&mut self, mut frame: Frame, raw: u32, now: UnixMs) -> Taken {
         if let Gate::Waiting { fresh } = self.gate {
             let starts = match frame.track {
-                Track::Video => frame.key,
-                Track::Audio => self.video.is_none(),
+                Track::Video => {
+                    self.sound_since = None;
+                    frame.key
+                }
+                Track::Audio => fresh || self.video.is_none() || self.sound_goes_alone(raw),
             };
-            if !(starts || (fresh && frame.track == Track::Audio)) {
+            if !starts {
                 return Taken::No;
             }
             if frame.track == Track::Video {
@@ -296,6 +304,26 @@ impl Session {
             segmenter.frame(at, frame.track, times, frame.key, &mut self.outputs);
         }
         taken
+    }
+
+    /// Whether sound has been refused for so long, and no picture came, that it is let in: what the push shows is sound alone.
+    fn sound_goes_alone(&mut self, raw: u32) -> bool {
+        let since = self.sound_since.get_or_insert(raw);
+        let waited_ms = i64::from(raw.wrapping_sub(*since).cast_signed());
+        if waited_ms < 0 {
+            // The publisher's clock went back: it does not tell how long the wait was before.
+            *since = raw;
+        }
+        if waited_ms <= PICTURE_LOST_MS {
+            return false;
+        }
+        // From here on as in a push that begins with its sound.
+        self.gate = Gate::Waiting { fresh: true };
+        if self.first_frame_at.is_none() && !self.is_open() {
+            // Pictures without a key frame that came before are no part of what begins now, which is no half recording for their sake.
+            self.pictures = Pictures::default();
+        }
+        true
     }
 
     /// Whether pictures are of no use until a key frame comes.

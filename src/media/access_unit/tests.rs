@@ -124,6 +124,18 @@ fn an_access_unit_has_one_delimiter_at_its_beginning() {
         vec![video(0, false, &[AUD, SEI]), video(0, false, &[AUD, P])],
     );
     assert_eq!(out, [video(0, false, &[AUD, SEI, P])]);
+    // In one message, behind others and a second time.
+    for opening in [&[SEI, AUD][..], &[AUD, SEI, AUD]] {
+        let message = video(0, false, &[opening, &[P, REST]].concat());
+        let out = through(&mut units, vec![message]);
+        assert_eq!(out, [video(0, false, &[AUD, SEI, P, REST])]);
+    }
+    // Of the pictures of one message, the second one keeps its own.
+    let two = video(0, false, &[AUD, P, AUD, P]);
+    let address = two.frame.data.as_ptr();
+    let out = through(&mut units, vec![two.clone()]);
+    assert_eq!(out, [two]);
+    assert_eq!(out[0].frame.data.as_ptr(), address);
 }
 
 #[test]

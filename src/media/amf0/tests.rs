@@ -101,6 +101,19 @@ fn strings_that_are_not_utf8() {
 }
 
 #[test]
+fn values_before_one_that_cannot_be_read() {
+    let two = vec![Value::from("a"), Value::Null];
+    for (rest, error) in [
+        (&b""[..], None),
+        (b"\x11\x0a", Some(Amf0Error::Marker(0x11))),
+        (b"\x02\0\x09short", Some(Amf0Error::Truncated)),
+    ] {
+        let bytes = [&b"\x02\0\x01a\x05"[..], rest].concat();
+        assert_eq!(decode_readable(&bytes), (two.clone(), error));
+    }
+}
+
+#[test]
 fn wrong_counts_and_missing_end_markers_of_flv_writers() {
     let wrong_count = b"\x08\0\0\0\x63\0\x01a\x05\0\0\x09";
     let expected = Value::EcmaArray(vec![("a".into(), Value::Null)]);

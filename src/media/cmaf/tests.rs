@@ -121,6 +121,21 @@ fn the_init_segment_describes_both_tracks() {
 }
 
 #[test]
+fn a_header_of_one_track_alone_is_called_cmaf() {
+    let (video, audio) = (h264(), aac());
+    for (video, audio, is_cmaf) in [
+        (Some(&video), Some(&audio), false),
+        (Some(&video), None, true),
+        (None, Some(&audio), true),
+    ] {
+        let mut init = init_segment(video, audio).unwrap();
+        let brands = Ftyp::decode(&mut init).unwrap().compatible_brands;
+        assert_eq!(brands.contains(&b"cmfc".into()), is_cmaf);
+        assert!(brands.contains(&b"iso6".into()));
+    }
+}
+
+#[test]
 fn fragments_follow_each_other_without_a_gap() {
     let mut samples = Vec::new();
     for n in 0..1_000_i64 {

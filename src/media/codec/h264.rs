@@ -1,5 +1,5 @@
 //! H.264: AVCDecoderConfigurationRecord (ISO/IEC 14496-15 clause 5.3.3.1) and the sequence parameter set
-//! (ISO/IEC 14496-10 clause 7.3.2.1.1) as far as the picture size.
+//! (ISO/IEC 14496-10 clause 7.3.2.1.1) as far as the shape of its pixels.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -8,6 +8,9 @@ use super::bits::{BitReader, RecordReader, unescape};
 
 /// Largest picture side that the sample entries of MP4 can express.
 pub(super) const MAX_SIDE: u32 = 65_535;
+
+/// Names the set in errors.
+const SPS: &str = "H.264 sequence parameter set";
 
 /// What an AVCDecoderConfigurationRecord says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +112,38 @@ pub fn write_avcc(sps: &[Bytes], pps: &[Bytes]) -> Option<Bytes> {
     put(&mut out, sps)?;
     out.put_u8(u8::try_from(pps.len()).ok()?);
     put(&mut out, pps)?;
+    if let Some(fields) = high_fields(sps.first()?, profile) {
+        out.put_slice(&fields);
+    }
     Some(out.freeze())
+}
+
+/// What stands at the end of the records of the High profiles (ISO/IEC 14496-15 clause 5.3.3.1.2): chroma format, both sample depths, and no
+/// further sets. `None` where the profile has no such fields, or they cannot be read.
+fn high_fields(sps: &[u8], profile: u8) -> Option<[u8; 4]> {
+    if !has_chroma_fields(profile) {
+        return None;
+    }
+    let rbsp = unescape(sps);
+    let mut r = BitReader::new(&rbsp, SPS);
+    r.skip(32).ok()?; // header, profile, constraint flags, level
+    r.ue().ok()?; // seq_parameter_set_id
+    let format = r.ue().ok()?;
+    if format == 3 {
+        r.bit().ok()?; // separate_colour_plane_flag
+    }
+    let (luma, chroma) = (r.ue().ok()?, r.ue().ok()?);
+    // The bits above a field are reserved and set.
+    let field = |value: u32, reserved: u8| {
+        let value = u8::try_from(value).ok()?;
+        (value & reserved == 0).then_some(value | reserved)
+    };
+    Some([
+        field(format, 0xFC)?,
+        field(luma, 0xF8)?,
+        field(chroma, 0xF8)?,
+        0,
+    ])
 }
 
 /// Reads a sequence parameter set NAL unit (with its header byte, still escaped).
@@ -117,8 +151,19 @@ pub fn write_avcc(sps: &[Bytes], pps: &[Bytes]) -> Option<Bytes> {
 /// # Errors
 /// When it ends early or describes a picture that cannot exist.
 pub fn parse_sps(nal: &[u8]) -> Result<Sps, CodecError> {
+    read_sps(&mut BitReader::new(&unescape(nal), SPS))
+}
+
+/// How wide and how high a pixel is, where a sequence parameter set NAL unit tells it and it is no square.
+#[must_use]
+pub fn pixel_aspect(nal: &[u8]) -> Option<(u16, u16)> {
     let rbsp = unescape(nal);
-    let mut r = BitReader::new(&rbsp, "H.264 sequence parameter set");
+    let mut r = BitReader::new(&rbsp, SPS);
+    read_sps(&mut r).ok()?;
+    read_aspect(&mut r).ok()?
+}
+
+fn read_sps(r: &mut BitReader<'_>) -> Result<Sps, CodecError> {
     let unit_type = r.byte(8)? & 0x1F;
     if unit_type != 7 {
         return Err(CodecError::invalid("H.264 SPS NAL unit type", unit_type));
@@ -128,7 +173,7 @@ pub fn parse_sps(nal: &[u8]) -> Result<Sps, CodecError> {
     let level = r.byte(8)?;
     r.ue()?; // seq_parameter_set_id
     let chroma = if has_chroma_fields(profile) {
-        chroma_fields(&mut r)?
+        chroma_fields(r)?
     } else {
         Chroma::YUV420
     };
@@ -136,7 +181,7 @@ pub fn parse_sps(nal: &[u8]) -> Result<Sps, CodecError> {
     if frame_num_bits > 16 {
         return Err(CodecError::invalid("log2_max_frame_num", frame_num_bits));
     }
-    picture_order_count(&mut r)?;
+    picture_order_count(r)?;
     r.ue()?; // max_num_ref_frames
     r.bit()?; // gaps_in_frame_num_value_allowed_flag
     let width_units = r.ue()?;
@@ -169,6 +214,47 @@ pub fn parse_sps(nal: &[u8]) -> Result<Sps, CodecError> {
         }),
     })
 }
+
+/// The beginning of the video usability information (annex E.1.1), which follows what [`read_sps`] reads.
+fn read_aspect(r: &mut BitReader<'_>) -> Result<Option<(u16, u16)>, CodecError> {
+    const EXTENDED: u8 = 255;
+    // vui_parameters_present_flag, aspect_ratio_info_present_flag
+    let is_told = r.bit()? && r.bit()?;
+    if !is_told {
+        return Ok(None);
+    }
+    let index = r.byte(8)?;
+    let aspect = if index == EXTENDED {
+        let mut side = || r.bits(16).map(|bits| u16::try_from(bits).unwrap_or(0));
+        Some((side()?, side()?))
+    } else {
+        usize::from(index)
+            .checked_sub(1)
+            .and_then(|at| PIXEL_ASPECTS.get(at).copied())
+    };
+    // A side of 0 tells nothing.
+    Ok(aspect.filter(|(wide, high)| wide != high && *wide != 0 && *high != 0))
+}
+
+/// Table E-1 from aspect_ratio_idc 1 on.
+const PIXEL_ASPECTS: [(u16, u16); 16] = [
+    (1, 1),
+    (12, 11),
+    (10, 11),
+    (16, 11),
+    (40, 33),
+    (24, 11),
+    (20, 11),
+    (32, 11),
+    (80, 33),
+    (18, 11),
+    (15, 11),
+    (64, 33),
+    (160, 99),
+    (4, 3),
+    (3, 2),
+    (2, 1),
+];
 
 /// Units by which the cropping offsets count (table 6-1: SubWidthC and SubHeightC).
 struct Chroma {

@@ -69,7 +69,8 @@ impl Sets {
 
 fn with_lengths<const N: usize>(sets: &[Vec<Bytes>; N]) -> Bytes {
     let mut out = BytesMut::new();
-    for nal in sets.iter().flatten() {
+    // A record may hold an empty set, and a sample must not: browsers refuse it.
+    for nal in sets.iter().flatten().filter(|nal| !nal.is_empty()) {
         out.put_u32(u32::try_from(nal.len()).unwrap_or(u32::MAX));
         out.put_slice(nal);
     }
@@ -107,6 +108,16 @@ mod tests {
         let broken = [0, 0, 1, 0, 9, 0xF0];
         assert_eq!(sets.within(&broken), [&[][..], &own, &broken]);
         assert_eq!(sets.within(&[]), [&[][..], &own, &[]]);
+    }
+
+    #[test]
+    fn an_empty_set_of_a_record_is_left_out() {
+        const TWO: &[u8] = &[
+            1, 0x4D, 0x00, 0x1E, 0xFC, 0xE1, 0, 4, 0x67, 0x4D, 0x00, 0x1E, 2, 0, 0, 0, 2, 0x68,
+            0xEE,
+        ];
+        let one = sets(VideoCodec::H264, AVCC);
+        assert_eq!(sets(VideoCodec::H264, TWO), one);
     }
 
     #[test]

@@ -42,6 +42,28 @@ pub(super) fn check_video(config: &VideoConfig) -> Result<(), MuxError> {
     Ok(())
 }
 
+/// How wide and how high a pixel is, where it is no square.
+fn pixel_aspect(config: &VideoConfig) -> Option<(u16, u16)> {
+    if config.codec != VideoCodec::H264 {
+        return None;
+    }
+    let record = h264::parse_avcc(&config.record).ok()?;
+    h264::pixel_aspect(record.sps.first()?)
+}
+
+/// Width and height as a player shows them: pixels that are no squares make a picture wider or narrower than it is stored.
+pub(crate) fn shown_size(config: &VideoConfig) -> (u32, u32) {
+    let width = match pixel_aspect(config) {
+        Some((wide, high)) => {
+            let (wide, high) = (u64::from(wide), u64::from(high));
+            let shown = (u64::from(config.width) * wide + high / 2) / high.max(1);
+            u32::try_from(shown).unwrap_or(u32::MAX)
+        }
+        None => config.width,
+    };
+    (width, config.height)
+}
+
 /// The entry of a picture configuration.
 pub(crate) fn put_video_entry(
     out: &mut BytesMut,
@@ -76,7 +98,16 @@ pub(crate) fn put_video_entry(
                 *byte |= 3;
             }
             Ok(())
-        })
+        })?;
+        // Clause 12.1.4; without the box, pixels are squares.
+        if let Some((wide, high)) = pixel_aspect(config) {
+            put_box(out, b"pasp", |out| {
+                out.put_u32(wide.into());
+                out.put_u32(high.into());
+                Ok(())
+            })?;
+        }
+        Ok(())
     })
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Brands {
 #[derive(Debug, Clone)]
 pub(crate) struct TrackHeader {
     pub id: u32,
-    /// Width and height of pictures; `None` for sound.
+    /// Width and height of pictures as they are shown; `None` for sound.
     pub picture: Option<(u32, u32)>,
     pub timescale: u32,
     /// In ticks of `timescale`.

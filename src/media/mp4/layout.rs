@@ -12,7 +12,7 @@ use super::tables::{
 use super::{
     AUDIO_TRACK, AudioClock, AudioTiming, Brands, MAX_SAMPLES, MuxError, TrackHeader,
     VIDEO_TICKS_PER_MS, VIDEO_TIMESCALE, VIDEO_TRACK, put_audio_entry, put_box, put_brands,
-    put_movie_header, put_stsd, put_trak, put_video_entry,
+    put_movie_header, put_stsd, put_trak, put_video_entry, shown_size,
 };
 use crate::frame::{AudioConfig, SampleInfo, Track, VideoConfig};
 
@@ -29,6 +29,11 @@ const CHUNK_MS: i64 = 1_000;
 const BRANDS: Brands = Brands {
     major: b"isom",
     compatible: &[b"isom", b"iso2", b"mp41"],
+};
+/// Composition offsets with a sign are for readers of `iso4` (ISO/IEC 14496-12 annex E).
+const SIGNED_BRANDS: Brands = Brands {
+    major: b"isom",
+    compatible: &[b"isom", b"iso2", b"iso4", b"mp41"],
 };
 
 /// The index of an MP4 file in the making.
@@ -123,7 +128,8 @@ impl Layout {
 
     fn render(&self, size: OffsetSize) -> Result<Bytes, MuxError> {
         let mut out = BytesMut::new();
-        put_brands(&mut out, BRANDS)?;
+        let signed = self.has_signed_offsets();
+        put_brands(&mut out, if signed { SIGNED_BRANDS } else { BRANDS })?;
         let video = (self.video.samples > 0).then(|| self.video_header());
         let audio = (self.audio.samples > 0).then(|| self.audio_header());
         let longest = [&video, &audio]
@@ -182,7 +188,7 @@ impl Layout {
         let first = plan.first_config();
         TrackHeader {
             id: VIDEO_TRACK,
-            picture: Some(first.map_or((0, 0), |config| (config.width, config.height))),
+            picture: Some(first.map_or((0, 0), shown_size)),
             timescale: VIDEO_TIMESCALE,
             media_duration: video_ticks(length_ms),
             edit: self.edit(plan.first_pts_ms, video_ticks(lead_ms)),
@@ -202,6 +208,12 @@ impl Layout {
     /// A picture presented before the first one decoded would need a negative media time: all are moved up instead.
     fn cts_shift_ms(&self) -> i64 {
         (self.video.first_dts_ms - self.video.first_pts_ms).max(0)
+    }
+
+    /// A picture is presented before it is decoded, even when all are moved up.
+    fn has_signed_offsets(&self) -> bool {
+        let (least, _) = self.video.cts_range_ms;
+        i64::from(least) + self.cts_shift_ms() < 0
     }
 
     fn last_picture_ms(&self) -> i64 {
@@ -227,14 +239,12 @@ impl Layout {
         let steps = steps.chain([self.last_picture_ms()]);
         put_stts(out, steps.map(|step| narrow(video_ticks(step))))?;
         let shift_ms = self.cts_shift_ms();
-        let (least, most) = plan.cts_range_ms;
-        if (least, most) != (0, 0) || shift_ms > 0 {
-            let signed = i64::from(least) + shift_ms < 0;
+        if plan.cts_range_ms != (0, 0) || shift_ms > 0 {
             let offsets = self.samples(Track::Video).map(|sample| {
                 let ticks = (i64::from(sample.info.cts_ms) + shift_ms) * VIDEO_TICKS_PER_MS;
                 i32::try_from(ticks).unwrap_or(i32::MAX)
             });
-            put_ctts(out, signed, offsets)?;
+            put_ctts(out, self.has_signed_offsets(), offsets)?;
         }
         if plan.keys < plan.samples {
             put_stss(

@@ -3,7 +3,7 @@
 mod read;
 
 use bytes::{Buf, Bytes};
-use mp4_atom::{Atom, Codec, Decode, Header, Moov, StszSamples};
+use mp4_atom::{Atom, Codec, Decode, Ftyp, Header, Moov, StszSamples};
 use proptest::prelude::*;
 use read::read;
 
@@ -209,6 +209,16 @@ fn negative_offsets_keep_their_sign_or_are_moved_up() {
 }
 
 #[test]
+fn a_file_with_signed_offsets_says_so() {
+    for (cts_ms, signed) in [(0, false), (80, false), (-40, true)] {
+        let samples = [picture(0, 0, true, 5), picture(40, cts_ms, false, 5)];
+        let mut head = layout(&samples).head().unwrap();
+        let brands = Ftyp::decode(&mut head).unwrap().compatible_brands;
+        assert_eq!(brands.contains(&b"iso4".into()), signed, "{cts_ms}");
+    }
+}
+
+#[test]
 fn four_gigabytes_and_beyond() {
     // A long file's head has whole blocks, and one block is enough for two samples.
     let fits = u32::MAX - HEAD_BLOCK as u32 - 7;
@@ -301,6 +311,36 @@ fn sample_entries_carry_what_the_publisher_sent() {
         let mdhd = &found.trak(AUDIO_TRACK).mdia.mdhd;
         assert_eq!((mdhd.timescale, mdhd.duration), (rate, frame));
     }
+}
+
+/// High profile, 1920 x 1080, each pixel 4 wide and 3 high.
+const WIDE_PIXELS: &[u8] = &[
+    1, 0x64, 0x00, 0x28, 0xFF, 0xE1, 0, 14, 0x67, 0x64, 0x00, 0x28, 0xAC, 0xD9, 0x40, 0x78, 0x02,
+    0x27, 0xE5, 0xC3, 0x80, 0x20, 1, 0, 2, 0x68, 0xEE,
+];
+
+#[test]
+fn pixels_that_are_no_squares_are_told() {
+    let wide = VideoConfig {
+        record: Bytes::from_static(WIDE_PIXELS),
+        height: 1_080,
+        ..h264(1_920)
+    };
+    let mut layout = Layout::new();
+    layout.video_config(wide).unwrap();
+    layout.push(picture(0, 0, true, 1)).unwrap();
+    let found = read(&layout);
+    let Codec::Avc1(avc1) = &found.stbl(VIDEO_TRACK).stsd.codecs[0] else {
+        panic!()
+    };
+    let pasp = avc1.pasp.as_ref().unwrap();
+    assert_eq!((pasp.h_spacing, pasp.v_spacing), (4, 3));
+    assert_eq!((avc1.visual.width, avc1.visual.height), (1_920, 1_080));
+    let tkhd = &found.trak(VIDEO_TRACK).tkhd;
+    assert_eq!(
+        (tkhd.width.integer(), tkhd.height.integer()),
+        (2_560, 1_080)
+    );
 }
 
 #[test]

@@ -444,6 +444,33 @@ fn presentation_never_comes_before_decoding() {
 }
 
 #[test]
+fn decoding_times_hold_still_at_the_edge_of_slices_and_go_back_with_the_timeline() {
+    let mut first = TsMuxer::new(Some(&h264()), None, Continuity::default()).unwrap();
+    let frames = [picture(0, 0, true, 9), picture(40, 0, false, 9)];
+    write_all(&mut first, &frames);
+    let kept = serde_json::to_string(&first.continuity()).unwrap();
+    let dts_of = |begin_ms: i64| {
+        let state = serde_json::from_str(&kept).unwrap();
+        let mut next = TsMuxer::new(Some(&h264()), None, state).unwrap();
+        next.expect_offsets_from(-100);
+        let frames: Vec<_> = (0..5)
+            .map(|n| picture(begin_ms + n * 40, 0, n == 0, 9))
+            .collect();
+        let read = Read::new(&write_all(&mut next, &frames));
+        let ticks = read.pes[&0x100].iter().map(|pes| pes.dts);
+        ticks
+            .map(|ticks| (ticks.cast_signed() - 126_000) / 90)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(dts_of(80), [40, 40, 60, 100, 140]);
+    // A file that begins in the midst of the one before it.
+    assert_eq!(dts_of(0), [-100, -60, -20, 20, 60]);
+    // What an older program kept tells nothing of it.
+    let old: Continuity = serde_json::from_str("{}").unwrap();
+    assert_eq!(old, Continuity::default());
+}
+
+#[test]
 fn a_long_picture_has_no_announced_length_and_a_short_one_has() {
     let mut muxer = TsMuxer::new(Some(&h264()), None, Continuity::default()).unwrap();
     // 65,535 = fields (8) + delimiter (6) + start code (4) + picture.

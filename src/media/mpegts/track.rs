@@ -181,7 +181,7 @@ impl VideoTrack {
 
 fn annex_b<const N: usize>(sets: &[Vec<Bytes>; N]) -> Bytes {
     let mut out = BytesMut::new();
-    for nal in sets.iter().flatten() {
+    for nal in sets.iter().flatten().filter(|nal| !nal.is_empty()) {
         out.put_slice(&START_CODE);
         out.put_slice(nal);
     }

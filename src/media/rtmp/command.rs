@@ -9,6 +9,8 @@ use crate::amf0::{self, Value};
 
 /// Chunk stream on which commands go out.
 const COMMAND_CHUNK_STREAM: u8 = 3;
+/// Name and transaction, without which a message is no command.
+const HEAD_VALUES: usize = 2;
 
 /// A command as received.
 #[derive(Debug, PartialEq)]
@@ -35,7 +37,13 @@ pub(super) fn parse(payload: &Bytes, limits: &Limits) -> Result<Command, RtmpErr
             limit: limits.command_bytes,
         });
     }
-    let mut values = amf0::decode_all(payload)?.into_iter();
+    // Encoders in the field write paths and names of their own in other encodings than UTF-8; what must be a name is looked at by whoever uses it.
+    let (values, unreadable) = amf0::decode_readable(payload);
+    // What lies behind the name and the transaction may be of another world: an AMF3 value, or bytes that the encoder forgot there.
+    if let Some(error) = unreadable.filter(|_| values.len() < HEAD_VALUES) {
+        return Err(error.into());
+    }
+    let mut values = values.into_iter();
     let Some(Value::String(name)) = values.next() else {
         return Err(RtmpError::Command {
             command: "",

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::draft::TempFile;
 use super::error::FolderError;
 use super::model::{Acl, BucketClass, BucketInfo, CorsRule, Redundancy};
-use super::names::holds_objects;
+use super::names::{holds_objects, remove_empty};
 use super::record::write_json;
 use super::{FolderStore, Inner, key, layout};
 
@@ -127,7 +127,11 @@ impl FolderStore {
             if holds_objects(data.clone())? {
                 return Err(FolderError::BucketNotEmpty(name));
             }
-            fs::remove_dir_all(data)?;
+            // What is no object may still be all that somebody has of it.
+            if let Some(path) = remove_empty(data)? {
+                tracing::warn!(target: "localyun::objects::folder::buckets", path = %path.display(), "a bucket is not deleted, since there is something in its folder that is no object");
+                return Err(FolderError::BucketNotEmpty(name));
+            }
             layout::sync_folder(store.layout.root())?;
             layout::remove_tree(&store.layout.meta(&name))?;
             // By one rename: parts may be on their way.

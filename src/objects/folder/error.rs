@@ -41,6 +41,8 @@ pub enum FolderError {
         size: u64,
         minimum: u64,
     },
+    #[error("the parts have {size} bytes together, and {wanted} were announced")]
+    OtherSize { wanted: u64, size: u64 },
     #[error("the object was not made by AppendObject")]
     ObjectNotAppendable,
     #[error("the object is {length} bytes long, which is not the position given")]

@@ -116,13 +116,22 @@ fn escape_head(segment: &str) -> (String, Option<&str>) {
 pub fn decode(name: &str, is_folder: bool) -> Option<Entry> {
     if is_folder {
         if let Some(start) = name.strip_suffix(CONTINUES) {
-            return unescape(start).map(Entry::Folder);
+            return text_of(start, true).map(Entry::Folder);
         }
-        let mut segment = unescape(name.strip_suffix(DIR_BESIDE_FILE).unwrap_or(name))?;
+        let mut segment = text_of(name.strip_suffix(DIR_BESIDE_FILE).unwrap_or(name), false)?;
         segment.push('/');
         return Some(Entry::Folder(segment));
     }
-    unescape(name.strip_suffix(FILE_BESIDE_DIR).unwrap_or(name)).map(Entry::File)
+    text_of(name.strip_suffix(FILE_BESIDE_DIR).unwrap_or(name), false).map(Entry::File)
+}
+
+/// The text that is written as `name` on disk, whose segment goes on in a deeper folder or does not. A text that is written otherwise
+/// (a name that somebody chose by hand: too long for one level, or escaped without need) would be looked for elsewhere.
+fn text_of(name: &str, goes_on: bool) -> Option<String> {
+    let text = unescape(name)?;
+    let (written, rest) = escape_head(&text);
+    let is_so = written == name && rest == goes_on.then_some("") && !text.contains('\0');
+    is_so.then_some(text)
 }
 
 fn unescape(name: &str) -> Option<String> {
@@ -217,6 +226,30 @@ mod tests {
             assert_eq!(path(key), expected);
             assert_eq!(back(expected), key);
         }
+    }
+
+    #[test]
+    fn names_that_no_key_has_on_disk_are_none() {
+        let long = "x".repeat(CUT);
+        for (name, is_folder) in [
+            ("100%", false),
+            ("50%ab.ts", false),
+            ("a%zz", false),
+            ("%41.ts", false),
+            ("a%2e", false),
+            ("a%00", false),
+            ("tab\there", false),
+            (long.as_str(), false),
+            (long.as_str(), true),
+            ("short%+", true),
+            ("%+", true),
+            ("a%25b%c3", true),
+        ] {
+            assert_eq!(decode(name, is_folder), None, "{name:?}");
+        }
+        let start = format!("{long}%+");
+        assert_eq!(decode(&start, true), Some(Entry::Folder(long)));
+        assert_eq!(decode("a%25%file", false), Some(Entry::File("a%".into())));
     }
 
     #[test]

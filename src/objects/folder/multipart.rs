@@ -15,7 +15,7 @@ use super::digest::{combine_crc64, md5_of};
 use super::draft::{Finished, TempFile};
 use super::error::FolderError;
 use super::list::rolled_up;
-use super::model::{Acl, NewObject, ObjectInfo, ObjectKind};
+use super::model::{Acl, NewObject, ObjectInfo, ObjectKind, StorageClass};
 use super::record::{Record, Stamp, write_json};
 use super::usage::Usage;
 use super::write::Replace;
@@ -36,6 +36,8 @@ pub struct Upload {
     pub id: String,
     pub key: String,
     pub initiated_ms: i64,
+    /// The class that the object will have.
+    pub storage_class: StorageClass,
 }
 
 /// An uploaded part.
@@ -72,6 +74,8 @@ pub struct Completion {
     pub etag: EtagForm,
     /// Put in the place of the list that was given when the upload was opened.
     pub acl: Option<Acl>,
+    /// Bytes that the parts must have together, where the client told.
+    pub size: Option<u64>,
     pub replace: Replace,
 }
 
@@ -80,6 +84,8 @@ pub struct Completion {
 pub struct PartPage {
     pub parts: Vec<Part>,
     pub truncated: bool,
+    /// The class that the object will have.
+    pub storage_class: StorageClass,
 }
 
 /// Which uploads to list.
@@ -172,22 +178,25 @@ impl FolderStore {
             }
             let _upload = store.locks.key(&bucket, &id);
             let (folder, _) = store.upload(&bucket, &key, &id)?;
-            let earlier = parts_of(&folder)?.remove(&number);
-            let after = earlier.as_ref().map_or(i64::MIN, |(part, _)| {
-                part.last_modified_ms.saturating_add(1)
-            });
+            let or_gone = |error: FolderError| or_gone(error, &id);
+            let earlier = parts_numbered(&folder, number).map_err(or_gone)?;
+            let after = earlier
+                .iter()
+                .map(|(part, _)| part.last_modified_ms.saturating_add(1))
+                .max();
             let part = Part {
                 number,
                 size: finished.stamp.size,
-                last_modified_ms: store.now().max(after),
+                last_modified_ms: store.now().max(after.unwrap_or(i64::MIN)),
                 md5: finished.md5,
                 crc64: finished.crc64,
             };
-            fs::rename(finished.temp.path(), folder.join(part_name(&part)))?;
-            if let Some((_, path)) = earlier {
+            fs::rename(finished.temp.path(), folder.join(part_name(&part)))
+                .map_err(|error| or_gone(error.into()))?;
+            for (_, path) in earlier {
                 layout::remove_file(&path)?;
             }
-            layout::sync_folder(&folder)?;
+            layout::sync_folder(&folder).map_err(|error| or_gone(error.into()))?;
             Ok(part)
         })
         .await
@@ -204,15 +213,27 @@ impl FolderStore {
     ) -> Result<PartPage, FolderError> {
         let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
         self.blocking(move |store| {
-            let (folder, _) = store.upload(&bucket, &key, &id)?;
-            let mut parts = parts_of(&folder)?
+            let (folder, manifest) = store.upload(&bucket, &key, &id)?;
+            let mut behind = named_parts(&folder)
+                .map_err(|error| or_gone(error, &id))?
                 .into_values()
-                .map(|(part, _)| part)
-                .filter(|part| part.number > after);
-            let page = parts.by_ref().take(max_parts).collect();
+                .filter(|(part, _)| part.number > after);
+            let mut parts = Vec::new();
+            let mut lost = false;
+            for (part, path) in behind.by_ref().take(max_parts) {
+                match sized(part, &path)? {
+                    Some(part) => parts.push(part),
+                    None => lost = true,
+                }
+            }
+            // One that is being replaced goes away alone, all of them with their upload.
+            if lost {
+                store.upload(&bucket, &key, &id)?;
+            }
             Ok(PartPage {
-                parts: page,
-                truncated: parts.next().is_some(),
+                parts,
+                truncated: behind.next().is_some(),
+                storage_class: manifest.meta.storage_class,
             })
         })
         .await
@@ -236,7 +257,12 @@ impl FolderStore {
                 }
                 found => found?,
             };
-            let parts = choose(parts_of(&folder)?, how.chosen)?;
+            let there = parts_of(&folder).map_err(|error| or_gone(error, &id))?;
+            let parts = choose(there, how.chosen)?;
+            let size: u64 = parts.iter().map(|(part, _)| part.size).sum();
+            if let Some(wanted) = how.size.filter(|wanted| *wanted != size) {
+                return Err(FolderError::OtherSize { wanted, size });
+            }
             manifest.meta.acl = how.acl.unwrap_or(manifest.meta.acl);
             let temp = TempFile::new(store.layout.fresh_tmp());
             let mut record = store.join(temp.path(), &parts, how.etag, manifest.meta)?;
@@ -283,14 +309,13 @@ impl Inner {
         id: &str,
     ) -> Result<(PathBuf, Manifest), FolderError> {
         self.layout.check_bucket(bucket)?;
-        let absent = || FolderError::NoSuchUpload(id.chars().take(64).collect());
         if !is_upload_id(id) {
-            return Err(absent());
+            return Err(no_such_upload(id));
         }
         let folder = self.layout.own_uploads(bucket)?.join(id);
         match read_manifest(&folder)? {
             Some(manifest) if manifest.key == key => Ok((folder, manifest)),
-            _ => Err(absent()),
+            _ => Err(no_such_upload(id)),
         }
     }
 
@@ -313,7 +338,7 @@ impl Inner {
         id: &str,
         chosen: Option<&[(u32, String)]>,
     ) -> Result<ObjectInfo, FolderError> {
-        let absent = || FolderError::NoSuchUpload(id.chars().take(64).collect());
+        let absent = || no_such_upload(id);
         let loaded = self.load(bucket, key)?.ok_or_else(absent)?;
         let digests: Option<Vec<Vec<u8>>> = chosen
             .unwrap_or_default()
@@ -398,7 +423,7 @@ impl Inner {
         };
         let start = (query.key_marker.as_str(), query.upload_id_marker.as_str());
         // None as the value: a common prefix.
-        let mut nearest: BTreeMap<(String, String), Option<i64>> = BTreeMap::new();
+        let mut nearest: BTreeMap<(String, String), Option<(i64, StorageClass)>> = BTreeMap::new();
         for entry in entries {
             let Ok(id) = entry?.file_name().into_string() else {
                 continue;
@@ -420,7 +445,10 @@ impl Inner {
             match rolled_up(&manifest.key, &query.prefix, &query.delimiter) {
                 Some(common) if common <= start.0 => continue,
                 Some(common) => nearest.insert((common.to_owned(), String::new()), None),
-                None => nearest.insert((manifest.key, id), Some(manifest.initiated_ms)),
+                None => {
+                    let told = (manifest.initiated_ms, manifest.meta.storage_class);
+                    nearest.insert((manifest.key, id), Some(told))
+                }
             };
             if nearest.len() > query.max_uploads.saturating_add(1) {
                 nearest.pop_last();
@@ -429,13 +457,14 @@ impl Inner {
         let mut page = UploadPage::default();
         let truncated = nearest.len() > query.max_uploads;
         let mut last = None;
-        for ((key, id), initiated) in nearest.into_iter().take(query.max_uploads) {
+        for ((key, id), told) in nearest.into_iter().take(query.max_uploads) {
             last = Some((key.clone(), id.clone()));
-            match initiated {
-                Some(initiated_ms) => page.uploads.push(Upload {
+            match told {
+                Some((initiated_ms, storage_class)) => page.uploads.push(Upload {
                     id,
                     key,
                     initiated_ms,
+                    storage_class,
                 }),
                 None => page.common_prefixes.push(key),
             }
@@ -448,6 +477,18 @@ impl Inner {
 /// The ETag of an object of parts, by what is digested of them.
 fn joined_etag(digested: &[u8], parts: usize) -> String {
     format!("{}-{parts}", hex::encode(md5_of(digested)))
+}
+
+fn no_such_upload(id: &str) -> FolderError {
+    FolderError::NoSuchUpload(id.chars().take(64).collect())
+}
+
+/// An upload whose folder went away while it was used has ended: its bucket may be deleted without its lock.
+fn or_gone(error: FolderError, id: &str) -> FolderError {
+    match error {
+        FolderError::Io(error) if layout::is_absent(&error) => no_such_upload(id),
+        other => other,
+    }
 }
 
 /// Ids come back from clients and become folder names, so only our own shape passes.
@@ -496,15 +537,53 @@ fn read_part_name(name: &str) -> Option<Part> {
     })
 }
 
-/// The newest part of each number.
+/// The parts of one number, more than one where a replacement was cut short. Nothing but names is read, since each of ten thousand parts
+/// asks for them; their sizes are not known.
+fn parts_numbered(folder: &Path, number: u32) -> Result<Vec<(Part, PathBuf)>, FolderError> {
+    let start = format!("{number:05}.");
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let own = name.to_str().filter(|name| name.starts_with(&start));
+        if let Some(part) = own.and_then(read_part_name) {
+            parts.push((part, entry.path()));
+        }
+    }
+    Ok(parts)
+}
+
+/// The newest part of each number. What went away since the folder was read is none of them.
 fn parts_of(folder: &Path) -> Result<BTreeMap<u32, (Part, PathBuf)>, FolderError> {
+    let mut parts = BTreeMap::new();
+    for (number, (part, path)) in named_parts(folder)? {
+        if let Some(part) = sized(part, &path)? {
+            parts.insert(number, (part, path));
+        }
+    }
+    Ok(parts)
+}
+
+/// A part with its size; none where it went away.
+fn sized(mut part: Part, path: &Path) -> Result<Option<Part>, FolderError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => {
+            part.size = metadata.len();
+            Ok(Some(part))
+        }
+        Err(error) if layout::is_absent(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The newest part of each number by the names alone; their sizes are not known.
+fn named_parts(folder: &Path) -> Result<BTreeMap<u32, (Part, PathBuf)>, FolderError> {
     let mut parts: BTreeMap<u32, (Part, PathBuf)> = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let Some(mut part) = entry.file_name().to_str().and_then(read_part_name) else {
+        let Some(part) = entry.file_name().to_str().and_then(read_part_name) else {
             continue;
         };
-        part.size = entry.metadata()?.len();
         let newer = parts
             .get(&part.number)
             .is_none_or(|(held, _)| held.last_modified_ms < part.last_modified_ms);

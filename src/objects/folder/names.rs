@@ -6,9 +6,9 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::FolderError;
@@ -276,6 +276,7 @@ fn scan(folder: &Path, place: &Place, limit: usize) -> Result<Option<Run>, Folde
         let entry = entry?;
         let file_name = entry.file_name();
         let Some(file_name) = file_name.to_str() else {
+            tell(&entry);
             continue;
         };
         let kind = entry.file_type()?;
@@ -294,6 +295,7 @@ fn scan(folder: &Path, place: &Place, limit: usize) -> Result<Option<Run>, Folde
             }
         }
         let Some(name) = Name::read(file_name, kind.is_dir()) else {
+            tell(&entry);
             continue;
         };
         if !name.reaches(place) {
@@ -319,6 +321,15 @@ fn scan(folder: &Path, place: &Place, limit: usize) -> Result<Option<Run>, Folde
         names,
         more,
     }))
+}
+
+/// Says once what lies in a folder and is in no listing.
+fn tell(entry: &DirEntry) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        let path = entry.path();
+        tracing::warn!(target: "localyun::objects::folder::names", path = %path.display(), "no key has this name on disk, so what lies there is no object; told once");
+    });
 }
 
 /// Leaves the first `limit`.
@@ -352,6 +363,23 @@ pub fn holds_objects(folder: PathBuf) -> Result<bool, FolderError> {
         }
     }
     Ok(false)
+}
+
+/// Removes a folder, and folders in it, as long as there is nothing but folders. Else what lies there stays, and its path is told.
+pub fn remove_empty(folder: PathBuf) -> Result<Option<PathBuf>, FolderError> {
+    let mut open = vec![folder];
+    while let Some(inner) = open.last() {
+        let first = fs::read_dir(inner)?.next().transpose()?;
+        match first {
+            None => {
+                fs::remove_dir(inner)?;
+                open.pop();
+            }
+            Some(entry) if entry.file_type()?.is_dir() => open.push(entry.path()),
+            Some(entry) => return Ok(Some(entry.path())),
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -392,7 +420,9 @@ mod tests {
 
     #[test]
     fn a_run_is_the_first_names_from_a_place_on() {
-        let root = folder_of((0..50).map(|n| format!("{n:02}")), &["a", "b%+"]);
+        let long = "b".repeat(180);
+        let start = format!("{long}%+");
+        let root = folder_of((0..50).map(|n| format!("{n:02}")), &["a", start.as_str()]);
         let run = scan(root.path(), &place("10", false), 7)
             .expect("scan")
             .expect("there");
@@ -409,16 +439,17 @@ mod tests {
         assert!(!all.more);
         assert_eq!(all.names.len(), 52);
         // A folder before the place may hold keys behind it.
-        assert_eq!(texts(&all, &place("a/x", false)), ["a/", "b"]);
-        assert_eq!(texts(&all, &place("bcd", false)), ["b"]);
-        assert_eq!(texts(&all, &place("a/", false)), ["a/", "b"]);
+        assert_eq!(texts(&all, &place("a/x", false)), ["a/", long.as_str()]);
+        let inside = format!("{long}cd");
+        assert_eq!(texts(&all, &place(&inside, false)), [long.as_str()]);
+        assert_eq!(texts(&all, &place("a/", false)), ["a/", long.as_str()]);
         assert!(texts(&all, &place("c", false)).is_empty());
         let past = |text: &str| Place {
             side: Side::Past,
             ..place(text, true)
         };
-        assert_eq!(texts(&all, &past("a/")), ["b"]);
-        assert_eq!(texts(&all, &past("48")), ["49", "a/", "b"]);
+        assert_eq!(texts(&all, &past("a/")), [long.as_str()]);
+        assert_eq!(texts(&all, &past("48")), ["49", "a/", long.as_str()]);
         let gone = scan(&root.path().join("gone"), &place("", true), 9).expect("scan");
         assert!(gone.is_none());
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::FolderError;
+use super::key::MAX_KEY_BYTES;
 use super::names::{Place, Run, Runs, Side, holds_objects};
 
 /// Folder levels entered at most; a key of 1024 bytes cannot need more.
@@ -111,6 +112,10 @@ impl<'a> Walk<'a> {
                 continue;
             }
             if !folder {
+                // Whoever made folders by hand may have made them deeper than any key goes.
+                if text.len() > MAX_KEY_BYTES {
+                    continue;
+                }
                 return Ok(Some(Step::Key(text)));
             }
             let route = &self.route;

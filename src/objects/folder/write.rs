@@ -265,6 +265,14 @@ impl Inner {
     ) -> Result<ObjectInfo, FolderError> {
         let encoded = key::encode(key)?;
         let existing = self.load(bucket, key)?;
+        // Of two requests that complete one upload, the second finds its own object: nobody else's is replaced.
+        if let Some(there) = &existing
+            && record.upload.is_some()
+            && there.record.upload == record.upload
+            && there.record.etag == record.etag
+        {
+            return self.info_locked(bucket, key, there);
+        }
         match (replace, &existing) {
             (Replace::Never, Some(_)) => return Err(FolderError::AlreadyExists(key.to_owned())),
             (Replace::If(condition), Some(there)) => {

@@ -150,8 +150,24 @@ impl Body {
 
 /// Reads a document whole and checks its announced digests.
 pub async fn document(context: &Context<'_>, payload: &mut Body) -> Result<Vec<u8>, ServeError> {
+    whole(context, payload, Checksums::OfBody).await
+}
+
+/// As [`document`], where the headers `x-amz-checksum-*` are those of an object: of the one that `CompleteMultipartUpload` puts together.
+pub async fn document_about_object(
+    context: &Context<'_>,
+    payload: &mut Body,
+) -> Result<Vec<u8>, ServeError> {
+    whole(context, payload, Checksums::OfObject).await
+}
+
+async fn whole(
+    context: &Context<'_>,
+    payload: &mut Body,
+    checksums: Checksums,
+) -> Result<Vec<u8>, ServeError> {
     let mut body = Vec::new();
-    let mut intake = Intake::new(context)?;
+    let mut intake = Intake::new(context, checksums)?;
     while let Some(bytes) = payload.next().await {
         for part in intake.take(bytes?)? {
             if body.len() + part.len() > MAX_DOCUMENT_BYTES {
@@ -179,7 +195,7 @@ pub async fn object(context: &Context<'_>, payload: &mut Body) -> Result<Finishe
         return Err(ServeError::of(Code::MissingContentLength));
     }
     let mut draft = context.store().draft().await?;
-    let mut intake = Intake::new(context)?;
+    let mut intake = Intake::new(context, Checksums::OfBody)?;
     while let Some(bytes) = payload.next().await {
         for part in intake.take(bytes?)? {
             store_part(&mut draft, part).await?;
@@ -228,6 +244,14 @@ fn md5_of(body: &[u8]) -> [u8; 16] {
     md5::Md5::digest(body).into()
 }
 
+/// What the headers `x-amz-checksum-*` are the digests of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Checksums {
+    OfBody,
+    /// Of something that the body speaks of: they say nothing of its bytes.
+    OfObject,
+}
+
 /// Takes off a body's frame and runs the announced digests over what is inside.
 struct Intake {
     unframer: Option<Unframer>,
@@ -236,7 +260,7 @@ struct Intake {
 }
 
 impl Intake {
-    fn new(context: &Context<'_>) -> Result<Self, ServeError> {
+    fn new(context: &Context<'_>, checksums: Checksums) -> Result<Self, ServeError> {
         let request = context.request;
         let mut checks = Checks::default();
         if let Payload::Sha256(hash) = &context.caller.payload {
@@ -245,6 +269,7 @@ impl Intake {
         for (name, value) in request
             .headers()
             .filter(|(name, _)| name.starts_with("x-amz-checksum-"))
+            .filter(|_| checksums == Checksums::OfBody)
         {
             checks.expect(name, Some(value));
         }

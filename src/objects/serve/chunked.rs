@@ -69,6 +69,8 @@ enum State {
         signature: String,
     },
     Trailers,
+    /// An empty line behind trailers that nobody signed yet: some clients (minio-go) write it in front of the signature.
+    SignatureDue,
     Done,
 }
 
@@ -186,10 +188,28 @@ impl Unframer {
                     self.state = State::Trailers;
                     return Ok(false);
                 };
+                let signed = self.trailers.contains_key(TRAILER_SIGNATURE);
+                self.state = if line.is_empty() && (signed || self.trailers.is_empty()) {
+                    State::Done
+                } else if line.is_empty() {
+                    State::SignatureDue
+                } else {
+                    self.trailer(&line)?;
+                    State::Trailers
+                };
+            }
+            State::SignatureDue => {
+                let Some(line) = self.line()? else {
+                    self.state = State::SignatureDue;
+                    return Ok(false);
+                };
                 if line.is_empty() {
                     self.state = State::Done;
                 } else {
                     self.trailer(&line)?;
+                    if !self.trailers.contains_key(TRAILER_SIGNATURE) {
+                        return Err(broken("bytes follow the last chunk"));
+                    }
                     self.state = State::Trailers;
                 }
             }
@@ -287,9 +307,13 @@ impl Unframer {
 
     /// The trailers, once the whole frame was there. Signed trailers must have been signed.
     pub fn finish(self) -> Result<BTreeMap<String, String>, ServeError> {
-        let complete = matches!(self.state, State::Done)
+        let complete = match self.state {
+            State::Done => true,
             // Without trailers the closing line end is optional in practice.
-            || (matches!(self.state, State::Trailers) && self.buffer.is_empty());
+            State::Trailers => self.buffer.is_empty(),
+            State::SignatureDue => self.buffer.iter().all(|byte| *byte == b'\r'),
+            State::Header | State::Data { .. } | State::DataEnd { .. } => false,
+        };
         if !complete {
             return Err(broken("it ends before its last chunk"));
         }
@@ -395,6 +419,47 @@ mod tests {
         let more = format!("{body}b:2\r\n\r\n");
         let refused = unframe(framing, more.as_bytes(), 7).expect_err("nobody signed b");
         assert_eq!(refused.code, "IncompleteBody");
+    }
+
+    /// As minio-go writes it (`addSignedTrailer` of its signer), with the body `hello`.
+    #[test]
+    fn an_empty_line_may_stand_between_the_trailers_and_their_signature() {
+        let framing = Framing::signed_from(b"key".to_vec(), "d", "s", "00");
+        let trailer = "x-amz-checksum-crc32c:mnG7TA==\n\r\n";
+        let first = "9ccaa482bdb4f426b91775f222a139732bd9b50554f905f40e7e1fe7879ab0d6";
+        let last = "3ab24c65782da0a07238d9ff27da114ac2b09b6006dd1a21a560ec2075654cd7";
+        let body =
+            format!("5;chunk-signature={first}\r\nhello\r\n0;chunk-signature={last}\r\n{trailer}");
+        let signature = "x-amz-trailer-signature:554ed9bc3193c154981c8ed8a8f731c88650052591da12a38d6fc159327dd8f8";
+        let whole = format!("{body}{signature}\r\n\r\n");
+        for piece in 1..=whole.len() {
+            let (payload, trailers) =
+                unframe(framing.clone(), whole.as_bytes(), piece).expect("signed");
+            assert_eq!(payload, b"hello");
+            assert_eq!(
+                trailers.get("x-amz-checksum-crc32c").map(String::as_str),
+                Some("mnG7TA==")
+            );
+            assert!(unframe(Framing::unsigned(), whole.as_bytes(), piece).is_ok());
+        }
+        for more in [
+            "",
+            "\r\n",
+            "x-amz-trailer-signature:00\r\n\r\n",
+            "b:2\r\n\r\n",
+            &format!("\r\n{signature}\r\n\r\n"),
+            &format!("b:2\r\n{signature}\r\n\r\n"),
+            &format!("{signature}\r\nb:2\r\n\r\n"),
+            &format!("{signature}\r\n{signature}\r\n\r\n"),
+            &format!("{signature}\r\n\r\nmore"),
+        ] {
+            let refused = unframe(framing.clone(), format!("{body}{more}").as_bytes(), 7);
+            assert!(refused.is_err(), "{more:?}");
+        }
+        for more in ["more", "b:2\r\n\r\n"] {
+            let refused = unframe(Framing::unsigned(), format!("{body}{more}").as_bytes(), 7);
+            assert!(refused.is_err(), "{more:?}");
+        }
     }
 
     /// The worked example of Amazon's documentation of chunked uploads.

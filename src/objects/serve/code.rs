@@ -35,6 +35,7 @@ AccessDenied = "AccessDenied", 403, "0003-00000001", "You have no right to acces
 RequestExpired = "AccessDenied", 403, "0002-00000069", "Request has expired.";
 RequestNotYetValid = "AccessDenied", 403, "", "Request is not valid yet.";
 AuthorizationHeaderMalformed = "AuthorizationHeaderMalformed", 400, "", "The authorization header is malformed.";
+AuthorizationQueryParameters = "AuthorizationQueryParametersError", 400, "", "The parameters of a signed address are malformed.";
 InvalidAccessKeyId = "InvalidAccessKeyId", 403, "0002-00000902", "The OSS Access Key Id you provided does not exist in our records.";
 AccessKeyDisabled = "InvalidAccessKeyId", 403, "", "The OSS Access Key Id you provided is disabled.";
 SecurityTokenExpired = "SecurityTokenExpired", 403, "", "The security token you provided has expired.";

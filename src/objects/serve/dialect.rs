@@ -87,9 +87,14 @@ impl Dialect {
         }
     }
 
+    /// Whether documents have control characters as references. The namespace does not tell: S3's errors have none.
+    pub fn has_references(self) -> bool {
+        self == Self::S3
+    }
+
     /// A document of the dialect.
     pub fn document(self, root: &'static str) -> Xml {
-        Xml::new(root, self.namespace())
+        Xml::new(root, self.namespace(), self.has_references())
     }
 
     /// An error document.
@@ -100,7 +105,7 @@ impl Dialect {
         host: &str,
         path: &str,
     ) -> String {
-        let mut xml = Xml::new("Error", None);
+        let mut xml = Xml::new("Error", None, self.has_references());
         xml.text("Code", error.code.as_str())
             .text("Message", &error.message);
         if self == Self::S3 {
@@ -182,12 +187,21 @@ pub fn reword(mut error: ServeError, dialect: Dialect) -> ServeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::code::Code;
 
     fn dialect(target: &str, headers: &[(&str, &str)]) -> Dialect {
         let headers = headers
             .iter()
             .map(|(name, value)| (*name, value.as_bytes()));
         Dialect::of(&Request::new("PUT", target, headers).expect("a request"))
+    }
+
+    #[test]
+    fn an_error_tells_control_characters_as_the_dialects_documents_do() {
+        let error = ServeError::of(Code::NoSuchKey).with("Key", "a\u{1}".into());
+        let told = |dialect: Dialect| dialect.error_document(&error, "id", "host", "/b/a%01");
+        assert!(told(Dialect::S3).contains("<Key>a&#x1;</Key>"));
+        assert!(told(Dialect::Oss).contains("<Key>a\u{1}</Key>"));
     }
 
     #[test]

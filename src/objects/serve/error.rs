@@ -121,6 +121,12 @@ impl From<FolderError> for ServeError {
                 .with("ProposedSize", size.to_string())
                 .with("MinSizeAllowed", minimum.to_string())
                 .with("PartNumber", number.to_string()),
+            FolderError::OtherSize { wanted, size } => Self::new(
+                Code::InvalidRequest,
+                format!(
+                    "The x-amz-mp-object-size is {wanted}, and the parts have {size} bytes together."
+                ),
+            ),
             FolderError::ObjectNotAppendable => Self::of(Code::ObjectNotAppendable),
             FolderError::PositionNotEqualToLength { length } => {
                 Self::of(Code::PositionNotEqualToLength)

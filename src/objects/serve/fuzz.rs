@@ -134,7 +134,7 @@ pub fn read_documents(body: &[u8]) -> [Option<String>; 4] {
 /// A text through the writer and back through the reader.
 #[must_use]
 pub fn through_xml(text: &str) -> Option<String> {
-    let mut document = Xml::new("Delete", None);
+    let mut document = Xml::new("Delete", None, false);
     document.nest("Object", |xml| {
         xml.text("Key", text);
     });

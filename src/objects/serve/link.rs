@@ -14,6 +14,15 @@ pub async fn followed(
     context: &Context<'_>,
     link: &ObjectInfo,
 ) -> Result<Option<ObjectInfo>, ServeError> {
+    followed_in(context, context.bucket(), link).await
+}
+
+/// As [`followed`], for a link of another bucket, as the source of a copy may be one. Nobody copies without a key.
+pub async fn followed_in(
+    context: &Context<'_>,
+    bucket: &str,
+    link: &ObjectInfo,
+) -> Result<Option<ObjectInfo>, ServeError> {
     let Some(key) = &link.meta.symlink_target else {
         return Ok(None);
     };
@@ -22,7 +31,7 @@ pub async fn followed(
         return Err(acl::refused());
     }
     let gone = || ServeError::of(Code::SymlinkTargetNotExist).with("SymlinkTarget", key.clone());
-    let target = context.store().head(context.bucket(), key).await?;
+    let target = context.store().head(bucket, key).await?;
     let target = target.ok_or_else(gone)?;
     if target.kind == ObjectKind::Symlink {
         return Err(ServeError::of(Code::InvalidTargetType));

@@ -255,12 +255,21 @@ pub async fn list_versions(context: &Context<'_>) -> Result<Answer, ServeError> 
     Ok(Answer::xml(xml))
 }
 
+/// How many uploads or parts a page has at most, by the parameter that says so. S3 cuts what is more than it gives, OSS refuses it.
+pub fn page_size(context: &Context<'_>, parameter: &str) -> Result<usize, ServeError> {
+    let bounds = match context.dialect() {
+        Dialect::Oss => 1..=1000,
+        Dialect::S3 => 1..=u64::from(i32::MAX.unsigned_abs()),
+    };
+    let asked = context.request.number(parameter, bounds)?.unwrap_or(1000);
+    Ok(usize::try_from(asked.min(1000)).unwrap_or(1000))
+}
+
 /// `ListMultipartUploads`.
 pub async fn list_uploads(context: &Context<'_>) -> Result<Answer, ServeError> {
     let request = context.request;
     let names = Names::of(context)?;
     let param = |name: &str| request.param(name).unwrap_or_default().to_owned();
-    let max = request.number("max-uploads", 1..=1000)?.unwrap_or(1000);
     let query = UploadQuery {
         prefix: param("prefix"),
         delimiter: param("delimiter"),
@@ -270,7 +279,7 @@ pub async fn list_uploads(context: &Context<'_>) -> Result<Answer, ServeError> {
         } else {
             param("upload-id-marker")
         },
-        max_uploads: usize::try_from(max).unwrap_or(1000),
+        max_uploads: page_size(context, "max-uploads")?,
     };
     let page = context
         .store()
@@ -305,7 +314,8 @@ pub async fn list_uploads(context: &Context<'_>) -> Result<Answer, ServeError> {
                 owner(xml);
                 initiator(xml);
             }
-            xml.text("StorageClass", "Standard")
+            let class = context.dialect().storage_class(upload.storage_class);
+            xml.text("StorageClass", class)
                 .text("Initiated", timestamp(upload.initiated_ms));
         });
     }

@@ -8,16 +8,18 @@ use super::Context;
 use super::acl::{self, Target};
 use super::answer::Answer;
 use super::body;
+use super::buckets::{initiator, owner};
 use super::code::Code;
 use super::dialect::Dialect;
 use super::error::ServeError;
-use super::listing::Names;
+use super::link;
+use super::listing::{Names, page_size};
 use super::object_read::{Wanted, exact_range, of_copy_source, wanted};
-use super::object_write::{copy_source, replace, typed_object};
+use super::object_write::{check_target, copy_source, replace, size, typed_object};
 use super::pace::Pace;
 use super::sign::timestamp;
 use super::xml::{self, Complete};
-use crate::folder::{Completion, EtagForm, FolderError, MAX_PART_NUMBER};
+use crate::folder::{Completion, EtagForm, FolderError, MAX_PART_NUMBER, ObjectInfo, ObjectKind};
 
 fn upload_id<'a>(context: &'a Context<'_>) -> &'a str {
     context.request.param("uploadId").unwrap_or_default()
@@ -55,6 +57,10 @@ fn refused_as(code: Code) -> impl FnOnce(FolderError) -> ServeError {
 
 /// `InitiateMultipartUpload`.
 pub async fn initiate(context: &Context<'_>) -> Result<Answer, ServeError> {
+    // S3 has no conditions here.
+    if context.dialect() == Dialect::Oss {
+        check_target(context).await?;
+    }
     let id = context
         .store()
         .initiate_upload(
@@ -110,21 +116,27 @@ pub async fn upload_part_copy(context: &Context<'_>) -> Result<Answer, ServeErro
         .map_err(refused_as(Code::NoUploadForCopy))?;
     let (bucket, key) = copy_source(context)?;
     let range = context.own_header("copy-source-range");
-    let (_, reader) = context
-        .store()
-        .read(&bucket, &key, |info| {
-            of_copy_source(context.dialect()).check(context.request, info, context.dialect())?;
-            if let (Some(range), Dialect::S3) = (range, context.dialect()) {
-                return exact_range(range, info.size);
-            }
-            // In OSS a range that is not inside the source means all of it.
-            match wanted(range, info.size, false) {
-                Wanted::Whole => Ok((0, info.size)),
-                Wanted::Part { start, length } => Ok((start, length)),
-                Wanted::Nothing => Err(ServeError::of(Code::InvalidRange)),
-            }
-        })
-        .await?;
+    let choose = |info: &ObjectInfo| -> Result<(u64, u64), ServeError> {
+        of_copy_source(context.dialect()).check(context.request, info, context.dialect())?;
+        if let (Some(range), Dialect::S3) = (range, context.dialect()) {
+            return exact_range(range, info.size);
+        }
+        // In OSS a range that is not inside the source means all of it.
+        match wanted(range, info.size, false) {
+            Wanted::Whole => Ok((0, info.size)),
+            Wanted::Part { start, length } => Ok((start, length)),
+            Wanted::Nothing => Err(ServeError::of(Code::InvalidRange)),
+        }
+    };
+    let link_or_part = |info: &ObjectInfo| match info.kind {
+        ObjectKind::Symlink => Ok((0, 0)),
+        _ => choose(info),
+    };
+    let (info, mut reader) = context.store().read(&bucket, &key, link_or_part).await?;
+    if let Some(target) = link::followed_in(context, &bucket, &info).await? {
+        let seen = |target: &ObjectInfo| choose(&link::seen_through(&info, target));
+        (_, reader) = context.store().read(&bucket, &target.key, seen).await?;
+    }
     let mut draft = context.store().draft().await?;
     let mut pace = Pace::of(context.request)?;
     let mut blocks = std::pin::pin!(reader.into_stream());
@@ -152,7 +164,7 @@ pub async fn complete(
     context: &Context<'_>,
     payload: &mut body::Body,
 ) -> Result<Answer, ServeError> {
-    let body = body::document(context, payload).await?;
+    let body = body::document_about_object(context, payload).await?;
     let chosen = if context.own_header("complete-all") == Some("yes") {
         if !body.is_empty() {
             return Err(ServeError::of(Code::CompleteAllWithBody)
@@ -172,6 +184,12 @@ pub async fn complete(
                 .collect(),
         )
     };
+    let told = match context.dialect() {
+        Dialect::Oss => None,
+        Dialect::S3 => context.own_header("mp-object-size"),
+    };
+    let told = told.map(|text| size("x-amz-mp-object-size", text));
+    let told = told.transpose()?;
     let id = upload_id(context);
     let info = context
         .store()
@@ -183,6 +201,7 @@ pub async fn complete(
                 chosen,
                 etag: etag_form(context.dialect()),
                 acl: acl::in_headers(context, Target::Object)?,
+                size: told,
                 replace: replace(context),
             },
         )
@@ -215,8 +234,7 @@ pub async fn abort(context: &Context<'_>) -> Result<Answer, ServeError> {
 /// `ListParts`.
 pub async fn list_parts(context: &Context<'_>) -> Result<Answer, ServeError> {
     let request = context.request;
-    let max =
-        usize::try_from(request.number("max-parts", 1..=1000)?.unwrap_or(1000)).unwrap_or(1000);
+    let max = page_size(context, "max-parts")?;
     let after = request
         .number("part-number-marker", 0..=u64::from(MAX_PART_NUMBER))?
         .unwrap_or(0);
@@ -237,8 +255,13 @@ pub async fn list_parts(context: &Context<'_>) -> Result<Answer, ServeError> {
     names.declare(&mut xml);
     xml.text("Bucket", context.bucket())
         .text("Key", names.write(context.key()))
-        .text("UploadId", id)
-        .text("StorageClass", "Standard")
+        .text("UploadId", id);
+    if context.dialect() == Dialect::S3 {
+        initiator(&mut xml);
+        owner(&mut xml);
+    }
+    let class = context.dialect().storage_class(page.storage_class);
+    xml.text("StorageClass", class)
         .text("PartNumberMarker", after)
         .text("NextPartNumberMarker", next)
         .text("MaxParts", max)

@@ -176,7 +176,8 @@ fn seconds(argument: &'static str, text: &str) -> Result<i64, ServeError> {
         .ok_or_else(|| ServeError::argument(argument, text, format!("{argument} must be a date.")))
 }
 
-fn size(argument: &'static str, text: &str) -> Result<u64, ServeError> {
+/// A number of bytes that a request tells.
+pub fn size(argument: &'static str, text: &str) -> Result<u64, ServeError> {
     text.trim()
         .parse()
         .map_err(|_| ServeError::argument(argument, text, format!("{argument} must be a number.")))

@@ -9,7 +9,6 @@ use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::Context;
 use super::address::Reading;
 use super::answer::Answer;
 use super::auth::{self, Claim};
@@ -19,6 +18,8 @@ use super::error::ServeError;
 use super::object_read::{OF_HTTP, overrides};
 use super::request::Request;
 use super::sign::{encode, encode_path, http_date, oss_v1, v4};
+use super::{Context, link};
+use crate::folder::{ObjectInfo, ObjectKind};
 
 /// The value of `x-oss-process` that asks for it.
 pub const PROCESS: &str = "hls/sign";
@@ -28,16 +29,25 @@ const MAX_PLAYLIST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// `GetSignedPlaylist`.
 pub async fn get_signed_playlist(context: &Context<'_>) -> Result<Answer, ServeError> {
-    let (info, reader) = context
-        .store()
-        .read(context.bucket(), context.key(), |info| {
-            OF_HTTP.check(context.request, info, context.dialect())?;
-            if info.size > MAX_PLAYLIST_BYTES {
-                return Err(ServeError::of(Code::PlaylistTooLarge));
-            }
-            Ok((0, info.size))
-        })
-        .await?;
+    let (bucket, key) = (context.bucket(), context.key());
+    let choose = |info: &ObjectInfo| -> Result<(u64, u64), ServeError> {
+        OF_HTTP.check(context.request, info, context.dialect())?;
+        if info.size > MAX_PLAYLIST_BYTES {
+            return Err(ServeError::of(Code::PlaylistTooLarge));
+        }
+        Ok((0, info.size))
+    };
+    let link_or_all = |info: &ObjectInfo| match info.kind {
+        ObjectKind::Symlink => Ok((0, 0)),
+        _ => choose(info),
+    };
+    let (mut info, mut reader) = context.store().read(bucket, key, link_or_all).await?;
+    if let Some(target) = link::followed(context, &info).await? {
+        let link = info;
+        let seen = |target: &ObjectInfo| choose(&link::seen_through(&link, target));
+        (info, reader) = context.store().read(bucket, &target.key, seen).await?;
+        info = link::seen_through(&link, &info);
+    }
     let mut bytes = Vec::new();
     let mut blocks = std::pin::pin!(reader.into_stream());
     while let Some(block) = blocks.next().await {

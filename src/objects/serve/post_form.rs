@@ -306,7 +306,7 @@ pub async fn post_object(
             Answer::empty(303).header("location", target.as_str())
         }
         (_, Some("201")) => {
-            let mut xml = Xml::new("PostResponse", None);
+            let mut xml = Xml::new("PostResponse", None, dialect.has_references());
             xml.text("Bucket", context.bucket())
                 .text("Location", &location)
                 .text("Key", &key)

@@ -22,6 +22,25 @@ const OF_A_SIGNATURE: &[&str] = &[
     "x-amz-signedheaders",
 ];
 
+/// Headers that are read somewhere, or kept, besides the two products' own; `-` at the end: all that begin so. In lower case.
+const READ: &[&str] = &[
+    "access-control-",
+    "authorization",
+    "cache-control",
+    "content-",
+    "date",
+    "encoding-type",
+    "expires",
+    "host",
+    "if-",
+    "origin",
+    "range",
+    "sec-",
+    "transfer-encoding",
+    "x-amz-",
+    "x-oss-",
+];
+
 /// A request without its body.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -57,13 +76,19 @@ impl Request {
         }
         let mut held = Vec::new();
         for (name, value) in headers {
-            let value = String::from_utf8(value.to_vec()).map_err(|_| {
-                ServeError::new(
-                    Code::InvalidArgument,
-                    format!("The header {name} is not UTF-8."),
-                )
-            })?;
-            held.push((name.to_ascii_lowercase(), value));
+            let name = name.to_ascii_lowercase();
+            let value = match String::from_utf8_lossy(value) {
+                Cow::Borrowed(text) => text.to_owned(),
+                // Proxies and browsers add what they like.
+                Cow::Owned(text) if !is_read(&name) => text,
+                Cow::Owned(_) => {
+                    return Err(ServeError::new(
+                        Code::InvalidArgument,
+                        format!("The header {name} is not UTF-8."),
+                    ));
+                }
+            };
+            held.push((name, value));
         }
         Ok(Self {
             method: method.to_ascii_uppercase(),
@@ -167,6 +192,17 @@ impl Request {
     }
 }
 
+/// Whether anything depends on a header, by its lower-case name.
+fn is_read(name: &str) -> bool {
+    READ.iter().any(|listed| {
+        if listed.ends_with('-') {
+            name.starts_with(listed)
+        } else {
+            name == *listed
+        }
+    })
+}
+
 fn decode(text: &str) -> Result<String, ServeError> {
     let invalid = || ServeError::of(Code::InvalidUri);
     percent_decode_str(text)
@@ -205,6 +241,29 @@ mod tests {
             request(&(at_limit + "a")).expect_err("too long").code,
             Code::UriTooLong
         );
+    }
+
+    #[test]
+    fn a_header_that_is_no_text_counts_only_where_it_is_read() {
+        let with = |name: &str| {
+            let headers = [(name, b"caf\xE9".as_slice())];
+            Request::new("get", "/b/k", headers.into_iter())
+        };
+        for name in ["User-Agent", "Referer", "X-Forwarded-For", "Cookie"] {
+            let request = with(name).expect(name);
+            let held = request.header(&name.to_ascii_lowercase());
+            assert_eq!(held, Some("caf\u{FFFD}"), "{name}");
+        }
+        for name in [
+            "x-oss-meta-a",
+            "X-Amz-Meta-A",
+            "Content-Type",
+            "Expires",
+            "If-Match",
+        ] {
+            let refused = with(name).expect_err(name);
+            assert_eq!(refused.code, Code::InvalidArgument, "{name}");
+        }
     }
 
     #[test]

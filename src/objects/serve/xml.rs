@@ -16,8 +16,8 @@ pub struct Xml {
 }
 
 impl Xml {
-    /// Starts a document with its root element.
-    pub fn new(root: &'static str, namespace: Option<&str>) -> Self {
+    /// Starts a document with its root element; `references`: control characters are written as such.
+    pub fn new(root: &'static str, namespace: Option<&str>, references: bool) -> Self {
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         match namespace {
             Some(namespace) => text.push_str(&format!("<{root} xmlns=\"{namespace}\">")),
@@ -26,7 +26,7 @@ impl Xml {
         Self {
             text,
             open: vec![root],
-            references: namespace.is_some(),
+            references,
         }
     }
 
@@ -237,8 +237,8 @@ mod tests {
 
     #[test]
     fn text_is_escaped_and_elements_close() {
-        let written = |namespace| {
-            let mut xml = Xml::new("Root", namespace);
+        let written = |namespace, references| {
+            let mut xml = Xml::new("Root", namespace, references);
             xml.text("Key", "a<b>&\u{1}\n中").nest("In", |xml| {
                 xml.text("N", 1).maybe("None", None::<&str>);
             });
@@ -247,10 +247,13 @@ mod tests {
             document.to_owned()
         };
         assert_eq!(
-            written(None),
+            written(None, false),
             "<Root><Key>a&lt;b&gt;&amp;\u{1}&#10;中</Key><In><N>1</N></In></Root>"
         );
-        assert!(written(Some("s3")).contains("<Key>a&lt;b&gt;&amp;&#x1;&#10;中</Key>"));
+        for namespace in [None, Some("s3")] {
+            let text = written(namespace, true);
+            assert!(text.contains("<Key>a&lt;b&gt;&amp;&#x1;&#10;中</Key>"));
+        }
     }
 
     #[test]

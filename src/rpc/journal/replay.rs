@@ -23,31 +23,38 @@ fn quoted(text: &str) -> String {
 /// `localyun call …`, which signs anew. `elsewhere`: the server's address, where it is not the one that the tools go to by themselves.
 #[must_use]
 pub fn as_command(entry: &Entry<'_>, elsewhere: Option<&str>) -> String {
-    line("call", entry, elsewhere)
+    line("call", entry, elsewhere, "")
 }
 
-fn line(tool: &str, entry: &Entry<'_>, elsewhere: Option<&str>) -> String {
-    let mut line = format!("localyun {tool} {}", quoted(&entry.action));
-    for (name, value) in business(entry) {
-        line.push(' ');
-        line.push_str(&quoted(&format!("{name}={value}")));
+/// A line of a tool of ours; `options` are written in it, with a space before each.
+fn line(tool: &str, entry: &Entry<'_>, elsewhere: Option<&str>, options: &str) -> String {
+    let parameters = business(entry).map(|(name, value)| format!("{name}={value}"));
+    let mut words = vec![entry.action.to_string()];
+    words.extend(parameters);
+    let asked: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let asked = asked.join(" ");
+    let endpoint = elsewhere.map_or_else(String::new, |endpoint| {
+        format!(" --endpoint {}", quoted(endpoint))
+    });
+    // Whoever sent the request chose its names. One such as `--endpoint` would be an option of the line; behind the two dashes none is.
+    if words.iter().any(|word| word.starts_with('-')) {
+        format!("localyun {tool}{endpoint}{options} -- {asked}")
+    } else {
+        format!("localyun {tool} {asked}{endpoint}{options}")
     }
-    if let Some(endpoint) = elsewhere {
-        line.push_str(" --endpoint ");
-        line.push_str(&quoted(endpoint));
-    }
-    line
 }
 
 /// A curl line; `localyun sign` makes the signed URL that it asks.
 #[must_use]
 pub fn as_curl(entry: &Entry<'_>, elsewhere: Option<&str>) -> String {
-    let mut signed = line("sign", entry, elsewhere);
     // The method is signed too.
-    if entry.method == "POST" {
-        signed.push_str(" --method POST");
-    }
-    format!("curl -X {} \"$({signed})\"", entry.method)
+    let options = if entry.method == "POST" {
+        " --method POST"
+    } else {
+        ""
+    };
+    let signed = line("sign", entry, elsewhere, options);
+    format!("curl -X {} \"$({signed})\"", quoted(&entry.method))
 }
 
 /// A call of the generic Python SDK client.
@@ -197,6 +204,33 @@ mod tests {
             ..entry.clone()
         };
         assert!(!as_curl(&get, None).contains("--method"));
+        // A method is whatever a stranger sends, too.
+        let strange = Entry {
+            method: "`id`".into(),
+            ..entry.clone()
+        };
+        assert!(as_curl(&strange, None).starts_with("curl -X '`id`' "));
+        let options = Entry {
+            params: vec![
+                pair("--endpoint", "http://evil"),
+                pair("DomainName", "d.example.com"),
+            ],
+            ..entry.clone()
+        };
+        assert_eq!(
+            as_command(&options, Some("http://h:1")),
+            "localyun call --endpoint http://h:1 -- DescribeLiveRecordConfig --endpoint=http://evil DomainName=d.example.com"
+        );
+        assert_eq!(
+            as_curl(&options, None),
+            "curl -X POST \"$(localyun sign --method POST -- DescribeLiveRecordConfig --endpoint=http://evil DomainName=d.example.com)\""
+        );
+        let action = Entry {
+            action: "-V".into(),
+            params: Vec::new(),
+            ..entry.clone()
+        };
+        assert_eq!(as_command(&action, None), "localyun call -- -V");
         assert!(
             as_python(&entry)
                 .contains("{\"DomainName\": \"play.example.com\", \"StreamName\": \"it's\"}")

@@ -79,6 +79,14 @@ func TestSettingsAndTokensAreUsed(t *testing.T) {
 	sink.Wait(1, Object{"a": 1})
 }
 
+func TestAnotherStoreIsToldAsItIsReached(t *testing.T) {
+	t.Parallel()
+	cloud := Start(t, Settings{"oss_public_url": "http://store.example.com:9000"})
+	if store := cloud.Env()["OSS_ENDPOINT"]; store != "http://store.example.com:9000" {
+		t.Error(store)
+	}
+}
+
 func TestAListOfTenIsSigned(t *testing.T) {
 	t.Parallel()
 	cloud := Start(t)

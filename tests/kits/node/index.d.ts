@@ -68,7 +68,10 @@ export class Cloud {
   readonly env: Record<string, string>;
   /** What `new Config(…)` of `@alicloud/openapi-client` takes. */
   readonly config: { accessKeyId: string; accessKeySecret: string; endpoint: string; protocol: string };
+  /** Ends the server. */
   stop(): Promise<void>;
+  /** The same, at the end of the block of `await using cloud = await start()`. */
+  [Symbol.asyncDispose](): Promise<void>;
   pushUrl(stream: string, names?: Names): string;
   /** A rule that records, and the domain's callback address. */
   record(rule?: Names & { formats?: string[]; stream?: string; bucket?: string; notifyUrl?: string }): Promise<void>;

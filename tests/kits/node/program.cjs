@@ -20,7 +20,12 @@ function program() {
   try {
     return require.resolve(`${platform}/bin/localyun`);
   } catch {
-    // npm leaves out the packages of other platforms.
+    // npm leaves out the packages of other platforms; those that pnpm installs from a file lie beside the project's own alone.
+  }
+  try {
+    return require.resolve(`${platform}/bin/localyun`, { paths: [process.cwd()] });
+  } catch {
+    // PATH is left.
   }
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(folder, 'localyun');
@@ -66,7 +71,8 @@ async function start(settings = {}) {
   const log = join(folder, 'localyun.log');
   const wanted = { ...LISTENERS, dataDir: join(folder, 'data'), ...settings };
   const told = openSync(log, 'a');
-  const child = spawn(program(), ['serve'], { env: environment(wanted), stdio: ['ignore', 'pipe', told] });
+  const env = environment(wanted);
+  const child = spawn(program(), ['serve'], { env, stdio: ['ignore', 'pipe', told] });
   closeSync(told);
   const ended = new Promise((resolve) => child.once('close', resolve));
   // A worker that ends early takes its server along.
@@ -84,7 +90,13 @@ async function start(settings = {}) {
     const line = await ready(child, log);
     child.removeAllListeners('exit');
     const [id, secret] = String(wanted.accessKeys ?? 'testid:testsecret').split(',')[0].split(':');
-    return new Cloud(line, { key: { id, secret }, token: wanted.controlToken, log, stop });
+    const cloud = new Cloud(line, { key: { id, secret }, token: wanted.controlToken, log, stop });
+    if (env.LOCALYUN_OSS_ENDPOINT || env.LOCALYUN_OSS_PUBLIC_URL) {
+      // The line knows the server's own store alone. A store that is away is told with a refusal.
+      const told = await cloud.get('health').catch((refused) => refused.told);
+      cloud.oss = told?.oss ?? cloud.oss;
+    }
+    return cloud;
   } catch (error) {
     await stop();
     throw error;

@@ -23,7 +23,7 @@ def tar(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
 
 
 def make(folder: Path, program: Program, papers: dict[str, bytes]) -> None:
-    name = f"localyun-{program.version}-{program.machine}-{program.system}"
+    name = f"localyun-{program.version}-{program.platform}"
     files = {f"{name}/{paper}": (content, 0o644) for paper, content in papers.items()}
     files[f"{name}/localyun"] = (program.content, 0o755)
     tar(folder / f"{name}.tar.gz", files)

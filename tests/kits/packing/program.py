@@ -42,11 +42,17 @@ class Program:
         raise SystemExit(f"pack: {path} is a program of neither Linux nor macOS")
 
     @property
-    def platform_tag(self) -> str:
-        """As wheels name it; of glibc, 2.17 is the oldest that has a name."""
+    def platform(self) -> str:
+        """As file names have it."""
+        return f"{self.machine}-{self.system}"
+
+    @property
+    def platform_tags(self) -> list[str]:
+        """As wheels name it; of glibc, 2.17 is the oldest that has a name, and an older one for pip before 20.3."""
         if self.system == "macos":
-            return f"macosx_{self.oldest[0]}_{self.oldest[1]}_{self.machine}"
-        return f"manylinux_2_{max(self.oldest[1], 17)}_{self.machine}"
+            return [f"macosx_{self.oldest[0]}_{self.oldest[1]}_{self.machine}"]
+        minor = max(self.oldest[1], 17)
+        return [f"manylinux_2_{minor}_{self.machine}", *([f"manylinux2014_{self.machine}"] if minor == 17 else [])]
 
     @property
     def needs(self) -> str:

@@ -16,7 +16,7 @@ def make(folder: Path, kit: Path, program: Program, papers: dict[str, bytes]) ->
     version = project["version"]
     if version != program.version:
         raise SystemExit(f"pack: {kit}/pyproject.toml says {version}, the program is {program.version}")
-    about, tag = f"localyun-{version}.dist-info", f"py3-none-{program.platform_tag}"
+    about, tags = f"localyun-{version}.dist-info", program.platform_tags
     files = {f"localyun/{file.name}": (file.read_bytes(), 0o644) for file in sorted((kit / "localyun").glob("*.py*")) if file.suffix != ".pyc"}
     files[f"localyun-{version}.data/scripts/localyun"] = (program.content, 0o755)
     for name, content in papers.items():
@@ -33,13 +33,14 @@ def make(folder: Path, kit: Path, program: Program, papers: dict[str, bytes]) ->
     ]
     files[f"{about}/METADATA"] = ("\n".join(metadata).encode() + b"\n", 0o644)
     # The program is no Python, so there is one wheel for every version of it.
-    files[f"{about}/WHEEL"] = (f"Wheel-Version: 1.0\nGenerator: localyun\nRoot-Is-Purelib: false\nTag: {tag}\n".encode(), 0o644)
+    lines = ["Wheel-Version: 1.0", "Generator: localyun", "Root-Is-Purelib: false", *(f"Tag: py3-none-{tag}" for tag in tags)]
+    files[f"{about}/WHEEL"] = ("\n".join(lines).encode() + b"\n", 0o644)
     entries = "".join(
         f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in points.items())
         for group, points in project["entry-points"].items()
     )
     files[f"{about}/entry_points.txt"] = (entries.encode(), 0o644)
-    with zipfile.ZipFile(folder / f"localyun-{version}-{tag}.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+    with zipfile.ZipFile(folder / f"localyun-{version}-py3-none-{'.'.join(tags)}.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
         record = []
         for name, (content, mode) in files.items():
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

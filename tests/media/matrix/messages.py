@@ -93,6 +93,18 @@ def group_sei(_: Path) -> Source:
     return _apart(_timed("h264_aac"), "h264", cut, lambda n, found: [_unique_sei("h264", n), *found] if key(found) else found, early=20)
 
 
+def empty_units(_: Path) -> Source:
+    """NAL units without a byte around and between the others."""
+    cut = lambda n, found: [[b"", *(part for unit in found for part in (unit, b""))]]
+    return _apart(_timed("h264_bframes_aac"), "h264", cut, lambda n, found: found)
+
+
+def late_delimiter(_: Path) -> Source:
+    """A delimiter behind the SEI, in one message with it and the slice."""
+    cut = lambda n, found: [[_unique_sei("h264", n), AUD["h264"], *found]]
+    return _apart(_timed("h264_bframes_aac"), "h264", cut, lambda n, found: [_unique_sei("h264", n), *found])
+
+
 def _each_alone(found: list[bytes], is_slice: Callable[[bytes], bool]) -> list[list[bytes]]:
     """A message for each slice; what stands before the first one goes with it."""
     messages, opening = [], []
@@ -241,6 +253,8 @@ MESSAGES: dict[str, Callable[[Path], Source]] = {
     "dji_hevc": dji_hevc,
     "dji_id12": dji_id12,
     "group_sei": group_sei,
+    "empty_units": empty_units,
+    "late_delimiter": late_delimiter,
     "slices_apart": slices_apart,
     "slices_apart_hevc": slices_apart_hevc,
     "mpeg4_apart": mpeg4_apart,

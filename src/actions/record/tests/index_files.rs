@@ -143,6 +143,24 @@ async fn whole_slices_uploaded_within_the_period_are_listed() {
 }
 
 #[tokio::test]
+async fn the_next_slice_covers_the_period() {
+    let bed = recorded().await;
+    let nothing = ("NoRecordContent".to_owned(), 400);
+    // The slice that was uploaded at 35 s is the only one of these three seconds.
+    assert_eq!(bed.refused(INDEX, &index(31, 34, "")).await, nothing);
+    let next = "&EndTimeIncluded=true";
+    let made = bed.ok(INDEX, &index(31, 34, next)).await;
+    assert_eq!(made["RecordInfo"]["Duration"], 5.0);
+    // One that begins behind the period covers nothing of it.
+    let store = &bed.ctx.services.store;
+    let put = store.put_slice(slice(40, "liverec"), &Fence::NONE);
+    put.await.unwrap();
+    let made = bed.ok(INDEX, &index(40, 100, next)).await;
+    assert_eq!(made["RecordInfo"]["Duration"], 20.0);
+    assert_eq!(bed.refused(INDEX, &index(100, 150, next)).await, nothing);
+}
+
+#[tokio::test]
 async fn the_documented_refusals() {
     let bed = recorded().await;
     let refused = |code: &str| (code.to_owned(), 400);

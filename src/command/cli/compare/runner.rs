@@ -45,6 +45,15 @@ enum Part {
     Cleanup,
 }
 
+/// How a run is told to stop.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stops {
+    /// No further step is made, and what was set up is cleaned up.
+    pub(super) soon: CancellationToken,
+    /// That is left undone too.
+    pub(super) at_once: CancellationToken,
+}
+
 /// A script and where it came from.
 pub(super) struct Given<'a> {
     pub(super) script: &'a Script,
@@ -52,12 +61,12 @@ pub(super) struct Given<'a> {
     pub(super) folder: &'a Path,
 }
 
-/// Runs a script to its end, or until it is told to stop; what it set up is cleaned up in any case.
+/// Runs a script to its end, or until it is told to stop; what it set up is cleaned up in any case but one: it is told to stop at once.
 pub(super) async fn run(
     given: &Given<'_>,
     sides: [&Side; 2],
     values: [Values; 2],
-    stop: &CancellationToken,
+    stop: &Stops,
 ) -> Vec<Outcome> {
     let ways = sides.into_iter().zip(values);
     let mut ways: Vec<Way<'_>> = ways
@@ -81,7 +90,7 @@ pub(super) async fn run(
                 }
                 let outcome = tokio::select! {
                     biased;
-                    () = stop.cancelled() => {
+                    () = stop.soon.cancelled() => {
                         let why = "interrupted".to_owned();
                         let outcome = outcome_of(given, step, Verdict::Failed(why.clone()));
                         broken = Some(why);
@@ -97,7 +106,14 @@ pub(super) async fn run(
         }
         for step in &given.script.cleanup {
             // What was never made cannot be removed; only a service that does not answer is told.
-            let outcome = one(given, Part::Cleanup, step, here, there).await;
+            let outcome = tokio::select! {
+                biased;
+                () = stop.at_once.cancelled() => {
+                    let why = "interrupted again: this was not cleaned up".to_owned();
+                    outcome_of(given, step, Verdict::Failed(why))
+                }
+                outcome = one(given, Part::Cleanup, step, here, there) => outcome,
+            };
             if matches!(outcome.verdict, Verdict::Failed(_)) {
                 outcomes.push(outcome);
             }
@@ -105,7 +121,10 @@ pub(super) async fn run(
     }
     for way in ways {
         for (_, push) in way.pushes {
-            push.end().await;
+            tokio::select! {
+                () = push.end() => {}
+                () = stop.at_once.cancelled() => {}
+            }
         }
     }
     outcomes

@@ -35,6 +35,50 @@ fn records_of_real_encoders() {
 }
 
 #[test]
+fn a_record_is_written_as_encoders_write_it() {
+    for record in [AVCC_1080P, AVCC_1080I, AVCC_444] {
+        let record = unhex(record);
+        let avcc = parse_avcc(&record).unwrap();
+        assert_eq!(write_avcc(&avcc.sps, &avcc.pps), Some(record));
+    }
+}
+
+/// The set of [`AVCC_1080P`] with another aspect_ratio_idc, and what follows it.
+fn with_aspect(index: u8, wide: u16, high: u16) -> Vec<u8> {
+    // Byte 11 begins with the two flags before the index.
+    let head = 0b11_u64 << 8 | u64::from(index);
+    let bits = head << 32 | u64::from(wide) << 16 | u64::from(high);
+    [&unhex(AVCC_1080P)[8..19], &(bits << 22).to_be_bytes()].concat()
+}
+
+#[test]
+fn the_shape_of_pixels_is_read_where_they_are_no_squares() {
+    for (index, told, expected) in [
+        (0, (0, 0), None),
+        (1, (0, 0), None),
+        (2, (0, 0), Some((12, 11))),
+        (14, (0, 0), Some((4, 3))),
+        (16, (0, 0), Some((2, 1))),
+        (17, (0, 0), None),
+        (255, (64, 45), Some((64, 45))),
+        (255, (7, 7), None),
+        (255, (0, 45), None),
+        (255, (64, 0), None),
+    ] {
+        let (wide, high) = told;
+        let set = with_aspect(index, wide, high);
+        assert_eq!(pixel_aspect(&set), expected, "{index} {told:?}");
+        let sps = parse_sps(&set).unwrap();
+        assert_eq!((sps.width, sps.height), (1920, 1080));
+    }
+    // Cut off before it, the set still tells the size.
+    let set = with_aspect(14, 0, 0);
+    assert_eq!(pixel_aspect(&set[..11]), None);
+    assert_eq!(parse_sps(&set[..11]).unwrap().width, 1920);
+    assert_eq!(pixel_aspect(&[0x68, 1, 2, 3]), None);
+}
+
+#[test]
 fn parameter_sets_share_the_records_memory() {
     let record = unhex(AVCC_1080P);
     let avcc = parse_avcc(&record).unwrap();
@@ -85,6 +129,7 @@ proptest! {
         if let Some(first) = bytes.first_mut() {
             *first = 0x67;
         }
+        let _ = pixel_aspect(&bytes);
         if let Ok(sps) = parse_sps(&bytes) {
             prop_assert!((1..=MAX_SIDE).contains(&sps.width));
             prop_assert!((1..=MAX_SIDE).contains(&sps.height));

@@ -4,18 +4,23 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::TagError;
 
-/// Checks that the units fill the picture exactly and returns it with 4-byte lengths; free of copies where it has them.
+/// Checks that the units fill the picture exactly and returns it with 4-byte lengths and without empty units; free of copies where it
+/// has that form.
 pub(super) fn with_long_lengths(picture: Bytes, length_size: u8) -> Result<Bytes, TagError> {
     if length_size == 4 {
         let mut rest = picture.as_ref();
+        let mut has_empty = false;
         while !rest.is_empty() {
-            rest = split_unit(rest, length_size)
-                .ok_or(TagError::NalLengths {
-                    size: picture.len(),
-                })?
-                .1;
+            let (unit, after) = split_unit(rest, length_size).ok_or(TagError::NalLengths {
+                size: picture.len(),
+            })?;
+            has_empty |= unit.is_empty();
+            rest = after;
         }
-        return Ok(picture);
+        // Browsers refuse a whole fragment for one empty unit (Chromium's MSE does), so the rare picture that has one is rewritten.
+        if !has_empty {
+            return Ok(picture);
+        }
     }
     // Room for the longer prefixes of a picture of a dozen slices; grows for more.
     let mut rewritten = BytesMut::with_capacity(picture.len() + 64);
@@ -49,10 +54,21 @@ mod tests {
 
     #[test]
     fn long_lengths_are_not_copied() {
-        let picture = Bytes::from_static(&[0, 0, 0, 2, 9, 16, 0, 0, 0, 0, 0, 0, 0, 1, 7]);
+        let picture = Bytes::from_static(&[0, 0, 0, 2, 9, 16, 0, 0, 0, 1, 7]);
         let same = with_long_lengths(picture.clone(), 4).unwrap();
         assert_eq!(same.as_ptr(), picture.as_ptr());
         assert_eq!(same, picture);
+    }
+
+    #[test]
+    fn empty_units_are_left_out() {
+        let picture = Bytes::from_static(&[0, 0, 0, 2, 9, 16, 0, 0, 0, 0, 0, 0, 0, 1, 7]);
+        let without = with_long_lengths(picture, 4).unwrap();
+        assert_eq!(without.as_ref(), [0, 0, 0, 2, 9, 16, 0, 0, 0, 1, 7]);
+        for (nothing, length_size) in [(&[0, 0, 0, 0][..], 4), (&[0, 0], 1)] {
+            let picture = Bytes::copy_from_slice(nothing);
+            assert!(with_long_lengths(picture, length_size).unwrap().is_empty());
+        }
     }
 
     #[test]

@@ -212,6 +212,10 @@ impl VideoReader {
         } else {
             with_long_lengths(body, length_size)?
         };
+        // Empty units alone are no part of any picture.
+        if data.is_empty() {
+            return Ok(());
+        }
         sink(Item::Video {
             timestamp,
             cts_ms,

@@ -69,7 +69,7 @@ impl ServerSession {
             let rejected = command::status(
                 "error",
                 "NetConnection.Connect.Rejected",
-                "app or tcUrl is too long or holds control characters",
+                "app or tcUrl is too long, not UTF-8 or holds control characters",
             );
             self.call("_error", command.transaction, &[Value::Null, rejected]);
             return Ok(());
@@ -127,7 +127,7 @@ impl ServerSession {
         if name.is_empty() || !self.is_name(name) {
             self.send_error(
                 stream_id,
-                "The stream name is empty, too long or holds control characters.",
+                "The stream name is empty, too long, not UTF-8 or holds control characters.",
             );
             return;
         }
@@ -221,9 +221,13 @@ impl ServerSession {
         }
     }
 
-    /// A name may be anything readable within the bound; what it means is the caller's matter.
+    /// A name may be anything readable within the bound; what it means is the caller's matter. Bytes that are no UTF-8 were read as U+FFFD, and
+    /// two streams of such names would be one; in the query behind a name they do no harm.
     fn is_name(&self, name: &str) -> bool {
-        name.len() <= self.limits.name_bytes && !name.chars().any(char::is_control)
+        let (path, _) = name.split_once('?').unwrap_or((name, ""));
+        name.len() <= self.limits.name_bytes
+            && !name.chars().any(char::is_control)
+            && !path.contains(char::REPLACEMENT_CHARACTER)
     }
 
     /// Refuses a publish that nobody is asked about.

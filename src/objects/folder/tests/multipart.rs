@@ -96,6 +96,137 @@ async fn parts_are_bounded_in_number_and_size() {
         .expect("abort");
 }
 
+/// The files of an upload, as they lie in its folder.
+fn files_of(bench: &Bench, id: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let folder = bench.folder.path().join(".localyun/uploads/liverec");
+    fs::read_dir(folder.join(id))
+        .expect("an open upload")
+        .map(|entry| entry.expect("entry").path())
+        .map(|path| (path.clone(), fs::read(path).expect("file")))
+        .collect()
+}
+
+#[tokio::test]
+async fn an_upload_that_is_completed_twice_at_once_is_one_object() {
+    let bench = bench().await;
+    let id = bench
+        .store
+        .initiate_upload("liverec", "m", NewObject::default())
+        .await
+        .expect("initiate");
+    let part = bench.draft(vec![1; 10]).await;
+    bench
+        .store
+        .put_part("liverec", "m", &id, 1, part)
+        .await
+        .expect("part");
+    let files = files_of(&bench, &id);
+    let once = || Completion {
+        replace: Replace::Never,
+        ..completion(None)
+    };
+    let complete = async || {
+        bench
+            .store
+            .complete_upload("liverec", "m", &id, once())
+            .await
+    };
+    let first = complete().await.expect("first");
+    // As whoever came while the first was still putting the object in its place finds it.
+    let folder = files[0].0.parent().expect("folder");
+    fs::create_dir(folder).expect("folder");
+    for (path, bytes) in &files {
+        fs::write(path, bytes).expect("file");
+    }
+    assert_eq!(complete().await.expect("second"), first);
+    assert!(!folder.exists());
+    assert_eq!(bench.leftovers(), 0);
+
+    let id = bench
+        .store
+        .initiate_upload("liverec", "m", NewObject::default())
+        .await
+        .expect("initiate");
+    let part = bench.draft(vec![1; 10]).await;
+    bench
+        .store
+        .put_part("liverec", "m", &id, 1, part)
+        .await
+        .expect("part");
+    let other = bench
+        .store
+        .complete_upload("liverec", "m", &id, once())
+        .await;
+    assert!(matches!(other, Err(FolderError::AlreadyExists(_))));
+}
+
+#[tokio::test]
+async fn a_part_is_replaced_and_the_parts_have_the_size_that_was_told() {
+    let bench = bench().await;
+    let cold = NewObject {
+        storage_class: StorageClass::InfrequentAccess,
+        ..NewObject::default()
+    };
+    let id = bench
+        .store
+        .initiate_upload("liverec", "m", cold)
+        .await
+        .expect("initiate");
+    for (number, length) in [(12, 7), (1, 102_400), (12, 5), (12, 3)] {
+        let part = bench.draft(vec![2; length]).await;
+        bench
+            .store
+            .put_part("liverec", "m", &id, number, part)
+            .await
+            .expect("part");
+    }
+    // The manifest, and a part of each number.
+    assert_eq!(files_of(&bench, &id).len(), 3);
+    let page = bench
+        .store
+        .list_parts("liverec", "m", &id, 0, 10)
+        .await
+        .expect("parts");
+    let told: Vec<_> = page
+        .parts
+        .iter()
+        .map(|part| (part.number, part.size))
+        .collect();
+    assert_eq!(told, [(1, 102_400), (12, 3)]);
+    assert_eq!(page.storage_class, StorageClass::InfrequentAccess);
+    let uploads = bench
+        .store
+        .list_uploads(
+            "liverec",
+            UploadQuery {
+                max_uploads: 1,
+                ..UploadQuery::default()
+            },
+        )
+        .await
+        .expect("uploads");
+    assert_eq!(
+        uploads.uploads[0].storage_class,
+        StorageClass::InfrequentAccess
+    );
+    let of_size = async |size| {
+        let how = Completion {
+            size: Some(size),
+            ..completion(None)
+        };
+        bench.store.complete_upload("liverec", "m", &id, how).await
+    };
+    let refused = of_size(102_402).await;
+    assert!(matches!(
+        refused,
+        Err(FolderError::OtherSize {
+            wanted: 102_402,
+            size: 102_403
+        })
+    ));
+    assert_eq!(of_size(102_403).await.expect("join").size, 102_403);
+}
+
 #[tokio::test]
 async fn open_uploads_are_listed_page_by_page() {
     let bench = bench().await;
@@ -143,6 +274,7 @@ fn completion(chosen: Option<Vec<(u32, String)>>) -> Completion {
         chosen,
         etag: EtagForm::OfDigests,
         acl: None,
+        size: None,
         replace: Replace::Always,
     }
 }

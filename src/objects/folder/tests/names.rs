@@ -332,6 +332,58 @@ async fn a_file_put_there_by_hand_is_an_object() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_no_object_keeps_its_bucket() {
+    let long = "长".repeat(70);
+    for name in ["100%.mp4", "%41.ts", "a/50%off.ts", long.as_str(), "a%00"] {
+        let bench = bench().await;
+        let path = bench.folder.path().join("liverec").join(name);
+        fs::create_dir_all(path.parent().expect("folder")).expect("folder");
+        fs::write(&path, b"only here").expect("file");
+        let everything = ListQuery {
+            max_keys: 10,
+            ..ListQuery::default()
+        };
+        assert!(bench.keys(everything.clone()).await.is_empty(), "{name}");
+        let folders = ListQuery {
+            delimiter: "/".into(),
+            ..everything
+        };
+        assert!(bench.keys(folders).await.is_empty(), "{name}");
+        let refused = bench.store.delete_bucket("liverec").await;
+        assert!(
+            matches!(refused, Err(FolderError::BucketNotEmpty(_))),
+            "{name}"
+        );
+        assert_eq!(fs::read(&path).expect("still there"), b"only here");
+        fs::remove_file(&path).expect("by hand");
+        fs::create_dir_all(bench.folder.path().join("liverec/x/y%z/1")).expect("folders");
+        fs::create_dir_all(bench.folder.path().join("liverec/x/2")).expect("folders");
+        bench
+            .store
+            .delete_bucket("liverec")
+            .await
+            .expect("empty folders go with it");
+        assert!(!bench.folder.path().join("liverec").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_file_deeper_than_keys_go_is_in_no_listing() {
+    let bench = bench().await;
+    bench.put("z", b"x").await;
+    let deep = bench.folder.path().join("liverec").join("a".repeat(150));
+    let deep = (0..7).fold(deep, |path, _| path.join("b".repeat(150)));
+    fs::create_dir_all(&deep).expect("folders");
+    fs::write(deep.join("c"), b"deep").expect("file");
+    let everything = ListQuery {
+        max_keys: 10,
+        ..ListQuery::default()
+    };
+    assert_eq!(bench.keys(everything).await, ["z"]);
+    bench.store.usage("liverec").await.expect("usage");
+}
+
+#[tokio::test]
 async fn buckets_are_private_exclusive_and_deleted_only_when_empty() {
     let bench = bench().await;
     assert_eq!(

@@ -107,7 +107,7 @@ impl Claim {
             field(family.authorization_headers),
         );
         let (Some(credential), Some(signature), listed) = parts else {
-            return Err(malformed(family, "needs Credential and Signature"));
+            return Err(malformed(family, false, "needs Credential and Signature"));
         };
         Self::build(
             family,
@@ -124,12 +124,13 @@ impl Claim {
         let need = |name: &str| {
             request
                 .param(name)
-                .ok_or_else(|| malformed(family, &format!("needs {name} in a URL")))
+                .ok_or_else(|| malformed(family, true, &format!("needs {name} in a URL")))
         };
         let expires: i64 = need(family.expires)?.parse().unwrap_or(-1);
         if !(1..=MAX_EXPIRES).contains(&expires) {
             return Err(malformed(
                 family,
+                true,
                 "lets a URL live from 1 to 604800 seconds",
             ));
         }
@@ -151,15 +152,16 @@ impl Claim {
         listed: &str,
         expires_s: Option<i64>,
     ) -> Result<Self, ServeError> {
+        let malformed = |need: &str| malformed(family, expires_s.is_some(), need);
         let (key_id, scope) = credential
             .split_once('/')
-            .ok_or_else(|| malformed(family, "needs a scope in its credential"))?;
+            .ok_or_else(|| malformed("needs a scope in its credential"))?;
         let plain = || parse_http_date(&date).filter(|_| *family == OSS4);
         let date_ms = parse_basic_date(&date).or_else(plain).ok_or_else(|| {
-            malformed(
-                family,
-                &format!("needs {} in the form YYYYMMDDTHHMMSSZ", family.date),
-            )
+            malformed(&format!(
+                "needs {} in the form YYYYMMDDTHHMMSSZ",
+                family.date
+            ))
         })?;
         let mut scope_parts = scope.split('/');
         let (day, _region) = (
@@ -175,7 +177,6 @@ impl Claim {
             && scope_parts.next().is_none();
         if !good {
             return Err(malformed(
-                family,
                 "needs a scope of date, region, service and terminator",
             ));
         }
@@ -321,17 +322,17 @@ impl Claim {
         reading: &Reading,
         secret: &str,
     ) -> Result<(), ServeError> {
+        let malformed = |need: &str| malformed(self.family, self.expires_s.is_some(), need);
         if self.family == &AWS4 && !self.listed.iter().any(|name| name == "host") {
-            return Err(malformed(self.family, "must sign the Host header"));
+            return Err(malformed("must sign the Host header"));
         }
         let absent = |name: &&String| request.header(name).is_none();
         if self.family == &OSS4
             && let Some(absent) = self.listed.iter().find(absent)
         {
-            return Err(malformed(
-                self.family,
-                &format!("names the additional header {absent}, which did not come"),
-            ));
+            return Err(malformed(&format!(
+                "names the additional header {absent}, which did not come"
+            )));
         }
         let key = self.signing_key(secret);
         let mut refusal = None;
@@ -357,9 +358,12 @@ fn day_of(unix_ms: i64) -> String {
     moment.strftime("%Y%m%d").to_string()
 }
 
-fn malformed(family: &Family, need: &str) -> ServeError {
-    ServeError::new(
-        Code::AuthorizationHeaderMalformed,
-        format!("The signature {} {need}.", family.algorithm),
-    )
+/// S3 has a code of its own for what is wrong in a URL.
+fn malformed(family: &Family, in_url: bool, need: &str) -> ServeError {
+    let code = if in_url && *family == AWS4 {
+        Code::AuthorizationQueryParameters
+    } else {
+        Code::AuthorizationHeaderMalformed
+    };
+    ServeError::new(code, format!("The signature {} {need}.", family.algorithm))
 }

@@ -210,6 +210,43 @@ fn the_published_header_vector_of_aws4() {
 }
 
 #[test]
+fn what_is_wrong_in_an_address_of_s3_has_its_own_code() {
+    let credential = "X-Amz-Credential=a/20130524/us-east-1/s3/aws4_request";
+    let rest = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0";
+    let (date, expires) = ("X-Amz-Date=20130524T000000Z", "X-Amz-Expires=60");
+    let signed = "X-Amz-SignedHeaders=host";
+    let refused = |words: &[&str]| {
+        let target = format!("/k?{rest}&{}", words.join("&"));
+        let headers = [("host", b"b.example".as_slice())];
+        let request = Request::new("GET", &target, headers.into_iter()).expect("request");
+        let reading = Reading::whole_path(&request, "bucket");
+        let claim = v4::Claim::in_url(&v4::AWS4, &request);
+        let verified = claim.and_then(|claim| claim.verify(&request, &reading, "secret"));
+        let error = verified.expect_err("malformed");
+        (error.code.as_str().to_owned(), error.code.status())
+    };
+    let other = "X-Amz-Credential=a/20130523/us-east-1/s3/aws4_request";
+    for words in [
+        &[credential, date, signed, "X-Amz-Expires=604801"][..],
+        &[credential, date, signed, "X-Amz-Expires=0"],
+        &[credential, date, signed],
+        &[credential, expires, signed],
+        &[credential, date, expires],
+        &[other, date, expires, signed],
+        &["X-Amz-Credential=a", date, expires, signed],
+    ] {
+        let code = "AuthorizationQueryParametersError".to_owned();
+        assert_eq!(refused(words), (code, 400), "{words:?}");
+    }
+    let whole = refused(&[credential, date, expires, signed]);
+    assert_eq!(whole, ("SignatureDoesNotMatch".to_owned(), 403));
+    let header = Request::new("GET", "/k", std::iter::empty()).expect("request");
+    let claim = v4::Claim::in_header(&v4::AWS4, &header, "Credential=a, Signature=0");
+    let error = claim.expect_err("malformed");
+    assert_eq!(error.code, "AuthorizationHeaderMalformed");
+}
+
+#[test]
 fn captures_are_as_old_as_their_dates_say() {
     let day = parse_basic_date("20261122T000000Z").expect("day");
     let now = Now {

@@ -53,6 +53,12 @@ test('a server of its own has settings, and goes away', async () => {
   expect(() => process.kill(cloud.ready.pid, 0)).toThrow();
 });
 
+test('another store is told as it is reached', async () => {
+  const cloud = await start({ ossPublicUrl: 'http://store.example.com:9000' });
+  expect(cloud.env.OSS_ENDPOINT).toBe('http://store.example.com:9000');
+  await cloud.stop();
+});
+
 test('a server that cannot start says why', async () => {
   await expect(start({ apiAddr: 'nowhere' })).rejects.toThrow(/API_ADDR/);
 });

@@ -172,7 +172,8 @@ class Cloud:
         }
 
     def client(self) -> Any:
-        """A client of the official SDK (`pip install alibabacloud-live20161101`) for this server."""
+        """A client of the official SDK (`pip install alibabacloud-live20161101`) for this server. The SDK does not read NO_PROXY:
+        unset HTTP_PROXY and http_proxy, or take the fixture `localyun_client`, which does so for its test."""
         from alibabacloud_live20161101.client import Client
         from alibabacloud_tea_openapi.models import Config
 

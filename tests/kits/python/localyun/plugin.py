@@ -48,8 +48,11 @@ def wait_for_file(localyun: Cloud) -> Callable[..., File]:
 
 
 @pytest.fixture
-def localyun_client(localyun: Cloud) -> Any:
-    """A client of the official SDK."""
+def localyun_client(localyun: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of the official SDK. No proxy of the environment is there for this test: the SDK would take it for 127.0.0.1 too, whatever
+    NO_PROXY says."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
     return localyun.client()
 
 

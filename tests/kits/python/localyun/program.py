@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import site
 import subprocess
 import sysconfig
 import tempfile
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Mapping
 
-from .cloud import Cloud
+from .cloud import Cloud, Refused
 
 #: Every listener takes a free port, so that any number of servers stand side by side.
 LISTENERS = {name: "127.0.0.1:0" for name in ("api_addr", "rtmp_addr", "oss_addr", "play_addr")}
@@ -29,9 +30,13 @@ def program() -> str:
     named = os.environ.get("LOCALYUN_BIN")
     if named:
         return named
-    installed = Path(sysconfig.get_path("scripts")) / "localyun"
-    if installed.is_file():
-        return str(installed)
+    places = [sysconfig.get_path("scripts")]
+    if site.ENABLE_USER_SITE:
+        # `pip install --user`, or pip by itself where the system's folder may not be written; that folder is often not on PATH.
+        places.append(sysconfig.get_path("scripts", f"{os.name}_user"))
+    for installed in (Path(place) / "localyun" for place in places):
+        if installed.is_file():
+            return str(installed)
     found = shutil.which("localyun")
     if found is None:
         raise CannotStart("localyun is not installed: no LOCALYUN_BIN, none beside this Python, none on PATH")
@@ -71,17 +76,31 @@ def start(folder: str | os.PathLike[str] | None = None, *, timeout: float = 30.0
         place.mkdir(parents=True, exist_ok=True)
         log = place / "localyun.log"
         wanted = {**LISTENERS, "data_dir": place / "data", **settings}
+        variables = environment(wanted)
         with open(log, "ab") as told:
             process = subprocess.Popen(
-                [program(), "serve"], env=environment(wanted), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told
+                [program(), "serve"], env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told
             )
         try:
             line = first_line(process, timeout)
             if not line:
                 raise CannotStart(f"localyun did not start:\n{log.read_text(errors='replace')[-4000:]}")
-            yield Cloud(json.loads(line), key=first_key(wanted), token=wanted.get("control_token"), log=log)
+            cloud = Cloud(json.loads(line), key=first_key(wanted), token=wanted.get("control_token"), log=log)
+            if "LOCALYUN_OSS_ENDPOINT" in variables or "LOCALYUN_OSS_PUBLIC_URL" in variables:
+                cloud.oss = store(cloud)
+            yield cloud
         finally:
             end(process)
+
+
+def store(cloud: Cloud) -> str:
+    """Where recordings go to: the line that tells that everything listens knows the server's own store alone."""
+    try:
+        told = cloud.get("health")
+    except Refused as refused:
+        # A store that is away is told with a refusal.
+        told = refused.told
+    return told.get("oss", cloud.oss) if isinstance(told, dict) else cloud.oss
 
 
 def first_key(settings: Mapping[str, object]) -> tuple[str, str]:

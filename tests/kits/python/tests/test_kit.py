@@ -130,9 +130,35 @@ def test_a_program_that_cannot_start_says_why(monkeypatch):
             pass
     monkeypatch.setenv("LOCALYUN_BIN", "")
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("sysconfig.get_path", lambda name: "/nowhere")
+    monkeypatch.setattr("sysconfig.get_path", lambda *_: "/nowhere")
     with pytest.raises(kit.CannotStart, match="not installed"):
         kit.program()
+
+
+def test_a_program_that_pip_put_into_the_users_folder_is_found(monkeypatch, tmp_path):
+    (tmp_path / "localyun").touch()
+    monkeypatch.setenv("LOCALYUN_BIN", "")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sysconfig.get_path", lambda name, scheme=None: str(tmp_path) if (name, scheme) == ("scripts", f"{os.name}_user") else "/nowhere")
+    monkeypatch.setattr("site.ENABLE_USER_SITE", True)
+    assert kit.program() == str(tmp_path / "localyun")
+    # An environment of its own does not look into it.
+    monkeypatch.setattr("site.ENABLE_USER_SITE", False)
+    with pytest.raises(kit.CannotStart, match="not installed"):
+        kit.program()
+
+
+@pytest.fixture
+def dead_proxy(monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+
+def test_the_official_client_goes_past_a_proxy(dead_proxy, localyun_client):
+    from alibabacloud_live20161101.models import DescribeLiveRecordConfigRequest
+
+    answer = localyun_client.describe_live_record_config(DescribeLiveRecordConfigRequest(domain_name="play.example.com"))
+    assert answer.body.total_num == 0
 
 
 def test_the_shells_settings_do_not_reach_the_server(monkeypatch):
@@ -167,6 +193,11 @@ def test_variables_are_those_of_localyun_env():
         lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
         told = dict(shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines if line.startswith("export "))
         assert cloud.env == told
+
+
+def test_another_store_is_told_as_it_is_reached():
+    with kit.start(oss_public_url="http://store.example.com:9000") as cloud:
+        assert cloud.env["OSS_ENDPOINT"] == cloud.env["AWS_ENDPOINT_URL_S3"] == "http://store.example.com:9000"
 
 
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="needs /proc")

@@ -348,3 +348,72 @@ fn names_that_cannot_be_are_refused_without_an_event() {
     assert!(peer.events().is_empty());
     assert_eq!(code(&peer.answers()[0]), "NetConnection.Connect.Rejected");
 }
+
+/// GBK, as encoders in the field write it.
+const NOT_UTF8: &[u8] = b"\xd6\xb1\xb2\xa5";
+
+/// A command with that in place of the first `????`.
+fn in_another_encoding(name: &str, values: &[Value]) -> Vec<u8> {
+    let mut payload = call_bytes(name, 4.0, values).to_vec();
+    let mut places = payload.windows(NOT_UTF8.len());
+    let at = places.position(|window| window == b"????").unwrap();
+    payload[at..at + NOT_UTF8.len()].copy_from_slice(NOT_UTF8);
+    payload
+}
+
+#[test]
+fn text_that_is_no_utf8_costs_nothing_but_itself() {
+    let mut peer = Peer::new(Limits::default());
+    let mut object = connect_object("live");
+    if let Value::Object(properties) = &mut object {
+        properties.push(("swfUrl".into(), "C:/????.exe".into()));
+    }
+    let connect = in_another_encoding("connect", &[object]);
+    peer.message(id::COMMAND_AMF0, 0, &connect).unwrap();
+    let events = peer.events();
+    let [Event::Connect { app, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(app, "live");
+    let publish = [Value::Null, "cam?title=????".into(), "live".into()];
+    let publish = in_another_encoding("publish", &publish);
+    peer.message(id::COMMAND_AMF0, 0, &publish).unwrap();
+    let events = peer.events();
+    let [Event::Publish { name, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert!(name.starts_with("cam?title="), "{name}");
+}
+
+#[test]
+fn what_cannot_be_read_behind_a_command_costs_nothing_but_itself() {
+    let mut peer = Peer::new(Limits::default());
+    for (name, values) in [
+        ("connect", vec![connect_object("live")]),
+        ("publish", vec![Value::Null, "cam".into()]),
+    ] {
+        let call = call_bytes(name, 4.0, &values);
+        // An AMF3 value.
+        let call = [&call[..], b"\x11\x0a\x0b\x01"].concat();
+        peer.message(id::COMMAND_AMF0, 0, &call).unwrap();
+    }
+    let events = peer.events();
+    let [Event::Connect { .. }, Event::Publish { name, kind, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!((name.as_str(), kind.as_str()), ("cam", "live"));
+}
+
+#[test]
+fn a_stream_name_that_is_no_utf8_is_refused_with_a_status() {
+    let mut peer = Peer::connected();
+    let publish = in_another_encoding("publish", &[Value::Null, "????".into()]);
+    peer.message(id::COMMAND_AMF0, 0, &publish).unwrap();
+    assert!(peer.events().is_empty());
+    assert_eq!(code(&peer.answers()[0]), "NetStream.Publish.BadName");
+    let mut peer = Peer::new(Limits::default());
+    let connect = in_another_encoding("connect", &[connect_object("????")]);
+    peer.message(id::COMMAND_AMF0, 0, &connect).unwrap();
+    assert!(peer.events().is_empty());
+    assert_eq!(code(&peer.answers()[0]), "NetConnection.Connect.Rejected");
+}

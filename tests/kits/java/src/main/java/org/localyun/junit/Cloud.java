@@ -37,12 +37,22 @@ public final class Cloud {
     public final String keyId;
     public final String keySecret;
 
+    /** The address of the API as the server itself reaches it, for its own sinks. */
+    final String inside;
+
+    /** Whether the server's own store is reached at another port than the server knows. */
+    private final boolean storeIsMapped;
+
     private final String token;
     private final ObjectMapper json = new ObjectMapper();
     private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
     /** @param ready what the server printed when everything listened */
     public Cloud(JsonNode ready, String keyId, String keySecret, String token) {
+        this(ready, keyId, keySecret, token, ready.path("api").asText(), false);
+    }
+
+    Cloud(JsonNode ready, String keyId, String keySecret, String token, String inside, boolean storeIsMapped) {
         this.url = ready.path("api").asText();
         this.endpoint = URI.create(url).getAuthority();
         this.rtmp = ready.path("rtmp").asText();
@@ -51,6 +61,8 @@ public final class Cloud {
         this.keyId = keyId;
         this.keySecret = keySecret;
         this.token = token;
+        this.inside = inside;
+        this.storeIsMapped = storeIsMapped;
     }
 
     // --- what a test sets up
@@ -204,6 +216,18 @@ public final class Cloud {
 
     // --- the control plane itself
 
+    /** Where recordings go to; the line that tells that everything listens knows the server's own store alone. */
+    String store() {
+        JsonNode told;
+        try {
+            told = send("GET", "health", null);
+        } catch (Refused refused) {
+            // A store that is away is told with a refusal.
+            told = refused.told;
+        }
+        return told.path("oss").asText(oss);
+    }
+
     /** One request to {@code /_localyun/{path}}; the JSON of its answer. */
     public JsonNode send(String method, String path, Object body) {
         try {
@@ -233,6 +257,15 @@ public final class Cloud {
         } catch (IOException error) {
             throw new UncheckedIOException(error);
         }
+    }
+
+    /** An address of the store as it is reached from here; what signs it covers neither host nor port. */
+    String fromHere(String address) {
+        if (!storeIsMapped) {
+            return address;
+        }
+        URI told = URI.create(address);
+        return oss + told.getRawPath() + (told.getRawQuery() == null ? "" : "?" + told.getRawQuery());
     }
 
     byte[] fetch(String address) {

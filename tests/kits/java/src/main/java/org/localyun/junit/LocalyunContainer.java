@@ -35,9 +35,12 @@ public class LocalyunContainer extends GenericContainer<LocalyunContainer> {
         ObjectNode ready = new ObjectMapper().createObjectNode();
         ready.put("api", "http://" + at(API));
         ready.put("rtmp", "rtmp://" + at(RTMP));
-        ready.put("oss", "http://" + at(OSS));
         ready.put("play", "http://" + at(PLAY));
-        return new Cloud(ready, "testid", "testsecret", TOKEN);
+        // Another store than the container's own is told as it was set.
+        String outside = getEnvMap().getOrDefault("LOCALYUN_OSS_PUBLIC_URL", getEnvMap().get("LOCALYUN_OSS_ENDPOINT"));
+        ready.put("oss", outside == null ? "http://" + at(OSS) : outside);
+        // Callbacks begin in the container, where the API has its own port; so do the addresses of its store.
+        return new Cloud(ready, "testid", "testsecret", TOKEN, "http://127.0.0.1:" + API, outside == null);
     }
 
     private String at(int port) {

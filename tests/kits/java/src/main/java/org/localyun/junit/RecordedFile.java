@@ -23,7 +23,7 @@ public final class RecordedFile {
 
     /** An address that plays without a key. */
     public String url() {
-        return cloud.send("GET", "signed?bucket=" + Cloud.escaped(bucket) + "&key=" + Cloud.escaped(object), null).path("url").asText();
+        return cloud.fromHere(cloud.send("GET", "signed?bucket=" + Cloud.escaped(bucket) + "&key=" + Cloud.escaped(object), null).path("url").asText());
     }
 
     public byte[] read() {

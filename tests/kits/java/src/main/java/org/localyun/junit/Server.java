@@ -2,6 +2,7 @@ package org.localyun.junit;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -14,6 +15,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -27,6 +29,8 @@ public final class Server implements AutoCloseable, CloseableResource {
     private static final long READY_WITHIN_S = 30;
     private static final long ENDS_WITHIN_S = 20;
     private static final int LOG_SHOWN = 8000;
+    /** Settings by which recordings go to another store than the server's own. */
+    private static final Set<String> ELSEWHERE = Set.of("oss_endpoint", "oss_public_url");
 
     public final Cloud cloud;
     private final Process process;
@@ -37,7 +41,13 @@ public final class Server implements AutoCloseable, CloseableResource {
         this.process = process;
         this.folder = folder;
         String[] key = settings.getOrDefault("access_keys", "testid:testsecret").split(",")[0].split(":");
-        this.cloud = new Cloud(ready, key[0], key[1], settings.get("control_token"));
+        Cloud asPrinted = new Cloud(ready, key[0], key[1], settings.get("control_token"));
+        if (settings.keySet().stream().anyMatch(name -> ELSEWHERE.contains(name.replace('-', '_')))) {
+            ((ObjectNode) ready).put("oss", asPrinted.store());
+            this.cloud = new Cloud(ready, key[0], key[1], settings.get("control_token"));
+        } else {
+            this.cloud = asPrinted;
+        }
         // A JVM that ends early takes its server along.
         this.abandoned = new Thread(process::destroy);
         Runtime.getRuntime().addShutdownHook(abandoned);
@@ -82,6 +92,11 @@ public final class Server implements AutoCloseable, CloseableResource {
                 process.destroyForcibly();
             }
             throw new UncheckedIOException(error);
+        } catch (RuntimeException error) {
+            if (process != null) {
+                process.destroyForcibly();
+            }
+            throw error;
         }
     }
 

@@ -20,7 +20,7 @@ public final class Sink {
 
     /** What a notify URL is set to. */
     public String url() {
-        return cloud.url + "/_localyun/sink/" + name;
+        return cloud.inside + "/_localyun/sink/" + name;
     }
 
     /** The JSON bodies of what came, in order. */
