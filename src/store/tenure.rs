@@ -1,8 +1,10 @@
 //! How long a node has held its lease without a break, and what it may do for it. Pure: whoever asks brings the time.
 //!
 //! A lease lasts for its length after the moment in which its renewal was asked for. While it lasts the node may write. It may take over
-//! from others only when it has lasted for a whole length without a break: after a failover of the database every lease looks expired, and
-//! whoever comes back first would take the streams of all who come back a second later.
+//! from others only when its renewals have come about for a whole length without a break of half a one: after a failover of the database every
+//! lease looks expired, and whoever comes back first would take the streams of all who come back a second later. Half a length, since leases are
+//! renewed at a third of it: where the database was away for less nobody's lease is over yet, and where it was away for more everybody noticed,
+//! also who was renewed last and has a lease that lasts still when that of who was renewed first is over.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +12,15 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub struct Tenure {
     lease: Duration,
-    /// Since when it has been held without a break, and until when it lasts.
-    run: Option<(Instant, Instant)>,
+    run: Option<Run>,
+}
+
+/// Renewals that came about without a break.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    since: Instant,
+    /// When the newest of them was asked for.
+    newest: Instant,
 }
 
 impl Tenure {
@@ -22,11 +31,18 @@ impl Tenure {
 
     /// A renewal that was asked for at that time came about.
     pub fn renewed(&mut self, asked: Instant) {
-        let until = asked + self.lease;
-        self.run = match self.run {
-            Some((since, before)) if asked < before => Some((since, until.max(before))),
-            _ => Some((asked, until)),
-        };
+        let goes_on = self
+            .run
+            .filter(|run| asked < run.newest + self.longest_break());
+        self.run = Some(Run {
+            since: goes_on.map_or(asked, |run| run.since),
+            newest: goes_on.map_or(asked, |run| run.newest.max(asked)),
+        });
+    }
+
+    /// What is longer between two renewals may be the database's, for everybody.
+    fn longest_break(&self) -> Duration {
+        self.lease / 2
     }
 
     /// The node was declared dead.
@@ -37,21 +53,22 @@ impl Tenure {
     /// Whether the lease is known to last.
     #[must_use]
     pub fn holds(&self, now: Instant) -> bool {
-        self.run.is_some_and(|(_, until)| now < until)
+        self.run.is_some_and(|run| now < run.newest + self.lease)
     }
 
     /// Whether the node may declare others dead.
     #[must_use]
     pub fn may_take_over(&self, now: Instant) -> bool {
-        self.run
-            .is_some_and(|(since, until)| now < until && now >= since + self.lease)
+        self.run.is_some_and(|run| {
+            now < run.newest + self.longest_break() && now >= run.since + self.lease
+        })
     }
 
     /// What is left of the lease.
     #[must_use]
     pub fn left(&self, now: Instant) -> Duration {
-        self.run.map_or(Duration::ZERO, |(_, until)| {
-            until.saturating_duration_since(now)
+        self.run.map_or(Duration::ZERO, |run| {
+            (run.newest + self.lease).saturating_duration_since(now)
         })
     }
 }
@@ -158,20 +175,24 @@ mod tests {
         Wait(u64),
         Renew(usize),
         Look(usize),
-        /// Nobody reaches the database for that long; then all come back within a lease, in some order.
-        Outage(u64, [u64; NODES]),
+        /// Nobody reaches the database for that long, and each node was renewed some time before; then all come back within a lease, in some order.
+        Outage(u64, [u64; NODES], [u64; NODES]),
         /// One node hangs for that long; the others go on.
         Hang(usize, u64),
     }
 
     fn act() -> impl Strategy<Value = Act> {
-        let back = || 0..LEASE_MS - 500;
+        let (before, back) = (|| 0..LEASE_MS / 3, || 0..LEASE_MS - 500);
         prop_oneof![
             (1..2_500_u64).prop_map(Act::Wait),
             (0..NODES).prop_map(Act::Renew),
             (0..NODES).prop_map(Act::Look),
-            (1..60_000_u64, back(), back(), back())
-                .prop_map(|(ms, a, b, c)| Act::Outage(ms, [a, b, c])),
+            (
+                1..60_000_u64,
+                [before(), before(), before()],
+                [back(), back(), back()]
+            )
+                .prop_map(|(ms, before, back)| Act::Outage(ms, before, back)),
             (0..NODES, 1..30_000_u64).prop_map(|(node, ms)| Act::Hang(node, ms)),
         ]
     }
@@ -201,14 +222,22 @@ mod tests {
                     Act::Wait(ms) => pass(&mut model, ms, None),
                     Act::Renew(node) => model.renew(node),
                     Act::Look(node) => model.look(node),
-                    Act::Outage(ms, back) => {
+                    Act::Outage(ms, renewed, back) => {
+                        let third = LEASE_MS / 3;
+                        for step in (0..third).step_by(100) {
+                            model.now_ms += 100;
+                            for node in (0..NODES).filter(|node| step + renewed[*node] < third) {
+                                model.renew(node);
+                            }
+                        }
                         let before = model.rows.map(|row| row.map(|(it, _)| it));
                         let owner = model.owner;
                         model.now_ms += ms;
                         let from = model.now_ms;
-                        // A break that ends before the leases do is noticed by nobody: who is away for longer than the others is dead.
-                        let left = LEASE_MS.saturating_sub(ms + 600);
-                        let back = if ms < LEASE_MS { back.map(|back| back.min(left)) } else { back };
+                        // A break that is shorter than half a lease is noticed by nobody: who is away for longer than the others is dead.
+                        let is_noticed = ms >= LEASE_MS / 2;
+                        let left = LEASE_MS.saturating_sub(ms + third + 200);
+                        let back = if is_noticed { back } else { back.map(|back| back.min(left)) };
                         // Each comes back at its moment, and from then on does what it does.
                         let mut is_back = [false; NODES];
                         while is_back.contains(&false) {
@@ -254,9 +283,15 @@ mod tests {
         assert!(!tenure.holds(at(0)));
         tenure.renewed(at(0));
         assert!(tenure.holds(at(5_999)) && !tenure.holds(at(6_000)));
+        tenure.renewed(at(2_000));
         tenure.renewed(at(4_000));
         assert!(!tenure.may_take_over(at(5_999)) && tenure.may_take_over(at(6_000)));
         assert_eq!(tenure.left(at(9_000)), Duration::from_secs(1));
+        // Whoever was renewed earlier may be expired by now without being dead.
+        assert!(tenure.may_take_over(at(6_999)) && !tenure.may_take_over(at(7_000)));
+        let mut late = tenure.clone();
+        late.renewed(at(8_000));
+        assert!(late.holds(at(13_999)) && !late.may_take_over(at(10_999)));
         // It was over for a second.
         tenure.renewed(at(11_000));
         assert!(tenure.holds(at(11_000)) && !tenure.may_take_over(at(16_999)));
