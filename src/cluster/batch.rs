@@ -106,23 +106,47 @@ impl Batch {
     ///
     /// # Errors
     /// The index cannot be written, which does not happen.
-    pub fn finish(mut self) -> Result<Bytes, BatchError> {
-        self.object.truncate(self.end);
+    pub fn finish(mut self) -> Result<Made, BatchError> {
         let index = serde_json::to_vec(&self.parts)?;
         let at = MAGIC.len() + 4;
         if at + index.len() > self.begins {
             // Names that take more than their bytes, which none of ours do.
+            self.object.truncate(self.end);
             let ranges = self.object.split_off(self.begins);
             self.begins = at + index.len();
             self.object.resize(self.begins, b' ');
             self.object.extend_from_slice(&ranges);
+            self.end = self.object.len();
         }
         let length = u32::try_from(self.begins - at).unwrap_or(u32::MAX);
         let head = length.to_le_bytes().into_iter().chain(index);
         for (place, byte) in self.object.iter_mut().skip(MAGIC.len()).zip(head) {
             *place = byte;
         }
-        Ok(self.object.freeze())
+        Ok(Made {
+            memory: self.object.freeze(),
+            end: self.end,
+        })
+    }
+}
+
+/// An object in the memory that it was made in. Behind its end lies what longer ones left there: were the memory as short as its newest object, the
+/// next long one would have it blanked once more, for nothing.
+pub struct Made {
+    memory: Bytes,
+    end: usize,
+}
+
+impl Made {
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.memory.slice(..self.end)
+    }
+
+    /// The memory, for the next object, if nobody has the bytes any more.
+    #[must_use]
+    pub fn into_memory(self) -> Option<BytesMut> {
+        self.memory.try_into_mut().ok()
     }
 }
 
@@ -227,7 +251,7 @@ mod tests {
             let failed = batch.add("s", owner, at, 5, |_| Err(()));
             assert_eq!(failed, Err(()));
         }
-        batch.finish().unwrap()
+        batch.finish().unwrap().bytes()
     }
 
     /// The ranges of a whole object, with their bytes; those whose checksum does not match are left out.
@@ -288,6 +312,25 @@ mod tests {
             }
             let _ = read(&bytes.into());
         }
+    }
+
+    #[test]
+    fn a_short_object_leaves_the_memory_as_long_as_the_one_before() {
+        let mut memory = BytesMut::new();
+        let mut lengths = Vec::new();
+        for data in [5_000, 3, 5_000] {
+            let mut batch = Batch::new(1, 1, data, memory);
+            let fill = |room: &mut [u8]| {
+                room.fill(7);
+                Ok::<_, ()>(())
+            };
+            batch.add("s", "o", (0, 0), data, fill).unwrap();
+            let made = batch.finish().unwrap();
+            assert_eq!(read(&made.bytes()).unwrap()[0].1, vec![7; data]);
+            memory = made.into_memory().unwrap();
+            lengths.push(memory.len());
+        }
+        assert_eq!(lengths, [lengths[0]; 3]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::batch::{self, Batch};
+use super::batch::{self, Batch, Made};
 use super::ledger::{Ledger, PIECE, Range};
 use crate::clock;
 use crate::disk::held::Held;
@@ -27,8 +27,8 @@ use crate::live::spool::{segment_name, segment_number, was_taken};
 use crate::objects::Objects;
 use crate::objects::look::LookError;
 
-/// Bytes of an object: no fewer than those of a piece, which is put as one.
-const OBJECT: u64 = PIECE;
+/// Bytes of an object: no fewer than those of a piece, which is put as one. More than a flush has as a rule, since each object is two requests (it goes again).
+const OBJECT: u64 = 4 * PIECE;
 /// After this time a piece of a segment that still holds up objects is put as a whole.
 const OLD: Duration = Duration::from_secs(60);
 /// The spool's own delay: bytes lie in memory that long before they reach the disk.
@@ -183,9 +183,9 @@ impl Mirror {
     }
 
     /// Keeps the memory of an object that is in the store, if nobody else has it any more.
-    fn keep_spare(&self, object: Bytes) {
-        if let Ok(object) = object.try_into_mut() {
-            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = object;
+    fn keep_spare(&self, object: Made) {
+        if let Some(memory) = object.into_memory() {
+            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = memory;
         }
     }
 
@@ -247,9 +247,9 @@ impl Mirror {
                 Err(error) => return Err(error.to_string()),
             };
             let number = self.number.fetch_add(1, Ordering::Relaxed);
-            let size = object.len() as u64;
+            let sent = object.bytes();
+            let size = sent.len() as u64;
             let name = key(incarnation, number);
-            let sent = object.clone();
             let done = self.objects.put_own(&self.bucket, &name, sent).await;
             self.keep_spare(object);
             match done {
@@ -331,7 +331,10 @@ impl Mirror {
         };
         let object = read.batch.finish().map_err(|error| error.to_string())?;
         let name = key(incarnation, number);
-        let put = self.objects.put_own(&self.bucket, &name, object).await;
+        let put = self
+            .objects
+            .put_own(&self.bucket, &name, object.bytes())
+            .await;
         put.map_err(|error| error.to_string())?;
         self.note_put(life, |ledger| {
             ledger.whole(number, range, clock::monotonic());
@@ -780,7 +783,7 @@ mod tests {
         };
         let (read, done) = read_back(vec![range(0, 2, 5), range(1, 0, 4)], BytesMut::new()).await;
         assert_eq!((done.len(), read.missing.len()), (1, 1));
-        let object = read.batch.finish().unwrap();
+        let object = read.batch.finish().unwrap().bytes();
         let placed = batch::index(&object).unwrap();
         let bytes = placed[0].cut(0, &object).unwrap();
         assert_eq!(&bytes[..], b"234");
