@@ -60,9 +60,9 @@ export class Pages {
     return this.next !== null || this.fitting.length > this.wanted;
   }
 
-  // Whether the search came to its bound before it had enough.
+  // Whether the search came to its bound before it had enough. One that is still on its way there is not cut, nor one whose next page failed.
   get isCut() {
-    return !this.searching && this.next !== null && this.fitting.length < this.wanted;
+    return !this.searching && this.next !== null && this.rows.length >= this.bound && this.fitting.length < this.wanted;
   }
 
   // One piece of work after the other, so that none meets rows that another has half read.

@@ -964,6 +964,14 @@ def test_what_is_pushed_to_an_ingest_domain_is_recorded_by_the_play_domains_rule
     visit.page.context.close()
 
 
+# Every label that a button of the page had since, for a moment even.
+LABELS = """() => {
+  window.labels = new Set();
+  const note = () => document.querySelectorAll('main button').forEach((it) => !it.hidden && window.labels.add(it.textContent));
+  new MutationObserver(note).observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true, attributes: true });
+}"""
+
+
 def test_lists_that_go_on_show_more_by_a_button(visit, fresh):
     page = visit.page
     call(fresh, "AddLiveAppRecordConfig", DomainName=DOMAIN, AppName="live", StreamName="*", OssBucket="recordings", OssEndpoint="oss-cn-shanghai.aliyuncs.com", RecordFormat__1__Format="mp4", DelayTime="15")
@@ -983,9 +991,12 @@ def test_lists_that_go_on_show_more_by_a_button(visit, fresh):
         page.locator(rows).first.wait_for()
         first = page.locator(rows).count()
         assert first in (100, 200), (parts, first)
+        page.evaluate(LABELS)
         visit.press("Show more")
         until(page, f"document.querySelectorAll('{rows}').length > {first}")
         until(page, "![...document.querySelectorAll('main button')].some((it) => it.textContent === 'Show more' && !it.hidden)")
+        # A list that is on its way to its next page has not looked in vain.
+        assert "Look further" not in page.evaluate("[...window.labels]"), parts
     # What lies further back than the first page has its address too.
     oldest = control(fresh, "GET", f"recordings?domain={DOMAIN}&stream=s0")[1]["recordings"][0]["session"]
     visit.go("recordings", oldest)
