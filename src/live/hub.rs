@@ -219,6 +219,8 @@ pub struct Hub {
     stopping: AtomicBool,
     /// Read by whoever comes in, written while everything is being forgotten.
     gate: Arc<tokio::sync::RwLock<()>>,
+    /// The ends of pushes that are being written.
+    ends: pushes::Ends,
     /// Streams that may be published at a time.
     room: AtomicUsize,
     /// Who watches by which domain.
@@ -250,6 +252,7 @@ impl Hub {
             drained: Notify::new(),
             stopping: AtomicBool::new(false),
             gate: Arc::default(),
+            ends: pushes::Ends::default(),
             room: AtomicUsize::new(MAX_PUBLISHERS),
             audiences: Audiences::default(),
             entrance: OnceLock::new(),
@@ -436,7 +439,7 @@ impl Hub {
         drop(coming);
         if let Some(old) = replaced {
             old.kick();
-            self.end(&old);
+            self.end(&old, self.ends.begin());
         }
         publisher.inflow.begin();
         self.services.metrics.publisher_came();
@@ -467,6 +470,8 @@ impl Hub {
 
     /// Takes a publisher off the register. Only the first call for a publisher counts.
     pub fn unpublish(&self, publisher: &Arc<Publisher>) {
+        // Before it is gone from the register: who no longer finds it there waits for its end.
+        let ending = self.ends.begin();
         {
             let mut streams = self.streams();
             if streams
@@ -476,10 +481,10 @@ impl Hub {
                 streams.remove(&publisher.key);
             }
         }
-        self.end(publisher);
+        self.end(publisher, ending);
     }
 
-    fn end(&self, publisher: &Arc<Publisher>) {
+    fn end(&self, publisher: &Arc<Publisher>, ending: pushes::Ending) {
         if publisher.gone.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -498,7 +503,7 @@ impl Hub {
         if let Some(entrance) = self.entrance.get() {
             entrance.left(&publisher.key);
         }
-        pushes::ended(&self.services, publisher);
+        pushes::ended(&self.services, publisher, ending);
         if publisher.announced.load(Ordering::Acquire) {
             self.announce(publisher.clone(), Kind::PublishDone);
         }
@@ -524,6 +529,11 @@ impl Hub {
             publisher.announce(&services, kind).await;
             drop(busy);
         });
+    }
+
+    /// Until the ends of pushes that are over are written; a second at most.
+    pub async fn ends_are_written(&self) {
+        self.ends.are_written().await;
     }
 
     /// The publishers there are, ordered by name.

@@ -106,6 +106,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let (rows, total) = if request.stream_type.as_deref() == Some("trans") {
         (Vec::new(), 0)
     } else {
+        ctx.hub.ends_are_written().await;
         let store = &ctx.services.store;
         store
             .push_page(&filter, order, paging.page, paging.size)

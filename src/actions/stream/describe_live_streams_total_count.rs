@@ -75,6 +75,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let period = Period::read(&request.start_time, &request.end_time, Some(LONGEST_MS))?
         .since(now - PUSHES.ms());
     let (from, to) = (period.from, period.to.min(now));
+    ctx.hub.ends_are_written().await;
     let store = &ctx.services.store;
     let spans = store.push_spans(&domains, from, to).await?;
     Ok(Answer {

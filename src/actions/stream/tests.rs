@@ -1,5 +1,6 @@
 //! Handlers of the stream family over a real store and hub.
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use crate::actions::arguments::testbed::Testbed;
@@ -450,8 +451,10 @@ async fn pushes_are_listed_while_they_last_and_afterwards() {
     let first = bed.ctx.hub.publishers().pop().unwrap();
     assert_eq!(first.key.stream, "s1");
     bed.ctx.services.clock.advance(60_000).await;
+    // Whoever sees that the stream is over, and lists what was pushed, waits for its end.
     bed.ctx.hub.unpublish(&first);
-    bed.ctx.services.clock.settle().await;
+    let written = bed.ctx.hub.ends_are_written();
+    assert!(written.now_or_never().is_none(), "it is not written yet");
     let list = async |more: &str| {
         bed.ok(
             "DescribeLiveStreamsPublishList",

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Publisher;
 use crate::clock;
 use crate::services::Services;
@@ -11,6 +13,35 @@ use crate::store::pushes::PushRow;
 /// How often the end of a push is written anew while the database refuses, and what lies between two tries.
 const TRIES: u32 = 120;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// How long a list waits for ends that are being written.
+const ENDS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The ends of pushes that are being written for the first time. Whoever lists pushes waits for them, so that a stream that one list shows no more has its
+/// end in the other.
+#[derive(Default)]
+pub(super) struct Ends(watch::Sender<usize>);
+
+impl Ends {
+    pub(super) fn begin(&self) -> Ending {
+        self.0.send_modify(|ends| *ends += 1);
+        Ending(self.0.clone())
+    }
+
+    /// Until those that have begun are written, but not for long: ends that go on coming hold no list up.
+    pub(super) async fn are_written(&self) {
+        let mut ends = self.0.subscribe();
+        let _ = clock::machine_timeout(ENDS_PATIENCE, ends.wait_for(|ends| *ends == 0)).await;
+    }
+}
+
+/// An end that is being written.
+pub(super) struct Ending(watch::Sender<usize>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.send_modify(|ends| *ends -= 1);
+    }
+}
 
 fn row(publisher: &Publisher, stopped_at: i64) -> PushRow {
     PushRow {
@@ -33,13 +64,13 @@ pub(super) async fn began(services: &Services, publisher: &Publisher) {
 }
 
 /// Writes the end, for as long as it takes; no longer than the push is of interest.
-pub(super) fn ended(services: &Arc<Services>, publisher: &Publisher) {
+pub(super) fn ended(services: &Arc<Services>, publisher: &Publisher, ending: Ending) {
     let fence = publisher.recorder.fence().clone();
     let row = row(publisher, services.clock.now().max(publisher.since + 1));
     let (services, key) = (services.clone(), publisher.key.clone());
     let busy = services.clock.busy();
     tokio::spawn(async move {
-        let mut busy = Some(busy);
+        let mut waited_for = Some((busy, ending));
         for tries in 1..=TRIES {
             // By a reset the push itself is forgotten.
             if !services.store.remembers(&fence) {
@@ -53,9 +84,27 @@ pub(super) fn ended(services: &Arc<Services>, publisher: &Publisher) {
                 Err(_) => {}
             }
             // Nobody waits for a database that is away.
-            busy = None;
+            waited_for = None;
             clock::machine_sleep(BETWEEN_TRIES).await;
         }
-        drop(busy);
+        drop(waited_for);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_list_waits_for_the_ends_that_are_being_written() {
+        let ends = Ends::default();
+        assert!(ends.are_written().now_or_never().is_some());
+        let (first, second) = (ends.begin(), ends.begin());
+        drop(first);
+        assert!(ends.are_written().now_or_never().is_none());
+        drop(second);
+        assert!(ends.are_written().now_or_never().is_some());
+    }
 }
