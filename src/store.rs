@@ -31,6 +31,8 @@ mod runs;
 pub mod shared;
 pub mod streams;
 mod tenure;
+#[cfg(test)]
+pub mod testbed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -368,9 +370,7 @@ mod tests {
 
     #[tokio::test]
     async fn settings_that_are_refused_leave_all_as_it_was() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let (store, folder) = testbed::store().await;
         store.insert_rule(rule("old", "*")).await.unwrap();
         store.put_document(Kind::Tags, "old", &1).await.unwrap();
         let held = async |store: &Store| {
@@ -388,7 +388,7 @@ mod tests {
         store.replace_all(settings).await.unwrap();
         assert_eq!(held(&store).await, ["b", "a", "new"]);
         store.close().await;
-        let again = Store::open(&url).await.unwrap();
+        let again = testbed::open(&folder).await;
         assert_eq!(held(&again).await, ["b", "a", "new"]);
     }
 

@@ -424,16 +424,6 @@ mod tests {
         assert_eq!(ledger.removable(), [3, 4, 7]);
     }
 
-    #[derive(Debug, Clone)]
-    enum Act {
-        Write(u32, u64),
-        Put(u64),
-        Fail(u64),
-        Whole(u32, u64),
-        Gone(u32),
-        Sweep,
-    }
-
     #[test]
     fn what_is_on_its_way_is_late_whatever_else_is_put_meanwhile() {
         let mut ledger = Ledger::default();
@@ -454,6 +444,16 @@ mod tests {
         assert_eq!(ledger.lag(later), Duration::from_secs(2));
         ledger.stored(2, &portion.ranges, later);
         assert_eq!(ledger.lag(later), Duration::ZERO);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Act {
+        Write(u32, u64),
+        Put(u64),
+        Fail(u64),
+        Whole(u32, u64),
+        Gone(u32),
+        Sweep,
     }
 
     fn act() -> impl Strategy<Value = Act> {

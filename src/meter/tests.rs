@@ -3,6 +3,7 @@
 use super::*;
 use crate::media::frame::Track;
 use crate::model::figures::Asked;
+use crate::store::testbed;
 
 /// 2026-03-01T02:00:30Z: half a minute is over.
 const START: UnixMs = 1_772_330_430_000;
@@ -17,9 +18,7 @@ struct Bed {
 
 impl Bed {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let (store, folder) = testbed::store().await;
         let clock = Clock::new(Some(START));
         let meter = Meter::new(clock.clone(), store.clone());
         let (running, ticking) = (meter.clone(), clock.clone());

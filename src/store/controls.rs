@@ -168,6 +168,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::testbed;
 
     fn control(stream: &str, action: &str, at: UnixMs) -> Control {
         let key = StreamKey::new("d", "live", stream);
@@ -176,9 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_there_already_is_not_put_beside_itself() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let (store, _folder) = testbed::store().await;
         // Two calls of one moment are two.
         let seed = [
             control("s", "forbid", 10),

@@ -48,6 +48,7 @@ mod tests {
     use super::*;
     use crate::model::recorded::SessionState;
     use crate::store::records::SessionRow;
+    use crate::store::testbed;
 
     fn session(id: &str) -> SessionRow {
         SessionRow {
@@ -67,9 +68,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_begun_before_all_was_forgotten_is_not_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let (store, _folder) = testbed::store().await;
         let before = store.fence("h");
         store.put_session(session("a"), &before).await.unwrap();
         store.begin_era();

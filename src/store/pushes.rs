@@ -239,6 +239,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::testbed;
 
     fn push(id: &str, stream: &str, published_at: UnixMs, stopped_at: UnixMs) -> PushRow {
         PushRow {
@@ -251,12 +252,6 @@ mod tests {
             published_at,
             stopped_at,
         }
-    }
-
-    async fn store() -> (Store, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        (Store::open(&url).await.unwrap(), folder)
     }
 
     async fn listed(store: &Store, stream: Option<Named>, from: UnixMs, to: UnixMs) -> Vec<String> {
@@ -277,7 +272,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_push_lasts_until_its_end_is_written() {
-        let (store, _folder) = store().await;
+        let (store, _folder) = testbed::store().await;
         for row in [
             push("a", "s1", 10, 0),
             push("b", "s%2", 20, 0),

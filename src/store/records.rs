@@ -489,6 +489,7 @@ mod tests {
     use super::*;
     use crate::model::recorded::Origin;
     use crate::model::rule::Format;
+    use crate::store::testbed;
 
     fn slice(session: &str, lane: usize, sequence: i64) -> SliceRow {
         SliceRow {
@@ -512,9 +513,7 @@ mod tests {
     /// A day's recording has tens of thousands of slices, and a playlist lists some hundred.
     #[tokio::test]
     async fn a_playlist_reads_its_own_slices() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let (store, _folder) = testbed::store().await;
         for sequence in [4, 3, 2, 1, 0] {
             for (session, lane) in [("a", 0), ("a", 3), ("b", 0)] {
                 let row = slice(session, lane, sequence);
@@ -536,9 +535,7 @@ mod tests {
 
     #[tokio::test]
     async fn fragments_take_no_room_among_the_slices_of_a_period() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let (store, _folder) = testbed::store().await;
         for sequence in 0..6 {
             for (lane, suffix) in [(0, "m4s"), (1, "ts")] {
                 let row = SliceRow {
@@ -559,9 +556,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_takes_the_place_of_the_one_of_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let (store, _folder) = testbed::store().await;
         let file = |id: &str, dedupe: &str, size: i64| FileRow {
             id: id.to_owned(),
             dedupe: dedupe.to_owned(),

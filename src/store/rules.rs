@@ -303,12 +303,11 @@ mod tests {
 
     use super::*;
     use crate::model::rule::tests::rule;
+    use crate::store::testbed;
 
     #[tokio::test]
     async fn writes_that_come_together_are_each_answered_truly() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-        let store = Store::open(&url).await.unwrap();
+        let (store, folder) = testbed::store().await;
         // Each name twice, and one that was there before.
         store.insert_rule(rule("a0", "*")).await.unwrap();
         let calls = (0..80).map(|n| {
@@ -331,6 +330,6 @@ mod tests {
         let held = apps(&store);
         assert_eq!(held.len(), 40);
         store.close().await;
-        assert_eq!(apps(&Store::open(&url).await.unwrap()), held);
+        assert_eq!(apps(&testbed::open(&folder).await), held);
     }
 }

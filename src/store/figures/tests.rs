@@ -1,6 +1,7 @@
 //! Rows of figures: all of them come in, and how long they stay.
 
 use super::*;
+use crate::store::testbed;
 
 fn row(minute: UnixMs) -> Inflow {
     Inflow {
@@ -23,9 +24,7 @@ fn all() -> Asked {
 
 #[tokio::test]
 async fn a_minute_of_more_rows_than_a_statement_takes_is_written_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-    let store = Store::open(&url).await.unwrap();
+    let (store, _folder) = testbed::store().await;
     let many = i64::try_from(ROWS).unwrap() * 2 + 1;
     let figures = Figures {
         inflow: (0..many).map(row).collect(),
@@ -39,9 +38,7 @@ async fn a_minute_of_more_rows_than_a_statement_takes_is_written_whole() {
 
 #[tokio::test]
 async fn the_old_go_and_the_young_stay() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/t.db?mode=rwc", folder.path().display());
-    let store = Store::open(&url).await.unwrap();
+    let (store, _folder) = testbed::store().await;
     store.forget_figures(1).await.unwrap();
     let figures = Figures {
         inflow: (0..10).map(|n| row(n * 60_000)).collect(),

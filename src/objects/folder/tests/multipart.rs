@@ -106,9 +106,8 @@ fn files_of(bench: &Bench, id: &str) -> Vec<(std::path::PathBuf, Vec<u8>)> {
         .collect()
 }
 
-#[tokio::test]
-async fn an_upload_that_is_completed_twice_at_once_is_one_object() {
-    let bench = bench().await;
+/// An upload with one part.
+async fn with_a_part(bench: &Bench) -> String {
     let id = bench
         .store
         .initiate_upload("liverec", "m", NewObject::default())
@@ -120,6 +119,13 @@ async fn an_upload_that_is_completed_twice_at_once_is_one_object() {
         .put_part("liverec", "m", &id, 1, part)
         .await
         .expect("part");
+    id
+}
+
+#[tokio::test]
+async fn an_upload_that_is_completed_twice_at_once_is_one_object() {
+    let bench = bench().await;
+    let id = with_a_part(&bench).await;
     let files = files_of(&bench, &id);
     let once = || Completion {
         replace: Replace::Never,
@@ -142,17 +148,7 @@ async fn an_upload_that_is_completed_twice_at_once_is_one_object() {
     assert!(!folder.exists());
     assert_eq!(bench.leftovers(), 0);
 
-    let id = bench
-        .store
-        .initiate_upload("liverec", "m", NewObject::default())
-        .await
-        .expect("initiate");
-    let part = bench.draft(vec![1; 10]).await;
-    bench
-        .store
-        .put_part("liverec", "m", &id, 1, part)
-        .await
-        .expect("part");
+    let id = with_a_part(&bench).await;
     let other = bench
         .store
         .complete_upload("liverec", "m", &id, once())
