@@ -2,7 +2,7 @@
 
     CLUSTER_TESTS=tests/cluster/figures.py tests/cluster/run
 
-Sizes by the environment: FIGURES (which: kills,restarts,partitions,cost), STREAMS, KILLS, RESTARTS, SECONDS (of each part of the cost: two slices at
+Sizes by the environment: FIGURES (which: kills,restarts,partitions,cost,beside), STREAMS, KILLS, RESTARTS, SECONDS (of each part of the cost: two slices at
 least), ROUNDS (of the cost). The cost wants the bench's load maker and a clip, as tests/bench/run leaves them in target/bench; PUSH and CLIP name others.
 """
 
@@ -34,7 +34,7 @@ KILLS = int(os.environ.get("KILLS", "5"))
 RESTARTS = int(os.environ.get("RESTARTS", "3"))
 SECONDS = float(os.environ.get("SECONDS", "30"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-WANTED = os.environ.get("FIGURES", "kills,restarts,partitions,cost").split(",")
+WANTED = os.environ.get("FIGURES", "kills,restarts,partitions,cost,beside").split(",")
 OUT = PROJECT / "target" / "cluster-figures.json"
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -318,21 +318,30 @@ PUSH, CLIP = (Path(os.environ.get(name, BENCH / usual)) for name, usual in (("PU
 WAYS = ("alone", "mirror off", "mirror 1s")
 
 
+def served(way: str, cluster: Nodes) -> Server:
+    """The one server of a way."""
+    if way != "alone":
+        return cluster.start("a")
+    cluster.servers["a"] = Server(
+        "--oss-endpoint", cluster.store.oss, "--oss-access-key", "testid:testsecret", data_dir=cluster.folder / "alone",
+        environment={"LOCALYUN_DATABASE_URL": cluster.database},
+    )  # fmt: skip
+    return cluster.servers["a"]
+
+
+def pushed(server: Server, domain: str, streams: int, seconds: float) -> subprocess.Popen:
+    """So many streams of the bench's load maker, for so long."""
+    command = [PUSH, server.rtmp_host, server.rtmp_port, "live", "c", f"?vhost={domain}", streams, seconds, CLIP, 1, 4096]
+    return subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+
+
 def cost_of(way: str, slices: int, cluster: Nodes) -> dict:
     """What one server costs without and with all streams, and what a stream-second more."""
-    if way == "alone":
-        server = Server(
-            "--oss-endpoint", cluster.store.oss, "--oss-access-key", "testid:testsecret", data_dir=cluster.folder / "alone",
-            environment={"LOCALYUN_DATABASE_URL": cluster.database},
-        )  # fmt: skip
-        cluster.servers["a"] = server
-    else:
-        server = cluster.start("a")
+    server = served(way, cluster)
     cluster.rule("a", {"Format": "m3u8", "SliceDuration": slices})
     time.sleep(3)
     idle = measure(cluster, [server], 0)
-    command = [PUSH, server.rtmp_host, server.rtmp_port, "live", "c", f"?vhost={cluster.domain}", STREAMS, SECONDS + 12, CLIP, 1, 4096]
-    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as push:
+    with pushed(server, cluster.domain, STREAMS, SECONDS + 12) as push:
         time.sleep(7)
         busy = measure(cluster, [server], STREAMS)
         told = json.loads(push.communicate(timeout=SECONDS + 60)[0])
@@ -363,3 +372,39 @@ def test_cost(receiver, tmp_path, slices):
         ratios = [one["engine_ms_s"] / alone["engine_ms_s"] for one, alone in zip(measured, rounds["alone"], strict=True)]
         table[f"{way}: engine to alone"] = [round(ratio, 3) for ratio in ratios]
     report(f"cost, slices of {slices} s, {table['clip_kbit_s']} kbit/s", table)
+
+
+@pytest.mark.parametrize("slices", [30, 5])
+def test_cost_side_by_side(receiver, tmp_path, slices):
+    """The three ways at once, each with a third of the streams and a store of its own: whatever the machine does meanwhile, it does to all of them."""
+    wanted("beside")
+    streams = max(1, STREAMS // len(WAYS))
+    table: dict = {"streams_each": streams, "seconds": SECONDS, "slices_s": slices}
+    for number in range(ROUNDS):
+        first = number % len(WAYS)
+        clusters = {way: Nodes(receiver, tmp_path, mirror="1s" if way == "mirror 1s" else "off", lease="6s") for way in WAYS[first:] + WAYS[:first]}
+        pushes = []
+        try:
+            servers = {way: served(way, cluster) for way, cluster in clusters.items()}
+            for cluster in clusters.values():
+                cluster.rule("a", {"Format": "m3u8", "SliceDuration": slices})
+            pushes = [pushed(server, clusters[way].domain, streams, SECONDS + 12) for way, server in servers.items()]
+            time.sleep(7)
+            before = {way: ticks(server.process.pid) for way, server in servers.items()}
+            time.sleep(SECONDS)
+            took = {way: ticks(server.process.pid) - before[way] for way, server in servers.items()}
+            late = [json.loads(push.communicate(timeout=SECONDS + 60)[0])["late_ms"] for push in pushes]
+        finally:
+            for push in pushes:
+                push.kill()
+            for cluster in clusters.values():
+                cluster.close()
+                shutil.rmtree(cluster.folder)
+            os.sync()
+        for way in WAYS:
+            table.setdefault(f"{way}: engine, ms a stream-second", []).append(round(took[way] * 1000 / SECONDS / streams, 3))
+            table.setdefault(f"{way}: engine to alone", []).append(round(took[way] / took["alone"], 3))
+        table.setdefault("latest_frame_ms", []).append(max(late))
+    for way in WAYS:
+        table[f"{way}: median"] = round(statistics.median(table[f"{way}: engine to alone"]), 3)
+    report(f"cost side by side, slices of {slices} s", table)
