@@ -27,8 +27,8 @@ use crate::live::spool::{segment_name, segment_number, was_taken};
 use crate::objects::Objects;
 use crate::objects::look::LookError;
 
-/// Bytes of an object: no fewer than those of a piece, which is put as one. More than a flush has as a rule, since each object is two requests (it goes again).
-const OBJECT: u64 = 4 * PIECE;
+/// Bytes of an object: no fewer than those of a piece, which is put as one. Not more, since a request over a dead connection is waited for by its size.
+const OBJECT: u64 = PIECE;
 /// After this time a piece of a segment that still holds up objects is put as a whole.
 const OLD: Duration = Duration::from_secs(60);
 /// The spool's own delay: bytes lie in memory that long before they reach the disk.

@@ -27,7 +27,7 @@ impl Ends {
         Ending(self.0.clone())
     }
 
-    /// Until those that have begun are written, but not for long: ends that go on coming hold no list up.
+    /// Until none is being written, but not for long: where ends go on coming there may be no such moment.
     pub(super) async fn are_written(&self) {
         let mut ends = self.0.subscribe();
         let _ = clock::machine_timeout(ENDS_PATIENCE, ends.wait_for(|ends| *ends == 0)).await;
