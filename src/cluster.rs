@@ -4,6 +4,7 @@
 mod barrier;
 mod batch;
 mod follow;
+mod kept;
 mod ledger;
 pub mod mirror;
 mod orders;

@@ -3,7 +3,7 @@
 //! `MAGIC | u32 length of the index | index (JSON) | the ranges' bytes, one behind the other`, little-endian. Each range has its own
 //! checksum: what a store damaged is left out, and the rest of the object still counts.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// What every object begins with.
@@ -34,67 +34,37 @@ pub enum BatchError {
     Index(#[from] serde_json::Error),
 }
 
-/// Bytes of a range in the index at most, its names left out: the rest is numbers.
-const ROOM: usize = 160;
-
-/// An object in the making. The ranges are read to where they stay: there is room for the index before them, and what it does not need of it is
-/// blank, as JSON may be behind its end.
+/// An object in the making. Nothing is copied: the bytes stay in the pieces that they came in.
+#[derive(Default)]
 pub struct Batch {
     parts: Vec<Part>,
-    /// As long as the longest object that was ever made in it, so that only what is longer is blanked before it is read to.
-    object: BytesMut,
-    /// Where the bytes of the ranges begin, and where they end so far.
-    begins: usize,
-    end: usize,
+    pieces: Vec<Bytes>,
 }
 
 impl Batch {
-    /// With room for so many ranges of names of so many bytes together, and for so many bytes of them, in the memory of an earlier object.
-    #[must_use]
-    pub fn new(ranges: usize, names: usize, data: usize, mut object: BytesMut) -> Self {
-        let begins = MAGIC.len() + 4 + 2 + ranges * ROOM + names;
-        object.reserve((begins + data).saturating_sub(object.len()));
-        lengthen(&mut object, begins);
-        let (magic, blank) = object.split_at_mut(MAGIC.len());
-        magic.copy_from_slice(MAGIC);
-        blank
-            .iter_mut()
-            .take(begins - MAGIC.len())
-            .for_each(|it| *it = b' ');
-        Self {
-            parts: Vec::with_capacity(ranges),
-            object,
-            begins,
-            end: begins,
-        }
-    }
-
-    /// Takes a range of so many bytes, which `read` puts where they belong.
-    ///
-    /// # Errors
-    /// Those of `read`: the range is not taken.
-    pub fn add<E>(
+    /// Takes a range of a segment with its bytes, one piece behind the other, and their checksum where somebody has it.
+    pub fn add(
         &mut self,
         session: &str,
         owner: &str,
         (segment, offset): (u32, u64),
-        length: usize,
-        read: impl FnOnce(&mut [u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let to = self.end + length;
-        lengthen(&mut self.object, to);
-        let room = self.object.get_mut(self.end..to).unwrap_or_default();
-        read(room)?;
+        pieces: Vec<Bytes>,
+        crc32: Option<u32>,
+    ) {
+        let counted = || {
+            let mut checksum = crc32fast::Hasher::new();
+            pieces.iter().for_each(|piece| checksum.update(piece));
+            checksum.finalize()
+        };
         self.parts.push(Part {
             session: session.to_owned(),
             owner: owner.to_owned(),
             segment,
             offset,
-            length: length as u64,
-            crc32: crc32fast::hash(room),
+            length: pieces.iter().map(|piece| piece.len() as u64).sum(),
+            crc32: crc32.unwrap_or_else(counted),
         });
-        self.end = to;
-        Ok(())
+        self.pieces.extend(pieces);
     }
 
     #[must_use]
@@ -102,57 +72,15 @@ impl Batch {
         self.parts.is_empty()
     }
 
-    /// The object.
+    /// The object, in pieces.
     ///
     /// # Errors
     /// The index cannot be written, which does not happen.
-    pub fn finish(mut self) -> Result<Made, BatchError> {
+    pub fn finish(self) -> Result<Vec<Bytes>, BatchError> {
         let index = serde_json::to_vec(&self.parts)?;
-        let at = MAGIC.len() + 4;
-        if at + index.len() > self.begins {
-            // Names that take more than their bytes, which none of ours do.
-            self.object.truncate(self.end);
-            let ranges = self.object.split_off(self.begins);
-            self.begins = at + index.len();
-            self.object.resize(self.begins, b' ');
-            self.object.extend_from_slice(&ranges);
-            self.end = self.object.len();
-        }
-        let length = u32::try_from(self.begins - at).unwrap_or(u32::MAX);
-        let head = length.to_le_bytes().into_iter().chain(index);
-        for (place, byte) in self.object.iter_mut().skip(MAGIC.len()).zip(head) {
-            *place = byte;
-        }
-        Ok(Made {
-            memory: self.object.freeze(),
-            end: self.end,
-        })
-    }
-}
-
-/// An object in the memory that it was made in. Behind its end lies what longer ones left there: were the memory as short as its newest object, the
-/// next long one would have it blanked once more, for nothing.
-pub struct Made {
-    memory: Bytes,
-    end: usize,
-}
-
-impl Made {
-    #[must_use]
-    pub fn bytes(&self) -> Bytes {
-        self.memory.slice(..self.end)
-    }
-
-    /// The memory, for the next object, if nobody has the bytes any more.
-    #[must_use]
-    pub fn into_memory(self) -> Option<BytesMut> {
-        self.memory.try_into_mut().ok()
-    }
-}
-
-fn lengthen(object: &mut BytesMut, to: usize) {
-    if object.len() < to {
-        object.resize(to, 0);
+        let length = u32::try_from(index.len()).unwrap_or(u32::MAX);
+        let head = [MAGIC, &length.to_le_bytes(), &index].concat();
+        Ok(std::iter::once(head.into()).chain(self.pieces).collect())
     }
 }
 
@@ -239,19 +167,16 @@ mod tests {
 
     use super::*;
 
-    /// With room for less than there will be, or more, in memory that has something else in it.
+    /// Each range in pieces of two sizes.
     fn batch<'a>(parts: impl IntoIterator<Item = (&'a str, (u32, u64), &'a [u8])>) -> Bytes {
-        let mut batch = Batch::new(1, 1, 3, BytesMut::from(&[b'x'; 400][..]));
-        for (owner, at, bytes) in parts {
-            let read = |room: &mut [u8]| {
-                room.copy_from_slice(bytes);
-                Ok::<_, ()>(())
-            };
-            batch.add("s", owner, at, bytes.len(), read).unwrap();
-            let failed = batch.add("s", owner, at, 5, |_| Err(()));
-            assert_eq!(failed, Err(()));
+        let mut batch = Batch::default();
+        for (n, (owner, at, bytes)) in parts.into_iter().enumerate() {
+            let (first, second) = bytes.split_at(bytes.len() / 3);
+            let pieces = [first, second].map(Bytes::copy_from_slice);
+            let crc32 = n.is_multiple_of(2).then(|| crc32fast::hash(bytes));
+            batch.add("s", owner, at, pieces.into(), crc32);
         }
-        batch.finish().unwrap().bytes()
+        batch.finish().unwrap().concat().into()
     }
 
     /// The ranges of a whole object, with their bytes; those whose checksum does not match are left out.
@@ -312,25 +237,6 @@ mod tests {
             }
             let _ = read(&bytes.into());
         }
-    }
-
-    #[test]
-    fn a_short_object_leaves_the_memory_as_long_as_the_one_before() {
-        let mut memory = BytesMut::new();
-        let mut lengths = Vec::new();
-        for data in [5_000, 3, 5_000] {
-            let mut batch = Batch::new(1, 1, data, memory);
-            let fill = |room: &mut [u8]| {
-                room.fill(7);
-                Ok::<_, ()>(())
-            };
-            batch.add("s", "o", (0, 0), data, fill).unwrap();
-            let made = batch.finish().unwrap();
-            assert_eq!(read(&made.bytes()).unwrap()[0].1, vec![7; data]);
-            memory = made.into_memory().unwrap();
-            lengths.push(memory.len());
-        }
-        assert_eq!(lengths, [lengths[0]; 3]);
     }
 
     #[test]

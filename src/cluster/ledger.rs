@@ -10,6 +10,9 @@ use std::fs::File;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use crc32fast::Hasher;
+
 use crate::disk::writers::SpoolSegment;
 
 /// Bytes of a piece of a segment, which is put as one object where it is put as a whole.
@@ -23,6 +26,25 @@ pub struct Range {
     pub file: Weak<File>,
     pub from: u64,
     pub to: u64,
+    /// All its bytes, one behind the other, or none: then they are read from the file.
+    pub kept: Vec<Bytes>,
+    /// The checksum of what is kept, where it is known.
+    pub crc32: Option<u32>,
+}
+
+impl Range {
+    /// Of bytes that lie in the segment's file alone.
+    #[must_use]
+    pub fn in_file(place: Arc<SpoolSegment>, (from, to): (u64, u64)) -> Self {
+        Self {
+            place,
+            file: Weak::new(),
+            from,
+            to,
+            kept: Vec::new(),
+            crc32: None,
+        }
+    }
 }
 
 /// A segment's number here: each object tells of hundreds, and many objects tell of the same ones.
@@ -45,7 +67,61 @@ struct Part {
 #[derive(Default)]
 struct Waiting {
     file: Weak<File>,
-    ranges: VecDeque<(u64, u64)>,
+    stretches: VecDeque<Stretch>,
+}
+
+/// Bytes of a segment that wait: all of them in memory, or none.
+struct Stretch {
+    from: u64,
+    to: u64,
+    kept: VecDeque<Bytes>,
+    /// Of what is kept, as long as all of it is here. It is counted while the bytes are in the processor's cache, where whoever wrote them left them.
+    checksum: Option<Hasher>,
+}
+
+impl Stretch {
+    fn new((from, to): (u64, u64), kept: Option<Bytes>) -> Self {
+        let mut new = Self {
+            from,
+            to: from,
+            kept: VecDeque::new(),
+            checksum: kept.as_ref().map(|_| Hasher::new()),
+        };
+        new.goes_on(to, kept);
+        new
+    }
+
+    fn goes_on(&mut self, to: u64, kept: Option<Bytes>) {
+        self.to = to;
+        if let Some((checksum, kept)) = self.checksum.as_mut().zip(kept.as_ref()) {
+            checksum.update(kept);
+        }
+        self.kept.extend(kept);
+    }
+
+    /// Whether what begins there is a part of it: kept as it is, or as little.
+    fn takes(&self, from: u64, is_kept: bool) -> bool {
+        self.to == from && self.kept.is_empty() != is_kept
+    }
+
+    /// Its beginning, of so many bytes at most, with what is kept of that.
+    fn split_to(&mut self, most: u64) -> ((u64, u64), Vec<Bytes>, Option<u32>) {
+        let (from, to) = (self.from, self.to.min(self.from.saturating_add(most)));
+        self.from = to;
+        let checksum = self.checksum.take().filter(|_| to == self.to);
+        let (mut left, mut kept) = (to - from, Vec::new());
+        while left > 0
+            && let Some(mut next) = self.kept.pop_front()
+        {
+            let length = usize::try_from(left).map_or(next.len(), |left| left.min(next.len()));
+            kept.push(next.split_to(length));
+            left -= length as u64;
+            if !next.is_empty() {
+                self.kept.push_front(next);
+            }
+        }
+        ((from, to), kept, checksum.map(Hasher::finalize))
+    }
 }
 
 /// A portion on its way into the store.
@@ -53,6 +129,18 @@ pub struct Portion {
     pub ranges: Vec<Range>,
     /// When the oldest of it was noted.
     oldest: Option<Instant>,
+}
+
+impl Portion {
+    /// Its ranges, with the bytes that are kept of them, which nobody keeps here from now on.
+    #[must_use]
+    pub fn hand_out(&mut self) -> Vec<Range> {
+        let ranges = self.ranges.clone();
+        for range in &mut self.ranges {
+            (range.kept, range.crc32) = (Vec::new(), None);
+        }
+        ranges
+    }
 }
 
 pub struct Ledger {
@@ -103,12 +191,13 @@ impl Ledger {
         number
     }
 
-    /// Bytes of a segment reached the disk.
+    /// Bytes of a segment reached the disk, and may be kept in memory as well.
     pub fn note(
         &mut self,
         place: &SpoolSegment,
         file: Weak<File>,
         (from, to): (u64, u64),
+        kept: Option<Bytes>,
         now: Instant,
     ) {
         if from >= to {
@@ -118,9 +207,9 @@ impl Ledger {
         let number = self.number_of(place);
         let waiting = self.pending.entry(number).or_default();
         waiting.file = file;
-        match waiting.ranges.back_mut() {
-            Some((_, end)) if *end == from => *end = to,
-            _ => waiting.ranges.push_back((from, to)),
+        match waiting.stretches.back_mut() {
+            Some(last) if last.takes(from, kept.is_some()) => last.goes_on(to, kept),
+            _ => waiting.stretches.push_back(Stretch::new((from, to), kept)),
         }
     }
 
@@ -134,13 +223,13 @@ impl Ledger {
             };
             let place = self.places.get(entry.key()).cloned();
             let waiting = entry.get_mut();
-            let Some((place, (from, end))) = place.zip(waiting.ranges.pop_front()) else {
+            let Some((place, mut stretch)) = place.zip(waiting.stretches.pop_front()) else {
                 entry.remove();
                 continue;
             };
-            let to = end.min(from + left);
-            if to < end {
-                waiting.ranges.push_front((to, end));
+            let ((from, to), kept, crc32) = stretch.split_to(left);
+            if stretch.from < stretch.to {
+                waiting.stretches.push_front(stretch);
             }
             left -= to - from;
             ranges.push(Range {
@@ -148,9 +237,12 @@ impl Ledger {
                 file: waiting.file.clone(),
                 from,
                 to,
+                kept,
+                crc32,
             });
         }
-        self.pending.retain(|_, waiting| !waiting.ranges.is_empty());
+        self.pending
+            .retain(|_, waiting| !waiting.stretches.is_empty());
         if ranges.is_empty() {
             self.oldest = None;
             return None;
@@ -163,12 +255,13 @@ impl Ledger {
         Some(Portion { ranges, oldest })
     }
 
-    /// A portion did not get into the store: it waits again.
+    /// A portion did not get into the store: it waits again, in its files alone. While the store is slow, memory is for what comes.
     pub fn give_back(&mut self, portion: Portion, now: Instant) {
         for range in portion.ranges {
             let number = self.number_of(&range.place);
             let waiting = self.pending.entry(number).or_default();
-            waiting.ranges.push_front((range.from, range.to));
+            let stretch = Stretch::new((range.from, range.to), None);
+            waiting.stretches.push_front(stretch);
         }
         self.under_way = None;
         let oldest = portion.oldest.unwrap_or(now);
@@ -291,12 +384,9 @@ impl Ledger {
             })
             .collect();
         let range = |(segment, piece): (Number, u64)| {
-            Some(Range {
-                place: self.places.get(&segment)?.clone(),
-                file: Weak::new(),
-                from: piece * self.piece,
-                to: (piece + 1) * self.piece,
-            })
+            let place = self.places.get(&segment)?.clone();
+            let (from, to) = (piece * self.piece, (piece + 1) * self.piece);
+            Some(Range::in_file(place, (from, to)))
         };
         held_up.into_iter().filter_map(range).collect()
     }
@@ -338,21 +428,16 @@ mod tests {
     }
 
     fn range(n: u32, to: u64) -> Range {
-        Range {
-            place: Arc::new(place(n)),
-            file: Weak::new(),
-            from: 0,
-            to,
-        }
+        Range::in_file(Arc::new(place(n)), (0, to))
     }
 
     #[test]
     fn neighbours_are_one_range_and_a_portion_has_an_end() {
         let now = clock::monotonic();
         let mut ledger = Ledger::default();
-        ledger.note(&place(0), Weak::new(), (0, 10), now);
-        ledger.note(&place(0), Weak::new(), (10, 30), now);
-        ledger.note(&place(1), Weak::new(), (5, 6), now);
+        ledger.note(&place(0), Weak::new(), (0, 10), None, now);
+        ledger.note(&place(0), Weak::new(), (10, 30), None, now);
+        ledger.note(&place(1), Weak::new(), (5, 6), None, now);
         let first = ledger.take(20).unwrap();
         let [one] = &first.ranges[..] else {
             panic!("{:?}", first.ranges);
@@ -429,18 +514,12 @@ mod tests {
         let mut ledger = Ledger::default();
         let now = clock::monotonic();
         let later = now + Duration::from_secs(2);
-        ledger.note(&place(0), Weak::new(), (0, 10), now);
-        ledger.note(&place(1), Weak::new(), (0, 10), now);
+        ledger.note(&place(0), Weak::new(), (0, 10), None, now);
+        ledger.note(&place(1), Weak::new(), (0, 10), None, now);
         let portion = ledger.take(10).unwrap();
         ledger.stored(0, &portion.ranges, now);
         let portion = ledger.take(10).unwrap();
-        let whole = Range {
-            place: Arc::new(place(0)),
-            file: Weak::new(),
-            from: 0,
-            to: 10,
-        };
-        ledger.whole(1, &whole, now);
+        ledger.whole(1, &range(0, 10), now);
         assert_eq!(ledger.lag(later), Duration::from_secs(2));
         ledger.stored(2, &portion.ranges, later);
         assert_eq!(ledger.lag(later), Duration::ZERO);
@@ -448,7 +527,7 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Act {
-        Write(u32, u64),
+        Write(u32, u64, bool),
         Put(u64),
         Fail(u64),
         Whole(u32, u64),
@@ -458,13 +537,56 @@ mod tests {
 
     fn act() -> impl Strategy<Value = Act> {
         prop_oneof![
-            4 => (0..3_u32, 1..50_u64).prop_map(|(n, length)| Act::Write(n, length)),
+            4 => (0..3_u32, 1..50_u64, any::<bool>()).prop_map(|(n, length, kept)| Act::Write(n, length, kept)),
             2 => (1..80_u64).prop_map(Act::Put),
             1 => (1..80_u64).prop_map(Act::Fail),
             1 => (0..3_u32, 0..4_u64).prop_map(|(n, piece)| Act::Whole(n, piece)),
             1 => (0..3_u32).prop_map(Act::Gone),
             1 => Just(Act::Sweep),
         ]
+    }
+
+    /// What a segment has from one place to another.
+    fn content(n: u32, from: u64, to: u64) -> Vec<u8> {
+        (from..to).map(|at| (at * 7 + u64::from(n)) as u8).collect()
+    }
+
+    #[test]
+    fn what_is_kept_is_given_out_once_and_read_back_afterwards() {
+        let now = clock::monotonic();
+        let mut ledger = Ledger::default();
+        let write = |ledger: &mut Ledger, from, to, is_kept: bool| {
+            let kept = is_kept.then(|| content(0, from, to).into());
+            ledger.note(&place(0), Weak::new(), (from, to), kept, now);
+        };
+        write(&mut ledger, 0, 10, true);
+        write(&mut ledger, 10, 30, true);
+        write(&mut ledger, 30, 40, false);
+        write(&mut ledger, 40, 50, true);
+        let mut first = ledger.take(25).unwrap();
+        let put = first.hand_out();
+        let pieces: Vec<_> = put[0].kept.iter().map(Bytes::len).collect();
+        assert_eq!((put.len(), pieces), (1, vec![10, 15]));
+        assert_eq!(put[0].kept.concat(), content(0, 0, 25));
+        let second = ledger.take(100).unwrap();
+        let ranges = second
+            .ranges
+            .iter()
+            .map(|it| (it.from, it.to, it.kept.concat()));
+        assert_eq!(
+            ranges.collect::<Vec<_>>(),
+            [
+                (25, 30, content(0, 25, 30)),
+                (30, 40, Vec::new()),
+                (40, 50, content(0, 40, 50))
+            ]
+        );
+        ledger.give_back(first, now);
+        let again = ledger.take(100).unwrap();
+        let [range] = &again.ranges[..] else {
+            panic!("{:?}", again.ranges);
+        };
+        assert_eq!((range.from, range.to, range.kept.len()), (0, 25, 0));
     }
 
     proptest! {
@@ -480,15 +602,20 @@ mod tests {
             let mut number = 0;
             for act in acts {
                 match act {
-                    Act::Write(n, length) => {
+                    Act::Write(n, length, kept) => {
                         let end = written.entry(n).or_default();
-                        ledger.note(&place(n), Weak::new(), (*end, *end + length), now);
+                        let kept = kept.then(|| content(n, *end, *end + length).into());
+                        ledger.note(&place(n), Weak::new(), (*end, *end + length), kept, now);
                         *end += length;
                     }
                     Act::Put(most) => if let Some(portion) = ledger.take(most) {
                         number += 1;
                         for range in &portion.ranges {
-                            needed.entry(range.place.segment).or_default().extend(range.from..range.to);
+                            let segment = range.place.segment;
+                            let kept = range.kept.concat();
+                            prop_assert!(kept.is_empty() || kept == content(segment, range.from, range.to));
+                            prop_assert!(range.crc32.is_none_or(|crc32| crc32 == crc32fast::hash(&kept)));
+                            needed.entry(segment).or_default().extend(range.from..range.to);
                         }
                         ledger.stored(number, &portion.ranges, now);
                         objects.insert(number, portion.ranges);

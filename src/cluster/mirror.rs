@@ -1,7 +1,8 @@
 //! The mirror: what the spools hold and is not finished yet, in the object store too, for the loss of this node.
 //!
-//! Nothing waits for it. The disk's threads note what they have written; at each beat the noted ranges are read back (from the page cache, as
-//! a rule) and put as one object. A store that is slow or away makes the ranges wait, not the bytes: they lie in the spool.
+//! Nothing waits for it. The disk's threads note what they have written, and its buffers are kept as far as there is room; at each beat what is
+//! noted is put as one object, and what was not kept is read back from the spool (from the page cache, as a rule). A store that is slow or away
+//! makes ranges wait and not their bytes: they lie in the spool.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -17,7 +18,8 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::batch::{self, Batch, Made};
+use super::batch::{self, Batch};
+use super::kept::Buffers;
 use super::ledger::{Ledger, PIECE, Range};
 use crate::clock;
 use crate::disk::held::Held;
@@ -27,8 +29,10 @@ use crate::live::spool::{segment_name, segment_number, was_taken};
 use crate::objects::Objects;
 use crate::objects::look::LookError;
 
-/// Bytes of an object: no fewer than those of a piece, which is put as one. Not more, since a request over a dead connection is waited for by its size.
-const OBJECT: u64 = PIECE;
+/// Bytes of an object at most: a request has its price, and all of a second of a hundred streams goes in two.
+const OBJECT: u64 = 4 * PIECE;
+/// The same where the line is slow or dead: a request is waited for by its size.
+const LEAST_OBJECT_BYTES: u64 = 512 << 10;
 /// After this time a piece of a segment that still holds up objects is put as a whole.
 const OLD: Duration = Duration::from_secs(60);
 /// The spool's own delay: bytes lie in memory that long before they reach the disk.
@@ -45,6 +49,8 @@ const AHEAD: usize = 8;
 const MOST: u64 = 256 << 20;
 /// Bytes of an object that are read first: all of most objects, and the index of nearly all.
 const FIRST: u64 = 256 << 10;
+/// Bytes that are read back from a spool at once, into a buffer.
+const READ: usize = 64 << 10;
 /// Ranges with less between them are read at once.
 const GAP_BYTES: u64 = 64 << 10;
 
@@ -60,18 +66,19 @@ pub struct Mirror {
     turn: tokio::sync::Mutex<()>,
     /// What the longest flush of the last ones took, in milliseconds: each one lets go a tenth of it.
     took: AtomicU64,
+    /// Bytes of the next object at most.
+    object: AtomicU64,
     /// How often everything was forgotten.
     lives: AtomicU64,
     /// Nothing is let go any more.
     retired: AtomicBool,
-    /// The memory of the last object, while there are objects.
-    spare: Mutex<BytesMut>,
 }
 
 /// What the disk's threads tell.
 #[derive(Default)]
 pub struct Noted {
     ledger: Mutex<Ledger>,
+    buffers: Arc<Buffers>,
     /// The flush that was begun last.
     begun: AtomicU64,
     /// The flush that put all that was noted when it began.
@@ -85,10 +92,18 @@ impl Noted {
 }
 
 impl Tap for Noted {
-    fn written(&self, place: &SpoolSegment, file: &Arc<File>, offset: u64, length: u64) {
-        let range = (offset, offset + length);
-        self.ledger()
-            .note(place, Arc::downgrade(file), range, clock::monotonic());
+    fn written(
+        &self,
+        place: &SpoolSegment,
+        file: &Arc<File>,
+        offset: u64,
+        data: Vec<u8>,
+    ) -> Vec<u8> {
+        let range = (offset, offset + data.len() as u64);
+        let (kept, buffer) = self.buffers.keep(data);
+        let (file, now) = (Arc::downgrade(file), clock::monotonic());
+        self.ledger().note(place, file, range, kept, now);
+        buffer
     }
 
     fn caught_up(&self) -> BoxFuture<'_, ()> {
@@ -120,9 +135,9 @@ impl Mirror {
             number: AtomicU64::new(0),
             turn: tokio::sync::Mutex::default(),
             took: AtomicU64::new(0),
+            object: AtomicU64::new(OBJECT),
             lives: AtomicU64::new(0),
             retired: AtomicBool::new(false),
-            spare: Mutex::default(),
         }
     }
 
@@ -145,6 +160,14 @@ impl Mirror {
         let before = self.took.load(Ordering::Relaxed);
         let before = before - before.div_ceil(10);
         self.took.store(took.max(before), Ordering::Relaxed);
+    }
+
+    /// An object was put, or not in the time that it had: after one that was not, the next are an eighth as large, and after each that was, twice.
+    fn was_put(&self, in_time: bool) {
+        let object = self.object.load(Ordering::Relaxed);
+        let next = if in_time { object * 2 } else { object / 8 };
+        let next = next.clamp(LEAST_OBJECT_BYTES, OBJECT);
+        self.object.store(next, Ordering::Relaxed);
     }
 
     /// How long the oldest bytes have waited for the store.
@@ -177,18 +200,6 @@ impl Mirror {
         self.retired.load(Ordering::Acquire)
     }
 
-    fn take_spare(&self) -> BytesMut {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *spare)
-    }
-
-    /// Keeps the memory of an object that is in the store, if nobody else has it any more.
-    fn keep_spare(&self, object: Made) {
-        if let Some(memory) = object.into_memory() {
-            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = memory;
-        }
-    }
-
     /// Notes all that lies in a session's folder, to be put anew.
     ///
     /// # Errors
@@ -207,7 +218,7 @@ impl Mirror {
             let length = entry.metadata()?.len();
             self.noted
                 .ledger()
-                .note(&place, Weak::new(), (0, length), clock::monotonic());
+                .note(&place, Weak::new(), (0, length), None, clock::monotonic());
         }
         Ok(())
     }
@@ -222,15 +233,16 @@ impl Mirror {
         let (life, began) = (self.lives.load(Ordering::Acquire), clock::monotonic());
         let mut put = 0;
         loop {
-            let Some(portion) = self.noted.ledger().take(OBJECT) else {
+            let most = self.object.load(Ordering::Relaxed);
+            let Some(mut portion) = self.noted.ledger().take(most) else {
                 if put == 0 {
-                    drop(self.take_spare());
+                    self.noted.buffers.let_go();
                 }
                 self.has_taken(began.elapsed());
                 self.noted.done.send_replace(flush);
                 return Ok(put);
             };
-            let (read, ranges) = read_back(portion.ranges.clone(), self.take_spare()).await;
+            let (read, ranges) = read_back(portion.hand_out(), &self.noted.buffers).await;
             for place in read.missing {
                 if was_taken(&place.folder) {
                     self.noted.ledger().ends_here(&place);
@@ -247,11 +259,10 @@ impl Mirror {
                 Err(error) => return Err(error.to_string()),
             };
             let number = self.number.fetch_add(1, Ordering::Relaxed);
-            let sent = object.bytes();
-            let size = sent.len() as u64;
+            let size: u64 = object.iter().map(|piece| piece.len() as u64).sum();
             let name = key(incarnation, number);
-            let done = self.objects.put_own(&self.bucket, &name, sent).await;
-            self.keep_spare(object);
+            let done = self.objects.put_own(&self.bucket, &name, object).await;
+            self.was_put(done.is_ok());
             match done {
                 Ok(()) => {
                     self.note_put(life, |ledger| {
@@ -325,16 +336,13 @@ impl Mirror {
         if piece.to <= piece.from {
             return Ok(());
         }
-        let (read, ranges) = read_back(vec![piece], BytesMut::new()).await;
+        let (read, ranges) = read_back(vec![piece], &self.noted.buffers).await;
         let Some(range) = ranges.first() else {
             return Ok(());
         };
         let object = read.batch.finish().map_err(|error| error.to_string())?;
         let name = key(incarnation, number);
-        let put = self
-            .objects
-            .put_own(&self.bucket, &name, object.bytes())
-            .await;
+        let put = self.objects.put_own(&self.bucket, &name, object).await;
         put.map_err(|error| error.to_string())?;
         self.note_put(life, |ledger| {
             ledger.whole(number, range, clock::monotonic());
@@ -537,28 +545,31 @@ fn put_part(into: &Path, part: &batch::Part, bytes: &[u8]) -> io::Result<()> {
     file.write_all_at(bytes, part.offset)
 }
 
+#[derive(Default)]
 struct Read {
     batch: Batch,
     /// Segments that are not there any more.
     missing: Vec<Arc<SpoolSegment>>,
 }
 
-/// Reads ranges from the spool; those that were read come back.
-async fn read_back(ranges: Vec<Range>, memory: BytesMut) -> (Read, Vec<Range>) {
+/// Reads from the spool what of some ranges is not kept; those that are there come back, without their bytes.
+async fn read_back(ranges: Vec<Range>, buffers: &Arc<Buffers>) -> (Read, Vec<Range>) {
+    let buffers = buffers.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let names = ranges.iter().map(|range| {
-            session_of(&range.place.folder).map_or(0, str::len) + range.place.owner.len()
-        });
-        let data: u64 = ranges.iter().map(|range| range.to - range.from).sum();
-        let data = usize::try_from(data).unwrap_or(0);
-        let mut read = Read {
-            batch: Batch::new(ranges.len(), names.sum(), data, memory),
-            missing: Vec::new(),
-        };
-        let mut done = Vec::new();
-        for range in ranges {
-            match read_range(&mut read.batch, &range) {
-                Ok(()) => done.push(range),
+        let (mut read, mut done) = (Read::default(), Vec::new());
+        for mut range in ranges {
+            match bytes_of(&mut range, &buffers) {
+                Ok(pieces) => {
+                    let SpoolSegment {
+                        folder,
+                        segment,
+                        owner,
+                    } = &*range.place;
+                    let session = session_of(folder).unwrap_or_default();
+                    let at = (*segment, range.from);
+                    read.batch.add(session, owner, at, pieces, range.crc32);
+                    done.push(range);
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     read.missing.push(range.place);
                 }
@@ -569,31 +580,33 @@ async fn read_back(ranges: Vec<Range>, memory: BytesMut) -> (Read, Vec<Range>) {
         }
         (read, done)
     });
-    reading.await.unwrap_or_else(|_| {
-        let nothing = Read {
-            batch: Batch::new(0, 0, 0, BytesMut::new()),
-            missing: Vec::new(),
-        };
-        (nothing, Vec::new())
-    })
+    reading.await.unwrap_or_default()
 }
 
-fn read_range(batch: &mut Batch, range: &Range) -> io::Result<()> {
-    let SpoolSegment {
-        folder,
-        segment,
-        owner,
-    } = &*range.place;
+fn bytes_of(range: &mut Range, buffers: &Arc<Buffers>) -> io::Result<Vec<Bytes>> {
+    if !range.kept.is_empty() {
+        return Ok(std::mem::take(&mut range.kept));
+    }
     // As a rule it is open: whoever writes it has not begun the next one yet.
     let file = match range.file.upgrade() {
         Some(file) => file,
-        None => Arc::new(Held::open(folder)?.read(segment_name(*segment))?),
+        None => {
+            let SpoolSegment {
+                folder, segment, ..
+            } = &*range.place;
+            Arc::new(Held::open(folder)?.read(segment_name(*segment))?)
+        }
     };
-    let session = session_of(folder).unwrap_or_default();
-    let length = usize::try_from(range.to - range.from).unwrap_or(0);
-    batch.add(session, owner, (*segment, range.from), length, |room| {
-        file.read_exact_at(room, range.from)
-    })
+    let (mut at, mut pieces) = (range.from, Vec::new());
+    while at < range.to {
+        let length = usize::try_from(range.to - at).map_or(READ, |left| left.min(READ));
+        let mut buffer = buffers.empty();
+        buffer.resize(length, 0);
+        file.read_exact_at(&mut buffer, at)?;
+        pieces.push(buffers.read(buffer));
+        at += length as u64;
+    }
+    Ok(pieces)
 }
 
 #[cfg(test)]
@@ -601,6 +614,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::disk::writers::{Disk, Write};
     use crate::objects::Store;
     use crate::objects::folder::FolderStore;
 
@@ -617,12 +631,7 @@ mod tests {
             owner: "o".to_owned(),
         };
         let note = || {
-            let range = Range {
-                place: Arc::new(place.clone()),
-                file: Weak::new(),
-                from: 0,
-                to: 5,
-            };
+            let range = Range::in_file(Arc::new(place.clone()), (0, 5));
             noted.ledger().stored(0, &[range], clock::monotonic());
         };
         note();
@@ -652,12 +661,7 @@ mod tests {
             let folder = data.path().join("spool").join(crate::ids::ordered_id());
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join(segment_name(0)), b"0123456789").unwrap();
-            let range = Range {
-                place: Arc::new(segment(&folder, 0)),
-                file: Weak::new(),
-                from: 0,
-                to: 10,
-            };
+            let range = Range::in_file(Arc::new(segment(&folder, 0)), (0, 10));
             noted.ledger().stored(0, &[range], clock::monotonic());
             folder
         };
@@ -667,7 +671,7 @@ mod tests {
         // Bytes that were not put yet cannot be any more.
         let later = segment(&taken, 1);
         let now = clock::monotonic();
-        noted.ledger().note(&later, Weak::new(), (0, 5), now);
+        noted.ledger().note(&later, Weak::new(), (0, 5), None, now);
         crate::live::spool::put_aside_taken(&taken);
         std::fs::remove_dir_all(&finished).unwrap();
         mirror.flush("i").await.unwrap();
@@ -687,18 +691,14 @@ mod tests {
         let folder = data.path().join(crate::ids::ordered_id());
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(segment_name(0)), b"0123456789").unwrap();
-        let part = |from, to| Range {
-            place: Arc::new(SpoolSegment {
-                folder: folder.clone(),
-                segment: 0,
-                owner: "o".to_owned(),
-            }),
-            file: Weak::new(),
-            from,
-            to,
-        };
+        let place = Arc::new(SpoolSegment {
+            folder: folder.clone(),
+            segment: 0,
+            owner: "o".to_owned(),
+        });
         let long_ago = clock::monotonic().checked_sub(OLD).unwrap();
-        noted.ledger().stored(0, &[part(0, 5)], long_ago);
+        let part = Range::in_file(place, (0, 5));
+        noted.ledger().stored(0, &[part], long_ago);
         let flush = mirror.turn.lock().await;
         let swept = clock::machine_timeout(OLD, mirror.sweep("i", || true)).await;
         drop(flush);
@@ -719,7 +719,7 @@ mod tests {
             owner: "o".to_owned(),
         };
         let now = clock::monotonic();
-        noted.ledger().note(&place, Weak::new(), (0, 5), now);
+        noted.ledger().note(&place, Weak::new(), (0, 5), None, now);
         let portion = noted.ledger().take(OBJECT).unwrap();
         mirror.forget();
         mirror.note_put(0, |ledger| ledger.stored(0, &portion.ranges, now));
@@ -751,6 +751,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn objects_are_small_while_the_store_takes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(folder.path().join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let noted = Arc::new(Noted::default());
+        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let place = SpoolSegment {
+            folder: folder.path().join(crate::ids::ordered_id()),
+            segment: 0,
+            owner: "o".to_owned(),
+        };
+        let bytes = Bytes::from_static(b"12345");
+        let now = clock::monotonic();
+        let note = |from| {
+            let mut ledger = noted.ledger();
+            ledger.note(
+                &place,
+                Weak::new(),
+                (from, from + 5),
+                Some(bytes.clone()),
+                now,
+            );
+        };
+        let object = || mirror.object.load(Ordering::Relaxed);
+        note(0);
+        let refused = mirror.flush("i").await.unwrap_err();
+        assert!(refused.contains("outside stores"), "{refused}");
+        assert_eq!(object(), OBJECT / 8);
+        // What waits now lies in a file that is not there.
+        mirror.flush("i").await.unwrap();
+        for n in 1..5 {
+            note(n * 5);
+            mirror.flush("i").await.unwrap_err();
+            mirror.flush("i").await.unwrap();
+        }
+        assert_eq!(object(), LEAST_OBJECT_BYTES);
+        for _ in 0..10 {
+            mirror.was_put(true);
+        }
+        assert_eq!(object(), OBJECT);
+    }
+
+    #[tokio::test]
     async fn who_waits_for_the_copy_waits_for_a_flush_that_begins_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let store = FolderStore::open(folder.path().join("oss")).unwrap();
@@ -766,24 +809,66 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_just_written_is_not_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = folder.path().join(crate::ids::ordered_id());
+        std::fs::create_dir(&session).unwrap();
+        let path = session.join(segment_name(0));
+        let file = Arc::new(File::create(&path).unwrap());
+        let noted = Arc::new(Noted::default());
+        let tap: Arc<dyn Tap> = noted.clone();
+        let disk = Disk::tapped(&tap).unwrap();
+        let place = Arc::new(SpoolSegment {
+            folder: session,
+            segment: 0,
+            owner: "o".to_owned(),
+        });
+        for n in 0..3 {
+            let write = Write {
+                file: file.clone(),
+                offset: u64::from(n) * 1_000,
+                data: vec![n; 1_000],
+                progress: Arc::default(),
+                copied: Some(place.clone()),
+            };
+            disk.write(0, write);
+        }
+        disk.settle().await;
+        let written = std::fs::read(&path).unwrap();
+        // What is in the file from here on is not what is put.
+        std::fs::write(&path, vec![b'x'; 3_000]).unwrap();
+        let mut portion = noted.ledger().take(OBJECT).unwrap();
+        let (read, done) = read_back(portion.hand_out(), &noted.buffers).await;
+        assert_eq!((done.len(), done[0].from, done[0].to), (1, 0, 3_000));
+        let object = Bytes::from(read.batch.finish().unwrap().concat());
+        let placed = batch::index(&object).unwrap();
+        assert_eq!(placed[0].cut(0, &object).unwrap(), written);
+        // What the store did not take is read from the file.
+        noted.ledger().give_back(portion, clock::monotonic());
+        let mut portion = noted.ledger().take(OBJECT).unwrap();
+        let (read, _) = read_back(portion.hand_out(), &noted.buffers).await;
+        let object = read.batch.finish().unwrap().concat();
+        assert!(object.ends_with(&[b'x'; 3_000]));
+    }
+
+    #[tokio::test]
     async fn what_is_gone_from_the_disk_is_not_missed() {
         let folder = tempfile::tempdir().unwrap();
         let session = folder.path().join(crate::ids::ordered_id());
         std::fs::create_dir(&session).unwrap();
         std::fs::write(session.join(segment_name(0)), b"0123456789").unwrap();
-        let range = |segment, from, to| Range {
-            place: Arc::new(SpoolSegment {
+        let range = |segment, from, to| {
+            let place = SpoolSegment {
                 folder: session.clone(),
                 segment,
                 owner: "o".to_owned(),
-            }),
-            file: Weak::new(),
-            from,
-            to,
+            };
+            Range::in_file(Arc::new(place), (from, to))
         };
-        let (read, done) = read_back(vec![range(0, 2, 5), range(1, 0, 4)], BytesMut::new()).await;
+        let ranges = vec![range(0, 2, 5), range(1, 0, 4)];
+        let (read, done) = read_back(ranges, &Arc::default()).await;
         assert_eq!((done.len(), read.missing.len()), (1, 1));
-        let object = read.batch.finish().unwrap().bytes();
+        let object = Bytes::from(read.batch.finish().unwrap().concat());
         let placed = batch::index(&object).unwrap();
         let bytes = placed[0].cut(0, &object).unwrap();
         assert_eq!(&bytes[..], b"234");

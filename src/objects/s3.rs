@@ -1,6 +1,7 @@
 //! An outside S3-compatible store, through aws-sdk-s3.
 
 mod look;
+mod pieces;
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
 use super::{PutError, Upload};
+use pieces::Pieces;
 
 /// Bytes of a part; larger files go in several.
 const PART: u64 = 16 << 20;
@@ -27,6 +29,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
 /// What the slowest line takes in a second; a body's time at that speed comes on top.
 const SLOWEST_BYTES: u64 = 128 << 10;
+/// The same for bytes of our own: who puts them makes them smaller where the line is slow.
+const SLOWEST_OWN_BYTES: u64 = 1 << 20;
 /// A store that puts together an object of thousands of parts.
 const JOIN_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -50,8 +54,8 @@ fn patient(answer: Duration) -> aws_sdk_s3::config::Builder {
 }
 
 /// For a request with a body.
-fn carrying(bytes: u64) -> aws_sdk_s3::config::Builder {
-    patient(ANSWER_PATIENCE + Duration::from_secs(bytes / SLOWEST_BYTES))
+fn carrying(bytes: u64, slowest: u64) -> aws_sdk_s3::config::Builder {
+    patient(ANSWER_PATIENCE + Duration::from_secs(bytes / slowest))
 }
 
 /// The metadata name that tells under which epoch an object was put.
@@ -229,16 +233,17 @@ impl Client {
     }
 
     /// Puts bytes of our own under a name that nobody else uses.
-    pub async fn put_own(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), PutError> {
-        let size = body.len() as u64;
+    pub async fn put_own(&self, bucket: &str, key: &str, body: Vec<Bytes>) -> Result<(), PutError> {
+        let body = Pieces::from(body);
+        let size = body.left();
         self.s3
             .put_object()
             .bucket(bucket)
             .key(key)
             .content_type("application/octet-stream")
-            .body(body.into())
+            .body(ByteStream::from_body_1_x(body))
             .customize()
-            .config_override(carrying(size))
+            .config_override(carrying(size, SLOWEST_OWN_BYTES))
             // Each range in it has a checksum of its own. A digest of all of it, here and in the store, would cost more than the way there.
             .disable_payload_signing()
             .send()
@@ -272,7 +277,7 @@ impl Client {
             };
         }
         put.customize()
-            .config_override(carrying(size))
+            .config_override(carrying(size, SLOWEST_BYTES))
             .send()
             .await
             .map(|_| ())
@@ -344,7 +349,7 @@ impl Client {
                 .part_number(number)
                 .body(body)
                 .customize()
-                .config_override(carrying(length))
+                .config_override(carrying(length, SLOWEST_BYTES))
                 .send()
                 .await
                 .map_err(|error| fault(&error))?;

@@ -2,7 +2,7 @@
 
     CLUSTER_TESTS=tests/cluster/figures.py tests/cluster/run
 
-Sizes by the environment: FIGURES (which: kills,restarts,partitions,cost,beside), STREAMS, KILLS, RESTARTS, SECONDS (of each part of the cost: two slices at
+Sizes by the environment: FIGURES (which: kills,restarts,partitions,cost,beside), STREAMS, KILLS, RESTARTS, STRETCH (seconds of each part of the cost: two slices at
 least), ROUNDS (of the cost). The cost wants the bench's load maker and a clip, as tests/bench/run leaves them in target/bench; PUSH and CLIP name others.
 """
 
@@ -32,7 +32,7 @@ from test_loss import lag
 STREAMS = int(os.environ.get("STREAMS", "10"))
 KILLS = int(os.environ.get("KILLS", "5"))
 RESTARTS = int(os.environ.get("RESTARTS", "3"))
-SECONDS = float(os.environ.get("SECONDS", "30"))
+SECONDS = float(os.environ.get("STRETCH", "30"))
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 WANTED = os.environ.get("FIGURES", "kills,restarts,partitions,cost,beside").split(",")
 OUT = PROJECT / "target" / "cluster-figures.json"

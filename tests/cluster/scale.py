@@ -1,7 +1,7 @@
 """Not a test of the suite: what PostgreSQL has to do for 10,000 streams on three nodes, and how nodes and commands fare meanwhile.
 
     cargo build --release --example simulate
-    STREAMS=10000 SECONDS=600 SLICES=30 CLUSTER_TESTS=tests/cluster/scale.py tests/cluster/run
+    STREAMS=10000 STRETCH=600 SLICES=30 CLUSTER_TESTS=tests/cluster/scale.py tests/cluster/run
 
 Three processes of tests/bench/simulate.rs: real nodes with streams that bring no media, of which each slice is committed as a recorder commits it.
 Commands are given through the APIs of the nodes at a steady rate, each to a node that does not have the stream: three of five are
@@ -26,7 +26,7 @@ from harness.wait import wait_for
 from postgres import Postgres
 
 STREAMS = int(os.environ.get("STREAMS", "600"))
-SECONDS = float(os.environ.get("SECONDS", "60"))
+SECONDS = float(os.environ.get("STRETCH", "60"))
 SLICES = int(os.environ.get("SLICES", "30"))
 COMMANDS = float(os.environ.get("COMMANDS", "5"))
 STATEMENTS = "STATEMENTS" in os.environ

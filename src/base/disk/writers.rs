@@ -1,6 +1,8 @@
 //! The threads that write spools to disk, so that a slow disk never holds a thread that serves sockets.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -111,7 +113,7 @@ impl Handed {
 }
 
 /// A segment of a spool, for whoever copies what is written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone)]
 pub struct SpoolSegment {
     /// Of the session.
     pub folder: PathBuf,
@@ -120,10 +122,37 @@ pub struct SpoolSegment {
     pub owner: String,
 }
 
+impl SpoolSegment {
+    /// As text: taken apart into the names on its way, as paths are compared, a folder costs more than all else that is done with a write here.
+    fn identity(&self) -> (&OsStr, u32) {
+        (self.folder.as_os_str(), self.segment)
+    }
+}
+
+impl PartialEq for SpoolSegment {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for SpoolSegment {}
+
+impl Hash for SpoolSegment {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
 /// Hears of what reached the file system.
 pub trait Tap: Send + Sync {
-    /// Bytes of a segment are written to its file.
-    fn written(&self, segment: &SpoolSegment, file: &Arc<File>, offset: u64, length: u64);
+    /// Bytes of a segment are written to its file. They may be kept; a buffer comes back in either case, to be used again, with whatever is in it.
+    fn written(
+        &self,
+        segment: &SpoolSegment,
+        file: &Arc<File>,
+        offset: u64,
+        data: Vec<u8>,
+    ) -> Vec<u8>;
 
     /// Ends when all that was written by now is copied.
     fn caught_up(&self) -> BoxFuture<'_, ()>;
@@ -274,7 +303,7 @@ fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>, tap: Option<&dyn Tap>) {
         match write.file.write_all_at(&write.data, write.offset) {
             Ok(()) => {
                 if let (Some(tap), Some(segment)) = (tap, &write.copied) {
-                    tap.written(segment, &write.file, write.offset, bytes);
+                    write.data = tap.written(segment, &write.file, write.offset, write.data);
                 }
             }
             Err(error) => {
@@ -287,7 +316,7 @@ fn put(mut write: Write, spare: &Mutex<Vec<Vec<u8>>>, tap: Option<&dyn Tap>) {
     write.progress.changed.notify_waiters();
     write.data.clear();
     let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
-    if spare.len() < SPARE {
+    if spare.len() < SPARE && write.data.capacity() > 0 {
         spare.push(write.data);
     }
 }
