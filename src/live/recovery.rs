@@ -172,11 +172,13 @@ fn read_story(folder: &Arc<Held>, segments: &[u32], now: UnixMs) -> io::Result<O
     let mut reader = SpoolReader::held(folder.clone(), start);
     let mut kept: Vec<Kept> = Vec::new();
     let mut story: Option<Story> = None;
+    let mut damage = None;
     loop {
         let record = match reader.next_record() {
             Ok(record) => record,
             Err(ReadError::Io(error)) => return Err(error),
             Err(damaged) => {
+                damage.get_or_insert_with(|| damaged.to_string());
                 let at = reader.position();
                 if reader
                     .leave_segment()
@@ -218,10 +220,12 @@ fn read_story(folder: &Arc<Held>, segments: &[u32], now: UnixMs) -> io::Result<O
             story.end = after;
         }
     }
-    match story {
-        Some(story) => Ok(Some(story)),
-        None if first > 0 => Err(io::Error::other("the first segment has no checkpoint")),
-        None => Ok(None),
+    match (story, damage) {
+        (Some(story), _) => Ok(Some(story)),
+        (None, _) if first > 0 => Err(io::Error::other("the first segment has no checkpoint")),
+        // Frames that waited for an answer have no beginning either, and are whole.
+        (None, Some(damage)) => Err(io::Error::other(damage)),
+        (None, None) => Ok(None),
     }
 }
 
@@ -498,4 +502,72 @@ async fn close_rows(hub: &Arc<Hub>, taken: &HashMap<String, StreamKey>) -> Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::disk::writers::Disk;
+    use crate::media::frame::Frame;
+
+    /// The folder of a session of frames alone, or of a recording.
+    async fn spool(data: &Path, mark: Option<Mark>) -> std::path::PathBuf {
+        let folder = data.join("spool").join(crate::ids::ordered_id());
+        let disk = Disk::start().unwrap();
+        let mut writer = SpoolWriter::create(disk.clone(), folder.clone(), 0).unwrap();
+        if let Some(mark) = mark {
+            writer.mark(&mark);
+        }
+        for n in 0..10 {
+            writer.frame(&Frame {
+                track: Track::Video,
+                dts_ms: n * 40,
+                cts_ms: 0,
+                key: n == 0,
+                data: Bytes::from(vec![7; 200]),
+            });
+        }
+        writer.flush();
+        disk.settle().await;
+        folder
+    }
+
+    fn found(folder: &Path) -> io::Result<bool> {
+        let folder = Arc::new(Held::open(folder)?);
+        Ok(match look_into(&folder, 0)? {
+            Found::Story(_) => true,
+            Found::Nothing => false,
+            Found::Foreign(why) => panic!("{why}"),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_recording_whose_beginning_is_damaged_is_not_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let opening = Opening {
+            session: "s".to_owned(),
+            key: StreamKey::new("d", "a", "s"),
+            rule: crate::model::rule::tests::rule("a", "s"),
+            formats: Vec::new(),
+            first_sequence: 0,
+            wall: 0,
+            push_args: Vec::new(),
+        };
+        let folder = spool(data.path(), Some(Mark::Open(Box::new(opening)))).await;
+        assert!(found(&folder).unwrap());
+        let segment = folder.join(segment_name(0));
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[30] ^= 1;
+        std::fs::write(&segment, &bytes).unwrap();
+        assert!(found(&folder).is_err());
+        // What waited for an answer is nothing, also where the last record is torn.
+        let folder = spool(data.path(), None).await;
+        assert!(!found(&folder).unwrap());
+        let segment = folder.join(segment_name(0));
+        let bytes = std::fs::read(&segment).unwrap();
+        std::fs::write(&segment, &bytes[..bytes.len() - 50]).unwrap();
+        assert!(!found(&folder).unwrap());
+    }
 }

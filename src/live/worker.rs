@@ -24,10 +24,11 @@ use crate::ids;
 use crate::live::decide::segmenter::{File, Output, Slice};
 use crate::live::derive::disk_full;
 use crate::live::derive::long_mp4::Ahead;
-use crate::live::derive::{self, Carry};
+use crate::live::derive::{self, Carry, DeriveError};
 use crate::live::recorder::effect::{Effect, FaultListener, Job, Stage, Status, Trouble};
 use crate::live::spool;
 use crate::live::spool::folder as spool_folder;
+use crate::live::spool::read::ReadError;
 use crate::live::spool::record::Opening;
 use crate::model::event::{self, Fault, Kind};
 use crate::model::object_name::{self, DEFAULT_SLICE_PREFIX, Values};
@@ -521,11 +522,17 @@ impl Worker {
         }
         let start = self.carry.get(&slice.lane).copied().unwrap_or_default();
         let made = match rule.format {
-            Format::Cmaf => derive::cmaf_slice(folder.to_owned(), slice.clone(), start).await?,
-            _ => derive::ts_slice(folder.to_owned(), slice.clone(), start).await?,
+            Format::Cmaf => derive::cmaf_slice(folder.to_owned(), slice.clone(), start).await,
+            _ => derive::ts_slice(folder.to_owned(), slice.clone(), start).await,
         };
-        self.carry.insert(slice.lane, made.carry);
+        let made = match made {
+            // What it was made of has gone since it was committed.
+            Err(DeriveError::Spool(ReadError::Missing(_))) if committed => return Ok(()),
+            made => made?,
+        };
+        let carry = made.carry;
         if committed {
+            self.carry.insert(slice.lane, carry);
             made.remove();
             return Ok(());
         }
@@ -575,6 +582,8 @@ impl Worker {
             &self.fence,
         )
         .await?;
+        // Not before: one that is tried again begins where the slice before it ended, and so has the same bytes.
+        self.carry.insert(slice.lane, carry);
         Ok(())
     }
 

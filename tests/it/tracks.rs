@@ -1,5 +1,6 @@
 //! Sound alone, pictures without key frames, and what cannot be recorded.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use localyun::testing::live::decide::machine::{Input, State};
@@ -64,6 +65,73 @@ async fn sound_alone_lets_go_of_its_spool_and_is_finished_after_a_kill() {
         let mut lengths: Vec<i64> = of_format.map(|f| f.duration_ms).collect();
         lengths.sort_unstable();
         assert_eq!(lengths, [3_000, 10_000, 10_000, 10_000], "{format}");
+    }
+    // What was committed before lies in segments that are gone: nothing is lost with them.
+    assert_eq!(told(&bench, "record_error").await, 0);
+}
+
+/// The objects below a folder of the bucket, by the numbers at the ends of their names.
+fn objects(folder: &Path, below: &str) -> BTreeMap<u32, Vec<u8>> {
+    let entries = std::fs::read_dir(folder.join("oss/bucket").join(below)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().path());
+    let slices = names.filter(|path| path.extension().is_some_and(|it| it == "ts" || it == "m4s"));
+    slices
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let (_, number) = name.rsplit_once('_').unwrap();
+            (number.parse().unwrap(), std::fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slices_that_are_put_at_the_second_try_are_those_of_the_first() {
+    let (mut of_ts, mut of_cmaf) = (Vec::new(), Vec::new());
+    for fails in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bench = Bench::open(folder.path()).await;
+        bench.rule(OnDemand::Automatic, 15).await;
+        if fails {
+            let fault = serde_json::json!({"at": "object-put", "code": "InternalError"});
+            let fault = serde_json::from_value(fault).unwrap();
+            bench.services.faults.arm(vec![fault]);
+        }
+        let publisher = bench.publish_sound(AAC_LC).await;
+        bench.push_sound(&publisher, 33);
+        publisher.recorder.flush();
+        bench.advance(3).await;
+        bench.services.faults.arm(Vec::new());
+        bench.hub.unpublish(&publisher);
+        bench.advance(600).await;
+        of_ts.push(objects(folder.path(), "M3u8-slices"));
+        of_cmaf.push(objects(folder.path(), "Cmaf-slices"));
+    }
+    assert!(of_ts[0].len() > 3 && of_ts[0] == of_ts[1]);
+    assert!(of_cmaf[0].len() > 3 && of_cmaf[0] == of_cmaf[1]);
+}
+
+/// A recording that was cancelled while it waited for a key frame leaves its wait to nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_waits_for_a_key_frame_from_its_own_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(folder.path()).await;
+    bench.rule(OnDemand::Manual, 15).await;
+    let publisher = bench.publish().await;
+    let recorder = publisher.recorder.clone();
+    bench.push(&publisher, 2);
+    recorder.command(Input::Start, None).unwrap();
+    bench.push_picture(&publisher, false, 0);
+    bench.push_picture(&publisher, false, 0);
+    recorder.command(Input::CancelDelay, None).unwrap();
+    bench.push(&publisher, 70);
+    recorder.command(Input::Start, None).unwrap();
+    let pushed = bench.push(&publisher, 5);
+    assert_eq!(recorder.view().state, State::Recording);
+    bench.hub.unpublish(&publisher);
+    bench.advance(60).await;
+    let expected = pushed.map(|n| (n, 1)).collect();
+    for below in BELOW {
+        assert_eq!(bench.found(folder.path(), below), expected, "{below}");
     }
 }
 

@@ -23,6 +23,8 @@ pub const BACKWARD_LIMIT_MS: i64 = 1_000;
 /// Most milliseconds by which a picture is shown before it is decoded because it was put behind its predecessor. Transport streams carry
 /// no more than that.
 const MOST_EARLY_MS: i32 = 500;
+/// How long after a jump, in media time, the other track may still bring frames from before it.
+const COMES_OVER_MS: i64 = 1_000;
 /// What a frame lasts until its track has shown a step of its own.
 const NOMINAL_MS: [i64; 2] = [40, 23];
 
@@ -42,6 +44,9 @@ pub struct Timeline {
     last_raw: Option<(u32, i64)>,
     offset: Option<i64>,
     previous_offset: Option<i64>,
+    /// The track that has brought nothing by the new offset yet, and until when on the timeline that is looked at.
+    #[serde(default)]
+    comes_over: Option<(usize, i64)>,
     last: [Option<i64>; 2],
     step: [Option<i64>; 2],
     in_push: [bool; 2],
@@ -64,6 +69,7 @@ impl Timeline {
         self.last_raw = None;
         self.offset = None;
         self.previous_offset = None;
+        self.comes_over = None;
         self.in_push = [false; 2];
         self.latest_sent = None;
     }
@@ -124,12 +130,14 @@ impl Timeline {
         };
         let before = self.reference(t);
         let plausible = |offset: i64| self.is_plausible(t, unwrapped + offset);
+        let previous = self.previous_offset.filter(|offset| plausible(*offset));
         if plausible(offset) {
+            let is_from_before = previous
+                .is_some_and(|previous| self.is_from_before(t, unwrapped, (previous, offset)));
+            let offset = previous.filter(|_| is_from_before).unwrap_or(offset);
             return self.put(t, unwrapped + offset, false);
         }
-        if let Some(previous) = self.previous_offset
-            && plausible(previous)
-        {
+        if let Some(previous) = previous {
             return self.put(t, unwrapped + previous, false);
         }
         let next = before
@@ -140,8 +148,24 @@ impl Timeline {
             };
         self.previous_offset = Some(offset);
         self.offset = Some(next - unwrapped);
+        self.comes_over = Some((1 - t.min(1), next + COMES_OVER_MS));
         self.jumps += 1;
         self.put(t, next, true)
+    }
+
+    /// Whether a frame that both offsets could place is one that the slower track still brings from before the jump: it follows its predecessor by the
+    /// old one. Not for long, since a track that was silent across a jump would be held to the old clock for ever.
+    fn is_from_before(&mut self, t: usize, unwrapped: i64, (old, new): (i64, i64)) -> bool {
+        let Some((_, until)) = self.comes_over.filter(|(track, _)| *track == t) else {
+            return false;
+        };
+        let expected = self.reference(t) + self.nominal(t);
+        let off = |offset: i64| (unwrapped + offset - expected).abs();
+        let is_from_before = self.end <= until && off(old) < off(new);
+        if !is_from_before {
+            self.comes_over = None;
+        }
+        is_from_before
     }
 
     fn is_plausible(&self, t: usize, at: i64) -> bool {
@@ -333,6 +357,36 @@ mod tests {
             &[(Video, 60_000), (Video, 60_040), (Video, 0), (Video, 40)],
         );
         assert_eq!(out, [0, 40, 80, 120]);
+    }
+
+    #[test]
+    fn a_short_jump_back_leaves_no_hole_while_the_other_track_brings_its_rest() {
+        let mut timeline = Timeline::default();
+        let frames = [
+            (Video, 5_000),
+            (Audio, 4_980),
+            (Video, 2_000),
+            (Audio, 5_003),
+            (Video, 2_040),
+            (Audio, 2_003),
+            (Video, 2_080),
+        ];
+        let out = place(&mut timeline, &frames);
+        assert_eq!(out, [0, -20, 40, 3, 80, 43, 120]);
+        assert_eq!(timeline.jumps(), 1);
+        // A track that was silent meanwhile comes back by the new clock.
+        for raw in (2_120..5_000).step_by(40) {
+            timeline.place(Video, raw, 0);
+        }
+        let skew = timeline.place(Audio, 4_960, 0).dts_ms - (4_960 - 1_960);
+        assert_eq!((skew, timeline.jumps()), (0, 1));
+        let mut timeline = Timeline::default();
+        place(&mut timeline, &[(Video, 5_000), (Audio, 5_000)]);
+        for raw in (2_000..5_000).step_by(40) {
+            timeline.place(Video, raw, 0);
+        }
+        let offset = timeline.place(Video, 5_000, 0).dts_ms - 5_000;
+        assert_eq!(timeline.place(Audio, 5_000, 0).dts_ms, 5_000 + offset);
     }
 
     #[test]

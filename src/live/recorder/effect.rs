@@ -172,7 +172,7 @@ impl From<DeriveError> for Trouble {
 
 /// Whether an error of the data folder may be over when others have made room. A file that is too long, a folder that may not be
 /// entered or a block that cannot be read stays so.
-fn passes(error: &io::Error) -> bool {
+pub fn passes(error: &io::Error) -> bool {
     descriptors::are_short(error)
         || matches!(
             error.kind(),

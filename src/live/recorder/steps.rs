@@ -70,6 +70,8 @@ impl Recorder {
                 );
                 inner.session = Some(session);
                 inner.last_fault = None;
+                // Its wait for a key frame begins with it.
+                inner.publisher.keyless.found();
                 true
             }
             Err(error) => {
