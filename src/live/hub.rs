@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
-use crate::clock::{self, UnixMs};
+use crate::clock::{self, Busy, UnixMs};
 use crate::events;
 use crate::ids;
 use crate::live::fanout::{self, Fanout};
@@ -71,6 +71,8 @@ pub struct Publisher {
     cut: OnceLock<String>,
     gone: AtomicBool,
     announced: AtomicBool,
+    /// What is told of it comes one after the other.
+    telling: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Publisher {
@@ -122,7 +124,7 @@ impl Publisher {
         self.gone.load(Ordering::Acquire)
     }
 
-    async fn announce(&self, services: &Services, kind: Kind) {
+    async fn announce(&self, services: &Services, kind: Kind, busy: Busy) -> Busy {
         let facts = self.facts();
         let push = Push {
             key: &self.key,
@@ -133,7 +135,7 @@ impl Publisher {
             width: facts.width,
             height: facts.height,
         };
-        publish::announce(services, &push, kind).await;
+        publish::announce(services, &push, kind, self.recorder.fence(), busy).await
     }
 
     /// Ends the publisher.
@@ -150,6 +152,27 @@ impl Publisher {
     pub async fn kicked(&self) {
         self.kick.notified().await;
     }
+}
+
+/// Tells receivers of a publisher, beside everything else and in its turn.
+fn announce(services: &Arc<Services>, publisher: Arc<Publisher>, kind: Kind) {
+    let services = services.clone();
+    let busy = services.clock.busy();
+    // Taken here where it is free: what happened first is told first.
+    let turn = publisher.telling.clone().try_lock_owned().ok();
+    tokio::spawn(async move {
+        let (_turn, busy) = match turn {
+            Some(turn) => (turn, busy),
+            None => {
+                // What goes before may wait for a database that is away, and an advance of the clock does not.
+                let _under_way = services.clock.under_way();
+                drop(busy);
+                let turn = publisher.telling.clone().lock_owned().await;
+                (turn, services.clock.busy())
+            }
+        };
+        drop(publisher.announce(&services, kind, busy).await);
+    });
 }
 
 /// Why a push is refused.
@@ -432,6 +455,7 @@ impl Hub {
                 cut: OnceLock::new(),
                 gone: AtomicBool::new(false),
                 announced: AtomicBool::new(false),
+                telling: Arc::default(),
             });
             let replaced = streams.insert(key, publisher.clone());
             (publisher, replaced)
@@ -505,7 +529,7 @@ impl Hub {
         }
         pushes::ended(&self.services, publisher, ending);
         if publisher.announced.load(Ordering::Acquire) {
-            self.announce(publisher.clone(), Kind::PublishDone);
+            announce(&self.services, publisher.clone(), Kind::PublishDone);
         }
     }
 
@@ -517,17 +541,8 @@ impl Hub {
             if !publisher.gone.load(Ordering::Acquire)
                 && !publisher.announced.swap(true, Ordering::AcqRel)
             {
-                publisher.announce(&services, Kind::Publish).await;
+                announce(&services, publisher, Kind::Publish);
             }
-        });
-    }
-
-    fn announce(&self, publisher: Arc<Publisher>, kind: Kind) {
-        let services = self.services.clone();
-        let busy = services.clock.busy();
-        tokio::spawn(async move {
-            publisher.announce(&services, kind).await;
-            drop(busy);
         });
     }
 

@@ -2,12 +2,14 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::asking::until_answered;
 use super::rows;
-use crate::clock::UnixMs;
+use crate::clock::{Busy, UnixMs};
 use crate::ids;
 use crate::model::event::Kind;
 use crate::model::stream_key::StreamKey;
 use crate::services::Services;
+use crate::store::StoreError;
 use crate::store::streams::Fence;
 use crate::wire_time::unix_seconds;
 
@@ -57,36 +59,54 @@ fn query(push: &Push<'_>, kind: Kind, at: UnixMs) -> String {
     query
 }
 
-/// Stores the callback that a push began or ended now and wakes the sender. What fails is logged: a push does not end for it.
-pub async fn announce(services: &Services, push: &Push<'_>, kind: Kind) {
+/// Stores the callback that a push began or ended now and wakes the sender. A database that is away is asked again, without the guard, for as long as
+/// what `fence` was made for is remembered; what fails otherwise is logged: a push does not end for it.
+pub async fn announce(
+    services: &Services,
+    push: &Push<'_>,
+    kind: Kind,
+    fence: &Fence,
+    busy: Busy,
+) -> Busy {
     let now = services.clock.now();
     let at = match kind {
         Kind::Publish => push.since,
         _ => now,
     };
     let query = query(push, kind, at);
+    // The same however often it is handed in.
     let dedupe = format!("{}:{}", ids::ordered_id(), kind.as_str());
+    let store = || stored(services, push, kind, &dedupe, &query, (now, fence));
+    let (done, busy) = until_answered(&services.clock, busy, store).await;
+    match done {
+        Ok(true) => services.notifier.wake(services.clock.busy()),
+        Ok(false) | Err(StoreError::Forgotten) => {}
+        Err(error) => tracing::error!(%error, "a publish callback cannot be stored"),
+    }
+    busy
+}
+
+/// Whether somebody is to be told, and the callback is in the outbox.
+async fn stored(
+    services: &Services,
+    push: &Push<'_>,
+    kind: Kind,
+    dedupe: &str,
+    query: &str,
+    (now, fence): (UnixMs, &Fence),
+) -> Result<bool, StoreError> {
+    let store = &services.store;
+    store.check_era(fence)?;
     let mapped = Some(push.key.domain.as_str()).filter(|domain| *domain != push.ingest_domain);
     for domain in [push.ingest_domain].into_iter().chain(mapped) {
-        let callback = rows::ingest(services, domain, push.key, kind, dedupe.clone(), &query).await;
-        match callback {
-            Ok(Some(callback)) => {
-                match services
-                    .store
-                    .enqueue_callback(&callback, now, &Fence::NONE)
-                    .await
-                {
-                    Ok(_) => services.notifier.wake(services.clock.busy()),
-                    Err(error) => tracing::error!(%error, "a publish callback cannot be stored"),
-                }
-                return;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(%error, "the publish callback's configuration cannot be read");
-            }
+        let callback = rows::ingest(services, domain, push.key, kind, dedupe.to_owned(), query);
+        if let Some(callback) = callback.await? {
+            // Whoever has the stream by now: that this push began and ended is told.
+            store.enqueue_callback(&callback, now, &Fence::NONE).await?;
+            return Ok(true);
         }
     }
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -50,6 +50,32 @@ def test_callbacks_that_wait_while_the_database_is_away_are_sent_in_their_order(
         events = ["record_started", "record_paused", *["record_resumed", "record_paused"] * 2, "file"]
         wait_for(lambda: told(stage) == events, 30, "all events, in their order")
         wait_for(lambda: {row["state"] for row in server.rows("/_localyun/callbacks", "callbacks")} == {"success"}, what="what came of them")
+
+
+def pushes_told(stage: Stage) -> list[str]:
+    """The ends and beginnings of pushes that came to the receiver, in order."""
+    return [parse_qs(request.query)["action"][0] for request in stage.inbox.requests]
+
+
+@pytest.mark.parametrize("is_begun", [True, False], ids=["the end alone", "the beginning too"])
+def test_a_push_that_ends_while_the_database_is_away_is_told_of(proxy, settings, receiver, tmp_path, is_begun):
+    with Server(environment=settings) as server:
+        stage = Stage(server, receiver, tmp_path)
+        stage.api.call("SetLiveStreamsNotifyUrlConfig", DomainName=stage.domain, NotifyUrl=stage.inbox.url)
+        publisher = stage.publisher()
+        publisher.push(1)
+        if is_begun:
+            stage.advance(3)
+            wait_for(lambda: pushes_told(stage) == ["publish"], what="the beginning")
+        proxy.cut()
+        # The service tells of the beginning after two seconds.
+        time.sleep(3)
+        publisher.close()
+        time.sleep(2)
+        proxy.mend()
+        wait_for(lambda: pushes_told(stage) == ["publish", "publish_done"], 40, "both, in their order")
+        time.sleep(2)
+        assert pushes_told(stage) == ["publish", "publish_done"]
 
 
 def test_an_outcome_is_written_when_the_database_is_back(proxy, settings, receiver, tmp_path):
