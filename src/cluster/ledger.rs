@@ -5,7 +5,7 @@
 //! segment is gone. In pieces, since a segment ends at a key frame and there may be none for hours: a whole of such a one would be read and put anew each
 //! minute, and be too large to be read back in the end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ impl Range {
 }
 
 /// A segment's number here: each object tells of hundreds, and many objects tell of the same ones.
-type Number = u32;
+pub type Number = u32;
 
 struct Stored {
     number: u64,
@@ -129,6 +129,8 @@ pub struct Portion {
     pub ranges: Vec<Range>,
     /// When the oldest of it was noted.
     oldest: Option<Instant>,
+    /// Nothing waits behind it.
+    pub is_last: bool,
 }
 
 impl Portion {
@@ -140,6 +142,12 @@ impl Portion {
             (range.kept, range.crc32) = (Vec::new(), None);
         }
         ranges
+    }
+
+    /// Some of its ranges, as old as it is.
+    #[must_use]
+    pub fn of(&self, ranges: Vec<Range>) -> Self {
+        Self { ranges, ..*self }
     }
 }
 
@@ -247,12 +255,16 @@ impl Ledger {
             self.oldest = None;
             return None;
         }
-        let oldest = self.oldest;
-        if self.pending.is_empty() {
+        let (oldest, is_last) = (self.oldest, self.pending.is_empty());
+        if is_last {
             self.oldest = None;
         }
         self.under_way = oldest;
-        Some(Portion { ranges, oldest })
+        Some(Portion {
+            ranges,
+            oldest,
+            is_last,
+        })
     }
 
     /// A portion did not get into the store: it waits again, in its files alone. While the store is slow, memory is for what comes.
@@ -298,6 +310,13 @@ impl Ledger {
         self.lies_there(number, std::slice::from_ref(range), now);
     }
 
+    /// As [`Self::gone`], of a segment that was noted under that number: what was noted under the same name since then is another one.
+    pub fn gone_as(&mut self, number: Number, place: &SpoolSegment) {
+        if self.numbers.get(place) == Some(&number) {
+            self.gone(place);
+        }
+    }
+
     /// A segment is needed no more.
     pub fn gone(&mut self, place: &SpoolSegment) {
         if let Some(number) = self.numbers.remove(place) {
@@ -338,10 +357,11 @@ impl Ledger {
         })
     }
 
-    /// Every segment that is waiting or in the store.
+    /// Every segment that is waiting or in the store, with its number here.
     #[must_use]
-    pub fn places(&self) -> Vec<Arc<SpoolSegment>> {
-        self.places.values().cloned().collect()
+    pub fn places(&self) -> Vec<(Number, Arc<SpoolSegment>)> {
+        let places = self.places.iter();
+        places.map(|(number, it)| (*number, it.clone())).collect()
     }
 
     /// The pieces of a part of the object of that number that no newer whole stands for.
@@ -391,22 +411,21 @@ impl Ledger {
         held_up.into_iter().filter_map(range).collect()
     }
 
-    /// The objects that may go; they are forgotten here.
-    pub fn removable(&mut self) -> Vec<u64> {
-        let (mut gone, mut kept) = (Vec::new(), VecDeque::new());
-        for object in std::mem::take(&mut self.stored) {
-            let done = object
-                .parts
-                .iter()
-                .all(|part| self.is_stood_for(object.number, part));
-            if done {
-                gone.push(object.number);
-            } else {
-                kept.push_back(object);
-            }
-        }
-        self.stored = kept;
-        gone
+    /// The objects that may go, the oldest first.
+    #[must_use]
+    pub fn removable(&self) -> Vec<u64> {
+        let is_done = |object: &&Stored| {
+            let mut parts = object.parts.iter();
+            parts.all(|part| self.is_stood_for(object.number, part))
+        };
+        let done = self.stored.iter().filter(is_done);
+        done.map(|object| object.number).collect()
+    }
+
+    /// Objects are not in the store any more.
+    pub fn removed(&mut self, numbers: &HashSet<u64>) {
+        self.stored
+            .retain(|object| !numbers.contains(&object.number));
     }
 }
 
@@ -431,6 +450,43 @@ mod tests {
         Range::in_file(Arc::new(place(n)), (0, to))
     }
 
+    /// The objects that go.
+    fn removed(ledger: &mut Ledger) -> Vec<u64> {
+        let gone = ledger.removable();
+        ledger.removed(&gone.iter().copied().collect());
+        gone
+    }
+
+    /// What a sweep saw missing may have been noted anew by the time that it says so.
+    #[test]
+    fn a_segment_that_was_noted_anew_is_not_gone() {
+        let now = clock::monotonic();
+        let mut ledger = Ledger::default();
+        ledger.stored(1, &[range(0, 10)], now);
+        let seen = ledger.places();
+        ledger.gone(&place(0));
+        ledger.note(&place(0), Weak::new(), (0, 10), None, now);
+        for (number, place) in &seen {
+            ledger.gone_as(*number, place);
+        }
+        assert_eq!(ledger.take(100).unwrap().ranges.len(), 1);
+        let seen = ledger.places();
+        ledger.gone_as(seen[0].0, &seen[0].1);
+        assert!(ledger.places().is_empty());
+    }
+
+    #[test]
+    fn an_object_is_known_until_it_is_removed() {
+        let now = clock::monotonic();
+        let mut ledger = Ledger::default();
+        ledger.stored(1, &[range(0, 10)], now);
+        ledger.stored(2, &[range(0, 20)], now);
+        ledger.gone(&place(0));
+        assert_eq!(ledger.removable(), [1, 2]);
+        ledger.removed(&[1].into());
+        assert_eq!(ledger.removable(), [2]);
+    }
+
     #[test]
     fn neighbours_are_one_range_and_a_portion_has_an_end() {
         let now = clock::monotonic();
@@ -443,8 +499,10 @@ mod tests {
             panic!("{:?}", first.ranges);
         };
         assert_eq!((&*one.place, one.from, one.to), (&place(0), 0, 20));
+        assert!(!first.is_last);
         let second = ledger.take(100).unwrap();
         assert_eq!(second.ranges.len(), 2);
+        assert!(second.is_last);
         assert!(ledger.take(100).is_none());
         let later = now + Duration::from_secs(3);
         assert_eq!(
@@ -465,17 +523,17 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.stored(1, &[range(0, 10), range(1, 10)], now);
         ledger.stored(2, &[range(0, 30)], now);
-        assert!(ledger.removable().is_empty());
+        assert!(removed(&mut ledger).is_empty());
         let late = now + Duration::from_secs(60);
         assert_eq!(ledger.overdue(Duration::from_secs(60), late).len(), 2);
         ledger.whole(3, &range(0, 20), late);
         ledger.gone(&place(1));
-        assert_eq!(ledger.removable(), [1]);
+        assert_eq!(removed(&mut ledger), [1]);
         ledger.whole(4, &range(0, 30), late);
-        assert_eq!(ledger.removable(), [2, 3]);
+        assert_eq!(removed(&mut ledger), [2, 3]);
         assert!(ledger.overdue(Duration::ZERO, late).is_empty());
         ledger.gone(&place(0));
-        assert_eq!(ledger.removable(), [4]);
+        assert_eq!(removed(&mut ledger), [4]);
         assert!(ledger.places().is_empty());
     }
 
@@ -497,16 +555,16 @@ mod tests {
         assert_eq!(ranges(&ledger), [(0, 100), (100, 200), (200, 300)]);
         ledger.whole(3, &part(0, 100), now);
         ledger.whole(4, &part(100, 200), now);
-        assert_eq!(ledger.removable(), [1]);
+        assert_eq!(removed(&mut ledger), [1]);
         ledger.whole(5, &part(200, 250), now);
-        assert_eq!(ledger.removable(), [2]);
+        assert_eq!(removed(&mut ledger), [2]);
         assert!(ranges(&ledger).is_empty());
         ledger.stored(6, &[part(250, 260)], now);
         assert_eq!(ranges(&ledger), [(200, 300)]);
         ledger.whole(7, &part(200, 260), now);
-        assert_eq!(ledger.removable(), [5, 6]);
+        assert_eq!(removed(&mut ledger), [5, 6]);
         ledger.gone(&place(0));
-        assert_eq!(ledger.removable(), [3, 4, 7]);
+        assert_eq!(removed(&mut ledger), [3, 4, 7]);
     }
 
     #[test]
@@ -635,7 +693,7 @@ mod tests {
                         needed.remove(&n);
                         ledger.gone(&place(n));
                     }
-                    Act::Sweep => for gone in ledger.removable() {
+                    Act::Sweep => for gone in removed(&mut ledger) {
                         objects.remove(&gone);
                     },
                 }

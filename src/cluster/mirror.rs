@@ -20,10 +20,12 @@ use tokio::sync::watch;
 
 use super::batch::{self, Batch};
 use super::kept::Buffers;
-use super::ledger::{Ledger, PIECE, Range};
+use super::ledger::{Ledger, Number, PIECE, Portion, Range};
 use crate::clock;
+use crate::disk::descriptors;
 use crate::disk::held::Held;
 use crate::disk::writers::{SpoolSegment, Tap};
+use crate::live::recorder::effect::passes;
 use crate::live::spool::folder::is_session;
 use crate::live::spool::{segment_name, segment_number, was_taken};
 use crate::objects::Objects;
@@ -183,12 +185,21 @@ impl Mirror {
         *ledger = Ledger::default();
     }
 
-    /// Notes what was put in this life: what was put in an earlier one lies in that one's mirror.
-    fn note_put(&self, life: u64, note: impl FnOnce(&mut Ledger)) {
+    /// Does something with the ledger of a life.
+    ///
+    /// # Errors
+    /// That life is over, and the ledger is the next one's.
+    fn in_life<T>(&self, life: u64, act: impl FnOnce(&mut Ledger) -> T) -> Result<T, String> {
         let mut ledger = self.noted.ledger();
         if self.lives.load(Ordering::Acquire) == life {
-            note(&mut ledger);
+            return Ok(act(&mut ledger));
         }
+        Err("this node has joined anew".to_owned())
+    }
+
+    /// Bytes of the next object at most.
+    fn most(&self) -> u64 {
+        self.object.load(Ordering::Relaxed)
     }
 
     /// Lets nothing go from here on: other nodes go on with what is in the store, and that something is gone from this disk says nothing of them.
@@ -205,6 +216,11 @@ impl Mirror {
     /// # Errors
     /// The folder cannot be looked through.
     pub fn note_session(&self, folder: &Path, owner: &str) -> io::Result<()> {
+        // Of an earlier time with the same stream, when a sweep may just find its files missing.
+        let earlier = self.noted.ledger().places();
+        for (_, place) in earlier.iter().filter(|(_, it)| it.folder == folder) {
+            self.noted.ledger().gone(place);
+        }
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
             let Some(segment) = entry.file_name().to_str().and_then(segment_number) else {
@@ -223,59 +239,85 @@ impl Mirror {
         Ok(())
     }
 
-    /// Puts everything that is noted by now.
+    /// Puts everything that is noted by now. What is noted meanwhile is for the next one: a store that takes its time would never see an end.
     ///
     /// # Errors
-    /// The store refused, and what was not put waits.
+    /// The store refused, or the spool cannot be read now: what was not put waits. Or this node was declared dead since it was called.
     pub async fn flush(&self, incarnation: &str) -> Result<u64, String> {
+        // Before the turn: whoever calls means the life that it is in.
+        let life = self.lives.load(Ordering::Acquire);
         let _turn = self.turn.lock().await;
         let flush = self.noted.begun.fetch_add(1, Ordering::AcqRel) + 1;
-        let (life, began) = (self.lives.load(Ordering::Acquire), clock::monotonic());
+        let began = clock::monotonic();
         let mut put = 0;
+        let done = |put| {
+            self.has_taken(began.elapsed());
+            self.noted.done.send_replace(flush);
+            Ok(put)
+        };
         loop {
-            let most = self.object.load(Ordering::Relaxed);
-            let Some(mut portion) = self.noted.ledger().take(most) else {
+            let Some(mut portion) = self.in_life(life, |ledger| ledger.take(self.most()))? else {
                 if put == 0 {
                     self.noted.buffers.let_go();
                 }
-                self.has_taken(began.elapsed());
-                self.noted.done.send_replace(flush);
-                return Ok(put);
+                return done(put);
             };
-            let (read, ranges) = read_back(portion.hand_out(), &self.noted.buffers).await;
-            for place in read.missing {
-                if was_taken(&place.folder) {
-                    self.noted.ledger().ends_here(&place);
-                } else {
-                    self.noted.ledger().gone(&place);
-                }
-            }
-            if read.batch.is_empty() {
+            let is_last = portion.is_last;
+            let Some(read) = read_back(portion.hand_out(), &self.noted.buffers).await else {
+                self.in_life(life, |ledger| {
+                    ledger.give_back(portion, clock::monotonic());
+                })?;
+                return Err("the reading of the spool was interrupted".to_owned());
+            };
+            self.forget_missing(&read.missing);
+            if !read.batch.is_empty() {
+                put += self
+                    .put(incarnation, read.batch, life, portion.of(read.done))
+                    .await?;
+            } else {
                 self.noted.ledger().nothing_under_way();
-                continue;
             }
-            let object = match read.batch.finish() {
-                Ok(object) => object,
-                Err(error) => return Err(error.to_string()),
-            };
-            let number = self.number.fetch_add(1, Ordering::Relaxed);
-            let size: u64 = object.iter().map(|piece| piece.len() as u64).sum();
-            let name = key(incarnation, number);
-            let done = self.objects.put_own(&self.bucket, &name, object).await;
-            self.was_put(done.is_ok());
-            match done {
-                Ok(()) => {
-                    self.note_put(life, |ledger| {
-                        ledger.stored(number, &ranges, clock::monotonic());
-                    });
-                    put += size;
-                }
-                Err(error) => {
-                    self.note_put(life, |ledger| {
-                        ledger.give_back(portion, clock::monotonic());
-                    });
-                    return Err(error.to_string());
-                }
+            if !read.unread.is_empty() {
+                self.in_life(life, |ledger| {
+                    ledger.give_back(portion.of(read.unread), clock::monotonic());
+                })?;
+                return Err("a part of the spool cannot be read now".to_owned());
+            }
+            if is_last {
+                return done(put);
+            }
+        }
+    }
+
+    /// Puts an object; how many bytes it has.
+    async fn put(
+        &self,
+        incarnation: &str,
+        batch: Batch,
+        life: u64,
+        portion: Portion,
+    ) -> Result<u64, String> {
+        let object = batch.finish().map_err(|error| error.to_string())?;
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let size = object.iter().map(|piece| piece.len() as u64).sum();
+        let name = key(incarnation, number);
+        let done = self.objects.put_own(&self.bucket, &name, object).await;
+        self.was_put(done.is_ok());
+        let now = clock::monotonic();
+        // What was put in an earlier life lies in that one's mirror.
+        self.in_life(life, |ledger| match &done {
+            Ok(()) => ledger.stored(number, &portion.ranges, now),
+            Err(_) => ledger.give_back(portion, now),
+        })?;
+        done.map(|()| size).map_err(|error| error.to_string())
+    }
+
+    fn forget_missing(&self, missing: &[Arc<SpoolSegment>]) {
+        for place in missing {
+            if was_taken(&place.folder) {
+                self.noted.ledger().ends_here(place);
+            } else {
+                self.noted.ledger().gone(place);
             }
         }
     }
@@ -287,9 +329,10 @@ impl Mirror {
         if may_not() {
             return Ok(());
         }
-        let places = self.noted.ledger().places();
+        let life = self.lives.load(Ordering::Acquire);
+        let places = self.in_life(life, |ledger| ledger.places())?;
         let gone = tokio::task::spawn_blocking(move || {
-            let is_gone = |place: &Arc<SpoolSegment>| {
+            let is_gone = |(_, place): &(Number, Arc<SpoolSegment>)| {
                 !place.folder.join(segment_name(place.segment)).exists()
                     && !was_taken(&place.folder)
             };
@@ -299,32 +342,41 @@ impl Mirror {
         if may_not() {
             return Ok(());
         }
-        for place in gone {
-            self.noted.ledger().gone(&place);
-        }
-        let overdue = self.noted.ledger().overdue(OLD, clock::monotonic());
+        let overdue = self.in_life(life, |ledger| {
+            for (number, place) in gone {
+                ledger.gone_as(number, &place);
+            }
+            ledger.overdue(OLD, clock::monotonic())
+        })?;
         for piece in overdue {
-            self.put_whole(incarnation, piece).await?;
+            self.put_whole(incarnation, piece, life).await?;
         }
-        if may_not() {
-            return Ok(());
-        }
-        let removable = self.noted.ledger().removable();
+        let removable = self.in_life(life, |ledger| ledger.removable())?;
+        let mut removed = HashSet::new();
+        let mut failure = None;
         for number in removable {
             if may_not() {
-                return Ok(());
+                break;
             }
+            // In their order, and none before the one before it: what an heir finds has no hole in the middle.
             let name = key(incarnation, number);
             if let Err(error) = self.objects.delete_own(&self.bucket, &name).await {
-                tracing::debug!(%error, name, "an object of the mirror stays until this node's end");
+                failure = Some(error.to_string());
+                break;
             }
+            removed.insert(number);
         }
-        Ok(())
+        self.in_life(life, |ledger| ledger.removed(&removed))?;
+        failure.map_or(Ok(()), Err)
     }
 
     /// Puts a piece of a segment as it is by now. No flush waits for it: what one puts meanwhile says the same of the same places.
-    async fn put_whole(&self, incarnation: &str, mut piece: Range) -> Result<(), String> {
-        let life = self.lives.load(Ordering::Acquire);
+    async fn put_whole(
+        &self,
+        incarnation: &str,
+        mut piece: Range,
+        life: u64,
+    ) -> Result<(), String> {
         // Before it is read: what takes the place of the segment's file afterwards is put under a later number, which this does not stand for.
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let SpoolSegment {
@@ -336,18 +388,18 @@ impl Mirror {
         if piece.to <= piece.from {
             return Ok(());
         }
-        let (read, ranges) = read_back(vec![piece], &self.noted.buffers).await;
-        let Some(range) = ranges.first() else {
+        let read = read_back(vec![piece], &self.noted.buffers).await;
+        let read = read.unwrap_or_default();
+        let Some(range) = read.done.first() else {
             return Ok(());
         };
         let object = read.batch.finish().map_err(|error| error.to_string())?;
         let name = key(incarnation, number);
         let put = self.objects.put_own(&self.bucket, &name, object).await;
         put.map_err(|error| error.to_string())?;
-        self.note_put(life, |ledger| {
+        self.in_life(life, |ledger| {
             ledger.whole(number, range, clock::monotonic());
-        });
-        Ok(())
+        })
     }
 
     /// A mirror's objects, in order, with their sizes.
@@ -548,15 +600,19 @@ fn put_part(into: &Path, part: &batch::Part, bytes: &[u8]) -> io::Result<()> {
 #[derive(Default)]
 struct Read {
     batch: Batch,
+    /// What is in it, without the bytes.
+    done: Vec<Range>,
     /// Segments that are not there any more.
     missing: Vec<Arc<SpoolSegment>>,
+    /// What can be read when others have made room.
+    unread: Vec<Range>,
 }
 
-/// Reads from the spool what of some ranges is not kept; those that are there come back, without their bytes.
-async fn read_back(ranges: Vec<Range>, buffers: &Arc<Buffers>) -> (Read, Vec<Range>) {
+/// Reads from the spool what of some ranges is not kept; nothing where that was interrupted.
+async fn read_back(ranges: Vec<Range>, buffers: &Arc<Buffers>) -> Option<Read> {
     let buffers = buffers.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let (mut read, mut done) = (Read::default(), Vec::new());
+        let mut read = Read::default();
         for mut range in ranges {
             match bytes_of(&mut range, &buffers) {
                 Ok(pieces) => {
@@ -568,19 +624,23 @@ async fn read_back(ranges: Vec<Range>, buffers: &Arc<Buffers>) -> (Read, Vec<Ran
                     let session = session_of(folder).unwrap_or_default();
                     let at = (*segment, range.from);
                     read.batch.add(session, owner, at, pieces, range.crc32);
-                    done.push(range);
+                    read.done.push(range);
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     read.missing.push(range.place);
+                }
+                Err(error) if passes(&error) => {
+                    tracing::warn!(segment = ?range.place, %error, "a part of the spool cannot be read for the mirror now");
+                    read.unread.push(range);
                 }
                 Err(error) => {
                     tracing::error!(segment = ?range.place, %error, "a part of the spool cannot be read for the mirror");
                 }
             }
         }
-        (read, done)
+        read
     });
-    reading.await.unwrap_or_default()
+    reading.await.ok()
 }
 
 fn bytes_of(range: &mut Range, buffers: &Arc<Buffers>) -> io::Result<Vec<Bytes>> {
@@ -594,7 +654,8 @@ fn bytes_of(range: &mut Range, buffers: &Arc<Buffers>) -> io::Result<Vec<Bytes>>
             let SpoolSegment {
                 folder, segment, ..
             } = &*range.place;
-            Arc::new(Held::open(folder)?.read(segment_name(*segment))?)
+            let name = segment_name(*segment);
+            Arc::new(descriptors::open(|| Held::open(folder)?.read(&name))?)
         }
     };
     let (mut at, mut pieces) = (range.from, Vec::new());
@@ -612,11 +673,14 @@ fn bytes_of(range: &mut Range, buffers: &Arc<Buffers>) -> io::Result<Vec<Bytes>>
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::disk::writers::{Disk, Write};
     use crate::objects::Store;
     use crate::objects::folder::FolderStore;
+    use crate::objects::s3::{Addressing, Client};
 
     #[tokio::test]
     async fn who_has_left_lets_nothing_go() {
@@ -678,7 +742,7 @@ mod tests {
         assert_eq!(mirror.lag(), Duration::ZERO);
         mirror.sweep("i", || true).await.unwrap();
         let places = noted.ledger().places();
-        assert!(!places.is_empty() && places.iter().all(|it| it.folder == taken));
+        assert!(!places.is_empty() && places.iter().all(|(_, it)| it.folder == taken));
     }
 
     #[tokio::test]
@@ -722,10 +786,34 @@ mod tests {
         noted.ledger().note(&place, Weak::new(), (0, 5), None, now);
         let portion = noted.ledger().take(OBJECT).unwrap();
         mirror.forget();
-        mirror.note_put(0, |ledger| ledger.stored(0, &portion.ranges, now));
+        let store = |life| mirror.in_life(life, |ledger| ledger.stored(0, &portion.ranges, now));
+        store(0).unwrap_err();
         assert!(noted.ledger().places().is_empty());
-        mirror.note_put(1, |ledger| ledger.stored(0, &portion.ranges, now));
+        store(1).unwrap();
         assert_eq!(noted.ledger().places().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_flush_of_an_earlier_life_takes_nothing_of_this_one() {
+        let data = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(data.path().join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let noted = Arc::new(Noted::default());
+        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let before = mirror.turn.lock().await;
+        let mut flush = Box::pin(mirror.flush("old"));
+        assert!((&mut flush).now_or_never().is_none());
+        mirror.forget();
+        let place = SpoolSegment {
+            folder: data.path().join("s"),
+            segment: 0,
+            owner: "o".to_owned(),
+        };
+        let now = clock::monotonic();
+        noted.ledger().note(&place, Weak::new(), (0, 5), None, now);
+        drop(before);
+        assert_eq!(flush.await.unwrap_err(), "this node has joined anew");
+        assert_eq!(noted.ledger().take(100).unwrap().ranges.len(), 1);
     }
 
     #[tokio::test]
@@ -748,6 +836,67 @@ mod tests {
             mirror.has_taken(ms(30));
         }
         assert_eq!(mirror.beat(), age - SPOOL_DELAY - UPLOAD);
+    }
+
+    /// Where a store is that takes its time with every object.
+    async fn slow_store(each: Duration) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (peer, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(peer, each));
+            }
+        });
+        endpoint
+    }
+
+    async fn serve(mut peer: TcpStream, each: Duration) -> io::Result<()> {
+        loop {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(peer.read_u8().await?);
+            }
+            let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+            let mut lines = head.lines();
+            let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.map_or(0, |length| length.parse().unwrap());
+            peer.read_exact(&mut vec![0; length]).await?;
+            clock::machine_sleep(each).await;
+            let answer = b"HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: 0\r\n\r\n";
+            peer.write_all(answer).await?;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flush_has_an_end_though_media_come_all_the_while() {
+        let endpoint = slow_store(Duration::from_millis(100)).await;
+        let client = Client::new(&endpoint, "r", "id", "secret", Addressing::Path);
+        let objects = Objects::new(Store::Outside(Arc::new(client)), Arc::default());
+        let noted = Arc::new(Noted::default());
+        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let live = noted.clone();
+        let coming = tokio::spawn(async move {
+            let place = SpoolSegment {
+                folder: "/nowhere".into(),
+                segment: 0,
+                owner: "o".to_owned(),
+            };
+            for from in (0..).step_by(5) {
+                let kept = Some(Bytes::from_static(b"12345"));
+                let (range, now) = ((from, from + 5), clock::monotonic());
+                live.ledger().note(&place, Weak::new(), range, kept, now);
+                clock::machine_sleep(Duration::from_millis(10)).await;
+            }
+        });
+        clock::machine_sleep(Duration::from_millis(50)).await;
+        let copied = noted.caught_up();
+        for _ in 0..2 {
+            let flush = clock::machine_timeout(OLD / 6, mirror.flush("i")).await;
+            assert!(flush.expect("it has no end").unwrap() > 0);
+        }
+        assert!(copied.now_or_never().is_some());
+        coming.abort();
     }
 
     #[tokio::test]
@@ -838,7 +987,8 @@ mod tests {
         // What is in the file from here on is not what is put.
         std::fs::write(&path, vec![b'x'; 3_000]).unwrap();
         let mut portion = noted.ledger().take(OBJECT).unwrap();
-        let (read, done) = read_back(portion.hand_out(), &noted.buffers).await;
+        let read = read_back(portion.hand_out(), &noted.buffers).await.unwrap();
+        let done = &read.done;
         assert_eq!((done.len(), done[0].from, done[0].to), (1, 0, 3_000));
         let object = Bytes::from(read.batch.finish().unwrap().concat());
         let placed = batch::index(&object).unwrap();
@@ -846,7 +996,7 @@ mod tests {
         // What the store did not take is read from the file.
         noted.ledger().give_back(portion, clock::monotonic());
         let mut portion = noted.ledger().take(OBJECT).unwrap();
-        let (read, _) = read_back(portion.hand_out(), &noted.buffers).await;
+        let read = read_back(portion.hand_out(), &noted.buffers).await.unwrap();
         let object = read.batch.finish().unwrap().concat();
         assert!(object.ends_with(&[b'x'; 3_000]));
     }
@@ -866,8 +1016,8 @@ mod tests {
             Range::in_file(Arc::new(place), (from, to))
         };
         let ranges = vec![range(0, 2, 5), range(1, 0, 4)];
-        let (read, done) = read_back(ranges, &Arc::default()).await;
-        assert_eq!((done.len(), read.missing.len()), (1, 1));
+        let read = read_back(ranges, &Arc::default()).await.unwrap();
+        assert_eq!((read.done.len(), read.missing.len()), (1, 1));
         let object = Bytes::from(read.batch.finish().unwrap().concat());
         let placed = batch::index(&object).unwrap();
         let bytes = placed[0].cut(0, &object).unwrap();

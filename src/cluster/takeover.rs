@@ -280,6 +280,10 @@ impl Cluster {
                 if spool.enter(session).is_ok() {
                     spool_folder::remove_session(&services.spool.join(session)).map_err(wrong)?;
                 }
+                let folder = incoming.path().join(session);
+                if let Some(first) = spool_folder::last_run(&folder).map_err(wrong)? {
+                    spool_folder::drop_segments(&folder, |it| it < first).map_err(wrong)?;
+                }
                 incoming.move_into(session, &spool).map_err(wrong)?;
             }
             locked(&self.handed).retain(|it| !found.contains_key(&it.hash));

@@ -159,6 +159,23 @@ pub fn remove_session(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Where the last run of segments without a gap begins. They go from the front: what lies before a gap was let go, and an object of a mirror that
+/// others still needed has brought it back.
+///
+/// # Errors
+/// The folder cannot be looked through.
+pub fn last_run(path: &Path) -> io::Result<Option<u32>> {
+    let segments = Contents::of(&Held::open(path)?)?.segments;
+    let backwards = segments.into_iter().rev();
+    Ok(backwards.reduce(|first, segment| {
+        if segment.checked_add(1) == Some(first) {
+            segment
+        } else {
+            first
+        }
+    }))
+}
+
 /// Removes the segments that nothing needs any more.
 ///
 /// # Errors
@@ -237,6 +254,16 @@ mod tests {
         remove_session(&session).unwrap();
         assert!(!session.exists());
         remove_session(&session).unwrap();
+    }
+
+    #[test]
+    fn segments_before_a_gap_are_no_part_of_the_last_run() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(last_run(place.path()).unwrap(), None);
+        for (segment, run) in [(2, 2), (6, 6), (8, 8), (7, 6), (0, 6), (9, 6)] {
+            std::fs::write(place.path().join(segment_name(segment)), b"x").unwrap();
+            assert_eq!(last_run(place.path()).unwrap(), Some(run));
+        }
     }
 
     #[test]
