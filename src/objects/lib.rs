@@ -358,7 +358,9 @@ async fn described(store: &FolderStore, upload: &Upload<'_>) -> Result<NewObject
 fn put_error(error: FolderError) -> PutError {
     match error {
         FolderError::NoSuchBucket(_) => PutError::NoSuchBucket,
-        FolderError::InvalidBucketName(_) => PutError::Denied(error.to_string()),
+        FolderError::InvalidBucketName(_) | FolderError::TooManyBuckets(_) => {
+            PutError::Denied(error.to_string())
+        }
         FolderError::InvalidKey(_) | FolderError::KeyTooLong => PutError::Name(error.to_string()),
         FolderError::AlreadyExists(_) => PutError::Taken,
         other => PutError::Failed(other.to_string()),

@@ -14,7 +14,9 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, Length};
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration,
+};
 use bytes::Bytes;
 
 use super::{PutError, Upload};
@@ -398,7 +400,25 @@ impl Client {
     }
 
     pub async fn create_bucket(&self, bucket: &str) -> Result<(), PutError> {
-        match self.s3.create_bucket().bucket(bucket).send().await {
+        // Whoever may not make buckets may still write into one.
+        if matches!(self.bucket_exists(bucket).await, Ok(true)) {
+            return Ok(());
+        }
+        let ask = self.s3.create_bucket().bucket(bucket);
+        let made = match ask.clone().send().await {
+            // AWS wants to be told the region everywhere but in us-east-1; others need not know the word, so it comes second.
+            Err(SdkError::ServiceError(error))
+                if error.err().code() == Some("IllegalLocationConstraintException") =>
+            {
+                let region = self.s3.config().region().map_or("", AsRef::as_ref);
+                let place = CreateBucketConfiguration::builder()
+                    .location_constraint(BucketLocationConstraint::from(region))
+                    .build();
+                ask.create_bucket_configuration(place).send().await
+            }
+            made => made,
+        };
+        match made {
             Ok(_) => Ok(()),
             Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 409 => Ok(()),
             Err(error) => Err(fault(&error)),

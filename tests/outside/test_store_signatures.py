@@ -163,14 +163,39 @@ def test_addresses_of_version_2_are_taken(private, style):
         assert s3.get_object(Bucket=private.bucket.name, Key=key)["Body"].read() == SECRET
 
 
-def form(stage, conditions: list, fields: dict, file: tuple, dialect: str = "oss") -> requests.Response:
+def form(stage, conditions: list, fields: dict, file: tuple, dialect: str = "oss", path: str | None = None, **headers: str) -> requests.Response:
     """An upload by a browser's form."""
     end = (datetime.now(UTC) + timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
     policy = base64.b64encode(json.dumps({"expiration": end, "conditions": conditions}).encode())
     signature = base64.b64encode(hmac.new(b"testsecret", policy, hashlib.sha1).digest()).decode()
     own = {"OSSAccessKeyId": "testid", "Signature": signature} if dialect == "oss" else {"AWSAccessKeyId": "testid", "signature": signature}
     every = {**own, "policy": policy.decode(), **fields}
-    return requests.post(f"{stage.server.oss}/{stage.bucket.name}", data=every, files={"file": file}, timeout=10)
+    path = stage.bucket.name if path is None else path
+    return requests.post(f"{stage.server.oss}/{path}", data=every, files={"file": file}, headers=headers, timeout=10)
+
+
+@pytest.mark.parametrize("header", ["Bearer x", "OSS testid:wrong", "AWS testid:wrong"])
+def test_a_form_is_signed_in_its_fields_alone(stage, header):
+    """Pages send a token of their own with every request."""
+    conditions = [{"bucket": stage.bucket.name}, ["starts-with", "$key", "user/"]]
+    answer = form(stage, conditions, {"key": "user/token"}, ("a.txt", b"x"), Authorization=header)
+    assert answer.status_code == 204, answer.text
+    unsigned = requests.post(f"{stage.server.oss}/{stage.bucket.name}", data={"key": "a"}, files={"file": b"x"}, headers={"Authorization": header}, timeout=10)
+    assert unsigned.status_code == 403
+    other = requests.post(f"{stage.server.oss}/{stage.bucket.name}/a?append&position=0", files={"file": b"x"}, headers={"Authorization": header}, timeout=10)
+    assert other.status_code in (400, 403)
+
+
+def test_a_form_tells_the_address_of_its_object(stage):
+    """Whether the bucket stood in the path or in the host."""
+    name, port = stage.bucket.name, urlsplit(stage.server.oss).port
+    conditions = [{"bucket": name}, {"key": "user/a b"}, {"success_action_status": "201"}]
+    fields = {"key": "user/a b", "success_action_status": "201"}
+    by_path = form(stage, conditions, fields, ("a.txt", b"x"))
+    assert by_path.headers["Location"] == f"{stage.server.oss}/{name}/user/a%20b"
+    by_host = form(stage, conditions, fields, ("a.txt", b"x"), path="", Host=f"{name}.localhost:{port}")
+    assert by_host.headers["Location"] == f"http://{name}.localhost:{port}/user/a%20b"
+    assert f"<Location>{by_host.headers['Location']}</Location>" in by_host.text
 
 
 @pytest.mark.parametrize("name", ["acl", "x-oss-object-acl", "x-amz-acl", "x-amz-grant-read"])

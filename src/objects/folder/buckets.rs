@@ -61,9 +61,7 @@ impl FolderStore {
                 return Err(FolderError::BucketAlreadyExists(name));
             }
             if store.bucket_names()?.len() >= MAX_BUCKETS {
-                return Err(FolderError::Io(std::io::Error::other(
-                    "the store holds 1000 buckets already",
-                )));
+                return Err(FolderError::TooManyBuckets(MAX_BUCKETS));
             }
             let settings = Settings {
                 created_ms: Some(store.now()),

@@ -17,6 +17,8 @@ pub enum FolderError {
         "bucket name {0:?} is not 3 to 63 of a-z, 0-9, '-' and '.', starting and ending with a letter or digit"
     )]
     InvalidBucketName(String),
+    #[error("the store holds {0} buckets already")]
+    TooManyBuckets(usize),
     #[error("bucket {0} still holds objects")]
     BucketNotEmpty(String),
     #[error("object {0} does not exist")]

@@ -1,12 +1,13 @@
 //! Striped locks: one writer at a time per key, one change of names at a time per bucket, in bounded memory.
 //!
-//! Order: a key lock first, then a name lock; nobody takes two of one kind except `everything`, which goes in order.
+//! Order: an upload's lock first, then a key lock, then a name lock; nobody takes two of one kind except `everything`, which goes in order.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The locks of one store.
 pub struct Locks {
+    uploads: Vec<Mutex<()>>,
     keys: Vec<Mutex<()>>,
     names: Vec<Mutex<()>>,
 }
@@ -15,6 +16,7 @@ impl Default for Locks {
     fn default() -> Self {
         let stripes = |count: usize| std::iter::repeat_with(Mutex::default).take(count).collect();
         Self {
+            uploads: stripes(128),
             keys: stripes(128),
             names: stripes(16),
         }
@@ -22,7 +24,12 @@ impl Default for Locks {
 }
 
 impl Locks {
-    /// Held while an object or upload is replaced.
+    /// Held while parts of an upload come, go or are joined. That may take minutes, so it is apart from the keys: no other write waits for it.
+    pub fn upload(&self, bucket: &str, id: &str) -> Option<MutexGuard<'_, ()>> {
+        stripe(&self.uploads, &(bucket, id))
+    }
+
+    /// Held while an object is replaced.
     pub fn key(&self, bucket: &str, key: &str) -> Option<MutexGuard<'_, ()>> {
         stripe(&self.keys, &(bucket, key))
     }
@@ -34,7 +41,8 @@ impl Locks {
 
     /// All locks, for removing everything.
     pub fn everything(&self) -> Vec<MutexGuard<'_, ()>> {
-        self.keys.iter().chain(&self.names).map(lock).collect()
+        let all = self.uploads.iter().chain(&self.keys).chain(&self.names);
+        all.map(lock).collect()
     }
 }
 

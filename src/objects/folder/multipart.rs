@@ -176,7 +176,7 @@ impl FolderStore {
             if !(1..=MAX_PART_NUMBER).contains(&number) {
                 return Err(FolderError::InvalidPartOrder);
             }
-            let _upload = store.locks.key(&bucket, &id);
+            let _upload = store.locks.upload(&bucket, &id);
             let (folder, _) = store.upload(&bucket, &key, &id)?;
             let or_gone = |error: FolderError| or_gone(error, &id);
             let earlier = parts_numbered(&folder, number).map_err(or_gone)?;
@@ -249,7 +249,7 @@ impl FolderStore {
     ) -> Result<ObjectInfo, FolderError> {
         let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
         self.blocking(move |store| {
-            let upload_lock = store.locks.key(&bucket, &id);
+            let upload_lock = store.locks.upload(&bucket, &id);
             let (folder, mut manifest) = match store.upload(&bucket, &key, &id) {
                 Err(FolderError::NoSuchUpload(_)) if how.etag == EtagForm::OfDigests => {
                     drop(upload_lock);
@@ -267,10 +267,10 @@ impl FolderStore {
             let temp = TempFile::new(store.layout.fresh_tmp());
             let mut record = store.join(temp.path(), &parts, how.etag, manifest.meta)?;
             record.upload = Some(id.clone());
-            // The commit takes the object's lock, which may be the same stripe.
+            // A second completion that waits goes on here as well, and finds the upload for as long as the object is not there.
             drop(upload_lock);
             let info = store.commit(&bucket, &key, temp.path(), record, &how.replace)?;
-            let _upload = store.locks.key(&bucket, &id);
+            let _upload = store.locks.upload(&bucket, &id);
             store.drop_upload(&folder)?;
             Ok(info)
         })
@@ -281,7 +281,7 @@ impl FolderStore {
     pub async fn abort_upload(&self, bucket: &str, key: &str, id: &str) -> Result<(), FolderError> {
         let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
         self.blocking(move |store| {
-            let _upload = store.locks.key(&bucket, &id);
+            let _upload = store.locks.upload(&bucket, &id);
             let (folder, _) = store.upload(&bucket, &key, &id)?;
             store.drop_upload(&folder)
         })

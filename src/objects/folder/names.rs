@@ -139,7 +139,11 @@ impl Run {
             Ordering::Equal => place.side != Side::Past,
             Ordering::Less => false,
         };
-        self.from <= *place && (!self.more || self.names.last().is_some_and(reaches))
+        // A run that begins behind a folder lacks the folder, in which the place may lie.
+        let is_inside = self.from.side == Side::Past
+            && place.text.len() > self.from.text.len()
+            && place.text.starts_with(&*self.from.text);
+        !is_inside && self.from <= *place && (!self.more || self.names.last().is_some_and(reaches))
     }
 
     fn bytes(&self) -> usize {
@@ -416,6 +420,19 @@ mod tests {
         fs::File::open(root)
             .and_then(|folder| folder.set_modified(long_ago))
             .expect("times of a folder");
+    }
+
+    #[test]
+    fn a_run_that_begins_behind_a_folder_says_nothing_of_what_is_in_it() {
+        let root = folder_of(["b".to_owned()].into_iter(), &["a"]);
+        let behind = Place {
+            text: "a/".to_owned(),
+            side: Side::Past,
+        };
+        let run = scan(root.path(), &behind, 7).unwrap().unwrap();
+        assert_eq!(texts(&run, &behind), ["b"]);
+        assert!(run.covers(&behind) && run.covers(&place("b", false)));
+        assert!(!run.covers(&place("a/x", false)));
     }
 
     #[test]

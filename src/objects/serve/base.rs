@@ -33,6 +33,7 @@ pub fn bucket_before(host: &str, public_host: Option<&str>) -> Option<String> {
         .as_deref()
         .and_then(before)
         .or_else(|| before("localhost"))
+        .map(before_own_name)
         .or_else(|| before("amazonaws.com").map(before_service))
         .or_else(|| before("aliyuncs.com").map(before_endpoint))
         .or_else(|| named_endpoint(&host))?;
@@ -48,9 +49,16 @@ fn before_service(labels: &str) -> &str {
 /// `bucket` of `bucket.oss-region` and `bucket.s3.oss-region`.
 fn before_endpoint(labels: &str) -> &str {
     let Some(bucket) = before_label(labels, |label| label.starts_with("oss-")) else {
-        return labels;
+        return before_own_name(labels);
     };
     bucket.strip_suffix(".s3").unwrap_or(bucket)
+}
+
+/// `bucket` of `bucket.oss` and `bucket.s3`: the service's own name may stand before a base, as it does where no bucket is meant.
+fn before_own_name(labels: &str) -> &str {
+    let before = |name: &str| labels.strip_suffix(name)?.strip_suffix('.');
+    let mut names = SERVICES.into_iter();
+    names.find_map(before).unwrap_or(labels)
 }
 
 /// `bucket` of `bucket.oss-region.anything`. A first label of that form is the endpoint itself, or a bucket of an unknown base.
@@ -84,6 +92,11 @@ mod tests {
             ("Rec.LocalHost.", Some("rec")),
             ("oss-logs.localhost", Some("oss-logs")),
             ("my.rec.localhost", Some("my.rec")),
+            ("rec.oss.localhost", Some("rec")),
+            ("rec.s3.localhost", Some("rec")),
+            ("rec.oss.live.example.com", Some("rec")),
+            ("rec.oss.aliyuncs.com", Some("rec")),
+            ("my.s3.s3.amazonaws.com", Some("my.s3")),
             ("rec.oss-cn-shanghai.aliyuncs.com", Some("rec")),
             ("rec.s3.oss-cn-shanghai.aliyuncs.com", Some("rec")),
             ("oss-logs.oss-cn-shanghai.aliyuncs.com", Some("oss-logs")),

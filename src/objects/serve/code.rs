@@ -74,6 +74,7 @@ MalformedTrailer = "MalformedTrailerError", 400, "", "The trailers of the body a
 // Buckets.
 NoSuchBucket = "NoSuchBucket", 404, "0015-00000101", "The specified bucket does not exist.";
 BucketAlreadyExists = "BucketAlreadyExists", 409, "0015-00000104", "The requested bucket name is not available.";
+TooManyBuckets = "TooManyBuckets", 400, "", "You have attempted to create more buckets than allowed.";
 BucketNotEmpty = "BucketNotEmpty", 409, "0015-00000301", "The bucket you tried to delete is not empty.";
 InvalidBucketName = "InvalidBucketName", 400, "0015-00000001", "The specified bucket is not valid.";
 BucketHasUploads = "BucketNotEmpty", 409, "0015-00000301", "The bucket has Multipart Uploads. Please complete or abort them first.";

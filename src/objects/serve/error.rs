@@ -94,6 +94,7 @@ impl From<FolderError> for ServeError {
             FolderError::BucketAlreadyExists(name) => {
                 Self::of(Code::BucketAlreadyExists).with("BucketName", name)
             }
+            FolderError::TooManyBuckets(_) => Self::of(Code::TooManyBuckets),
             FolderError::InvalidBucketName(name) => {
                 Self::of(Code::InvalidBucketName).with("BucketName", name)
             }

@@ -238,7 +238,7 @@ pub async fn list_versions(context: &Context<'_>) -> Result<Answer, ServeError> 
         .text("KeyMarker", names.write(key_marker))
         .text("VersionIdMarker", id_marker)
         .text("MaxKeys", query.max_keys)
-        .text("Delimiter", names.write(&query.delimiter))
+        .maybe("Delimiter", names.delimiter(&query.delimiter))
         .text("IsTruncated", page.next.is_some());
     names.declare(&mut xml);
     if let Some(next) = &page.next {

@@ -285,10 +285,11 @@ pub async fn post_object(
 
     // In the words of whoever signed the form.
     let etag = dialect.etag(&info.etag);
+    // A bucket that the host names does not stand in the path.
     let location = format!(
-        "http://{}/{}/{}",
+        "http://{}{}/{}",
         context.request.header("host").unwrap_or_default(),
-        context.bucket(),
+        super::sign::encode_path(context.request.path.trim_end_matches('/')),
         super::sign::encode_path(&key)
     );
     let answer = match (
