@@ -150,6 +150,15 @@ impl Store {
         Ok(done.rows_affected)
     }
 
+    /// Whether a stream was ever pushed, as far back as pushes are kept.
+    pub async fn stream_was_pushed(&self, key: &StreamKey) -> Result<bool, StoreError> {
+        let pushes = publish_session::Entity::find()
+            .filter(publish_session::Column::Domain.eq(&key.domain))
+            .filter(publish_session::Column::App.eq(&key.app))
+            .filter(publish_session::Column::Stream.eq(&key.stream));
+        Ok(pushes.limit(1).count(&self.read).await? > 0)
+    }
+
     /// One page of pushes, with the number of all that fit.
     pub async fn push_page(
         &self,

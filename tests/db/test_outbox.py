@@ -70,7 +70,7 @@ def test_a_push_that_ends_while_the_database_is_away_is_told_of(proxy, settings,
         proxy.cut()
         # The service tells of the beginning after two seconds.
         time.sleep(3)
-        publisher.close()
+        publisher.leave()
         time.sleep(2)
         proxy.mend()
         wait_for(lambda: pushes_told(stage) == ["publish", "publish_done"], 40, "both, in their order")

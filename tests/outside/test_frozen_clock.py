@@ -198,3 +198,5 @@ def test_an_ephemeral_folder_is_gone_at_the_end(tmp_path):
     assert "LOCALYUN_API_ADRR is no setting; did you mean LOCALYUN_API_ADDR?" in told
     both = subprocess.run([binary(), "serve", "--ephemeral", "--data-dir", str(tmp_path / "x"), *free], capture_output=True, text=True, env=environment)
     assert both.returncode == 2 and "--data-dir" in both.stderr
+    nowhere = subprocess.run([binary(), "serve", "--ephemeral", *free], capture_output=True, text=True, env=environment | {"TMPDIR": str(tmp_path / "nowhere")})
+    assert nowhere.returncode == 2 and "--ephemeral" in nowhere.stderr

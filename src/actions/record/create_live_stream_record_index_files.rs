@@ -68,7 +68,10 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     )?;
     let wanted = Wanted::read(&request, &key, period.from)?;
     let store = &ctx.services.store;
-    if ctx.hub.find(&key).is_none() && !store.stream_was_recorded(&key.hash()).await? {
+    let is_known = ctx.hub.find(&key).is_some()
+        || store.stream_was_recorded(&key.hash()).await?
+        || store.stream_was_pushed(&key).await?;
+    if !is_known {
         return Err(ApiError::coded(Code::InvalidStreamNotFound));
     }
     let slices = select(ctx, &key, period, request.end_time_included).await?;

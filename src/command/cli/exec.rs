@@ -52,7 +52,8 @@ pub(super) async fn run(program: &dyn Program, mut flags: Raw, command: &[OsStri
     let _folder = config
         .ephemeral
         .then(|| Throwaway::make(config.data_dir.clone()))
-        .transpose()?;
+        .transpose()
+        .map_err(|error| CliError::usage(format!("--ephemeral: {error}")))?;
     let key = config
         .access_keys
         .iter()

@@ -14,7 +14,8 @@ pub(super) async fn run(program: &dyn Program, flags: &Raw) -> Outcome {
     let _folder = config
         .ephemeral
         .then(|| Throwaway::make(config.data_dir.clone()))
-        .transpose()?;
+        .transpose()
+        .map_err(|error| CliError::usage(format!("--ephemeral: {error}")))?;
     program
         .serve(config, signals)
         .await

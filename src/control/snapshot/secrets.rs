@@ -98,7 +98,7 @@ impl Held {
                 .map(Vec::as_slice)
                 .unwrap_or_default();
             for function in functions {
-                let held = known.iter().find(|held| held.name == function.name);
+                let held = held_as(known, function);
                 for (argument, value) in &mut function.args {
                     let held = held.and_then(|held| named(&held.args, argument));
                     let held = held.map(String::as_str);
@@ -113,6 +113,13 @@ impl Held {
         }
         missing
     }
+}
+
+/// Which of the functions that a domain has is meant: that of the same number. A name alone says it where no other function has it.
+fn held_as<'a>(known: &'a [Function], function: &Function) -> Option<&'a Function> {
+    let mut same = known.iter().filter(|held| held.name == function.name);
+    let by_number = same.clone().find(|held| held.id == function.id);
+    by_number.or_else(|| same.next().filter(|_| same.next().is_none()))
 }
 
 fn named<'a, T>(list: &'a [(String, T)], name: &str) -> Option<&'a T> {
@@ -212,6 +219,43 @@ mod tests {
         assert_eq!(state.record_notify[0].1, notify("secret"));
         assert_eq!(state.record_notify[1].1, notify(""));
         assert_eq!(state.domain_configs[0].1, [auth(""), auth("given")]);
+    }
+
+    #[test]
+    fn of_several_functions_of_one_name_each_has_its_own_secret_again() {
+        let header = |id, password: &str| Function {
+            name: "set_resp_header".to_owned(),
+            args: vec![("value".to_owned(), format!("https://u:{password}@h/"))],
+            id,
+        };
+        let auth = |id, key: &str| Function {
+            name: "aliauth".to_owned(),
+            args: vec![("auth_key1".to_owned(), key.to_owned())],
+            id,
+        };
+        let all = || vec![header(1, "p1"), header(2, "p2"), auth(3, "secret")];
+        let held = Held {
+            functions: vec![("a".to_owned(), all())],
+            ..Held::default()
+        };
+        let shown = |id| Function {
+            args: vec![("value".to_owned(), "https://***@h/".to_owned())],
+            ..header(id, "")
+        };
+        // One that nobody has; and a name that is there once needs no number.
+        let given = vec![shown(1), shown(2), shown(7), auth(0, HIDDEN)];
+        let mut state = State {
+            domain_configs: vec![("a".to_owned(), given)],
+            ..State::default()
+        };
+        let missing = held.fill(&mut state);
+        assert_eq!(missing.len(), 1, "{missing:?}");
+        let texts = state.domain_configs[0]
+            .1
+            .iter()
+            .map(|it| it.args[0].1.as_str());
+        let wanted = ["https://u:p1@h/", "https://u:p2@h/", "https://h/", "secret"];
+        assert_eq!(texts.collect::<Vec<_>>(), wanted);
     }
 
     #[test]
