@@ -51,6 +51,8 @@ struct Series {
     seed: u64,
     /// The how-manieth run on the same data it is: a later one makes other ids.
     run: u64,
+    /// What other ids there are beside its own came to; 0 where there are none.
+    beside: AtomicU64,
     made: [AtomicU64; 5],
     /// How many ids each name has had: streams and files that are at work side by side have series of their own.
     named: Mutex<HashMap<(u64, String), u64>>,
@@ -69,9 +71,22 @@ impl Series {
         Self {
             seed,
             run,
+            beside: AtomicU64::new(0),
             made: Default::default(),
             named: Mutex::default(),
         }
+    }
+
+    fn digest(&self, purpose: Purpose, number: u64) -> Sha256 {
+        let mut digest = Sha256::new();
+        for part in [self.seed, self.run, purpose as u64, number] {
+            digest.update(part.to_be_bytes());
+        }
+        let beside = self.beside.load(Ordering::Acquire);
+        if beside > 0 {
+            digest.update(beside.to_be_bytes());
+        }
+        digest
     }
 
     /// The next id's number, and bytes for it.
@@ -80,11 +95,7 @@ impl Series {
             .made
             .get(purpose as usize)
             .map_or(0, |made| made.fetch_add(1, Ordering::Relaxed));
-        let mut digest = Sha256::new();
-        for part in [self.seed, self.run, purpose as u64, number] {
-            digest.update(part.to_be_bytes());
-        }
-        (number, digest.finalize().into())
+        (number, self.digest(purpose, number).finalize().into())
     }
 
     /// As [`Series::next`], of the name's own series.
@@ -98,12 +109,19 @@ impl Series {
         let made = named.entry(key).or_default();
         let number = std::mem::replace(made, *made + 1);
         drop(named);
-        let mut digest = Sha256::new();
-        for part in [self.seed, self.run, purpose as u64, number] {
-            digest.update(part.to_be_bytes());
-        }
+        let mut digest = self.digest(purpose, number);
         digest.update(name.as_bytes());
         (number, digest.finalize().into())
+    }
+
+    /// In whatever order they come.
+    fn stay_clear_of<'a>(&self, others: impl Iterator<Item = &'a str>) {
+        for id in others {
+            let bytes = Sha256::digest(id);
+            let bytes = bytes.first_chunk().copied().unwrap_or_default();
+            self.beside
+                .fetch_add(u64::from_be_bytes(bytes), Ordering::AcqRel);
+        }
     }
 
     fn random(&self, purpose: Purpose) -> Uuid {
@@ -126,6 +144,14 @@ impl Series {
 /// From now on the ids of this process follow from a number, and from how many runs the same data has seen.
 pub fn follow_from(seed: u64, run: u64) {
     let _ = SERIES.set(Series::new(seed, run));
+}
+
+/// Ids came that another process may have made from the same number: from now on those of this one follow from them too, since they could be the
+/// same otherwise.
+pub fn stay_clear_of<'a>(others: impl Iterator<Item = &'a str>) {
+    if let Some(series) = SERIES.get() {
+        series.stay_clear_of(others);
+    }
 }
 
 fn random_uuid(purpose: Purpose) -> Uuid {
@@ -215,6 +241,24 @@ mod tests {
         assert!(first < second && second < drawn(7, 2).0);
         assert_eq!((first.get_version_num(), request.get_version_num()), (7, 4));
         assert_ne!(drawn(7, 1).2, drawn(8, 1).2);
+    }
+
+    #[test]
+    fn ids_that_came_from_elsewhere_are_not_made_again() {
+        let elsewhere = Series::new(7, 0);
+        let name = Some("live/s1");
+        let theirs = [(); 2].map(|()| elsewhere.ordered(Purpose::Session, name).to_string());
+        let ours = |others: &[String]| {
+            let series = Series::new(7, 0);
+            series.stay_clear_of(others.iter().map(String::as_str));
+            series.ordered(Purpose::Session, name).to_string()
+        };
+        assert_eq!(ours(&[]), theirs[0]);
+        let beside = ours(&theirs);
+        assert!(!theirs.contains(&beside));
+        let [first, second] = theirs.clone();
+        assert_eq!(ours(&[second, first]), beside);
+        assert_ne!(ours(&theirs[..1]), beside);
     }
 
     #[test]

@@ -320,7 +320,10 @@ async fn put_items(services: &Services, file: &std::fs::File) -> Result<(), Refu
         let mut object: Option<(String, String, NewObject, Draft)> = None;
         while let Some(item) = from.recv().await {
             match item {
-                Item::Session(row) => sessions.push(row),
+                Item::Session(row) => {
+                    ids::stay_clear_of([row.id.as_str()].into_iter());
+                    sessions.push(row);
+                }
                 Item::Slice(row) => slices.push(row),
                 Item::File(row) => files.push(row),
                 Item::Object { bucket, key, meta } => {
@@ -437,6 +440,7 @@ fn put_each<T: Serialize>(
 
 /// What is there already stays, but for the controls: they are put beside what is there.
 async fn put_rows(store: &Store, rows: Rows) -> Result<(), StoreError> {
+    ids::stay_clear_of(rows.sessions.iter().map(|row| row.id.as_str()));
     store
         .import_records(rows.sessions, rows.slices, rows.files)
         .await?;

@@ -200,3 +200,21 @@ def test_an_ephemeral_folder_is_gone_at_the_end(tmp_path):
     assert both.returncode == 2 and "--data-dir" in both.stderr
     nowhere = subprocess.run([binary(), "serve", "--ephemeral", *free], capture_output=True, text=True, env=environment | {"TMPDIR": str(tmp_path / "nowhere")})
     assert nowhere.returncode == 2 and "--ephemeral" in nowhere.stderr
+
+
+def test_ids_that_a_snapshot_brought_are_not_made_again(own_stage):
+    """Another server of the same number made them: what is recorded beside them is a recording of its own."""
+    first = own_stage(*FROZEN)
+    first.rule("mp4", DelayTime=15)
+    once = {"domain": first.domain, "stream": "s1", "seconds": 4, "speed": 0, "wait": True}
+    assert first.server.control("POST", "/_localyun/streams", once)[0] == 200
+    first.advance(16)
+    kept = first.server.get("/_localyun/snapshot")
+    recorded = lambda server: server.get(f"/_localyun/recordings?domain={first.domain}")["recordings"]
+    assert len(recorded(first.server)) == 1
+    second = own_stage(*FROZEN)
+    assert second.server.control("PUT", "/_localyun/snapshot", kept)[0] == 200
+    assert second.server.control("POST", "/_localyun/streams", once)[0] == 200
+    second.advance(16)
+    recordings = recorded(second.server)
+    assert [len(recording["files"]) for recording in recordings] == [1, 1]
