@@ -25,7 +25,6 @@ use crate::clock;
 use crate::disk::descriptors;
 use crate::disk::held::Held;
 use crate::disk::writers::{SpoolSegment, Tap};
-use crate::live::recorder::effect::passes;
 use crate::live::spool::folder::is_session;
 use crate::live::spool::{segment_name, segment_number, was_taken};
 use crate::objects::Objects;
@@ -629,7 +628,7 @@ async fn read_back(ranges: Vec<Range>, buffers: &Arc<Buffers>) -> Option<Read> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     read.missing.push(range.place);
                 }
-                Err(error) if passes(&error) => {
+                Err(error) if descriptors::passes(&error) => {
                     tracing::warn!(segment = ?range.place, %error, "a part of the spool cannot be read for the mirror now");
                     read.unread.push(range);
                 }

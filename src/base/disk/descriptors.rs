@@ -83,6 +83,22 @@ pub fn refill() {
     }
 }
 
+/// Whether an error of the data folder may be over when others have made room. A file that is too long, a folder that may not be
+/// entered or a block that cannot be read stays so.
+pub fn passes(error: &io::Error) -> bool {
+    are_short(error)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::OutOfMemory
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::WouldBlock
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::ResourceBusy
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,5 @@
 //! What the recorder hands to its worker, and why it may not come about.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -163,25 +162,11 @@ impl From<PutError> for Trouble {
 impl From<DeriveError> for Trouble {
     fn from(error: DeriveError) -> Self {
         match error {
-            DeriveError::Io(error) if passes(&error) => Self::Passing(error.to_string()),
+            DeriveError::Io(error) if descriptors::passes(&error) => {
+                Self::Passing(error.to_string())
+            }
             DeriveError::Io(error) => Self::Doubtful(error.to_string()),
             other => Self::Lost(other.to_string()),
         }
     }
-}
-
-/// Whether an error of the data folder may be over when others have made room. A file that is too long, a folder that may not be
-/// entered or a block that cannot be read stays so.
-pub fn passes(error: &io::Error) -> bool {
-    descriptors::are_short(error)
-        || matches!(
-            error.kind(),
-            io::ErrorKind::StorageFull
-                | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::OutOfMemory
-                | io::ErrorKind::Interrupted
-                | io::ErrorKind::WouldBlock
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::ResourceBusy
-        )
 }
