@@ -269,6 +269,13 @@ impl Mirror {
                 return Err("the reading of the spool was interrupted".to_owned());
             };
             self.forget_missing(&read.missing);
+            let waits = !read.unread.is_empty();
+            if waits {
+                // Before the rest is put: a store that refuses that keeps nobody from putting this later.
+                self.in_life(life, |ledger| {
+                    ledger.give_back(portion.of(read.unread), clock::monotonic());
+                })?;
+            }
             if !read.batch.is_empty() {
                 put += self
                     .put(incarnation, read.batch, life, portion.of(read.done))
@@ -276,10 +283,7 @@ impl Mirror {
             } else {
                 self.noted.ledger().nothing_under_way();
             }
-            if !read.unread.is_empty() {
-                self.in_life(life, |ledger| {
-                    ledger.give_back(portion.of(read.unread), clock::monotonic());
-                })?;
+            if waits {
                 return Err("a part of the spool cannot be read now".to_owned());
             }
             if is_last {
@@ -681,13 +685,21 @@ mod tests {
     use crate::objects::folder::FolderStore;
     use crate::objects::s3::{Addressing, Client};
 
+    /// A mirror in a store of our own, which takes none, and what is noted for it.
+    fn refused_mirror(folder: &Path) -> (Mirror, Arc<Noted>) {
+        let store = FolderStore::open(folder.join("oss")).unwrap();
+        let objects = Objects::new(Store::Embedded(store), Arc::default());
+        let noted = Arc::new(Noted::default());
+        (
+            Mirror::new(objects, "b".to_owned(), OLD, noted.clone()),
+            noted,
+        )
+    }
+
     #[tokio::test]
     async fn who_has_left_lets_nothing_go() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FolderStore::open(folder.path().join("oss")).unwrap();
-        let objects = Objects::new(Store::Embedded(store), Arc::default());
-        let noted = Arc::new(Noted::default());
-        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let (mirror, noted) = refused_mirror(folder.path());
         let place = SpoolSegment {
             folder: folder.path().join("gone"),
             segment: 0,
@@ -711,10 +723,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_put_aside_is_its_heirs() {
         let data = tempfile::tempdir().unwrap();
-        let store = FolderStore::open(data.path().join("oss")).unwrap();
-        let objects = Objects::new(Store::Embedded(store), Arc::default());
-        let noted = Arc::new(Noted::default());
-        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let (mirror, noted) = refused_mirror(data.path());
         let segment = |folder: &Path, segment| SpoolSegment {
             folder: folder.to_owned(),
             segment,
@@ -747,10 +756,7 @@ mod tests {
     #[tokio::test]
     async fn a_sweep_does_not_wait_for_a_flush() {
         let data = tempfile::tempdir().unwrap();
-        let store = FolderStore::open(data.path().join("oss")).unwrap();
-        let objects = Objects::new(Store::Embedded(store), Arc::default());
-        let noted = Arc::new(Noted::default());
-        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let (mirror, noted) = refused_mirror(data.path());
         let folder = data.path().join(crate::ids::ordered_id());
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(segment_name(0)), b"0123456789").unwrap();
@@ -772,10 +778,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_put_in_an_earlier_life_is_not_of_this_one() {
         let data = tempfile::tempdir().unwrap();
-        let store = FolderStore::open(data.path().join("oss")).unwrap();
-        let objects = Objects::new(Store::Embedded(store), Arc::default());
-        let noted = Arc::new(Noted::default());
-        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let (mirror, noted) = refused_mirror(data.path());
         let place = SpoolSegment {
             folder: data.path().join("s"),
             segment: 0,
@@ -795,10 +798,7 @@ mod tests {
     #[tokio::test]
     async fn a_flush_of_an_earlier_life_takes_nothing_of_this_one() {
         let data = tempfile::tempdir().unwrap();
-        let store = FolderStore::open(data.path().join("oss")).unwrap();
-        let objects = Objects::new(Store::Embedded(store), Arc::default());
-        let noted = Arc::new(Noted::default());
-        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let (mirror, noted) = refused_mirror(data.path());
         let before = mirror.turn.lock().await;
         let mut flush = Box::pin(mirror.flush("old"));
         assert!((&mut flush).now_or_never().is_none());
@@ -901,10 +901,7 @@ mod tests {
     #[tokio::test]
     async fn objects_are_small_while_the_store_takes_none() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FolderStore::open(folder.path().join("oss")).unwrap();
-        let objects = Objects::new(Store::Embedded(store), Arc::default());
-        let noted = Arc::new(Noted::default());
-        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let (mirror, noted) = refused_mirror(folder.path());
         let place = SpoolSegment {
             folder: folder.path().join(crate::ids::ordered_id()),
             segment: 0,
@@ -944,10 +941,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_the_copy_waits_for_a_flush_that_begins_afterwards() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FolderStore::open(folder.path().join("oss")).unwrap();
-        let objects = Objects::new(Store::Embedded(store), Arc::default());
-        let noted = Arc::new(Noted::default());
-        let mirror = Mirror::new(objects, "b".to_owned(), OLD, noted.clone());
+        let (mirror, noted) = refused_mirror(folder.path());
         mirror.flush("i").await.unwrap();
         let mut copied = noted.caught_up();
         let told = (&mut copied).now_or_never();
