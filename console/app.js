@@ -117,8 +117,11 @@ async function start() {
   });
   window.addEventListener('hashchange', () => {
     closeAll();
+    const before = view;
+    // Where the same screen follows, its list and its filters keep the focus; what is shown beside the list is another thing then.
+    const beside = main.querySelector('.detail')?.contains(document.activeElement);
     open();
-    main.focus({ preventScroll: true });
+    if (view !== before || beside) main.focus({ preventScroll: true });
   });
   document.getElementById('skip').addEventListener('click', (event) => {
     event.preventDefault();

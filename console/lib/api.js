@@ -40,8 +40,10 @@ export function headers(more = {}) {
   return given ? { ...more, authorization: `Bearer ${given}` } : more;
 }
 
-export async function request(method, path, body, { signal } = {}) {
-  const sent = { method, headers: headers(body === undefined ? {} : { 'content-type': 'application/json' }), signal };
+// `more`: further headers. `asText`: what comes is wanted as it came, also where it is JSON.
+export async function request(method, path, body, options = {}) {
+  const { signal, more = {}, asText = false } = options;
+  const sent = { method, headers: headers(body === undefined ? more : { ...more, 'content-type': 'application/json' }), signal };
   if (body !== undefined) sent.body = typeof body === 'string' ? body : JSON.stringify(body);
   const { answer, text } = await reach(path.startsWith('/') ? path : `${ROOT}/${path}`, sent);
   let value = text;
@@ -50,14 +52,14 @@ export async function request(method, path, body, { signal } = {}) {
   } catch {
     // Some answers are text.
   }
-  if (answer.ok) return value;
+  if (answer.ok) return asText ? text : value;
   const told = typeof value === 'object' && value ? said(value.words?.error, value.error) : value;
   const message = typeof told === 'string' ? told : JSON.stringify(told);
   if (answer.status === 401 && askForToken) {
     const given = await askForToken(message);
     if (given) {
       setToken(given);
-      return request(method, path, body, { signal });
+      return request(method, path, body, options);
     }
   }
   throw new Refused(answer.status, message || `HTTP ${answer.status}`);
@@ -83,7 +85,8 @@ export async function mediaUrl(path) {
   return (await post('ui/ticket', { path })).url;
 }
 
-const quoted = (text) => (/^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+// As a shell takes it.
+export const quoted = (text) => (/^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 export function asCurl({ method, path, body }) {
   const words = ['curl'];

@@ -32,6 +32,9 @@ export function empty(node, ...children) {
   return add(node, children);
 }
 
+// What lies over everything else: the window that was opened last, or the page. Outside of a window nothing can be pressed, selected or read out.
+export const onTop = () => [...document.querySelectorAll('dialog[open]')].at(-1) ?? document.body;
+
 const kept = new WeakMap();
 const FOCUSABLE = 'a[href],button,input,select,textarea,summary,[tabindex]';
 

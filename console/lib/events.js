@@ -4,12 +4,17 @@ import { ROOT, headers, query } from './api.js';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
+// A browser has six connections to a server, and whoever follows holds one of them: a page that was not seen for so long lets go of it.
+const UNSEEN_MS = 5000;
 // Events that a screen can show which opens later.
 const KEPT = 1000;
 const listeners = new Set();
 const kept = [];
 let last = '';
+// Null while nobody sees the page and it follows nothing: that is told to nobody, and how it goes on is told anew.
 let connected = false;
+// Aborted when the page was not seen for a while.
+let seeing = new AbortController();
 // Of what was before the page came, no more is asked for than is kept.
 let begun = false;
 
@@ -19,7 +24,7 @@ export function on(listen) {
   return () => listeners.delete(listen);
 }
 
-export const isConnected = () => connected;
+export const isConnected = () => connected === true;
 // The newest last.
 export const recent = () => kept;
 export const forget = () => kept.splice(0);
@@ -79,6 +84,7 @@ function read(block) {
 async function follow() {
   const answer = await fetch(`${ROOT}/events${query({ since: last, limit: begun ? '' : KEPT })}`, {
     headers: headers({ accept: 'text/event-stream' }),
+    signal: seeing.signal,
   });
   if (!answer.ok || !answer.body) throw new Error(`HTTP ${answer.status}`);
   begun = true;
@@ -95,16 +101,39 @@ async function follow() {
   }
 }
 
-// Follows for as long as the page is open. After a break it goes on behind what it had.
+// A quick look elsewhere breaks nothing.
+function watchSight() {
+  let due = null;
+  const look = () => {
+    clearTimeout(due);
+    if (document.hidden) due = setTimeout(() => seeing.abort(), UNSEEN_MS);
+  };
+  document.addEventListener('visibilitychange', look);
+  look();
+}
+
+async function seen() {
+  while (document.hidden) await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
+}
+
+// Follows for as long as the page is open and seen. After a break it goes on behind what it had.
 export async function start(since = '') {
   last = since;
+  watchSight();
   let wait = FIRST_WAIT_MS;
   for (;;) {
     const began = performance.now();
     try {
       await follow();
     } catch {
-      // The server is away; it is asked again.
+      // The server is away, and is asked again; or nobody sees the page.
+    }
+    if (seeing.signal.aborted) {
+      connected = null;
+      await seen();
+      seeing = new AbortController();
+      wait = FIRST_WAIT_MS;
+      continue;
     }
     became(false);
     wait = performance.now() - began > LONGEST_WAIT_MS ? FIRST_WAIT_MS : Math.min(wait * 2, LONGEST_WAIT_MS);

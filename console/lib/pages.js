@@ -8,10 +8,12 @@ const LARGEST = 1000;
 const SEARCHED = 10_000;
 
 const texts = new WeakMap();
-// Whether a row has a text in it, wherever, or in the whole name of its stream.
+// The whole names under which a row is shown: that of its stream, that of its object.
+const shownAs = (row) => [name(row), row.bucket && row.key ? `${row.bucket}/${row.key}` : ''].filter(Boolean).join(' ');
+// Whether a row has a text in it, wherever, or in one of those names.
 export function has(row, text) {
   if (!text) return true;
-  if (!texts.has(row)) texts.set(row, `${name(row)} ${JSON.stringify(row)}`.toLowerCase());
+  if (!texts.has(row)) texts.set(row, `${shownAs(row)} ${JSON.stringify(row)}`.toLowerCase());
   return texts.get(row).includes(text.toLowerCase());
 }
 

@@ -12,9 +12,18 @@ export const onService = (listen) => {
 
 const tell = () => listeners.forEach((listen) => listen());
 
+// Whether the parts of the service answer. Where one does not (503) the addresses stay those that are known; a server that does not answer
+// at all says nothing about its parts.
+export async function readHealth() {
+  service.health = await api.get('health').catch((error) => {
+    if (error instanceof api.Refused) return { ...service.health, status: 'degraded' };
+    throw error;
+  });
+}
+
 export async function readService() {
-  const [health, config, clock] = await Promise.all([api.get('health').catch((error) => ({ status: error.message })), api.get('config'), api.get('clock')]);
-  Object.assign(service, { health, config });
+  const [config, clock] = await Promise.all([api.get('config'), api.get('clock'), readHealth()]);
+  service.config = config;
   await readClock(clock);
 }
 
@@ -36,6 +45,14 @@ export function address(name) {
   const known = service.health?.[name] ?? service.config?.addresses?.[name];
   if (!known) return null;
   return known.replace(/\/\/(0\.0\.0\.0|\[::\])(?=[:/]|$)/, `//${location.hostname}`);
+}
+
+// Where the tools of the command line go by themselves.
+const USUAL = 'http://127.0.0.1:8080';
+// What a line of such a tool says more, so that it reaches this server.
+export function endpointOption() {
+  const url = address('api');
+  return url && url !== USUAL ? ` --endpoint ${api.quoted(url)}` : '';
 }
 
 export const setting = (name) => service.config?.settings?.find((setting) => setting.name === name)?.value;

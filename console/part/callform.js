@@ -1,12 +1,11 @@
 // A form that shows the call it makes, makes it in the account's name, and shows the answer.
 
-import { call, ROOT } from '../lib/api.js';
+import { asCurl, call, quoted } from '../lib/api.js';
 import { empty, h } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { endpointOption } from '../lib/service.js';
 import { badge, button, form } from './controls.js';
 import { json, snippets } from './code.js';
-
-const shell = (text) => (/^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 // `fields`: [parameter, field]; empty ones are left out.
 export function callForm(action, fields, { done, submit = t('call.send') } = {}) {
@@ -15,8 +14,8 @@ export function callForm(action, fields, { done, submit = t('call.send') } = {})
   const params = () => Object.fromEntries(fields.map(([name, one]) => [name, one.value === true ? 'true' : one.value === false ? '' : one.value]).filter(([, value]) => value !== ''));
   function draw() {
     const given = params();
-    const line = `localyun call ${action} ${Object.entries(given).map(([name, value]) => shell(`${name}=${value}`)).join(' ')}`;
-    const curl = `curl -X POST ${location.origin}${ROOT}/call -d ${shell(JSON.stringify({ action, params: given }))}`;
+    const line = ['localyun call', action, ...Object.entries(given).map(([name, value]) => quoted(`${name}=${value}`))].join(' ') + endpointOption();
+    const curl = asCurl({ method: 'POST', path: 'call', body: { action, params: given } });
     empty(shown, snippets(t('call.made'), [['localyun', line], ['curl', curl], ['JSON', JSON.stringify({ action, params: given }, null, 2)]]));
   }
   async function send() {

@@ -1,6 +1,6 @@
 // Buttons and fields. A button is busy while its work runs, and says what went wrong.
 
-import { h } from '../lib/dom.js';
+import { h, onTop } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { say, wrong } from './notice.js';
 
@@ -21,18 +21,27 @@ export function button(label, work, props = {}) {
   return node;
 }
 
-export async function copy(text) {
+// Whether the browser took it.
+async function taken(text) {
   try {
     await navigator.clipboard.writeText(text);
+    return true;
   } catch {
     // No clipboard where the page is not from this machine over plain HTTP.
     const area = h('textarea', { class: 'offscreen', 'aria-hidden': 'true', value: text });
-    document.body.append(area);
+    const focused = document.activeElement;
+    onTop().append(area);
     area.select();
-    document.execCommand('copy');
+    const done = document.execCommand('copy');
     area.remove();
+    focused?.focus({ preventScroll: true });
+    return done;
   }
-  say(t('copied'));
+}
+
+export async function copy(text) {
+  if (await taken(text)) say(t('copied'));
+  else say(t('copied.not'), 'wrong');
 }
 
 // `label`: what the button itself says, where nothing beside it says what is copied; `of` is what that belongs to.

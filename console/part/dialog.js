@@ -2,12 +2,25 @@
 
 import { h } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { outlive, places } from './notice.js';
 
 export function dialog(title, ...body) {
   const heading = h('h2', { id: 'dialog-title' }, title);
-  const node = h('dialog', { 'aria-labelledby': 'dialog-title', onclose: () => node.remove(), onclick: (event) => {
-    if (event.target === node) node.close();
-  } }, h('div', { class: 'window' }, h('header', {}, heading, h('button', { type: 'button', class: 'plain', 'aria-label': t('close'), onclick: () => node.close() }, '×')), body));
+  // A press that begins in the window, to select what stands in a field, may end beside it.
+  let beside = false;
+  const node = h('dialog', {
+    'aria-labelledby': 'dialog-title',
+    onclose: () => {
+      outlive(node);
+      node.remove();
+    },
+    onpointerdown: (event) => {
+      beside = event.target === node;
+    },
+    onclick: (event) => {
+      if (beside && event.target === node) node.close();
+    },
+  }, h('div', { class: 'window' }, h('header', {}, heading, h('button', { type: 'button', class: 'plain', 'aria-label': t('close'), onclick: () => node.close() }, '×')), body), places());
   document.body.append(node);
   node.showModal();
   return node;

@@ -4,7 +4,7 @@ import * as api from '../lib/api.js';
 import { h } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { go } from '../lib/router.js';
-import { address, setting } from '../lib/service.js';
+import { address, endpointOption, setting } from '../lib/service.js';
 import { code } from './code.js';
 import { button, field, form } from './controls.js';
 import { dialog } from './dialog.js';
@@ -73,7 +73,7 @@ export function guide() {
     h('div', { class: 'columns' },
       h('div', { class: 'card' }, h('h3', {}, t('guide.here')), publishForm()),
       h('div', { class: 'card' }, h('h3', {}, t('guide.tools')),
-        h('h4', {}, t('guide.command')), code(`localyun publish --domain ${domain} --app live --stream demo --seconds 60`, 'localyun'),
+        h('h4', {}, t('guide.command')), code(`localyun publish --domain ${domain} --app live --stream demo --seconds 60${endpointOption()}`, 'localyun'),
         h('h4', {}, 'FFmpeg'), code(`ffmpeg -re -i input.mp4 -c copy -f flv '${rtmp}/live/demo?vhost=${domain}'`, 'FFmpeg'),
         h('h4', {}, 'OBS'), code(`${t('guide.server')}: ${rtmp}/live\n${t('guide.key')}: demo?vhost=${domain}`, 'OBS'))));
 }

@@ -22,3 +22,11 @@ export function table(label, columns, { key, rowClass } = {}) {
 
 // Names and values.
 export const facts = (...pairs) => h('dl', { class: 'facts' }, pairs.filter(Boolean).filter(([, value]) => value !== undefined && value !== null && value !== '').map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
+
+// Facts in a node, of which some are others each time: the others, with the links in them and what is selected of them, stay.
+export function renewFacts(node, fresh) {
+  const old = node.firstElementChild;
+  if (old?.children.length === fresh.children.length) renew(old, fresh);
+  else if (old) replace(old, fresh);
+  else node.append(fresh);
+}

@@ -1,6 +1,7 @@
 // What happened on one axis, in service time: a lane for each sort of thing.
 
 import { empty, h, once, svg } from '../lib/dom.js';
+import { count } from '../lib/format.js';
 import { t } from '../lib/i18n.js';
 import { button } from './controls.js';
 
@@ -10,6 +11,8 @@ const AXIS = 24;
 const STEPS_S = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400];
 const SMALLEST_MS = 2000;
 const LISTED = 500;
+// What is left out neither of the drawing nor of the list.
+const WRONG = /gap|bad/;
 
 const clockText = (ms) => new Date(ms).toISOString().slice(11, 19);
 
@@ -39,13 +42,13 @@ export function timeline(label, chosen) {
     const centre = low + (high - low) * middle;
     range = [centre - wide * middle, centre + wide * (1 - middle)];
     fitted = false;
-    draw();
+    show();
   }
   function move(part) {
     const by = (range[1] - range[0]) * part;
     range = [range[0] + by, range[1] + by];
     fitted = false;
-    draw();
+    show();
   }
 
   function draw() {
@@ -76,7 +79,7 @@ export function timeline(label, chosen) {
       for (const item of row.items) {
         const [from, to] = [x(item.from), item.to === undefined ? null : x(item.to)];
         if ((to ?? from) < labels || from > width) continue;
-        if ((to ?? from) - drawn < 1 && from >= drawn - 1 && !/gap|bad/.test(item.kind)) continue;
+        if ((to ?? from) - drawn < 1 && from >= drawn - 1 && !WRONG.test(item.kind)) continue;
         drawn = to ?? from;
         const mark = to === null
           ? svg('circle', { class: `mark ${item.kind}`, cx: from, cy: bar + 9, r: 5 })
@@ -92,14 +95,24 @@ export function timeline(label, chosen) {
   }
 
   let rows = [];
-  // What lasts yet ends later each time: as a list it is the same, and its data are those that came last.
+  // As a list: what is drawn, the newest of it and everything that is wrong. What lasts yet ends later each time: as a list it is the same, and its
+  // data are those that came last.
   function write() {
-    rows = lanes.flatMap((lane) => lane.items.map((item) => ({ lane: lane.name, item }))).sort((a, b) => a.item.from - b.item.from);
-    const listed = rows.slice(0, LISTED);
-    once(list, JSON.stringify([rows.length, listed.map(({ lane, item }) => [lane, item.from, item.kind, item.label])]), () => [
-      h('summary', {}, t('timeline.list', { n: rows.length })), h('ol', {}, listed.map(({ lane, item }, at) => h('li', {},
+    const [low, high] = range;
+    const drawn = lanes.flatMap((lane) => lane.items.map((item) => ({ lane: lane.name, item })))
+      .filter(({ item }) => item.from <= high && (item.to ?? item.from) >= low)
+      .sort((a, b) => a.item.from - b.item.from);
+    rows = drawn.filter(({ item }, at) => at >= drawn.length - LISTED || WRONG.test(item.kind));
+    const left = drawn.length - rows.length;
+    once(list, JSON.stringify([left, rows.map(({ lane, item }) => [lane, item.from, item.kind, item.label])]), () => [
+      h('summary', {}, t('timeline.list', { n: rows.length })), left ? h('p', { class: 'muted' }, t('timeline.left_out', { n: count(left) })) : null, h('ol', {}, rows.map(({ lane, item }, at) => h('li', {},
         h('button', { type: 'button', class: 'plain', onclick: () => chosen(rows[at].item) }, clockText(item.from)), ' ', h('span', {}, lane), ' ', h('span', { class: item.kind.includes('bad') ? 'wrong' : '' }, item.label)))),
     ]);
+  }
+
+  function show() {
+    draw();
+    write();
   }
 
   drawing.addEventListener('wheel', (event) => {
@@ -112,7 +125,7 @@ export function timeline(label, chosen) {
     h('div', { class: 'bar small', role: 'group', 'aria-label': t('timeline.zoom') },
       button('−', () => zoom(2), { 'aria-label': t('timeline.out') }), button('+', () => zoom(0.5), { 'aria-label': t('timeline.in') }),
       button('←', () => move(-0.3), { 'aria-label': t('timeline.earlier') }), button('→', () => move(0.3), { 'aria-label': t('timeline.later') }),
-      button(t('timeline.fit'), () => { fitted = true; draw(); })),
+      button(t('timeline.fit'), () => { fitted = true; show(); })),
     drawing, list);
   new ResizeObserver(() => lanes.length && draw()).observe(node);
   return {
@@ -120,8 +133,7 @@ export function timeline(label, chosen) {
     set(next, now) {
       lanes = next;
       nowMs = now;
-      draw();
-      write();
+      show();
     },
   };
 }

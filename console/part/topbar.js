@@ -7,7 +7,7 @@ import { lang, t } from '../lib/i18n.js';
 import { missed } from '../lib/missed.js';
 import { pref } from '../lib/prefs.js';
 import { link } from '../lib/router.js';
-import { address, now, onService, readClock, service, setting } from '../lib/service.js';
+import { address, now, onService, readClock, readHealth, service, setting } from '../lib/service.js';
 import { button, copyButton } from './controls.js';
 import { say } from './notice.js';
 
@@ -61,7 +61,7 @@ function addresses() {
 
 // What makes answers differ from the ordinary.
 async function badges(node) {
-  const [faults, calls] = await Promise.all([api.get('faults'), missed()]).catch(() => [null, null]);
+  const [faults, calls] = await Promise.all([api.get('faults'), missed(), readHealth()]).catch(() => [null, null]);
   const shown = [];
   const armed = faults?.faults?.length ?? 0;
   if (armed) shown.push([link(['faults']), t('badge.faults', { n: armed })]);

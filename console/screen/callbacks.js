@@ -1,7 +1,7 @@
 // Callbacks: what was told to whom, each try with its answer; told again, changed, or told to somebody else.
 
 import { get, post, put, query, remove } from '../lib/api.js';
-import { empty, fill, h } from '../lib/dom.js';
+import { empty, fill, h, once } from '../lib/dom.js';
 import { name, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
 import { md5 } from '../lib/md5.js';
@@ -15,7 +15,7 @@ import { foot, nothingFits } from '../part/foot.js';
 import { guide, SINK, sinkUrl } from '../part/guide.js';
 import { say, wrong } from '../part/notice.js';
 import { split } from '../part/split.js';
-import { facts, table } from '../part/table.js';
+import { facts, renewFacts, table } from '../part/table.js';
 
 const STATES = ['', 'pending', 'success', 'failed'];
 
@@ -43,6 +43,13 @@ function signatureBox(callback, attempt) {
   key.input.addEventListener('input', check);
   return h('div', { class: 'check-signature' }, key.node, verdict);
 }
+
+// One try, with what it was about.
+const attemptOf = ({ attempt, url, domain }) => h('li', { class: attempt.status === 200 ? '' : 'wrong' },
+  h('div', { class: 'line' }, time(attempt.at, now()), badge(attempt.status ?? t('callbacks.no_answer'), attempt.status === 200 ? 'good' : 'wrong'), attempt.error ? h('span', {}, attempt.error) : null),
+  attempt.headers && headersOf(attempt).size ? code([...headersOf(attempt)].map((pair) => pair.join(': ')).join('\n'), t('callbacks.headers')) : null,
+  attempt.response ? bodyOf(attempt.response, t('callbacks.answer')) : null,
+  signatureBox({ url, domain }, attempt));
 
 export async function open(view, body, [id], asked) {
   let chosen = id ?? null;
@@ -112,32 +119,44 @@ export async function open(view, body, [id], asked) {
     // One that lies further back than what is listed.
     if (!it && /^\d+$/.test(wanted ?? '')) it = await one(wanted);
     if (view.ended || chosen !== wanted) return null;
-    const print = JSON.stringify(it ?? chosen);
-    if (print === current) return null;
-    current = print;
-    if (!it) return parts.show(...(chosen ? [h('p', {}, t('callbacks.gone'))] : []));
-    return parts.show(...callback(it));
+    if (current?.id !== wanted || current.gone !== !it) {
+      current = it ? begin(it) : { id: wanted, gone: true, nodes: wanted ? [h('p', {}, t('callbacks.gone'))] : [] };
+      parts.show(...current.nodes);
+    }
+    current.draw?.(it);
+    return null;
   }
 
-  function callback(it) {
-    const attempts = it.attempts ?? [];
-    return [
-      h('h2', {}, word('event', it.kind), ' ', badge(word('state', it.state), stateKind(it.state))),
-      h('div', { class: 'actions' },
-        button(t('callbacks.resend'), async () => {
-          await tried((await post(`callbacks/${it.id}/replay`)).replayed, attempts.length);
-          await load();
-        }, { class: 'main' }),
-        button(t('callbacks.edit'), () => edit(it))),
-      facts([t('column.stream'), h('a', { href: link(['streams', it.domain, it.app, it.stream]) }, name(it))], [t('column.created'), time(it.created_at, now())], [t('callbacks.next'), it.next_try ? time(it.next_try, now()) : null]),
-      h('h3', {}, t('callbacks.request')), code(`${it.method} ${it.url}`, t('callbacks.request')), it.body ? bodyOf(it.body, t('callbacks.body')) : null,
-      h('h3', {}, t('callbacks.attempts', { n: attempts.length })),
-      attempts.length ? h('ol', { class: 'attempts' }, attempts.map((attempt) => h('li', { class: attempt.status === 200 ? '' : 'wrong' },
-        h('div', { class: 'line' }, time(attempt.at, now()), badge(attempt.status ?? t('callbacks.no_answer'), attempt.status === 200 ? 'good' : 'wrong'), attempt.error ? h('span', {}, attempt.error) : null),
-        attempt.headers && headersOf(attempt).size ? code([...headersOf(attempt)].map((pair) => pair.join(': ')).join('\n'), t('callbacks.headers')) : null,
-        attempt.response ? bodyOf(attempt.response, t('callbacks.answer')) : null,
-        signatureBox(it, attempt)))) : h('p', { class: 'muted' }, t('callbacks.not_tried')),
-    ];
+  // What is shown of a callback: a try comes behind those that were, so that the key stays that somebody types into one of them.
+  function begin(first) {
+    let it = first;
+    const attempts = () => it.attempts ?? [];
+    const title = h('h2', {});
+    const about = h('div', {});
+    const request = h('div', {});
+    const tries = h('h3', {});
+    const rows = h('ol', { class: 'attempts' });
+    const untried = h('p', { class: 'muted' }, t('callbacks.not_tried'));
+    const resend = button(t('callbacks.resend'), async () => {
+      const before = attempts().length;
+      await tried((await post(`callbacks/${it.id}/replay`)).replayed, before);
+      await load();
+    }, { class: 'main' });
+    return {
+      id: String(first.id),
+      gone: false,
+      nodes: [title, h('div', { class: 'actions' }, resend, button(t('callbacks.edit'), () => edit(it))), about, h('h3', {}, t('callbacks.request')), request, tries, rows, untried],
+      draw(next) {
+        it = next;
+        once(title, JSON.stringify([it.kind, it.state]), () => [word('event', it.kind), ' ', badge(word('state', it.state), stateKind(it.state))]);
+        renewFacts(about, facts([t('column.stream'), h('a', { href: link(['streams', it.domain, it.app, it.stream]) }, name(it))], [t('column.created'), time(it.created_at, now())], [t('callbacks.next'), it.next_try ? time(it.next_try, now()) : null]));
+        once(request, JSON.stringify([it.method, it.url, it.body]), () => [code(`${it.method} ${it.url}`, t('callbacks.request')), it.body ? bodyOf(it.body, t('callbacks.body')) : null]);
+        once(tries, String(attempts().length), () => t('callbacks.attempts', { n: attempts().length }));
+        fill(rows, attempts().map((attempt, at) => ({ attempt, at, url: it.url, domain: it.domain })), ({ at }) => at, attemptOf);
+        rows.hidden = attempts().length === 0;
+        untried.hidden = !rows.hidden;
+      },
+    };
   }
 
   // How the try went that was just made.

@@ -1,6 +1,6 @@
 // Faults: what is armed, how often it struck, and ready-made ones with what an application should do.
 
-import { get, put, remove } from '../lib/api.js';
+import { asCurl, get, put, remove } from '../lib/api.js';
 import { empty, h } from '../lib/dom.js';
 import { count } from '../lib/format.js';
 import { t } from '../lib/i18n.js';
@@ -83,7 +83,7 @@ export async function open(view, body) {
     if (failure.value) one.code = failure.value;
     return one;
   };
-  const draw = () => empty(shown, code(`curl -X PUT ${location.origin}/_localyun/faults -d '${JSON.stringify(fault())}'`, 'curl'));
+  const draw = () => empty(shown, code(asCurl({ method: 'PUT', path: 'faults', body: fault() }), 'curl'));
   const own = form({ class: 'card' }, async () => {
     await put('faults', fault());
     say(t('faults.is_armed'));

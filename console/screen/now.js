@@ -4,6 +4,7 @@ import * as events from '../lib/events.js';
 import { empty, fill, h } from '../lib/dom.js';
 import { count } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
+import { has } from '../lib/pages.js';
 import { link, requery } from '../lib/router.js';
 import { button, field, toggles } from '../part/controls.js';
 import { guide, publishButton } from '../part/guide.js';
@@ -22,8 +23,7 @@ const COUNTED = [
 function fits(event, filter) {
   if (filter.kinds.length && !filter.kinds.includes(event.kind)) return false;
   if (filter.problems && !isWrong(event)) return false;
-  if (!filter.text) return true;
-  return JSON.stringify(event).toLowerCase().includes(filter.text.toLowerCase());
+  return has(event, filter.text);
 }
 
 export async function open(view, body, parts, query) {

@@ -13,13 +13,13 @@ import { code } from '../part/code.js';
 import { download } from '../part/download.js';
 import { guide } from '../part/guide.js';
 import { player } from '../part/player.js';
-import { say } from '../part/notice.js';
+import { say, wrong } from '../part/notice.js';
 import { facts, table } from '../part/table.js';
 
 const ACLS = ['private', 'public-read', 'public-read-write'];
 const PAGE = 200;
 const LARGEST = 1000;
-const TEXT_SHOWN = 64 * 1024;
+const TEXT_SHOWN_BYTES = 64 * 1024;
 
 export async function open(view, body, [bucket, ...path], asked) {
   const prefix = path.length ? `${path.join('/')}/` : '';
@@ -58,11 +58,12 @@ export async function open(view, body, [bucket, ...path], asked) {
   async function preview(look, it, key) {
     const type = it.content_type ?? '';
     if (/mpegurl/.test(type) || /^text\/|json|xml/.test(type)) {
-      const text = await request('GET', await mediaUrl(objectPath(bucket, key)));
+      // No more of it than is shown, as it came: numbers of JSON may be larger than this page counts. Of what is empty there is no part.
+      const text = it.size ? await request('GET', await mediaUrl(objectPath(bucket, key)), undefined, { more: { range: `bytes=0-${TEXT_SHOWN_BYTES - 1}` }, asText: true }) : '';
       // A player that is made now would play on unseen.
       if (view.ended) return;
-      const whole = typeof text === 'string' ? text : JSON.stringify(text, null, 2);
-      look.append(code(whole.length > TEXT_SHOWN ? `${whole.slice(0, TEXT_SHOWN)}…` : whole, key));
+      // The last character may have come in part.
+      look.append(code(it.size > TEXT_SHOWN_BYTES ? `${text.replace(/\ufffd$/, '')}…` : text, key));
     }
     if (/^(video|audio)\/|mpegurl/.test(type)) {
       playing = player(playPath(bucket, key), key);
@@ -107,9 +108,17 @@ async function aclOf(view, bucket) {
   const it = answer.buckets.find((one) => one.name === bucket);
   if (!it?.acl) return null;
   const acl = field(t('objects.acl'), { type: 'select', value: it.acl, options: ACLS.map((name) => [name, name]) });
+  let known = it.acl;
   acl.input.addEventListener('change', async () => {
-    await put(`buckets/${encodeURIComponent(bucket)}`, { acl: acl.value });
-    say(t('saved'));
+    const chosen = acl.value;
+    try {
+      await put(`buckets/${encodeURIComponent(bucket)}`, { acl: chosen });
+      known = chosen;
+      say(t('saved'));
+    } catch (error) {
+      acl.set(known);
+      wrong(error);
+    }
   });
   return h('div', { class: 'bar' }, acl.node);
 }

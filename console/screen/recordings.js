@@ -1,7 +1,7 @@
 // Recordings: sessions with their files, played in the page.
 
 import { call, get, query } from '../lib/api.js';
-import { empty, fill, h } from '../lib/dom.js';
+import { empty, fill, h, once } from '../lib/dom.js';
 import { bytes, instant, name, span, stamp, time } from '../lib/format.js';
 import { t, word } from '../lib/i18n.js';
 import { objectPath, playPath } from '../lib/media.js';
@@ -17,7 +17,7 @@ import { wrong } from '../part/notice.js';
 import { player } from '../part/player.js';
 import { download } from '../part/download.js';
 import { split } from '../part/split.js';
-import { facts } from '../part/table.js';
+import { facts, renewFacts } from '../part/table.js';
 
 // The API tells of so many files at a time, and it is asked for so many pages.
 const ROWS = 30;
@@ -94,12 +94,9 @@ export async function open(view, body, [session], asked) {
       else parts.show(h('h2', {}, h('a', { href: link(['streams', it.domain, it.app, it.stream]) }, name(it))), current.facts, current.stage, current.files, current.strip, current.row);
     }
     if (!it) return;
+    renewFacts(current.facts, facts([t('column.state'), word('state', it.state)], [t('column.start'), time(it.start_time, now())], [t('column.stop'), it.state === 'recording' ? null : time(it.stop_time, now())], [t('column.length'), span(lengthOf(it))], [t('column.slices'), it.slices], [t('column.bucket'), it.bucket], [t('column.session'), h('code', {}, it.session)]));
     // A signed address is another one each time.
-    const print = JSON.stringify(it, (key, value) => (key === 'signed_url' ? undefined : value));
-    if (print === current.print) return;
-    current.print = print;
-    empty(current.facts, facts([t('column.state'), word('state', it.state)], [t('column.start'), time(it.start_time, now())], [t('column.stop'), it.state === 'recording' ? null : time(it.stop_time, now())], [t('column.length'), span(lengthOf(it))], [t('column.slices'), it.slices], [t('column.bucket'), it.bucket], [t('column.session'), h('code', {}, it.session)]));
-    empty(current.files, it.files.length ? h('ul', { class: 'files' }, it.files.map((one) => file(it, one))) : h('p', { class: 'muted' }, t('recordings.no_files')));
+    once(current.files, JSON.stringify(it.files, (key, value) => (key === 'signed_url' ? undefined : value)), () => (it.files.length ? h('ul', { class: 'files' }, it.files.map((one) => file(it, one))) : h('p', { class: 'muted' }, t('recordings.no_files'))));
   }
 
   const begin = (it) => ({

@@ -15,19 +15,13 @@ import { publishButton } from '../part/guide.js';
 import { livePath } from '../lib/media.js';
 import { player } from '../part/player.js';
 import { recorderState, verdict } from '../part/recorder.js';
-import { facts, renew } from '../part/table.js';
+import { facts, renewFacts } from '../part/table.js';
 import { timeline } from '../part/timeline.js';
 import { controls, media, pictureOf } from './streams.js';
 
 const POLL_MS = 3000;
 const PAINT_MS = 250;
 const ms = (at) => +instant(at);
-// Facts of which some are others each time: the links beside them stay.
-function renewFacts(node, fresh) {
-  const old = node.firstElementChild;
-  if (old?.children.length === fresh.children.length) renew(old, fresh);
-  else empty(node, fresh);
-}
 
 // Playlists that were read, the newest last. One that grows is another one each time.
 const playlists = new Map();
@@ -187,7 +181,8 @@ export async function open(view, body, [domain, app, stream]) {
     once(actions, String(Boolean(live)), () => (live ? [watch, [...controls(it).children].slice(1)] : publishButton(it)));
     const at = drawn.closes && drawn.closes > now() ? stamp(drawn.closes) : '';
     once(closing, at, () => at && h('p', {}, t('timeline.closes_at', { at }), ' ', button(t('timeline.advance'), async () => readClock(await post('clock/advance', { seconds: Math.max(1, Math.ceil((drawn.closes - now()) / 1000) + 1) })))));
-    once(files, JSON.stringify(sessions, (key, value) => (key === 'signed_url' ? undefined : value)), () => sessions.map((session) => h('li', {}, h('a', { href: link(['recordings', session.session]) }, t('recordings.of', { at: session.start_time })), ' ', h('span', { class: 'muted' }, [word('state', session.state), ...session.files.map((file) => file.format)].join(' · ')))));
+    const formats = (session) => session.files.map((file) => file.format);
+    once(files, JSON.stringify(sessions.map((session) => [session.session, session.start_time, session.state, formats(session)])), () => sessions.map((session) => h('li', {}, h('a', { href: link(['recordings', session.session]) }, t('recordings.of', { at: session.start_time })), ' ', h('span', { class: 'muted' }, [word('state', session.state), ...formats(session)].join(' · ')))));
   }
 
   const actions = h('div', { class: 'actions' });

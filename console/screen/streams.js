@@ -91,10 +91,16 @@ export async function open(view, body, parts, asked) {
     { name: t('column.state'), class: 'short', cell: (it) => word('state', it.state) },
   ], { key: name });
 
+  // Of a stream that is explained no more nothing is kept, neither for "as curl" and "as JSON".
+  function forget(key) {
+    whys.delete(key);
+    view.sources.delete(`explain ${key}`);
+  }
+
   async function explain(stream) {
     const idle = !stream.recorder?.rule;
     if (!idle) {
-      whys.delete(name(stream));
+      forget(name(stream));
       return;
     }
     const path = `explain${query({ domain: stream.ingest_domain, app: stream.app, stream: stream.stream })}`;
@@ -150,7 +156,7 @@ export async function open(view, body, parts, asked) {
     for (const key of rates.keys()) if (!streaming.has(key)) rates.delete(key);
     // A reason that is not asked for any more may not hold any more.
     const told = new Set(explained.map(name));
-    for (const key of whys.keys()) if (!told.has(key)) whys.delete(key);
+    for (const key of whys.keys()) if (!told.has(key)) forget(key);
     live.set(chosen.map((stream) => ({ stream, points: [...rate(stream)], why: whys.get(name(stream)) })));
     summary.textContent = t('streams.count', { n: count(total), shown: count(chosen.length) });
     live.node.hidden = chosen.length === 0;

@@ -135,6 +135,19 @@ def test_with_a_token_the_page_asks_for_it_and_plays_by_tickets(browser, guarded
     page.context.close()
 
 
+def test_with_a_token_every_curl_line_carries_it(browser, guarded):
+    visit = browser.visit(guarded, token="a-token-of-the-test")
+    bearer = '-H "Authorization: Bearer $LOCALYUN_CONTROL_TOKEN"'
+    visit.go("faults")
+    assert visit.page.locator("form.card pre").inner_text().startswith(f"curl -X PUT {bearer} {guarded.api}/_localyun/faults -d '{{")
+    visit.go("calls", "new", query="?action=DescribeLiveRecordConfig")
+    made = visit.page.locator(".thecall")
+    visit.press("curl", made)
+    assert made.locator("pre").inner_text().startswith(f"curl -X POST {bearer} {guarded.api}/_localyun/call -d '{{")
+    visit.check()
+    visit.page.context.close()
+
+
 def test_a_ticket_is_given_for_media_alone(guarded):
     token = "a-token-of-the-test"
     for path in ("/_localyun/reset", "/_localyun/snapshot?x=1", "http://evil.example/_localyun/ui/object?x", "/_localyun/ui/object"):

@@ -109,6 +109,36 @@ def test_nothing_is_wider_than_the_window(browser, filled, width, language, them
     assert not wide, wide
 
 
+# What colours are, by their names in the style sheets.
+COLOURS = """(names) => names.map((name) => {
+  const node = document.body.appendChild(document.createElement('i'));
+  node.style.color = `var(${name})`;
+  const colour = getComputedStyle(node).color.match(/\\d+/g).slice(0, 3).map(Number);
+  node.remove();
+  return colour;
+})"""
+# Those of marks with a label in them.
+MARKS = ["--lane-push", "--lane-record", "--lane-file", "--wrong"]
+
+
+def luminance(colour: list[int]) -> float:
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (value / 255 for value in colour))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_labels_of_a_timeline_can_be_read_on_their_marks(browser, server, theme):
+    """axe-core looks at no text in a drawing."""
+    visit = browser.visit(server, theme=theme)
+    visit.go("now")
+    label, *marks = visit.page.evaluate(COLOURS, ["--ground", *MARKS])
+    for name, mark in zip(MARKS, marks, strict=True):
+        dark, light = sorted((luminance(label), luminance(mark)))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, mark)
+    visit.check()
+    visit.page.context.close()
+
+
 def showcase(server, stream: str) -> None:
     """A stream of which a picture tells most: recorded, ended and told, and a second push that may come back yet."""
     control(server, "POST", "call", {"action": "AddLiveAppRecordConfig", "params": {"DomainName": DOMAIN, "AppName": "show", "StreamName": "*", "OssBucket": "recordings", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com", "DelayTime": "15",

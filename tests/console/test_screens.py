@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import shlex
+import subprocess
 import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from browser import control
-from harness.server import Server
+from harness.server import Server, binary, clean_environment
 
 DOMAIN = "play.example.com"
 SCREENS = ("now", "streams", "recordings", "callbacks", "calls", "rules", "objects", "faults", "state")
@@ -30,6 +32,16 @@ def call(server, action: str, **params) -> dict:
     status, answer = control(server, "POST", "call", {"action": action, "params": {name.replace("__", "."): value for name, value in params.items()}})
     assert status == 200 and answer["status"] == 200, answer
     return answer
+
+
+def store_of(server):
+    """A client of the server's object store."""
+    return boto3.client("s3", endpoint_url=server.oss, aws_access_key_id="testid", aws_secret_access_key="testsecret", region_name="us-east-1", config=Config(s3={"addressing_style": "path"}))
+
+
+def refuses(route) -> None:
+    """An answer in the place of the server's, for what it would not refuse by itself."""
+    route.fulfill(status=409, json={"error": "not in this test"})
 
 
 def recorded(server, stream: str = "s1", seconds: int = 10, notify: str | None = None) -> None:
@@ -748,6 +760,9 @@ def test_streams_that_come_later_say_why_too(visit, fresh):
         for name in names:
             assert control(fresh, "DELETE", f"streams/{DOMAIN}/live/{name}")[0] == 200
         until(page, "document.querySelectorAll('tbody .verdict').length === 0")
+    # Of those that were explained nothing is kept.
+    visit.press("as curl")
+    assert "/_localyun/streams" in page.locator("dialog").inner_text() and "explain" not in page.locator("dialog").inner_text()
 
 
 def test_what_can_be_pressed_beside_a_live_stream_stays(visit, fresh):
@@ -1233,3 +1248,245 @@ def test_the_row_of_a_file_is_looked_for_page_by_page(visit, fresh):
     visit.press("As the API answers it", page.locator("li.file", has=page.locator(".badge", has_text=files[1]["format"])))
     visit.sees("The API does not tell of this file")
     assert [it["PageNum"] for it in asked[2:]] == [1, 2, 3]
+
+
+# The page as one that nobody sees, or somebody again: a browser without a window says that all of its pages are seen.
+HIDDEN = """(hidden) => {
+  Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+def test_a_page_that_nobody_sees_lets_go_of_its_connection_and_goes_on_behind_what_it_had(visit, fresh):
+    """A browser has six connections to a server: six pages that follow would leave none for anything else."""
+    page = visit.page
+    visit.go("now")
+    call(fresh, "DescribeLiveRecordConfig", DomainName=DOMAIN)
+    before = page.locator(".happenings li", has_text="DescribeLiveRecordConfig")
+    before.first.wait_for()
+    # A quick look elsewhere breaks nothing.
+    page.evaluate(HIDDEN, True)
+    page.evaluate(HIDDEN, False)
+    with page.expect_event("requestfailed", lambda request: "/_localyun/events" in request.url):
+        page.evaluate(HIDDEN, True)
+    assert len(asked_for(visit, "events")) == 1
+    call(fresh, "AddLiveDomainMapping", PullDomain=DOMAIN, PushDomain="push.example.com")
+    looked = len(asked_for(visit, "streams"))
+    assert "no connection" not in page.locator(".badges").inner_text()
+    page.evaluate(HIDDEN, False)
+    page.locator(".happenings li", has_text="AddLiveDomainMapping").first.wait_for()
+    until_asked(visit, "streams", looked + 1)
+    first, second = asked_for(visit, "events")
+    assert "since=0&" in first and "since=0" not in second, (first, second)
+    assert before.count() == 1
+
+
+def test_a_drag_that_ends_beside_a_window_does_not_close_it(visit, fresh):
+    """Who selects a text with the mouse may go too far, and what was typed would be gone."""
+    page = visit.page
+    visit.go("streams")
+    visit.press("Publish a clip")
+    window = page.locator("dialog")
+    field = window.get_by_label("Stream", exact=True)
+    field.fill("typed")
+    box = field.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    assert page.evaluate("document.querySelector('dialog')?.open") is True
+    assert field.input_value() == "typed"
+    page.mouse.click(5, 5)
+    window.wait_for(state="detached")
+
+
+def test_what_is_said_in_a_window_stands_in_it_and_outlives_it(visit, fresh):
+    """Behind a modal window a note can neither be seen nor pressed, and no screen reader tells of it."""
+    page, publish = visit.page, re.compile(r"/_localyun/streams$")
+    visit.allow("409")
+    visit.go("streams")
+    visit.press("Publish a clip")
+    window = page.locator("dialog")
+    page.route(publish, refuses)
+    visit.press("Publish", window)
+    note = window.locator("[role=alert] .note", has_text="not in this test")
+    note.wait_for()
+    assert page.locator("#alerts .note").count() == 0
+    visit.press("Close", note)
+    note.wait_for(state="detached")
+    page.unroute(publish)
+    visit.press("Publish", window)
+    window.wait_for(state="detached")
+    page.locator("#status .note", has_text="is being published").wait_for()
+
+
+@pytest.mark.parametrize("screen", ["recordings", "callbacks", "calls"])
+def test_the_keyboard_stays_in_the_list_of_which_a_row_is_opened(visit, fresh, screen):
+    page = visit.page
+    recorded(fresh, notify=f"{fresh.api}/_localyun/sink/console")
+    visit.go(screen)
+    page.locator("main .rows a").first.focus()
+    page.keyboard.press("Enter")
+    page.locator(".split.chosen .detail h2").wait_for()
+    until(page, "document.activeElement.matches('.rows a[aria-current]')")
+    # Another screen begins at its top.
+    page.get_by_role("link", name="Faults", exact=True).first.focus()
+    page.keyboard.press("Enter")
+    page.locator("h1", has_text="Faults").wait_for()
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_a_command_that_is_shown_reaches_this_server(visit, fresh):
+    """One that listens elsewhere than where the tools go by themselves."""
+    page = visit.page
+    visit.go("streams")
+    assert page.locator(".guide pre").first.inner_text() == f"localyun publish --domain {DOMAIN} --app live --stream demo --seconds 60 --endpoint {fresh.api}"
+    visit.go("calls", "new", query="?action=DescribeLiveRecordConfig")
+    page.get_by_label("DomainName *").fill(DOMAIN)
+    line = page.locator(".thecall pre").first.inner_text()
+    assert line == f"localyun call DescribeLiveRecordConfig DomainName={DOMAIN} --endpoint {fresh.api}"
+    ran = subprocess.run([str(binary()), *shlex.split(line)[1:]], env=clean_environment(), capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0 and "LiveAppRecordList" in ran.stdout, ran
+
+
+def test_the_list_of_a_timeline_has_the_newest_and_what_went_wrong_and_says_what_it_leaves_out(visit, fresh):
+    page = visit.page
+
+    def told(number: int) -> dict:
+        at = f"2026-03-01T02:{number // 60:02}:{number % 60:02}Z"
+        return {"id": number, "kind": "file_created", "domain": DOMAIN, "app": "live", "stream": "long", "method": "POST", "url": "http://127.0.0.1:1/", "body": "{}", "state": "success", "attempts": [{"at": at, "status": 200 if number else 500}], "created_at": at, "next_try": None}
+
+    page.route(re.compile(r"/_localyun/callbacks\?"), lambda route: route.fulfill(json={"callbacks": [told(number) for number in range(700)], "total": 700, "next": None, "paused": False}))
+    visit.go("streams", DOMAIN, "live", "long")
+    page.locator(".aslist summary", has_text="As a list (501)").click()
+    visit.sees("Older ones that are left out here: 199.")
+    rows = page.locator(".aslist li")
+    assert rows.count() == 501
+    # The oldest of them all is the one that failed; behind it come the newest.
+    assert "02:00:00" in rows.first.inner_text() and rows.first.locator(".wrong").count() == 1
+    assert "02:03:20" in rows.nth(1).inner_text() and "02:11:39" in rows.last.inner_text()
+    # Of a part of it there is all.
+    visit.press("Zoom in")
+    until(page, "!document.querySelector('.aslist p')")
+    assert 300 < rows.count() < 500 and page.locator(".aslist li .wrong").count() == 0
+    visit.press("All")
+    visit.sees("Older ones that are left out here: 199.")
+
+
+def test_a_key_that_was_typed_stays_when_the_callback_is_tried_again(visit, fresh):
+    page = visit.page
+    recorded(fresh, notify=f"{fresh.api}/_localyun/sink/console")
+    visit.go("callbacks")
+    page.locator(".rows a", has_text="file recorded").first.click()
+    box = page.get_by_label("Check the signature with this key").first
+    box.fill("aKeyOfCallbacks16")
+    visit.sees("The signature is made with this key.")
+    number = re.search(r"#/callbacks/(\d+)", page.url)[1]
+    assert control(fresh, "POST", f"callbacks/{number}/replay")[0] == 200
+    until(page, "document.querySelectorAll('.attempts > li').length === 2")
+    assert box.input_value() == "aKeyOfCallbacks16" and box.evaluate("(node) => node === document.activeElement")
+    visit.sees("The signature is made with this key.")
+    page.locator(".detail h3", has_text="Tries (2)").wait_for()
+
+
+@pytest.mark.parametrize(("screen", "pressed"), [("recording", "main li.file button"), ("stream", "main .links a")])
+def test_what_belongs_to_a_recording_stays_under_the_hand_while_its_slices_are_counted(visit, fresh, screen, pressed):
+    page, slices = visit.page, iter(range(1000, 2000))
+    recorded(fresh)
+    [session] = control(fresh, "GET", "recordings")[1]["recordings"]
+
+    def counted(route) -> None:
+        told = control(fresh, "GET", route.request.url.split("/_localyun/")[1])[1]
+        for it in told["recordings"]:
+            it["slices"] = next(slices)
+        route.fulfill(json=told)
+
+    page.route(re.compile(r"/_localyun/recordings\?"), counted)
+    visit.go(*(["recordings", session["session"]] if screen == "recording" else ["streams", DOMAIN, "live", "s1"]))
+    page.locator(pressed).first.focus()
+    page.evaluate("window.kept = document.activeElement")
+    # When a list is asked for anew, what came before is drawn.
+    for number in range(2):
+        asked = len(asked_for(visit, "recordings"))
+        control(fresh, "POST", "streams", {"domain": DOMAIN, "stream": f"beside-{number}"})
+        until_asked(visit, "recordings", asked + 1)
+    assert page.evaluate("window.kept.isConnected && document.activeElement === window.kept && window.kept !== document.body")
+
+
+def test_an_acl_that_is_refused_says_so_and_stands_as_it_was(visit, fresh):
+    page = visit.page
+    store_of(fresh).create_bucket(Bucket="kept")
+    page.route(re.compile(r"/_localyun/buckets/kept$"), refuses)
+    visit.allow("409")
+    visit.go("objects", "kept")
+    access = page.get_by_label("Access (ACL)")
+    access.select_option("public-read")
+    page.locator("#alerts .note", has_text="not in this test").wait_for()
+    assert access.input_value() == "private"
+
+
+def test_a_part_that_is_away_is_marked_until_it_is_back(visit, fresh):
+    """Also one that goes while the page is open."""
+    page, health = visit.page, re.compile(r"/_localyun/health$")
+    visit.allow("503")
+    visit.go("now")
+    page.route(health, lambda route: route.fulfill(status=503, json={"error": "a part is away", "status": "degraded"}))
+    page.locator(".badges", has_text="degraded").wait_for()
+    assert fresh.api in (page.locator(".addresses").text_content() or "")
+    page.unroute(health)
+    page.locator(".badges", has_text="degraded").wait_for(state="detached")
+
+
+def test_without_a_clipboard_a_line_in_a_window_is_copied_or_the_reader_is_told(visit, fresh):
+    """A page from another machine over plain HTTP has no clipboard, and behind a modal window nothing can be selected."""
+    page = visit.page
+    page.add_init_script("""(() => {
+      Object.defineProperty(navigator, 'clipboard', { value: undefined });
+      document.addEventListener('copy', (event) => {
+        window.copied = event.target.value;
+      });
+    })()""")
+    visit.go("faults")
+    visit.press("as curl")
+    window = page.locator("dialog")
+    window.locator("button.copy").first.click()
+    window.locator("[role=status] .note", has_text="Copied.").wait_for()
+    assert page.evaluate("window.copied") == window.locator("pre").first.inner_text()
+    assert page.evaluate("document.activeElement.matches('dialog button.copy')")
+    page.evaluate("void (document.execCommand = () => false)")
+    window.locator("button.copy").first.click()
+    window.locator("[role=alert] .note", has_text="could not be copied").wait_for()
+
+
+def test_now_is_searched_by_the_names_that_its_rows_show(visit, fresh):
+    page = visit.page
+    recorded(fresh)
+    store = store_of(fresh)
+    store.create_bucket(Bucket="searched")
+    store.put_object(Bucket="searched", Key="a/b.txt", Body=b"x")
+    visit.go("now")
+    for name in (f"{DOMAIN}/live/s1", "searched/a/b.txt"):
+        page.get_by_label("Search").fill(name)
+        page.locator(".happenings li a", has_text=name).first.wait_for()
+        assert page.locator(".happenings li").count() == page.locator(".happenings li", has_text=name).count()
+
+
+def test_a_text_is_shown_as_it_is_stored_and_no_more_of_it_is_loaded(visit, fresh):
+    page, store = visit.page, store_of(fresh)
+    store.create_bucket(Bucket="texts")
+    number = '{"id":12345678901234567890}'
+    for key, body, kind in (("long.txt", "x" + "é" * 100_000, "text/plain"), ("number.json", number, "application/json"), ("empty.txt", "", "text/plain")):
+        store.put_object(Bucket="texts", Key=key, Body=body.encode(), ContentType=kind)
+
+    def shown(key: str) -> str | None:
+        return page.get_by_role("region", name=key, exact=True).text_content()
+
+    # The part ends within a character, which is left out.
+    with page.expect_response(lambda answer: "/_localyun/ui/object?" in answer.url) as answered:
+        visit.go("objects", "texts", query="?key=long.txt")
+    assert answered.value.status == 206 and answered.value.headers["content-range"] == "bytes 0-65535/200001"
+    assert shown("long.txt") == "x" + "é" * 32_767 + "…"
+    visit.go("objects", "texts", query="?key=number.json")
+    assert shown("number.json") == number
+    visit.go("objects", "texts", query="?key=empty.txt")
+    assert shown("empty.txt") == ""
