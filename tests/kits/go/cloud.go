@@ -42,9 +42,11 @@ type Cloud struct {
 	Endpoint  string
 	KeyID     string
 	KeySecret string
-	t         testing.TB
-	token     string
-	client    *http.Client
+	// SecurityToken is that of the key, where it has one.
+	SecurityToken string
+	t             testing.TB
+	token         string
+	client        *http.Client
 }
 
 // Refused is what the control plane or the API says to a request that it does not take.
@@ -61,21 +63,38 @@ func (r *Refused) Error() string {
 }
 
 func newCloud(t testing.TB, ready Ready, settings Settings) *Cloud {
-	key := strings.SplitN(strings.SplitN(settings["access_keys"]+",", ",", 2)[0], ":", 3)
-	if len(key) < 2 {
-		key = []string{"testid", "testsecret"}
-	}
+	id, secret, securityToken := firstKey(settings["access_keys"])
 	return &Cloud{
-		Ready: ready, Endpoint: strings.TrimPrefix(ready.API, "http://"), KeyID: key[0], KeySecret: key[1],
+		Ready: ready, Endpoint: strings.TrimPrefix(ready.API, "http://"), KeyID: id, KeySecret: secret, SecurityToken: securityToken,
 		t: t, token: settings["control_token"],
 		// A proxy of the environment is not for the machine itself.
 		client: &http.Client{Transport: &http.Transport{}, Timeout: 90 * time.Second},
 	}
 }
 
+// firstKey gives what to sign with: the first key that is not disabled. Where all of them are, it is the first one: the server's refusal says
+// why it does not work.
+func firstKey(keys string) (id, secret, token string) {
+	for _, pair := range strings.Split(keys, ",") {
+		parts := append(strings.SplitN(strings.TrimSpace(pair), ":", 3), "", "")
+		switch {
+		case parts[0] == "":
+			// A comma at the end, or no keys at all.
+		case parts[2] != "disabled":
+			return parts[0], parts[1], parts[2]
+		case id == "":
+			id, secret = parts[0], parts[1]
+		}
+	}
+	if id == "" {
+		return "testid", "testsecret", ""
+	}
+	return id, secret, ""
+}
+
 // Env leads SDKs and tools here, as `localyun env` prints it.
 func (c *Cloud) Env() map[string]string {
-	return map[string]string{
+	variables := map[string]string{
 		"ALIBABA_CLOUD_ENDPOINT":          c.Endpoint,
 		"ALIBABA_CLOUD_ACCESS_KEY_ID":     c.KeyID,
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": c.KeySecret,
@@ -90,6 +109,12 @@ func (c *Cloud) Env() map[string]string {
 		"AWS_SECRET_ACCESS_KEY":           c.KeySecret,
 		"AWS_REGION":                      "us-east-1",
 	}
+	if c.SecurityToken != "" {
+		for _, name := range []string{"ALIBABA_CLOUD_SECURITY_TOKEN", "OSS_SESSION_TOKEN", "AWS_SESSION_TOKEN"} {
+			variables[name] = c.SecurityToken
+		}
+	}
+	return variables
 }
 
 // PushURL is where an encoder pushes a stream to.
@@ -130,7 +155,7 @@ func (c *Cloud) Record(rule Rule) {
 // Call is one signed call of the cloud's API, without an SDK.
 func (c *Cloud) Call(action string, parameters map[string]string) Object {
 	c.t.Helper()
-	form := sign(action, parameters, c.KeyID, c.KeySecret)
+	form := sign(action, parameters, c.KeyID, c.KeySecret, c.SecurityToken)
 	request, err := http.NewRequest("POST", c.API+"/", strings.NewReader(form))
 	if err != nil {
 		c.t.Fatal(err)

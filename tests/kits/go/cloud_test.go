@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -79,6 +80,29 @@ func TestSettingsAndTokensAreUsed(t *testing.T) {
 	sink.Wait(1, Object{"a": 1})
 }
 
+func TestTheFirstKeyThatIsNotDisabledSigns(t *testing.T) {
+	t.Parallel()
+	for keys, used := range map[string][3]string{
+		"a1:s1:t1":               {"a1", "s1", "t1"},
+		"a1:s1:t1:2,b:c":         {"a1", "s1", "t1:2"},
+		"old:x:disabled, new:y,": {"new", "y", ""},
+		"":                       {"testid", "testsecret", ""},
+	} {
+		keys, used := keys, used
+		t.Run(keys, func(t *testing.T) {
+			t.Parallel()
+			cloud := Start(t, Settings{"access_keys": keys})
+			if own := [3]string{cloud.KeyID, cloud.KeySecret, cloud.SecurityToken}; own != used {
+				t.Error(own)
+			}
+			cloud.Record(Rule{})
+		})
+	}
+	if id, secret, token := firstKey("old:x:disabled,older:y:disabled"); id != "old" || secret != "x" || token != "" {
+		t.Error(id, secret, token)
+	}
+}
+
 func TestAnotherStoreIsToldAsItIsReached(t *testing.T) {
 	t.Parallel()
 	cloud := Start(t, Settings{"oss_public_url": "http://store.example.com:9000"})
@@ -103,12 +127,21 @@ func TestAListOfTenIsSigned(t *testing.T) {
 
 func TestVariablesAreThoseOfLocalyunEnv(t *testing.T) {
 	t.Parallel()
-	cloud := Start(t)
+	for _, keys := range []string{"testid:testsecret", "a1:s1:t1"} {
+		variablesAreThoseOfLocalyunEnv(t, keys)
+	}
+}
+
+func variablesAreThoseOfLocalyunEnv(t *testing.T, keys string) {
+	t.Helper()
+	cloud := Start(t, Settings{"access_keys": keys})
 	program, err := Program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	printed, err := exec.Command(program, "env", "--shell", "bash", "--endpoint", cloud.API).Output()
+	command := exec.Command(program, "env", "--shell", "bash", "--endpoint", cloud.API)
+	command.Env = append(os.Environ(), "LOCALYUN_ACCESS_KEYS="+keys)
+	printed, err := command.Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,13 +13,17 @@ import (
 )
 
 // sign gives the form of a call, with signature version 1.0.
-func sign(action string, parameters map[string]string, keyID, keySecret string) string {
+func sign(action string, parameters map[string]string, keyID, keySecret, securityToken string) string {
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce)
 	form := map[string]string{
 		"Action": action, "Format": "JSON", "Version": "2016-11-01", "AccessKeyId": keyID, "SignatureMethod": "HMAC-SHA1",
 		"SignatureVersion": "1.0", "SignatureNonce": hex.EncodeToString(nonce), "Timestamp": time.Now().UTC().Format("2006-01-02T15:04:05Z"),
 	}
+	if securityToken != "" {
+		form["SecurityToken"] = securityToken
+	}
+	// A test may send another one of each, to see it refused.
 	for name, value := range parameters {
 		form[name] = value
 	}

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.RepeatedTest;
@@ -15,7 +16,7 @@ import org.localyun.junit.Server;
 import org.localyun.junit.Sink;
 
 /** The kit's promises, beside the documents' example in another class: two servers at once. */
-@Localyun({"clock_start=2026-03-01T02:00:00Z", "control_token=t0ken", "access_keys=a1:s1"})
+@Localyun({"clock_start=2026-03-01T02:00:00Z", "control_token=t0ken", "access_keys=old:x:disabled, a1:s1:t1"})
 class KitTest {
     @RepeatedTest(4)
     void eachTestHasACleanCloud(Cloud cloud, Sink callbacks) {
@@ -36,6 +37,19 @@ class KitTest {
     }
 
     @Test
+    void theFirstKeyThatIsNotDisabledSigns(Cloud cloud) {
+        assertEquals(List.of("a1", "s1", "t1"), List.of(cloud.keyId, cloud.keySecret, cloud.securityToken));
+        cloud.record(null);
+        Map<String, String> withAnother = Map.of("DomainName", Cloud.DOMAIN, "SecurityToken", "another");
+        Refused refused = assertThrows(Refused.class, () -> cloud.call("DescribeLiveRecordConfig", withAnother));
+        assertTrue(refused.getMessage().contains("InvalidSecurityToken"), refused.getMessage());
+        try (Server server = Server.start(Map.of("access_keys", "old:x:disabled"))) {
+            refused = assertThrows(Refused.class, () -> server.cloud.record(null));
+            assertTrue(refused.getMessage().contains("InvalidAccessKeyId.Inactive"), refused.getMessage());
+        }
+    }
+
+    @Test
     void aFileThatCannotComeIsToldWithTheReason(Cloud cloud) {
         AssertionError told = assertThrows(AssertionError.class, () -> cloud.awaitFile("s1", "mp4"));
         assertTrue(told.getMessage().contains("AddLiveAppRecordConfig"), told.getMessage());
@@ -44,7 +58,7 @@ class KitTest {
     @Test
     void variablesAreThoseOfLocalyunEnv(Cloud cloud) throws Exception {
         ProcessBuilder asked = new ProcessBuilder(Server.program(), "env", "--shell", "bash", "--endpoint", cloud.url);
-        asked.environment().putAll(Map.of("LOCALYUN_ACCESS_KEYS", "a1:s1", "LOCALYUN_CONTROL_TOKEN", "t0ken"));
+        asked.environment().putAll(Map.of("LOCALYUN_ACCESS_KEYS", "a1:s1:t1", "LOCALYUN_CONTROL_TOKEN", "t0ken"));
         Process process = asked.start();
         Map<String, String> told = new TreeMap<>();
         for (String line : new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).split("\n")) {

@@ -4,6 +4,12 @@
 'use strict';
 
 const { createHmac, randomUUID } = require('node:crypto');
+const http = require('node:http');
+const https = require('node:https');
+const { runInNewContext } = require('node:vm');
+
+/** That of a context of its own: fake timers replace the test's, and may have done so before this module was loaded. The server's time goes on. */
+const Date = runInNewContext('Date');
 
 /** Milliseconds that a test waits for what should happen at once: fewer than the 5 s after which vitest and jest end a test without a word of why. */
 const PATIENCE_MS = 4_000;
@@ -14,33 +20,61 @@ const OSS_ENDPOINT = 'oss-cn-shanghai.aliyuncs.com';
 const DOMAIN = 'play.example.com';
 const APP = 'live';
 
+/**
+ * What asks a server, by the scheme of its address: `fetch` would ask the environment's proxy (NODE_USE_ENV_PROXY), a dispatcher that was set for
+ * the whole process or what a test has put in its place, and none of them is for the machine itself.
+ */
+const WAYS = {
+  'http:': { request: http.request, agent: new http.Agent({ keepAlive: true }) },
+  'https:': { request: https.request, agent: new https.Agent({ keepAlive: true }) },
+};
+
 const present = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
 
 const escaped = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** The form of a call, with signature version 1.0. */
-function sign(parameters, keyId, keySecret) {
+function sign(parameters, { id, secret, token }) {
   const form = {
+    // A test may send another one, to see it refused.
+    ...present({ SecurityToken: token }),
     ...present(parameters),
     Format: 'JSON',
     Version: '2016-11-01',
-    AccessKeyId: keyId,
+    AccessKeyId: id,
     SignatureMethod: 'HMAC-SHA1',
     SignatureVersion: '1.0',
     SignatureNonce: randomUUID(),
     Timestamp: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
   };
   const words = Object.keys(form).sort().map((name) => `${escaped(name)}=${escaped(form[name])}`).join('&');
-  const signature = createHmac('sha1', `${keySecret}&`).update(`POST&%2F&${escaped(words)}`).digest('base64');
+  const signature = createHmac('sha1', `${secret}&`).update(`POST&%2F&${escaped(words)}`).digest('base64');
   return `${words}&Signature=${escaped(signature)}`;
+}
+
+/** One request; the status and the bytes of its answer. */
+function ask(url, { method = 'GET', headers = {}, body } = {}) {
+  const { request, agent } = WAYS[new URL(url).protocol];
+  // A body of a method that seldom has one (DELETE) would go without a length.
+  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { agent, method, headers: { ...headers, ...length } }, (answer) => {
+      const pieces = [];
+      answer.on('data', (piece) => pieces.push(piece));
+      answer.on('end', () => resolve({ status: answer.statusCode, content: Buffer.concat(pieces) }));
+      answer.on('error', reject);
+    });
+    asked.on('error', reject);
+    asked.end(body);
+  });
 }
 
 /** One request; the JSON of its answer. */
 async function exchange(url, request) {
-  const answer = await fetch(url, request);
-  const text = await answer.text();
+  const { status, content } = await ask(url, request);
+  const text = content.toString();
   const told = /^[{[]/.test(text) ? JSON.parse(text) : text;
-  if (!answer.ok) throw new Refused(answer.status, told);
+  if (status >= 300) throw new Refused(status, told);
   return told;
 }
 
@@ -82,9 +116,9 @@ class RecordedFile {
   }
 
   async read() {
-    const answer = await fetch(await this.url());
-    if (!answer.ok) throw new Refused(answer.status, await answer.text());
-    return Buffer.from(await answer.arrayBuffer());
+    const { status, content } = await ask(await this.url());
+    if (status >= 300) throw new Refused(status, content.toString());
+    return content;
   }
 }
 
@@ -156,6 +190,8 @@ class Cloud {
     this.oss = ready.oss;
     this.keyId = key.id;
     this.keySecret = key.secret;
+    /** That of the key, where it has one. */
+    this.securityToken = key.token;
     this.log = log;
     this.#headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
     this.#stop = stop;
@@ -188,12 +224,18 @@ class Cloud {
       AWS_ACCESS_KEY_ID: this.keyId,
       AWS_SECRET_ACCESS_KEY: this.keySecret,
       AWS_REGION: 'us-east-1',
+      ...present({
+        ALIBABA_CLOUD_SECURITY_TOKEN: this.securityToken,
+        OSS_SESSION_TOKEN: this.securityToken,
+        AWS_SESSION_TOKEN: this.securityToken,
+      }),
     };
   }
 
   /** What `new Config(…)` of `@alicloud/openapi-client` takes. */
   get config() {
-    return { accessKeyId: this.keyId, accessKeySecret: this.keySecret, endpoint: this.endpoint, protocol: 'http' };
+    const key = { accessKeyId: this.keyId, accessKeySecret: this.keySecret, ...present({ securityToken: this.securityToken }) };
+    return { ...key, endpoint: this.endpoint, protocol: 'http' };
   }
 
   pushUrl(stream, { domain = DOMAIN, app = APP } = {}) {
@@ -212,7 +254,8 @@ class Cloud {
 
   /** One signed call of the cloud's API, without an SDK. */
   call(action, parameters = {}) {
-    const form = sign({ ...parameters, Action: action }, this.keyId, this.keySecret);
+    const key = { id: this.keyId, secret: this.keySecret, token: this.securityToken };
+    const form = sign({ ...parameters, Action: action }, key);
     return exchange(`${this.url}/`, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: form });
   }
 
@@ -366,4 +409,4 @@ class Cloud {
   }
 }
 
-module.exports = { Cloud, RecordedFile, Refused, Sink, TimedOut };
+module.exports = { Cloud, RecordedFile, Refused, Sink, TimedOut, present };

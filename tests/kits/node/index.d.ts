@@ -10,8 +10,8 @@ export interface Filters extends Names {
 export type Kind =
   | 'call' | 'publish' | 'unpublish' | 'record' | 'slice' | 'file' | 'callback' | 'play' | 'snapshot' | 'fault' | 'clock' | 'object';
 export type Json = any;
-/** Settings of `localyun serve`, in camelCase. */
-export type Settings = Record<string, string | number | boolean>;
+/** Settings of `localyun serve`, in camelCase; one that is undefined or null is left out. */
+export type Settings = Record<string, string | number | boolean | null | undefined>;
 
 /** The control plane refused. */
 export class Refused extends Error {
@@ -62,12 +62,14 @@ export class Cloud {
   readonly oss: string;
   readonly keyId: string;
   readonly keySecret: string;
+  /** That of the key, where it has one. */
+  readonly securityToken?: string;
   /** The file of the server's log. */
   readonly log: string;
   /** Variables that lead SDKs and tools here. */
   readonly env: Record<string, string>;
   /** What `new Config(…)` of `@alicloud/openapi-client` takes. */
-  readonly config: { accessKeyId: string; accessKeySecret: string; endpoint: string; protocol: string };
+  readonly config: { accessKeyId: string; accessKeySecret: string; securityToken?: string; endpoint: string; protocol: string };
   /** Ends the server. */
   stop(): Promise<void>;
   /** The same, at the end of the block of `await using cloud = await start()`. */

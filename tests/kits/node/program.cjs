@@ -5,7 +5,9 @@ const { spawn } = require('node:child_process');
 const { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { delimiter, join } = require('node:path');
-const { Cloud } = require('./cloud.cjs');
+// Not those of the global object, which the fake timers of a test replace while they are in force.
+const { clearTimeout, setTimeout } = require('node:timers');
+const { Cloud, present } = require('./cloud.cjs');
 
 /** Every listener takes a free port, so that any number of servers stand side by side. */
 const LISTENERS = { apiAddr: '127.0.0.1:0', rtmpAddr: '127.0.0.1:0', ossAddr: '127.0.0.1:0', playAddr: '127.0.0.1:0' };
@@ -44,6 +46,17 @@ function environment(settings) {
   return Object.fromEntries([...kept, ...own]);
 }
 
+/** The key to sign with: the first that is not disabled. Where all of them are, the first one: the server's refusal says why it does not work. */
+function firstKey(keys) {
+  const pairs = keys.split(',').map((pair) => pair.trim()).filter(Boolean);
+  const found = pairs.map((pair) => {
+    const [id, secret, ...rest] = pair.split(':');
+    return { id, secret, token: rest.length > 0 ? rest.join(':') : undefined };
+  });
+  const usable = found.find(({ token }) => token !== 'disabled');
+  return usable ?? { id: 'testid', secret: 'testsecret', ...found[0], token: undefined };
+}
+
 /** The line that says where everything listens. */
 function ready(child, log) {
   return new Promise((resolve, reject) => {
@@ -64,14 +77,14 @@ function ready(child, log) {
 
 /**
  * Starts a server on free ports, with a folder of its own that goes away with it. `settings` are those of `localyun serve`:
- * `start({ auth: 'off', clockStart: '2026-03-01T02:00:00Z' })`. End it by `stop()`, or write `await using cloud = await start()`.
+ * `start({ auth: 'off', clockStart: '2026-03-01T02:00:00Z' })`; one that is undefined or null is left out. End it by `stop()`, or write
+ * `await using cloud = await start()`.
  */
 async function start(settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'localyun-'));
   const log = join(folder, 'localyun.log');
-  const wanted = { ...LISTENERS, dataDir: join(folder, 'data'), ...settings };
   const told = openSync(log, 'a');
-  const env = environment(wanted);
+  const env = environment({ ...LISTENERS, dataDir: join(folder, 'data'), ...present(settings) });
   const child = spawn(program(), ['serve'], { env, stdio: ['ignore', 'pipe', told] });
   closeSync(told);
   const ended = new Promise((resolve) => child.once('close', resolve));
@@ -89,8 +102,8 @@ async function start(settings = {}) {
   try {
     const line = await ready(child, log);
     child.removeAllListeners('exit');
-    const [id, secret] = String(wanted.accessKeys ?? 'testid:testsecret').split(',')[0].split(':');
-    const cloud = new Cloud(line, { key: { id, secret }, token: wanted.controlToken, log, stop });
+    const key = firstKey(env.LOCALYUN_ACCESS_KEYS ?? '');
+    const cloud = new Cloud(line, { key, token: env.LOCALYUN_CONTROL_TOKEN, log, stop });
     if (env.LOCALYUN_OSS_ENDPOINT || env.LOCALYUN_OSS_PUBLIC_URL) {
       // The line knows the server's own store alone. A store that is away is told with a refusal.
       const told = await cloud.get('health').catch((refused) => refused.told);

@@ -14,4 +14,4 @@ test('types', async ({ localyun, callbackSink }) => {
 });
 
 export const perFile: Cloud = useLocalyun({ auth: 'off' });
-export const own: Promise<Cloud> = start({ clockStart: '2026-03-01T02:00:00Z' });
+export const own: Promise<Cloud> = start({ clockStart: '2026-03-01T02:00:00Z', controlToken: process.env.NO_SUCH_TOKEN });

@@ -27,9 +27,12 @@ ONE_WAIT = 30.0
 DIRECT = build_opener(ProxyHandler({}))
 
 
-def sign(parameters: dict[str, Any], key_id: str, key_secret: str) -> str:
+def sign(parameters: dict[str, Any], key_id: str, key_secret: str, security_token: str | None = None) -> str:
     """The form of a call, with signature version 1.0."""
     form = {name: str(value) for name, value in parameters.items() if value is not None}
+    if security_token:
+        # A test may send another one, to see it refused.
+        form.setdefault("SecurityToken", security_token)
     form.update(
         Format="JSON",
         Version="2016-11-01",
@@ -138,7 +141,15 @@ class Sink:
 class Cloud:
     """A running server."""
 
-    def __init__(self, ready: dict[str, Any], *, key: tuple[str, str], token: Any = None, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        ready: dict[str, Any],
+        *,
+        key: tuple[str, str],
+        security_token: str | None = None,
+        token: Any = None,
+        log: Path | None = None,
+    ) -> None:
         self.ready = ready
         #: The address of the API with its scheme, and as SDKs want it.
         self.url: str = ready["api"]
@@ -147,6 +158,8 @@ class Cloud:
         self.play: str | None = ready.get("play")
         self.oss: str = ready["oss"]
         self.key_id, self.key_secret = key
+        #: That of the key, where it has one.
+        self.security_token = security_token
         self.log = log
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
@@ -155,6 +168,7 @@ class Cloud:
     @property
     def env(self) -> dict[str, str]:
         """Variables that lead SDKs and tools here, as `localyun env` prints them."""
+        tokens = ("ALIBABA_CLOUD_SECURITY_TOKEN", "OSS_SESSION_TOKEN", "AWS_SESSION_TOKEN")
         return {
             "ALIBABA_CLOUD_ENDPOINT": self.endpoint,
             "ALIBABA_CLOUD_ACCESS_KEY_ID": self.key_id,
@@ -169,6 +183,7 @@ class Cloud:
             "AWS_ACCESS_KEY_ID": self.key_id,
             "AWS_SECRET_ACCESS_KEY": self.key_secret,
             "AWS_REGION": "us-east-1",
+            **(dict.fromkeys(tokens, self.security_token) if self.security_token else {}),
         }
 
     def client(self) -> Any:
@@ -178,7 +193,13 @@ class Cloud:
         from alibabacloud_tea_openapi.models import Config
 
         return Client(
-            Config(access_key_id=self.key_id, access_key_secret=self.key_secret, endpoint=self.endpoint, protocol="http")
+            Config(
+                access_key_id=self.key_id,
+                access_key_secret=self.key_secret,
+                security_token=self.security_token,
+                endpoint=self.endpoint,
+                protocol="http",
+            )
         )
 
     def push_url(self, stream: str, *, domain: str = "play.example.com", app: str = "live") -> str:
@@ -205,7 +226,7 @@ class Cloud:
 
     def call(self, action: str, parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """One signed call of the cloud's API, without an SDK: `call("DescribeLiveRecordConfig", DomainName="play.example.com")`."""
-        signed = sign({**(parameters or {}), **more, "Action": action}, self.key_id, self.key_secret)
+        signed = sign({**(parameters or {}), **more, "Action": action}, self.key_id, self.key_secret, self.security_token)
         return self._exchange("POST", "/", signed.encode(), "application/x-www-form-urlencoded", {})
 
     def seed(self, seed: dict[str, Any]) -> None:

@@ -70,13 +70,13 @@ def start(folder: str | os.PathLike[str] | None = None, *, timeout: float = 30.0
     """Starts a server on free ports and ends it behind the block.
 
     `folder` holds its data and its log; without one, a temporary folder that goes away. `settings` are those of
-    `localyun serve`, with underscores: `start(auth="off", clock_start="2026-03-01T02:00:00Z")`."""
+    `localyun serve`, with underscores: `start(auth="off", clock_start="2026-03-01T02:00:00Z")`. One that is None is left out."""
     with tempfile.TemporaryDirectory(prefix="localyun-") as own:
         place = Path(folder) if folder is not None else Path(own)
         place.mkdir(parents=True, exist_ok=True)
         log = place / "localyun.log"
-        wanted = {**LISTENERS, "data_dir": place / "data", **settings}
-        variables = environment(wanted)
+        given = {name: value for name, value in settings.items() if value is not None}
+        variables = environment({**LISTENERS, "data_dir": place / "data", **given})
         with open(log, "ab") as told:
             process = subprocess.Popen(
                 [program(), "serve"], env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told
@@ -85,7 +85,14 @@ def start(folder: str | os.PathLike[str] | None = None, *, timeout: float = 30.0
             line = first_line(process, timeout)
             if not line:
                 raise CannotStart(f"localyun did not start:\n{log.read_text(errors='replace')[-4000:]}")
-            cloud = Cloud(json.loads(line), key=first_key(wanted), token=wanted.get("control_token"), log=log)
+            key_id, key_secret, security_token = first_key(variables.get("LOCALYUN_ACCESS_KEYS", ""))
+            cloud = Cloud(
+                json.loads(line),
+                key=(key_id, key_secret),
+                security_token=security_token,
+                token=variables.get("LOCALYUN_CONTROL_TOKEN"),
+                log=log,
+            )
             if "LOCALYUN_OSS_ENDPOINT" in variables or "LOCALYUN_OSS_PUBLIC_URL" in variables:
                 cloud.oss = store(cloud)
             yield cloud
@@ -103,9 +110,13 @@ def store(cloud: Cloud) -> str:
     return told.get("oss", cloud.oss) if isinstance(told, dict) else cloud.oss
 
 
-def first_key(settings: Mapping[str, object]) -> tuple[str, str]:
-    pair = str(settings.get("access_keys", "testid:testsecret")).split(",")[0].split(":")
-    return pair[0], pair[1]
+def first_key(keys: str) -> tuple[str, str, str | None]:
+    """The id, the secret and the token (if any) to sign with: of the first key that is not disabled. Where all of them are, the first one:
+    the server's refusal says why it does not work."""
+    pairs = [pair.strip().split(":", 2) for pair in keys.split(",") if pair.strip()] or [["testid", "testsecret"]]
+    usable = [pair for pair in pairs if pair[2:] != ["disabled"]]
+    key_id, key_secret, *rest = (usable or pairs)[0]
+    return key_id, key_secret, rest[0] if usable and rest else None
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -174,6 +174,44 @@ def test_a_token_and_a_key_are_used():
         assert cloud.env["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "a1"
 
 
+@pytest.mark.parametrize(
+    ("keys", "used"),
+    [
+        ("a1:s1:t1", ("a1", "s1", "t1")),
+        ("a1:s1:t1:2,b:c", ("a1", "s1", "t1:2")),
+        ("old:x:disabled, new:y", ("new", "y", None)),
+        ("", ("testid", "testsecret", None)),
+    ],
+)
+def test_the_first_key_that_is_not_disabled_signs(keys, used):
+    with kit.start(access_keys=keys) as cloud:
+        assert (cloud.key_id, cloud.key_secret, cloud.security_token) == used
+        cloud.record()
+        cloud.publish("s1", seconds=5)
+        cloud.advance(181)
+        assert cloud.wait_for_file("s1").read()[4:8] == b"ftyp"
+
+
+def test_where_every_key_is_disabled_the_refusal_says_so():
+    with kit.start(access_keys="old:x:disabled") as cloud:
+        with pytest.raises(kit.Refused, match="InvalidAccessKeyId.Inactive"):
+            cloud.record()
+
+
+def test_a_token_of_the_test_goes_before_that_of_the_key():
+    with kit.start(access_keys="a1:s1:t1") as cloud:
+        with pytest.raises(kit.Refused, match="InvalidSecurityToken"):
+            cloud.call("DescribeLiveRecordConfig", DomainName="play.example.com", SecurityToken="another")
+
+
+def test_a_setting_that_is_none_is_left_out():
+    with kit.start(control_token=None, access_keys=None, api_addr=None) as cloud:
+        cloud.record()
+        cloud.reset()
+        # The kit's own choice, and not the port that `serve` takes by itself.
+        assert not cloud.endpoint.endswith(":8080")
+
+
 def test_a_fault_without_a_code_is_a_failure(localyun, callback_sink):
     localyun.record("mp4", notify_url=callback_sink.url)
     localyun.fault("callback", first=1)
@@ -184,13 +222,15 @@ def test_a_fault_without_a_code_is_a_failure(localyun, callback_sink):
     assert tried and tried[0]["state"] == "success"
 
 
-def test_variables_are_those_of_localyun_env():
+@pytest.mark.parametrize("keys", ["testid:testsecret", "a1:s1:t1"])
+def test_variables_are_those_of_localyun_env(keys):
     import shlex
     import subprocess
 
-    with kit.start() as cloud:
+    with kit.start(access_keys=keys) as cloud:
         asked = [kit.program(), "env", "--shell", "bash", "--endpoint", cloud.url]
-        lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+        env = {**os.environ, "LOCALYUN_ACCESS_KEYS": keys}
+        lines = subprocess.run(asked, check=True, capture_output=True, text=True, env=env).stdout.splitlines()
         told = dict(shlex.split(line.removeprefix("export "))[0].split("=", 1) for line in lines if line.startswith("export "))
         assert cloud.env == told
 

@@ -36,6 +36,8 @@ public final class Cloud {
     public final String oss;
     public final String keyId;
     public final String keySecret;
+    /** That of the key; null: it needs none. */
+    public final String securityToken;
 
     /** The address of the API as the server itself reaches it, for its own sinks. */
     final String inside;
@@ -49,17 +51,22 @@ public final class Cloud {
 
     /** @param ready what the server printed when everything listened */
     public Cloud(JsonNode ready, String keyId, String keySecret, String token) {
-        this(ready, keyId, keySecret, token, ready.path("api").asText(), false);
+        this(ready, new AccessKey(keyId, keySecret, null), token);
     }
 
-    Cloud(JsonNode ready, String keyId, String keySecret, String token, String inside, boolean storeIsMapped) {
+    Cloud(JsonNode ready, AccessKey key, String token) {
+        this(ready, key, token, ready.path("api").asText(), false);
+    }
+
+    Cloud(JsonNode ready, AccessKey key, String token, String inside, boolean storeIsMapped) {
         this.url = ready.path("api").asText();
         this.endpoint = URI.create(url).getAuthority();
         this.rtmp = ready.path("rtmp").asText();
         this.play = ready.path("play").asText(null);
         this.oss = ready.path("oss").asText();
-        this.keyId = keyId;
-        this.keySecret = keySecret;
+        this.keyId = key.id;
+        this.keySecret = key.secret;
+        this.securityToken = key.token;
         this.token = token;
         this.inside = inside;
         this.storeIsMapped = storeIsMapped;
@@ -69,7 +76,7 @@ public final class Cloud {
 
     /** Variables that lead SDKs and tools here, as {@code localyun env} prints them. */
     public Map<String, String> env() {
-        return Map.ofEntries(
+        Map<String, String> variables = new LinkedHashMap<>(Map.ofEntries(
             Map.entry("ALIBABA_CLOUD_ENDPOINT", endpoint),
             Map.entry("ALIBABA_CLOUD_ACCESS_KEY_ID", keyId),
             Map.entry("ALIBABA_CLOUD_ACCESS_KEY_SECRET", keySecret),
@@ -82,7 +89,13 @@ public final class Cloud {
             Map.entry("AWS_ENDPOINT_URL_S3", oss),
             Map.entry("AWS_ACCESS_KEY_ID", keyId),
             Map.entry("AWS_SECRET_ACCESS_KEY", keySecret),
-            Map.entry("AWS_REGION", "us-east-1"));
+            Map.entry("AWS_REGION", "us-east-1")));
+        if (securityToken != null) {
+            variables.put("ALIBABA_CLOUD_SECURITY_TOKEN", securityToken);
+            variables.put("OSS_SESSION_TOKEN", securityToken);
+            variables.put("AWS_SESSION_TOKEN", securityToken);
+        }
+        return variables;
     }
 
     /** A rule that records every stream of {@link #DOMAIN} and {@link #APP} as MP4, and the domain's callback address. */
@@ -109,7 +122,7 @@ public final class Cloud {
 
     /** One signed call of the cloud's API, without an SDK. */
     public JsonNode call(String action, Map<String, String> parameters) {
-        String form = Signature.sign(action, parameters, keyId, keySecret);
+        String form = Signature.sign(action, parameters, new AccessKey(keyId, keySecret, securityToken));
         return json(HttpRequest.newBuilder(URI.create(url + "/"))
                 .header("content-type", "application/x-www-form-urlencoded")
                 .POST(BodyPublishers.ofString(form))

@@ -40,7 +40,8 @@ public class LocalyunContainer extends GenericContainer<LocalyunContainer> {
         String outside = getEnvMap().getOrDefault("LOCALYUN_OSS_PUBLIC_URL", getEnvMap().get("LOCALYUN_OSS_ENDPOINT"));
         ready.put("oss", outside == null ? "http://" + at(OSS) : outside);
         // Callbacks begin in the container, where the API has its own port; so do the addresses of its store.
-        return new Cloud(ready, "testid", "testsecret", TOKEN, "http://127.0.0.1:" + API, outside == null);
+        AccessKey key = AccessKey.first(getEnvMap().get("LOCALYUN_ACCESS_KEYS"));
+        return new Cloud(ready, key, TOKEN, "http://127.0.0.1:" + API, outside == null);
     }
 
     private String at(int port) {

@@ -40,11 +40,11 @@ public final class Server implements AutoCloseable, CloseableResource {
     private Server(Process process, Path folder, JsonNode ready, Map<String, String> settings) {
         this.process = process;
         this.folder = folder;
-        String[] key = settings.getOrDefault("access_keys", "testid:testsecret").split(",")[0].split(":");
-        Cloud asPrinted = new Cloud(ready, key[0], key[1], settings.get("control_token"));
+        AccessKey key = AccessKey.first(settings.get("access_keys"));
+        Cloud asPrinted = new Cloud(ready, key, settings.get("control_token"));
         if (settings.keySet().stream().anyMatch(name -> ELSEWHERE.contains(name.replace('-', '_')))) {
             ((ObjectNode) ready).put("oss", asPrinted.store());
-            this.cloud = new Cloud(ready, key[0], key[1], settings.get("control_token"));
+            this.cloud = new Cloud(ready, key, settings.get("control_token"));
         } else {
             this.cloud = asPrinted;
         }

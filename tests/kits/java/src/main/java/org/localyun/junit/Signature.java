@@ -17,12 +17,16 @@ final class Signature {
     private Signature() {}
 
     /** The form of a call. */
-    static String sign(String action, Map<String, String> parameters, String keyId, String keySecret) {
+    static String sign(String action, Map<String, String> parameters, AccessKey key) {
         TreeMap<String, String> form = new TreeMap<>(parameters);
         form.put("Action", action);
         form.put("Format", "JSON");
         form.put("Version", "2016-11-01");
-        form.put("AccessKeyId", keyId);
+        form.put("AccessKeyId", key.id);
+        if (key.token != null) {
+            // A test may send another one, to see it refused.
+            form.putIfAbsent("SecurityToken", key.token);
+        }
         form.put("SignatureMethod", "HMAC-SHA1");
         form.put("SignatureVersion", "1.0");
         form.put("SignatureNonce", UUID.randomUUID().toString());
@@ -32,7 +36,7 @@ final class Signature {
                 .collect(Collectors.joining("&"));
         try {
             Mac mac = Mac.getInstance("HmacSHA1");
-            mac.init(new SecretKeySpec((keySecret + "&").getBytes(StandardCharsets.UTF_8), "HmacSHA1"));
+            mac.init(new SecretKeySpec((key.secret + "&").getBytes(StandardCharsets.UTF_8), "HmacSHA1"));
             byte[] digest = mac.doFinal(("POST&%2F&" + Cloud.escaped(words)).getBytes(StandardCharsets.UTF_8));
             return words + "&Signature=" + Cloud.escaped(Base64.getEncoder().encodeToString(digest));
         } catch (GeneralSecurityException error) {
