@@ -248,6 +248,22 @@ fn names_a_secret(members: &Map<String, Value>) -> bool {
     })
 }
 
+/// Whether a member of an object is the value of a secret that another member of it names.
+#[must_use]
+pub fn is_named(members: &Map<String, Value>, name: &str) -> bool {
+    NAMED.contains(&name) && names_a_secret(members)
+}
+
+/// A secret as it may be shown, whatever it is made of: what says nothing, such as an empty text, stays.
+#[must_use]
+pub fn hidden(value: &Value) -> Value {
+    if is_hidden(value) {
+        value.clone()
+    } else {
+        Value::from(HIDDEN)
+    }
+}
+
 fn masked(value: &mut Value, levels: usize) -> bool {
     match value {
         Value::Object(members) => {
@@ -454,6 +470,30 @@ mod tests {
             (r#"{"Token":5}"#, r#"{"Token":"***"}"#),
         ] {
             assert_eq!(masked_json(given), shown);
+        }
+    }
+
+    #[test]
+    fn a_member_is_a_secret_that_another_one_names() {
+        let of = |kind: &str| serde_json::json!({"ArgName": kind, "ArgValue": "tell", "Order": 1});
+        for (kind, name, is_secret) in [
+            ("auth_key1", "ArgValue", true),
+            ("auth_key1", "ArgName", false),
+            ("auth_key1", "Order", false),
+            ("auth_type", "ArgValue", false),
+        ] {
+            let object = of(kind);
+            let members = object.as_object().unwrap();
+            assert_eq!(is_named(members, name), is_secret, "{kind} {name}");
+        }
+        for (given, shown) in [
+            (Value::from("tell"), Value::from(HIDDEN)),
+            (Value::from(5), Value::from(HIDDEN)),
+            (Value::from(vec!["tell"]), Value::from(HIDDEN)),
+            (Value::from(""), Value::from("")),
+            (Value::Null, Value::Null),
+        ] {
+            assert_eq!(hidden(&given), shown, "{given}");
         }
     }
 

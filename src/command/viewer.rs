@@ -104,16 +104,11 @@ impl Source {
         match url.scheme() {
             "rtmp" => {
                 let port = url.port().unwrap_or(DEFAULT_RTMP_PORT);
-                let path = url.path().trim_start_matches('/');
-                let (app, stream) = path.rsplit_once('/').ok_or_else(wrong)?;
-                if app.is_empty() || stream.is_empty() {
-                    return Err(wrong());
-                }
-                let query = url.query().map(|query| format!("?{query}"));
+                let (app, name) = names(text).ok_or_else(wrong)?;
                 Ok(Self::Rtmp(RtmpSource {
                     addr: format!("{host}:{port}"),
-                    app: app.to_owned(),
-                    name: format!("{stream}{}", query.unwrap_or_default()),
+                    app,
+                    name,
                 }))
             }
             "http" | "https" if url.path().ends_with(".m3u8") => Ok(Self::Hls(url)),
@@ -130,6 +125,17 @@ impl Source {
             Self::Rtmp(_) => "rtmp",
         }
     }
+}
+
+/// The application of an RTMP address, and its stream with the query. They travel as they are written; a URL would encode what is not ASCII.
+fn names(address: &str) -> Option<(String, String)> {
+    let (_, rest) = address.trim().split_once("://")?;
+    let rest = rest.split('#').next()?;
+    let (place, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+    let (_, path) = place.split_once('/')?;
+    let (app, stream) = path.trim_start_matches('/').rsplit_once('/')?;
+    let both = !app.is_empty() && !stream.is_empty();
+    both.then(|| (app.to_owned(), format!("{stream}{query}")))
 }
 
 /// How a watch ended.
@@ -369,10 +375,27 @@ mod tests {
             "s",
             "rtmp://h/s",
             "rtmp://h/live/",
+            "rtmp://h?/live/s",
+            "rtmp://h#/live/s",
             "http://h/a/s",
             "ftp://h/a/s.flv",
         ] {
             assert!(Source::read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_of_an_rtmp_address_stay_as_they_are_written() {
+        for (address, app, name) in [
+            ("rtmp://h/直播/流?vhost=d&x=é", "直播", "流?vhost=d&x=é"),
+            ("rtmp://u@h:1//a/b/s%2F1?", "a/b", "s%2F1?"),
+            ("RTMP://h/a%20b/s?to=/x/y#z", "a%20b", "s?to=/x/y"),
+            (" rtmp://h/live/s ", "live", "s"),
+        ] {
+            let Ok(Source::Rtmp(source)) = Source::read(address) else {
+                panic!("{address}")
+            };
+            assert_eq!((source.app.as_str(), source.name.as_str()), (app, name));
         }
     }
 }

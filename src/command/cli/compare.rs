@@ -12,10 +12,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::arguments::{CompareArgs, TargetArgs};
+use super::http::{self, Terms};
 use super::paper::is_watched;
 use super::signed::Scheme;
 use super::target::Target;
-use super::{CliError, Outcome, complain, http, say, signals, variable};
+use super::{CliError, Outcome, complain, say, signals, variable};
 use crate::compare::junit;
 use crate::compare::mask::Masker;
 use crate::compare::outcome::{self, Run, Verdict};
@@ -220,6 +221,7 @@ async fn sides(args: &CompareArgs) -> Result<[Side; 2], CliError> {
         name: "localyun",
         target,
         client,
+        terms: Terms::OWN,
         scheme,
         is_localyun: true,
         answers_itself: true,
@@ -231,6 +233,7 @@ async fn sides(args: &CompareArgs) -> Result<[Side; 2], CliError> {
         name: "the upstream",
         target: upstream,
         client: http::upstream_client(args.upstream_ca_file.as_deref(), PATIENCE)?,
+        terms: Terms::of_upstream(PATIENCE),
         scheme,
         is_localyun: args.upstream_localyun,
         answers_itself: false,

@@ -6,7 +6,7 @@ use reqwest::{Body, Client, RequestBuilder, Response};
 use serde_json::Value;
 use url::Url;
 
-use super::http::{brief, failure, fetch, place};
+use super::http::{Terms, brief, fetch_by, place, silence};
 use super::{CliError, variable};
 use crate::clock::machine_timeout;
 use crate::config::{NO_TOKEN, is_token};
@@ -28,6 +28,7 @@ fn no_json(path: &str, error: &serde_json::Error) -> CliError {
 pub(super) struct Control<'a> {
     client: &'a Client,
     endpoint: &'a Url,
+    terms: Terms,
     token: Option<String>,
 }
 
@@ -37,8 +38,14 @@ impl<'a> Control<'a> {
         Self {
             client,
             endpoint,
+            terms: Terms::OWN,
             token: variable(TOKEN_VARIABLE),
         }
+    }
+
+    /// By a client of other terms.
+    pub(super) fn by(self, terms: Terms) -> Self {
+        Self { terms, ..self }
     }
 
     /// Reads a route.
@@ -64,7 +71,7 @@ impl<'a> Control<'a> {
         patience: Duration,
     ) -> Result<(u16, Value), CliError> {
         let request = self.client.get(self.asked(path, names)?).timeout(patience);
-        let answer = fetch(self.with_token(request)?).await?;
+        let answer = fetch_by(self.terms, self.with_token(request)?).await?;
         let value: Option<Value> = serde_json::from_slice(&answer.body).ok();
         match value {
             // What has happened is told with it, also where that is too little.
@@ -75,14 +82,17 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// Reads a route whose answer has no end, or may be long.
+    /// Reads a route whose answer has no end, or may be long; its first word has to come in time.
     pub(super) async fn stream(
         &self,
         path: &str,
         names: &[(&str, Option<String>)],
+        patience: Duration,
     ) -> Result<Response, CliError> {
         let request = self.client.get(self.asked(path, names)?);
-        self.streamed(path, request).await
+        machine_timeout(patience, self.streamed(path, request))
+            .await
+            .unwrap_or_else(|| Err(silence(&place(self.endpoint), patience)))
     }
 
     /// Puts a body of any length.
@@ -98,7 +108,8 @@ impl<'a> Control<'a> {
 
     async fn streamed(&self, path: &str, request: RequestBuilder) -> Result<Response, CliError> {
         let request = self.with_token(request.timeout(FOR_EVER))?;
-        let response = request.send().await.map_err(|error| failure(&error))?;
+        let failed = |error: reqwest::Error| self.terms.failure(&error);
+        let response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
         if (200..300).contains(&status) {
             return Ok(response);
@@ -161,7 +172,7 @@ impl<'a> Control<'a> {
     }
 
     async fn send(&self, path: &str, request: RequestBuilder) -> Result<Value, CliError> {
-        let answer = fetch(self.with_token(request)?).await?;
+        let answer = fetch_by(self.terms, self.with_token(request)?).await?;
         if !answer.is_success() {
             return Err(self.refused(path, answer.status, &answer.text()));
         }

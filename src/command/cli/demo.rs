@@ -13,7 +13,8 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::arguments::DemoArgs;
 use super::program::Program;
-use super::{CliError, Outcome, logging, printed, say, signals};
+use super::{CliError, Outcome, logging, printed, say, signals, unless_told};
+use crate::signals::Signals;
 use narrator::Narrator;
 use receiver::Receiver;
 use stage::Stage;
@@ -41,12 +42,12 @@ pub(super) async fn run(program: &dyn Program, args: &DemoArgs) -> Outcome {
     };
     narrator.end();
     if let Err(error) = shown {
-        stage.stop().await;
+        let _ = stopped(stage, &mut signals).await;
         return Err(error);
     }
     say(format!("\nAll of it took {}.", narrator.total()));
     if args.exit {
-        stage.stop().await;
+        stopped(stage, &mut signals).await?;
         return Ok(ExitCode::SUCCESS);
     }
     say(stage.what_next());
@@ -64,4 +65,13 @@ pub(super) async fn run(program: &dyn Program, args: &DemoArgs) -> Outcome {
     further.abort();
     ended?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Stops the server in order. Whoever says (once more) that it is to end does not wait for that.
+async fn stopped(stage: Stage, signals: &mut Signals) -> Result<(), CliError> {
+    let stopping = async {
+        stage.stop().await;
+        Ok(())
+    };
+    unless_told(signals, stopping).await
 }

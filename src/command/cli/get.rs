@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use super::arguments::GetArgs;
 use super::control::{Control, FOR_EVER};
@@ -11,12 +10,9 @@ use super::paper::text;
 use super::progress::{self, Transfer};
 use super::target::Target;
 use super::{CliError, Outcome, complain, http, say, signals, unless_told};
-use crate::clock::machine_timeout;
 
 /// Characters of a refusal that are shown.
 const LONGEST: usize = 300;
-/// How long the store may take for its first word, and then for each further part. An object may be large, so the whole has no limit.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(args: GetArgs) -> Outcome {
     let (bucket, key) = args
@@ -90,15 +86,9 @@ pub(super) async fn run(args: GetArgs) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for a part of the answer. A store that went away without a word would keep us for ever.
+/// Waits for a part of the answer.
 async fn in_time<T>(part: impl Future<Output = reqwest::Result<T>>) -> Result<T, CliError> {
-    match machine_timeout(PATIENCE, part).await {
-        Some(came) => came.map_err(|error| http::failure(&error)),
-        None => Err(CliError::failed(format!(
-            "nothing came from the object store for {} s",
-            PATIENCE.as_secs()
-        ))),
-    }
+    http::in_time("the object store", http::PART_PATIENCE, part).await
 }
 
 /// Whether a terminal could take something in these bytes for a command: a control character other than those that text has for its lines.

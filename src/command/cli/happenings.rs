@@ -14,6 +14,8 @@ use crate::clock::machine_sleep;
 
 /// How often a server that went away is looked for again before that is said.
 const TRIES: u32 = 5;
+/// A server says every 15 s that it is still there; one that has said nothing for so long is not.
+const SILENCE: Duration = Duration::from_secs(45);
 /// How much longer than the wait its answer may take.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -39,7 +41,7 @@ async fn followed(args: TailArgs) -> Outcome {
             ("stream", args.names.stream.clone()),
             ("since", last.map(|id| id.to_string())),
         ];
-        let heard = follow(&control, &names, args.json, &mut last).await;
+        let heard = follow(&control, &names, args.json, &mut last, SILENCE).await;
         match heard {
             Ok(()) => failed = 0,
             // The first time it is a mistake of the caller's.
@@ -57,11 +59,13 @@ async fn follow(
     names: &[(&str, Option<String>)],
     as_json: bool,
     last: &mut Option<u64>,
+    patience: Duration,
 ) -> Result<(), CliError> {
-    let mut stream = control.stream("events", names).await?;
+    let mut stream = control.stream("events", names, patience).await?;
+    let place = http::place(stream.url());
     let watched = is_watched();
     let mut line = Vec::new();
-    while let Some(chunk) = stream.chunk().await.map_err(CliError::failed)? {
+    while let Some(chunk) = http::in_time(&place, patience, stream.chunk()).await? {
         for byte in chunk {
             if byte != b'\n' {
                 line.push(byte);
@@ -241,8 +245,35 @@ fn said(kind: &str, event: &Value) -> (String, Colour) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use url::Url;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_says_no_more_that_it_is_there_counts_as_gone() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 1024]).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 200 OK\r\n\r\n: still here\n\n";
+            socket.write_all(answer).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let (client, endpoint) = (http::client().unwrap(), Url::parse(&place).unwrap());
+        let control = Control::new(&client, &endpoint);
+        let patience = Duration::from_millis(300);
+        let heard = follow(&control, &[], false, &mut None, patience).await;
+        server.abort();
+        let told = heard.unwrap_err();
+        // Of this kind are the failures after which it is looked for again.
+        assert!(matches!(told, CliError::Failed(_)), "{told:?}");
+        let expected = format!("nothing came from {place} for 0 s");
+        assert_eq!(told.to_string(), expected);
+    }
 
     #[test]
     fn an_event_is_one_line_whatever_is_in_it() {

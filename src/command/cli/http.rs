@@ -7,10 +7,13 @@ use url::Url;
 
 use super::arguments::TargetArgs;
 use super::{CliError, variable};
+use crate::clock::machine_timeout;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Advancing the clock over hours of recordings takes its time.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(300);
+/// How long a server may take for the first word of an answer that may be long, and then for each further part. The whole has no limit.
+pub(super) const PART_PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of the largest answer that is taken into memory.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
@@ -51,6 +54,51 @@ pub(super) fn brief(text: &str) -> String {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None if line.is_empty() => "nothing".to_owned(),
         None => line,
+    }
+}
+
+/// What a failure tells of the client that met with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// How long it waits for an answer.
+    patience: Duration,
+    /// How it is told which certificates to trust.
+    trust: &'static str,
+}
+
+impl Terms {
+    /// Those of a client for the server under test.
+    pub(super) const OWN: Self = Self {
+        patience: ANSWER_PATIENCE,
+        trust: "--ca-file names the certificate to trust (DATA-DIR/tls/cert.pem of serve --tls-addr)",
+    };
+
+    /// Those of an [`upstream_client`].
+    pub(super) fn of_upstream(patience: Duration) -> Self {
+        Self {
+            patience,
+            trust: "--upstream-ca-file names the certificate to trust",
+        }
+    }
+
+    /// Why such a client got no answer, in words that help.
+    pub(super) fn failure(self, error: &reqwest::Error) -> CliError {
+        let place = error.url().map_or_else(String::new, place);
+        let cause = cause(error);
+        CliError::Failed(if cause.contains("certificate") {
+            format!("{place}: {cause}; {}", self.trust)
+        } else if cause.contains("InvalidContentType") {
+            format!("{place} speaks http:// and not https:// ({cause})")
+        } else if cause.contains("invalid HTTP version") {
+            format!("{place} does not speak http:// ({cause}); is it the port of https://?")
+        } else if error.is_connect() {
+            format!("no connection to {place} ({cause}); is `localyun serve` running there?")
+        } else if error.is_timeout() {
+            let seconds = self.patience.as_secs();
+            format!("{place} did not answer within {seconds} s")
+        } else {
+            format!("{place}: {cause}")
+        })
     }
 }
 
@@ -124,9 +172,15 @@ fn built(builder: ClientBuilder) -> Result<Client, CliError> {
         .map_err(|error| CliError::failed(format!("no HTTP client: {}", cause(&error))))
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request to the server under test and reads the whole answer.
 pub(super) async fn fetch(request: RequestBuilder) -> Result<Answer, CliError> {
-    let response = request.send().await.map_err(|error| failure(&error))?;
+    fetch_by(Terms::OWN, request).await
+}
+
+/// As [`fetch`], with a client of those terms.
+pub(super) async fn fetch_by(terms: Terms, request: RequestBuilder) -> Result<Answer, CliError> {
+    let failed = |error: reqwest::Error| terms.failure(&error);
+    let response = request.send().await.map_err(failed)?;
     let header = |name: &str| {
         let value = response.headers().get(name);
         value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -136,13 +190,14 @@ pub(super) async fn fetch(request: RequestBuilder) -> Result<Answer, CliError> {
         fault: header("x-localyun-fault"),
         upstream: header("x-localyun-upstream"),
         content_type: header("content-type").unwrap_or_default(),
-        body: body(response).await?,
+        body: body(terms, response).await?,
     })
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, CliError> {
+async fn body(terms: Terms, mut response: Response) -> Result<Vec<u8>, CliError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+    let failed = |error: reqwest::Error| terms.failure(&error);
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > MAX_ANSWER {
             return Err(CliError::failed(format!(
                 "the answer is larger than {MAX_ANSWER} bytes"
@@ -158,27 +213,22 @@ pub(super) fn place(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-pub(super) fn failure(error: &reqwest::Error) -> CliError {
-    let place = error.url().map_or_else(String::new, place);
-    let cause = cause(error);
-    CliError::Failed(if cause.contains("certificate") {
-        format!(
-            "{place}: {cause}; --ca-file names the certificate to trust (DATA-DIR/tls/cert.pem of serve --tls-addr)"
-        )
-    } else if cause.contains("InvalidContentType") {
-        format!("{place} speaks http:// and not https:// ({cause})")
-    } else if cause.contains("invalid HTTP version") {
-        format!("{place} does not speak http:// ({cause}); is it the port of https://?")
-    } else if error.is_connect() {
-        format!("no connection to {place} ({cause}); is `localyun serve` running there?")
-    } else if error.is_timeout() {
-        format!(
-            "{place} did not answer within {} s",
-            ANSWER_PATIENCE.as_secs()
-        )
-    } else {
-        format!("{place}: {cause}")
-    })
+/// Waits for a part of an answer of the server under test, or of its store. Who went away without a word would keep us for ever.
+pub(super) async fn in_time<T>(
+    place: &str,
+    patience: Duration,
+    part: impl Future<Output = reqwest::Result<T>>,
+) -> Result<T, CliError> {
+    match machine_timeout(patience, part).await {
+        Some(came) => came.map_err(|error| Terms::OWN.failure(&error)),
+        None => Err(silence(place, patience)),
+    }
+}
+
+/// Nothing came for too long.
+pub(super) fn silence(place: &str, patience: Duration) -> CliError {
+    let seconds = patience.as_secs();
+    CliError::failed(format!("nothing came from {place} for {seconds} s"))
 }
 
 /// The innermost reason, which says more than the outer ones.
@@ -188,4 +238,26 @@ fn cause(error: &reqwest::Error) -> String {
         innermost = inner;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failure_tells_the_terms_of_its_own_client() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // It lets everybody in and says nothing.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap());
+        let client = upstream_client(None, Duration::from_millis(50)).unwrap();
+        let terms = Terms::of_upstream(Duration::from_secs(7));
+        let told = fetch_by(terms, client.get(&place)).await.unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            format!("{place} did not answer within 7 s")
+        );
+    }
 }

@@ -5,6 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{CliError, printed};
+use crate::ids;
+
+/// Letters and digits by which an unfinished file differs from those of other runs. By the number of the process it would not: in a container each
+/// run has the same one, and what one left behind that was killed would be in the way of all later ones.
+const MARK: usize = 8;
 
 /// A place for bytes. A file that is not finished goes away with this value, and one that had its name before stays as it was.
 #[derive(Debug)]
@@ -54,7 +59,8 @@ impl Output {
             _ => {}
         }
         let mut beside = place.as_os_str().to_owned();
-        beside.push(format!(".part-{}", std::process::id()));
+        let mark: String = ids::nonce().chars().take(MARK).collect();
+        beside.push(format!(".part-{mark}"));
         let beside = PathBuf::from(beside);
         let file = File::create_new(&beside).map_err(of(named))?;
         Ok(Self::Beside {
@@ -142,6 +148,19 @@ mod tests {
         assert_eq!(std::fs::read(&place).unwrap(), b"after");
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(names(folder.path()), ["a", "link"]);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("a");
+        // Who is killed removes nothing.
+        std::mem::forget(Output::open(Some(&place)).unwrap());
+        let mut whole = Output::open(Some(&place)).unwrap();
+        whole.put(b"whole").unwrap();
+        whole.finish().unwrap();
+        assert_eq!(std::fs::read(&place).unwrap(), b"whole");
+        assert_eq!(names(folder.path()).len(), 2);
     }
 
     #[test]

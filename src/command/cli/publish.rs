@@ -1,4 +1,4 @@
-//! `publish`: the built-in publisher on the command line. Ctrl-C or SIGTERM ends a push in order.
+//! `publish`: the built-in publisher on the command line. Ctrl-C or SIGTERM ends a push in order, and the second one ends it at once.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,6 +15,7 @@ use super::target::Target;
 use super::{CliError, Outcome, complain, http, progress, say, signals, variable};
 use crate::clock::{machine_timeout, monotonic};
 use crate::publisher::{self, BUILTIN, Clip, DEFAULT_CLIP, PublishError, PublishPlan, Published};
+use crate::signals::Signals;
 use crate::site::host;
 
 /// How long the server may take to say what records the push.
@@ -44,15 +45,9 @@ pub(super) async fn run(mut args: PublishArgs) -> Outcome {
     ));
     say_recorder(&control, &plan).await;
     let cancel = CancellationToken::new();
-    let stop = cancel.clone();
-    let watcher = tokio::spawn(async move {
-        signals.told().await;
-        stop.cancel();
-    });
     let started = monotonic();
-    let done = pushed(plan, cancel).await;
-    watcher.abort();
-    let done = done.map_err(refused)?;
+    let pushing = async { pushed(plan, cancel.clone()).await.map_err(refused) };
+    let done = unless_told_again(&mut signals, &cancel, pushing).await?;
     say(format!(
         "{place}: {}.{:03} s of media in {:.2} s ({} messages, {} bytes)",
         done.media_ms / 1000,
@@ -62,6 +57,25 @@ pub(super) async fn run(mut args: PublishArgs) -> Outcome {
         done.bytes
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does work that ends in order once `stop` says so, which it does at the first signal. Who sends a second one does not wait for that end: the other
+/// side may never answer.
+async fn unless_told_again<T>(
+    signals: &mut Signals,
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    let told_twice = async {
+        signals.told().await;
+        stop.cancel();
+        signals.told().await;
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = told_twice => Err(CliError::failed("interrupted again, so not ended in order")),
+    }
 }
 
 /// Pushes, and shows a waiting person how far it is.
@@ -202,6 +216,8 @@ fn clip(name: &str) -> Result<Clip, CliError> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
     use super::*;
     use crate::cli::arguments::TargetArgs;
 
@@ -251,5 +267,29 @@ mod tests {
             told.contains("h264 cannot be read") && told.contains("one_per_second"),
             "{told}"
         );
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_ends_a_push_in_order_and_the_second_at_once() {
+        let mut signals = Signals::watch().unwrap();
+        let tell = || kill_process(getpid(), Signal::TERM).unwrap();
+        let stop = CancellationToken::new();
+        tell();
+        let in_order = async {
+            stop.cancelled().await;
+            Ok(7)
+        };
+        let done = unless_told_again(&mut signals, &stop, in_order).await;
+        assert_eq!(done.unwrap(), 7);
+        let stop = CancellationToken::new();
+        tell();
+        let without_an_end = async {
+            stop.cancelled().await;
+            tell();
+            std::future::pending::<Result<(), CliError>>().await
+        };
+        let done = unless_told_again(&mut signals, &stop, without_an_end).await;
+        let told = done.unwrap_err().to_string();
+        assert!(told.starts_with("interrupted again"), "{told}");
     }
 }

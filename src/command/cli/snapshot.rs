@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use reqwest::Body;
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub(super) async fn run(tool: SnapshotTool) -> Outcome {
                 &Control::new(&client, &server.endpoint),
                 &file,
                 with_objects,
+                http::PART_PATIENCE,
             )
             .await
         }
@@ -52,20 +54,22 @@ fn of(path: &Path) -> impl Fn(std::io::Error) -> CliError {
     move |error| CliError::failed(format!("{}: {error}", path.display()))
 }
 
-async fn save(control: &Control<'_>, file: &Path, with_objects: bool) -> Outcome {
-    let objects = with_objects.then(|| "true".to_owned());
-    let mut response = control.stream("snapshot", &[("objects", objects)]).await?;
+async fn save(
+    control: &Control<'_>,
+    file: &Path,
+    with_objects: bool,
+    patience: Duration,
+) -> Outcome {
+    let names = [("objects", with_objects.then(|| "true".to_owned()))];
+    let mut response = control.stream("snapshot", &names, patience).await?;
+    let place = http::place(response.url());
     // A file that is there already stays whole until the new one is.
     let mut signals = signals()?;
     let mut out = Output::open(Some(file))?;
     let to_stdout = out.is_stdout();
     let transfer = Transfer::of(response.content_length());
     let copying = async {
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| http::failure(&error))?
-        {
+        while let Some(chunk) = http::in_time(&place, patience, response.chunk()).await? {
             if !out.put(&chunk)? {
                 return Ok(());
             }
@@ -240,9 +244,28 @@ fn changed(old: &Value, new: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use serde_json::json;
+    use url::Url;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // It lets everybody in.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = format!("http://{}", listener.local_addr().unwrap());
+        let (client, endpoint) = (http::client().unwrap(), Url::parse(&place).unwrap());
+        let control = Control::new(&client, &endpoint);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("saved.json");
+        let saved = save(&control, &file, false, Duration::from_millis(50)).await;
+        let told = saved.unwrap_err().to_string();
+        assert_eq!(told, format!("nothing came from {place} for 0 s"));
+        assert!(!file.exists());
+    }
 
     #[test]
     fn what_two_snapshots_have_apart_is_told_by_name() {

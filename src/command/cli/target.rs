@@ -81,13 +81,15 @@ impl Key {
     }
 }
 
+/// The first pair of a list that is not disabled; where all are, the first, so that the refusal says so.
 fn first_pair(list: &str) -> String {
-    let pairs = list.split(',').map(str::trim);
-    pairs
-        .into_iter()
-        .find(|pair| !pair.is_empty())
-        .unwrap_or_default()
-        .to_owned()
+    let pairs = || {
+        list.split(',')
+            .map(str::trim)
+            .filter(|pair| !pair.is_empty())
+    };
+    let usable = pairs().find(|pair| !pair.ends_with(":disabled"));
+    usable.or(pairs().next()).unwrap_or_default().to_owned()
 }
 
 fn endpoint_url(text: &str) -> Option<Url> {

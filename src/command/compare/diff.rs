@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::answer::{Answered, Body};
 use super::places::Place;
+use crate::secrets;
 
 /// Most differences of one answer; what is beyond is counted.
 pub const MAX_DIFFERENCES: usize = 200;
@@ -152,6 +153,7 @@ pub fn answers(here: &Answered, there: &Answered) -> Differences {
         differences: &mut differences,
         place: Place::default(),
         of_an_error: !here.is_success(),
+        is_secret: false,
     };
     comparing.values(ours, theirs);
     differences
@@ -161,12 +163,20 @@ struct Comparing<'a> {
     differences: &'a mut Differences,
     place: Place,
     of_an_error: bool,
+    /// The place is the value of a secret that a member beside it names, or lies in one; its own name does not tell.
+    is_secret: bool,
 }
 
 impl Comparing<'_> {
     fn add(&mut self, way: Way, here: Option<&Value>, there: Option<&Value>) {
         let at = self.place.pointer();
-        self.differences.add(way, at, here, there);
+        if self.is_secret {
+            let (ours, theirs) = (here.map(secrets::hidden), there.map(secrets::hidden));
+            self.differences
+                .add(way, at, ours.as_ref(), theirs.as_ref());
+        } else {
+            self.differences.add(way, at, here, there);
+        }
     }
 
     fn values(&mut self, here: &Value, there: &Value) {
@@ -195,11 +205,18 @@ impl Comparing<'_> {
         ours: &serde_json::Map<String, Value>,
         theirs: &serde_json::Map<String, Value>,
     ) {
+        let is_above = self.is_secret;
+        // One side may name a secret where the other one names something else.
+        let is_named =
+            |name: &str| secrets::is_named(ours, name) || secrets::is_named(theirs, name);
         for (name, here) in ours {
             self.place.push(name.as_str());
+            self.is_secret = is_above || is_named(name);
             if let Some(there) = theirs.get(name) {
                 self.values(here, there);
             } else if let Some(other) = in_other_letters(name, ours, theirs) {
+                // The member's own name is none.
+                self.is_secret = is_above;
                 let names = (Value::from(name.as_str()), Value::from(other));
                 self.add(Way::Name, Some(&names.0), Some(&names.1));
             } else {
@@ -212,9 +229,11 @@ impl Comparing<'_> {
                 continue;
             }
             self.place.push(name.as_str());
+            self.is_secret = is_above || is_named(name);
             self.add(Way::OnlyThere, None, Some(there));
             self.place.pop();
         }
+        self.is_secret = is_above;
     }
 
     fn lists(&mut self, ours: &[Value], theirs: &[Value]) {
@@ -360,6 +379,7 @@ pub fn values(here: &Value, there: &Value) -> Differences {
         differences: &mut differences,
         place: Place::default(),
         of_an_error: false,
+        is_secret: false,
     };
     comparing.values(here, there);
     differences
@@ -474,6 +494,33 @@ mod tests {
             (&found[0].here, &found[0].there),
             (&Some(json!(1)), &Some(json!(2)))
         );
+    }
+
+    #[test]
+    fn a_secret_that_a_member_beside_it_names_is_in_no_difference() {
+        let pair = |name: &str, value: Value| json!({"ArgName": name, "ArgValue": value});
+        let key = |value: Value| pair("auth_key1", value);
+        for (here, there, shown) in [
+            (key(json!("a")), key(json!("b")), ["***", "***"]),
+            (key(json!("a")), key(json!("")), ["***", ""]),
+            (key(json!(["a"])), key(json!(["b"])), ["***", "***"]),
+            (key(json!({"K": "a"})), key(json!(7)), ["***", "***"]),
+        ] {
+            let found = values(&json!([here]), &json!([there])).found;
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(found[0].here, Some(json!(shown[0])));
+            assert_eq!(found[0].there, Some(json!(shown[1])));
+        }
+        // On the other side the same text is none.
+        let found = values(&key(json!("a")), &pair("auth_type", json!("b"))).found;
+        assert_eq!(found[0].at, "/ArgName");
+        assert_eq!(found[0].here, Some(json!("auth_key1")));
+        assert_eq!(found[1].at, "/ArgValue");
+        assert_eq!(found[1].there, Some(json!("***")));
+        // What comes behind such an object is shown again.
+        let behind = |value: &str, more: i32| json!([key(json!(value)), {"More": more}]);
+        let found = values(&behind("a", 1), &behind("b", 2)).found;
+        assert_eq!(found[1].here, Some(json!(1)));
     }
 
     fn answer(status: u16, body: &Value) -> Answered {

@@ -129,7 +129,7 @@ impl Masker {
 
     /// A text as it may be sent.
     pub fn text(&mut self, text: &str) -> String {
-        let mut out = secrets::text(text).into_owned();
+        let mut out = secrets::value(text).into_owned();
         for secret in &self.secrets {
             if out.contains(secret.as_str()) {
                 out = out.replace(secret.as_str(), secrets::HIDDEN);
@@ -195,7 +195,12 @@ impl Masker {
             Value::Object(members) => {
                 let mut out = serde_json::Map::with_capacity(members.len());
                 for (name, member) in members {
-                    out.insert(name.clone(), self.value(name, member));
+                    let member = if secrets::is_named(members, name) {
+                        secrets::hidden(member)
+                    } else {
+                        self.value(name, member)
+                    };
+                    out.insert(name.clone(), member);
                 }
                 Value::Object(out)
             }
@@ -281,6 +286,22 @@ mod tests {
                 "Code": "InvalidDomain.NotFound",
             })
         );
+    }
+
+    #[test]
+    fn secrets_of_pairs_and_of_json_in_a_text_are_hidden() {
+        let mut masker = Masker::default();
+        let args = json!([{"ArgName": "auth_key1", "ArgValue": "hush"}, {"ArgName": "auth_type", "ArgValue": "type_a"}]);
+        assert_eq!(
+            masker.value("", &args),
+            json!([{"ArgName": "auth_key1", "ArgValue": "***"}, {"ArgName": "auth_type", "ArgValue": "type_a"}])
+        );
+        assert_eq!(
+            masker.text(r#"[{"ArgName":"auth_key1","ArgValue":"hush"}]"#),
+            r#"[{"ArgName":"auth_key1","ArgValue":"***"}]"#
+        );
+        let key = "-----BEGIN RSA PRIVATE KEY-----\nhush";
+        assert_eq!(masker.text(key), "***");
     }
 
     #[test]

@@ -137,16 +137,19 @@ fn last_name(path: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// A value without secrets, by the names of its members.
+/// A value without secrets: those that the names of its members tell, and those that one member names and another one holds.
 fn shown(name: &str, value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let members = members.iter();
-            Value::Object(
-                members
-                    .map(|(name, member)| (name.clone(), shown(name, member)))
-                    .collect(),
-            )
+            let pairs = members.iter().map(|(name, member)| {
+                let member = if secrets::is_named(members, name) {
+                    secrets::hidden(member)
+                } else {
+                    shown(name, member)
+                };
+                (name.clone(), member)
+            });
+            Value::Object(pairs.collect())
         }
         Value::Array(items) => items.iter().map(|item| shown(name, item)).collect(),
         Value::String(text) => Value::String(secrets::shown(name, text).into_owned()),
@@ -299,6 +302,31 @@ pub(super) mod tests {
         assert_eq!(first["differences"][1]["here"], "<domain 1>");
         assert_eq!(first["differences"][1]["there"], "<domain 2>");
         assert_eq!(brief("/A/0/NotifyAuthKey", Some(&json!("k"))), "\"***\"");
+    }
+
+    #[test]
+    fn a_secret_that_a_member_beside_it_names_is_in_no_form_either() {
+        let args = |value: &str| json!({"Args": [{"ArgName": "auth_key1", "ArgValue": value}]});
+        let mut differences = diff::values(&args("hush-1"), &args("hush-2"));
+        // What one side alone has is told as a whole.
+        let whole = diff::values(&args("hush-3"), &json!({}));
+        differences.found.extend(whole.found);
+        let told = |number: usize| {
+            let one = &differences.found[number];
+            brief(&one.at, one.here.as_ref())
+        };
+        assert_eq!(told(0), r#""***""#);
+        assert_eq!(told(1), r#"[{"ArgName":"auth_key1","ArgValue":"***"}]"#);
+        let run = run(vec![Verdict::Different(differences)]);
+        for text in [
+            run.to_json(None).to_string(),
+            run.to_json(Some(&mut Masker::default())).to_string(),
+        ] {
+            assert!(
+                text.contains("auth_key1") && !text.contains("hush"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::control::Control;
-use crate::cli::http;
+use crate::cli::http::{self, Terms};
 use crate::cli::signed::{Call, Scheme, Signed, Stamp};
 use crate::cli::target::Target;
 use crate::clock::{UnixMs, machine_now, machine_sleep};
@@ -28,6 +28,8 @@ pub(super) struct Side {
     pub(super) name: &'static str,
     pub(super) target: Target,
     pub(super) client: Client,
+    /// Those of the client.
+    pub(super) terms: Terms,
     pub(super) scheme: Scheme,
     /// It has a clock that can be advanced.
     pub(super) is_localyun: bool,
@@ -65,7 +67,7 @@ fn told(value: Value) -> Answered {
 
 impl Side {
     fn control(&self) -> Control<'_> {
-        Control::new(&self.client, &self.target.endpoint)
+        Control::new(&self.client, &self.target.endpoint).by(self.terms)
     }
 
     /// Makes a call; the error is a sentence.
@@ -98,7 +100,7 @@ impl Side {
     async fn once(&self, call: Call<'_>) -> Result<Answered, String> {
         let signed = Signed::new(self.scheme, call, &self.target, Stamp::now());
         let signed = signed.map_err(|error| error.to_string())?;
-        let answer = http::fetch(signed.request(&self.client)).await;
+        let answer = http::fetch_by(self.terms, signed.request(&self.client)).await;
         let answer = answer.map_err(|error| error.to_string())?;
         if let (Some(from), true) = (&answer.upstream, self.answers_itself) {
             return Err(format!(

@@ -136,13 +136,13 @@ impl Stage {
     pub(super) fn what_next(&self) -> String {
         let (api, rtmp) = (self.api(), self.rtmp());
         // The program as it was called, for those who have not installed it.
-        let program = std::env::args()
-            .next()
-            .unwrap_or_else(|| "localyun".to_owned());
+        let called = std::env::args_os().next();
+        let called = called.unwrap_or_else(|| "localyun".into());
+        let program = called.to_string_lossy();
         format!(
             "\nThe services keep running. To go on, in another terminal:\n\n\
              # another recording, with the built-in publisher (then move the clock over DelayTime)\n\
-             {program} publish --domain {DOMAIN} --app {APP} --stream s2 --seconds 20 --speed 0 --rtmp-addr {rtmp}\n\
+             {program} publish --domain {DOMAIN} --app {APP} --stream s2 --seconds 20 --speed 0 --rtmp-addr {rtmp} --endpoint {api}\n\
              curl -X POST {api}/_localyun/clock/advance -d '{{\"seconds\":181}}'\n\n\
              # or with an encoder\n\
              ffmpeg -re -i FILE -c copy -f flv '{rtmp}/{APP}/s3?vhost={DOMAIN}'\n\n\

@@ -34,6 +34,13 @@ pub struct Keeper {
     most: (usize, u64),
 }
 
+/// An instant with its milliseconds: calls are replayed in the order of these instants, and a second has many.
+fn instant(at: UnixMs) -> String {
+    let second = wire_time::to_api(at);
+    let second = second.trim_end_matches('Z');
+    format!("{second}.{:03}Z", at.rem_euclid(1_000))
+}
+
 fn told(path: &Path, error: &io::Error) -> String {
     format!("{}: {error}", path.display())
 }
@@ -81,7 +88,7 @@ impl Keeper {
         };
         let recorded = Recorded {
             localyun_cassette: VERSION,
-            recorded: wire_time::to_api(at),
+            recorded: instant(at),
             upstream: place.to_owned(),
             action: asked.action.clone(),
             version: asked.version.clone(),
@@ -166,7 +173,7 @@ mod tests {
     use crate::upstream::answer::Said;
     use crate::wire::render::Format;
 
-    const AT: UnixMs = 1_772_330_400_000;
+    const AT: UnixMs = 1_772_330_400_007;
 
     fn arrived(body: &str) -> Arrived {
         Arrived {
@@ -204,7 +211,7 @@ mod tests {
         let text = std::fs::read_to_string(path.join(&first)).unwrap();
         assert_eq!(
             text,
-            "{\n  \"localyun_cassette\": 1,\n  \"recorded\": \"2026-03-01T02:00:00Z\",\n  \"upstream\": \"http://up\",\n  \"action\": \"DescribeLiveDomainLog\",\n  \"version\": \"2016-11-01\",\n  \"format\": \"JSON\",\n  \"params\": {\n    \"DomainName\": \"d\",\n    \"NotifyAuthKey\": \"***\"\n  },\n  \"answer\": {\n    \"status\": 200,\n    \"headers\": {\n      \"content-type\": \"application/json;charset=utf-8\"\n    },\n    \"body\": {\n      \"RequestId\": \"A\",\n      \"AuthKey\": \"***\"\n    }\n  }\n}\n"
+            "{\n  \"localyun_cassette\": 1,\n  \"recorded\": \"2026-03-01T02:00:00.007Z\",\n  \"upstream\": \"http://up\",\n  \"action\": \"DescribeLiveDomainLog\",\n  \"version\": \"2016-11-01\",\n  \"format\": \"JSON\",\n  \"params\": {\n    \"DomainName\": \"d\",\n    \"NotifyAuthKey\": \"***\"\n  },\n  \"answer\": {\n    \"status\": 200,\n    \"headers\": {\n      \"content-type\": \"application/json;charset=utf-8\"\n    },\n    \"body\": {\n      \"RequestId\": \"A\",\n      \"AuthKey\": \"***\"\n    }\n  }\n}\n"
         );
         // A later run goes on behind them.
         drop(keeper);

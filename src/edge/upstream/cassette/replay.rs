@@ -15,9 +15,11 @@ use serde::de::IgnoredAny;
 use super::keep::MOST_CALLS;
 use super::pattern::Pattern;
 use super::{Asked, MOST_VALUES, Params, Recorded, VERSION, Values, file_part, parts_of};
+use crate::clock::UnixMs;
 use crate::disk::held::{Held, Kind};
 use crate::likeness;
 use crate::upstream::answer;
+use crate::wire_time;
 
 /// Bytes of a file that is read.
 const LARGEST: u64 = 256 * 1024 * 1024;
@@ -32,12 +34,16 @@ const SHOWN: usize = 100;
 /// Names of actions and of broken files that are told.
 const NAMES_TOLD: usize = 5;
 
+/// When a call was recorded: the instant, and the text where that is none, as people may have written it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct When(Option<UnixMs>, String);
+
 /// What a recorded call must be asked for; its answer is read when it is given.
 struct Head {
     action: String,
     version: String,
     format: String,
-    recorded: String,
+    recorded: When,
     params: BTreeMap<String, Vec<Pattern>>,
     /// The same as they are written, for messages.
     written: Params,
@@ -116,6 +122,13 @@ fn all(values: &Values) -> &[String] {
     }
 }
 
+impl When {
+    /// With milliseconds or, as earlier versions wrote it, without.
+    fn read(text: String) -> Self {
+        Self(wire_time::from_signature(&text), text)
+    }
+}
+
 impl Head {
     fn of(file: FileHead) -> Self {
         let open = file.params.contains_key(FURTHER);
@@ -126,7 +139,7 @@ impl Head {
             action: file.action,
             version: file.version,
             format: file.format,
-            recorded: file.recorded,
+            recorded: When::read(file.recorded),
             params: written
                 .iter()
                 .map(|(name, values)| (name.clone(), read(values)))
@@ -289,10 +302,10 @@ impl Replay {
         let mut fitting = Vec::new();
         for (at, call) in shelf.calls.iter_mut().enumerate() {
             if let Some(recorded) = self.fits(call, asked) {
-                fitting.push((recorded.to_owned(), at));
+                fitting.push((recorded.clone(), at));
             }
         }
-        // Those of one second in the order of their names.
+        // Those of one instant in the order of their names.
         fitting.sort();
         let unused = fitting
             .iter()
@@ -338,7 +351,7 @@ impl Replay {
     }
 
     /// When a call was recorded that this one fits. Its head is read where nobody has done so.
-    fn fits<'c>(&self, call: &'c mut Call, asked: &Asked) -> Option<&'c str> {
+    fn fits<'c>(&self, call: &'c mut Call, asked: &Asked) -> Option<&'c When> {
         let name = &call.name;
         let head = call.head.get_or_insert_with(|| {
             let head = self.head(name);
@@ -348,7 +361,7 @@ impl Replay {
             head
         });
         let head = head.as_ref().ok()?;
-        head.fits(asked).then_some(head.recorded.as_str())
+        head.fits(asked).then_some(&head.recorded)
     }
 
     fn head(&self, name: &str) -> Result<Head, String> {
@@ -450,6 +463,10 @@ mod tests {
         }
 
         fn keep(&self, keeper: &Keeper, query: &str, answer: &str) -> String {
+            self.keep_at(0, keeper, query, answer)
+        }
+
+        fn keep_at(&self, at: UnixMs, keeper: &Keeper, query: &str, answer: &str) -> String {
             let arrived = Arrived {
                 status: 200,
                 headers: Vec::new(),
@@ -457,7 +474,7 @@ mod tests {
                 format: Format::Json,
                 said: Said::default(),
             };
-            keeper.keep(&asked(query), "u", 0, &arrived).unwrap()
+            keeper.keep(&asked(query), "u", at, &arrived).unwrap()
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -518,6 +535,31 @@ mod tests {
         // The answer is read when it is given.
         folder.edit(&name, "\"N\": 1", "\"N\": 2");
         assert_eq!(answered(&replay, "B=x-7"), r#"{"N":2}"#);
+    }
+
+    #[test]
+    fn calls_of_one_second_are_answered_in_the_order_in_which_they_were_recorded() {
+        const AT: UnixMs = 1_772_330_400_000;
+        let folder = Folder::new();
+        let keeper = Keeper::open(folder.0.path()).unwrap();
+        let mut queries = [1, 2, 3, 4].map(|number| format!("A=1&B=x{number}"));
+        // Their names have the opposite order.
+        queries.sort_by_key(|query| asked(query).stem());
+        queries.reverse();
+        let mut names = Vec::new();
+        for (at, query) in (AT..).zip(&queries) {
+            let name = folder.keep_at(at, &keeper, query, &format!(r#"{{"N":{at}}}"#));
+            let (_, value) = query.split_once("B=").unwrap();
+            folder.edit(&name, &format!("\"{value}\""), "\"{any}\"");
+            names.push(name);
+        }
+        assert!(names.is_sorted_by(|earlier, later| earlier > later));
+        // As an earlier version wrote it.
+        folder.edit(&names[0], "02:00:00.000Z", "02:00:00Z");
+        let replay = Replay::open(folder.0.path()).unwrap();
+        for at in (AT..AT + 4).chain([AT + 3]) {
+            assert_eq!(answered(&replay, "A=1&B=y"), format!(r#"{{"N":{at}}}"#));
+        }
     }
 
     #[test]
