@@ -42,10 +42,10 @@ pub use draft::{Draft, Finished};
 pub use error::FolderError;
 pub use key::is_bucket_name;
 pub use model::{
-    Acl, BucketClass, BucketInfo, CorsRule, ListPage, ListQuery, NewObject, ObjectInfo, ObjectKind,
-    Redundancy, StorageClass, guess_content_type,
+    Acl, BucketClass, BucketInfo, CorsRule, EtagForm, ListPage, ListQuery, NewObject, ObjectInfo,
+    ObjectKind, Redundancy, StorageClass, guess_content_type,
 };
-pub use multipart::{Completion, EtagForm, MAX_PART_NUMBER, UploadQuery};
+pub use multipart::{Completion, MAX_PART_NUMBER, UploadQuery};
 pub use read::ObjectReader;
 pub use write::{Adopted, Replace};
 

@@ -249,10 +249,12 @@ async fn answer(
     )
     .map_err(|refusal| auth::or_no_bucket(refusal, request, &buckets, host_bucket.as_deref()))?;
     *meant = Some(caller.reading.clone());
-    // What an unsigned URL carries is nobody's word.
-    let moved = (Scheme::of(request) == Some(Scheme::AwsV4Url))
-        .then(|| request.with_moved_headers())
-        .flatten();
+    // What an unsigned URL carries is nobody's word; in these two the signature covers it.
+    let moved = match Scheme::of(request) {
+        Some(Scheme::AwsV4Url) => request.with_moved_headers(&[])?,
+        Some(Scheme::AwsV2Url) => request.with_moved_headers(sign::aws_v2::MOVED)?,
+        _ => None,
+    };
     let request = moved.as_ref().unwrap_or(request);
     let operation = route::operation(request, &caller)?;
     if caller.dialect == Dialect::Oss {
@@ -277,14 +279,27 @@ async fn answer(
         request,
         caller: &caller,
     };
-    access::check(&context, operation).await?;
-    unsupported::check(&context)?;
-    payload.keep_pace(pace::Pace::of(request)?);
-    let answer = perform(&context, operation, payload, now).await?;
-    Ok(match fault {
-        Some(_) => answer.header(FAULT_HEADER, operation.name()),
-        None => answer,
-    })
+    let result = check_and_perform(&context, operation, payload, now).await;
+    if fault.is_none() {
+        return result;
+    }
+    // A refusal was delayed like any other answer.
+    match result {
+        Ok(answer) => Ok(answer.header(FAULT_HEADER, operation.name())),
+        Err(error) => Err(error.with_header(FAULT_HEADER, operation.name().to_owned())),
+    }
+}
+
+async fn check_and_perform(
+    context: &Context<'_>,
+    operation: Operation,
+    payload: &mut Body,
+    now: sign::Now<'_>,
+) -> Result<Answer, ServeError> {
+    access::check(context, operation).await?;
+    unsupported::check(context)?;
+    payload.keep_pace(pace::Pace::of(context.request)?);
+    perform(context, operation, payload, now).await
 }
 
 async fn perform(

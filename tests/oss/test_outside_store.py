@@ -2,9 +2,14 @@
 host name. The machine knows no such host names, so that server runs under a hosts file of its own, where the system
 allows a mount namespace."""
 
+import http.client
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from harness import probe
@@ -91,6 +96,82 @@ def test_all_formats_arrive_at_moto(moto, own_stage):
     assert stage.server.get("/_localyun/health")["oss"] == moto
     told = subprocess.run([str(binary()), "env", "--endpoint", stage.server.api], env=clean_environment(), capture_output=True, text=True, timeout=20).stdout
     assert f"export AWS_ENDPOINT_URL_S3='{moto}'" in told and "AWS_SECRET_ACCESS_KEY" not in told
+
+
+def test_a_bucket_is_made_in_the_region_of_the_store(moto, own_stage):
+    """AWS wants a region other than us-east-1 in the request's body as well, and so does moto."""
+    stage = own_stage(*flags(moto, "path"), "--oss-region", "eu-west-1")
+    stage.rule("mp4", DelayTime=15)
+    stage.notify()
+    stage.push(6)
+    stage.advance(16)
+    (event,) = stage.wait_files(1)
+    bucket = outside(stage, moto)
+    assert bucket.s3.get_bucket_location(Bucket=bucket.name)["LocationConstraint"] == "eu-west-1"
+    assert len(bucket.get(event["uri"])) > 10_000
+
+
+@contextmanager
+def no_maker_of_buckets(store: str):
+    """A store whose keys may do everything but make a bucket; the paths of the requests that it refused."""
+    address, refused = urlsplit(store).netloc, []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def pass_on(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path = urlsplit(self.path).path.strip("/")
+            if self.command == "PUT" and "/" not in path:
+                refused.append(path)
+                self.answer(403, {}, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+                return
+            connection = http.client.HTTPConnection(address, timeout=60)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            text = answer.read()
+            length = answer.headers["Content-Length"] if self.command == "HEAD" else None
+            kept = {name: value for name, value in answer.headers.items() if name.lower() in ("etag", "content-type", "last-modified")}
+            self.answer(answer.status, kept, text, length)
+            connection.close()
+
+        def answer(self, status, headers, text, length=None):
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", length or str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", refused
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def test_who_may_make_no_bucket_writes_into_one_that_is_there(moto, own_stage):
+    with no_maker_of_buckets(moto) as (store, refused):
+        stage = own_stage(*flags(store, "path"))
+        bucket = outside(stage, moto)
+        bucket.s3.create_bucket(Bucket=bucket.name)
+        stage.rule("mp4", DelayTime=15)
+        stage.notify()
+        stage.push(6)
+        stage.advance(16)
+        (event,) = stage.wait_files(1)
+        assert len(bucket.get(event["uri"])) > 10_000
+        assert bucket.name not in refused
 
 
 def test_a_large_file_goes_in_parts(moto, own_stage):

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import oss2
 import pytest
 import requests
+from test_temporary_keys import assume
 
 SECRET = b"secret recording"
 
@@ -94,6 +96,89 @@ def test_words_that_an_sdk_moved_into_a_signed_address_count(private):
     assert answer.status_code == 200, answer.text
     assert public(private, "moved")
     assert private.s3.head_object(Bucket=private.bucket.name, Key="moved")["Metadata"] == {"who": "me"}
+
+
+def client_of_version_2(stage, token: str | None = None, keys: tuple[str, str] = ("testid", "testsecret"), **told: str):
+    """A client whose addresses are of version 2; where `told` does not say so, by its region."""
+    import boto3
+    from botocore.client import Config
+
+    config = Config(s3={"addressing_style": "path"}, **told)
+    words = {"aws_access_key_id": keys[0], "aws_secret_access_key": keys[1], "aws_session_token": token, "region_name": "us-east-1"}
+    return boto3.client("s3", endpoint_url=stage.server.oss, config=config, **words)
+
+
+@pytest.mark.parametrize("told", [{"signature_version": "s3"}, {}], ids=["told", "by-region"])
+def test_words_that_boto3_moved_into_an_address_of_version_2_count(private, told):
+    """They were signed as headers: a changed one, one more and a header that says otherwise are refused."""
+    s3, name = client_of_version_2(private, **told), private.bucket.name
+    words = {"Bucket": name, "Key": "moved", "ACL": "public-read", "Metadata": {"who": "me"}, "ContentType": "video/mp2t"}
+    url = s3.generate_presigned_url("put_object", Params=words, ExpiresIn=600)
+    for old, new in [
+        ("x-amz-meta-who=me", "x-amz-meta-who=you"),
+        ("x-amz-meta-who=me", "x-amz-meta-other=me"),
+        ("x-amz-acl=public-read", "x-amz-acl=private"),
+        ("content-type=video%2Fmp2t", "content-type=text%2Fhtml"),
+        ("AWSAccessKeyId=", "x-amz-tagging=a%3Db&AWSAccessKeyId="),
+        ("AWSAccessKeyId=", "x-amz-copy-source=%2Fother%2Fkey&AWSAccessKeyId="),
+    ]:
+        assert old in url
+        answer = requests.put(url.replace(old, new), data=b"changed", timeout=10)
+        assert answer.status_code == 403, (new, answer.text)
+    assert requests.put(url, data=b"other", headers={"x-amz-acl": "private"}, timeout=10).status_code == 403
+    for body, headers in ((b"moved", {}), (b"again", {"x-amz-meta-who": "me", "Content-Type": "video/mp2t"})):
+        answer = requests.put(url, data=body, headers=headers, timeout=10)
+        assert answer.status_code == 200, answer.text
+        head = private.s3.head_object(Bucket=name, Key="moved")
+        assert (head["Metadata"], head["ContentType"]) == ({"who": "me"}, "video/mp2t")
+        assert public(private, "moved")
+        read = s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "moved"}, ExpiresIn=600)
+        assert requests.get(read, timeout=10).content == body
+
+
+def test_a_digest_in_an_address_of_version_2_is_that_of_the_body(private):
+    digest = base64.b64encode(hashlib.md5(b"moved").digest()).decode()
+    words = {"Bucket": private.bucket.name, "Key": "moved", "ContentMD5": digest}
+    url = client_of_version_2(private).generate_presigned_url("put_object", Params=words, ExpiresIn=600)
+    answer = requests.put(url, data=b"other", timeout=10)
+    assert (answer.status_code, "<Code>BadDigest</Code>" in answer.text) == (400, True), answer.text
+    assert requests.put(url, data=b"moved", timeout=10).status_code == 200
+
+
+def test_a_temporary_key_signs_addresses_of_version_2(private):
+    """Its token is among the words that are moved and signed."""
+    credentials = assume(private)
+    keys = (credentials["AccessKeyId"], credentials["AccessKeySecret"])
+    s3 = client_of_version_2(private, credentials["SecurityToken"], keys)
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": private.bucket.name, "Key": "private"}, ExpiresIn=600)
+    assert "AWSAccessKeyId=" in url and "x-amz-security-token=" in url
+    answer = requests.get(url, timeout=10)
+    assert (answer.status_code, answer.content) == (200, SECRET), answer.text
+    for other in ("x-amz-security-token=other", ""):
+        changed = re.sub("x-amz-security-token=[^&]*", other, url)
+        assert requests.get(changed, timeout=10).status_code in (400, 403)
+
+
+def test_what_no_header_can_hold_is_refused(private):
+    """A line break in a form's field or in a signed address: no answer could tell what was kept of it."""
+    from botocore.auth import S3SigV4QueryAuth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    conditions = [{"bucket": private.bucket.name}]
+    for fields in ({"x-oss-meta-a": "one\r\ntwo"}, {"x-oss-meta-a b": "1"}, {"Cache-Control": "no\nstore"}, {"Content-Type": "text/plain\nx: y"}):
+        answer = form(private, conditions, {"key": "broken", **fields}, ("a.txt", b"x"))
+        assert (answer.status_code, "<Code>InvalidArgument</Code>" in answer.text) == (400, True), (fields, answer.text)
+    url = f"{private.server.oss}/{private.bucket.name}/broken"
+    for query in ("x-amz-meta-a=%0A", "x-amz-meta-a=one%0Atwo", "x-amz-meta-a%20b=1"):
+        request = AWSRequest("PUT", f"{url}?{query}")
+        S3SigV4QueryAuth(Credentials("testid", "testsecret"), "s3", "cn-shanghai", expires=600).add_auth(request)
+        answer = requests.put(request.url, data=b"x", timeout=10)
+        assert (answer.status_code, "<Code>InvalidArgument</Code>" in answer.text) == (400, True), (query, answer.text)
+    keys = [item["Key"] for item in private.s3.list_objects_v2(Bucket=private.bucket.name)["Contents"]]
+    assert "broken" not in keys
+    answer = form(private, conditions, {"key": "whole", "x-oss-meta-a": "中\tx"}, ("a.txt", b"x"))
+    assert answer.status_code == 204, answer.text
 
 
 def dated(stage, kind: str, at: datetime) -> str:

@@ -1,6 +1,7 @@
 """Words of S3 and OSS that the object store either means or refuses: none is taken and forgotten."""
 
 import base64
+import hashlib
 import os
 import socket
 import zlib
@@ -322,6 +323,52 @@ def test_an_objects_own_list_holds_for_writes_too(stage, s3, name, bucket, own):
         assert plain("POST", stage, name, "log?append&position=1", b"b") == 403
 
 
+def test_who_deletes_without_a_key_deletes_what_everybody_may_write(stage, s3, name):
+    """Many objects in one request as each by itself."""
+    keys = ("free", "kept", "plain", "absent")
+    document = "".join(["<Delete>", *(f"<Object><Key>{key}</Key></Object>" for key in keys), "</Delete>"])
+    for key, own in (("free", {"ACL": "public-read-write"}), ("kept", {"ACL": "private"}), ("plain", {})):
+        s3.put_object(Bucket=name, Key=key, Body=b"x", **own)
+
+    def ask():
+        return requests.post(f"{stage.server.oss}/{name}?delete", data=document, timeout=20)
+
+    assert ask().status_code == 403, "a private bucket lets nobody in"
+    s3.put_bucket_acl(Bucket=name, ACL="public-read-write")
+    answer = ask()
+    assert answer.status_code == 200, answer.text
+    for key in keys:
+        told = f"<Error><Key>{key}</Key><Code>AccessDenied</Code>" if key == "kept" else f"<Deleted><Key>{key}</Key></Deleted>"
+        assert told in answer.text, (key, answer.text)
+    assert {item["Key"] for item in s3.list_objects_v2(Bucket=name)["Contents"]} & set(keys) == {"kept"}
+    assert requests.post(f"{stage.server.oss}/{name}-absent?delete", data=document, timeout=20).status_code == 404
+
+
+def test_the_copy_of_an_object_of_parts(stage, s3, name):
+    """In S3 it is an object like one that was put, with the digest of its bytes; in OSS it stays what its source is."""
+    body = b"one part"
+    made = s3.complete_multipart_upload(**uploaded(s3, name, "parts", body))["ETag"]
+    copied = s3.copy_object(Bucket=name, Key="copy", CopySource=f"{name}/parts")["CopyObjectResult"]["ETag"]
+    assert copied == s3.head_object(Bucket=name, Key="copy")["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    bucket = oss2.Bucket(oss2.Auth("testid", "testsecret"), stage.server.oss, name)
+    bucket.copy_object(name, "parts", "same")
+    assert s3.head_object(Bucket=name, Key="same")["ETag"] == made
+    assert [bucket.head_object(key).object_type for key in ("parts", "copy", "same")] == ["Multipart", "Normal", "Multipart"]
+
+
+def test_a_delayed_refusal_is_marked_like_a_delayed_answer(stage, s3, name):
+    s3.put_object(Bucket=name, Key="k", Body=b"x")
+    signed = [s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": key}) for key in ("k", "absent")]
+    assert stage.server.control("PUT", "/_localyun/faults", {"at": "store", "delay_ms": 1})[0] == 200
+    try:
+        for url, status in ((signed[0], 200), (signed[1], 404), (f"{stage.server.oss}/{name}/k", 403)):
+            answer = requests.get(url, timeout=20)
+            assert (answer.status_code, answer.headers.get("x-localyun-fault")) == (status, "GetObject"), answer.text
+    finally:
+        stage.server.control("DELETE", "/_localyun/faults")
+    assert "x-localyun-fault" not in requests.get(signed[1], timeout=20).headers
+
+
 def test_conditions_in_every_form_of_http(stage, s3, name):
     """Fields of one name are one list; dates come in three forms; a weak tag is no strong one (RFC 9110)."""
     s3.put_bucket_acl(Bucket=name, ACL="public-read")
@@ -485,3 +532,19 @@ def test_a_file_that_is_no_object_keeps_its_bucket(stage, s3, name):
     s3.delete_object(Bucket=bucket, Key="a/100%.mp4")
     s3.delete_bucket(Bucket=bucket)
     assert not file.parent.parent.exists()
+
+
+def test_the_bucket_after_the_last(own_stage):
+    """A store has room for 1,000 buckets; what is there goes on, and one may come when another has gone."""
+    s3 = own_stage().s3
+
+    def make(number: int) -> None:
+        s3.create_bucket(Bucket=f"many-{number}")
+
+    there = len(s3.list_buckets()["Buckets"])
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make, range(1000 - there)))
+    assert refused(s3.create_bucket, Bucket="one-more") == (400, "TooManyBuckets")
+    s3.put_object(Bucket="many-0", Key="k", Body=b"still taken")
+    s3.delete_bucket(Bucket="many-1")
+    s3.create_bucket(Bucket="one-more")

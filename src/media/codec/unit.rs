@@ -71,6 +71,8 @@ pub fn units(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 pub fn is_key(codec: VideoCodec, data: &[u8], flagged: bool) -> bool {
     let mut has_sei = false;
     let mut intra = false;
+    let mut inter = false;
+    let mut fields = 0;
     for (_, unit) in units(data) {
         let Some(first) = unit.first() else { continue };
         if codec == VideoCodec::H265 {
@@ -83,7 +85,15 @@ pub fn is_key(codec: VideoCodec, data: &[u8], flagged: bool) -> bool {
             match first & 0x1F {
                 5 => return true,
                 6 => has_sei = true,
-                1 if flagged => intra |= is_intra_slice(unit),
+                1 if flagged => {
+                    fields += usize::from(kind(codec, unit) == Kind::Begins);
+                    // A second field may lean on the first.
+                    if fields < 2 {
+                        let is_intra = is_intra_slice(unit);
+                        intra |= is_intra;
+                        inter |= !is_intra;
+                    }
+                }
                 _ => {}
             }
         }
@@ -96,7 +106,8 @@ pub fn is_key(codec: VideoCodec, data: &[u8], flagged: bool) -> bool {
     match recovery {
         Some(true) => true,
         Some(false) => flagged,
-        None => intra,
+        // One slice of another kind leans on earlier pictures.
+        None => intra && !inter,
     }
 }
 
@@ -245,6 +256,26 @@ mod tests {
         // An I picture: 1 (first_mb 0), 0001000 (slice_type 7).
         let intra = picture(&[&[0x41, 0x88]]);
         assert!(is_key(H264, &intra, true) && !is_key(H264, &intra, false));
+    }
+
+    #[test]
+    fn a_flagged_picture_is_a_key_frame_when_all_its_slices_are_intra() {
+        // first_mb 0 is 1 and first_mb 1 is 010; slice_type 7 is 0001000 and slice_type 5 is 00110.
+        let first = &[0x41, 0b1000_1000][..];
+        let intra = &[0x41, 0b0100_0010, 0][..];
+        let inter = &[0x41, 0b0100_0110][..];
+        let second_field = &[0x41, 0b1001_1010][..];
+        let sei = &[6, 5, 1, 0, 0x80][..];
+        for (units, wanted) in [
+            (&[first, intra, intra][..], true),
+            (&[sei, first], true),
+            (&[first, intra, second_field, inter], true),
+            (&[first, inter], false),
+            (&[first, intra, inter], false),
+            (&[inter, intra], false),
+        ] {
+            assert_eq!(is_key(H264, &picture(units), true), wanted, "{units:x?}");
+        }
     }
 
     #[test]

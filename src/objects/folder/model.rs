@@ -69,6 +69,15 @@ impl ObjectKind {
     }
 }
 
+/// What the ETag of an object of several parts is the MD5 of; the number of parts follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtagForm {
+    /// The parts' MD5s, as S3 makes it.
+    OfDigests,
+    /// The parts' ETags as text, in upper case, as OSS makes it.
+    OfEtags,
+}
+
 /// What an object costs to keep and to read, in the product. Here it is kept and told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

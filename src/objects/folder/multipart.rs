@@ -15,7 +15,7 @@ use super::digest::{combine_crc64, md5_of};
 use super::draft::{Finished, TempFile};
 use super::error::FolderError;
 use super::list::rolled_up;
-use super::model::{Acl, NewObject, ObjectInfo, ObjectKind, StorageClass};
+use super::model::{Acl, EtagForm, NewObject, ObjectInfo, ObjectKind, StorageClass};
 use super::record::{Record, Stamp, write_json};
 use super::usage::Usage;
 use super::write::Replace;
@@ -55,15 +55,6 @@ impl Part {
     pub fn etag(&self) -> String {
         hex::encode(self.md5)
     }
-}
-
-/// What the ETag of an object of several parts is the MD5 of; the number of parts follows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EtagForm {
-    /// The parts' MD5s, as S3 makes it.
-    OfDigests,
-    /// The parts' ETags as text, in upper case, as OSS makes it.
-    OfEtags,
 }
 
 /// How an upload becomes an object.

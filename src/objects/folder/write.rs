@@ -12,7 +12,7 @@ use super::condition::Condition;
 use super::digest::adopted_etag;
 use super::draft::{Finished, TempFile};
 use super::error::FolderError;
-use super::model::{NewObject, ObjectInfo, ObjectKind};
+use super::model::{EtagForm, NewObject, ObjectInfo, ObjectKind};
 use super::record::{Record, Sidecar, Stamp, write_json};
 use super::{FolderStore, Inner, Loaded, digest_of, key, layout};
 
@@ -133,13 +133,15 @@ impl FolderStore {
         .await
     }
 
-    /// Copies a version of an object; `meta` replaces its metadata, none keeps it. The ACL is never taken over.
+    /// Copies a version of an object; `meta` replaces its metadata, none keeps it. The ACL is never taken over. What was an object of parts is one
+    /// like any that was put where ETags are made of digests, and keeps its kind and its ETag otherwise.
     pub async fn copy(
         &self,
         source: Source,
         to: (&str, &str),
         meta: Option<NewObject>,
         replace: Replace,
+        form: EtagForm,
     ) -> Result<ObjectInfo, FolderError> {
         let to = (to.0.to_owned(), to.1.to_owned());
         self.blocking(move |store| {
@@ -151,13 +153,13 @@ impl FolderStore {
             store.copy_range(&loaded, 0, info.size, &mut file)?;
             let stamp = Stamp::put_on(&file)?;
             file.sync_all()?;
-            let (kind, etag) = match info.kind {
+            let (kind, etag) = match (info.kind, form) {
                 // A copy is an object like one that was put, whose ETag is a digest; that of its source is none.
-                ObjectKind::Appendable => {
+                (ObjectKind::Appendable, _) | (ObjectKind::Multipart, EtagForm::OfDigests) => {
                     let (md5, _) = digest_of(&File::open(temp.path())?, info.size)?;
                     (ObjectKind::Normal, md5)
                 }
-                kind => (kind, info.etag),
+                (kind, _) => (kind, info.etag),
             };
             let kept = |mut meta: NewObject| {
                 meta.acl = super::Acl::Default;

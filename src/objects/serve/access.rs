@@ -4,6 +4,7 @@ use super::acl::{self, refused};
 use super::error::ServeError;
 use super::route::Operation;
 use super::{Context, base, cors};
+use crate::folder::Acl;
 use crate::site::{self, Authority, Host};
 
 /// Refuses an anonymous request that no list allows. Signed callers are the account's owner.
@@ -37,6 +38,13 @@ pub async fn check(context: &Context<'_>, operation: Operation) -> Result<(), Se
         | Operation::AbortMultipartUpload
         | Operation::ListParts
         | Operation::DeleteObject => write(context, context.key()).await,
+        // Where the bucket lets in everybody, each object that it names is judged by itself.
+        Operation::DeleteMultipleObjects => {
+            match context.store().bucket(context.bucket()).await?.acl {
+                Acl::PublicReadWrite => Ok(()),
+                _ => Err(refused()),
+            }
+        }
         // A form brings its signature in its fields, a preflight has none by nature.
         Operation::PostObject | Operation::OptionObject => Ok(()),
         _ => {

@@ -289,6 +289,8 @@ fn token(request: &Request) -> Option<&str> {
         .or_else(|| request.param("security-token"))
         .or_else(|| request.param("x-oss-security-token"))
         .or_else(|| request.param("X-Amz-Security-Token"))
+        // As SDKs move the header into an address of S3's version 2.
+        .or_else(|| request.param("x-amz-security-token"))
 }
 
 fn payload(

@@ -3,7 +3,7 @@
 use super::error::ServeError;
 use super::request::Request;
 use super::xml::Xml;
-use crate::folder::StorageClass;
+use crate::folder::{EtagForm, StorageClass};
 
 /// Which product's words a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,14 @@ impl Dialect {
         match self {
             Self::Oss => format!("\"{}\"", etag.to_uppercase()),
             Self::S3 => format!("\"{etag}\""),
+        }
+    }
+
+    /// How the dialect makes the ETag of an object of parts.
+    pub fn etag_form(self) -> EtagForm {
+        match self {
+            Self::Oss => EtagForm::OfEtags,
+            Self::S3 => EtagForm::OfDigests,
         }
     }
 

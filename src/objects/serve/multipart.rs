@@ -19,7 +19,7 @@ use super::object_write::{check_target, copy_source, replace, size, typed_object
 use super::pace::Pace;
 use super::sign::timestamp;
 use super::xml::{self, Complete};
-use crate::folder::{Completion, EtagForm, FolderError, MAX_PART_NUMBER, ObjectInfo, ObjectKind};
+use crate::folder::{Completion, FolderError, MAX_PART_NUMBER, ObjectInfo, ObjectKind};
 
 fn upload_id<'a>(context: &'a Context<'_>) -> &'a str {
     context.request.param("uploadId").unwrap_or_default()
@@ -38,13 +38,6 @@ fn part_number(context: &Context<'_>) -> Result<u32, ServeError> {
                 "Part number must be an integer between 1 and 10000, inclusive.",
             )
         })
-}
-
-fn etag_form(dialect: Dialect) -> EtagForm {
-    match dialect {
-        Dialect::Oss => EtagForm::OfEtags,
-        Dialect::S3 => EtagForm::OfDigests,
-    }
 }
 
 /// A part's refusal; the product tells by the EC which operation looked for the upload.
@@ -199,7 +192,7 @@ pub async fn complete(
             id,
             Completion {
                 chosen,
-                etag: etag_form(context.dialect()),
+                etag: context.dialect().etag_form(),
                 acl: acl::in_headers(context, Target::Object)?,
                 size: told,
                 replace: replace(context),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 
 use super::Context;
+use super::access;
 use super::acl::{self, Target};
 use super::answer::Answer;
 use super::body;
@@ -16,6 +17,7 @@ use super::listing::Names;
 use super::metadata::tags_in_header;
 use super::object_read::{content_md5, of_copy_source};
 use super::pace::Pace;
+use super::request::check_header;
 use super::sign::{parse_http_date, timestamp};
 use super::version;
 use super::xml::{self, Delete, DeleteKey};
@@ -34,7 +36,8 @@ const KEPT_HEADERS: &[&str] = &[
     "expires",
 ];
 
-/// User metadata and kept headers of an object, among the names and values of a request's headers or of a form's fields.
+/// User metadata and kept headers of an object, among the names and values of a request's headers or of a form's fields. What is kept is
+/// told as headers, so it is held to what they may hold.
 pub fn kept<'a>(
     dialect: Dialect,
     words: impl Iterator<Item = (&'a str, &'a str)>,
@@ -43,7 +46,12 @@ pub fn kept<'a>(
     let mut user_metadata = BTreeMap::new();
     let mut headers = BTreeMap::new();
     for (name, value) in words {
-        if let Some(name) = name.strip_prefix(&prefix) {
+        let own = name.strip_prefix(&prefix);
+        if own.is_none() && !KEPT_HEADERS.contains(&name) {
+            continue;
+        }
+        check_header(name, value)?;
+        if let Some(name) = own {
             user_metadata.insert(name.to_owned(), value.to_owned());
         } else if name == "content-encoding" {
             // The frame around the body is not the object's encoding.
@@ -55,7 +63,7 @@ pub fn kept<'a>(
             if !own.concat().is_empty() {
                 headers.insert(name.to_owned(), own.join(", "));
             }
-        } else if KEPT_HEADERS.contains(&name) {
+        } else {
             headers.insert(name.to_owned(), value.to_owned());
         }
     }
@@ -292,12 +300,12 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
         )),
     };
     let said = new_object(context).await?;
-    let replaced = replaces("metadata-directive")?;
+    let onto_itself = (bucket.as_str(), key.as_str()) == (context.bucket(), context.key());
+    // OSS takes the metadata of a copy onto itself from the request, whatever the directive says.
+    let replaced =
+        replaces("metadata-directive")? || (context.dialect() == Dialect::Oss && onto_itself);
     let unchanged = !replaced && said.storage_class == source.meta.storage_class;
-    if context.dialect() == Dialect::S3
-        && unchanged
-        && (bucket.as_str(), key.as_str()) == (context.bucket(), context.key())
-    {
+    if context.dialect() == Dialect::S3 && unchanged && onto_itself {
         return Err(ServeError::new(
             Code::InvalidRequest,
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's \
@@ -335,7 +343,13 @@ pub async fn copy_object(context: &Context<'_>) -> Result<Answer, ServeError> {
     let target = (context.bucket(), context.key());
     let info = context
         .store()
-        .copy(opened, target, Some(meta), replace(context))
+        .copy(
+            opened,
+            target,
+            Some(meta),
+            replace(context),
+            context.dialect().etag_form(),
+        )
         .await?;
     let mut xml = context.dialect().document("CopyObjectResult");
     xml.text("LastModified", timestamp(info.last_modified_ms))
@@ -401,17 +415,12 @@ pub async fn delete_multiple(
     let mut xml = context.dialect().document("DeleteResult");
     names.declare(&mut xml);
     for object in document.objects {
-        let id = object.version.as_deref();
-        let deleted = match id {
-            Some(id) if !version::is_there(id) => Ok(()),
-            _ => delete_one(context, &object).await,
-        };
-        match deleted {
+        match delete_one(context, &object).await {
             Ok(()) if document.quiet => {}
             Ok(()) => {
                 xml.nest("Deleted", |xml| {
                     xml.text("Key", names.write(&object.key));
-                    xml.maybe("VersionId", id);
+                    xml.maybe("VersionId", object.version.as_deref());
                 });
             }
             Err(error) => {
@@ -426,8 +435,15 @@ pub async fn delete_multiple(
     Ok(Answer::xml(xml))
 }
 
-/// Deletes one object of a list, if it is as the list says.
+/// Deletes one object of a list, if it is as the list says. Whoever brings no key may delete what everybody may write.
 async fn delete_one(context: &Context<'_>, object: &DeleteKey) -> Result<(), ServeError> {
+    let is_owner = !context.state.strict || context.caller.key_id.is_some();
+    if !is_owner {
+        access::write(context, &object.key).await?;
+    }
+    if !version::is_there(object.version.as_deref().unwrap_or_default()) {
+        return Ok(());
+    }
     let mut condition = Condition::default();
     if context.dialect() == Dialect::S3 {
         condition.matches = object.etag.as_deref().map(tags);

@@ -12,6 +12,7 @@ use super::metadata::{tags_in_document, tags_in_header};
 use super::name;
 use super::object_write::{class, kept};
 use super::post_policy::{self, Acting, Fields};
+use super::request::check_header;
 use super::sign::Now;
 use super::unsupported::is_unsupported;
 use super::xml::Xml;
@@ -333,14 +334,14 @@ async fn new_object(
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     let named_class = fields.get(&format!("{}storage-class", dialect.prefix()));
+    let content_type = fields
+        .get("content-type")
+        .cloned()
+        .or(file_type)
+        .unwrap_or_else(|| dialect.plain_type().to_owned());
+    check_header("content-type", &content_type)?;
     let mut meta = NewObject {
-        content_type: Some(
-            fields
-                .get("content-type")
-                .cloned()
-                .or(file_type)
-                .unwrap_or_else(|| dialect.plain_type().to_owned()),
-        ),
+        content_type: Some(content_type),
         storage_class: class(context, dialect, named_class.map(String::as_str)).await?,
         ..kept(dialect, words)?
     };

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use actix_web::http::header::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 use super::code::Code;
@@ -137,26 +138,35 @@ impl Request {
         self.param(name).is_some()
     }
 
-    /// The request with the `x-amz-*` parameters of its query among its headers: SDKs that sign a URL move the headers of the operation
-    /// there, and they mean the same. A digest that was taken when there was no body yet does not come along.
-    pub fn with_moved_headers(&self) -> Option<Self> {
-        let moved: Vec<_> = self
-            .query
+    /// The parameters of the query that stand for headers, by the headers' names: SDKs that sign a URL move the headers of the operation
+    /// there, and they mean the same. `besides` names in lower case what may come so besides `x-amz-*`. A header that came as one counts alone.
+    pub fn moved(&self, besides: &[&str]) -> impl Iterator<Item = (String, &str)> {
+        self.query
             .iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), value))
-            .filter(|(name, _)| {
-                name.starts_with("x-amz-")
-                    && !OF_A_SIGNATURE.contains(&name.as_str())
-                    && !name.starts_with("x-amz-checksum-")
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
+            .filter(move |(name, _)| {
+                (name.starts_with("x-amz-") || besides.contains(&name.as_str()))
                     && self.header(name).is_none()
             })
-            .map(|(name, value)| (name, value.clone()))
-            .collect();
-        (!moved.is_empty()).then(|| {
+    }
+
+    /// The request with those parameters among its headers; none where it has none. What is a word of the signature itself does not come
+    /// along, nor does a digest, which was taken when there was no body yet.
+    pub fn with_moved_headers(&self, besides: &[&str]) -> Result<Option<Self>, ServeError> {
+        let moved: Vec<_> = self
+            .moved(besides)
+            .filter(|(name, _)| !OF_A_SIGNATURE.contains(&name.as_str()))
+            .filter(|(name, _)| !name.starts_with("x-amz-checksum-"))
+            .map(|(name, value)| {
+                check_header(&name, value)?;
+                Ok((name, value.to_owned()))
+            })
+            .collect::<Result<_, ServeError>>()?;
+        Ok((!moved.is_empty()).then(|| {
             let mut request = self.clone();
             request.headers.extend(moved);
             request
-        })
+        }))
     }
 
     /// Host without its port.
@@ -190,6 +200,20 @@ impl Request {
             )),
         }
     }
+}
+
+/// Refuses a word that no header can be: forms and addresses may hold any character, and an answer could not tell what is kept of such a one.
+pub fn check_header(name: &str, value: &str) -> Result<(), ServeError> {
+    if HeaderName::from_bytes(name.as_bytes()).is_ok()
+        && HeaderValue::from_bytes(value.as_bytes()).is_ok()
+    {
+        return Ok(());
+    }
+    Err(ServeError::argument(
+        name,
+        value,
+        "The argument holds a character that no HTTP header may hold.",
+    ))
 }
 
 /// Whether anything depends on a header, by its lower-case name.
@@ -268,17 +292,42 @@ mod tests {
 
     #[test]
     fn headers_that_a_signed_url_carries_in_its_query_are_headers() {
-        let signed = request(
-            "/b/k?X-Amz-Signature=s&X-Amz-Date=d&x-amz-acl=public-read&x-amz-meta-a=1&x-amz-checksum-crc32=AAAAAA%3D%3D",
-        )
-        .expect("valid");
-        let moved = signed.with_moved_headers().expect("there are some");
-        assert_eq!(moved.header("x-amz-acl"), Some("public-read"));
-        assert_eq!(moved.header("x-amz-meta-a"), Some("1"));
-        assert_eq!(moved.header("x-amz-date"), None);
-        assert_eq!(moved.header("x-amz-checksum-crc32"), None);
-        let plain = request("/b/k?X-Amz-Signature=s").expect("valid");
-        assert!(plain.with_moved_headers().is_none());
+        let moved = |target: &str, besides: &[&str]| {
+            let signed = request(target).expect("valid");
+            signed.with_moved_headers(besides)
+        };
+        let target = "/b/k?X-Amz-Signature=s&X-Amz-Date=d&x-amz-acl=public-read&x-amz-meta-a=1\
+                      &x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-security-token=t&Content-Type=a/b";
+        let both = moved(target, &[]).expect("headers").expect("some");
+        assert_eq!(both.header("x-amz-acl"), Some("public-read"));
+        assert_eq!(both.header("x-amz-meta-a"), Some("1"));
+        for absent in [
+            "x-amz-date",
+            "x-amz-checksum-crc32",
+            "x-amz-security-token",
+            "content-type",
+        ] {
+            assert_eq!(both.header(absent), None, "{absent}");
+        }
+        let typed = moved(target, &["content-type"]).expect("headers");
+        assert_eq!(typed.expect("some").header("content-type"), Some("a/b"));
+        let plain = moved("/b/k?X-Amz-Signature=s", &[]);
+        assert!(plain.expect("nothing wrong").is_none());
+    }
+
+    #[test]
+    fn what_no_header_can_hold_is_not_moved_among_them() {
+        for query in [
+            "x-amz-meta-a=%0A",
+            "x-amz-meta-a=a%0Ab",
+            "x-amz-meta-a%20b=1",
+        ] {
+            let signed = request(&format!("/b/k?{query}")).expect("valid");
+            let refused = signed.with_moved_headers(&[]).expect_err(query);
+            assert_eq!(refused.code, Code::InvalidArgument, "{query}");
+        }
+        let signed = request("/b/k?x-amz-meta-a=%E4%B8%AD%09x&v=%0A").expect("valid");
+        assert!(signed.with_moved_headers(&[]).is_ok());
     }
 
     #[test]

@@ -319,7 +319,13 @@ async fn copies_keep_or_replace_metadata_but_never_the_acl() {
     let source = bench.store.source("liverec", "from").await.expect("there");
     let copy = bench
         .store
-        .copy(source, ("liverec", "to"), None, Replace::Always)
+        .copy(
+            source,
+            ("liverec", "to"),
+            None,
+            Replace::Always,
+            EtagForm::OfEtags,
+        )
         .await
         .expect("copy");
     assert_eq!(
@@ -340,7 +346,13 @@ async fn a_copy_is_of_the_version_that_was_opened() {
     bench.put("from", b"second version").await;
     let copy = bench
         .store
-        .copy(source, ("liverec", "to"), None, Replace::Always)
+        .copy(
+            source,
+            ("liverec", "to"),
+            None,
+            Replace::Always,
+            EtagForm::OfEtags,
+        )
         .await
         .expect("copy");
     assert_eq!((copy.size, &copy.etag), (5, &decided_on.etag));
@@ -355,7 +367,13 @@ async fn a_copy_of_an_appended_object_has_the_digest_of_its_bytes() {
     let source = bench.store.source("liverec", "log").await.expect("there");
     let copy = bench
         .store
-        .copy(source, ("liverec", "to"), None, Replace::Always)
+        .copy(
+            source,
+            ("liverec", "to"),
+            None,
+            Replace::Always,
+            EtagForm::OfEtags,
+        )
         .await
         .expect("copy");
     assert_eq!(
@@ -366,6 +384,46 @@ async fn a_copy_of_an_appended_object_has_the_digest_of_its_bytes() {
             appended.crc64
         )
     );
+}
+
+#[tokio::test]
+async fn a_copy_of_an_object_of_parts_has_the_etag_of_its_copier() {
+    let bench = bench().await;
+    let file = bench.folder.path().join("recorded");
+    fs::write(&file, b"hello").expect("file");
+    let adopted = Adopted {
+        path: &file,
+        crc64: 7,
+    };
+    let made = bench
+        .store
+        .adopt_file(
+            "liverec",
+            "from",
+            adopted,
+            NewObject::default(),
+            Replace::Always,
+        )
+        .await
+        .expect("adopted");
+    let of_parts = made.etag.as_str();
+    for (form, kind, etag) in [
+        (EtagForm::OfEtags, ObjectKind::Multipart, of_parts),
+        (
+            EtagForm::OfDigests,
+            ObjectKind::Normal,
+            "5d41402abc4b2a76b9719d911017c592",
+        ),
+    ] {
+        let source = bench.store.source("liverec", "from").await.expect("there");
+        let copy = bench
+            .store
+            .copy(source, ("liverec", "to"), None, Replace::Always, form)
+            .await
+            .expect("copy");
+        assert_eq!((copy.kind, copy.etag.as_str()), (kind, etag));
+        assert_eq!((copy.size, copy.crc64), (5, made.crc64));
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,9 @@ const SUB_RESOURCES: &[&str] = &[
     "website",
 ];
 
+/// Headers that SDKs move into the query of an address besides `x-amz-*`, in lower case.
+pub const MOVED: &[&str] = &["content-md5", "content-type"];
+
 /// Whether the signature covers a parameter of the query.
 pub fn signs(name: &str) -> bool {
     SUB_RESOURCES.contains(&name)
@@ -104,9 +107,23 @@ pub fn claim_in_url(request: &Request) -> Result<Claim, ServeError> {
 
 /// The text that is signed for a path.
 fn string_to_sign(request: &Request, claim: &Claim, path: &str) -> String {
-    let header = |name| request.header(name).unwrap_or_default();
+    // SDKs (botocore is one) sign the headers of an upload and put them into the query of its address, so that they stand in this text
+    // wherever they come from. What somebody adds there changes it.
+    let moved: Vec<_> = if claim.in_url {
+        request.moved(MOVED).collect()
+    } else {
+        Vec::new()
+    };
+    let moved = moved
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.trim()));
+    let headers: Vec<_> = request.headers().chain(moved).collect();
+    let header = |wanted: &str| {
+        let found = headers.iter().find(|(name, _)| *name == wanted);
+        found.map_or("", |(_, value)| *value)
+    };
     let mut own: Vec<(&str, String)> = Vec::new();
-    for (name, value) in request.headers() {
+    for (name, value) in headers.iter().copied() {
         if name.starts_with("x-amz-") {
             match own.iter_mut().find(|(held, _)| *held == name) {
                 Some((_, held)) => *held = format!("{held},{value}"),
@@ -268,5 +285,33 @@ mod tests {
             string_to_sign(&request(&headers), &claim, "/b/k%20+"),
             "PUT\n\n\n\nx-amz-acl:private\nx-amz-date:Tue, 27 Mar 2007 19:36:42 +0000\n/b/k%20+"
         );
+    }
+
+    /// As botocore makes an address for an upload.
+    #[test]
+    fn headers_that_an_address_carries_in_its_query_are_signed() {
+        let signed = "Signature=ggcDFef9%2FVVmo9wNwuda8joNoGw%3D&Expires=1795360256";
+        let verified = |query: &str, headers: &[(&str, &str)]| {
+            let target = format!("/k?AWSAccessKeyId=id&{signed}&{query}");
+            checks("PUT", &target, headers, "b")
+        };
+        let moved = "x-amz-meta-who=me&x-amz-acl=public-read&content-type=text%2Fplain";
+        assert!(verified(moved, &[]));
+        // A client that sends them besides says the same.
+        assert!(verified(moved, &[("x-amz-acl", "public-read")]));
+        assert!(verified(moved, &[("Content-Type", "text/plain")]));
+        for changed in [
+            moved.replace("=me", "=you"),
+            moved.replace("x-amz-meta-who=me&", ""),
+            moved.replace("plain", "html"),
+            format!("{moved}&x-amz-tagging=a"),
+            format!("{moved}&X-Amz-Acl=private"),
+            format!("{moved}&content-md5=AAAA"),
+        ] {
+            assert!(!verified(&changed, &[]), "{changed}");
+        }
+        assert!(!verified(moved, &[("x-amz-acl", "private")]));
+        assert!(!verified(moved, &[("x-amz-tagging", "a")]));
+        assert!(!verified(moved, &[("Content-Type", "text/html")]));
     }
 }
