@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What every certificate is for beside `--public-host`: this machine, and every name by which clients look for the API when nobody tells
@@ -75,8 +75,9 @@ pub fn certificate(data_dir: &Path, public_host: Option<&str>) -> io::Result<Cer
             make(&path, &key_path, has_key, public_host)?;
         }
     }
-    let certificate = CertificateDer::from_pem_file(&path).map_err(io::Error::other)?;
-    if let Some(name) = lacks(&certificate, &names(public_host)) {
+    let chain = chain(&path)?;
+    let own = chain.first().map(AsRef::as_ref).unwrap_or_default();
+    if let Some(name) = lacks(own, &names(public_host)) {
         tracing::warn!(
             path = %path.display(),
             "the certificate is not for {name}; a new one is made when it and its key are moved away"
@@ -85,9 +86,23 @@ pub fn certificate(data_dir: &Path, public_host: Option<&str>) -> io::Result<Cer
     let key = PrivateKeyDer::from_pem_file(&key_path).map_err(io::Error::other)?;
     let config = ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(chain, key)
         .map_err(io::Error::other)?;
     Ok(Certificate { path, config })
+}
+
+/// The certificate of a file and those behind it, by which clients reach one that they trust.
+///
+/// # Errors
+/// When the file cannot be read, or holds no certificate: nothing can be served then.
+fn chain(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(io::Error::other)?;
+    if chain.is_empty() {
+        return Err(io::Error::other(pem::Error::NoItemsFound));
+    }
+    Ok(chain)
 }
 
 /// Every name of the certificate.
@@ -166,5 +181,22 @@ mod tests {
             Some("other.example.com")
         );
         assert!(names(None).contains(&"live.ap-southeast-5.aliyuncs.com".to_owned()));
+    }
+
+    #[test]
+    fn a_chain_is_served_whole_and_the_first_one_is_the_certificate() {
+        let [own, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let made = certificate(own.path(), None).unwrap();
+        let above = certificate(other.path(), None).unwrap();
+        let pem = |made: &Certificate| std::fs::read_to_string(&made.path).unwrap();
+        let both = [pem(&made), pem(&above)].concat();
+        let ones = [chain(&made.path).unwrap(), chain(&above.path).unwrap()].concat();
+        assert!(ones.len() == 2 && ones[0] != ones[1]);
+        std::fs::write(&made.path, both).unwrap();
+        assert_eq!(chain(&made.path).unwrap(), ones);
+        // Its key is that of the first one.
+        assert!(certificate(own.path(), None).is_ok());
+        std::fs::write(&made.path, "no certificate").unwrap();
+        assert!(certificate(own.path(), None).is_err());
     }
 }

@@ -39,10 +39,12 @@ const KEPT: Bounds = Bounds {
     bytes: 32 << 20,
     entries: 16_384,
 };
-/// Bytes that all streams keep together; above, each keeps [`LEAN`] bytes at most.
+/// Bytes that all streams keep together; above, each keeps [`LEAN`] bytes at most, and what is new.
 pub const MOST_KEPT: usize = 512 << 20;
 /// Bytes that one stream keeps where all streams keep too much.
 const LEAN: usize = 256 << 10;
+/// What came within this is new: its readers hear of it by ticks, and have come before the next one.
+const FRESH: Duration = Duration::from_millis(100);
 /// Sound alone has no key frames: a group begins so often, in the publisher's milliseconds.
 const SOUND_GROUP_MS: u32 = 1_000;
 /// So long without a picture, sound begins groups.
@@ -146,6 +148,7 @@ pub fn budget() -> Arc<Budget> {
         kept: AtomicUsize::new(0),
         most: MOST_KEPT,
         lean: LEAN,
+        fresh: FRESH,
     })
 }
 
@@ -271,18 +274,21 @@ impl Fanout {
         self.state().headers.clone()
     }
 
-    /// Waits until both tracks are known, or it is clear that there is one: a container's head tells them. False: the publish ended before.
+    /// Waits until both tracks are known, or it is clear that there is one: a container's head tells them. A publish that is over has those that it
+    /// had. False: it ended before anything came.
     pub async fn tracks_known(&self) -> bool {
         loop {
+            // Before the look at what came: nothing comes behind the end.
+            let is_over = self.is_over();
             {
                 let state = self.state();
                 let waited = state.began.map(|began| began.elapsed());
                 let both = state.headers.tracks() == (true, true);
-                if waited.is_some_and(|waited| both || waited >= TRACKS_PATIENCE) {
+                if waited.is_some_and(|waited| is_over || both || waited >= TRACKS_PATIENCE) {
                     return true;
                 }
             }
-            if self.is_over() {
+            if is_over {
                 return false;
             }
             clock::machine_sleep(TRACKS_AGAIN).await;
@@ -350,9 +356,11 @@ impl State {
     fn starts_group(&mut self, timestamp: u32, held: &Held) -> bool {
         let since = |last: Option<u32>| last.map(|last| timestamp.wrapping_sub(last));
         if held.picture {
-            self.last_picture = Some(timestamp);
-            // A further part of a picture that began the group is no beginning.
-            return held.key && self.last_key != Some(timestamp);
+            let before = self.last_picture.replace(timestamp);
+            // A further part of the picture that began the group is no beginning. A later picture of the same time is one: who pushes a clip over
+            // and over may set the clock back each time.
+            let begun = self.last_key == Some(timestamp) && before == Some(timestamp);
+            return held.key && !begun;
         }
         // Sound that comes before the first picture, as most encoders send it, is there for who came before it.
         if self.headers.video_config.is_some() && self.last_key.is_some() {
@@ -369,7 +377,13 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Context;
+
     use super::*;
+    use crate::live::fanout::frames::pushed;
+    use crate::live::fanout::log::Taken;
+    use crate::live::fanout::outgoing::Outgoing;
+    use crate::live::fanout::tape::TapeReader;
     use crate::media::frame::{AudioCodec, VideoCodec};
 
     fn message(kind: TagKind, timestamp: u32) -> Message {
@@ -484,6 +498,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_key_picture_begins_a_group_each_time_that_a_clip_is_pushed_again() {
+        let fanout = Fanout::new(budget());
+        fanout.push(message(TagKind::Video, 0), &video_config());
+        for _ in 0..3 {
+            for at in (0..120).step_by(40) {
+                fanout.push(message(TagKind::Video, at), &picture(at == 0));
+                // Of the time of the picture, and no part of it.
+                fanout.push(message(TagKind::Audio, at), &sound());
+            }
+        }
+        let kept = kept(&fanout).await;
+        assert_eq!(kept.len(), 12);
+        let starts: Vec<usize> = (0..kept.len()).filter(|index| kept[*index].1).collect();
+        assert_eq!(starts, [0, 6]);
+    }
+
+    #[tokio::test]
     async fn both_tracks_are_waited_for_and_one_alone_is_taken() {
         let fanout = Fanout::new(budget());
         fanout.push(message(TagKind::Video, 0), &video_config());
@@ -505,6 +536,44 @@ mod tests {
         let empty = Fanout::new(budget());
         empty.close();
         assert!(!empty.tracks_known().await);
+    }
+
+    /// All that a viewer is sent.
+    async fn sent(mut reader: TapeReader) -> Vec<u8> {
+        let (mut outgoing, mut sent) = (Outgoing::default(), Vec::new());
+        loop {
+            let next =
+                |context: &mut Context<'_>| reader.poll_next(context, &mut outgoing, usize::MAX);
+            if std::future::poll_fn(next).await == Taken::Ended {
+                return sent;
+            }
+            while let Some(more) = outgoing.take(usize::MAX) {
+                sent.extend_from_slice(&more);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_push_of_one_track_that_is_over_at_once_reaches_who_was_there() {
+        let fanout = Fanout::new(budget());
+        let key = pushed::picture(0, true);
+        let config = key.headers.and_then(|headers| headers.video.clone());
+        fanout.push(config.unwrap(), &video_config());
+        let began = clock::monotonic();
+        let forms = [Form::Flv, Form::Rtmp { stream_id: 1 }, Form::Mp4];
+        let readers = forms.map(|form| fanout.tape(form, Coding::Plain).read());
+        let slices = fanout.hls();
+        fanout.push(key.message, &picture(true));
+        fanout.tick();
+        fanout.close();
+        for (form, reader) in forms.into_iter().zip(readers) {
+            let sent = sent(reader).await;
+            let mut parts = sent.windows(pushed::PICTURE.len());
+            assert!(parts.any(|part| part == pushed::PICTURE), "{form:?}");
+        }
+        assert!(slices.has_begun(TRACKS_PATIENCE).await);
+        assert!(slices.slice(&hls::Told::default(), 0).is_some());
+        assert!(began.elapsed() < TRACKS_PATIENCE);
     }
 
     #[tokio::test]

@@ -83,6 +83,8 @@ pub enum Refusal {
     )]
     NoDomain,
     #[error("{0}")]
+    Vhost(#[from] admission::NoDomainName),
+    #[error("{0}")]
     Name(#[from] NameError),
     #[error("{0}")]
     Forbidden(String),
@@ -172,11 +174,7 @@ impl PlayDoor {
 
     /// The domain of a player is chosen as that of a push.
     fn domain(&self, asked: &Asked<'_>) -> Result<String, Refusal> {
-        let named = asked
-            .argument("vhost")
-            .map(|name| name.trim_end_matches('.').to_ascii_lowercase())
-            .filter(|name| domain_name::is_valid(name));
-        named
+        admission::named_by(asked.argument("vhost"))?
             .or_else(|| admission::url_host(asked.host))
             .or_else(|| self.default_domain.clone())
             .or_else(

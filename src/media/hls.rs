@@ -67,8 +67,7 @@ impl MediaPlaylist {
             .iter()
             .map(|segment| segment.duration_ms)
             .max();
-        // No segment may be longer (section 4.3.3.1), and 0 would be no target at all.
-        let target = longest.unwrap_or(0).div_ceil(1000).max(1);
+        let target = target_s(longest.unwrap_or(0));
         text.push_str("#EXTM3U\n");
         line(&mut text, format_args!("#EXT-X-VERSION:{version}"));
         line(&mut text, format_args!("#EXT-X-TARGETDURATION:{target}"));
@@ -100,11 +99,23 @@ pub struct Window {
     pub has_ended: bool,
 }
 
+/// The target duration, in seconds, by the longest segment: none may be longer (section 4.3.3.1), and 0 would be no target at all.
+fn target_s(longest_ms: u64) -> u64 {
+    longest_ms.div_ceil(1000).max(1)
+}
+
+/// How long what is left of a live stream's playlist must be, in milliseconds, where an entry is taken off its beginning: three target durations
+/// (section 6.2.2).
+#[must_use]
+pub fn least_left_ms(longest_ms: u64) -> u64 {
+    target_s(longest_ms).saturating_mul(3_000)
+}
+
 /// The playlist of a live stream with MPEG-TS slices (section 6.2.2).
 #[must_use]
 pub fn sliding(window: &Window, entries: &[Segment]) -> String {
     let mut text = String::with_capacity(160 + entries.len() * 96);
-    let target = window.longest_ms.div_ceil(1000).max(1);
+    let target = target_s(window.longest_ms);
     text.push_str("#EXTM3U\n#EXT-X-VERSION:3\n");
     line(&mut text, format_args!("#EXT-X-TARGETDURATION:{target}"));
     line(
@@ -379,6 +390,7 @@ mod tests {
             playlist.push(segment("a.ts", duration));
             let wanted = format!("#EXT-X-TARGETDURATION:{target}\n");
             assert!(playlist.to_text().contains(&wanted), "{duration}");
+            assert_eq!(least_left_ms(duration), 3_000 * target);
         }
     }
 

@@ -463,7 +463,7 @@ fn slice(
 fn told(refusal: Refusal, ask: &Ask, tls_port: Option<u16>) -> Told {
     let status = match &refusal {
         Refusal::NoDomain | Refusal::NotLive(_) => StatusCode::NOT_FOUND,
-        Refusal::Name(_) => StatusCode::BAD_REQUEST,
+        Refusal::Name(_) | Refusal::Vhost(_) => StatusCode::BAD_REQUEST,
         Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
         Refusal::OverHttps => match to_https(ask, tls_port) {
             Some(location) => {

@@ -25,12 +25,12 @@ const ROUNDING_MS: i64 = 100;
 const LONGEST_MS: i64 = 30_000;
 /// Bytes of the largest slice.
 const LARGEST: usize = 24 << 20;
-/// Slices that the playlist lists.
+/// Slices that the playlist lists, or more where those are shorter than three target durations.
 pub const LISTED: usize = 6;
-/// Slices that are kept: some behind the playlist, for whoever reads late.
-const KEPT: usize = LISTED + 4;
 /// Bytes of a stream's slices.
 pub const MOST_BYTES: usize = 96 << 20;
+/// Slices of a stream, however short they are.
+const MOST_SLICES: usize = 256;
 /// Bytes of messages that are worked on at a time.
 const TURN: usize = 2 << 20;
 
@@ -59,8 +59,18 @@ pub struct Told {
     slices: u64,
     discontinuities: u64,
     longest_ms: u64,
-    /// The last slices of them, which the player may not have fetched yet. They go as this publish has slices of its own.
-    tail: Mutex<Vec<Offered>>,
+    /// How long the longest playlist was.
+    longest_list_ms: u64,
+    shown: Mutex<Shown>,
+}
+
+/// What changes as a player asks.
+#[derive(Debug, Default)]
+struct Shown {
+    /// The player's number of the first slice on its list: one that has left it does not come back when the target duration grows.
+    first: u64,
+    /// The last slices of earlier publishes, which the player may not have fetched yet. They go as this publish has slices of its own.
+    tail: Vec<Offered>,
 }
 
 impl Told {
@@ -70,8 +80,37 @@ impl Told {
         self.slices > 0
     }
 
-    fn tail(&self) -> MutexGuard<'_, Vec<Offered>> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same without the slices: what is kept of a player that is silent for long.
+    #[must_use]
+    pub fn counts(&self) -> Self {
+        let first = self.shown().first;
+        let tail = Vec::new();
+        Self {
+            shown: Mutex::new(Shown { first, tail }),
+            ..*self
+        }
+    }
+
+    /// What is listed of what the player is offered, and how long that is. The oldest leaves the list as soon as enough is left.
+    fn list<'a>(&self, offered: &'a [Offered], longest_ms: u64) -> (&'a [Offered], u64) {
+        let mut shown = self.shown();
+        let gone = offered.iter().take_while(|it| it.number < shown.first);
+        let mut listed = offered.get(gone.count()..).unwrap_or_default();
+        let mut list_ms: u64 = listed.iter().map(|it| it.slice.duration_ms).sum();
+        let least_ms = hls::least_left_ms(longest_ms);
+        while let [oldest, rest @ ..] = listed
+            && rest.len() >= LISTED
+            && list_ms - oldest.slice.duration_ms >= least_ms
+        {
+            list_ms -= oldest.slice.duration_ms;
+            listed = rest;
+        }
+        shown.first = listed.first().map_or(shown.first, |it| it.number);
+        (listed, list_ms)
     }
 
     fn breaks_at(&self, slice: &Slice) -> bool {
@@ -84,9 +123,13 @@ struct Inner {
     slices: VecDeque<Arc<Slice>>,
     next: u64,
     bytes: usize,
-    /// Discontinuities of slices that are gone from the list.
+    /// Discontinuities of slices that are gone.
     discontinuities: u64,
     longest_ms: u64,
+    /// The longest slice that one of the players was told of by an earlier publish: its target duration does not fall.
+    longest_told_ms: u64,
+    /// How long the longest playlist was.
+    longest_list_ms: u64,
     has_ended: bool,
 }
 
@@ -101,29 +144,85 @@ impl Inner {
     /// What a player is offered: the slices of this publish, and those of earlier ones that go before its first. They have no hole among them,
     /// and are no more than one publish keeps.
     fn offered(&self, before: &Told) -> Vec<Offered> {
-        let mut tail = before.tail();
+        let mut shown = before.shown();
         // Where the first slice of this publish is gone, those before it do not adjoin any more.
-        let adjoins = self.slices.front().is_none_or(|it| it.number == 0);
-        let room = if adjoins {
-            KEPT.saturating_sub(self.slices.len())
-        } else {
-            0
-        };
-        let mut bytes = self.bytes;
-        let fits = |it: &&Offered| {
-            bytes += it.slice.bytes.len();
-            bytes <= MOST_BYTES
-        };
-        let fitting = tail.iter().rev().take(room).take_while(fits).count();
-        let gone = tail.len() - fitting;
-        tail.drain(..gone);
+        if self.slices.front().is_some_and(|it| it.number > 0) {
+            shown.tail.clear();
+        }
+        let earlier = shown.tail.iter().map(|it| &it.slice);
+        let list_ms = self.longest_list_ms.max(before.longest_list_ms);
+        let gone = outlived(earlier.chain(&self.slices), list_ms).min(shown.tail.len());
+        shown.tail.drain(..gone);
         let own = self.slices.iter().map(|slice| Offered {
             number: before.slices + slice.number,
             breaks: before.breaks_at(slice),
             slice: slice.clone(),
         });
-        tail.iter().cloned().chain(own).collect()
+        shown.tail.iter().cloned().chain(own).collect()
     }
+
+    /// What a player has been told by now; `tail` is what it may not have fetched.
+    fn told(&self, before: &Told, tail: Vec<Offered>) -> Told {
+        let first = before.shown().first;
+        Told {
+            slices: before.slices + self.next,
+            discontinuities: self.discontinuities_for(before),
+            longest_ms: self.longest_ms.max(before.longest_ms),
+            longest_list_ms: self.longest_list_ms.max(before.longest_list_ms),
+            shown: Mutex::new(Shown { first, tail }),
+        }
+    }
+
+    /// How long the list is now of a player that asks all the time and was told of the longest slices.
+    fn list_ms(&self) -> u64 {
+        let least_ms = hls::least_left_ms(self.longest_ms.max(self.longest_told_ms));
+        let mut list_ms = 0;
+        for (count, slice) in self.slices.iter().rev().enumerate() {
+            if count >= LISTED && list_ms >= least_ms {
+                break;
+            }
+            list_ms += slice.duration_ms;
+        }
+        list_ms
+    }
+
+    fn drop_outlived(&mut self) {
+        self.longest_list_ms = self.longest_list_ms.max(self.list_ms());
+        let gone = outlived(self.slices.iter(), self.longest_list_ms);
+        for slice in self.slices.drain(..gone) {
+            self.bytes -= slice.bytes.len();
+            self.discontinuities += u64::from(slice.discontinuity);
+        }
+    }
+}
+
+/// How many of the oldest slices need not be kept. One that has left the list stays for its own duration and that of the longest list (RFC 8216
+/// section 6.2.2). What lay behind it when it left was a list, too, and so no longer than the longest one. The bounds come before that.
+fn outlived<'a>(
+    slices: impl Iterator<Item = &'a Arc<Slice>> + Clone,
+    longest_list_ms: u64,
+) -> usize {
+    let (mut count, mut behind_ms, mut bytes) = (0, 0, 0);
+    for slice in slices.clone() {
+        count += 1;
+        behind_ms += slice.duration_ms;
+        bytes += slice.bytes.len();
+    }
+    let mut gone = 0;
+    for slice in slices {
+        behind_ms -= slice.duration_ms;
+        let stays_ms = slice.duration_ms + 2 * longest_list_ms;
+        let is_outlived = behind_ms >= stays_ms.max(1);
+        let is_too_much = bytes > MOST_BYTES || count > MOST_SLICES;
+        let may_go = is_outlived || is_too_much;
+        if count == 1 || !may_go {
+            break;
+        }
+        bytes -= slice.bytes.len();
+        count -= 1;
+        gone += 1;
+    }
+    gone
 }
 
 /// The slices of a publish.
@@ -170,8 +269,8 @@ impl Hls {
     #[must_use]
     pub fn slice(&self, before: &Told, number: u64) -> Option<Arc<Slice>> {
         let Some(own) = number.checked_sub(before.slices) else {
-            let tail = before.tail();
-            let found = tail.iter().find(|it| it.number == number);
+            let shown = before.shown();
+            let found = shown.tail.iter().find(|it| it.number == number);
             return found.map(|it| it.slice.clone());
         };
         let inner = self.lock();
@@ -179,43 +278,46 @@ impl Hls {
     }
 
     /// The playlist now, for a player that was told something before; `uri` names a slice. Until this publish has enough slices, the last ones of
-    /// earlier publishes stay listed before them: a playlist loses entries from its beginning one by one (RFC 8216 section 6.2.2).
+    /// earlier publishes stay listed before them: a playlist loses entries from its beginning, one by one (RFC 8216 section 6.2.2).
     #[must_use]
     pub fn playlist(&self, before: &Told, uri: impl Fn(u64) -> String) -> String {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        inner.longest_told_ms = inner.longest_told_ms.max(before.longest_ms);
+        let longest_ms = inner.longest_ms.max(before.longest_ms);
         let offered = inner.offered(before);
-        let hidden = offered.len().saturating_sub(LISTED);
-        let listed: Vec<Segment> = offered
+        let (listed, list_ms) = before.list(&offered, longest_ms);
+        inner.longest_list_ms = inner.longest_list_ms.max(list_ms);
+        let entries: Vec<Segment> = listed
             .iter()
-            .skip(hidden)
             .map(|it| Segment {
                 uri: uri(it.number),
                 duration_ms: it.slice.duration_ms,
                 discontinuity: it.breaks,
             })
             .collect();
-        let first = offered.get(hidden).map(|it| it.number);
+        let first = listed.first().map(|it| it.number);
         let all = inner.discontinuities_for(before);
-        let shown = listed.iter().filter(|it| it.discontinuity).count() as u64;
+        let shown = entries.iter().filter(|it| it.discontinuity).count() as u64;
         let window = hls::Window {
             first: first.unwrap_or(before.slices + inner.next),
             discontinuities: all - shown,
-            longest_ms: inner.longest_ms.max(before.longest_ms),
+            longest_ms,
             has_ended: inner.has_ended,
         };
-        hls::sliding(&window, &listed)
+        hls::sliding(&window, &entries)
     }
 
     /// What a player has been told by the end of this publish, with what it may not have fetched of it.
     #[must_use]
     pub fn told(&self, before: &Told) -> Told {
         let inner = self.lock();
-        Told {
-            slices: before.slices + inner.next,
-            discontinuities: inner.discontinuities_for(before),
-            longest_ms: inner.longest_ms.max(before.longest_ms),
-            tail: Mutex::new(inner.offered(before)),
-        }
+        inner.told(before, inner.offered(before))
+    }
+
+    /// The same by now, without the slices: what is kept of a player that is silent for long.
+    #[must_use]
+    pub fn counts(&self, before: &Told) -> Told {
+        self.lock().told(before, Vec::new())
     }
 
     fn push(&self, bytes: Bytes, duration_ms: u64, discontinuity: bool) {
@@ -232,12 +334,7 @@ impl Hls {
             duration_ms,
             discontinuity,
         }));
-        while inner.slices.len() > KEPT || (inner.bytes > MOST_BYTES && inner.slices.len() > 1) {
-            if let Some(gone) = inner.slices.pop_front() {
-                inner.bytes -= gone.bytes.len();
-                inner.discontinuities += u64::from(gone.discontinuity);
-            }
-        }
+        inner.drop_outlived();
         drop(inner);
         self.changed.notify_waiters();
     }
@@ -444,8 +541,26 @@ impl Slicer {
     }
 }
 
+/// Slices as a publish has them.
+#[cfg(test)]
+pub(in crate::live) mod made {
+    use bytes::Bytes;
+
+    use super::Hls;
+
+    /// Slices of two seconds, of which one does not follow the one before.
+    pub(in crate::live) fn publish(slices: u64, breaks_at: u64) -> Hls {
+        let made = Hls::default();
+        for number in 0..slices {
+            made.push(Bytes::from_static(b"ts"), 2_000, number == breaks_at);
+        }
+        made
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::made::publish;
     use super::*;
     use crate::live::fanout::frames::pushed::{picture, sound};
     use crate::media::frame::{AudioCodec, VideoCodec};
@@ -480,14 +595,6 @@ mod tests {
         let stopped = (1..501).map(|n| sound(n * 20, n > 400 && n % 50 == 0));
         let slices = lengths(std::iter::once(picture(0, true)).chain(stopped));
         assert_eq!(slices.len(), 2, "{slices:?}");
-    }
-
-    fn publish(slices: u64, breaks_at: u64) -> Hls {
-        let made = Hls::default();
-        for number in 0..slices {
-            made.push(Bytes::from_static(b"ts"), 2_000, number == breaks_at);
-        }
-        made
     }
 
     /// First number, discontinuities that are gone, and which of the listed slices have one.
@@ -575,7 +682,8 @@ mod tests {
         // What has left the list is counted.
         let longer = publish(8, 1);
         assert_eq!(seen(&longer, &before), (12, 3, vec![]));
-        assert_eq!(seen(&longer, &none), (2, 1, vec![]), "a player that is new");
+        let new = Told::default();
+        assert_eq!(seen(&longer, &new), (2, 1, vec![]), "a player that is new");
         // Another one after that.
         let third = publish(1, 9);
         let before = longer.told(&before);
@@ -595,21 +703,107 @@ mod tests {
             let kept = (0..40).filter(|number| made.slice(before, *number).is_some());
             kept.collect::<Vec<u64>>()
         };
-        assert_eq!(kept(&second, &before), (1..11).collect::<Vec<_>>());
+        assert_eq!(kept(&second, &before), (0..11).collect::<Vec<_>>());
         // It breaks off as well: what is left of both is no more than one publish keeps.
         let again = second.told(&before);
         let third = publish(2, 9);
         assert_eq!(seen(&third, &again), (7, 0, broken(&[8, 10, 11])));
-        assert_eq!(kept(&third, &again), (3..13).collect::<Vec<_>>());
+        assert_eq!(kept(&third, &again), (0..13).collect::<Vec<_>>());
+        let third = publish(4, 9);
+        assert_eq!(seen(&third, &again), (9, 1, broken(&[10, 11])));
+        assert_eq!(kept(&third, &again), (2..15).collect::<Vec<_>>());
         // One that has lost its own beginning has nothing of before.
-        let long = publish(12, 99);
-        assert_eq!(seen(&long, &before), (16, 2, vec![]));
-        assert_eq!(kept(&long, &before), (12..22).collect::<Vec<_>>());
+        let long = publish(14, 99);
+        assert_eq!(seen(&long, &before), (18, 2, vec![]));
+        assert_eq!(kept(&long, &before), (11..24).collect::<Vec<_>>());
         // Nor has one that takes all the room there is.
         let before = second.told(&none);
         let large = Hls::default();
         large.push(Bytes::from(vec![0; MOST_BYTES]), 2_000, false);
         assert_eq!(seen(&large, &before), (1, 0, vec!["1".to_owned()]));
         assert_eq!(kept(&large, &before), [1]);
+    }
+
+    #[test]
+    fn slices_leave_a_playlist_while_three_targets_are_left_and_stay_to_be_had() {
+        let (made, player) = (Hls::default(), Told::default());
+        let (mut now_ms, mut longest_list_ms) = (0_u64, 0_u64);
+        // How long each slice is, and until when each that has left must be there.
+        let (mut durations, mut until) = (Vec::new(), Vec::new());
+        let stretches = [
+            (20, 2_000),
+            (1, 21_000),
+            (40, 2_000),
+            (12, 10_000),
+            (60, 2_000),
+        ];
+        for (count, duration_ms) in stretches {
+            for _ in 0..count {
+                made.push(Bytes::from_static(b"ts"), duration_ms, false);
+                durations.push(duration_ms);
+                now_ms += duration_ms;
+                let text = made.playlist(&player, |number| number.to_string());
+                let list = hls::read(&text).unwrap();
+                let first = usize::try_from(list.media_sequence).unwrap();
+                assert!(first >= until.len(), "{first} came back");
+                assert_eq!(list.segments.len(), durations.len() - first);
+                let list_ms: u64 = durations[first..].iter().sum();
+                if first > until.len() {
+                    assert!(list.segments.len() >= LISTED && list_ms >= 3_000 * list.target_s);
+                }
+                let gone = &durations[until.len()..first];
+                let stays = |lasts_ms: &u64| now_ms + lasts_ms + longest_list_ms;
+                until.extend(gone.iter().map(stays));
+                longest_list_ms = longest_list_ms.max(list_ms);
+                for (number, until_ms) in (0..).zip(&until) {
+                    let is_there = made.slice(&player, number).is_some();
+                    assert!(is_there || *until_ms <= now_ms, "{number} at {now_ms}");
+                }
+            }
+            if duration_ms == 2_000 && longest_list_ms == 12_000 {
+                assert_eq!(made.lock().slices.len(), 13);
+            }
+        }
+        assert!(until.len() > 100 && made.lock().slices.len() < durations.len());
+    }
+
+    #[test]
+    fn a_player_that_was_told_of_longer_slices_has_a_longer_list() {
+        let before = Told {
+            slices: 1,
+            longest_ms: 29_001,
+            ..Told::default()
+        };
+        let made = Hls::default();
+        for _ in 0..60 {
+            made.push(Bytes::from_static(b"ts"), 2_000, false);
+            seen(&made, &before);
+        }
+        // Three targets of 30 s.
+        assert_eq!(seen(&made, &before), (16, 1, vec![]));
+        assert_eq!(seen(&made, &Told::default()), (54, 0, vec![]));
+    }
+
+    #[test]
+    fn slices_of_no_length_are_bounded() {
+        let made = Hls::default();
+        for _ in 0..2 * MOST_SLICES {
+            made.push(Bytes::from_static(b"ts"), 0, false);
+        }
+        assert_eq!(made.lock().slices.len(), MOST_SLICES);
+        assert_eq!(made.lock().bytes, 2 * MOST_SLICES);
+    }
+
+    #[test]
+    fn counts_are_all_that_a_playlist_needs_to_go_on() {
+        let none = Told::default();
+        let first = publish(10, 2);
+        assert_eq!(seen(&first, &none), (4, 1, vec![]));
+        let counts = first.counts(&none);
+        let second = publish(3, 1);
+        let breaks = ["10", "11"].map(str::to_owned).to_vec();
+        assert_eq!(seen(&second, &counts), (10, 1, breaks));
+        assert!(second.slice(&counts, 9).is_none());
+        assert_eq!(seen(&first, &none.counts()), (4, 1, vec![]));
     }
 }

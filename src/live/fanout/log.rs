@@ -26,12 +26,14 @@ pub struct Bounds {
     pub entries: usize,
 }
 
-/// Bytes that many logs keep together; above `most`, each keeps no more than `lean`.
+/// Bytes that many logs keep together; above `most`, each keeps no more than `lean`, and what is new.
 #[derive(Debug)]
 pub struct Budget {
     pub kept: AtomicUsize,
     pub most: usize,
     pub lean: usize,
+    /// What came within this, in machine time, is new: its readers are only being told of it, so it stays up to the log's own bounds.
+    pub fresh: Duration,
 }
 
 pub struct Log<T> {
@@ -55,6 +57,10 @@ struct Inner<T> {
     /// Numbers of the entries that begin a group, oldest first, and when they came.
     starts: VecDeque<(u64, Instant)>,
     bytes: usize,
+    /// Where there is a budget: the number of the first entry that is new.
+    fresh: u64,
+    /// Where the log ended at a wake, and when that was. The readers have had [`Budget::fresh`] to come when this becomes `fresh`.
+    told: (u64, Instant),
     /// Counts the wakes.
     generation: u64,
     waiting: Vec<Waker>,
@@ -81,10 +87,25 @@ impl<T> Inner<T> {
     }
 
     fn drop_group(&mut self) {
-        let second = self.starts.get(1).map(|(start, _)| *start);
-        let until = second.unwrap_or_else(|| self.next());
+        let until = self.second_start().unwrap_or_else(|| self.next());
         while self.first < until {
             self.drop_first();
+        }
+    }
+
+    fn second_start(&self) -> Option<u64> {
+        self.starts.get(1).map(|(start, _)| *start)
+    }
+
+    /// Drops the oldest entries until no more than `entries` of `bytes` bytes are left, and none from number `until` on. Whole groups go first; of
+    /// a group that is too large alone, or that reaches beyond `until`, its beginning goes.
+    fn shrink(&mut self, bytes: usize, entries: usize, until: u64) {
+        while self.first < until && (self.bytes > bytes || self.entries.len() > entries) {
+            if self.second_start().is_some_and(|second| second <= until) {
+                self.drop_group();
+            } else {
+                self.drop_first();
+            }
         }
     }
 }
@@ -100,6 +121,8 @@ impl<T> Log<T> {
                 first: 0,
                 starts: VecDeque::new(),
                 bytes: 0,
+                fresh: 0,
+                told: (0, clock::monotonic()),
                 generation: 1,
                 waiting: Vec::new(),
                 is_closed: false,
@@ -112,7 +135,7 @@ impl<T> Log<T> {
     }
 
     /// Appends an entry that counts as `size` bytes. Whole groups go first where that is too much; of a group that is too large alone its
-    /// beginning goes, and whoever comes then begins with the next one.
+    /// beginning goes, and whoever comes then begins with the next one. Where all logs keep too much together, what is new stays all the same.
     pub fn push(&self, entry: T, size: usize, starts_group: bool) {
         let mut inner = self.lock();
         let before = inner.bytes;
@@ -134,16 +157,12 @@ impl<T> Log<T> {
         {
             inner.drop_group();
         }
-        let most = match &self.budget {
-            Some(budget) if budget.kept.load(Ordering::Relaxed) > budget.most => budget.lean,
-            _ => self.bounds.bytes,
-        };
-        while inner.bytes > most || inner.entries.len() > self.bounds.entries {
-            if inner.starts.len() > 1 {
-                inner.drop_group();
-            } else {
-                inner.drop_first();
-            }
+        inner.shrink(self.bounds.bytes, self.bounds.entries, u64::MAX);
+        if let Some(budget) = &self.budget
+            && budget.kept.load(Ordering::Relaxed) > budget.most
+        {
+            let fresh = inner.fresh;
+            inner.shrink(budget.lean, usize::MAX, fresh);
         }
         let after = inner.bytes;
         drop(inner);
@@ -196,6 +215,12 @@ impl<T> Log<T> {
     pub fn wake(&self) {
         let waiting = {
             let mut inner = self.lock();
+            if let Some(budget) = &self.budget
+                && inner.told.1.elapsed() >= budget.fresh
+            {
+                inner.fresh = inner.told.0;
+                inner.told = (inner.next(), clock::monotonic());
+            }
             if inner.waiting.is_empty() {
                 return;
             }
@@ -500,13 +525,18 @@ mod tests {
             kept: AtomicUsize::new(0),
             most: 60,
             lean: 5,
+            fresh: Duration::ZERO,
         });
         let (one, other) = (
             Log::new(BOUNDS, Some(budget.clone())),
             Log::new(BOUNDS, Some(budget.clone())),
         );
-        filled(&one, 0..40, 1_000);
-        filled(&other, 0..40, 1_000);
+        for log in [&one, &other] {
+            for number in 0..40 {
+                filled(log, number..number + 1, 1_000);
+                log.wake();
+            }
+        }
         assert!(other.bytes() <= 22, "{}", other.bytes());
         assert_eq!(
             budget.kept.load(Ordering::Relaxed),
@@ -514,6 +544,54 @@ mod tests {
         );
         drop((one, other));
         assert_eq!(budget.kept.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_new_stays_where_logs_keep_too_much_together() {
+        let log_of = |fresh| {
+            let budget = Budget {
+                kept: AtomicUsize::new(1),
+                most: 0,
+                lean: 5,
+                fresh,
+            };
+            let log = Log::new(BOUNDS, Some(Arc::new(budget)));
+            let mut reader = Cursor::new(log.clone(), From::Newest);
+            filled(&log, 0..1, 1_000);
+            log.wake();
+            assert_eq!(take(&mut reader, 99), Some((Taken::Jumped, vec![0])));
+            (log, reader)
+        };
+        let (log, mut reader) = log_of(Duration::ZERO);
+        // An entry that is too large alone, and a group that comes in one tick.
+        log.push(1, 30, false);
+        log.wake();
+        assert_eq!(take(&mut reader, 99), Some((Taken::More, vec![1])));
+        filled(&log, 2..42, 1_000);
+        assert_eq!(
+            take(&mut reader, 99),
+            Some((Taken::More, (2..42).collect()))
+        );
+        // The readers have had their time.
+        log.wake();
+        log.wake();
+        filled(&log, 42..43, 1_000);
+        assert_eq!(log.bytes(), 5);
+        assert_eq!(take(&mut reader, 99), Some((Taken::More, vec![42])));
+        // Several wakes in one tick are as one; the log's own bounds hold all the same.
+        let (log, mut reader) = log_of(Duration::from_secs(3_600));
+        for number in 1..40 {
+            filled(&log, number..number + 1, 1_000);
+            log.wake();
+        }
+        assert_eq!(
+            take(&mut reader, 99),
+            Some((Taken::More, (1..40).collect()))
+        );
+        filled(&log, 40..200, 1_000);
+        assert!(log.bytes() <= BOUNDS.bytes && reader.skips() == 0);
+        assert_eq!(take(&mut reader, 99), None, "it is too far behind");
+        assert_eq!(reader.skips(), 1);
     }
 
     #[tokio::test]

@@ -41,6 +41,8 @@ pub enum AccessError {
     )]
     NoDomain,
     #[error("{0}")]
+    Vhost(#[from] NoDomainName),
+    #[error("{0}")]
     Name(#[from] NameError),
     /// The usual mistake: the domain as a folder of the URL.
     #[error(
@@ -66,6 +68,30 @@ impl AccessError {
             Self::Auth(_) | Self::Forbidden { .. } | Self::Stopped(_)
         )
     }
+}
+
+/// A `vhost` argument that names no domain.
+///
+/// # What to do
+/// Whoever pushes or plays is refused with this text: another domain is not what was meant.
+#[derive(Debug, thiserror::Error)]
+#[error("vhost: {}", Phrase::BadStreamDomain.with([("name", .0)]))]
+pub struct NoDomainName(String);
+
+/// The domain that a `vhost` argument names; an empty one names none.
+///
+/// # Errors
+/// It can be no domain's name. Another domain is not taken in its place.
+pub(in crate::live) fn named_by(vhost: Option<&str>) -> Result<Option<String>, NoDomainName> {
+    let name = vhost.unwrap_or_default().trim_end_matches('.');
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if !domain_name::is_valid(name) {
+        let shown: String = name.chars().take(SHOWN).collect();
+        return Err(NoDomainName(format!("{shown:?}")));
+    }
+    Ok(Some(name.to_ascii_lowercase()))
 }
 
 /// The host of a tcUrl when it is a name that can stand for a domain.
@@ -122,10 +148,7 @@ pub async fn resolve(
     }
 
     let host = url_host(tc_url);
-    let named = argument("vhost")
-        .map(|v| v.trim_end_matches('.').to_ascii_lowercase())
-        .filter(|v| domain_name::is_valid(v));
-    let chosen = named
+    let chosen = named_by(argument("vhost").as_deref())?
         .or(host)
         .or_else(|| default_domain.map(str::to_owned))
         .or_else(|| match services.store.domains_with_rules().as_slice() {
@@ -378,5 +401,22 @@ mod tests {
         ] {
             assert_eq!(url_host(bare), None, "{bare}");
         }
+    }
+
+    #[test]
+    fn a_vhost_that_is_no_domain_is_refused_by_name() {
+        let named = |vhost: &str| named_by(Some(vhost)).map_err(|error| error.to_string());
+        assert_eq!(
+            named("Push.Example.com."),
+            Ok(Some("push.example.com".to_owned()))
+        );
+        assert_eq!(named(""), Ok(None));
+        assert_eq!(
+            named("other.example.com:1935"),
+            Err(
+                "vhost: \"other.example.com:1935\" is no domain name; write it without scheme, port and path"
+                    .to_owned()
+            )
+        );
     }
 }

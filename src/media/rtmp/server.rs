@@ -107,7 +107,7 @@ const fn media_chunk_stream(kind: TagKind) -> u8 {
     }
 }
 
-/// Refused message streams that are remembered: an encoder has one or two.
+/// Refused message streams, and names of refused streams, that are remembered: an encoder has one or two.
 const REFUSED_STREAMS: usize = 16;
 
 /// What became of the bytes that were fed.
@@ -125,12 +125,11 @@ enum Publish {
     /// Nothing published; media is dropped.
     None,
     /// The caller has not answered yet; nothing more is read.
-    Asked {
-        stream_id: u32,
-        name: String,
-    },
+    Asked { stream_id: u32, name: String },
     Accepted {
         stream_id: u32,
+        /// The bare name ([`commands::bare_name`]).
+        name: String,
     },
 }
 
@@ -151,6 +150,8 @@ pub struct ServerSession {
     publish: Publish,
     /// Message streams whose publish was refused, the newest last.
     refused: VecDeque<u32>,
+    /// The bare names that were refused, the newest last.
+    refused_names: VecDeque<String>,
     /// The message stream of a play that was accepted.
     playing: Option<u32>,
     /// Stream of the last publish or play, to which a refusal goes.
@@ -178,6 +179,7 @@ impl ServerSession {
             wants_fc_publish: false,
             publish: Publish::None,
             refused: VecDeque::new(),
+            refused_names: VecDeque::new(),
             playing: None,
             asked_stream: 0,
             received: 0,
@@ -225,8 +227,13 @@ impl ServerSession {
     pub fn accept_publish(&mut self) {
         if let Publish::Asked { stream_id, name } = &mut self.publish {
             let (stream_id, name) = (*stream_id, std::mem::take(name));
-            self.publish = Publish::Accepted { stream_id };
+            let bare = commands::bare_name(&name).to_owned();
             self.take_back_refusal(stream_id);
+            self.refused_names.retain(|refused| *refused != bare);
+            self.publish = Publish::Accepted {
+                stream_id,
+                name: bare,
+            };
             self.reader.allow(self.limits);
             self.answer_publish(stream_id, &name);
         }
@@ -235,7 +242,9 @@ impl ServerSession {
     /// Refuses the last publish or play with an error status. Media of it is dropped. The caller closes the connection
     /// once the output is written.
     pub fn refuse_publish(&mut self, code: &str, description: &str) {
-        self.publish = Publish::None;
+        if let Publish::Asked { name, .. } = std::mem::replace(&mut self.publish, Publish::None) {
+            self.refuse_name(&name);
+        }
         self.refuse_stream(self.asked_stream);
         let status = command::status("error", code, description);
         self.send_status(self.asked_stream, status);
@@ -281,7 +290,7 @@ impl ServerSession {
 
     /// Ends an accepted publish from our side. Media after this is dropped.
     pub fn close_publish(&mut self, code: &str, description: &str) {
-        let Publish::Accepted { stream_id } = self.publish else {
+        let Publish::Accepted { stream_id, .. } = self.publish else {
             return;
         };
         self.publish = Publish::None;
@@ -344,6 +353,19 @@ impl ServerSession {
             self.refused.pop_front();
         }
         self.refused.push_back(stream_id);
+    }
+
+    /// An encoder that is told no may end that publish all the same, by its name: that is not the end of the accepted one.
+    fn refuse_name(&mut self, name: &str) {
+        if name.len() > self.limits.name_bytes {
+            return;
+        }
+        let bare = commands::bare_name(name);
+        self.refused_names.retain(|refused| refused != bare);
+        if self.refused_names.len() == REFUSED_STREAMS {
+            self.refused_names.pop_front();
+        }
+        self.refused_names.push_back(bare.to_owned());
     }
 
     fn take_back_refusal(&mut self, stream_id: u32) {

@@ -18,6 +18,12 @@ const CHUNK_SIZE: u32 = 4096;
 /// Message streams that can be played: what is made for players is made once for each of these.
 const STREAMS_TO_PLAY: std::ops::RangeInclusive<u32> = 1..=8;
 
+/// The name of a stream as its encoder repeats it: without the query, and without the application before it.
+pub(super) fn bare_name(name: &str) -> &str {
+    let (path, _) = name.split_once('?').unwrap_or((name, ""));
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
 impl ServerSession {
     pub(super) fn command(&mut self, stream_id: u32, command: Command) -> Result<(), RtmpError> {
         if command.name == "connect" {
@@ -43,6 +49,7 @@ impl ServerSession {
             "getStreamLength" => self.result(&command, &[Value::Null, 0.0.into()]),
             "publish" => self.publish(app, stream_id, &command),
             "play" | "play2" => self.play(app, stream_id, &command),
+            "FCUnpublish" if self.is_of_a_refused_one(&command) => {}
             "FCUnpublish" => self.unpublish(),
             "closeStream" => self.end_stream(stream_id),
             "deleteStream" => match command.argument(0).and_then(Value::as_number) {
@@ -121,6 +128,7 @@ impl ServerSession {
         let text = |index: usize| command.argument(index).and_then(Value::as_str);
         let name = text(0).unwrap_or_default();
         if !matches!(self.publish, Publish::None) || self.playing.is_some() {
+            self.refuse_name(name);
             self.send_error(stream_id, "This connection publishes or plays already.");
             return;
         }
@@ -210,7 +218,21 @@ impl ServerSession {
     pub(super) fn publish_stream(&self) -> Option<u32> {
         match self.publish {
             Publish::None => None,
-            Publish::Asked { stream_id, .. } | Publish::Accepted { stream_id } => Some(stream_id),
+            Publish::Asked { stream_id, .. } | Publish::Accepted { stream_id, .. } => {
+                Some(stream_id)
+            }
+        }
+    }
+
+    /// Whether a command names a stream whose publish was refused here, and that is another one than the accepted one.
+    fn is_of_a_refused_one(&self, command: &Command) -> bool {
+        let named = command.argument(0).and_then(Value::as_str);
+        let named = named.map(bare_name).unwrap_or_default();
+        match &self.publish {
+            Publish::Accepted { name, .. } if !named.is_empty() && named != name => {
+                self.refused_names.iter().any(|refused| refused == named)
+            }
+            _ => false,
         }
     }
 

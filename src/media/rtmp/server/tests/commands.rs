@@ -190,6 +190,13 @@ fn media_of_a_refused_stream_is_not_that_of_the_accepted_one() {
             media(TagKind::Video, 5, b"nulls")
         ]
     );
+    // Nor is the end of a refused one its end.
+    let end = |name: &str| call_bytes("FCUnpublish", 5.0, &[Value::Null, name.into()]);
+    for name in ["other", "again", "live/other?key=1"] {
+        peer.message(id::COMMAND_AMF0, 0, &end(name)).unwrap();
+    }
+    peer.message(9, 6, b"still").unwrap();
+    assert_eq!(peer.events(), [media(TagKind::Video, 6, b"still")]);
     // When the first is over, the second may begin after all.
     peer.call("deleteStream", 5.0, &[Value::Null, 1.0.into()])
         .unwrap();
@@ -201,12 +208,41 @@ fn media_of_a_refused_stream_is_not_that_of_the_accepted_one() {
     assert_eq!(peer.events(), [media(TagKind::Video, 8, b"begun")]);
     // Whoever is refused on ever new streams is remembered by the newest ones.
     for stream_id in 3..1_000 {
-        peer.message_on(stream_id, id::COMMAND_AMF0, 0, &publish("many"))
+        let name = format!("many{stream_id}");
+        peer.message_on(stream_id, id::COMMAND_AMF0, 0, &publish(&name))
             .unwrap();
         drop(peer.session.take_output());
     }
     assert_eq!(peer.session.refused.len(), REFUSED_STREAMS);
+    assert_eq!(peer.session.refused_names.len(), REFUSED_STREAMS);
     peer.message_on(999, 9, 9, b"many").unwrap();
+    peer.message(id::COMMAND_AMF0, 0, &end("many999")).unwrap();
+    assert!(peer.events().is_empty());
+    // The second one was refused before it was let in.
+    peer.message(id::COMMAND_AMF0, 0, &end("live/other?key=1"))
+        .unwrap();
+    assert_eq!(peer.events(), [Event::Unpublish]);
+}
+
+#[test]
+fn the_end_of_a_name_that_nobody_was_refused_ends_the_push() {
+    for name in ["", "cam", "cam?k=v", "live/cam", "whatever"] {
+        let mut peer = Peer::publishing();
+        peer.call("FCUnpublish", 5.0, &[Value::Null, name.into()])
+            .unwrap();
+        assert_eq!(peer.events(), [Event::Unpublish], "{name}");
+    }
+    // A publish that its caller refused is one as well.
+    let mut peer = Peer::connected();
+    peer.call("publish", 4.0, &[Value::Null, "no?k=v".into()])
+        .unwrap();
+    peer.session.refuse_publish("NetStream.Publish.Denied", "");
+    peer.call("publish", 4.0, &[Value::Null, "cam".into()])
+        .unwrap();
+    peer.session.accept_publish();
+    peer.events();
+    peer.call("FCUnpublish", 5.0, &[Value::Null, "no".into()])
+        .unwrap();
     assert!(peer.events().is_empty());
 }
 
