@@ -128,16 +128,18 @@ impl Ahead {
     }
 
     /// Takes the rest and puts the index in front. None: the file is too short to have been begun like this, its pictures have more
-    /// than one configuration and want their parameter sets inside, or some of what was taken turned out to be the next file's.
+    /// than one configuration and want their parameter sets inside, or some of what was taken turned out to be the next file's or nobody's.
     pub async fn finish(mut self, file: File) -> Result<Option<Made>, DeriveError> {
         let Span {
             to,
+            pictures_from,
             pictures_to,
             sound_to,
             ..
         } = file.span;
-        let ends = [Some(to), pictures_to, sound_to];
-        if file.several || ends.into_iter().flatten().any(|end| end < self.upto) {
+        let mut ends = [Some(to), pictures_to, sound_to].into_iter().flatten();
+        // What begins with sound alone may have left out pictures that were taken.
+        if file.several || pictures_from.is_some() || ends.any(|end| end < self.upto) {
             return Ok(None);
         }
         blocking(move || {
@@ -318,6 +320,13 @@ mod tests {
                 }
             }
         }
+        let mut file = file.clone();
+        file.span.pictures_from = Some(cut);
+        let Some(ahead) = begun(&folder, &file).await else {
+            return;
+        };
+        let ahead = ahead.extend(taken).await.unwrap();
+        assert!(ahead.finish(file).await.unwrap().is_none());
     }
 
     #[tokio::test]

@@ -1,12 +1,17 @@
 //! The text of a playlist over slices that lie in a bucket.
 
 use crate::media::hls::{Container, MediaPlaylist, Segment, encode_uri_path, relative_uri};
-use crate::model::object_name::public_url;
+use crate::model::object_name::PublicUrls;
 use crate::store::records::SliceRow;
 
 /// A VOD playlist under `object` in `bucket`: entries are relative where slices lie in the same bucket, absolute otherwise.
 #[must_use]
-pub fn text(rows: &[SliceRow], object: &str, bucket: &str, map: Option<&str>) -> String {
+pub fn text(
+    rows: &[SliceRow],
+    (bucket, object): (&str, &str),
+    map: Option<&str>,
+    urls: &PublicUrls,
+) -> String {
     let container = match map {
         Some(map) => Container::Cmaf {
             map_uri: relative_uri(object, map),
@@ -19,7 +24,7 @@ pub fn text(rows: &[SliceRow], object: &str, bucket: &str, map: Option<&str>) ->
         let uri = if row.bucket == bucket {
             relative_uri(object, &row.object)
         } else {
-            public_url(&row.bucket, &row.endpoint, &encode_uri_path(&row.object))
+            urls.of(&row.bucket, &row.endpoint, &encode_uri_path(&row.object))
         };
         // Within a session the slices of a format are numbered without a gap: one that could not be made has no row.
         let goes_on = before.is_none_or(|before| {
@@ -65,13 +70,20 @@ mod tests {
             row("a", "record/live/s1/1_0.ts", "rec"),
             row("b", "record/live/s1/2_1.ts", "rec"),
         ];
-        let same = text(&rows, "record/live/s1/x.m3u8", "rec", None);
+        let urls = PublicUrls::default();
+        let same = text(&rows, ("rec", "record/live/s1/x.m3u8"), None, &urls);
         assert!(same.contains("\n1_0.ts\n"), "{same}");
         assert_eq!(same.matches("#EXT-X-DISCONTINUITY").count(), 1);
-        let other = text(&rows, "x.m3u8", "other", None);
+        let other = text(&rows, ("other", "x.m3u8"), None, &urls);
         assert!(
             other.contains("\nhttp://rec.oss-cn-shanghai.aliyuncs.com/record/live/s1/1_0.ts\n"),
             "{other}"
+        );
+        let urls = PublicUrls::below("http://store.test:9000".to_owned(), false);
+        let seen = text(&rows, ("other", "x.m3u8"), None, &urls);
+        assert!(
+            seen.contains("\nhttp://store.test:9000/rec/record/live/s1/1_0.ts\n"),
+            "{seen}"
         );
     }
 
@@ -89,7 +101,7 @@ mod tests {
             numbered("b", 12),
             numbered("b", 13),
         ];
-        let playlist = text(&rows, "r/x.m3u8", "rec", None);
+        let playlist = text(&rows, ("rec", "r/x.m3u8"), None, &PublicUrls::default());
         let mut breaks = Vec::new();
         let mut lines = playlist.lines();
         while let Some(line) = lines.next() {

@@ -358,6 +358,10 @@ impl Lane {
     /// Ends what ends before the frame, begins what begins, and takes the frame.
     pub fn take(&mut self, moment: &Moment, out: &mut Vec<Output>) {
         self.breaks |= moment.breaks;
+        if self.lacks_key_of(moment) {
+            self.leave_out(moment.here.at);
+            return;
+        }
         let edge = match self.turn(moment) {
             Turn::GoOn => None,
             Turn::Hold => {
@@ -395,6 +399,32 @@ impl Lane {
         self.barred = false;
         self.open(moment, edge);
         self.note(moment);
+    }
+
+    /// A picture whose key frame is in another file: no picture came for long, and sound alone has begun this one. Nobody could decode it here.
+    fn lacks_key_of(&self, moment: &Moment) -> bool {
+        if moment.is_sound() || moment.cut_point {
+            return false;
+        }
+        let is_lost = moment.key_place.is_none();
+        let begun_by_sound = |file: &OpenFile| {
+            file.tracks_known && !file.has(Track::Video) && (is_lost || file.decodable)
+        };
+        self.file.as_ref().map_or(is_lost, begun_by_sound)
+    }
+
+    /// What is open holds no picture up to this one.
+    fn leave_out(&mut self, picture: Position) {
+        let behind = Some(Position {
+            offset: picture.offset + 1,
+            ..picture
+        });
+        if let Some(file) = &mut self.file {
+            file.pictures_from = behind;
+        }
+        if let Some(slice) = &mut self.slice {
+            slice.pictures_from = behind;
+        }
     }
 
     /// The format has no place for such sound: nothing of the stream is taken meanwhile.
