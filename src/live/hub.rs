@@ -124,14 +124,14 @@ impl Publisher {
         self.gone.load(Ordering::Acquire)
     }
 
-    async fn announce(&self, services: &Services, kind: Kind, busy: Busy) -> Busy {
+    async fn announce(&self, services: &Services, kind: Kind, at: UnixMs, busy: Busy) -> Busy {
         let facts = self.facts();
         let push = Push {
             key: &self.key,
             ingest_domain: &self.ingest_domain,
             address: &self.address,
             args: &self.args.raw,
-            since: self.since,
+            at,
             width: facts.width,
             height: facts.height,
         };
@@ -154,8 +154,8 @@ impl Publisher {
     }
 }
 
-/// Tells receivers of a publisher, beside everything else and in its turn.
-fn announce(services: &Arc<Services>, publisher: Arc<Publisher>, kind: Kind) {
+/// Tells receivers of a publisher, beside everything else and in its turn: that it came or went at an instant.
+fn announce(services: &Arc<Services>, publisher: Arc<Publisher>, kind: Kind, at: UnixMs) {
     let services = services.clone();
     let busy = services.clock.busy();
     // Taken here where it is free: what happened first is told first.
@@ -171,7 +171,7 @@ fn announce(services: &Arc<Services>, publisher: Arc<Publisher>, kind: Kind) {
                 (turn, services.clock.busy())
             }
         };
-        drop(publisher.announce(&services, kind, busy).await);
+        drop(publisher.announce(&services, kind, at, busy).await);
     });
 }
 
@@ -512,6 +512,7 @@ impl Hub {
         if publisher.gone.swap(true, Ordering::AcqRel) {
             return;
         }
+        let ended_at = self.services.clock.now();
         publisher.recorder.lost(publisher.id);
         publisher.fanout.close();
         self.services.metrics.publisher_went();
@@ -529,7 +530,8 @@ impl Hub {
         }
         pushes::ended(&self.services, publisher, ending);
         if publisher.announced.load(Ordering::Acquire) {
-            announce(&self.services, publisher.clone(), Kind::PublishDone);
+            let publisher = publisher.clone();
+            announce(&self.services, publisher, Kind::PublishDone, ended_at);
         }
     }
 
@@ -541,7 +543,8 @@ impl Hub {
             if !publisher.gone.load(Ordering::Acquire)
                 && !publisher.announced.swap(true, Ordering::AcqRel)
             {
-                announce(&services, publisher, Kind::Publish);
+                let since = publisher.since;
+                announce(&services, publisher, Kind::Publish, since);
             }
         });
     }

@@ -59,7 +59,11 @@ struct Publisher {
     kbps: u32,
     /// The first frame of the push has not come yet.
     fresh: bool,
+    /// When it went.
+    gone_at: Option<UnixMs>,
     choice: Choice,
+    /// The rules of the push that fit its stream, where a window of theirs is still to open.
+    rules: Vec<Rule>,
     /// The push holds something that is not recorded.
     unsupported: bool,
     units: AccessUnits,
@@ -74,7 +78,10 @@ struct Inner {
     session: Option<Session>,
     next_sequence: u64,
     delay: Option<AbortHandle>,
-    window: Option<AbortHandle>,
+    /// The next window of the push's rules that opens.
+    window_begin: Option<AbortHandle>,
+    /// The end of the window of the session's rule.
+    window_end: Option<AbortHandle>,
     question: Option<AbortHandle>,
     last_fault: Option<Fault>,
     /// Frames between the access units and the session; empty between two calls.
@@ -138,7 +145,8 @@ impl Recorder {
                 session: None,
                 next_sequence,
                 delay: None,
-                window: None,
+                window_begin: None,
+                window_end: None,
                 question: None,
                 last_fault: None,
                 ready: Vec::new(),
@@ -175,6 +183,7 @@ impl Recorder {
             self.tell(session, Kind::RecordPaused);
         }
         self.arm_delay(&mut inner, delay_until);
+        self.watch_window_end(&mut inner);
     }
 
     /// Hands effects of a finished session that a restart found to the worker.
@@ -204,6 +213,12 @@ impl Recorder {
         let now = self.services.clock.now();
         let rules = self.services.store.rules_of(&self.key.domain);
         let choice = choose(&rules, &self.key.app, &self.key.stream, now);
+        let fits = |rule: &&Rule| rule.rank(&self.key.app, &self.key.stream).is_some();
+        let rules = if choice.upcoming.is_some() {
+            rules.iter().filter(fits).cloned().collect()
+        } else {
+            Vec::new()
+        };
         let mut inner = self.lock();
         if id <= inner.gone {
             return;
@@ -214,6 +229,7 @@ impl Recorder {
             args,
             fresh: true,
             choice,
+            rules,
             ..Publisher::default()
         };
         self.watch_upcoming(&mut inner);
@@ -253,7 +269,8 @@ impl Recorder {
         if inner.publisher.present {
             self.settle(inner);
             inner.publisher.present = false;
-            stop(&mut inner.window);
+            inner.publisher.gone_at = Some(self.services.clock.now());
+            stop(&mut inner.window_begin);
             self.apply(inner, Input::Lost);
         }
     }
@@ -283,7 +300,12 @@ impl Recorder {
     /// for the sound (MP3 in CMAF, some kinds of AAC in MPEG-TS), that is told once a recording, and its other formats go on.
     fn refuse_formats(&self, inner: &mut Inner) {
         if inner.publisher.unsupported {
-            if inner.session.is_some() {
+            if inner.state == State::Asking {
+                // The answer decides whether there is a recording at all. What came so far is what there would be of it.
+                if let Some(session) = &mut inner.session {
+                    session.close_gate();
+                }
+            } else if inner.session.is_some() {
                 self.fail_unrecordable(inner);
             }
             return;
@@ -387,6 +409,10 @@ impl Recorder {
         }
         // A push that runs ahead of the clock reaches the window's end before the clock does.
         let is_over = session.is_past_window();
+        if is_over && inner.state == State::Asking {
+            // The question stays open, and nothing more is kept for it.
+            session.close_gate();
+        }
         self.emit_outputs(inner);
         if is_over {
             self.apply(inner, Input::WindowClosed);
@@ -409,6 +435,10 @@ impl Recorder {
         let Some(waited_ms) = inner.publisher.keyless.note(timestamp, at) else {
             return;
         };
+        // Whether there is a recording at all is not answered yet. If there is, and still no key frame, the next message ends it.
+        if inner.state == State::Asking {
+            return;
+        }
         inner.publisher.keyless.found();
         tracing::warn!(stream.key = %self.key, waited_ms, "no key frame (IDR or IRAP picture) among the pictures: the encoder must send one every few seconds");
         let input = if session.is_half() {
@@ -543,12 +573,26 @@ impl Recorder {
         let before = inner.state;
         let (next, steps) = machine::step(before, inner.publisher.present, input)?;
         let acted = !steps.is_empty();
-        if let (Some(rule), None, true) = (rule, &inner.session, acted) {
-            inner.publisher.choice.winner = Some(rule);
+        if acted && let Some(rule) = rule {
+            let is_first = inner.session.is_none();
+            let winner = &mut inner.publisher.choice.winner;
+            if is_first {
+                *winner = Some(rule);
+            } else if steps.contains(&machine::Step::Open) {
+                // The push found none, where the rule that the recording keeps was deleted meanwhile.
+                winner.get_or_insert(rule);
+            }
         }
         self.carry_out(&mut inner, next, steps);
         self.refuse_formats(&mut inner);
         Ok(Done { before, acted })
+    }
+
+    /// The rule of the recording that there is, or that waits for its answer.
+    #[must_use]
+    pub fn rule_of_session(&self) -> Option<Rule> {
+        let inner = self.lock();
+        inner.session.as_ref().map(|s| s.opening.rule.clone())
     }
 
     /// The rule in force for the stream as it is published now.
@@ -574,7 +618,8 @@ impl Recorder {
         let mut inner = self.lock();
         self.settle(&mut inner);
         stop(&mut inner.delay);
-        stop(&mut inner.window);
+        stop(&mut inner.window_begin);
+        stop(&mut inner.window_end);
         stop(&mut inner.question);
         inner.state = State::Idle;
         let mut session = inner.session.take()?;

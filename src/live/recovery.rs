@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::hub::Hub;
 use super::spool::folder::{self as spool_folder, Contents};
 use super::spool::read::{ReadError, SpoolReader};
-use super::spool::record::{Checkpoint, Mark, Opening, Record};
+use super::spool::record::{Checkpoint, FatalFault, Mark, Opening, Record};
 use super::spool::write::SpoolWriter;
 use super::spool::{Position, put_aside, put_aside_taken, segment_name};
 use crate::clock::UnixMs;
@@ -28,6 +28,9 @@ use crate::model::event::Kind;
 use crate::model::recorded::SessionState;
 use crate::model::stream_key::StreamKey;
 use crate::store::StoreError;
+
+/// As many segments in a row are taken for missing ones. What has a higher number is not the next part of a recording, and nothing is made up to it.
+const LONGEST_GAP: usize = 1_000;
 
 /// What a spool tells.
 struct Story {
@@ -155,10 +158,32 @@ fn look_into(folder: &Arc<Held>, now: UnixMs) -> io::Result<Found> {
         );
     }
     contents.remove_work(folder)?;
+    fill_gaps(folder, &contents.segments)?;
     Ok(match read_story(folder, &contents.segments, now)? {
         Some(story) => Found::Story(Box::new(story)),
         None => Found::Nothing,
     })
+}
+
+/// A segment that is missing between others is put there empty, like one that was cut off at its beginning: whoever reads the log, now or to make a
+/// file of it, goes on behind it.
+fn fill_gaps(folder: &Held, segments: &[u32]) -> io::Result<()> {
+    for pair in segments.windows(2) {
+        let &[before, after] = pair else { continue };
+        let missing = before.saturating_add(1)..after;
+        if missing.is_empty() {
+            continue;
+        }
+        let (first, count) = (missing.start, missing.len());
+        tracing::warn!(folder = %folder.path().display(), first, count, "segments of the spool are missing");
+        if count > LONGEST_GAP {
+            break;
+        }
+        for segment in missing {
+            folder.write(segment_name(segment), true)?;
+        }
+    }
+    Ok(())
 }
 
 fn read_story(folder: &Arc<Held>, segments: &[u32], now: UnixMs) -> io::Result<Option<Story>> {
@@ -367,6 +392,12 @@ impl Story {
                     self.segmenter.close_files(after, end_ms, &mut outputs);
                     self.ended = true;
                 }
+                Mark::Failed { end_ms, by } => {
+                    // As live: the fault first, then what ends by it.
+                    self.tell_fatal(by);
+                    self.segmenter.close_files(after, end_ms, &mut outputs);
+                    self.ended = true;
+                }
                 Mark::Void => self.void = true,
             },
         }
@@ -406,6 +437,17 @@ impl Story {
             at: now,
         }));
         self.statuses += 1;
+    }
+
+    fn tell_fatal(&mut self, by: FatalFault) {
+        let FatalFault { fault, at, number } = by;
+        self.effects.push(Effect::Status(Status {
+            session: self.opening.session.clone(),
+            number,
+            kind: Kind::RecordError,
+            fault: Some(fault),
+            at,
+        }));
     }
 }
 

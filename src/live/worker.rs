@@ -64,6 +64,8 @@ struct Worker {
     carry_of: String,
     /// Sessions whose bucket or media failed: nothing more is made of them.
     given_up: HashSet<String>,
+    /// Faults that it has told itself, of sessions that were over for their recorders.
+    told: HashMap<String, Fault>,
     /// Spools of which some output could not be made: they are put aside and not removed, since somebody may still want their media.
     kept: HashSet<PathBuf>,
     /// Long files that are being written while their recording goes on.
@@ -91,6 +93,7 @@ pub fn spawn(
         carry: HashMap::new(),
         carry_of: String::new(),
         given_up: HashSet::new(),
+        told: HashMap::new(),
         kept: HashSet::new(),
         ahead: Vec::new(),
         along: None,
@@ -240,8 +243,10 @@ impl Worker {
         };
         tracing::warn!(stream.key = %self.key, session = opening.session, code = fault.code(), "recording given up");
         self.given_up.insert(opening.session.clone());
-        if !self.is_told(|recorder| recorder.failed(&opening.session, fault)) {
-            self.tell_fault(&opening.session, fault).await;
+        if !self.is_told(|recorder| recorder.failed(&opening.session, fault))
+            && self.tell_fault(&opening.session, fault).await
+        {
+            self.told.insert(opening.session.clone(), fault);
         }
     }
 
@@ -252,17 +257,18 @@ impl Worker {
             .is_some_and(|recorder| tell(&*recorder))
     }
 
-    /// Tells the fault of a session that is over for its recorder.
-    async fn tell_fault(&self, session: &str, fault: Fault) {
+    /// Tells the fault of a session that is over for its recorder. False: it cannot be told.
+    async fn tell_fault(&self, session: &str, fault: Fault) -> bool {
         tracing::warn!(stream.key = %self.key, session, code = fault.code(), "a recording that is over has failed");
         let kind = Kind::RecordError;
         let dedupe = format!("{session}:{}:{}", kind.as_str(), fault.code());
-        if let Err(Trouble::Passing(why) | Trouble::Doubtful(why) | Trouble::Lost(why)) = self
+        let told = self
             .tell_event(kind, dedupe, Some((fault, self.services.clock.now())))
-            .await
-        {
+            .await;
+        if let Err(Trouble::Passing(why) | Trouble::Doubtful(why) | Trouble::Lost(why)) = &told {
             tracing::error!(stream.key = %self.key, why, "the fault cannot be told");
         }
+        told.is_ok()
     }
 
     /// Waits for the disk to have taken what was handed over. False: it did not, and that is told.
@@ -381,6 +387,7 @@ impl Worker {
                 // Nothing more comes of this session.
                 if let Some(session) = folder.file_name().and_then(|name| name.to_str()) {
                     self.given_up.remove(session);
+                    self.told.remove(session);
                 }
                 self.carry.clear();
                 self.carry_of.clear();
@@ -464,6 +471,10 @@ impl Worker {
     }
 
     async fn tell(&self, status: &Status) -> Result<(), Trouble> {
+        // A restart finds in the spool what ended a session, and meets the same again when it makes what was left of that.
+        if status.fault.is_some() && self.told.get(&status.session) == status.fault.as_ref() {
+            return Ok(());
+        }
         let dedupe = format!(
             "{}:{}:{}",
             status.session,
@@ -520,19 +531,27 @@ impl Worker {
             self.carry.clear();
             self.carry_of.clone_from(&opening.session);
         }
-        let start = self.carry.get(&slice.lane).copied().unwrap_or_default();
+        let start = self.carry.get(&slice.lane).copied();
+        // It goes on behind a slice of an earlier process, and nobody knows any more where that one's counters stopped.
+        let breaks = start.is_none() && slice.sequence > opening.first_sequence;
+        let start = start.unwrap_or_default();
         let made = match rule.format {
             Format::Cmaf => derive::cmaf_slice(folder.to_owned(), slice.clone(), start).await,
             _ => derive::ts_slice(folder.to_owned(), slice.clone(), start).await,
         };
         let made = match made {
             // What it was made of has gone since it was committed.
-            Err(DeriveError::Spool(ReadError::Missing(_))) if committed => return Ok(()),
+            Err(DeriveError::Spool(ReadError::Missing(_))) if committed => {
+                self.carry.remove(&slice.lane);
+                return Ok(());
+            }
             made => made?,
         };
         let carry = made.carry;
         if committed {
-            self.carry.insert(slice.lane, carry);
+            if !breaks {
+                self.carry.insert(slice.lane, carry);
+            }
             made.remove();
             return Ok(());
         }
@@ -570,7 +589,7 @@ impl Worker {
             ended_at: slice.ended_at,
             duration_ms: slice.duration_ms,
             uploaded_at: self.services.clock.now().max(slice.ended_at),
-            discontinuity: slice.discontinuity,
+            discontinuity: slice.discontinuity || breaks,
             width: made.width,
             height: made.height,
         };
@@ -678,7 +697,7 @@ impl Worker {
         )
         .await?;
         let told = json!({
-            "id": row.id,
+            "file_id": row.id,
             "session": row.session_id,
             "format": rule.format,
             "bucket": row.bucket,

@@ -205,33 +205,33 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choice {
     pub winner: Option<Rule>,
-    /// A more specific rule whose window opens later.
+    /// The rule that is the first to take over: it wins when its window opens. One that a more specific rule keeps away then is none.
     pub upcoming: Option<Rule>,
 }
 
 /// Picks the rule for a stream. The recorder, RealTimeRecordCommand and `explain` all ask this function.
 #[must_use]
 pub fn choose(rules: &[Rule], app: &str, stream: &str, now: UnixMs) -> Choice {
-    let mut choice = Choice::default();
-    let mut best = 0;
-    let mut upcoming_rank = 0;
-    for rule in rules {
-        let Some(rank) = rule.rank(app, stream) else {
-            continue;
-        };
-        match rule.window_at(now) {
-            Window::Open if rank > best => {
-                best = rank;
-                choice.winner = Some(rule.clone());
-            }
-            Window::Ahead(_) if rank > upcoming_rank => {
-                upcoming_rank = rank;
-                choice.upcoming = Some(rule.clone());
-            }
-            _ => {}
-        }
+    let matching = rules.iter().filter(|r| r.rank(app, stream).is_some());
+    let ahead = matching.filter_map(|rule| match rule.window_at(now) {
+        Window::Ahead(opens) => Some((opens, rule)),
+        Window::Open | Window::Past => None,
+    });
+    let upcoming = ahead
+        .filter(|(opens, rule)| winner_at(rules, app, stream, *opens) == Some(*rule))
+        .min_by_key(|(opens, _)| *opens);
+    Choice {
+        winner: winner_at(rules, app, stream, now).cloned(),
+        upcoming: upcoming.map(|(_, rule)| rule.clone()),
     }
-    choice
+}
+
+/// The most specific rule for a stream whose window is open at an instant.
+fn winner_at<'a>(rules: &'a [Rule], app: &str, stream: &str, at: UnixMs) -> Option<&'a Rule> {
+    let open = rules.iter().filter(|r| r.window_at(at) == Window::Open);
+    let ranked = open.filter_map(|rule| Some((rule.rank(app, stream)?, rule)));
+    let winner = ranked.max_by_key(|(rank, _)| *rank);
+    winner.map(|(_, rule)| rule)
 }
 
 /// Every rule of the domain with the reason why it wins or does not.
@@ -332,5 +332,43 @@ pub mod tests {
             (after.winner, after.upcoming),
             (Some(rules[1].clone()), None)
         );
+    }
+
+    #[test]
+    fn a_window_takes_over_where_its_rule_wins_when_it_opens() {
+        let windowed = |stream: &str, start_time, end_time| Rule {
+            start_time,
+            end_time,
+            ..rule("live", stream)
+        };
+        let at = |rules: &[Rule], now| {
+            let choice = choose(rules, "live", "s1", now);
+            let name = |rule: Rule| rule.stream;
+            (choice.winner.map(name), choice.upcoming.map(name))
+        };
+        let (all, own) = (|| Some(ANY.to_owned()), || Some("s1".to_owned()));
+        // A rule that is more specific keeps it away, by whatever mode it records; one that is over then does not.
+        let later = windowed(ANY, Some(30), None);
+        assert_eq!(at(&[rule("live", "s1"), later.clone()], 0), (own(), None));
+        let over = windowed("s1", None, Some(20));
+        assert_eq!(at(&[over, later.clone()], 0), (own(), all()));
+        // What is more specific comes while the other one holds, or after it.
+        for end in [None, Some(60)] {
+            let now = windowed(ANY, None, end);
+            let then = windowed("s1", Some(120), None);
+            assert_eq!(at(&[now, then], 0), (all(), own()));
+        }
+        // Of two windows ahead the first, then the other one.
+        let two = [
+            windowed("s1", Some(90), None),
+            windowed(ANY, Some(30), Some(60)),
+        ];
+        assert_eq!(at(&two, 0), (None, all()));
+        assert_eq!(at(&two, 30), (all(), own()));
+        assert_eq!(at(&two, 60), (None, own()));
+        assert_eq!(at(&two, 90), (own(), None));
+        // Where both open at once, the more specific one alone.
+        let both = [later, windowed("s1", Some(30), None)];
+        assert_eq!(at(&both, 0), (None, own()));
     }
 }

@@ -1,4 +1,5 @@
-//! Asking the database until it answers: what waits in the outbox is not forgotten because the database was away.
+//! Asking the database until it answers: what waits in the outbox is not forgotten, and what has to be known of a stream is not taken for
+//! absent, because the database was away.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ where
         match ask().await {
             Err(error) if error.may_pass() => {
                 if !is_told {
-                    tracing::warn!(%error, "the outbox waits for the database");
+                    tracing::warn!(%error, "the database does not answer; it is asked again until it does");
                     is_told = true;
                 }
                 let _under_way = clock.under_way();

@@ -138,7 +138,7 @@ fn tell(services: &Services, row: &Row, attempts: &[Attempt], state: Delivery, n
         stream: &row.stream,
     };
     let told = json!({
-        "id": row.id,
+        "callback_id": row.id,
         "callback": row.kind,
         "method": row.method,
         "url": secrets::url(&row.url),

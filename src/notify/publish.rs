@@ -22,7 +22,8 @@ pub struct Push<'a> {
     pub address: &'a str,
     /// What stood behind the stream's name in the push URL.
     pub args: &'a str,
-    pub since: UnixMs,
+    /// When it began, or ended, whenever that is told.
+    pub at: UnixMs,
     /// The width and the height of the picture in pixels; 0 where nothing is known of it.
     pub width: u32,
     pub height: u32,
@@ -36,8 +37,8 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// The query of a publish callback. Everything in it that a publisher chose is escaped, the arguments of the push as one value: they
-/// could name the callback's own parameters otherwise. `at` is when the push began or ended, whenever that is told.
-fn query(push: &Push<'_>, kind: Kind, at: UnixMs) -> String {
+/// could name the callback's own parameters otherwise.
+fn query(push: &Push<'_>, kind: Kind) -> String {
     let ip = push
         .address
         .rsplit_once(':')
@@ -50,7 +51,7 @@ fn query(push: &Push<'_>, kind: Kind, at: UnixMs) -> String {
         value(&push.key.stream),
         value(push.ingest_domain),
         value(&push.key.app),
-        unix_seconds(at),
+        unix_seconds(push.at),
         value(push.args),
     );
     if kind == Kind::Publish {
@@ -59,7 +60,7 @@ fn query(push: &Push<'_>, kind: Kind, at: UnixMs) -> String {
     query
 }
 
-/// Stores the callback that a push began or ended now and wakes the sender. A database that is away is asked again, without the guard, for as long as
+/// Stores the callback that a push began or ended and wakes the sender. A database that is away is asked again, without the guard, for as long as
 /// what `fence` was made for is remembered; what fails otherwise is logged: a push does not end for it.
 pub async fn announce(
     services: &Services,
@@ -69,11 +70,7 @@ pub async fn announce(
     busy: Busy,
 ) -> Busy {
     let now = services.clock.now();
-    let at = match kind {
-        Kind::Publish => push.since,
-        _ => now,
-    };
-    let query = query(push, kind, at);
+    let query = query(push, kind);
     // The same however often it is handed in.
     let dedupe = format!("{}:{}", ids::ordered_id(), kind.as_str());
     let store = || stored(services, push, kind, &dedupe, &query, (now, fence));
@@ -121,15 +118,15 @@ mod tests {
             ingest_domain: "push.example.com",
             address: "[::1]:4711",
             args: "a=1&time=0",
-            since: 0,
+            at: 1_500,
             width: 1280,
             height: 720,
         };
         assert_eq!(
-            query(&push, Kind::Publish, 1_500),
+            query(&push, Kind::Publish),
             "action=publish&ip=%3A%3A1&id=s%26action%3Dx&app=push.example.com&appname=live&time=1\
              &usrargs=a%3D1%26time%3D0&node=localyun&height=720&width=1280"
         );
-        assert!(!query(&push, Kind::PublishDone, 0).contains("height"));
+        assert!(!query(&push, Kind::PublishDone).contains("height"));
     }
 }

@@ -15,3 +15,4 @@ mod recovery;
 mod sessions;
 mod support;
 mod tracks;
+mod windows;

@@ -7,7 +7,7 @@ use localyun::testing::clock::machine_sleep;
 use localyun::testing::live::decide::machine::Input;
 use localyun::testing::model::rule::OnDemand;
 
-use crate::support::Bench;
+use crate::support::{Bench, numbers_in};
 
 /// A copy of what lies on disk when a process is killed in the middle of a push, and the frames that were pushed.
 async fn left_by_a_kill(seconds: u64, delay_s: i64) -> (tempfile::TempDir, Range<u64>) {
@@ -42,12 +42,51 @@ async fn a_recording_cut_off_is_finished_by_the_next_start() {
         2 * 33_000
     );
     assert_eq!(files.len(), 5, "two mp4, one flv, one m3u8, one cmaf");
+    // All slices are made of what is still in the spool, and so the counters of the last ones go on from those before.
+    assert!(slices.iter().all(|slice| !slice.discontinuity));
 }
 
-/// A segment in the middle of the spool is damaged or cut: what lies behind it is recorded all the same, in every format.
+/// The spool has let go of the first slices: how far their counters had come is not known any more, and the playlist says that the next
+/// slice does not go on from there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slice_behind_those_of_an_earlier_process_is_a_break() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(folder.path()).await;
+    let cycles_s = [3600, 10, 10, 3600];
+    bench.rule_of(OnDemand::Automatic, 15, cycles_s).await;
+    let publisher = bench.publish().await;
+    bench.push(&publisher, 33);
+    publisher.recorder.flush();
+    bench.advance(0).await;
+    std::mem::forget(publisher);
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(folder.path(), copy.path());
+    let bench = Bench::open(copy.path()).await;
+    bench.advance(60).await;
+    let (_, slices, _) = bench.services.store.export_records().await.unwrap();
+    for below in ["M3u8", "Cmaf"] {
+        let of_format = slices.iter().filter(|s| s.object.starts_with(below));
+        let mut breaks: Vec<(i64, bool)> = of_format
+            .map(|slice| (slice.sequence, slice.discontinuity))
+            .collect();
+        breaks.sort_unstable();
+        let expected: Vec<(i64, bool)> = (0..7).map(|n| (n, n == 6)).collect();
+        assert_eq!(breaks, expected, "{below}");
+    }
+}
+
+/// What happens to a segment in the middle of a spool.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    Damaged,
+    Cut,
+    Missing,
+}
+
+/// A segment in the middle of the spool is damaged, cut or missing: what lies behind it is recorded all the same, in every format.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hole_in_the_spool_costs_what_was_in_it_and_no_more() {
-    for cut in [false, true] {
+    for harm in [Harm::Damaged, Harm::Cut, Harm::Missing] {
         let (copy, pushed) = left_by_a_kill(33, 15).await;
         // What was made of it before the kill is to be made again.
         for below in ["Mp4", "Flv", "M3u8", "M3u8-slices", "Cmaf", "Cmaf-slices"] {
@@ -66,9 +105,22 @@ async fn a_hole_in_the_spool_costs_what_was_in_it_and_no_more() {
         segments.sort();
         let middle = &segments[segments.len() / 2];
         let mut bytes = std::fs::read(middle).unwrap();
+        let mut held = numbers_in(&bytes);
         let (last, at) = (bytes.len() - 100, bytes.len() - 200);
         bytes[at] ^= 1;
-        std::fs::write(middle, &bytes[..if cut { last } else { bytes.len() }]).unwrap();
+        match harm {
+            Harm::Damaged | Harm::Cut => {
+                bytes.truncate(if matches!(harm, Harm::Cut) {
+                    last
+                } else {
+                    bytes.len()
+                });
+                std::fs::write(middle, &bytes).unwrap();
+                // What lies before the harm is there.
+                held.drain(..held.len() - 4);
+            }
+            Harm::Missing => std::fs::remove_file(middle).unwrap(),
+        }
         let bench = Bench::open(copy.path()).await;
         bench
             .services
@@ -81,8 +133,8 @@ async fn a_hole_in_the_spool_costs_what_was_in_it_and_no_more() {
             let found = bench.found(copy.path(), below);
             let lost: Vec<u64> = pushed.clone().filter(|n| !found.contains_key(n)).collect();
             assert!(
-                !lost.is_empty() && lost.len() <= 4,
-                "{below}, cut {cut}: {lost:?} lost"
+                !lost.is_empty() && lost.iter().all(|n| held.contains(n)),
+                "{below}, {harm:?}: {lost:?} lost of {held:?}"
             );
             assert!(found.values().all(|times| *times == 1), "{below}");
         }
@@ -130,6 +182,57 @@ async fn a_recording_that_was_thrown_away_does_not_come_back() {
     assert!(!told.iter().any(|row| row.dedupe.starts_with(&thrown_away)));
     let mut left = std::fs::read_dir(copy.path().join("spool")).unwrap();
     assert!(left.next().is_none(), "no spool is left");
+}
+
+/// A recording fails, and the process dies before that is told, or while the files wait for the store: it is told once, and they are there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_fault_that_ended_a_recording_is_told_once() {
+    for is_told in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bench = Bench::open(folder.path()).await;
+        bench.rule(OnDemand::Automatic, 15).await;
+        let faults = bench.services.faults.clone();
+        let stop_store = || {
+            let fault = serde_json::json!({"at": "store", "code": "503"});
+            faults.arm(vec![serde_json::from_value(fault).unwrap()]);
+        };
+        if !is_told {
+            // The first slice waits for it, and whatever is told waits behind that.
+            stop_store();
+        }
+        let publisher = bench.publish().await;
+        let pushed = bench.push(&publisher, 7);
+        let recorder = &publisher.recorder;
+        recorder.flush();
+        bench.advance(0).await;
+        stop_store();
+        let session = recorder.view().session.unwrap();
+        recorder.unsupported();
+        bench.advance(0).await;
+        for _ in 0..250 {
+            if holds(&folder.path().join("spool"), b"\"failed\"") {
+                break;
+            }
+            machine_sleep(Duration::from_millis(20)).await;
+        }
+        let told = bench.statuses().await;
+        assert_eq!(told.contains(&"record_error"), is_told);
+        std::mem::forget(publisher);
+        let copy = tempfile::tempdir().unwrap();
+        copy_tree(folder.path(), copy.path());
+        let bench = Bench::open(copy.path()).await;
+        bench.advance(60).await;
+        let told = bench.statuses().await;
+        assert_eq!(told, ["record_started", "record_error"], "{is_told}");
+        let rows = bench.services.store.recent_callbacks(100).await.unwrap();
+        let name = format!("{session}:record_error:1");
+        assert!(rows.iter().any(|row| row.dedupe == name), "{is_told}");
+        let expected = pushed.map(|n| (n, 1)).collect();
+        for below in ["Mp4", "Flv", "M3u8-slices", "Cmaf-slices"] {
+            let found = bench.found(copy.path(), below);
+            assert_eq!(found, expected, "{below}, {is_told}");
+        }
+    }
 }
 
 /// The publisher comes back within DelayTime after the restart: one file goes on.

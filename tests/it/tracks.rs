@@ -155,6 +155,33 @@ async fn a_stream_that_cannot_be_recorded_is_refused_whenever_its_recording_begi
     assert_eq!(told(&bench, "record_error").await, 1);
 }
 
+/// What is thrown away may have slices in the bucket: those of the next recording have other numbers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slices_are_numbered_on_behind_a_recording_that_was_thrown_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(folder.path()).await;
+    bench.rule(OnDemand::Automatic, 15).await;
+    let publisher = bench.publish().await;
+    bench.push(&publisher, 2);
+    bench.hub.unpublish(&publisher);
+    let publisher = bench.publish().await;
+    bench.push(&publisher, 1);
+    publisher.recorder.unsupported();
+    assert_eq!(publisher.recorder.view().state, State::Idle);
+    bench.hub.unpublish(&publisher);
+    let publisher = bench.publish().await;
+    bench.push(&publisher, 2);
+    bench.hub.unpublish(&publisher);
+    bench.advance(60).await;
+    let (_, slices, _) = bench.services.store.export_records().await.unwrap();
+    for below in ["M3u8", "Cmaf"] {
+        let of_format = slices.iter().filter(|s| s.object.starts_with(below));
+        let mut numbers: Vec<i64> = of_format.map(|s| s.sequence).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1], "{below}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aac_that_slices_cannot_carry_goes_into_the_other_formats() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,11 @@
 """File events, status events, their signature and retry (scenarios 32 to 35), and the publish callback (36, 37)."""
 
+import contextlib
 import hashlib
+import os
 import socket
+import sqlite3
+import time
 from datetime import timedelta
 from itertools import pairwise
 from urllib.parse import parse_qs
@@ -185,6 +189,26 @@ def test_36_publish_callback(stage):
     done = actions(stage)[1]
     assert (done["action"], done["app"], done["appname"], done["id"]) == ("publish_done", stage.domain, "live", "s1")
     assert "width" not in done and "height" not in done
+
+
+@pytest.mark.skipif("LOCALYUN_TEST_DATABASE" in os.environ, reason="locks the file of SQLite")
+def test_36_the_end_of_a_push_that_is_told_late(own_stage):
+    """The database is busy for a while: what is told of a push waits for it in its order, and says when it happened."""
+    stage = own_stage()
+    published(stage)
+    publisher = stage.publisher()
+    publisher.push(1)
+    with contextlib.closing(sqlite3.connect(stage.server.data_dir / "localyun.db", isolation_level=None)) as busy:
+        busy.execute("BEGIN IMMEDIATE")
+        # The service tells of the beginning after two seconds.
+        time.sleep(3)
+        stage.end(publisher)
+        ended = stage.now()
+        time.sleep(4)
+        assert actions(stage) == []
+    wait_for(lambda: len(actions(stage)) == 2, 20, "both")
+    assert [query["action"] for query in actions(stage)] == ["publish", "publish_done"]
+    assert int(actions(stage)[1]["time"]) == pytest.approx(ended.timestamp(), abs=2)
 
 
 def test_36_publish_callback_to_an_address_with_a_query_and_a_fragment(stage):

@@ -96,6 +96,15 @@ def test_39_nothing_to_list(stage):
     assert stage.bucket.keys("clip.m3u8") == []
 
 
+def test_39_pushed_and_not_recorded(stage):
+    """The stream is known, so that what lacks is its content."""
+    began = recorded(stage, 10)
+    with pytest.raises(ApiError) as error:
+        index(stage, began, began + timedelta(seconds=60))
+    assert (error.value.status, error.value.code) == (400, "NoRecordContent")
+    assert stage.bucket.keys("clip.m3u8") == []
+
+
 def test_39_malformed(stage):
     stage.rule(M3U8, DelayTime=15)
     began = recorded(stage, 10)

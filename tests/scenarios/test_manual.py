@@ -130,6 +130,26 @@ def test_30_restart(stage):
     assert len(stage.bucket.keys(".mp4")) == 2
 
 
+def test_30_restart_after_the_rule_was_deleted(stage):
+    """The recording keeps its rule, and what the command begins in its place has the same."""
+    stage.rule("mp4", OnDemand=7, DelayTime=60)
+    stage.notify()
+    publisher = stage.publisher()
+    publisher.push(4)
+    stage.command("start")
+    publisher.push(10)
+    stage.end(publisher)
+    stage.api.call("DeleteLiveAppRecordConfig", DomainName=stage.domain, AppName="live")
+    again = stage.publisher()
+    again.push(4)
+    stage.command("restart")
+    again.push(10)
+    stage.end(again)
+    stage.advance(61)
+    first, second = stage.wait_files(2)
+    assert [first["duration"], second["duration"]] == pytest.approx([10, 10], abs=2.5)
+
+
 def test_31_stop_on_automatic(stage):
     stage.rule("mp4", DelayTime=15)
     stage.notify(NeedStatusNotify=True)

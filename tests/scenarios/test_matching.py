@@ -89,6 +89,40 @@ def test_16_window(stage):
     assert len(stage.inbox.files()) == 1
 
 
+def test_16_a_window_ends_while_the_publisher_is_away(stage):
+    """The recording ends with it, DelayTime is not waited for, and who comes back then is not recorded."""
+    stage.notify(NeedStatusNotify=True)
+    end = stage.now() + timedelta(seconds=30)
+    stage.rule("mp4", stream="s1", DelayTime=60, EndTime=wire(end))
+    stage.push(6)
+    stage.advance(20)
+    assert stage.inbox.files() == []
+    stage.advance(12)
+    (event,) = stage.wait_files(1)
+    assert event["duration"] == pytest.approx(6, abs=0.5) and event["stop_time"] <= end.timestamp()
+    stage.push(6)
+    stage.advance(70)
+    assert stage.inbox.files() == [event] and stage.inbox.events() == ["record_started", "record_paused"]
+
+
+def test_16_a_window_of_a_rule_that_another_one_keeps_away(stage):
+    """It opens for nothing under a live stream that has a more specific rule, and `explain` does not promise it."""
+    stage.notify(NeedStatusNotify=True)
+    stage.rule("mp4", stream="s1", OnDemand=7, DelayTime=15)
+    stage.rule("flv", stream="*", DelayTime=15, StartTime=wire(stage.now() + timedelta(seconds=20)))
+    assert stage.explain()["upcoming"] is None and stage.explain("s2")["upcoming"]["stream"] == "*"
+    publishers = stage.publisher("s1"), stage.publisher("s2")
+    for _ in range(16):
+        for publisher in publishers:
+            publisher.push(2)
+        stage.advance(2)
+    for publisher in publishers:
+        stage.end(publisher)
+    stage.advance(16)
+    (event,) = stage.wait_files(1)
+    assert event["stream"] == "s2" and event["uri"].endswith(".flv")
+
+
 def test_16_window_needs_a_stream(stage):
     """The product honours a window only in a rule with a stream name: it may be refused or left out, never half used."""
     now = stage.now()

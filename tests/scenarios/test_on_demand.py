@@ -1,10 +1,13 @@
 """Recording that asks first: on demand (scenarios 18 to 25) and by ingest parameter (26)."""
 
 import json
+import threading
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 
+from harness.stage import wire
 from harness.wait import wait_for
 
 M3U8 = {"Format": "m3u8", "SliceDuration": 5}
@@ -138,6 +141,47 @@ def test_24_timeouts(stage):
     stage.end(publisher)
     stage.advance(200)
     nothing_recorded(stage)
+
+
+def test_24_a_command_when_the_window_ends_before_the_answer(stage):
+    """The question is still open, and so is what was kept for it: nothing more is, and a start makes a recording of it."""
+    stage.questions.hang()
+    on_demand(stage, stream="s1", EndTime=wire(stage.now() + timedelta(seconds=20)))
+    publisher = stage.publisher()
+    stage.live(publisher, 24)
+    asked(stage)
+    stage.command("stop")
+    assert stage.inbox.bodies() == []
+    stage.command("start")
+    (event,) = stage.wait_files(1)
+    assert event["duration"] == pytest.approx(20, abs=3)
+    stage.live(publisher, 4)
+    stage.end(publisher)
+    stage.advance(20)
+    assert len(stage.inbox.files()) == 1
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["yes", "no"])
+def test_24_a_codec_that_is_not_recorded_waits_for_the_answer(stage, wanted):
+    go_on = threading.Event()
+
+    def answer(number: int) -> tuple[int, bytes]:
+        go_on.wait(20)
+        return 200, json.dumps(YES if wanted else NO).encode()
+
+    stage.questions.answer = answer
+    on_demand(stage)
+    publisher = stage.publisher(clip="h264_speex")
+    publisher.push(8)
+    asked(stage)
+    go_on.set()
+    if wanted:
+        wait_for(lambda: "record_error" in stage.inbox.events(), what="record_error")
+    assert stage.server.is_live(stage.domain, "live", "s1") and not publisher.closed.is_set()
+    stage.end(publisher)
+    stage.advance(60)
+    assert stage.inbox.files() == [] and stage.bucket.keys() == []
+    assert stage.inbox.events().count("record_error") == (1 if wanted else 0)
 
 
 def test_25_asked_once(stage):

@@ -125,8 +125,13 @@ fn is_paused(recorder: &Recorder) -> bool {
     matches!(recorder.view().state, State::Paused(_))
 }
 
-/// The rule that the push brought, as long as its window lasts; else the one that a push would find now.
+/// The rule of the recording that there is, which ends with its window by itself; else the one that the push brought, as long as its window lasts;
+/// else the one that a push would find now.
 fn rule_in_effect(ctx: &Context, recorder: &Recorder) -> Option<Rule> {
+    let of_session = recorder.rule_of_session();
+    if of_session.is_some() {
+        return of_session;
+    }
     let now = ctx.now();
     let of_push = recorder
         .rule_in_force()

@@ -156,8 +156,8 @@ pub fn step(state: State, live: bool, input: Input) -> Result<(State, &'static [
         (_, I::DelayElapsed) => (state, &[]),
         (Recording, I::WindowClosed) => (Idle, &[S::Pause, S::Finalise]),
         (Paused(_), I::WindowClosed) => (Idle, &[S::DisarmDelay, S::Finalise]),
-        (Asking, I::WindowClosed) => (Idle, &[S::Discard]),
-        (Idle, I::WindowClosed) => (Idle, &[]),
+        // The answer decides on what came before.
+        (Idle | Asking, I::WindowClosed) => (state, &[]),
 
         // The end.
         (Recording, I::Failed) => (Idle, &[S::Finalise]),
@@ -274,6 +274,20 @@ mod tests {
         let (state, steps) = run(&[ASKED, Input::AnswerYes, Input::Lost, ASKED]);
         assert_eq!(state, State::Recording);
         assert_eq!(steps.last(), Some(&Step::Resume));
+    }
+
+    #[test]
+    fn the_end_of_a_window_ends_what_is_recorded_and_no_question() {
+        let over = |state| step(state, true, Input::WindowClosed);
+        for state in [State::Idle, State::Asking] {
+            assert_eq!(over(state), Ok((state, &[][..])));
+        }
+        let ends = [Step::Pause, Step::Finalise];
+        assert_eq!(over(State::Recording), Ok((State::Idle, &ends[..])));
+        let ends = [Step::DisarmDelay, Step::Finalise];
+        for cause in [Cause::Lost, Cause::Command] {
+            assert_eq!(over(State::Paused(cause)), Ok((State::Idle, &ends[..])));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::model::on_demand::{Answer, BODY_LIMIT, question_url, read_answer};
 use crate::model::reason::{Reason, add_on_demand_url};
 use crate::model::rule::FormatRule;
 use crate::model::stream_key::StreamKey;
+use crate::notify::asking::until_answered;
 use crate::notify::deliver::{ATTEMPTS, RETRY_MS, TIMEOUT_MS};
 use crate::notify::receiver::{read_limited, within};
 use crate::phrases::Phrase;
@@ -20,7 +21,8 @@ use crate::store::documents;
 /// How long the question waits for the stream's headers, so that it can name codec and bitrate.
 const HEADERS_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The formats to record, or none. Asks at most [`ATTEMPTS`] times; the guard that comes back counts what the answer sets off.
+/// The formats to record, or none. Asks at most [`ATTEMPTS`] times; the guard that comes back counts what the answer sets off. A database that is
+/// away is waited for first: what comes meanwhile is kept as while the receiver is asked.
 pub async fn ask(
     services: &Services,
     key: &StreamKey,
@@ -28,12 +30,26 @@ pub async fn ask(
     describe: impl Fn() -> Option<(u32, Option<VideoCodec>)>,
     mut busy: Busy,
 ) -> (Option<Vec<FormatRule>>, Busy) {
-    let config: Option<RecordNotify> = services
-        .store
-        .find_document(documents::Kind::RecordNotify, &key.domain)
-        .await
-        .ok()
-        .flatten();
+    let find = || {
+        let store = &services.store;
+        store.find_document::<RecordNotify>(documents::Kind::RecordNotify, &key.domain)
+    };
+    let (found, held) = until_answered(&services.clock, busy, find).await;
+    busy = held;
+    let config = match found {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!(stream.key = %key, %error, "the domain's OnDemandUrl cannot be read");
+            // Nothing is known of the URL, so nothing that is to be done about it is named.
+            let told = Reason {
+                records: false,
+                why: Phrase::PartIsAway.into(),
+                cure: None,
+            };
+            unrecorded::tell(services, key, &told);
+            return (None, busy);
+        }
+    };
     let Some(url) = config
         .and_then(|c| c.on_demand_url)
         .filter(|url| !url.is_empty())

@@ -13,7 +13,7 @@ use crate::live::decide::segmenter::{Output, PICTURE_LOST_MS, Print, Segmenter};
 use crate::live::decide::timeline::Timeline;
 use crate::live::recorder::effect::Grown;
 use crate::live::spool::Position;
-use crate::live::spool::record::{Checkpoint, Mark, Opening};
+use crate::live::spool::record::{Checkpoint, FatalFault, Mark, Opening};
 use crate::live::spool::write::SpoolWriter;
 use crate::media::frame::{AudioConfig, Frame, Track, VideoConfig};
 use crate::phrases::Phrase;
@@ -76,6 +76,8 @@ pub struct Session {
     first_frame_at: Option<UnixMs>,
     /// Events told so far; the next one's number goes into its name.
     pub statuses: u32,
+    /// The fault that it ends by, as it was told.
+    pub failed_by: Option<FatalFault>,
     /// Why some of its formats cannot have the stream's sound, as far as it was told.
     pub refused: Vec<Phrase>,
     /// The service clock when the stream was lost.
@@ -125,6 +127,7 @@ impl Session {
             undecided: undecided.then(Vec::new),
             first_frame_at: None,
             statuses: 0,
+            failed_by: None,
             refused: Vec::new(),
             lost_at: None,
             resuming: false,
@@ -155,6 +158,7 @@ impl Session {
             undecided: None,
             first_frame_at: None,
             statuses: checkpoint.statuses,
+            failed_by: None,
             refused: Vec::new(),
             lost_at: Some(lost_at),
             resuming: false,
@@ -213,6 +217,11 @@ impl Session {
         if let Some(audio) = audio {
             self.audio_config(audio);
         }
+    }
+
+    /// Nothing more comes into it, until a push opens it again.
+    pub fn close_gate(&mut self) {
+        self.gate = Gate::Closed;
     }
 
     pub fn video_config(&mut self, config: &VideoConfig) {
@@ -516,11 +525,11 @@ impl Session {
 
     /// The stream is lost or a command pauses it. False when nothing came since the last pause: then it simply goes on, and its
     /// gap counts from the first loss.
-    pub fn pause(&mut self, cause: Cause, now: UnixMs) -> bool {
-        self.gate = Gate::Closed;
+    pub fn pause(&mut self, cause: Cause, since: UnixMs) -> bool {
+        self.close_gate();
         // Before the first frame there is nothing that could be interrupted.
         if self.is_open() {
-            self.lost_at.get_or_insert(now);
+            self.lost_at.get_or_insert(since);
         }
         if std::mem::take(&mut self.resuming) {
             return false;
@@ -534,7 +543,7 @@ impl Session {
         };
         self.spool.mark(&Mark::Pause {
             end_ms,
-            at: now,
+            at: since,
             cause,
         });
         segmenter.pause(self.spool.position(), end_ms, &mut self.outputs);
@@ -585,12 +594,16 @@ impl Session {
 
     /// Ends the session.
     pub fn finish(&mut self) {
-        self.gate = Gate::Closed;
+        self.close_gate();
         let end_ms = self.timeline.end_ms();
         let Some(segmenter) = &mut self.segmenter else {
             return;
         };
-        self.spool.mark(&Mark::End { end_ms });
+        let mark = match self.failed_by {
+            Some(by) => Mark::Failed { end_ms, by },
+            None => Mark::End { end_ms },
+        };
+        self.spool.mark(&mark);
         segmenter.close_files(self.spool.position(), end_ms, &mut self.outputs);
     }
 }

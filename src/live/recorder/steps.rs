@@ -13,7 +13,7 @@ use crate::live::recorder::session::Session;
 use crate::live::spool::record::{Mark, Opening};
 use crate::model::event::{Fault, Kind};
 use crate::model::on_demand::ingest_parameter_wants;
-use crate::model::rule::{FormatRule, Rule, Window};
+use crate::model::rule::{FormatRule, Rule, choose};
 
 impl Recorder {
     pub(super) fn apply(&self, inner: &mut Inner, input: Input) {
@@ -41,7 +41,8 @@ impl Recorder {
                 Step::CutFiles => self.cut_files(inner),
                 Step::ArmDelay => {
                     let delay = inner.session.as_ref().map_or(0, |s| s.opening.rule.delay_s);
-                    self.arm_delay(inner, self.services.clock.now() + delay * 1000);
+                    let due = self.silent_since(inner) + delay * 1000;
+                    self.arm_delay(inner, due);
                 }
                 Step::DisarmDelay => stop(&mut inner.delay),
             }
@@ -133,14 +134,17 @@ impl Recorder {
             }
         });
         inner.question = Some(task.abort_handle());
+        // A window may open under a push that has shown what it is by then.
+        self.refuse_formats(inner);
     }
 
     pub(super) fn answered(&self, session: &str, formats: Option<Vec<FormatRule>>) {
         let mut inner = self.lock();
         let waiting = inner.session.as_ref();
-        if waiting.is_none_or(|waiting| waiting.opening.session != session) {
+        let Some(waiting) = waiting.filter(|waiting| waiting.opening.session == session) else {
             return;
-        }
+        };
+        let asked_by = waiting.opening.rule.clone();
         match formats {
             Some(formats) if inner.state == State::Asking => {
                 if let Ok((next, steps)) =
@@ -155,7 +159,13 @@ impl Recorder {
                 }
             }
             Some(_) => {}
-            None => self.apply(&mut inner, Input::AnswerNo),
+            None => {
+                self.apply(&mut inner, Input::AnswerNo);
+                // The window of another rule may have opened meanwhile.
+                if inner.publisher.choice.winner != Some(asked_by) {
+                    self.begin_by_rule(&mut inner);
+                }
+            }
         }
     }
 
@@ -176,7 +186,10 @@ impl Recorder {
 
     pub(super) fn discard(&self, inner: &mut Inner) {
         stop(&mut inner.question);
+        stop(&mut inner.window_end);
         if let Some(mut session) = inner.session.take() {
+            // Slices of it may be in the bucket: the next recording's have other numbers.
+            inner.next_sequence = inner.next_sequence.max(session.next_sequence());
             if session.is_open() {
                 // The worker may be far behind, and a restart must not take this for a recording that was cut off.
                 session.spool.mark(&Mark::Void);
@@ -189,11 +202,11 @@ impl Recorder {
     }
 
     pub(super) fn pause(&self, inner: &mut Inner, cause: Cause) {
-        let now = self.services.clock.now();
+        let since = self.silent_since(inner);
         let Some(session) = &mut inner.session else {
             return;
         };
-        let paused = session.pause(cause, now);
+        let paused = session.pause(cause, since);
         self.emit_outputs(inner);
         if let Some(session) = &mut inner.session {
             if paused {
@@ -202,6 +215,12 @@ impl Recorder {
             }
             self.check_disk(session);
         }
+    }
+
+    /// Since when nothing comes of what is paused: as a rule since now. A push that ended while the question was out ended before the answer.
+    fn silent_since(&self, inner: &Inner) -> UnixMs {
+        let gone_at = inner.publisher.gone_at;
+        gone_at.unwrap_or_else(|| self.services.clock.now())
     }
 
     pub(super) fn resume(&self, inner: &mut Inner) {
@@ -219,6 +238,7 @@ impl Recorder {
 
     pub(super) fn finalise(&self, inner: &mut Inner) {
         stop(&mut inner.delay);
+        stop(&mut inner.window_end);
         let pictures = inner.session.as_ref().map(Session::pictures);
         if pictures.is_some_and(Pictures::are_missing) && inner.last_fault.is_none() {
             tracing::warn!(stream.key = %self.key, "the push ended without a key frame among its pictures");
@@ -305,33 +325,68 @@ impl Recorder {
         }));
     }
 
-    /// A window that opens under a live stream starts a recording then.
+    /// A window that opens under a live stream starts a recording then, where nothing is recorded.
     pub(super) fn watch_upcoming(&self, inner: &mut Inner) {
-        stop(&mut inner.window);
-        let Some(rule) = inner.publisher.choice.upcoming.clone() else {
+        stop(&mut inner.window_begin);
+        let upcoming = inner.publisher.choice.upcoming.as_ref();
+        let Some(opens) = upcoming.and_then(|rule| rule.start_time) else {
             return;
         };
-        let Window::Ahead(opens) = rule.window_at(self.services.clock.now()) else {
-            return;
-        };
-        inner.window = Some(self.at(opens, |recorder, inner| {
-            if inner.session.is_none() && inner.publisher.present && !rule.formats.is_empty() {
-                let mode = rule.on_demand;
-                let wanted = ingest_parameter_wants(&inner.publisher.args);
-                inner.publisher.choice.winner = Some(rule);
-                recorder.apply(inner, Input::Publish { mode, wanted });
+        let gone = inner.gone;
+        inner.window_begin = Some(self.at(opens, move |recorder, inner| {
+            // Its push is still there.
+            if inner.gone == gone {
+                inner.window_begin = None;
+                recorder.window_opens(inner);
             }
         }));
     }
 
-    pub(super) fn watch_window_end(&self, inner: &mut Inner) {
-        let Some(end) = inner.session.as_ref().and_then(Session::window_end) else {
+    fn window_opens(&self, inner: &mut Inner) {
+        let publisher = &mut inner.publisher;
+        let awaited = publisher.choice.upcoming.take();
+        let now = self.services.clock.now();
+        publisher.choice = choose(&publisher.rules, &self.key.app, &self.key.stream, now);
+        // False where the clock was set back, which wakes whoever waits.
+        let has_opened = publisher.choice.winner == awaited;
+        // Another one may open later.
+        self.watch_upcoming(inner);
+        if has_opened {
+            self.begin_by_rule(inner);
+        }
+    }
+
+    /// The rule that the push has by now decides whether a recording begins, where there is none.
+    fn begin_by_rule(&self, inner: &mut Inner) {
+        if inner.session.is_some() || !inner.publisher.present {
+            return;
+        }
+        let rule = inner.publisher.choice.winner.as_ref();
+        let Some(rule) = rule.filter(|rule| !rule.formats.is_empty()) else {
             return;
         };
-        stop(&mut inner.window);
-        inner.window = Some(self.at(end, |recorder, inner| {
-            recorder.settle(inner);
-            recorder.apply(inner, Input::WindowClosed);
+        let mode = rule.on_demand;
+        let wanted = ingest_parameter_wants(&inner.publisher.args);
+        self.apply(inner, Input::Publish { mode, wanted });
+    }
+
+    /// A session ends with the window of its rule, whether its publisher is there or not.
+    pub(super) fn watch_window_end(&self, inner: &mut Inner) {
+        stop(&mut inner.window_end);
+        let Some(session) = &inner.session else {
+            return;
+        };
+        let Some(end) = session.window_end() else {
+            return;
+        };
+        let id = session.opening.session.clone();
+        inner.window_end = Some(self.at(end, move |recorder, inner| {
+            let session = inner.session.as_ref();
+            if session.is_some_and(|session| session.opening.session == id) {
+                inner.window_end = None;
+                recorder.settle(inner);
+                recorder.apply(inner, Input::WindowClosed);
+            }
         }));
     }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{Inner, Recorder};
+use crate::clock::UnixMs;
 use crate::live::decide::segmenter::{File, Output, with_needs};
 use crate::live::recorder::effect::{Effect, Stage, Status};
 use crate::live::recorder::session::Session;
+use crate::live::spool::record::FatalFault;
 use crate::model::event::{Fault, Kind};
 
 impl Recorder {
@@ -46,10 +48,10 @@ impl Recorder {
     }
 
     pub(super) fn tell(&self, session: &mut Session, kind: Kind) {
-        self.tell_as(session, kind, None);
+        self.tell_as(session, kind, None, self.services.clock.now());
     }
 
-    pub(super) fn tell_as(&self, session: &mut Session, kind: Kind, fault: Option<Fault>) {
+    fn tell_as(&self, session: &mut Session, kind: Kind, fault: Option<Fault>, at: UnixMs) {
         let number = session.statuses;
         session.statuses += 1;
         self.send(Effect::Status(Status {
@@ -57,7 +59,7 @@ impl Recorder {
             number,
             kind,
             fault,
-            at: self.services.clock.now(),
+            at,
         }));
     }
 
@@ -69,11 +71,14 @@ impl Recorder {
         });
     }
 
-    /// A fault is told once, whatever comes of the session then.
+    /// A fault is told once, whatever comes of the session then. The session's end has it as well: the worker may be far behind, and a process
+    /// that is killed tells nothing more.
     pub(super) fn tell_fault(&self, inner: &mut Inner, fault: Fault) {
         inner.last_fault = Some(fault);
         if let Some(session) = &mut inner.session {
-            self.tell_as(session, Kind::RecordError, Some(fault));
+            let (at, number) = (self.services.clock.now(), session.statuses);
+            session.failed_by = Some(FatalFault { fault, at, number });
+            self.tell_as(session, Kind::RecordError, Some(fault), at);
         }
     }
 

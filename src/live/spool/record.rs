@@ -13,6 +13,7 @@ use crate::live::decide::timeline::Timeline;
 use crate::media::frame::{
     AudioCodec, AudioConfig, Frame, SampleInfo, Track, VideoCodec, VideoConfig,
 };
+use crate::model::event::Fault;
 use crate::model::rule::{FormatRule, Rule};
 use crate::model::stream_key::StreamKey;
 
@@ -70,10 +71,41 @@ pub enum Mark {
     End {
         end_ms: i64,
     },
+    /// The same, by a fault: whether anybody has been told of that yet is not known here.
+    Failed {
+        end_ms: i64,
+        by: FatalFault,
+    },
     /// The session was thrown away: nothing is made of it, and nothing follows.
     Void,
     /// The first record of every segment but the first.
     Checkpoint(Box<Checkpoint>),
+}
+
+/// The fault that a session ended by, as it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FatalFault {
+    #[serde(with = "StoredFault")]
+    pub fault: Fault,
+    pub at: UnixMs,
+    /// Which of the session's events it is: under the same name it is told once.
+    pub number: u32,
+}
+
+/// The names of faults in the log.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Fault")]
+enum StoredFault {
+    BucketNotFound,
+    AccessDenied,
+    StreamFormatError,
+    TsSegmenterFail,
+    ContentBad,
+    StorageFull,
+    StorageFileTooLarge,
+    StorageDenied,
+    StorageNoDescriptors,
+    StorageFailed,
 }
 
 /// What a reader must know to begin at a segment.
@@ -349,6 +381,29 @@ mod tests {
         assert_eq!(head[..4], 7_u32.to_le_bytes());
         assert_eq!(head[4..8], sum.to_le_bytes());
         assert_eq!(head[8..], fields[..]);
+    }
+
+    #[test]
+    fn a_session_that_failed_says_by_what() {
+        let fatal = FatalFault {
+            fault: Fault::BucketNotFound,
+            at: 1_737_367_500_000,
+            number: 3,
+        };
+        let mark = Mark::Failed {
+            end_ms: 7_000,
+            by: fatal,
+        };
+        let mut record = Vec::new();
+        put_mark(&mut record, &mark);
+        let (head, payload) = split(&record);
+        let Record::Mark(mark) = parse(&head, payload).unwrap() else {
+            panic!("no mark")
+        };
+        let Mark::Failed { end_ms, by } = *mark else {
+            panic!("another mark")
+        };
+        assert_eq!((end_ms, by), (7_000, fatal));
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl Worker {
         let mut object = wanted.to_owned();
         self.check_remembered()?;
         for n in 1..NAMES {
-            let text = playlist::text(&rows, &object, &opening.rule.oss_bucket, map.as_deref());
+            let place = (opening.rule.oss_bucket.as_str(), object.as_str());
+            let urls = &self.services.public_urls;
+            let text = playlist::text(&rows, place, map.as_deref(), urls);
             let size = text.len() as u64;
             let upload = Upload {
                 bucket: &opening.rule.oss_bucket,

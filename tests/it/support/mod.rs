@@ -63,6 +63,7 @@ impl Bench {
             meter: Meter::new(clock.clone(), store.clone()),
             store,
             objects: Objects::new(ObjectStore::Embedded(embedded), faults.clone()),
+            public_urls: Default::default(),
             notifier,
             certificates: Default::default(),
             disk: Disk::with_segments_of(SEGMENT_BYTES).unwrap(),
@@ -92,6 +93,12 @@ impl Bench {
 
     /// A rule with these seconds a file of M3U8, MP4, FLV and CMAF.
     pub async fn rule_of(&self, on_demand: OnDemand, delay_s: i64, cycles_s: [i64; 4]) {
+        let rule = self.made_rule(on_demand, delay_s, cycles_s);
+        self.add_rule(rule).await;
+    }
+
+    /// The same, not added yet. It is for every stream of the application.
+    pub fn made_rule(&self, on_demand: OnDemand, delay_s: i64, cycles_s: [i64; 4]) -> Rule {
         let [m3u8_s, mp4_s, flv_s, cmaf_s] = cycles_s;
         let format = |format: Format, cycle_s| FormatRule {
             format,
@@ -100,7 +107,7 @@ impl Bench {
             slice_s: 5,
             cycle_s,
         };
-        let rule = Rule {
+        Rule {
             domain: self.key.domain.clone(),
             app: "live".to_owned(),
             stream: "*".to_owned(),
@@ -119,7 +126,11 @@ impl Bench {
             transcode_formats: Vec::new(),
             transcode_templates: Vec::new(),
             created_at: 0,
-        };
+        }
+    }
+
+    /// Adds a rule, and has all that comes of it told.
+    pub async fn add_rule(&self, rule: Rule) {
         self.services.store.insert_rule(rule).await.unwrap();
         self.services.objects.create_bucket("bucket").await.unwrap();
         // Nobody listens there: the outbox alone is looked at.
@@ -218,22 +229,37 @@ impl Bench {
             return found;
         };
         for entry in entries {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            let mut rest = &bytes[..];
-            while let Some(at) = rest.windows(MARK.len()).position(|w| w == MARK) {
-                let number = &rest[at + MARK.len()..at + MARK.len() + 8];
-                *found
-                    .entry(u64::from_be_bytes(number.try_into().unwrap()))
-                    .or_default() += 1;
-                rest = &rest[at + MARK.len() + 8..];
+            for number in numbers_in(&std::fs::read(entry.unwrap().path()).unwrap()) {
+                *found.entry(number).or_default() += 1;
             }
         }
         found
     }
 
+    /// The status events of recordings so far, in their order.
+    pub async fn statuses(&self) -> Vec<&'static str> {
+        let store = &self.services.store;
+        let mut rows = store.recent_callbacks(1_000).await.unwrap();
+        rows.reverse();
+        let kinds = rows.iter().map(|row| row.kind.as_str());
+        kinds.filter(|kind| kind.starts_with("record_")).collect()
+    }
+
     pub async fn advance(&self, seconds: i64) {
         self.services.clock.advance(seconds * 1000).await;
     }
+}
+
+/// The frame numbers in a file, in their order.
+pub fn numbers_in(bytes: &[u8]) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(MARK.len()).position(|w| w == MARK) {
+        let number = &rest[at + MARK.len()..at + MARK.len() + 8];
+        numbers.push(u64::from_be_bytes(number.try_into().unwrap()));
+        rest = &rest[at + MARK.len() + 8..];
+    }
+    numbers
 }
 
 fn frame(track: Track, data: Bytes) -> Frame {
