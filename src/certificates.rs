@@ -173,7 +173,14 @@ pub fn self_signed(domain: &str) -> Result<(String, String), rcgen::Error> {
 
 /// The certificates in use; a clone is the same.
 #[derive(Debug, Clone, Default)]
-pub struct Certificates(Arc<RwLock<HashMap<String, Arc<CertifiedKey>>>>);
+pub struct Certificates(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_domain: RwLock<HashMap<String, Arc<CertifiedKey>>>,
+    /// Held over a whole reading: an older one would take the place of a newer one otherwise.
+    reading: tokio::sync::Mutex<()>,
+}
 
 /// Serves each client with the certificate of the domain that it names, and with another one where that has none.
 #[derive(Debug)]
@@ -204,13 +211,15 @@ impl Certificates {
     /// The certificate of a domain, or of the wildcard domain that it belongs to.
     #[must_use]
     pub fn of(&self, domain: &str) -> Option<Arc<CertifiedKey>> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.by_domain.read();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
         let of_all = || known.get(domain.get(domain.find('.')?..)?);
         known.get(domain).or_else(of_all).cloned()
     }
 
     /// Reads what is stored, after a change of it. One that cannot be served is told and left out.
     pub async fn reread(&self, store: &Store) -> Result<(), StoreError> {
+        let _reading = self.0.reading.lock().await;
         let in_use: Vec<(String, DomainCertificate)> =
             store.list_documents(Kind::DomainCertificate).await?;
         let mut served = HashMap::new();
@@ -234,7 +243,8 @@ impl Certificates {
                 }
             }
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = served;
+        let known = self.0.by_domain.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = served;
         Ok(())
     }
 }

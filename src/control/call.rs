@@ -61,6 +61,8 @@ pub(super) async fn make(ask: Ask) -> Outcome {
         ("SignatureNonce".to_owned(), ids::nonce()),
         ("Timestamp".to_owned(), wire_time::to_api(machine_now())),
     ];
+    let token = key.token.clone();
+    pairs.extend(token.map(|token| ("SecurityToken".to_owned(), token)));
     for (name, value) in params {
         if pairs.iter().any(|(own, _)| *own == name) || name == "Signature" {
             return Err(Refused::bad(

@@ -27,6 +27,10 @@ const MAX_COUNT: u64 = 10_000;
 /// Seconds that `wait` waits at most, and where nothing is said.
 const MAX_TIMEOUT_S: f64 = 600.0;
 const TIMEOUT_S: f64 = 30.0;
+/// The names that every event has, so that what one tells beside them has others.
+const OF_EVERY: [&str; 8] = [
+    "id", "kind", "at", "at_ms", "domain", "app", "stream", "node",
+];
 
 /// An event as followers get it: what every event has, and beside it what this one tells.
 pub(super) fn shown(event: &Event) -> Value {
@@ -45,6 +49,10 @@ pub(super) fn shown(event: &Event) -> Value {
     }
     if let Ok(Value::Object(data)) = serde_json::from_str(event.data()) {
         for (name, value) in data {
+            debug_assert!(
+                !OF_EVERY.contains(&name.as_str()),
+                "{name} is a name that every event has"
+            );
             shown.entry(name).or_insert(value);
         }
     }
@@ -246,4 +254,34 @@ pub(super) async fn wait(ask: Ask) -> Outcome {
         ("seconds", &timeout_s),
     ]);
     Err(Refused::new(408, said).with(told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::events::Names;
+
+    #[test]
+    fn what_an_event_tells_stands_beside_what_every_event_has() {
+        let events = Events::from_id(Clock::new(None), 100);
+        let names = Names {
+            domain: "d",
+            app: "live",
+            stream: "s",
+        };
+        events.tell(Kind::File, names, &json!({"file_id": "f", "size": 5}));
+        events.tell(Kind::Callback, names, &json!({"callback_id": 7}));
+        let told = events.after(events.start(), &Filter::default(), 9).events;
+        let [file, callback] = told.as_slice() else {
+            panic!("two were told")
+        };
+        let file = shown(file);
+        assert_eq!((&file["id"], &file["kind"]), (&json!(101), &json!("file")));
+        assert_eq!((&file["file_id"], &file["size"]), (&json!("f"), &json!(5)));
+        let callback = shown(callback);
+        assert_eq!(callback["id"], json!(102));
+        assert_eq!(callback["callback_id"], json!(7));
+        assert_eq!(callback["stream"], json!("s"));
+    }
 }

@@ -9,7 +9,6 @@ use crate::app::App;
 use crate::clock::UnixMs;
 use crate::media::hls::encode_uri_path;
 use crate::model::event::{Delivery, seconds};
-use crate::model::object_name::public_url;
 use crate::phrases::Phrase;
 use crate::secrets;
 use crate::site::addresses::Seen;
@@ -91,7 +90,7 @@ async fn shown_file(app: &App, seen: &Seen<'_>, file: &FileRow) -> Value {
         "object": file.object,
         "url": app.object_url(seen, &file.bucket, &path),
         "signed_url": signed::address(app, seen, &file.bucket, &file.object).await,
-        "public_url": public_url(&file.bucket, &file.endpoint, &path),
+        "public_url": app.services.public_urls.of(&file.bucket, &file.endpoint, &path),
         "duration": seconds(file.duration_ms),
         "size": file.size,
         "start_time": wire_time::to_api(file.started_at),

@@ -786,7 +786,7 @@ pub static ROUTES: &[Route] = &[
             field(
                 "standing",
                 Kind::Text,
-                "`implemented`, `declined` or `specOnly`",
+                "`implemented`, `declined` or `spec-only`",
             )
             .needed(),
             field(

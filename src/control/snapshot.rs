@@ -257,12 +257,13 @@ pub(super) async fn import(mut ask: Ask) -> Outcome {
 /// Puts a checked snapshot in the place of what is there: its settings as a whole or not at all, then what was recorded.
 async fn put_all(
     app: &App,
-    state: State,
+    mut state: State,
     brings_objects: bool,
     file: &std::fs::File,
 ) -> Result<(), Refused> {
     let services = &app.services;
     let store = &services.store;
+    let buckets = std::mem::take(&mut state.buckets);
     let (settings, rows) = parted(state).map_err(Refused::broken)?;
     // Nobody makes sure meanwhile of a bucket that is about to go.
     let forgetting = app.gateway.context.forgetting.write().await;
@@ -274,22 +275,25 @@ async fn put_all(
     replaced.map_err(Refused::broken)?;
     services.meter.forget().await;
     if brings_objects {
-        clear_objects(services).await?;
+        clear_objects(services, &buckets).await?;
     }
     drop(forgetting);
     put_rows(store, rows).await.map_err(Refused::broken)?;
     put_items(services, file).await
 }
 
-/// Objects in the place of which others come.
-async fn clear_objects(services: &Services) -> Result<(), Refused> {
+/// Objects in the place of which others come. Their buckets are made anew, those that the document names as it has them.
+async fn clear_objects(services: &Services, named: &[Bucket]) -> Result<(), Refused> {
     let Some(folder) = embedded(services) else {
         return Ok(());
     };
     let buckets = folder.list_buckets().await.map_err(Refused::broken)?;
     folder.clear().await.map_err(Refused::broken)?;
     for bucket in buckets {
-        let (class, redundancy) = (bucket.storage_class, bucket.redundancy);
+        let (class, redundancy) = match named.iter().find(|named| named.name == bucket.name) {
+            Some(named) => (named.storage_class, named.redundancy),
+            None => (bucket.storage_class, bucket.redundancy),
+        };
         let made = folder.create_bucket_of(&bucket.name, bucket.acl, class, redundancy);
         made.await.map_err(Refused::broken)?;
         let set = folder.set_bucket_cors(&bucket.name, bucket.cors, bucket.cors_vary);
@@ -322,7 +326,7 @@ async fn put_items(services: &Services, file: &std::fs::File) -> Result<(), Refu
             match item {
                 Item::Session(row) => {
                     ids::stay_clear_of([row.id.as_str()].into_iter());
-                    sessions.push(row);
+                    sessions.push(check::over(row));
                 }
                 Item::Slice(row) => slices.push(row),
                 Item::File(row) => files.push(row),
@@ -372,6 +376,12 @@ async fn put_items(services: &Services, file: &std::fs::File) -> Result<(), Refu
 /// The buckets that a document names are there afterwards, and those that its rules name, whatever the settings say about others.
 /// `anew`: one that is there already gets the document's lists as well.
 async fn make_buckets(services: &Services, state: &State, anew: bool) -> Result<(), Refused> {
+    // These first: the others are made of the class that a bucket has where nothing is said.
+    for bucket in &state.buckets {
+        make_bucket(services, bucket, anew).await.map_err(|why| {
+            Refused::broken(format!("the bucket {} cannot be made: {why}", bucket.name))
+        })?;
+    }
     for rule in &state.rules {
         bucket_for(&services.objects, &rule.oss_bucket, Buckets::Auto)
             .await
@@ -383,11 +393,6 @@ async fn make_buckets(services: &Services, state: &State, anew: bool) -> Result<
                 )
             })?;
     }
-    for bucket in &state.buckets {
-        make_bucket(services, bucket, anew).await.map_err(|why| {
-            Refused::broken(format!("the bucket {} cannot be made: {why}", bucket.name))
-        })?;
-    }
     Ok(())
 }
 
@@ -396,7 +401,9 @@ async fn make_bucket(services: &Services, bucket: &Bucket, anew: bool) -> Result
         let made = services.objects.create_bucket(&bucket.name).await;
         return made.map_err(|error| error.to_string());
     };
-    let is_new = match folder.create_bucket(&bucket.name, bucket.acl).await {
+    let (class, redundancy) = (bucket.storage_class, bucket.redundancy);
+    let made = folder.create_bucket_of(&bucket.name, bucket.acl, class, redundancy);
+    let is_new = match made.await {
         Ok(()) => true,
         Err(FolderError::BucketAlreadyExists(_)) => false,
         Err(error) => return Err(error.to_string()),
@@ -440,7 +447,9 @@ fn put_each<T: Serialize>(
 
 /// What is there already stays, but for the controls: they are put beside what is there.
 async fn put_rows(store: &Store, rows: Rows) -> Result<(), StoreError> {
-    ids::stay_clear_of(rows.sessions.iter().map(|row| row.id.as_str()));
+    let sessions = rows.sessions.iter().map(|row| row.id.as_str());
+    let pushes = rows.pushes.iter().map(|row| row.id.as_str());
+    ids::stay_clear_of(sessions.chain(pushes));
     store
         .import_records(rows.sessions, rows.slices, rows.files)
         .await?;

@@ -193,6 +193,10 @@ fn own_part(path: &str) -> &str {
 pub(super) fn find(routes: &'static [Route], method: &str, path: &str) -> Found {
     let mut methods = Vec::new();
     for route in routes {
+        // What takes every name of its folder stands behind the names in it that have a route of their own.
+        if !methods.is_empty() && route.path.ends_with("...}") {
+            continue;
+        }
         let Some(open) = route.matching(path) else {
             continue;
         };

@@ -1,6 +1,6 @@
 //! What the figures of a period are: the rows and the minute that is running, at one moment of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tokio::sync::RwLockReadGuard;
 
@@ -85,19 +85,33 @@ impl Meter {
     pub async fn publishing(&self, asked: &Asked) -> Result<Vec<Publishing>, StoreError> {
         let (_still, memory) = self.in_memory().await;
         let mut all = self.inner.store.publishing(asked).await?;
-        for row in memory.inflow.iter().filter(|row| asked.takes_inflow(row)) {
+        let fresh = memory.inflow.iter();
+        let fresh: Vec<&Inflow> = fresh.filter(|row| asked.takes_inflow(row)).collect();
+        let Some(from) = fresh.iter().map(|row| row.minute).min() else {
+            return Ok(all);
+        };
+        // A run that ended in the midst of a minute has stored the beginning of it, and its streams may be those of now.
+        let of_now = Asked {
+            from,
+            ..asked.clone()
+        };
+        let stored = self.inner.store.inflow(&of_now).await?;
+        let name = |row: &Inflow| (row.minute, row.ingest_domain.clone(), row.key.clone());
+        let mut counted: HashSet<_> = stored.iter().map(name).collect();
+        for row in fresh {
+            let streams = u64::from(counted.insert(name(row)));
             let same = |p: &&mut Publishing| {
                 p.minute == row.minute && p.ingest_domain == row.ingest_domain
             };
             match all.iter_mut().find(same) {
                 Some(known) => {
-                    known.streams += 1;
+                    known.streams += streams;
                     known.bytes += row.bytes;
                 }
                 None => all.push(Publishing {
                     minute: row.minute,
                     ingest_domain: row.ingest_domain.clone(),
-                    streams: 1,
+                    streams,
                     bytes: row.bytes,
                 }),
             }

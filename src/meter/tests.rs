@@ -159,6 +159,23 @@ async fn what_is_flushed_or_forgotten_is_counted_once() {
 }
 
 #[tokio::test]
+async fn a_stream_of_a_minute_that_is_stored_in_part_is_one() {
+    let bed = Bed::new().await;
+    let inflow = bed.meter.inflow(&key(), "push");
+    push(&inflow, 0, 10);
+    // As at the end of a run, whose minute goes on in the next one.
+    bed.meter.flush().await;
+    push(&inflow, 10, 5);
+    let other = bed
+        .meter
+        .inflow(&StreamKey::new("play", "live", "other"), "push");
+    push(&other, 0, 1);
+    let minutes = bed.meter.publishing(&all()).await.unwrap();
+    let minutes: Vec<(u64, u64)> = minutes.iter().map(|it| (it.streams, it.bytes)).collect();
+    assert_eq!(minutes, [(2, 16 * 1_005)]);
+}
+
+#[tokio::test]
 async fn pages_hold_each_stream_of_a_minute_once() {
     let bed = Bed::new().await;
     let streams = ["a", "b", "c"].map(|name| StreamKey::new("play", "live", name));

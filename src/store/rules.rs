@@ -10,7 +10,7 @@ use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryOrder};
 
 use super::entity::{ONLY, cluster, record_rule};
 use super::{ROWS, Store, StoreError};
-use crate::clock;
+use crate::clock::{self, UnixMs};
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
 
@@ -240,17 +240,25 @@ impl Store {
         self.rules.read().get(domain).cloned().unwrap_or_default()
     }
 
-    /// Every rule, in order of creation.
+    /// Every rule, in order of creation: those of a domain as they follow each other there, whatever instants they name, and of one instant
+    /// domain by domain.
     #[must_use]
     pub fn all_rules(&self) -> Vec<Rule> {
         let rules = self.rules.read();
-        let mut all: Vec<Rule> = rules
-            .values()
-            .flat_map(|list| list.iter().cloned())
-            .collect();
+        let mut all: Vec<(UnixMs, Rule)> = Vec::new();
+        for list in rules.values() {
+            let mut since = UnixMs::MIN;
+            all.extend(list.iter().map(|rule| {
+                since = since.max(rule.created_at);
+                (since, rule.clone())
+            }));
+        }
         drop(rules);
-        sort(&mut all);
-        all
+        // Stable: what a domain's list says of those of one instant is known nowhere else.
+        all.sort_by(|(at, rule), (other_at, other)| {
+            (at, &rule.domain).cmp(&(other_at, &other.domain))
+        });
+        all.into_iter().map(|(_, rule)| rule).collect()
     }
 
     /// The domains that have a rule.
@@ -283,18 +291,6 @@ impl Store {
             }
         });
     }
-}
-
-/// In the order that a snapshot lists them.
-pub(super) fn sort(rules: &mut [Rule]) {
-    rules.sort_by(|a, b| {
-        (a.created_at, &a.domain, &a.app, &a.stream).cmp(&(
-            b.created_at,
-            &b.domain,
-            &b.app,
-            &b.stream,
-        ))
-    });
 }
 
 #[cfg(test)]
@@ -331,5 +327,33 @@ mod tests {
         assert_eq!(held.len(), 40);
         store.close().await;
         assert_eq!(apps(&testbed::open(&folder).await), held);
+    }
+
+    #[tokio::test]
+    async fn rules_of_one_instant_keep_their_order() {
+        let (store, folder) = testbed::store().await;
+        // The last one says that it is older than those before it.
+        for (domain, app, created_at) in [
+            ("d", "b", 5),
+            ("d", "a", 5),
+            ("c", "z", 5),
+            ("e", "y", 4),
+            ("d", "x", 1),
+        ] {
+            let rule = Rule {
+                domain: domain.to_owned(),
+                created_at,
+                ..rule(app, "*")
+            };
+            store.insert_rule(rule).await.unwrap();
+        }
+        let apps = |store: &Store| -> Vec<String> {
+            let rules = store.all_rules().into_iter();
+            rules.map(|rule| rule.app).collect()
+        };
+        let listed = apps(&store);
+        assert_eq!(listed, ["y", "z", "b", "a", "x"]);
+        store.close().await;
+        assert_eq!(apps(&testbed::open(&folder).await), listed);
     }
 }

@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryOrder, Statement};
 
-use super::entity::{callback, record_file, record_session};
+use super::entity::{callback, publish_session, record_file, record_session};
 use super::{Store, StoreError};
 
 impl Store {
@@ -34,7 +34,8 @@ impl Store {
         let callbacks = newest.map_or(0, |row| u64::try_from(row.id).unwrap_or(0));
         let sessions = record_session::Entity::find().count(&self.write).await?;
         let files = record_file::Entity::find().count(&self.write).await?;
-        Ok(callbacks + sessions + files)
+        let pushes = publish_session::Entity::find().count(&self.write).await?;
+        Ok(callbacks + sessions + files + pushes)
     }
 
     /// Leaves this run's number.

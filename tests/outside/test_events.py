@@ -54,6 +54,12 @@ def test_a_recording_is_followed_from_its_push_to_its_callback(stage):
     assert kinds.index("publish") < kinds.index("record") < kinds.index("unpublish") < kinds.index("file")
     whats = [event["what"] for event in got if event["kind"] == "record"]
     assert whats[:2] == ["started", "paused"]
+    # Beside the event's own number it tells which file, and which callback.
+    file = next(event for event in got if event["kind"] == "file")
+    (recording,) = stage.server.get(f"/_localyun/recordings?domain={stage.domain}")["recordings"]
+    assert [row["id"] for row in recording["files"]] == [file["file_id"]]
+    callbacks = stage.server.get(f"/_localyun/callbacks?domain={stage.domain}")["callbacks"]
+    assert got[-1]["callback_id"] in [row["id"] for row in callbacks]
     ids = [event["id"] for event in got]
     assert ids == sorted(ids)
     for event in got:

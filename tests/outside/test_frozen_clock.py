@@ -218,3 +218,18 @@ def test_ids_that_a_snapshot_brought_are_not_made_again(own_stage):
     second.advance(16)
     recordings = recorded(second.server)
     assert [len(recording["files"]) for recording in recordings] == [1, 1]
+
+
+def test_pushes_that_a_snapshot_brought_are_not_made_again(own_stage):
+    """No recording tells of them: a push of the same id would be the end of the other one, and in no list."""
+    first, second = own_stage(*FROZEN), own_stage(*FROZEN)
+    push = lambda stage, stream: stage.server.control(
+        "POST", "/_localyun/streams", {"domain": first.domain, "stream": stream, "seconds": 1, "speed": 0, "wait": True}
+    )
+    assert push(first, "a")[0] == 200
+    kept = first.server.get("/_localyun/snapshot")
+    assert (len(kept["pushes"]), kept["sessions"]) == (1, [])
+    assert second.server.control("PUT", "/_localyun/snapshot", kept)[0] == 200
+    assert push(second, "b")[0] == 200
+    listed = second.api.call("DescribeLiveStreamsPublishList", DomainName=first.domain, StartTime="2026-03-01T01:00:00Z", EndTime="2026-03-01T03:00:00Z")
+    assert sorted(row["StreamName"] for row in listed["PublishInfo"]["LiveStreamPublishInfo"]) == ["a", "b"]

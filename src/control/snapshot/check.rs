@@ -12,6 +12,7 @@ use crate::actions::stored;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
 use crate::model::notify::{RecordNotify, StreamNotify};
+use crate::model::recorded::SessionState;
 use crate::model::rule::Rule;
 use crate::model::stream_key::StreamKey;
 use crate::objects::folder::key::MAX_KEY_BYTES;
@@ -22,6 +23,17 @@ use crate::store::records::{FileRow, SessionRow, SliceRow};
 
 /// Passes every check on the form of a key, in the place of one that is hidden.
 const STAND_IN: &str = "0000000000000000";
+
+/// Characters that the columns of a database over the network take: of the id of a session, also where its slices and files name it.
+pub const SESSION_ID: usize = 40;
+/// The same, of the id of a slice or a file.
+pub const RECORD_ID: usize = 64;
+/// The same, of the name under which a file is recorded once.
+pub const DEDUPE: usize = 80;
+/// The same, of the id of a push.
+const PUSH_ID: usize = 40;
+/// The same, of the hash of a stream's name.
+const STREAM_HASH: usize = 40;
 
 /// The state that a snapshot describes, or the first thing in it that cannot be; the text says where.
 ///
@@ -90,7 +102,7 @@ pub fn checked(snapshot: Snapshot, now: UnixMs) -> Result<State, String> {
             },
         )?,
         rows: Rows {
-            sessions: snapshot.sessions,
+            sessions: snapshot.sessions.into_iter().map(over).collect(),
             slices: snapshot.slices,
             files: snapshot.files,
             pushes: snapshot
@@ -111,6 +123,12 @@ fn ended(mut push: PushRow, now: UnixMs) -> PushRow {
         push.stopped_at = now.max(push.published_at.saturating_add(1));
     }
     push
+}
+
+/// A recording that was under way when the snapshot was taken is over now, where it was seen last: what it would go on from does not come along.
+pub fn over(mut session: SessionRow) -> SessionRow {
+    session.state = SessionState::Ended;
+    session
 }
 
 fn buckets(parts: Vec<BucketPart>) -> Result<Vec<Bucket>, String> {
@@ -138,6 +156,8 @@ fn buckets(parts: Vec<BucketPart>) -> Result<Vec<Bucket>, String> {
             acl,
             cors: part.cors.into_iter().map(CorsPart::read).collect(),
             cors_vary: part.cors_vary,
+            storage_class: part.storage_class,
+            redundancy: part.redundancy,
         });
     }
     Ok(list)
@@ -193,10 +213,11 @@ fn named<P, T>(
 
 /// What was recorded: no action makes these rows, so what is checked is that queries can use them.
 fn rows(state: &Rows) -> Result<(), String> {
-    once("sessions", state.sessions.iter().map(|row| &row.id))?;
-    once("slices", state.slices.iter().map(|row| &row.id))?;
-    once("files", state.files.iter().map(|row| &row.id))?;
-    once("files", state.files.iter().map(|row| &row.dedupe))?;
+    let sessions = state.sessions.iter().map(|row| &row.id);
+    once("sessions", SESSION_ID, sessions)?;
+    once("slices", RECORD_ID, state.slices.iter().map(|row| &row.id))?;
+    once("files", RECORD_ID, state.files.iter().map(|row| &row.id))?;
+    once("files", DEDUPE, state.files.iter().map(|row| &row.dedupe))?;
     for (n, row) in state.sessions.iter().enumerate() {
         session(row).map_err(|why| told("sessions", n, &row.id, &why))?;
     }
@@ -206,7 +227,7 @@ fn rows(state: &Rows) -> Result<(), String> {
     for (n, row) in state.files.iter().enumerate() {
         file(row).map_err(|why| told("files", n, &row.id, &why))?;
     }
-    once("pushes", state.pushes.iter().map(|row| &row.id))?;
+    once("pushes", PUSH_ID, state.pushes.iter().map(|row| &row.id))?;
     for (n, row) in state.pushes.iter().enumerate() {
         instants(&[row.published_at, row.stopped_at])
             .map_err(|why| told("pushes", n, &row.id, &why))?;
@@ -230,8 +251,10 @@ pub fn session(row: &SessionRow) -> Result<(), String> {
 /// Whether queries can use a slice.
 ///
 /// # Errors
-/// A negative number or an instant out of range: the sender has to mend the row.
+/// A negative number, an instant out of range or a name that no column takes: the sender has to mend the row.
 pub fn slice(row: &SliceRow) -> Result<(), String> {
+    of_session(&row.session_id)?;
+    length(&row.stream_hash, STREAM_HASH).map_err(|why| format!("stream_hash: {why}"))?;
     natural(&[row.sequence, row.duration_ms])?;
     instants(&[row.started_at, row.ended_at, row.uploaded_at])
 }
@@ -242,6 +265,7 @@ pub fn slice(row: &SliceRow) -> Result<(), String> {
 /// As [`session`] and [`slice()`] together: the sender has to mend the row.
 pub fn file(row: &FileRow) -> Result<(), String> {
     let key = StreamKey::new(&row.domain, &row.app, &row.stream);
+    of_session(&row.session_id)?;
     natural(&[row.size, row.duration_ms])?;
     row_of(&key, &row.stream_hash)?;
     instants(&[row.started_at, row.ended_at, row.created_at])
@@ -261,6 +285,22 @@ pub fn object(bucket: &str, key: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a name is there, and a column of so many characters takes it.
+///
+/// # Errors
+/// What such a name must have: the sender has to mend it.
+pub fn length(name: &str, most: usize) -> Result<(), String> {
+    if (1..=most).contains(&name.len()) {
+        Ok(())
+    } else {
+        Err(format!("a name must have 1 to {most} characters"))
+    }
+}
+
+fn of_session(id: &str) -> Result<(), String> {
+    length(id, SESSION_ID).map_err(|why| format!("session_id: {why}"))
+}
+
 fn natural(numbers: &[i64]) -> Result<(), String> {
     if numbers.iter().all(|number| *number >= 0) {
         Ok(())
@@ -271,19 +311,13 @@ fn natural(numbers: &[i64]) -> Result<(), String> {
 
 fn once<T: Hash + Eq + std::fmt::Display>(
     place: &str,
+    most: usize,
     names: impl Iterator<Item = T>,
 ) -> Result<(), String> {
     let mut known = HashSet::new();
     for (n, name) in names.enumerate() {
         let text = name.to_string();
-        if text.is_empty() || text.len() > 255 {
-            return Err(told(
-                place,
-                n,
-                &text,
-                "a name must have 1 to 255 characters",
-            ));
-        }
+        length(&text, most).map_err(|why| told(place, n, &text, &why))?;
         if !known.insert(name) {
             return Err(told(place, n, &text, "it is there already"));
         }
@@ -346,6 +380,69 @@ mod tests {
         assert!(auth("").is_err());
     }
 
+    fn recorded() -> Value {
+        json!({
+            "id": "id", "stream_hash": StreamKey::new("d", "a", "s").hash(), "domain": "d", "app": "a", "stream": "s", "bucket": "b",
+            "endpoint": "e", "prefix": "p", "started_at": 0, "ended_at": 7, "state": "ended",
+        })
+    }
+
+    #[test]
+    fn a_recording_that_was_under_way_is_over() {
+        for state in ["recording", "paused", "ended"] {
+            let mut row = recorded();
+            row["state"] = json!(state);
+            let of_seed = read(json!({"sessions": [row.clone()]})).unwrap();
+            let of_seed = &of_seed.rows.sessions[0];
+            assert_eq!(of_seed.state, SessionState::Ended, "{state}");
+            assert_eq!(of_seed.ended_at, 7, "{state}");
+            // A snapshot's rows come one by one.
+            let of_snapshot = over(serde_json::from_value(row).unwrap());
+            assert_eq!(of_snapshot, *of_seed, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_row_is_no_longer_than_its_column() {
+        let session = recorded();
+        let slice = json!({
+            "id": "id", "stream_hash": "h", "session_id": "s", "sequence": 0, "bucket": "b", "endpoint": "e", "object": "o", "started_at": 0,
+            "ended_at": 1, "duration_ms": 1, "uploaded_at": 1, "discontinuity": false, "width": 0, "height": 0,
+        });
+        let file = json!({
+            "id": "id", "dedupe": "x", "stream_hash": StreamKey::new("d", "a", "s").hash(), "domain": "d", "app": "a", "stream": "s",
+            "session_id": "s", "origin": "auto", "format": "mp4", "bucket": "b", "endpoint": "e", "object": "o", "started_at": 0,
+            "ended_at": 1, "duration_ms": 1, "size": 1, "width": 0, "height": 0, "created_at": 1,
+        });
+        let push = json!({
+            "id": "id", "domain": "d", "app": "a", "stream": "s", "ingest_domain": "d", "address": "h", "published_at": 0, "stopped_at": 1,
+        });
+        for (place, row, name, most) in [
+            ("sessions", &session, "id", 40),
+            ("slices", &slice, "id", 64),
+            ("slices", &slice, "session_id", 40),
+            ("slices", &slice, "stream_hash", 40),
+            ("files", &file, "id", 64),
+            ("files", &file, "dedupe", 80),
+            ("files", &file, "session_id", 40),
+            ("pushes", &push, "id", 40),
+        ] {
+            let of_length = |length: usize| {
+                let mut row = row.clone();
+                row[name] = json!("n".repeat(length));
+                read(json!({place: [row]}))
+            };
+            for fits in [1, most] {
+                assert!(of_length(fits).is_ok(), "{place}: {name}: {fits}");
+            }
+            for bad in [0, most + 1] {
+                let why = of_length(bad).err().unwrap();
+                let told = format!("1 to {most} characters");
+                assert!(why.starts_with(place) && why.ends_with(&told), "{why}");
+            }
+        }
+    }
+
     #[test]
     fn the_place_of_what_is_wrong_is_told() {
         assert_eq!(
@@ -356,10 +453,8 @@ mod tests {
         odd["colour"] = json!("red");
         let mut negative = rule();
         negative["delay_s"] = json!(-5);
-        let session = json!({
-            "id": "s", "stream_hash": "x", "domain": "d", "app": "a", "stream": "s", "bucket": "b", "endpoint": "e",
-            "prefix": "p", "started_at": 0, "ended_at": 0, "state": "ended",
-        });
+        let mut session = recorded();
+        session["stream_hash"] = json!("x");
         for (bad, place) in [
             (json!({"rules": [rule(), rule()]}), "rules[1]"),
             (json!({"rules": [odd]}), "colour"),

@@ -10,7 +10,7 @@ use crate::model::domain::{
 use crate::model::forbidden::Forbidden;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
-use crate::objects::folder::{Acl, BucketInfo, CorsRule};
+use crate::objects::folder::{Acl, BucketClass, BucketInfo, CorsRule, Redundancy};
 use crate::store::controls::Control;
 use crate::store::pushes::PushRow;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
@@ -125,6 +125,17 @@ pub struct BucketPart {
     /// Every answer says that it may depend on the origin.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cors_vary: bool,
+    /// Of which class the bucket is made; `standard` where nothing is said.
+    #[serde(skip_serializing_if = "is_default")]
+    pub storage_class: BucketClass,
+    /// `lrs` where nothing is said.
+    #[serde(skip_serializing_if = "is_default")]
+    pub redundancy: Redundancy,
+}
+
+/// Such a value is left out, so that a program that does not know its field reads the rest.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -151,6 +162,8 @@ impl BucketPart {
             acl: Some(info.acl),
             cors: cors.collect(),
             cors_vary: info.cors_vary,
+            storage_class: info.storage_class,
+            redundancy: info.redundancy,
         }
     }
 }
@@ -324,5 +337,44 @@ impl DomainConfig {
             id: part.id,
         });
         (self.domain, functions.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_bucket_goes_out_and_comes_in_as_it_was_made() {
+        let info = BucketInfo {
+            name: "rec".to_owned(),
+            created_ms: 5,
+            acl: Acl::PublicRead,
+            cors: Vec::new(),
+            cors_vary: false,
+            storage_class: BucketClass::ColdArchive,
+            redundancy: Redundancy::Zrs,
+        };
+        let written = serde_json::to_value(BucketPart::of(info)).unwrap();
+        let told = json!({
+            "name": "rec", "acl": "public-read", "cors": [], "storage_class": "cold-archive", "redundancy": "zrs",
+        });
+        assert_eq!(written, told);
+        let read: BucketPart = serde_json::from_value(written).unwrap();
+        assert_eq!(
+            (read.storage_class, read.redundancy),
+            (BucketClass::ColdArchive, Redundancy::Zrs)
+        );
+        // What says nothing of it, as snapshots once did, has what buckets are made of where nothing is said, and is written as it was.
+        let plain = json!({"name": "rec", "acl": "private", "cors": []});
+        let read: BucketPart = serde_json::from_value(plain.clone()).unwrap();
+        assert_eq!(
+            (read.storage_class, read.redundancy),
+            (BucketClass::Standard, Redundancy::Lrs)
+        );
+        let written: Value = serde_json::to_value(read).unwrap();
+        assert_eq!(written, plain);
     }
 }

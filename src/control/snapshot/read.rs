@@ -259,15 +259,18 @@ pub(super) struct Checked {
 impl Checked {
     /// Whether a name comes for the first time, as far as names are remembered.
     fn once(&mut self, place: &str, name: &str) -> Result<(), String> {
-        if !(1..=255).contains(&name.len()) {
-            return Err(format!("{name}: a name must have 1 to 255 characters"));
-        }
         let mut hasher = DefaultHasher::new();
         (place, name).hash(&mut hasher);
         if self.names.len() < NAMES_KEPT && !self.names.insert(hasher.finish()) {
             return Err(format!("{name}: it is there already"));
         }
         Ok(())
+    }
+
+    /// Whether a name of a row comes for the first time, and the row's column takes it.
+    fn named(&mut self, place: &str, name: &str, most: usize) -> Result<(), String> {
+        check::length(name, most).map_err(|why| format!("{name}: {why}"))?;
+        self.once(place, name)
     }
 }
 
@@ -276,18 +279,18 @@ impl Taker for Checked {
         match item {
             Item::Session(row) => {
                 self.sessions += 1;
-                self.once("sessions", &row.id)?;
+                self.named("sessions", &row.id, check::SESSION_ID)?;
                 check::session(&row)
             }
             Item::Slice(row) => {
                 self.slices += 1;
-                self.once("slices", &row.id)?;
+                self.named("slices", &row.id, check::RECORD_ID)?;
                 check::slice(&row)
             }
             Item::File(row) => {
                 self.files += 1;
-                self.once("files", &row.id)?;
-                self.once("files by dedupe", &row.dedupe)?;
+                self.named("files", &row.id, check::RECORD_ID)?;
+                self.named("files by dedupe", &row.dedupe, check::DEDUPE)?;
                 check::file(&row)
             }
             Item::Object { bucket, key, .. } => {
@@ -335,6 +338,13 @@ mod tests {
         twice["slices"].as_array_mut().unwrap().push(row);
         let why = told(&twice.to_string()).err().unwrap();
         assert!(why.contains("slices: x: it is there already"), "{why}");
+        twice["slices"].as_array_mut().unwrap().pop();
+        for (name, most) in [("id", 64), ("session_id", 40)] {
+            let mut long = twice.clone();
+            long["slices"][0][name] = json!("n".repeat(most + 1));
+            let why = told(&long.to_string()).err().unwrap();
+            assert!(why.contains(&format!("1 to {most} characters")), "{why}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::model::domain::{Domain, DomainCertificate, Function, NamedCertificate
 use crate::model::forbidden::Forbidden;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::Rule;
-use crate::objects::folder::{Acl, CorsRule};
+use crate::objects::folder::{Acl, BucketClass, CorsRule, Redundancy};
 use crate::store::controls::Control;
 use crate::store::pushes::PushRow;
 use crate::store::records::{FileRow, SessionRow, SliceRow};
@@ -42,4 +42,6 @@ pub struct Bucket {
     pub acl: Acl,
     pub cors: Vec<CorsRule>,
     pub cors_vary: bool,
+    pub storage_class: BucketClass,
+    pub redundancy: Redundancy,
 }
