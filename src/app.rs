@@ -13,8 +13,8 @@ use crate::clock::{self, UnixMs};
 use crate::config::Config;
 use crate::events::{self, Names};
 use crate::live::hub::Hub;
+use crate::model::object_name::url_in;
 use crate::model::stream_key::StreamKey;
-use crate::objects::s3::Addressing;
 use crate::rpc::gateway::Gateway;
 use crate::services::Services;
 use crate::sinks::Sinks;
@@ -184,15 +184,7 @@ impl App {
     #[must_use]
     pub fn object_url(&self, seen: &Seen<'_>, bucket: &str, key: &str) -> String {
         let store = self.store_url(seen);
-        let by_host = self
-            .config
-            .outside_store
-            .as_ref()
-            .is_some_and(|outside| outside.addressing == Addressing::Virtual);
-        match store.split_once("://") {
-            Some((scheme, host)) if by_host => format!("{scheme}://{bucket}.{host}/{key}"),
-            _ => format!("{store}/{bucket}/{key}"),
-        }
+        url_in(&store, self.config.has_buckets_in_host(), bucket, key)
     }
 
     /// Moves the service clock: first everything that has arrived already is worked off, then what falls due, in order. On several nodes all

@@ -12,7 +12,7 @@ mod temporary;
 
 use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::actions::{declined, retired};
 use crate::clock;
@@ -74,9 +74,37 @@ const FINDINGS: usize = 5;
 /// Answers one request, whatever it is.
 pub async fn answer(gateway: &Gateway, parts: &HttpParts) -> Reply {
     let began = clock::monotonic();
-    let mut request_id = ids::request_id();
+    let request_id = ids::request_id();
     let mut trace = Trace::default();
     let outcome = run(gateway, parts, &request_id, &mut trace).await;
+    conclude(gateway, parts, trace, request_id, outcome, began)
+}
+
+/// Answers a request that was refused before its body was read: only what stands in its head is known.
+pub fn refuse(gateway: &Gateway, parts: &HttpParts, error: ApiError) -> Reply {
+    let began = clock::monotonic();
+    let mut trace = Trace {
+        format: Format::guess(&parts.query, Format::Json),
+        ..Trace::default()
+    };
+    if let Ok(pairs) = parse_pairs(&parts.query, None) {
+        let action = named(parts, &pairs, is_acs3(parts), "Action", "x-acs-action");
+        let action = action.unwrap_or_default();
+        trace.action = action.chars().take(ACTION_KEPT).collect();
+        trace.params = presentable(pairs.as_slice());
+    }
+    conclude(gateway, parts, trace, ids::request_id(), Err(error), began)
+}
+
+/// The answer as it goes out, and what is told of it.
+fn conclude(
+    gateway: &Gateway,
+    parts: &HttpParts,
+    trace: Trace<'_>,
+    mut request_id: String,
+    outcome: Result<Answered, ApiError>,
+    began: Instant,
+) -> Reply {
     let host = parts.header("host").unwrap_or("localyun");
     let (mut reply, error) = match outcome {
         Ok(Answered::Here(answer)) => {

@@ -33,6 +33,7 @@ use crate::live::play::PlayDoor;
 use crate::live::{ingest, recovery};
 use crate::meter::Meter;
 use crate::metrics::Metrics;
+use crate::model::object_name::PublicUrls;
 use crate::notifier::Notifier;
 use crate::notify::{outbox, receiver};
 use crate::objects::folder::{FolderStore, Teller};
@@ -169,6 +170,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         clock: service_clock.clone(),
         store,
         objects,
+        public_urls: public_urls(&config),
         notifier,
         certificates: Certificates::default(),
         disk,
@@ -721,6 +723,14 @@ fn open_folder(
 fn object_teller(events: &Events) -> Teller {
     let events = events.clone();
     Arc::new(move |change| events.tell(events::Kind::Object, Names::NONE, change))
+}
+
+/// How answers and playlists name an object: as clients see the store, where a setting says so.
+fn public_urls(config: &Config) -> PublicUrls {
+    match &config.oss_public_url {
+        Some(store) => PublicUrls::below(store.clone(), config.has_buckets_in_host()),
+        None => PublicUrls::default(),
+    }
 }
 
 fn object_store(config: &Config, folder: &FolderStore) -> ObjectStore {

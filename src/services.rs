@@ -10,6 +10,7 @@ use crate::events::Events;
 use crate::faults::Faults;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
+use crate::model::object_name::PublicUrls;
 use crate::notifier::Notifier;
 use crate::objects::Objects;
 use crate::store::Store;
@@ -18,6 +19,8 @@ pub struct Services {
     pub clock: Clock,
     pub store: Store,
     pub objects: Objects,
+    /// How answers and playlists name an object.
+    pub public_urls: PublicUrls,
     pub notifier: Notifier,
     /// Those that domains are served with.
     pub certificates: Certificates,

@@ -9,7 +9,7 @@ use super::record::{add_live_app_record_config, add_live_record_notify_config, c
 use super::stream::set_live_streams_notify_url_config;
 use crate::clock::UnixMs;
 use crate::error::ApiError;
-use crate::model::domain::{Domain, DomainCertificate, NamedCertificate, Tag};
+use crate::model::domain::{DEFAULT_SCOPE, Domain, DomainCertificate, NamedCertificate, Tag};
 use crate::model::forbidden::Forbidden;
 use crate::model::notify::{RecordNotify, StreamNotify};
 use crate::model::rule::{FormatRule, Rule};
@@ -138,7 +138,7 @@ pub fn domain(name: &str, given: &Domain) -> Result<(String, Domain), ApiError> 
     let request = Params::of(name)
         .put("LiveDomainType", &or(given.kind.as_str(), "liveVideo"))
         .put("Region", &or(&given.region, "cn-shanghai"))
-        .put("Scope", &or(&given.scope, "domestic"))
+        .put("Scope", &or(&given.scope, DEFAULT_SCOPE))
         .request("AddLiveDomain")?;
     let created_at = instant("created_at", given.created_at)?;
     let (name, _) = add_live_domain::domain(request, created_at)?;

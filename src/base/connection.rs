@@ -16,6 +16,7 @@ pub mod unread;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -30,6 +31,10 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const HEAD_READ: usize = 8 * 1024;
 /// Times that as many are read and thrown away behind a body that makes no sense.
 const MOST_THROWN_AWAY: usize = 32;
+
+/// The address of this machine at which a connection came in. Who comes from the same one is on this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnEnd(pub IpAddr);
 
 /// What a connection and the work on its requests know of each other.
 #[derive(Default)]

@@ -137,10 +137,12 @@ impl KeyRing {
         room
     }
 
-    /// The first configured key, for our own clients.
+    /// The first configured key that is not disabled, for our own clients; where all are, the first.
     #[must_use]
     pub fn first(&self) -> Option<&AccessKey> {
-        self.configured.first().map(Arc::as_ref)
+        let mut usable = self.configured.iter().filter(|key| !key.disabled);
+        let first = usable.next().or(self.configured.first());
+        first.map(Arc::as_ref)
     }
 }
 

@@ -145,6 +145,13 @@ impl Config {
         let shown = self.shown.iter().find(|shown| shown.name == name);
         shown.is_some_and(|shown| shown.source != "default")
     }
+
+    /// Whether a bucket of the store stands in its host name.
+    #[must_use]
+    pub fn has_buckets_in_host(&self) -> bool {
+        let outside = self.outside_store.as_ref();
+        outside.is_some_and(|outside| outside.addressing == Addressing::Virtual)
+    }
 }
 
 impl ConfigError {

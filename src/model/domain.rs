@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
 
+/// The scope of a domain where nobody names one.
+pub const DEFAULT_SCOPE: &str = "domestic";
+
 /// What a declared domain is for, in the product's words of LiveDomainType.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DomainKind {

@@ -179,14 +179,43 @@ pub fn beside(name: &str, n: u32) -> String {
     }
 }
 
-/// The URL that answers carry for an object: `http://{bucket}.{endpoint}/{object}`.
+/// An object of a store; `object` is written as a path of a URL. `by_host`: the bucket stands in the host name.
 #[must_use]
-pub fn public_url(bucket: &str, endpoint: &str, object: &str) -> String {
-    let host = endpoint
-        .trim_start_matches("https://")
-        .trim_start_matches("http://")
-        .trim_end_matches('/');
-    format!("http://{bucket}.{host}/{object}")
+pub fn url_in(store: &str, by_host: bool, bucket: &str, object: &str) -> String {
+    match store.split_once("://") {
+        Some((scheme, host)) if by_host => format!("{scheme}://{bucket}.{host}/{object}"),
+        _ => format!("{store}/{bucket}/{object}"),
+    }
+}
+
+/// How answers and playlists name an object to whoever is not here.
+#[derive(Debug, Clone, Default)]
+pub struct PublicUrls {
+    /// The store as clients see it, and whether buckets stand in its host name.
+    store: Option<(String, bool)>,
+}
+
+impl PublicUrls {
+    /// Below an address of the store, without a slash at its end.
+    #[must_use]
+    pub fn below(store: String, by_host: bool) -> Self {
+        Self {
+            store: Some((store, by_host)),
+        }
+    }
+
+    /// The URL of an object. Where nobody says how clients see the store, it is the product's: `http://{bucket}.{endpoint}/{object}`.
+    #[must_use]
+    pub fn of(&self, bucket: &str, endpoint: &str, object: &str) -> String {
+        if let Some((store, by_host)) = &self.store {
+            return url_in(store, *by_host, bucket, object);
+        }
+        let host = endpoint
+            .trim_start_matches("https://")
+            .trim_start_matches("http://")
+            .trim_end_matches('/');
+        format!("http://{bucket}.{host}/{object}")
+    }
 }
 
 /// Whether a bucket name obeys OSS: 3 to 63 of lower-case letters, digits and dashes, no dash at an end.

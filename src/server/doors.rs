@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_http::{Extensions, HttpService, Request, Response};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt as _, map_config};
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Server, Service, ServiceFactory, fn_service};
 use actix_web::{App as WebApp, HttpServer};
@@ -16,7 +17,7 @@ use super::servers::{Connections, SHUTDOWN_SECONDS, Servers};
 use crate::app::App;
 use crate::certificates::ByName;
 use crate::config::{Cluster, Config, ConfigError};
-use crate::connection::Wire;
+use crate::connection::{OwnEnd, Wire};
 use crate::faults::{Boundary, Faults, Strike};
 use crate::identity::KeyRing;
 use crate::live::play::{MOST_VIEWERS, PlayDoor, SEND_BUFFER};
@@ -128,10 +129,22 @@ macro_rules! web_server {
             .client_request_timeout(HEAD_PATIENCE)
             .keep_alive(IDLE_PATIENCE)
             .shutdown_timeout(SHUTDOWN_SECONDS)
-            .on_connect(move |_, data| {
+            .on_connect(move |socket, data| {
+                let under_tls = socket.downcast_ref::<TlsStream<TcpStream>>();
+                let under_tls = under_tls.map(|tls| tls.get_ref().0);
+                if let Some(socket) = under_tls.or_else(|| socket.downcast_ref()) {
+                    note_own_end(socket, data);
+                }
                 data.insert(open.one());
             })
     }};
+}
+
+/// Leaves by where a connection came in.
+fn note_own_end(socket: &TcpStream, data: &mut Extensions) {
+    if let Ok(at) = socket.local_addr() {
+        data.insert(OwnEnd(at.ip().to_canonical()));
+    }
 }
 
 pub(super) fn serve_api(
@@ -291,6 +304,7 @@ trait Connection: AsyncRead + AsyncWrite + Unpin + 'static {
 
 impl Connection for Wire<TcpStream> {
     fn introduce(&self, data: &mut Extensions) {
+        note_own_end(self.io(), data);
         data.insert(self.line());
     }
 }

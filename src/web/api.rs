@@ -20,12 +20,13 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::clock::{machine_timeout, monotonic};
 use crate::config::Auth;
-use crate::connection::{Line, unread};
+use crate::connection::{Line, OwnEnd, unread};
 use crate::control::{self, BODY_PATIENCE, LEAST_RATE};
+use crate::error::{ApiError, Code};
 use crate::rpc;
 use crate::wire::http_parts::HttpParts;
 use crate::wire::outgoing::{Body, Outgoing};
-use crate::wire::render::{self, Reply};
+use crate::wire::render::Reply;
 
 /// Bytes of a body that are kept; a longer one is refused.
 const BODY_LIMIT: usize = 1 << 20;
@@ -201,14 +202,8 @@ async fn answer(app: web::Data<App>, request: &HttpRequest, body: Option<Bytes>)
     if over {
         // The signature over a body that was not kept cannot match; the size is the answer.
         parts.headers.retain(|(name, _)| name != "content-type");
-        let error = crate::error::ApiError::coded(crate::error::Code::RequestEntityTooLarge);
-        let format = render::Format::guess(&parts.query, render::Format::Json);
-        let request_id = crate::ids::request_id();
-        let endpoint = app.addresses().endpoint_for(&parts);
-        let help = render::Help::of(&error.code, &endpoint, &request_id);
-        let host = parts.header("host").unwrap_or("localyun");
-        let reply = render::failure(format, &request_id, host, &help, &error);
-        return to_response(reply);
+        let error = ApiError::coded(Code::RequestEntityTooLarge);
+        return to_response(rpc::refuse(&app.gateway, &parts, error));
     }
     match on_runtime(&app, move |app| async move {
         rpc::answer(&app.gateway, &parts).await
@@ -306,6 +301,7 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
         })
         .collect();
     let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+    let own_end = request.conn_data::<OwnEnd>().map(|own| own.0);
     HttpParts {
         method: request.method().as_str().to_owned(),
         path: request.uri().path().to_owned(),
@@ -313,7 +309,7 @@ fn to_parts(request: &HttpRequest, body: Bytes) -> HttpParts {
         headers,
         body,
         authority: request.uri().authority().map(ToString::to_string),
-        local: peer.is_some_and(|peer| peer.is_loopback()),
+        local: peer.is_some_and(|peer| peer.is_loopback() || own_end == Some(peer)),
         peer,
     }
 }

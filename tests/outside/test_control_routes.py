@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,14 @@ def test_requests_journal(server):
     assert "InvalidConfig.NotFound" in json.dumps(newest)
     assert "journal.example.com" in json.dumps(before) and "testid" in json.dumps(before)
     assert "testsecret" not in json.dumps(server.rows("/_localyun/requests?limit=100", "requests"))
+
+
+def test_a_request_that_is_too_long_is_in_the_journal_too(server):
+    answer = requests.post(f"{server.api}/?Action=AddLiveDomain&Version=2016-11-01", data=b"x" * (2 << 20), timeout=30)
+    assert answer.status_code == 413
+    (newest,) = server.rows("/_localyun/requests?limit=1", "requests")
+    assert (newest["action"], newest["status"], newest["verdict"]) == ("AddLiveDomain", 413, "refused")
+    assert newest["request_id"] == answer.json()["RequestId"]
 
 
 def test_the_journal_tells_who_asked_a_neighbour(server):
@@ -466,3 +475,59 @@ def test_auth_off(own_stage):
     long = requests.post(stage.server.api + "/", data=b"x" * (2 << 20))
     assert (long.status_code, long.headers["x-localyun-auth"]) == (413, "off")
     assert requests.put(stage.server.api + "/").headers["x-localyun-auth"] == "off"
+
+
+def own_address() -> str:
+    """An address of this machine that is no loopback one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Nothing is sent: the system chooses the address from which it would be.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but its loopback one")
+        return probe.getsockname()[0]
+
+
+def test_this_machine_is_this_machine_by_its_own_address_too(tmp_path):
+    """Without a token callers of this machine are answered, also where they ask by the address that the port is bound to."""
+    address = own_address()
+    for flag, scheme in (("--api-addr", "api"), ("--tls-addr", "tls")):
+        with Server(flag, f"{address}:0", data_dir=tmp_path / scheme) as server:
+            base = server.ready[scheme]
+            answer = requests.get(f"{base}/_localyun/clock", timeout=20, verify=False)
+            assert answer.status_code == 200, answer.text
+            # A name that leads here is a stranger's all the same.
+            assert requests.get(f"{base}/_localyun/clock", timeout=20, verify=False, headers={"Host": "evil.example.com"}).status_code == 403
+
+
+def test_a_seed_needs_only_what_a_call_needs(own_stage):
+    stage = own_stage()
+    seed = {
+        "domains": [{"domain": stage.domain, "kind": "liveVideo", "region": "cn-shanghai"}],
+        "forbidden": [{"domain": stage.domain, "app": "live", "stream": "banned"}],
+        "rules": [{"domain": stage.domain, "app": "t", "oss_endpoint": "oss-cn-shanghai.aliyuncs.com", "oss_bucket": stage.bucket.name, "transcode_formats": [{"format": "mp4"}]}],
+    }
+    status, answer = stage.server.control("POST", "/_localyun/seed", seed)
+    assert status == 200, answer
+    detail = stage.api.call("DescribeLiveDomainDetail", DomainName=stage.domain)["DomainDetail"]
+    assert detail["GmtCreated"][:4] == str(stage.now().year) and detail["Scope"] == "domestic"
+    with pytest.raises(Refused) as refused:
+        stage.publisher("banned")
+    assert "is forbidden until" in refused.value.description
+
+
+def test_other_methods_of_a_console_route_are_told(server):
+    for path in ("/_localyun/ui/object?bucket=b&key=k", "/_localyun/ui/play?bucket=b&key=k"):
+        answer = requests.post(f"{server.api}{path}", timeout=20)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET"), answer.text
+        assert requests.head(f"{server.api}{path}", timeout=20).status_code == 405
+
+
+def test_our_own_calls_are_signed_by_the_first_key_that_counts(tmp_path):
+    with Server("--access-keys", "old:x:disabled,new:y:tok", data_dir=tmp_path / "keys") as server:
+        status, answer = server.control("POST", "/_localyun/call", {"action": "DescribeLiveRecordConfig", "params": {"DomainName": "d.example.com"}})
+        assert (status, answer["status"]) == (200, 200), answer
+        environment = clean_environment() | {"LOCALYUN_ACCESS_KEYS": "old:x:disabled,new:y:tok"}
+        command = [str(binary()), "call", "DescribeLiveRecordConfig", "DomainName=d.example.com", "--endpoint", server.api]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        assert done.returncode == 0, done.stderr

@@ -137,6 +137,8 @@ def test_the_store_has_an_address_of_its_own_for_clients(kind):
             assert server.get("/_localyun/health")["oss"] == seen
             (file,) = server.get("/_localyun/recordings")["recordings"][0]["files"]
             assert file["url"].startswith(f"{seen}/habits/") and file["signed_url"].startswith(f"{seen}/habits/")
+            # RecordUrl of the API's answers is the same.
+            assert file["public_url"] == file["url"]
             assert f"OSS_ENDPOINT='{seen}'" in localyun("env", "--shell", "bash", "--endpoint", server.api).stdout
             if kind == "outside":
                 # The name is signed too, and the store checks it.

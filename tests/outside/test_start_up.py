@@ -49,6 +49,11 @@ def replaced(free: list[str], flag: str, value: str) -> list[str]:
     return free[: at + 1] + [value] + free[at + 2 :]
 
 
+@pytest.mark.parametrize("url", ["sqlite::memory:", "sqlite://:memory:", "sqlite:///x.db?mode=memory"])
+def test_a_database_in_memory_is_refused_by_name(free, url):
+    refused(*free, "--database-url", url, names="--database-url: names a database in memory")
+
+
 @pytest.mark.parametrize("token", ["", "a\nb", "a b", "geheim\u00e4"])
 @pytest.mark.parametrize("flag", ["--control-token", "--cluster-token", "--bearer-tokens"])
 def test_a_token_that_everybody_knows_or_no_header_carries(free, flag, token):

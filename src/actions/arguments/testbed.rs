@@ -110,6 +110,7 @@ async fn context(folder: &Path, settings: &[(&'static str, &str)]) -> Context {
         clock,
         store,
         objects: Objects::new(ObjectStore::Embedded(objects), faults.clone()),
+        public_urls: Default::default(),
         notifier: Notifier::new().0,
         certificates: Default::default(),
         disk: Disk::start().unwrap(),

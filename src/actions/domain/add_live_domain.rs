@@ -12,7 +12,7 @@ use crate::actions::Context;
 use crate::actions::arguments::{domain_name, malformed};
 use crate::clock::UnixMs;
 use crate::error::{ApiError, Code};
-use crate::model::domain::{Domain, DomainKind};
+use crate::model::domain::{DEFAULT_SCOPE, Domain, DomainKind};
 use crate::store::change::Looks;
 use crate::store::documents::Kind;
 
@@ -78,7 +78,7 @@ pub fn domain(request: Request, now: UnixMs) -> Result<(String, Domain), ApiErro
         kind: DomainKind::parse(&request.live_domain_type)
             .ok_or_else(|| ApiError::invalid("LiveDomainType"))?,
         region: request.region,
-        scope: request.scope.unwrap_or_else(|| "domestic".to_owned()),
+        scope: request.scope.unwrap_or_else(|| DEFAULT_SCOPE.to_owned()),
         created_at: now,
         resource_group: request.resource_group_id.unwrap_or_default(),
         ..Domain::default()

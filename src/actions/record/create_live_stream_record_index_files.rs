@@ -84,7 +84,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let row = file_row(key, &slices, at, size, ctx.now());
     store.replace_file(row.clone()).await?;
     Ok(Answer {
-        record_info: row.into(),
+        record_info: RecordInfo::of(row, &ctx.services.public_urls),
     })
 }
 
@@ -254,7 +254,8 @@ async fn put(
     let tag = format!("index:{}", key.hash());
     let mut object = place.object.clone();
     for n in 1..=MOST_BESIDE {
-        let text = playlist::text(slices, &object, &place.bucket, None);
+        let at = (place.bucket.as_str(), object.as_str());
+        let text = playlist::text(slices, at, None, &ctx.services.public_urls);
         let size = text.len();
         let upload = Upload {
             bucket: &place.bucket,

@@ -35,7 +35,7 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
     let row = ctx.services.store.find_file(&request.record_id).await?;
     row.filter(|row| row.stream_hash == hash && row.created_at >= earliest)
         .map(|row| Answer {
-            record_index_info: row.into(),
+            record_index_info: IndexInfo::of(row, &ctx.services.public_urls),
         })
         .ok_or_else(|| ApiError::coded(Code::InvalidResourceNotFound))
 }

@@ -69,9 +69,11 @@ pub async fn handle(ctx: &Context, request: Request) -> Result<Answer, ApiError>
         )
         .await?;
     let numbers = paging.numbers(total);
+    let urls = &ctx.services.public_urls;
+    let shown = rows.into_iter().map(|row| IndexInfo::of(row, urls));
     Ok(Answer {
         record_index_info_list: IndexList {
-            record_index_info: rows.into_iter().map(Into::into).collect(),
+            record_index_info: shown.collect(),
         },
         order: request.order,
         page_num: numbers.page,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::media::hls::encode_uri_path;
 use crate::model::event::seconds;
-use crate::model::object_name::public_url;
+use crate::model::object_name::PublicUrls;
 use crate::store::records::FileRow;
 use crate::wire_time::to_api;
 
@@ -39,10 +39,10 @@ pub struct RecordInfo {
     pub create_time: String,
 }
 
-impl From<FileRow> for RecordInfo {
-    fn from(row: FileRow) -> Self {
+impl RecordInfo {
+    pub fn of(row: FileRow, urls: &PublicUrls) -> Self {
         Self {
-            record_url: public_url(&row.bucket, &row.endpoint, &encode_uri_path(&row.object)),
+            record_url: urls.of(&row.bucket, &row.endpoint, &encode_uri_path(&row.object)),
             record_id: row.id,
             domain_name: row.domain,
             app_name: row.app,
@@ -60,11 +60,11 @@ impl From<FileRow> for RecordInfo {
     }
 }
 
-impl From<FileRow> for IndexInfo {
-    fn from(row: FileRow) -> Self {
+impl IndexInfo {
+    pub fn of(row: FileRow, urls: &PublicUrls) -> Self {
         Self {
             format: row.format.as_str().to_owned(),
-            record: row.into(),
+            record: RecordInfo::of(row, urls),
         }
     }
 }

@@ -157,6 +157,12 @@ pub fn resolve(raw: &Raw) -> Result<Config, ConfigError> {
         return Err(raw.wrong("data-dir", "must not be empty"));
     }
     let database_url = match raw.get("database-url") {
+        Some(url) if is_in_memory(url) => {
+            return Err(raw.wrong(
+                "database-url",
+                "names a database in memory, of which each connection would have its own; --ephemeral leaves nothing behind",
+            ));
+        }
         Some(url)
             if ["sqlite:", "postgres:", "postgresql:", "mysql:"]
                 .iter()
@@ -413,6 +419,17 @@ fn outside_store(raw: &Raw) -> Result<Option<OutsideStore>, ConfigError> {
     }))
 }
 
+/// Whether SQLite would keep the database nowhere.
+fn is_in_memory(url: &str) -> bool {
+    let rest = url.strip_prefix("sqlite:");
+    rest.is_some_and(|rest| rest.contains(":memory:") || rest.contains("mode=memory"))
+}
+
+/// A variable's name without what all of them begin with.
+fn own_part(name: &str) -> &str {
+    name.strip_prefix("LOCALYUN_").unwrap_or(name)
+}
+
 /// Variables that no setting and no tool of ours reads, each with the name that was probably meant.
 #[must_use]
 pub fn strange_variables(
@@ -422,9 +439,9 @@ pub fn strange_variables(
     let mut strange: Vec<_> = names
         .filter(|name| name.starts_with("LOCALYUN_") && !known().any(|known| known == name))
         .map(|name| {
-            // The prefix alone is like every name.
-            let is_cut = name == "LOCALYUN_";
-            let near = likeness::closest(known().filter(|_| !is_cut), &name);
+            // The prefix is like every name, and says nothing of what was meant.
+            let near = likeness::closest(known().map(own_part), own_part(&name));
+            let near = near.and_then(|near| known().find(|known| own_part(known) == near));
             (name, near)
         })
         .collect();
@@ -647,6 +664,7 @@ mod tests {
     fn a_misspelt_variable_is_told_with_the_name_that_was_meant() {
         let names = [
             "LOCALYUN_API_ADRR",
+            "LOCALYUN_RTMP",
             "PATH",
             "LOCALYUN_ENDPOINT",
             "LOCALYUN_AUTH",
@@ -660,7 +678,8 @@ mod tests {
             .collect();
         assert_eq!(told[0], ("LOCALYUN_", None));
         assert_eq!(told[1], ("LOCALYUN_API_ADRR", Some("LOCALYUN_API_ADDR")));
-        assert_eq!((told[2].0, told.len()), ("LOCALYUN_XYZZY", 3));
+        assert_eq!(told[2], ("LOCALYUN_RTMP", Some("LOCALYUN_RTMP_ADDR")));
+        assert_eq!((told[3], told.len()), (("LOCALYUN_XYZZY", None), 4));
     }
 
     #[test]
