@@ -164,7 +164,7 @@ def test_who_may_make_no_bucket_writes_into_one_that_is_there(moto, own_stage):
     with no_maker_of_buckets(moto) as (store, refused):
         stage = own_stage(*flags(store, "path"))
         bucket = outside(stage, moto)
-        bucket.s3.create_bucket(Bucket=bucket.name)
+        bucket.s3.create_bucket(Bucket=bucket.name, CreateBucketConfiguration={"LocationConstraint": bucket.s3.meta.region_name})
         stage.rule("mp4", DelayTime=15)
         stage.notify()
         stage.push(6)
