@@ -411,8 +411,16 @@ fn flash_video(steps: &[Step]) {
                 _ => return,
             };
             // What the reader refuses (no unit lengths, nothing in it) was never pushed; here it is passed over.
-            while let Some(frame) = wanted.next() {
-                if frame.data == data {
+            while let Some(frame) = wanted.peek() {
+                // Several pictures in one message are read as such.
+                let is_part = frame
+                    .data
+                    .windows(data.len().max(1))
+                    .any(|part| part == data);
+                if frame.data == data || !is_part {
+                    wanted.next();
+                }
+                if is_part {
                     return;
                 }
             }
