@@ -378,7 +378,7 @@ fn flash_video(steps: &[Step]) {
         return;
     };
     let mut file = BytesMut::from(head.as_ref());
-    let mut wanted = Vec::new();
+    let mut pushed = [Vec::new(), Vec::new()];
     for step in &taken {
         match step {
             Step::Video(config) => {
@@ -395,36 +395,32 @@ fn flash_video(steps: &[Step]) {
                 file.extend_from_slice(&head);
                 file.extend_from_slice(&frame.data);
                 file.extend_from_slice(&head.tail());
-                wanted.push(frame);
+                pushed[usize::from(frame.track == Track::Audio)].extend_from_slice(&frame.data);
             }
         }
     }
     assert_eq!(file.len() as u64, layout.total_size().expect("as the head"));
     let mut reader = TagReader::new();
-    let mut wanted = wanted.into_iter().peekable();
+    let mut seen = [0, 0];
     for tag in FlvFile::new(file.freeze()).expect("a file") {
         let tag = tag.expect("whole tags");
         let kind = tag.kind;
         let _ = reader.read(kind, tag.timestamp, tag.payload.clone(), &mut |item| {
-            let data = match item {
-                Item::Video { data, .. } | Item::Audio { data, .. } => data,
+            let (track, data) = match item {
+                Item::Video { data, .. } => (0, data),
+                Item::Audio { data, .. } => (1, data),
                 _ => return,
             };
-            // What the reader refuses (no unit lengths, nothing in it) was never pushed; here it is passed over.
-            while let Some(frame) = wanted.peek() {
-                // Several pictures in one message are read as such.
-                let is_part = frame
-                    .data
-                    .windows(data.len().max(1))
-                    .any(|part| part == data);
-                if frame.data == data || !is_part {
-                    wanted.next();
-                }
-                if is_part {
-                    return;
-                }
+            // Several pictures in one message are read as such, and one in several as one. What the reader refuses (no unit lengths, nothing in
+            // it) was never pushed; here it is passed over.
+            let rest = &pushed[track][seen[track]..];
+            let found = (!data.is_empty())
+                .then(|| rest.windows(data.len()).position(|part| part == data))
+                .flatten();
+            match found {
+                Some(at) => seen[track] += at + data.len(),
+                None => panic!("{} bytes that were never written", data.len()),
             }
-            panic!("a frame of {} bytes that was never written", data.len());
         });
     }
 }
