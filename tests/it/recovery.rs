@@ -1,6 +1,7 @@
 //! A process that dies in the middle of a recording: the next one finishes what was on disk.
 
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use localyun::testing::clock::machine_sleep;
@@ -59,9 +60,7 @@ async fn a_slice_behind_those_of_an_earlier_process_is_a_break() {
     publisher.recorder.flush();
     bench.advance(0).await;
     std::mem::forget(publisher);
-    let copy = tempfile::tempdir().unwrap();
-    copy_tree(folder.path(), copy.path());
-    let bench = Bench::open(copy.path()).await;
+    let (_copy, bench) = after_a_kill(folder.path()).await;
     bench.advance(60).await;
     let (_, slices, _) = bench.services.store.export_records().await.unwrap();
     for below in ["M3u8", "Cmaf"] {
@@ -167,9 +166,7 @@ async fn a_recording_that_was_thrown_away_does_not_come_back() {
         machine_sleep(Duration::from_millis(20)).await;
     }
     std::mem::forget(publisher);
-    let copy = tempfile::tempdir().unwrap();
-    copy_tree(folder.path(), copy.path());
-    let bench = Bench::open(copy.path()).await;
+    let (copy, bench) = after_a_kill(folder.path()).await;
     bench.advance(60).await;
     let expected = earlier.map(|n| (n, 1)).collect();
     for below in ["Mp4", "Flv", "M3u8-slices", "Cmaf-slices"] {
@@ -218,9 +215,7 @@ async fn the_fault_that_ended_a_recording_is_told_once() {
         let told = bench.statuses().await;
         assert_eq!(told.contains(&"record_error"), is_told);
         std::mem::forget(publisher);
-        let copy = tempfile::tempdir().unwrap();
-        copy_tree(folder.path(), copy.path());
-        let bench = Bench::open(copy.path()).await;
+        let (copy, bench) = after_a_kill(folder.path()).await;
         bench.advance(60).await;
         let told = bench.statuses().await;
         assert_eq!(told, ["record_started", "record_error"], "{is_told}");
@@ -273,7 +268,7 @@ async fn two_open_recordings_of_a_stream_are_both_finished() {
 }
 
 /// Whether a file of the folders in a folder holds some bytes.
-fn holds(folder: &std::path::Path, bytes: &[u8]) -> bool {
+fn holds(folder: &Path, bytes: &[u8]) -> bool {
     let within =
         |folder: std::path::PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let files = within(folder.to_owned()).flat_map(|entry| within(entry.path()));
@@ -281,7 +276,15 @@ fn holds(folder: &std::path::Path, bytes: &[u8]) -> bool {
     contents.any(|content| content.windows(bytes.len()).any(|part| part == bytes))
 }
 
-pub fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
+/// Opens another service on what lies on the disk when a process is killed.
+pub async fn after_a_kill(folder: &Path) -> (tempfile::TempDir, Bench) {
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(folder, copy.path());
+    let bench = Bench::open(copy.path()).await;
+    (copy, bench)
+}
+
+fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

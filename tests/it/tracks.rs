@@ -6,7 +6,7 @@ use std::path::Path;
 use localyun::testing::live::decide::machine::{Input, State};
 use localyun::testing::model::rule::OnDemand;
 
-use crate::recovery::copy_tree;
+use crate::recovery::after_a_kill;
 use crate::support::{Bench, RATE};
 
 const BELOW: [&str; 4] = ["Mp4", "Flv", "M3u8-slices", "Cmaf-slices"];
@@ -18,14 +18,6 @@ const AAC_ELD: &[u8] = &[0xF8, 0xE8, 0x50];
 async fn told(bench: &Bench, kind: &str) -> usize {
     let rows = bench.services.store.recent_callbacks(1_000).await.unwrap();
     rows.iter().filter(|row| row.kind.as_str() == kind).count()
-}
-
-/// Opens another service on what lies on the disk when a process is killed.
-async fn after_a_kill(folder: &Path) -> (tempfile::TempDir, Bench) {
-    let copy = tempfile::tempdir().unwrap();
-    copy_tree(folder, copy.path());
-    let bench = Bench::open(copy.path()).await;
-    (copy, bench)
 }
 
 /// The names of the spool's segments.

@@ -6,7 +6,7 @@ use localyun::testing::live::decide::machine::{Cause, State};
 use localyun::testing::model::rule::{OnDemand, Rule};
 
 use crate::publishers::check_recorded;
-use crate::recovery::copy_tree;
+use crate::recovery::after_a_kill;
 use crate::support::Bench;
 
 /// A service whose clock moves by advances alone.
@@ -108,9 +108,7 @@ async fn a_recording_that_a_restart_finds_ends_with_its_window() {
     publisher.recorder.flush();
     bench.advance(0).await;
     std::mem::forget(publisher);
-    let copy = tempfile::tempdir().unwrap();
-    copy_tree(folder.path(), copy.path());
-    let bench = Bench::open(copy.path()).await;
+    let (copy, bench) = after_a_kill(folder.path()).await;
     assert_eq!(state(&bench), State::Paused(Cause::Lost));
     bench.advance(60).await;
     assert_eq!(state(&bench), State::Idle, "DelayTime is not waited for");

@@ -378,10 +378,12 @@ fn flash_video(steps: &[Step]) {
         return;
     };
     let mut file = BytesMut::from(head.as_ref());
-    let mut pushed = [Vec::new(), Vec::new()];
+    let mut wanted = Vec::new();
+    let mut length_size = None;
     for step in &taken {
         match step {
             Step::Video(config) => {
+                length_size = length_size_of(config);
                 file.extend_from_slice(&writer.video_config(config).expect("as laid out"))
             }
             Step::Audio(config) => {
@@ -395,34 +397,57 @@ fn flash_video(steps: &[Step]) {
                 file.extend_from_slice(&head);
                 file.extend_from_slice(&frame.data);
                 file.extend_from_slice(&head.tail());
-                pushed[usize::from(frame.track == Track::Audio)].extend_from_slice(&frame.data);
+                wanted.extend(match (frame.track, length_size) {
+                    (Track::Video, Some(size)) => with_long_lengths(&frame.data, size),
+                    _ => Some(frame.data.to_vec()),
+                });
             }
         }
     }
     assert_eq!(file.len() as u64, layout.total_size().expect("as the head"));
     let mut reader = TagReader::new();
-    let mut seen = [0, 0];
+    let mut wanted = wanted.into_iter();
     for tag in FlvFile::new(file.freeze()).expect("a file") {
         let tag = tag.expect("whole tags");
         let kind = tag.kind;
         let _ = reader.read(kind, tag.timestamp, tag.payload.clone(), &mut |item| {
-            let (track, data) = match item {
-                Item::Video { data, .. } => (0, data),
-                Item::Audio { data, .. } => (1, data),
+            let data = match item {
+                Item::Video { data, .. } | Item::Audio { data, .. } => data,
                 _ => return,
             };
-            // Several pictures in one message are read as such, and one in several as one. What the reader refuses (no unit lengths, nothing in
-            // it) was never pushed; here it is passed over.
-            let rest = &pushed[track][seen[track]..];
-            let found = (!data.is_empty())
-                .then(|| rest.windows(data.len()).position(|part| part == data))
-                .flatten();
-            match found {
-                Some(at) => seen[track] += at + data.len(),
-                None => panic!("{} bytes that were never written", data.len()),
-            }
+            // What the reader refuses (nothing in it, say) is passed over.
+            let found = wanted.any(|frame| frame == data);
+            assert!(found, "{} bytes that were never written", data.len());
         });
     }
+}
+
+/// Bytes of the length of a NAL unit, by the configuration; none for pictures without units.
+fn length_size_of(config: &VideoConfig) -> Option<usize> {
+    let at = match config.codec {
+        VideoCodec::H264 => 4,
+        VideoCodec::H265 => 21,
+        _ => return None,
+    };
+    Some(usize::from(config.record.get(at).copied().unwrap_or(3) & 3) + 1)
+}
+
+/// A picture as the reader hands it on: with lengths of four bytes and without empty units. None where the lengths do not fit.
+fn with_long_lengths(picture: &[u8], size: usize) -> Option<Vec<u8>> {
+    let (mut rest, mut whole) = (picture, Vec::new());
+    while !rest.is_empty() {
+        let (prefix, after) = rest.split_at_checked(size)?;
+        let length = prefix
+            .iter()
+            .fold(0, |len, byte| len << 8 | usize::from(*byte));
+        let (unit, after) = after.split_at_checked(length)?;
+        if !unit.is_empty() {
+            whole.extend_from_slice(&u32::try_from(length).ok()?.to_be_bytes());
+            whole.extend_from_slice(unit);
+        }
+        rest = after;
+    }
+    Some(whole)
 }
 
 fn fragments(steps: &[Step]) {
